@@ -1,0 +1,1 @@
+"""The grammar every kind shares. Imports nothing of ours."""

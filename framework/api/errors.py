@@ -1,0 +1,67 @@
+"""Errors of the framework and how a mistake in a spec is told to its author."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a spec file, at a place.
+
+    ``line`` and ``column`` count from 1; 0 means "the file as a whole".
+    ``path`` is the dotted path inside the object (``spec.strategy.canary.steps[0]``).
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    allowed: tuple[str, ...] = ()
+    suggestion: str | None = None
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}"
+        where = f"{self.path}: " if self.path else ""
+        text = f"{place}: {self.severity}: {where}{self.message}"
+        if self.suggestion:
+            text += f"; did you mean {self.suggestion!r}?"
+        if self.allowed:
+            text += f" (allowed: {', '.join(self.allowed)})"
+        return text
+
+
+class MlopsError(Exception):
+    """Base of every error that mlopsctl raises on purpose."""
+
+
+class SpecError(MlopsError):
+    """The specs of a commit are wrong. Carries every problem found, not just the first."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class TransientError(MlopsError):
+    """The world was not ready (network, lock, head gone): retry with back-off, condition Reconciling."""
+
+
+class TerminalError(MlopsError):
+    """Trying again cannot help until git or the data changes: condition Stalled."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class ConflictError(MlopsError):
+    """Somebody else wrote first (compare-and-set failed, or the lease was lost): read again."""
+
+
+class ConfigurationError(MlopsError):
+    """The operator's settings cannot work (busy port, unwritable store, missing extra): fix and start again."""

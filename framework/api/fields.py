@@ -1,0 +1,79 @@
+"""Field types that more than one kind uses."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema, model_validator
+
+from framework.api.meta import Strict
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def parse_duration(value: Any) -> timedelta:
+    """``90s``, ``5m``, ``3h``, ``7d``, ``2ms`` as a timedelta.
+
+    Raises:
+        ValueError: no unit, an unknown unit, or not a positive number.
+    """
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is not a duration such as 90s, 5m, 3h or 7d")
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest text that reads back as ``value``."""
+    seconds = value.total_seconds()
+    for unit, size in reversed(_UNITS.items()):
+        if seconds >= size and round(seconds / size, 9) == int(round(seconds / size, 9)):
+            return f"{round(seconds / size)}{unit}"
+    return f"{seconds / 0.001:g}ms"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["90s", "5m", "3h"]}),
+]
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+Entrypoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")]
+"""``package.module:attribute``, a module of the repository at the same commit and nothing else."""
+
+CronExpression = Annotated[str, StringConstraints(pattern=r"^\S+ \S+ \S+ \S+ \S+$")]
+
+
+class SecretRef(Strict):
+    """Where a secret is read from. Values never stand in a spec."""
+
+    env: str | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("a secret is read from exactly one of env, file")
+        return self
+
+
+def exactly_one(model: Strict, *names: str) -> str:
+    """The one of ``names`` that is set.
+
+    Raises:
+        ValueError: none or several are.
+    """
+    chosen = [name for name in names if getattr(model, name) is not None]
+    if len(chosen) != 1:
+        found = " and ".join(chosen) if chosen else "none"
+        raise ValueError(f"exactly one of {', '.join(names)} is needed, found {found}")
+    return chosen[0]

@@ -1,0 +1,47 @@
+"""Where things lie under an environment's storage root. Pure string functions; every URI is fsspec-compatible.
+
+Everything is addressed by name and identity, so that two commits never write to the same place unless they mean the
+same thing.
+"""
+
+from __future__ import annotations
+
+
+def feature_table(storage: str, view: str, identity: str) -> str:
+    """The Delta table of one identity of a FeatureView."""
+    return f"{storage}/features/{view}/{identity}"
+
+
+def run_folder(storage: str, run: str) -> str:
+    """Requests, heartbeats, checkpoints and the result of one run."""
+    return f"{storage}/runs/{run}"
+
+
+def model_folder(storage: str, training: str, version: str) -> str:
+    """Artefact, signature, training profile and model card of one model version."""
+    return f"{storage}/models/{training}/{version}"
+
+
+def code_archive(storage: str, digest: str) -> str:
+    """User code as a zip, named by content."""
+    return f"{storage}/code/{digest}.zip"
+
+
+def traffic_folder(storage: str, deployment: str) -> str:
+    """Counters that each router replica writes: ``<replica>.json``."""
+    return f"{storage}/traffic/{deployment}"
+
+
+def profile_folder(storage: str, deployment: str, app: str) -> str:
+    """whylogs profiles of one serving app: ``<start-ms>-<replica>-<n>.bin``."""
+    return f"{storage}/profiles/{deployment}/{app}"
+
+
+def prediction_folder(storage: str, deployment: str, app: str) -> str:
+    """The prediction log of one serving app: Parquet files with request_id, key, prediction and time."""
+    return f"{storage}/predictions/{deployment}/{app}"
+
+
+def report_file(storage: str, monitor: str) -> str:
+    """The newest HTML report of a ModelMonitor."""
+    return f"{storage}/reports/{monitor}/index.html"

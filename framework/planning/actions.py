@@ -1,0 +1,121 @@
+"""What a plan may ask for. Frozen data with two interpreters: controllers.executor runs it, framework.render shows it.
+
+``key`` is deterministic: running an action twice is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from framework.ports import Alert, AppSpec, Json, ModelVersion, RouteSpec, RunSpec
+
+
+@dataclass(frozen=True)
+class SubmitRun:
+    run: RunSpec
+
+    @property
+    def key(self) -> str:
+        return f"submit/{self.run.submission_id}"
+
+
+@dataclass(frozen=True)
+class StopRun:
+    storage: str
+    run: str
+
+    @property
+    def key(self) -> str:
+        return f"stop/{self.run}"
+
+
+@dataclass(frozen=True)
+class RegisterModel:
+    version: ModelVersion
+
+    @property
+    def key(self) -> str:
+        return f"register/{self.version.training}/{self.version.version}"
+
+
+@dataclass(frozen=True)
+class DeployApp:
+    app: AppSpec
+
+    @property
+    def key(self) -> str:
+        return f"deploy/{self.app.name}"
+
+
+@dataclass(frozen=True)
+class DeleteApp:
+    app: str
+
+    @property
+    def key(self) -> str:
+        return f"delete-app/{self.app}"
+
+
+@dataclass(frozen=True)
+class SetRoute:
+    route: RouteSpec
+
+    @property
+    def key(self) -> str:
+        return f"route/{self.route.deployment}/{self.route.generation}"
+
+
+@dataclass(frozen=True)
+class DeleteRoute:
+    deployment: str
+
+    @property
+    def key(self) -> str:
+        return f"delete-route/{self.deployment}"
+
+
+@dataclass(frozen=True)
+class DeleteTable:
+    uri: str
+
+    @property
+    def key(self) -> str:
+        return f"delete-table/{self.uri}"
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """``content`` is the drift evidence as plain values; framework.render.html makes the page."""
+
+    uri: str
+    monitor: str
+    content: Mapping[str, Json]
+
+    @property
+    def key(self) -> str:
+        return f"report/{self.monitor}"
+
+
+@dataclass(frozen=True)
+class SendAlert:
+    alert: Alert
+    target: Mapping[str, Json]
+
+    @property
+    def key(self) -> str:
+        return f"alert/{self.alert.episode}/{self.alert.state}"
+
+
+Action = (
+    SubmitRun
+    | StopRun
+    | RegisterModel
+    | DeployApp
+    | DeleteApp
+    | SetRoute
+    | DeleteRoute
+    | DeleteTable
+    | WriteReport
+    | SendAlert
+)

@@ -1,0 +1,112 @@
+"""What a kind's plan function is given and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, Field
+
+from framework.api.categories import Category
+from framework.api.conditions import Conditions
+from framework.api.meta import Metadata, Ref, Stored
+from framework.planning.actions import Action
+from framework.ports import CodeRef, Json
+
+SpecT = TypeVar("SpecT", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Desired(Generic[SpecT]):
+    """A resource as git asks for it at one commit, with everything its fingerprint is made of."""
+
+    ref: Ref
+    metadata: Metadata
+    spec: SpecT
+    commit: str
+    identity: str
+    """10 hex characters: spec fields that rebuild + user code + upstream identities + workload version."""
+    digest: str
+    """10 hex characters over everything a user wrote, labels included: equal means nothing changed at all."""
+    environment: str
+    storage: str
+    root: str
+    """The project's folder: relative data paths start here."""
+    upstream: Mapping[Ref, str] = field(default_factory=dict)
+    """Identity by upstream resource."""
+    code: CodeRef | None = None
+    file: str = ""
+
+
+class Status(Stored):
+    """What a record remembers. ``state`` is the kind's own model as JSON, ``spec`` the last planned spec, for diffs."""
+
+    commit: str
+    identity: str
+    digest: str
+    conditions: Conditions
+    state: dict[str, Any] = Field(default_factory=dict)
+    spec: dict[str, Any] = Field(default_factory=dict)
+    summary: str = ""
+    """One line for the status table, e.g. ``1,234 rows, version 3`` or ``10 % on 3f2a..., analyzing``."""
+
+
+class Verb(StrEnum):
+    NOOP = "NoOp"
+    CREATE = "Create"
+    UPDATE = "Update"
+    REPLACE = "Replace"
+    DELETE = "Delete"
+    WAIT = "Wait"
+
+
+@dataclass(frozen=True)
+class FieldDiff:
+    """One field. ``before`` is None for a new field, ``after`` None for a removed one."""
+
+    path: str
+    before: Json
+    after: Json
+    category: Category
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event to record once the change was executed. ``reason`` is a CamelCase constant."""
+
+    reason: str
+    message: str
+    data: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What to do about one resource now. ``status`` None means: forget the record (the resource is gone)."""
+
+    ref: Ref
+    verb: Verb
+    category: Category
+    reason: str
+    status: Status | None
+    diffs: tuple[FieldDiff, ...] = ()
+    actions: tuple[Action, ...] = ()
+    inventory: frozenset[str] = frozenset()
+    """Everything the resource owns once this change is executed; what is in the record but not here was pruned."""
+    requeue_after: timedelta | None = None
+    happenings: tuple[Happening, ...] = ()
+    waits_for: tuple[Ref, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All changes in dependency order. Equal inputs give byte-equal JSON."""
+
+    environment: str
+    commit: str
+    snapshot_digest: str
+    observation_digest: str
+    changes: tuple[Change, ...]
+    created: datetime

@@ -1,0 +1,52 @@
+"""What a spec kind consists of. ``framework.kinds.KINDS`` holds one per kind; nothing else branches on kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from framework.api.categories import Category
+from framework.api.meta import Ref
+from framework.planning.changes import Change, Desired, Status
+
+PlanFunction = Callable[[Desired[Any] | None, Any, Status | None, datetime], Change]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A resource that a spec names, at the dotted path where it names it."""
+
+    ref: Ref
+    path: str
+
+
+@dataclass(frozen=True)
+class CrossProblem:
+    """A mistake that shows only between resources, at a dotted path of this one."""
+
+    path: str
+    message: str
+    allowed: tuple[str, ...] = ()
+    suggestion: str | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``references`` gives the upstreams; ``entrypoints`` (path -> module:attribute) the user code;
+    ``unsupported`` names fields that this version does not execute yet, so that they are refused rather than ignored;
+    ``check`` finds mistakes between resources, given every spec of the snapshot."""
+
+    name: str
+    spec: type[BaseModel]
+    categories: Mapping[str, Category]
+    plan: PlanFunction
+    references: Callable[[Any], tuple[Reference, ...]]
+    entrypoints: Callable[[Any], Mapping[str, str]]
+    unsupported: Callable[[Any], tuple[str, ...]]
+    check: Callable[[Any, Mapping[Ref, BaseModel]], tuple[CrossProblem, ...]]
+    workload_version: str
+    """Part of every identity: bumped when our own workload would build something else from the same spec."""

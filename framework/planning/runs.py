@@ -1,0 +1,70 @@
+"""What to do next about a run, given its newest attempt. Shared by every kind whose work is a Ray job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from framework.ports import FailureKind, Json, RunPhase, RunState
+
+POLL = timedelta(seconds=0.5)
+"""How soon to look again at a run that is under way."""
+
+
+@dataclass(frozen=True)
+class Start:
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Await:
+    requeue_after: timedelta
+    message: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    result: Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class GaveUp:
+    reason: str
+    message: str
+
+
+Next = Start | Await | Finished | GaveUp
+
+
+def next_step(run: RunState, limit: int, backoff: timedelta, now: datetime) -> Next:
+    """Decide between starting an attempt, waiting, taking the result and giving up.
+
+    ``limit`` is the number of retries after the first attempt; the wait doubles with each. A failure that the user's
+    code, spec or data caused is not retried, because the same bytes would fail again.
+    """
+    match run.phase:
+        case RunPhase.ABSENT:
+            return Start(run.attempt + 1)
+        case RunPhase.PENDING | RunPhase.RUNNING:
+            return Await(POLL, _progress(run))
+        case RunPhase.SUCCEEDED:
+            return Finished(run.result or {})
+        case RunPhase.FAILED:
+            return _after_failure(run, limit, backoff, now)
+
+
+def _after_failure(run: RunState, limit: int, backoff: timedelta, now: datetime) -> Next:
+    if run.failure is FailureKind.USER:
+        return GaveUp(run.reason or "RunFailed", run.message)
+    if run.attempt > limit:
+        return GaveUp("RetriesExhausted", f"{run.attempt} attempts failed; the last: {run.message}")
+    due = (run.finished or now) + backoff * 2 ** max(0, run.attempt - 1)
+    if now < due:
+        return Await(due - now, f"attempt {run.attempt} failed ({run.message}); the next starts at {due:%H:%M:%S}")
+    return Start(run.attempt + 1)
+
+
+def _progress(run: RunState) -> str:
+    share = f" {run.progress:.0%}" if run.progress is not None else ""
+    return f"{run.phase.lower()}{share}{': ' + run.message if run.message else ''}"
