@@ -1,0 +1,1 @@
+"""The only control-plane code that touches vendors. Imported by controllers.wiring alone."""

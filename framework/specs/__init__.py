@@ -1,0 +1,1 @@
+"""YAML text to resources at one commit."""

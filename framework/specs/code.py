@@ -1,0 +1,179 @@
+"""The user code that specs name: found, checked without running it, and named by its bytes.
+
+Code travels to the cluster as one folder: that of the package its module lies in. So a module must lie in a package,
+and what it imports from its own package tree must lie in that folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from framework.api.errors import Problem, SpecError
+from framework.ports import Blob, CodeRef, SpecSource
+from framework.specs import words
+from framework.specs.outline import Import, Outline, read_outline
+from framework.specs.resource import Resource
+
+EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+"""Git's name of a file without content."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code of one commit. ``outlines`` remembers files by blob SHA."""
+
+    source: SpecSource
+    commit: str
+    outlines: dict[str, Outline]
+
+    def module(self, name: str) -> Blob | None:
+        """The file of a module: ``a/b.py`` or ``a/b/__init__.py``; None where the commit has neither."""
+        for path in _candidates(name):
+            sha = self.source.tree_digest(self.commit, path)
+            if sha is not None:
+                return Blob(path, sha)
+        return None
+
+    def outline(self, blob: Blob) -> Outline:
+        if blob.sha not in self.outlines:
+            self.outlines[blob.sha] = read_outline(self.source.read([blob])[blob.sha])
+        return self.outlines[blob.sha]
+
+    def folder(self, entrypoints: Iterable[str]) -> str | None:
+        """The folder that holds the packages of all modules named; None where one does not exist, "" for the root."""
+        folders = []
+        for entrypoint in entrypoints:
+            blob = self.module(entrypoint.partition(":")[0])
+            if blob is None:
+                return None
+            folders.append(blob.path.split("/")[:-1])
+        if not folders:
+            return None
+        common = []
+        for parts in zip(*folders, strict=False):
+            if len(set(parts)) > 1:
+                break
+            common.append(parts[0])
+        return "/".join(common)
+
+    def ref(self, entrypoints: Iterable[str]) -> CodeRef | None:
+        """The folder at this commit. Its digest is the git tree SHA; where packages above it run code of their own when
+        they are imported, theirs counts too."""
+        folder = self.folder(entrypoints)
+        digest = self.source.tree_digest(self.commit, folder) if folder else None
+        if not folder or digest is None:
+            return None
+        above = [self.source.tree_digest(self.commit, path) for path in parent_inits(folder)]
+        running = [sha for sha in above if sha is not None and sha != EMPTY_BLOB]
+        if running:
+            digest = hashlib.sha1("\n".join([digest, *running]).encode(), usedforsecurity=False).hexdigest()
+        return CodeRef(self.commit, folder, digest)
+
+    def modules_near(self, name: str) -> list[str]:
+        """Modules of the nearest package above ``name`` that exists, to guess what a misspelt one stands for."""
+        parts = name.split(".")
+        while parts:
+            parts = parts[:-1]
+            folder = "/".join(parts)
+            if parts and self.source.tree_digest(self.commit, folder) is not None:
+                try:
+                    blobs = self.source.blobs(self.commit, folder)
+                except SpecError:
+                    return []
+                return sorted(filter(None, (_module_name(blob.path) for blob in blobs)))
+        return []
+
+
+def _candidates(module: str) -> tuple[str, str]:
+    path = module.replace(".", "/")
+    return f"{path}.py", f"{path}/__init__.py"
+
+
+def _module_name(path: str) -> str | None:
+    if not path.endswith(".py"):
+        return None
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def parent_inits(folder: str) -> list[str]:
+    """``__init__.py`` of every package above ``folder``, outermost first."""
+    parts = folder.split("/")
+    return ["/".join([*parts[:depth], "__init__.py"]) for depth in range(1, len(parts))]
+
+
+def check_entrypoints(resource: Resource, entrypoints: Mapping[str, str], code: Code) -> Iterator[Problem]:
+    """Modules and attributes that do not exist, files that are no Python, and imports that the archive would lack."""
+    blobs: dict[str, Blob] = {}
+    for path, entrypoint in entrypoints.items():
+        module, _, attribute = entrypoint.partition(":")
+        blob = code.module(module)
+        if blob is None:
+            looked = " or ".join(_candidates(module))
+            near = words.nearest(module, code.modules_near(module), cutoff=0.8)
+            yield resource.problem(
+                path, f"no module {module} in the repository (looked for {looked})",
+                suggestion=f"{near}:{attribute}" if near else None,
+            )  # fmt: skip
+            continue
+        blobs[path] = blob
+        yield from _check_attribute(resource, path, module, attribute, code.outline(blob), blob.path)
+    if len(blobs) == len(entrypoints):
+        yield from _check_folder(resource, entrypoints, blobs, code)
+
+
+def _check_attribute(
+    resource: Resource, path: str, module: str, attribute: str, outline: Outline, file: str
+) -> Iterator[Problem]:
+    if outline.mistake is not None:
+        mistake = outline.mistake
+        message = f"not Python: {mistake.message} ({resource.ref} names this module)"
+        yield Problem(file, mistake.line, mistake.column, "", message)
+    elif attribute not in outline.names and not outline.open:
+        near = words.nearest(attribute, outline.names)
+        yield resource.problem(
+            path, f"{file} defines no {attribute} at its top level", suggestion=f"{module}:{near}" if near else None
+        )
+
+
+def _check_folder(
+    resource: Resource, entrypoints: Mapping[str, str], blobs: Mapping[str, Blob], code: Code
+) -> Iterator[Problem]:
+    folder = code.folder(entrypoints.values())
+    if folder == "":
+        path, blob = next(iter(blobs.items()))
+        if "/" not in blob.path:
+            message = f"{blob.path} lies in no package; move it into a folder, which is what travels to the cluster"
+        else:
+            message = (
+                f"{' and '.join(sorted(set(entrypoints.values())))} share no folder; one folder travels to the cluster"
+            )
+        yield resource.problem(path, message)
+        return
+    for blob in {blob.path: blob for blob in blobs.values()}.values():
+        for item in code.outline(blob).imports:
+            outside = _outside(item, blob.path, f"{folder}/", code)
+            if outside is not None:
+                yield Problem(
+                    blob.path, item.line, item.column, "",
+                    f"imports {outside}, but only {folder} travels to the cluster for {resource.ref}",
+                )  # fmt: skip
+
+
+def _outside(item: Import, file: str, folder: str, code: Code) -> str | None:
+    """The file of the same top-level package that ``item`` imports from outside of ``folder``, if there is one."""
+    package = file.split("/")[:-1]
+    if item.level:
+        base = package[: len(package) - item.level + 1]
+        target = ".".join([*base, *filter(None, item.module.split("."))])
+    else:
+        target = item.module
+    if not target or target.split(".")[0] != package[0]:
+        return None
+    travels = set(parent_inits(folder.rstrip("/")))
+    for name in [f"{target}.{name}" for name in item.names] or [target]:
+        blob = code.module(name) or code.module(target)
+        if blob is not None and not blob.path.startswith(folder) and blob.path not in travels:
+            return blob.path
+    return None

@@ -1,0 +1,80 @@
+"""Plain (unquoted) YAML scalars by the YAML 1.2 core schema.
+
+Dates stay text: the field that wants a date parses it. What YAML 1.1 reads otherwise (``yes``, ``010``) is refused,
+because half of the world's YAML tools would see another value than we do.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+
+
+def _spelled(words: dict[str, bool]) -> dict[str, bool]:
+    return {text: value for word, value in words.items() for text in (word, word.title(), word.upper())}
+
+
+_BOOLEANS = _spelled({"true": True, "false": False})
+_OLD_BOOLEANS = _spelled({"y": True, "yes": True, "on": True, "n": False, "no": False, "off": False})
+_MAYBE_NUMBER = frozenset("0123456789+-.")
+_DECIMAL = re.compile(r"[-+]?[0-9]+")
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
+_NAN = frozenset({".nan", ".NaN", ".NAN"})
+_MAX_DIGITS = 64
+
+
+class ScalarError(ValueError):
+    """A scalar that two readers of YAML understand differently. ``stand_in`` lets reading go on."""
+
+    def __init__(self, message: str, stand_in: str | int | bool, suggestion: str | None = None) -> None:
+        super().__init__(message)
+        self.stand_in = stand_in
+        self.suggestion = suggestion
+
+
+def resolve(text: str) -> str | int | float | bool | None:
+    """The value of a plain scalar.
+
+    >>> resolve("0x1F"), resolve("1e3"), resolve("2013-01-01"), resolve("~")
+    (31, 1000.0, '2013-01-01', None)
+
+    Raises:
+        ScalarError: a YAML 1.1 boolean, a number with a leading zero, or one of more than 64 digits.
+    """
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if text in _NULL:
+        return None
+    if text in _OLD_BOOLEANS:
+        meant = _OLD_BOOLEANS[text]
+        word = str(meant).lower()
+        raise ScalarError(
+            f"{text} without quotes is {word} to some YAML readers and text to others; "
+            f'quote it if it is text: "{text}"',
+            meant,
+            word,
+        )
+    return _number(text) if text[0] in _MAYBE_NUMBER else text
+
+
+def _number(text: str) -> str | int | float:
+    if _LEADING_ZERO.fullmatch(text):
+        raise ScalarError(
+            f"{text} has a leading zero, which some YAML readers take for octal; "
+            f"write the number without it, or quote it: \"{text}\"", text,
+        )  # fmt: skip
+    integer = _DECIMAL.fullmatch(text) or _OCTAL.fullmatch(text) or _HEXADECIMAL.fullmatch(text)
+    if (integer or _FLOAT.fullmatch(text)) and len(text) > _MAX_DIGITS:
+        raise ScalarError(f"a number of {len(text)} characters; at most {_MAX_DIGITS} are read", 0)
+    if integer:
+        return int(text, 10 if _DECIMAL.fullmatch(text) else 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _INFINITY.fullmatch(text):
+        return float("-inf") if text[0] == "-" else float("inf")
+    return float("nan") if text in _NAN else text

@@ -1,0 +1,101 @@
+"""Everything an environment should be at one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from framework.api.errors import Problem
+from framework.api.meta import Ref
+from framework.planning import fingerprint, graph
+from framework.planning.changes import Desired
+from framework.planning.kind import Kind
+from framework.ports import CodeRef
+from framework.specs.resource import Resource
+from framework.specs.validate import upstreams
+
+
+class Fingerprint(NamedTuple):
+    identity: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """``resources`` leave the Environments out; those are in ``environments``. ``digest`` is equal for two commits that
+    ask for the same: comments, formatting and unrelated files do not count."""
+
+    commit: str
+    environment: str
+    environment_spec: BaseModel
+    resources: Mapping[Ref, Resource]
+    environments: Mapping[Ref, Resource]
+    code: Mapping[Ref, CodeRef]
+    fingerprints: Mapping[Ref, Fingerprint]
+    """In dependency order."""
+    digest: str
+    root: str = ""
+    storage: str = ""
+    warnings: tuple[Problem, ...] = field(default=(), repr=False)
+
+
+def fingerprints(
+    resources: Mapping[Ref, Resource], code: Mapping[Ref, CodeRef], kinds: Mapping[str, Kind]
+) -> dict[Ref, Fingerprint]:
+    """Identity and digest of every resource, upstreams first.
+
+    Raises:
+        CycleError: some wait for each other; validation refuses such specs before.
+    """
+    above = upstreams(resources, kinds)
+    found: dict[Ref, Fingerprint] = {}
+    for ref in graph.topological(above):
+        resource, kind = resources[ref], kinds[ref.kind]
+        spec = fingerprint.spec_json(resource.spec)
+        identity = fingerprint.identity(
+            spec,
+            kind.categories,
+            [code[ref].digest] if ref in code else [],
+            {upstream: found[upstream].identity for upstream in above[ref] if upstream in found},
+            kind.workload_version,
+        )
+        found[ref] = Fingerprint(identity, fingerprint.digest(ref, resource.metadata, spec, identity))
+    return found
+
+
+def snapshot_digest(environment: str, spec: BaseModel, prints: Mapping[Ref, Fingerprint]) -> str:
+    """10 hex characters over the environment and everything in it."""
+    return fingerprint.short_hash(
+        {
+            "environment": environment,
+            "spec": fingerprint.spec_json(spec),
+            "resources": {str(ref): found.digest for ref, found in prints.items()},
+        }
+    )
+
+
+def desired(
+    snapshot: Snapshot, kinds: Mapping[str, Kind], storage: str | None = None, root: str | None = None
+) -> dict[Ref, Desired[BaseModel]]:
+    """What the kinds' plan functions are given, upstreams first. ``storage`` and ``root`` default to the snapshot's."""
+    above = upstreams(snapshot.resources, kinds)
+    return {
+        ref: Desired(
+            ref=ref,
+            metadata=snapshot.resources[ref].metadata,
+            spec=snapshot.resources[ref].spec,
+            commit=snapshot.commit,
+            identity=found.identity,
+            digest=found.digest,
+            environment=snapshot.environment,
+            storage=snapshot.storage if storage is None else storage,
+            root=snapshot.root if root is None else root,
+            upstream={one: snapshot.fingerprints[one].identity for one in above[ref] if one in snapshot.fingerprints},
+            code=snapshot.code.get(ref),
+            file=snapshot.resources[ref].file,
+        )
+        for ref, found in snapshot.fingerprints.items()
+    }

@@ -1,0 +1,360 @@
+"""Specs and code from real repositories: what is read, what is refused, and that nothing is run or followed."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from framework.api.errors import ConfigurationError, SpecError, TerminalError, TransientError
+from framework.backends.git import CodeArchive, GitSource
+from framework.ports import Blob, CodeRef
+from framework.specs.positions import MAX_BYTES
+from framework.specs.worktree import WORKTREE, WorktreeSource
+
+ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "a",
+    "GIT_AUTHOR_EMAIL": "a@example.org",
+    "GIT_COMMITTER_NAME": "a",
+    "GIT_COMMITTER_EMAIL": "a@example.org",
+    "GIT_AUTHOR_DATE": "2020-01-01T00:00:00Z",
+    "GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z",
+}
+
+
+class Repository:
+    """A repository of its own; git runs in it and nowhere else."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        self.git("init", "--quiet", "--initial-branch=main", "--template=")
+
+    def git(self, *arguments: str) -> str:
+        here = {"GIT_DIR": str(self.root / ".git"), "GIT_WORK_TREE": str(self.root)}
+        return subprocess.run(
+            ["git", *arguments], cwd=self.root, env=ENVIRONMENT | here,
+            check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        ).stdout.strip()  # fmt: skip
+
+    def commit(self, files: dict[str, str | bytes], message: str = "change") -> str:
+        for path, data in files.items():
+            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / path).write_bytes(data.encode() if isinstance(data, str) else data)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "project")
+
+
+FILES: dict[str, str | bytes] = {
+    "specs/b.yaml": "b: 1\n",
+    "specs/a/ü x.yaml": "a: 1\n",
+    "shop/__init__.py": "",
+    "shop/code/__init__.py": "",
+    "shop/code/features.py": "from shop.code.more import ANSWER\n",
+    "shop/code/more.py": "ANSWER = 42\n",
+    "other/x.py": "",
+}
+
+
+# -- revisions -------------------------------------------------------------------------------------------------------
+
+
+def test_branches_tags_and_commits_resolve(repository: Repository) -> None:
+    first = repository.commit(FILES)
+    repository.git("tag", "-a", "v1.0", "-m", "annotated")
+    repository.git("branch", "feature/x#1")
+    second = repository.commit({"specs/b.yaml": "b: 2\n"})
+    source = GitSource(repository.root)
+
+    assert [source.resolve(name) for name in ("HEAD", "main", second, second[:12], "HEAD~0")] == [second] * 5
+    assert [source.resolve(name) for name in ("v1.0", "feature/x#1", "HEAD~1", "main^", first)] == [first] * 5
+
+
+@pytest.mark.parametrize(
+    "revision",
+    ["--output=/tmp/x", "-h", "", "main..HEAD", "HEAD@{1}", "HEAD^{tree} x", "HEAD:specs", "ext::sh -c x", "a b",
+     "a\nb", "a\0b", "$(id)", "x" * 300, "../main", ":/message", "é"],
+)  # fmt: skip
+def test_unsafe_names_never_reach_git(repository: Repository, revision: str) -> None:
+    repository.commit(FILES)
+    source = GitSource(repository.root)
+    source._run = lambda *arguments: pytest.fail(f"git ran: {arguments}")  # type: ignore[method-assign]
+
+    with pytest.raises(ConfigurationError, match="is not the name of a branch, a tag or a commit"):
+        source.resolve(revision)
+
+
+@pytest.mark.parametrize("revision", ["mian", "0" * 40, "v9"])
+def test_an_unknown_name_is_refused_with_a_guess(repository: Repository, revision: str) -> None:
+    repository.commit(FILES)
+    with pytest.raises(ConfigurationError, match="has no commit, branch or tag") as error:
+        GitSource(repository.root).resolve(revision)
+
+    assert ("did you mean 'main'?" in str(error.value)) is (revision == "mian")
+
+
+def test_the_sha_of_a_file_is_no_commit(repository: Repository) -> None:
+    repository.commit(FILES)
+    blob = repository.git("rev-parse", "HEAD:specs/b.yaml")
+
+    with pytest.raises(ConfigurationError, match="has no commit"):
+        GitSource(repository.root).resolve(blob)
+
+
+@pytest.mark.parametrize("commit", ["HEAD", "--help", "main", "abc123", "", "A" * 40])
+def test_objects_are_read_at_full_commits_only(repository: Repository, commit: str) -> None:
+    repository.commit(FILES)
+    source = GitSource(repository.root)
+
+    for read in (source.blobs, source.tree_digest, source.archive):
+        with pytest.raises(ConfigurationError, match="is not a full commit SHA"):
+            read(commit, "specs")
+    with pytest.raises(ConfigurationError, match="is not a full commit SHA"):
+        source.read([Blob("specs/b.yaml", commit)])
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    for root in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(ConfigurationError, match="is not inside a git repository; run git init"):
+            GitSource(root).resolve("HEAD")
+
+
+def test_no_commit_yet(repository: Repository) -> None:
+    with pytest.raises(ConfigurationError, match="has no commit yet"):
+        GitSource(repository.root).resolve("HEAD")
+
+
+def test_a_commit_that_is_gone(repository: Repository) -> None:
+    repository.commit(FILES)
+    with pytest.raises(ConfigurationError, match="commit 1111111111 is not in the repository"):
+        GitSource(repository.root).blobs("1" * 40, "specs")
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_files_come_from_the_commit_and_not_from_the_disk(repository: Repository) -> None:
+    first = repository.commit(FILES)
+    repository.commit({"specs/b.yaml": "b: 2\n"})
+    (repository.root / "specs" / "b.yaml").write_text("b: 3\n")
+    source = GitSource(repository.root)
+    blobs = source.blobs(first, "specs")
+
+    assert [blob.path for blob in blobs] == ["specs/a/ü x.yaml", "specs/b.yaml"]
+    assert [source.read(blobs)[blob.sha] for blob in blobs] == [b"a: 1\n", b"b: 1\n"]
+    assert [blob.path for blob in source.blobs(first, "specs/b.yaml")] == ["specs/b.yaml"]
+    assert source.blobs(first, "nowhere") == []
+    assert source.read([]) == {}
+
+
+def test_the_work_tree_names_files_and_folders_as_git_does(repository: Repository) -> None:
+    (repository.root / "run.sh").write_text("#!/bin/sh\n")
+    (repository.root / "run.sh").chmod(0o755)
+    commit = repository.commit({**FILES, "shop.d/x": "sorts between", "shop-x": "and before"})
+    source, worktree = GitSource(repository.root), WorktreeSource(repository.root)
+
+    for folder in ("", "specs", "shop", "shop/code", "shop/code/more.py", "other/x.py", "nowhere", "run.sh"):
+        assert worktree.tree_digest(WORKTREE, folder) == source.tree_digest(commit, folder), folder
+    assert source.tree_digest(commit, "shop") == repository.git("rev-parse", "HEAD:shop")
+    assert worktree.archive(WORKTREE, "shop/code") == source.archive(commit, "shop/code")
+
+
+def test_a_project_in_a_folder_of_a_larger_repository(repository: Repository) -> None:
+    commit = repository.commit({f"team/{path}": data for path, data in FILES.items()})
+    source = GitSource(repository.root / "team")
+
+    assert source.resolve("HEAD") == commit
+    assert [blob.path for blob in source.blobs(commit, "specs")] == ["specs/a/ü x.yaml", "specs/b.yaml"]
+    assert source.tree_digest(commit, "") == repository.git("rev-parse", "HEAD:team")
+    assert source.tree_digest(commit, "shop/code") == repository.git("rev-parse", "HEAD:team/shop/code")
+    assert "shop/code/more.py" in zipfile.ZipFile(io.BytesIO(source.archive(commit, "shop/code"))).namelist()
+
+
+@pytest.mark.parametrize("folder", ["../x", "/etc", "specs/../../x", "a\0b"])
+def test_paths_stay_inside_the_project(repository: Repository, folder: str) -> None:
+    commit = repository.commit(FILES)
+    source = GitSource(repository.root)
+
+    for read in (source.blobs, source.tree_digest, source.archive):
+        with pytest.raises(ConfigurationError, match="does not lie inside the project"):
+            read(commit, folder)
+
+
+def test_of_a_large_file_one_byte_too_many_is_read(repository: Repository) -> None:
+    commit = repository.commit({"specs/a.yaml": b"x" * (MAX_BYTES + 5000), "specs/b.yaml": "b: 1\n"})
+    source = GitSource(repository.root)
+    large, small = source.blobs(commit, "specs")
+    contents = source.read([large, small])
+
+    assert len(contents[large.sha]) == MAX_BYTES + 1
+    assert contents[small.sha] == b"b: 1\n"
+
+
+def link(repository: Repository, path: str) -> None:
+    (repository.root / path).parent.mkdir(parents=True, exist_ok=True)
+    (repository.root / path).symlink_to("/etc/passwd")
+
+
+def submodule(repository: Repository, path: str) -> None:
+    head = repository.git("rev-parse", "HEAD")
+    repository.git("update-index", "--add", "--cacheinfo", f"160000,{head},{path}")
+    repository.git("commit", "--quiet", "-m", "submodule")
+
+
+@pytest.mark.parametrize(("make", "says"), [(link, "a symbolic link"), (submodule, "another repository (submodule)")])
+@pytest.mark.parametrize("folder", ["specs", "shop/code"])
+def test_links_and_submodules_are_refused(
+    repository: Repository, make: Callable[[Repository, str], None], says: str, folder: str
+) -> None:
+    repository.commit(FILES)
+    make(repository, f"{folder}/out")
+    commit = repository.commit({}) if make is link else repository.git("rev-parse", "HEAD")
+    source = GitSource(repository.root)
+
+    for read in (source.blobs, source.archive):
+        with pytest.raises(SpecError) as error:
+            read(commit, folder)
+        (problem,) = error.value.problems
+        assert (problem.file, says in problem.message) == (f"{folder}/out", True)
+    assert source.tree_digest(commit, f"{folder}/out") is None
+    assert source.blobs(commit, "other")
+
+
+def test_settings_of_machine_user_and_repository_change_nothing(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = repository.commit(FILES)
+    other = repository.git("commit-tree", "-m", "replacement", repository.git("mktree"))
+    repository.git("replace", commit, other)
+    (tmp_path / "config").write_text("[core]\n\tbare = nonsense\n[log]\n\tshowSignature = true\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.bare")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "nonsense")
+    source = GitSource(repository.root)
+
+    assert len(source.blobs(commit, "specs")) == 2
+    assert source.subject(commit) == "change"
+
+
+def test_reading_leaves_the_repository_as_it_was(repository: Repository) -> None:
+    commit = repository.commit(FILES)
+    before = sorted((path, path.stat().st_mtime_ns) for path in repository.root.rglob("*"))
+    source = GitSource(repository.root)
+    source.read(source.blobs(source.resolve("main"), "specs"))
+    source.archive(commit, "shop/code")
+
+    assert sorted((path, path.stat().st_mtime_ns) for path in repository.root.rglob("*")) == before
+
+
+def test_a_git_that_hangs_is_given_up(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = repository.commit(FILES)
+    source = GitSource(repository.root, timeout_seconds=0.2)
+    blobs = source.blobs(commit, "specs")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text("#!/bin/sh\nexec sleep 20\n")
+    (tmp_path / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+    with pytest.raises(TransientError, match=r"git rev-parse gave no answer within 0\.2 s"):
+        source.resolve("main")
+    with pytest.raises(TransientError, match=r"git cat-file gave no answer within 0\.2 s"):
+        source.read(blobs)
+
+
+# -- code ------------------------------------------------------------------------------------------------------------
+
+
+def test_equal_folders_give_equal_archives(repository: Repository, tmp_path: Path) -> None:
+    first = repository.commit(FILES)
+    second = repository.commit({"specs/b.yaml": "b: 2\n", "other/x.py": "x = 1\n"})
+    elsewhere = Repository(tmp_path / "elsewhere")
+    third = elsewhere.commit(dict(reversed(FILES.items())), "another history")
+    changed = repository.commit({"shop/code/more.py": "ANSWER = 43\n"})
+    source = GitSource(repository.root)
+    archive = source.archive(first, "shop/code")
+
+    assert source.archive(second, "shop/code") == archive
+    assert GitSource(elsewhere.root).archive(third, "shop/code") == archive
+    assert source.archive(changed, "shop/code") != archive
+
+
+def test_an_archive_holds_the_folder_and_imports_from_another_place(repository: Repository, tmp_path: Path) -> None:
+    commit = repository.commit(FILES)
+    file = tmp_path / "code.zip"
+    file.write_bytes(GitSource(repository.root).archive(commit, "shop/code"))
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        assert archive.testzip() is None
+        archive.extractall(tmp_path / "unpacked")
+
+    assert [name for name in names if not name.endswith("/")] == [
+        "shop/__init__.py",
+        "shop/code/__init__.py",
+        "shop/code/features.py",
+        "shop/code/more.py",
+    ]
+    assert len({name.split("/")[0] for name in names}) > 1  # Ray would strip a lone top folder
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", "import sys; sys.path.insert(0, sys.argv[1]); "
+         "from shop.code.features import ANSWER; print(ANSWER)", str(tmp_path / "unpacked")],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.stdout == "42\n", done.stderr
+
+
+def test_an_archive_keeps_what_may_be_executed(repository: Repository) -> None:
+    (repository.root / "shop/code").mkdir(parents=True)
+    (repository.root / "shop/code/run.sh").write_text("#!/bin/sh\n")
+    (repository.root / "shop/code/run.sh").chmod(0o755)
+    commit = repository.commit(FILES)
+    archive = zipfile.ZipFile(io.BytesIO(GitSource(repository.root).archive(commit, "shop/code")))
+    modes = {entry.filename: entry.external_attr >> 16 & 0o777 for entry in archive.infolist()}
+
+    assert (modes["shop/code/run.sh"], modes["shop/code/more.py"]) == (0o755, 0o644)
+
+
+def test_code_that_is_missing_or_too_large(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = repository.commit(FILES)
+    source = GitSource(repository.root)
+    with pytest.raises(TerminalError, match="has no folder shop/cod") as missing:
+        source.archive(commit, "shop/cod")
+    monkeypatch.setattr("framework.backends.git.MAX_ARCHIVE_BYTES", 10)
+    with pytest.raises(TerminalError) as large:
+        source.archive(commit, "shop/code")
+
+    assert (missing.value.reason, large.value.reason) == ("CodeMissing", "CodeTooLarge")
+
+
+def test_an_archive_is_published_once_under_the_name_of_its_bytes(repository: Repository, tmp_path: Path) -> None:
+    commit = repository.commit(FILES)
+    source = GitSource(repository.root)
+    digest = source.tree_digest(commit, "shop/code")
+    assert digest is not None
+    code = CodeRef(commit, "shop/code", digest)
+    uri = CodeArchive(source, str(tmp_path / "store")).ensure(code)
+    file = Path(uri.removeprefix("file://"))
+    written = file.stat().st_mtime_ns
+
+    assert digest in uri
+    assert file.read_bytes() == source.archive(commit, "shop/code")
+    assert CodeArchive(source, str(tmp_path / "store")).ensure(code) == uri
+    assert file.stat().st_mtime_ns == written
+    with pytest.raises(ConfigurationError, match="does not name code"):
+        CodeArchive(source, str(tmp_path / "store")).ensure(CodeRef(commit, "shop/code", "../../x"))
