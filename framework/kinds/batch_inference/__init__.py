@@ -1,0 +1,50 @@
+"""BatchInference: predictions for a whole table. Part of the language; this version does not execute it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from framework.api.meta import Ref
+from framework.kinds.batch_inference.spec import CATEGORIES, BatchInferenceSpec
+from framework.planning.changes import Change, Desired, Status
+from framework.planning.kind import CrossProblem, Kind, Reference
+from framework.planning.outcomes import removed, unsupported
+
+
+def _plan(desired: Desired[BatchInferenceSpec] | None, observed: Ref, status: Status | None, now: datetime) -> Change:
+    if desired is None:
+        return removed(observed)
+    return unsupported(desired, CATEGORIES, ("spec",), status, now)
+
+
+def _references(spec: BatchInferenceSpec) -> tuple[Reference, ...]:
+    return (
+        Reference(Ref("TrainingJob", spec.model.training), "spec.model.training"),
+        Reference(Ref("FeatureView", spec.input.view), "spec.input.view"),
+    )
+
+
+def _entrypoints(spec: BatchInferenceSpec) -> Mapping[str, str]:
+    return {}
+
+
+def _unsupported(spec: BatchInferenceSpec) -> tuple[str, ...]:
+    return ("spec",)
+
+
+def _check(spec: BatchInferenceSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
+    return ()
+
+
+KIND = Kind(
+    name="BatchInference",
+    spec=BatchInferenceSpec,
+    categories=CATEGORIES,
+    plan=_plan,
+    references=_references,
+    entrypoints=_entrypoints,
+    unsupported=_unsupported,
+    check=_check,
+    workload_version="1",
+)

@@ -1,0 +1,64 @@
+"""FeatureView: a versioned, validated table of features."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+
+from framework.api.meta import Ref
+from framework.kinds.feature_view.plan import plan
+from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
+from framework.planning.kind import CrossProblem, Kind, Reference
+
+
+def _references(spec: FeatureViewSpec) -> tuple[Reference, ...]:
+    return tuple(
+        Reference(Ref("FeatureView", source.featureView), f"spec.sources.{name}.featureView")
+        for name, source in spec.sources.items()
+        if source.featureView is not None
+    )
+
+
+def _entrypoints(spec: FeatureViewSpec) -> Mapping[str, str]:
+    found = {
+        f"spec.sources.{name}.function": source.function
+        for name, source in spec.sources.items()
+        if source.function is not None
+    }
+    if spec.transform is not None and spec.transform.function is not None:
+        found["spec.transform.function"] = spec.transform.function
+    return found
+
+
+def _unsupported(spec: FeatureViewSpec) -> tuple[str, ...]:
+    found = [f"spec.sources.{name}.sql" for name, source in spec.sources.items() if source.sql is not None]
+    if spec.materialization.mode == "incremental":
+        found.append("spec.materialization.mode")
+    if spec.materialization.schedule is not None:
+        found.append("spec.materialization.schedule")
+    if spec.materialization.retention is not None:
+        found.append("spec.materialization.retention")
+    if spec.online.enabled:
+        found.append("spec.online.enabled")
+    return tuple(found)
+
+
+def _check(spec: FeatureViewSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
+    names = tuple(column.name for column in spec.columns)
+    return tuple(
+        CrossProblem(f"spec.expectations[{index}].column", f"no column {item.column!r} is declared", allowed=names)
+        for index, item in enumerate(spec.expectations)
+        if item.column is not None and item.column not in names
+    )
+
+
+KIND = Kind(
+    name="FeatureView",
+    spec=FeatureViewSpec,
+    categories=CATEGORIES,
+    plan=plan,
+    references=_references,
+    entrypoints=_entrypoints,
+    unsupported=_unsupported,
+    check=_check,
+    workload_version="1",
+)

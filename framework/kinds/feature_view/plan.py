@@ -1,0 +1,229 @@
+"""What to do about a FeatureView. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from framework.api import layout
+from framework.api.categories import Category
+from framework.api.meta import Ref
+from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
+from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
+from framework.planning import runs
+from framework.planning.actions import Action, DeleteTable, StopRun, SubmitRun
+from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.outcomes import Outcome
+from framework.ports import RunSpec, TableState
+
+WORKLOAD = "framework.workloads.features.materialize:run"
+RETRY_LIMIT = 2
+RETRY_BACKOFF = timedelta(seconds=5)
+
+
+def run_name(view: str, identity: str, source_digest: str) -> str:
+    """One run per identity and state of the sources, so that the same rows are never computed twice."""
+    return f"features-{view}-{hashlib.sha256(f'{identity}/{source_digest}'.encode()).hexdigest()[:10]}"
+
+
+def plan(
+    desired: Desired[FeatureViewSpec] | None, observed: FeatureViewObserved, status: Status | None, now: datetime
+) -> Change:
+    """Publish a version for this identity if there is none, or if the sources changed and it is time to look."""
+    if desired is None:
+        return _remove(observed, status)
+    previous = FeatureViewState.model_validate(status.state) if status else FeatureViewState()
+    return _View(desired, observed, status, previous, now).decide()
+
+
+@dataclass(frozen=True)
+class _View:
+    desired: Desired[FeatureViewSpec]
+    observed: FeatureViewObserved
+    status: Status | None
+    previous: FeatureViewState
+    now: datetime
+
+    @property
+    def outcome(self) -> Outcome:
+        rebuild = self.status is None or self.status.identity != self.desired.identity or self.observed.table is None
+        floor = Category.MATERIALIZE if rebuild else Category.NOOP
+        return Outcome(self.desired, self.status, CATEGORIES, self.now, floor)
+
+    @property
+    def in_service(self) -> Published | None:
+        """The table of this identity if there is one, else the last good version."""
+        table = self.observed.table
+        return _published(table, self.desired) if table is not None else self.previous.published
+
+    def decide(self) -> Change:
+        table, state = self.observed.table, FeatureViewState(published=self.in_service)
+        ready = state.published is not None
+        summary = _summary(state.published)
+        if table is not None and not self._due(table):
+            happenings = () if state.published == self.previous.published else (_publication(table),)
+            return self.outcome.settled(
+                state,
+                summary,
+                "Published",
+                inventory=self._inventory(None),
+                requeue_after=self._next_look(table),
+                happenings=happenings,
+            )
+        if self.observed.source_problem is not None:
+            reason, message = self.observed.source_problem
+            return self.outcome.stalled(
+                state,
+                summary,
+                reason,
+                message,
+                ready=ready,
+                inventory=self._inventory(None),
+                requeue_after=timedelta(seconds=10),
+            )
+        missing = tuple(Ref("FeatureView", name) for name, view in self.observed.upstream.items() if view is None)
+        if missing:
+            message = f"waits for {', '.join(map(str, missing))}"
+            return self.outcome.waiting(
+                state,
+                summary,
+                "UpstreamNotReady",
+                message,
+                ready=ready,
+                waits_for=missing,
+                inventory=self._inventory(None),
+            )
+        return self._materialize(ready, summary)
+
+    def _materialize(self, ready: bool, summary: str) -> Change:
+        name = run_name(self.desired.ref.name, self.desired.identity, self.observed.source_digest)
+        run, inventory = self.observed.run, self._inventory(name)
+        state = FeatureViewState(published=self.in_service, run=name)
+        superseded = self.previous.run if self.previous.run not in (None, name) else None
+        stop: tuple[Action, ...] = (StopRun(self.desired.storage, superseded),) if superseded else ()
+        match runs.next_step(run, RETRY_LIMIT, RETRY_BACKOFF, self.now):
+            case runs.Start(attempt):
+                return self._submit(state, name, attempt, stop, ready, summary)
+            case runs.Finished():
+                # The run says it published, but the table is not there: somebody dropped it.
+                return self._submit(state, name, run.attempt + 1, stop, ready, summary)
+            case runs.Await(after, message):
+                return self.outcome.waiting(
+                    state, summary, "Materializing", message, ready=ready, requeue_after=after, inventory=inventory
+                )
+            case runs.GaveUp(reason, message):
+                first = self.previous.run == name
+                happenings = (Happening(reason, message, {"run": name}),) if first else ()
+                done = FeatureViewState(published=self.in_service)
+                return self.outcome.stalled(
+                    done, summary, reason, message, ready=ready, inventory=self._inventory(None), happenings=happenings
+                )
+
+    def _submit(
+        self, state: FeatureViewState, name: str, attempt: int, stop: tuple[Action, ...], ready: bool, summary: str
+    ) -> Change:
+        desired, observed = self.desired, self.observed
+        payload = {
+            "view": desired.ref.name,
+            "identity": desired.identity,
+            "table": self._table,
+            "root": desired.root,
+            "spec": desired.spec.model_dump(mode="json", by_alias=True),
+            "source_digest": observed.source_digest,
+            "commit": desired.commit,
+            "upstream": {
+                k: {"uri": v.uri, "version": v.version} for k, v in observed.upstream.items() if v is not None
+            },
+        }
+        run = RunSpec(
+            name=name,
+            attempt=attempt,
+            workload=WORKLOAD,
+            payload=payload,
+            storage=desired.storage,
+            title=f"{desired.ref} at {desired.commit[:7]}",
+            code=desired.code,
+            metadata={
+                "commit": desired.commit,
+                "spec": desired.file,
+                "resource": str(desired.ref),
+                "fingerprint": desired.identity,
+            },
+        )
+        message = "materialises" if attempt == 1 else f"materialises, attempt {attempt}"
+        return self.outcome.acting(
+            state,
+            summary,
+            "Materializing",
+            message,
+            (*stop, SubmitRun(run)),
+            ready=ready,
+            inventory=self._inventory(name),
+            requeue_after=runs.POLL,
+            happenings=(Happening("RunStarted", f"run {run.submission_id}", {"run": run.submission_id}),),
+        )
+
+    def _due(self, table: TableState) -> bool:
+        every = self.desired.spec.materialization.every
+        changed = bool(self.observed.source_digest) and table.source_digest != self.observed.source_digest
+        return every is not None and changed and self.now - table.published >= every
+
+    def _next_look(self, table: TableState) -> timedelta | None:
+        every = self.desired.spec.materialization.every
+        return None if every is None else max(table.published + every - self.now, min(every, timedelta(seconds=5)))
+
+    @property
+    def _table(self) -> str:
+        return layout.feature_table(self.desired.storage, self.desired.ref.name, self.desired.identity)
+
+    def _inventory(self, run: str | None) -> frozenset[str]:
+        return frozenset({f"table:{self._table}", *([f"run:{run}"] if run else [])})
+
+
+def _remove(observed: FeatureViewObserved, status: Status | None) -> Change:
+    """Stop what runs; data stays for ``git revert`` unless the spec said ``deletion: delete``."""
+    ref, state = observed.ref, FeatureViewState.model_validate(status.state if status else {})
+    actions: list[Action] = []
+    if state.run is not None:
+        actions.append(StopRun(observed.storage, state.run))
+    delete = status is not None and status.spec.get("deletion") == "delete"
+    if delete and state.published is not None:
+        actions.append(DeleteTable(state.published.uri))
+    reason = "removed from git; its data is deleted" if delete else "removed from git; its data stays"
+    return Change(
+        ref,
+        Verb.DELETE,
+        Category.METADATA,
+        reason,
+        None,
+        actions=tuple(actions),
+        happenings=(Happening("Deleted", reason),),
+    )
+
+
+def _published(table: TableState, desired: Desired[FeatureViewSpec]) -> Published:
+    return Published(
+        uri=table.uri,
+        version=table.version,
+        rows=table.rows,
+        identity=table.identity,
+        source_digest=table.source_digest,
+        commit=table.commit,
+        at=table.published,
+        entities=desired.spec.entities,
+        timestamp=desired.spec.timestamp,
+        columns=tuple((column.name, column.dtype) for column in desired.spec.columns),
+    )
+
+
+def _publication(table: TableState) -> Happening:
+    return Happening(
+        "Published",
+        f"{table.rows:,} rows as version {table.version}",
+        {"uri": table.uri, "version": table.version, "rows": table.rows},
+    )
+
+
+def _summary(published: Published | None) -> str:
+    return "nothing published" if published is None else f"{published.rows:,} rows, version {published.version}"

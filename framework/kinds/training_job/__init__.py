@@ -1,0 +1,78 @@
+"""TrainingJob: a point-in-time training set, a search, a trained and judged model version."""
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel
+
+from framework.api.meta import Ref
+from framework.kinds.feature_view.spec import FeatureViewSpec
+from framework.kinds.training_job.plan import plan
+from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
+from framework.planning.kind import CrossProblem, Kind, Reference
+
+
+def _references(spec: TrainingJobSpec) -> tuple[Reference, ...]:
+    spine = Reference(Ref("FeatureView", spec.dataset.spine), "spec.dataset.spine")
+    return (
+        spine,
+        *(
+            Reference(Ref("FeatureView", feature.view), f"spec.dataset.features[{index}].view")
+            for index, feature in enumerate(spec.dataset.features)
+        ),
+    )
+
+
+def _entrypoints(spec: TrainingJobSpec) -> Mapping[str, str]:
+    chosen = spec.trainer.function or spec.trainer.torch
+    return {} if chosen is None else {f"spec.trainer.{spec.trainer.name}.entrypoint": chosen.entrypoint}
+
+
+def _unsupported(spec: TrainingJobSpec) -> tuple[str, ...]:
+    fields = {
+        "spec.trainer.xgboost": spec.trainer.xgboost is not None,
+        "spec.trainer.torch": spec.trainer.torch is not None,
+        "spec.tune.algorithm": spec.tune is not None and spec.tune.algorithm == "hyperopt",
+        "spec.tune.scheduler": spec.tune is not None and spec.tune.scheduler == "pbt",
+        "spec.resources.elastic": spec.resources.elastic is not None,
+        "spec.resources.accelerator": spec.resources.accelerator is not None,
+        "spec.evaluation.fairness": bool(spec.evaluation.fairness),
+        "spec.retrain": spec.retrain is not None,
+    }
+    return tuple(path for path, used in fields.items() if used)
+
+
+def _check(spec: TrainingJobSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
+    return tuple(_missing_columns(spec, specs))
+
+
+def _missing_columns(spec: TrainingJobSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
+    wanted = [("spec.dataset.label", spec.dataset.spine, spec.dataset.label)]
+    wanted += [
+        (f"spec.dataset.columns[{index}]", spec.dataset.spine, column)
+        for index, column in enumerate(spec.dataset.columns)
+    ]
+    for index, feature in enumerate(spec.dataset.features):
+        if feature.columns != "all":
+            wanted += [
+                (f"spec.dataset.features[{index}].columns[{place}]", feature.view, column)
+                for place, column in enumerate(feature.columns)
+            ]
+    for path, view_name, column in wanted:
+        view = specs.get(Ref("FeatureView", view_name))
+        if isinstance(view, FeatureViewSpec):
+            names = tuple(item.name for item in view.columns)
+            if column not in names:
+                yield CrossProblem(path, f"FeatureView/{view_name} has no column {column!r}", allowed=names)
+
+
+KIND = Kind(
+    name="TrainingJob",
+    spec=TrainingJobSpec,
+    categories=CATEGORIES,
+    plan=plan,
+    references=_references,
+    entrypoints=_entrypoints,
+    unsupported=_unsupported,
+    check=_check,
+    workload_version="1",
+)

@@ -1,0 +1,253 @@
+"""What to do about a TrainingJob. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from framework.api import layout
+from framework.api.categories import Category
+from framework.api.meta import Ref
+from framework.kinds.training_job.gates import judge
+from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
+from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
+from framework.planning import runs
+from framework.planning.actions import Action, RegisterModel, StopRun, SubmitRun
+from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.outcomes import Outcome
+from framework.ports import ModelVersion, RunSpec
+
+WORKLOAD = "framework.workloads.training.train:run"
+
+
+def run_name(training: str, identity: str) -> str:
+    """A run is named by what it would build."""
+    return f"train-{training}-{identity}"
+
+
+def plan(
+    desired: Desired[TrainingJobSpec] | None, observed: TrainingJobObserved, status: Status | None, now: datetime
+) -> Change:
+    """Train this identity once, judge it, register it; afterwards only the verdict can change, with the gates."""
+    if desired is None:
+        return _remove(observed, status)
+    previous = TrainingJobState.model_validate(status.state) if status else TrainingJobState()
+    return _Training(desired, observed, status, previous, now).decide()
+
+
+@dataclass(frozen=True)
+class _Training:
+    desired: Desired[TrainingJobSpec]
+    observed: TrainingJobObserved
+    status: Status | None
+    previous: TrainingJobState
+    now: datetime
+
+    @property
+    def name(self) -> str:
+        return run_name(self.desired.ref.name, self.desired.identity)
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome(
+            self.desired,
+            self.status,
+            CATEGORIES,
+            self.now,
+            Category.RETRAIN if self.observed.version is None else Category.NOOP,
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether some version that passed its gates can serve meanwhile."""
+        return self.previous.deployable
+
+    def decide(self) -> Change:
+        if self.observed.version is not None:
+            return self._judged(self.observed.version)
+        missing = tuple(Ref("FeatureView", name) for name, view in self.observed.views.items() if view is None)
+        stop = self._supersede()
+        if missing:
+            message = f"waits for {', '.join(map(str, missing))}"
+            return self.outcome.waiting(
+                self._keeping(None),
+                self._summary,
+                "UpstreamNotReady",
+                message,
+                ready=self.ready,
+                waits_for=missing,
+                actions=stop,
+            )
+        return self._train(stop)
+
+    def _judged(self, version: ModelVersion) -> Change:
+        evaluation = self.desired.spec.evaluation
+        champion = version.lineage.get("champion_metrics")
+        gates = judge(evaluation, version.metrics, champion, version.lineage.get("slices", ()))
+        failed = [row["message"] for row in gates if not row["passed"]]
+        state = TrainingJobState(version=version.version, deployable=not failed, gates=gates)
+        summary = (
+            f"version {version.version}, auc {version.metrics['auc']:.4f}"
+            if "auc" in version.metrics
+            else f"version {version.version}"
+        )
+        news = state != self.previous
+        stop = self._supersede()
+        if failed:
+            message = f"version {version.version} failed {len(failed)} of {len(gates)} gates: {'; '.join(failed)}"
+            happenings = (Happening("GateFailed", message, {"version": version.version}),) if news else ()
+            return self.outcome.stalled(
+                state, summary, "GateFailed", message, ready=False, happenings=happenings, actions=stop
+            )
+        happenings = (
+            (Happening("ModelReady", summary, {"version": version.version, "metrics": version.metrics}),)
+            if news
+            else ()
+        )
+        return self.outcome.settled(state, summary, "ModelReady", happenings=happenings, actions=stop)
+
+    def _train(self, stop: tuple[Action, ...]) -> Change:
+        spec, run, inventory = self.desired.spec, self.observed.run, frozenset({f"run:{self.name}"})
+        match runs.next_step(run, spec.retries.limit, spec.retries.backoff, self.now):
+            case runs.Start(attempt):
+                submit = SubmitRun(self._request(attempt))
+                message = "trains" if attempt == 1 else f"trains, attempt {attempt}"
+                event = Happening("RunStarted", f"run {submit.run.submission_id}", {"run": submit.run.submission_id})
+                return self.outcome.acting(
+                    self._keeping(self.name),
+                    self._summary,
+                    "Training",
+                    message,
+                    (*stop, submit),
+                    ready=self.ready,
+                    inventory=inventory,
+                    requeue_after=runs.POLL,
+                    happenings=(event,),
+                )
+            case runs.Await(after, message):
+                return self.outcome.waiting(
+                    self._keeping(self.name),
+                    self._summary,
+                    "Training",
+                    message,
+                    ready=self.ready,
+                    requeue_after=after,
+                    inventory=inventory,
+                    actions=stop,
+                )
+            case runs.Finished(result):
+                version = self._version(result)
+                return self.outcome.acting(
+                    self._keeping(None),
+                    self._summary,
+                    "Registering",
+                    f"registers version {version.version}",
+                    (*stop, RegisterModel(version)),
+                    ready=self.ready,
+                    inventory=inventory,
+                )
+            case runs.GaveUp(reason, message):
+                first = self.previous.run == self.name
+                happenings = (Happening(reason, message, {"run": self.name}),) if first else ()
+                return self.outcome.stalled(
+                    self._keeping(None),
+                    self._summary,
+                    reason,
+                    message,
+                    ready=self.ready,
+                    happenings=happenings,
+                    actions=stop,
+                )
+
+    def _supersede(self) -> tuple[Action, ...]:
+        """The run of an older identity that nobody waits for any more."""
+        old = self.previous.run
+        return (StopRun(self.desired.storage, old),) if old not in (None, self.name) else ()
+
+    def _keeping(self, run: str | None) -> TrainingJobState:
+        return self.previous.model_copy(update={"run": run})
+
+    @property
+    def _summary(self) -> str:
+        return f"version {self.previous.version}" if self.previous.version else "no version yet"
+
+    def _request(self, attempt: int) -> RunSpec:
+        desired, champion = self.desired, self.observed.champion
+        compares = any(gate.comparedTo == "live" for gate in desired.spec.evaluation.gates)
+        payload = {
+            "training": desired.ref.name,
+            "identity": desired.identity,
+            "spec": desired.spec.model_dump(mode="json", by_alias=True),
+            "views": {name: dict(view) for name, view in self.observed.views.items() if view is not None},
+            "model_folder": layout.model_folder(desired.storage, desired.ref.name, desired.identity),
+            "commit": desired.commit,
+            "seed": desired.spec.seed,
+            "champion": champion.model_dump(
+                mode="json", include={"version", "artifact", "sha256", "format", "signature"}
+            )
+            if champion is not None and compares
+            else None,
+        }
+        timeout = desired.spec.timeout
+        return RunSpec(
+            name=self.name,
+            attempt=attempt,
+            workload=WORKLOAD,
+            payload=payload,
+            storage=desired.storage,
+            title=f"{desired.ref} at {desired.commit[:7]}",
+            code=desired.code,
+            metadata={
+                "commit": desired.commit,
+                "spec": desired.file,
+                "resource": str(desired.ref),
+                "fingerprint": desired.identity,
+            },
+            timeout_seconds=timeout.total_seconds() if timeout else None,
+        )
+
+    def _version(self, result: Any) -> ModelVersion:
+        desired = self.desired
+        lineage = {
+            **result.get("lineage", {}),
+            "champion_metrics": result.get("champion_metrics"),
+            "slices": result.get("slices", []),
+            "run": self.name,
+            "rows": result.get("rows", {}),
+        }
+        gates = judge(
+            desired.spec.evaluation, result["metrics"], result.get("champion_metrics"), result.get("slices", [])
+        )
+        return ModelVersion(
+            training=desired.ref.name,
+            version=desired.identity,
+            commit=desired.commit,
+            created=self.observed.run.finished or self.now,
+            artifact=result["artifact"],
+            sha256=result["sha256"],
+            format=result["format"],
+            signature=result["signature"],
+            profile=result["profile"],
+            metrics=result["metrics"],
+            parameters=result.get("parameters", {}),
+            lineage=lineage,
+            gates=gates,
+            deployable=all(row["passed"] for row in gates),
+        )
+
+
+def _remove(observed: TrainingJobObserved, status: Status | None) -> Change:
+    """Stop what runs; model versions stay, because a deployment or a revert may need them."""
+    state = TrainingJobState.model_validate(status.state if status else {})
+    actions = (StopRun(observed.storage, state.run),) if state.run else ()
+    reason = "removed from git; its model versions stay"
+    return Change(
+        observed.ref,
+        Verb.DELETE,
+        Category.METADATA,
+        reason,
+        None,
+        actions=actions,
+        happenings=(Happening("Deleted", reason),),
+    )

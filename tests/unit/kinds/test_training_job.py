@@ -1,0 +1,131 @@
+from dataclasses import replace
+from typing import Any
+
+from framework.api.categories import Category
+from framework.api.conditions import violations
+from framework.api.meta import Ref
+from framework.kinds.training_job import KIND
+from framework.kinds.training_job.gates import judge
+from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
+from framework.kinds.training_job.spec import Evaluation
+from framework.planning.actions import RegisterModel, StopRun, SubmitRun
+from framework.planning.changes import Change, Status, Verb
+from framework.ports import FailureKind, RunPhase, RunState
+from tests.builders import NOW, STORAGE, desired, model_version, training_spec
+
+REF, VIEW = Ref("TrainingJob", "delay-classifier"), Ref("FeatureView", "departures")
+ASKED = desired(REF, training_spec(), upstream={VIEW: "v1"})
+READY = {"departures": {"uri": "/t", "version": 3}}
+RESULT = {
+    "artifact": "/m/model.txt",
+    "sha256": "ab",
+    "format": "lightgbm-text",
+    "signature": {},
+    "profile": "/m/profile",
+    "metrics": {"auc": 0.7},
+}
+
+
+def look(**more: Any) -> TrainingJobObserved:
+    base = {"ref": REF, "storage": STORAGE, "version": None, "run": RunState(RunPhase.ABSENT), "views": READY}
+    return TrainingJobObserved(**{**base, **more})
+
+
+def plan(observed: TrainingJobObserved, status: Status | None = None, *, asked: Any = ASKED) -> Change:
+    change: Change = KIND.plan(asked, observed, status, NOW)
+    if change.status is not None:
+        assert not violations(change.status.conditions)
+    return change
+
+
+def test_training_pins_the_versions_of_its_views() -> None:
+    (submit,) = plan(look()).actions
+    assert isinstance(submit, SubmitRun)
+    assert submit.run.payload["views"] == READY
+    assert submit.run.name == "train-delay-classifier-aaaaaaaaaa"
+
+
+def test_it_waits_for_its_views_and_says_so() -> None:
+    change = plan(look(views={"departures": None}))
+    assert (change.verb, change.category, change.waits_for) == (Verb.WAIT, Category.RETRAIN, (VIEW,))
+    assert change.actions == ()
+
+
+def test_a_finished_run_is_registered_with_its_verdict() -> None:
+    (register,) = plan(look(run=RunState(RunPhase.SUCCEEDED, 1, result=RESULT, finished=NOW))).actions
+    assert isinstance(register, RegisterModel)
+    assert register.version.version == "aaaaaaaaaa"
+    assert register.version.deployable
+    assert register.version.gates[0]["passed"]
+
+
+def test_a_version_that_exists_is_not_trained_again() -> None:
+    change = plan(look(version=model_version()))
+    assert (change.verb, change.actions) == (Verb.NOOP, ())
+    assert change.status is not None
+    assert TrainingJobState.model_validate(change.status.state).deployable
+
+
+def test_a_failed_gate_stalls_with_the_number_and_the_bar() -> None:
+    change = plan(look(version=model_version(auc=0.6123)))
+    assert change.status is not None
+    stalled = change.status.conditions.stalled
+    assert (stalled.status, stalled.reason) == (True, "GateFailed")
+    assert "0.6123" in stalled.message
+    assert "0.65" in stalled.message
+
+
+def test_lowering_a_gate_needs_no_training() -> None:
+    failed = plan(look(version=model_version(auc=0.6))).status
+    lower = replace(ASKED, spec=training_spec(evaluation={"gates": [{"metric": "auc", "min": 0.5}]}), digest="other")
+    change = plan(look(version=model_version(auc=0.6)), failed, asked=lower)
+    assert change.status is not None
+    assert change.status.conditions.ready.status
+    assert change.actions == ()
+
+
+def test_a_newer_commit_supersedes_the_run_under_way() -> None:
+    running = plan(look()).status
+    newer = replace(ASKED, identity="bbbbbbbbbb", digest="other")
+    stop, submit = plan(look(), running, asked=newer).actions
+    assert stop == StopRun(STORAGE, "train-delay-classifier-aaaaaaaaaa")
+    assert isinstance(submit, SubmitRun)
+
+
+def test_a_revert_to_a_known_identity_trains_nothing_and_stops_what_runs() -> None:
+    newer = replace(ASKED, identity="bbbbbbbbbb", digest="other")
+    running = plan(look(), asked=newer).status
+    change = plan(look(version=model_version()), running)
+    assert change.actions == (StopRun(STORAGE, "train-delay-classifier-bbbbbbbbbb"),)
+
+
+def test_a_run_that_failed_for_good_is_told_with_its_reason() -> None:
+    running = plan(look()).status
+    failed = RunState(RunPhase.FAILED, 1, failure=FailureKind.USER, reason="ValueError", message="boom", finished=NOW)
+    change = plan(look(run=failed), running)
+    assert change.status is not None
+    assert change.status.conditions.stalled.reason == "ValueError"
+    assert [item.reason for item in change.happenings] == ["ValueError"]
+
+
+def test_gates_compare_with_the_live_model_on_the_same_rows() -> None:
+    evaluation = Evaluation.model_validate({"gates": [{"metric": "auc", "comparedTo": "live", "maxDrop": 0.005}]})
+    assert judge(evaluation, {"auc": 0.70}, {"auc": 0.704}, [])[0]["passed"]
+    assert not judge(evaluation, {"auc": 0.70}, {"auc": 0.706}, [])[0]["passed"]
+    assert judge(evaluation, {"auc": 0.1}, None, [])[0]["passed"]
+
+
+def test_a_metric_that_was_not_measured_lets_nothing_through() -> None:
+    evaluation = Evaluation.model_validate({"gates": [{"metric": "recall", "min": 0.1}]})
+    assert not judge(evaluation, {"auc": 0.9}, None, [])[0]["passed"]
+
+
+def test_slices_with_enough_rows_are_judged() -> None:
+    bar = {"by": "carrier", "metric": "auc", "min": 0.55, "minRows": 200}
+    evaluation = Evaluation.model_validate({"slices": [bar]})
+    measured = [
+        {"by": "carrier", "value": "AA", "metric": "auc", "score": 0.5, "rows": 500},
+        {"by": "carrier", "value": "HA", "metric": "auc", "score": 0.1, "rows": 20},
+    ]
+    rows = judge(evaluation, {}, None, measured)
+    assert [(row["passed"], "AA" in row["gate"]) for row in rows] == [(False, True)]
