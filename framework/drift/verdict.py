@@ -1,0 +1,118 @@
+"""Which columns of a window drifted from the reference, with the numbers that say so. Pure.
+
+Drift is a difference of distributions. It says nothing about whether predictions are still right: see
+``framework.drift.performance`` for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from framework.api.meta import Stored
+from framework.drift.calibration import limit, movements, reach
+from framework.drift.statistics import STATISTICS, NotComparableError, align, rows_of
+from framework.ports import ColumnSummary, Reference
+
+
+class Finding(StrEnum):
+    DRIFT = "Drift"
+    NO_DRIFT = "NoDrift"
+    INCONCLUSIVE = "Inconclusive"
+
+
+class ColumnVerdict(Stored):
+    """``value`` beyond ``limit`` is drift. ``limit`` is ``threshold`` or, if that is more, what ``natural`` movement
+    and sampling ``noise`` reach together; all in the units of ``statistic``."""
+
+    column: str
+    finding: Finding
+    statistic: str
+    value: float | None = None
+    limit: float | None = None
+    threshold: float
+    natural: float | None = None
+    noise: float | None = None
+    rows: int = 0
+    reference_rows: int = 0
+    message: str = ""
+
+
+class DriftVerdict(Stored):
+    """``columns`` with the drifted ones first, farthest beyond their limit first. ``alpha`` is the chance of a false
+    alarm that each column was given, so that the whole window keeps ``falseAlarmRate``."""
+
+    finding: Finding
+    columns: tuple[ColumnVerdict, ...]
+    rows: int
+    alpha: float
+
+    @property
+    def drifted(self) -> tuple[ColumnVerdict, ...]:
+        return tuple(column for column in self.columns if column.finding is Finding.DRIFT)
+
+
+@dataclass(frozen=True)
+class DriftRules:
+    """What the spec asks for. ``columns`` None means every column of the reference."""
+
+    threshold: float
+    false_alarm_rate: float
+    min_rows: int
+    statistic: str = "psi"
+    statistics: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] | None = None
+
+
+def judge_window(rules: DriftRules, reference: Reference, window: Mapping[str, ColumnSummary]) -> DriftVerdict:
+    """Judge every column; the false alarm rate is split evenly over them (Bonferroni)."""
+    names = rules.columns if rules.columns is not None else tuple(sorted(reference.whole))
+    alpha = rules.false_alarm_rate / max(1, len(names))
+    verdicts = [_judge(name, rules, reference, window, alpha) for name in names]
+    verdicts.sort(key=_rank)
+    rows = max((round(rows_of(column)) for column in window.values()), default=0)
+    return DriftVerdict(finding=_overall(verdicts), columns=tuple(verdicts), rows=rows, alpha=alpha)
+
+
+def _overall(verdicts: list[ColumnVerdict]) -> Finding:
+    findings = {verdict.finding for verdict in verdicts}
+    return next((item for item in (Finding.DRIFT, Finding.NO_DRIFT) if item in findings), Finding.INCONCLUSIVE)
+
+
+def _rank(verdict: ColumnVerdict) -> tuple[int, float, str]:
+    order = (Finding.DRIFT, Finding.NO_DRIFT, Finding.INCONCLUSIVE).index(verdict.finding)
+    beyond = (verdict.value or 0.0) / verdict.limit if verdict.limit else 0.0
+    return order, -beyond, verdict.column
+
+
+def _judge(
+    name: str, rules: DriftRules, reference: Reference, window: Mapping[str, ColumnSummary], alpha: float
+) -> ColumnVerdict:
+    chosen = rules.statistics.get(name, rules.statistic)
+    statistic, before, after = STATISTICS[chosen], reference.whole.get(name), window.get(name)
+    unknown = ColumnVerdict(
+        column=name, finding=Finding.INCONCLUSIVE, statistic=chosen, threshold=rules.threshold, message=""
+    )
+    if before is None or after is None:
+        where = "the reference" if before is None else "the window"
+        return unknown.model_copy(update={"message": f"not in {where}"})
+    rows, reference_rows = round(rows_of(after)), round(rows_of(before))
+    unknown = unknown.model_copy(update={"rows": rows, "reference_rows": reference_rows})
+    if rows < rules.min_rows:
+        return unknown.model_copy(update={"message": f"{rows:,} rows; needs {rules.min_rows:,}"})
+    try:
+        bins = align(before, after, ordered=statistic.ordered)
+    except NotComparableError as error:
+        return unknown.model_copy(update={"message": str(error)})
+    value = statistic.distance(bins)
+    bound = limit(statistic, bins, movements(statistic, before, reference.periods), rules.threshold, alpha)
+    judged = unknown.model_copy(
+        update={"value": value, "limit": bound.value, "natural": bound.natural, "noise": bound.noise}
+    )
+    if bound.value >= reach(statistic, bins):
+        message = f"moves so much by itself that no {chosen} would exceed {bound.value:.3g}"
+        return judged.model_copy(update={"message": message})
+    drifted = value > bound.value
+    message = f"{chosen} {value:.3g} {'beyond' if drifted else 'within'} {bound.value:.3g}"
+    return judged.model_copy(update={"finding": Finding.DRIFT if drifted else Finding.NO_DRIFT, "message": message})

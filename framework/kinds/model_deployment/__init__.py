@@ -1,0 +1,75 @@
+"""ModelDeployment: a model version in service, and how the next one gets there."""
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel
+
+from framework.api.meta import Ref
+from framework.kinds.model_deployment.plan import plan
+from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
+from framework.kinds.model_deployment.target import WORKLOAD_VERSION
+from framework.planning.kind import CrossProblem, Kind, Reference
+from framework.rollout.analysis.comparison import EVALUATED
+from framework.rollout.strategies import Canary
+
+
+def _references(spec: ModelDeploymentSpec) -> tuple[Reference, ...]:
+    return (Reference(Ref("TrainingJob", spec.model.training), "spec.model.training"),)
+
+
+def _entrypoints(spec: ModelDeploymentSpec) -> Mapping[str, str]:
+    transformer = spec.serving.transformer
+    return {} if transformer is None else {"spec.serving.transformer": transformer}
+
+
+def _unsupported(spec: ModelDeploymentSpec) -> tuple[str, ...]:
+    strategy, canary = spec.strategy, spec.strategy.canary
+    fields = {
+        "spec.strategy.blueGreen": strategy.blueGreen is not None,
+        "spec.strategy.shadow": strategy.shadow is not None,
+        "spec.strategy.abTest": strategy.abTest is not None,
+        "spec.strategy.recreate": strategy.recreate is not None,
+        "spec.serving.onlineFeatures": bool(spec.serving.onlineFeatures),
+    }
+    for index, metric in enumerate(canary.analysis if canary else ()):
+        fields[f"spec.strategy.canary.analysis[{index}].metric"] = metric.metric not in EVALUATED
+    return tuple(path for path, used in fields.items() if used)
+
+
+def _check(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
+    canary = spec.strategy.canary
+    return (*_shared_routes(spec, specs), *(_blind_steps(canary) if canary else ()))
+
+
+def _shared_routes(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
+    for ref, other in sorted(specs.items(), key=lambda item: item[0]):
+        if isinstance(other, ModelDeploymentSpec) and other is not spec and other.serving.route == spec.serving.route:
+            yield CrossProblem("spec.serving.route", f"{ref} serves {spec.serving.route} already")
+
+
+def _blind_steps(canary: Canary) -> Iterator[CrossProblem]:
+    """An analysis needs something to measure, and traffic on both versions to measure it on."""
+    weight = 0
+    for index, step in enumerate(canary.steps):
+        path = f"spec.strategy.canary.steps[{index}].analyze"
+        if step.setWeight is not None:
+            weight = step.setWeight
+        elif step.analyze is not None and not canary.analysis:
+            yield CrossProblem(path, "nothing to analyze: spec.strategy.canary.analysis is empty")
+        elif step.analyze is not None and weight == 0 and canary.match is None:
+            yield CrossProblem(path, "the candidate has no traffic here: put a setWeight before it")
+        elif step.analyze is not None and weight == 100 and any(metric.max is None for metric in canary.analysis):
+            yield CrossProblem(path, "stable has no traffic at 100 % to compare with: put the analysis before it")
+
+
+KIND = Kind(
+    name="ModelDeployment",
+    spec=ModelDeploymentSpec,
+    categories=CATEGORIES,
+    plan=plan,
+    references=_references,
+    entrypoints=_entrypoints,
+    unsupported=_unsupported,
+    check=_check,
+    workload_version=WORKLOAD_VERSION,
+)

@@ -1,0 +1,103 @@
+"""What is looked at before a ModelDeployment is planned, and what is remembered of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from framework.api.meta import Ref, Stored
+from framework.ports import AppState, CodeRef, ModelVersion, RouteState
+from framework.rollout.analysis.verdict import Verdict
+from framework.rollout.state import CanaryState
+
+
+class ServedVersion(Stored):
+    """A model version as it is served: all that its app needs, so that one that was lost can be deployed again.
+
+    Replica counts are not part of it: they follow the spec at any time.
+    """
+
+    app: str
+    identity: str
+    training: str
+    version: str
+    commit: str
+    arguments: dict[str, Any]
+    cpus: float
+    gpus: float
+    batch_size: int
+    batch_wait_seconds: float
+    code: CodeRef | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.training}@{self.version}"
+
+
+class Rollout(Stored):
+    """A version on its way to become stable."""
+
+    version: ServedVersion
+    canary: CanaryState
+
+
+class Retiring(Stored):
+    """An app that left service. ``generation`` is the traffic table that first does without it: once every router has
+    acknowledged that one and ``delay`` has passed, the app is deleted. None until such a table is in force."""
+
+    app: str
+    since: datetime
+    delay: timedelta = timedelta(0)
+    generation: int | None = None
+
+
+class Quarantine(Stored):
+    """A version that was rejected, and the numbers that say why. It is not tried again."""
+
+    identity: str
+    label: str
+    reason: str
+    message: str
+    time: datetime
+    verdicts: tuple[Verdict, ...] = ()
+
+
+class DeploymentState(Stored):
+    stable: ServedVersion | None = None
+    stable_since: datetime | None = None
+    """When the stable version took over."""
+    rollout: Rollout | None = None
+    retiring: tuple[Retiring, ...] = ()
+    quarantined: tuple[Quarantine, ...] = ()
+    promoted: tuple[str, ...] = ()
+    """Identities that became stable, oldest first; the last is the stable one."""
+    generation: int = 0
+    """Of the traffic table last asked for; 0 before the first."""
+    table: str = ""
+    """Digest of that table, so that a hand-made change shows up."""
+    table_since: datetime | None = None
+    digests: dict[str, str] = {}  # noqa: RUF012 (pydantic copies it)
+    """AppSpec digest last asked for, by app."""
+    repaired: datetime | None = None
+    """When a failed stable app was last deployed again."""
+
+    @property
+    def members(self) -> tuple[ServedVersion, ...]:
+        """The versions that must run."""
+        return tuple(item for item in (self.stable, self.rollout.version if self.rollout else None) if item is not None)
+
+    def rejected(self, identity: str) -> Quarantine | None:
+        return next((item for item in self.quarantined if item.identity == identity), None)
+
+
+@dataclass(frozen=True)
+class DeploymentObserved:
+    """``target`` is the version that the spec resolves to now; where there is none, ``target_reason`` says why."""
+
+    ref: Ref
+    target: ModelVersion | None
+    target_reason: str
+    apps: Mapping[str, AppState]
+    route: RouteState | None

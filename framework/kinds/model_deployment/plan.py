@@ -1,0 +1,183 @@
+"""What to do about a ModelDeployment. Pure.
+
+Each pass goes the same way, whatever came before: take up what git asks for, move the rollout on, derive the traffic
+table and the apps from that, and compare them with what is live. Nothing is done because of how the state came about,
+so a pass that was cut short anywhere is simply done again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from framework.api.categories import Category
+from framework.api.errors import TerminalError
+from framework.api.meta import Ref
+from framework.kinds.model_deployment import apps, traffic, transitions
+from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, ServedVersion
+from framework.kinds.model_deployment.removal import remove
+from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
+from framework.kinds.model_deployment.target import served
+from framework.planning.actions import Action, DeployApp
+from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.outcomes import Outcome
+from framework.planning.runs import POLL
+from framework.rollout.state import CanaryPhase
+from framework.rollout.strategies import Canary
+
+IDLE_POLL = timedelta(seconds=30)
+"""At most this long between looks while only a retired app waits for its end."""
+
+
+def plan(
+    desired: Desired[ModelDeploymentSpec] | None, observed: DeploymentObserved, status: Status | None, now: datetime
+) -> Change:
+    """One step towards serving what git asks for, without a request failing on the way.
+
+    Raises:
+        TerminalError: the spec asks for a strategy that is not executed; validation refuses it before.
+    """
+    if desired is None:
+        return remove(observed, status, now)
+    canary = desired.spec.strategy.canary
+    if canary is None:
+        raise TerminalError("StrategyNotSupported", "only the canary strategy is executed")
+    previous = DeploymentState.model_validate(status.state) if status else DeploymentState()
+    return _Deployment(desired, canary, observed, status, previous, now).decide()
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What one pass came to, before it is put in words."""
+
+    state: DeploymentState
+    actions: tuple[Action, ...]
+    happenings: tuple[Happening, ...]
+    floor: Category
+
+
+@dataclass(frozen=True)
+class _Deployment:
+    desired: Desired[ModelDeploymentSpec]
+    canary: Canary
+    observed: DeploymentObserved
+    status: Status | None
+    previous: DeploymentState
+    now: datetime
+
+    def decide(self) -> Change:
+        target = self.observed.target
+        wanted = served(self.desired, target) if target is not None else None
+        return self._conclude(wanted, self._pass(wanted))
+
+    def _pass(self, wanted: ServedVersion | None) -> _Pass:
+        observed, now = self.observed, self.now
+        aimed = transitions.aim(self.previous, wanted, self.canary, now)
+        in_place = self._in_place(aimed.state)
+        rolled = transitions.roll(aimed.state, self.canary, observed, in_place=in_place, now=now)
+        state = apps.adopt_orphans(rolled.state, observed, now)
+        table = traffic.wanted_table(self.desired, self.canary, state)
+        if table is None:
+            shift = traffic.Shift(traffic.unrouted(state, observed.route))
+        else:
+            shift = traffic.direct(table, state, observed, now)
+        deployed = apps.deploys(self.desired, shift.state, observed, self.previous, now)
+        deleted = apps.deletes(deployed.state, observed, self.previous, now)
+        route = (shift.action,) if shift.action else ()
+        return _Pass(
+            state=deleted.state,
+            actions=(*deployed.actions, *route, *deleted.actions),
+            happenings=(*aimed.happenings, *rolled.happenings, *shift.happenings, *deployed.happenings),
+            floor=_floor(deployed, bool(route)),
+        )
+
+    def _in_place(self, state: DeploymentState) -> bool:
+        table = traffic.wanted_table(self.desired, self.canary, state)
+        return traffic.applied(table, state, self.observed.route, self.now)
+
+    def _conclude(self, wanted: ServedVersion | None, done: _Pass) -> Change:
+        """Say where the deployment stands now."""
+        state, outcome = done.state, Outcome(self.desired, self.status, CATEGORIES, self.now, done.floor)
+        ready, summary = self._ready(state), _summary(state)
+        more: dict[str, Any] = {
+            "actions": done.actions,
+            "inventory": _inventory(state, self.observed),
+            "happenings": done.happenings,
+            "requeue_after": self._next_look(state, done, ready),
+        }
+        rejected = state.rejected(wanted.identity) if wanted and not _is_stable(state, wanted) else None
+        if wanted is None:
+            more["waits_for"] = (Ref("TrainingJob", self.desired.spec.model.training),)
+            reason = self.observed.target_reason
+            change = outcome.waiting(state, summary, "WaitingForModel", reason, ready=ready, **more)
+        elif state.rollout is not None:
+            at = state.rollout.canary
+            change = outcome.waiting(state, summary, at.reason.value, at.message, ready=ready, **more)
+        elif rejected is not None:
+            message = f"{rejected.label} ({rejected.reason}): {rejected.message}"
+            change = outcome.stalled(state, summary, "CandidateRejected", message, ready=ready, **more)
+        elif not ready or not self._in_place(state):
+            change = outcome.waiting(state, summary, *self._unsettled(state), ready=ready, **more)
+        else:
+            change = outcome.settled(state, summary, "Serving", f"{wanted.label} serves all traffic", **more)
+        return change if not done.actions else self._acting(change)
+
+    def _acting(self, change: Change) -> Change:
+        """A pass that acts is a Create or an Update, however settled the resource is meanwhile."""
+        verb = Verb.CREATE if self.previous.stable is None else Verb.UPDATE
+        return replace(change, verb=verb, category=max(change.category, Category.METADATA))
+
+    def _ready(self, state: DeploymentState) -> bool:
+        """Whether requests are answered: the stable app runs, behind a route that names it."""
+        route, stable = self.observed.route, state.stable
+        if stable is None or route is None or not traffic.serves(self.observed.apps.get(stable.app)):
+            return False
+        return stable.app in route.spec.weights or route.spec.stable == stable.app
+
+    def _unsettled(self, state: DeploymentState) -> tuple[str, str]:
+        stable = state.stable
+        live = self.observed.apps.get(stable.app) if stable else None
+        if stable is not None and not traffic.serves(live):
+            how = f"is {live.phase}: {live.message}".rstrip(": ") if live else "is gone"
+            return "StableUnavailable", f"{stable.app} {how}"
+        return "ShiftingTraffic", "waits for the routers to take the traffic table"
+
+    def _next_look(self, state: DeploymentState, done: _Pass, ready: bool) -> timedelta | None:
+        serving = state.stable is None or (ready and self._in_place(state))
+        if done.actions or state.rollout is not None or not serving:
+            return POLL
+        if not state.retiring:
+            return None
+        due = min(item.since + item.delay for item in state.retiring)
+        return min(max(due - self.now, POLL), IDLE_POLL)
+
+
+def _is_stable(state: DeploymentState, wanted: ServedVersion) -> bool:
+    return state.stable is not None and state.stable.identity == wanted.identity
+
+
+def _floor(deployed: apps.Deploys, shifts: bool) -> Category:
+    """What the pass costs where no field of the spec tells, because a model or the world changed."""
+    if deployed.fresh:
+        return Category.REDEPLOY
+    if any(isinstance(action, DeployApp) for action in deployed.actions):
+        return Category.RELOAD
+    return Category.REROUTE if shifts else Category.NOOP
+
+
+def _summary(state: DeploymentState) -> str:
+    stable, rollout = state.stable, state.rollout
+    serving = f"{stable.label} serves" if stable else "nothing serves"
+    if rollout is None:
+        return serving
+    at = rollout.canary
+    share = f"{at.weight} % on {rollout.version.label}" if at.phase is CanaryPhase.STEPPING else rollout.version.label
+    return f"{serving}; {share}, {at.reason}"
+
+
+def _inventory(state: DeploymentState, observed: DeploymentObserved) -> frozenset[str]:
+    owned = {f"app:{version.app}" for version in state.members} | {f"app:{item.app}" for item in state.retiring}
+    if state.stable is not None or observed.route is not None:
+        owned.add(f"route:{observed.ref.name}")
+    return frozenset(owned)

@@ -1,0 +1,45 @@
+"""Taking a deployment out of service. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from framework.api.categories import Category
+from framework.api.conditions import transition
+from framework.kinds.model_deployment.observed import DeploymentObserved
+from framework.kinds.model_deployment.target import owns
+from framework.planning.actions import Action, DeleteApp, DeleteRoute
+from framework.planning.changes import Change, Status, Verb
+from framework.planning.outcomes import removed
+from framework.planning.runs import POLL
+from framework.ports import AppPhase
+
+
+def remove(observed: DeploymentObserved, status: Status | None, now: datetime) -> Change:
+    """The route first, so that no request is sent to an app that goes; the apps once the route is gone."""
+    left = {name: app for name, app in observed.apps.items() if owns(observed.ref.name, name)}
+    if observed.route is None and not left:
+        return removed(observed.ref)
+    actions: tuple[Action, ...]
+    inventory = {f"app:{name}" for name in left}
+    if observed.route is not None:
+        inventory.add(f"route:{observed.ref.name}")
+        deleting = observed.route.phase is AppPhase.DELETING
+        actions = () if deleting else (DeleteRoute(observed.ref.name),)
+    else:
+        actions = tuple(DeleteApp(name) for name, app in sorted(left.items()) if app.phase is not AppPhase.DELETING)
+    message = "removed from git: takes it out of service"
+    conditions = transition(
+        status.conditions if status else None, now, ready=False, reconciling=True, reason="Deleting", message=message
+    )
+    base = status or Status(commit="", identity="", digest="", conditions=conditions)
+    return Change(
+        observed.ref,
+        Verb.DELETE,
+        Category.METADATA,
+        message,
+        base.model_copy(update={"conditions": conditions, "summary": "goes out of service"}),
+        actions=actions,
+        inventory=frozenset(inventory),
+        requeue_after=POLL,
+    )

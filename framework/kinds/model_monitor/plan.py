@@ -1,0 +1,151 @@
+"""What to do about a ModelMonitor. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from framework.api import layout
+from framework.api.categories import Category
+from framework.api.meta import Ref
+from framework.kinds.model_monitor import episodes
+from framework.kinds.model_monitor.content import report_content
+from framework.kinds.model_monitor.judgement import checked, judge, sightings, summary
+from framework.kinds.model_monitor.observed import MonitorObserved, MonitorState, ObservedWindow, window_end
+from framework.kinds.model_monitor.spec import CATEGORIES, ModelMonitorSpec
+from framework.planning.actions import Action, SendAlert, WriteReport
+from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.outcomes import Outcome, removed
+from framework.ports import Alert, Json, ModelVersion
+
+HISTORY = 60
+"""Windows that the state and the report look back on."""
+SOONEST = timedelta(seconds=1)
+
+
+def plan(
+    desired: Desired[ModelMonitorSpec] | None, observed: MonitorObserved, status: Status | None, now: datetime
+) -> Change:
+    """Judge each window once when it is over; write the report, and tell what began and what ended."""
+    if desired is None:
+        return removed(observed.ref)
+    previous = MonitorState.model_validate(status.state) if status else MonitorState()
+    return _Monitor(desired, observed, Outcome(desired, status, CATEGORIES, now), previous, now).decide()
+
+
+@dataclass(frozen=True)
+class _Told:
+    state: MonitorState
+    actions: tuple[Action, ...] = ()
+    happenings: tuple[Happening, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Monitor:
+    desired: Desired[ModelMonitorSpec]
+    observed: MonitorObserved
+    outcome: Outcome
+    previous: MonitorState
+    now: datetime
+
+    @property
+    def report(self) -> str:
+        return layout.report_file(self.desired.storage, self.desired.ref.name)
+
+    def decide(self) -> Change:
+        live, window = self.observed.live, self.observed.window
+        if live is None:
+            return self._idle()
+        told = self._same_version(live)
+        if window is not None and self._is_new(told.state, window):
+            told = self._judge(told, live, window)
+        return self._conclude(told)
+
+    def _idle(self) -> Change:
+        deployment = Ref("ModelDeployment", self.desired.spec.deployment)
+        message = f"{deployment} serves nothing yet"
+        return self.outcome.waiting(
+            self.previous, "nothing to watch", "WaitingForDeployment", message, ready=False, waits_for=(deployment,)
+        )
+
+    def _same_version(self, live: ModelVersion) -> _Told:
+        """Another version has another reference: what was open about the one before is over."""
+        if self.previous.app == self.observed.app:
+            return _Told(self.previous)
+        why = f"{live.training}@{live.version} is live instead"
+        told = episodes.close(self.desired.ref.name, self.previous.episodes, why, self.report, self.now)
+        return _Told(MonitorState(app=self.observed.app), self._alerts(told.alerts), told.happenings)
+
+    def _is_new(self, state: MonitorState, window: ObservedWindow) -> bool:
+        return state.judged_until is None or window.until > state.judged_until
+
+    def _judge(self, told: _Told, live: ModelVersion, window: ObservedWindow) -> _Told:
+        spec, name = self.desired.spec, self.desired.ref.name
+        judged = judge(spec, live, self.observed, window)
+        context = self._context(live, window)
+        seen = {
+            subject: replace(item, evidence={**context, **item.evidence})
+            for subject, item in sightings(spec, judged).items()
+        }
+        news = episodes.tell(name, told.state.episodes, seen, self.report, window.until)
+        history = (*told.state.history, checked(judged, window))[-HISTORY:]
+        state = MonitorState(
+            app=self.observed.app,
+            judged_until=window.until,
+            reference_missing=spec.drift is not None and self.observed.reference is None,
+            drift=judged.drift,
+            performance=judged.performance,
+            quality=judged.quality,
+            history=history,
+            episodes=news.episodes,
+        )
+        content = report_content(self.desired, live, self.observed, window, judged, history, news.episodes, self.now)
+        # A window that says nothing leaves the last page that did. The page comes first: an alert links to it.
+        labelled = judged.performance is not None and judged.performance.value is not None
+        telling = judged.rows >= spec.minRows or labelled
+        page = (WriteReport(self.report, name, content),) if telling else ()
+        actions = (*told.actions, *page, *self._alerts(news.alerts))
+        return _Told(state, actions, (*told.happenings, *news.happenings))
+
+    def _context(self, live: ModelVersion, window: ObservedWindow) -> dict[str, Json]:
+        """What every alert says besides its numbers."""
+        return {
+            "deployment": self.desired.spec.deployment,
+            "version": f"{live.training}@{live.version}",
+            "commit": live.commit,
+            "window": {"since": window.since.isoformat(), "until": window.until.isoformat()},
+        }
+
+    def _alerts(self, alerts: tuple[Alert, ...]) -> tuple[Action, ...]:
+        targets = [target.model_dump(mode="json", exclude_none=True) for target in self.desired.spec.alerts]
+        return tuple(SendAlert(alert, target) for alert in alerts for target in targets)
+
+    def _conclude(self, told: _Told) -> Change:
+        state = told.state
+        words = summary(state.drift, state.performance, len(state.quality))
+        more: dict[str, Any] = {
+            "actions": told.actions,
+            "happenings": told.happenings,
+            "requeue_after": self._next_window(),
+        }
+        if state.reference_missing:
+            message = f"the training profile of {self.observed.app} is missing: drift cannot be judged"
+            change = self.outcome.waiting(state, words, "ReferenceMissing", message, ready=False, **more)
+        else:
+            change = self.outcome.settled(state, words, _reason(state), words, **more)
+        if not told.actions:
+            return change
+        return replace(change, verb=Verb.UPDATE, category=max(change.category, Category.METADATA))
+
+    def _next_window(self) -> timedelta:
+        length, flush = self.desired.spec.window, self.observed.flush
+        return max(SOONEST, window_end(length, flush, self.now) + length + flush - self.now)
+
+
+_REASONS = {"performance": "PerformanceDegraded", "quality": "QualityViolated", "drift": "DriftDetected"}
+
+
+def _reason(state: MonitorState) -> str:
+    """The monitor is Ready as long as it watches; the reason says what it sees, what hurts most first."""
+    return next((reason for subject, reason in _REASONS.items() if subject in state.episodes), "Watching")

@@ -1,0 +1,1 @@
+"""Statistics that judge a candidate against stable. Pure."""

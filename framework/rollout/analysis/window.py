@@ -1,0 +1,126 @@
+"""The traffic that one analysis sees: counters since it began, summed over router replicas.
+
+Routers count from their own start, so the counters at the beginning are kept per replica and taken off. A replica that
+appears later starts from zero; one that disappears keeps what it had counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from framework.api.meta import Stored
+from framework.ports import RouterReplica, VersionCounters
+from framework.rollout.analysis.comparison import judge
+from framework.rollout.analysis.verdict import Verdict
+from framework.rollout.strategies import Canary
+
+FIRST_LOOK = 10
+"""Candidate requests before the first look."""
+LOOK_GROWTH = 1.5
+"""The next look is due once the candidate has this many times the requests of the last one."""
+
+Counts = dict[str, VersionCounters]
+
+
+class Window(Stored):
+    """``start`` and ``last`` are counters by replica and app; ``verdicts`` those of the last look."""
+
+    opened: datetime
+    candidate: str
+    stable: str
+    start: dict[str, Counts]
+    last: dict[str, Counts]
+    looks: int = 0
+    looked_at: int = 0
+    """Candidate requests at the last look."""
+    closed: bool = False
+    """The step's time was up and its closing look was taken; later looks wait for more traffic."""
+    verdicts: tuple[Verdict, ...] = ()
+
+    def follow(self, replicas: Iterable[RouterReplica]) -> Window:
+        """Take in what the routers say now."""
+        start, last = dict(self.start), dict(self.last)
+        for replica in replicas:
+            counts = _of(replica, (self.candidate, self.stable))
+            if any(_requests(counts, app) < _requests(last.get(replica.replica, {}), app) for app in counts):
+                start.pop(replica.replica, None)  # the same name counting from zero again
+            last[replica.replica] = {**last.get(replica.replica, {}), **counts}
+        if start == self.start and last == self.last:
+            return self
+        return self.model_copy(update={"start": start, "last": last})
+
+    def total(self, app: str) -> VersionCounters:
+        """What ``app`` was asked and answered since the window opened."""
+        found = [
+            _minus(counts.get(app, VersionCounters()), self.start.get(replica, {}).get(app, VersionCounters()))
+            for replica, counts in self.last.items()
+        ]
+        return VersionCounters(
+            requests=sum(item.requests for item in found),
+            errors=sum(item.errors for item in found),
+            shielded=sum(item.shielded for item in found),
+            latency_buckets=_add(item.latency_buckets for item in found),
+        )
+
+    def look_due(self, min_requests: int) -> bool:
+        """Whether there is enough new traffic to look again. Depends on counts only, never on outcomes."""
+        requests = self.total(self.candidate).requests
+        reached = self.looked_at < min_requests <= requests
+        return reached or requests >= max(FIRST_LOOK, math.ceil(self.looked_at * LOOK_GROWTH))
+
+    def look(self, spec: Canary, share: float, now: datetime) -> Window:
+        """Judge every metric once more. ``share`` is the chance of a false alarm that one metric may spend here.
+
+        Look j spends share / (j (j + 1)), which adds up to ``share`` however many looks there are; by the union bound
+        the chance that a good candidate ever fails stays below it (alpha spending: Lan and DeMets, Biometrika, 1983).
+        """
+        number = self.looks + 1
+        candidate, stable = self.total(self.candidate), self.total(self.stable)
+        verdicts = tuple(
+            judge(
+                metric,
+                candidate,
+                stable,
+                min_requests=spec.minRequests,
+                alpha=share / (number * (number + 1)),
+                look=number,
+                now=now,
+            )
+            for metric in spec.analysis
+        )
+        return self.model_copy(update={"looks": number, "looked_at": candidate.requests, "verdicts": verdicts})
+
+
+def open_window(replicas: Iterable[RouterReplica], candidate: str, stable: str, now: datetime) -> Window:
+    """Start counting now."""
+    counts = {replica.replica: _of(replica, (candidate, stable)) for replica in replicas}
+    return Window(opened=now, candidate=candidate, stable=stable, start=counts, last=counts)
+
+
+def _of(replica: RouterReplica, apps: tuple[str, ...]) -> Counts:
+    return {app: replica.versions[app] for app in apps if app in replica.versions}
+
+
+def _requests(counts: Mapping[str, VersionCounters], app: str) -> int:
+    return counts[app].requests if app in counts else 0
+
+
+def _minus(now: VersionCounters, before: VersionCounters) -> VersionCounters:
+    earlier = (*before.latency_buckets, *(0,) * len(now.latency_buckets))
+    return VersionCounters(
+        requests=max(0, now.requests - before.requests),
+        errors=max(0, now.errors - before.errors),
+        shielded=max(0, now.shielded - before.shielded),
+        latency_buckets=tuple(max(0, a - b) for a, b in zip(now.latency_buckets, earlier, strict=False)),
+    )
+
+
+def _add(buckets: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    total: list[int] = []
+    for counts in buckets:
+        total.extend([0] * (len(counts) - len(total)))
+        for index, count in enumerate(counts):
+            total[index] += count
+    return tuple(total)

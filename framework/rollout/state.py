@@ -1,0 +1,94 @@
+"""What a canary remembers between two looks, what it is told, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from framework.api.meta import Stored
+from framework.ports import AppPhase, RouterReplica
+from framework.rollout.analysis.verdict import Verdict
+from framework.rollout.analysis.window import Window
+
+HISTORY = 20
+"""Verdicts kept of windows that are over."""
+
+
+class CanaryPhase(StrEnum):
+    STARTING = "Starting"
+    """The candidate's app is coming up; it gets no traffic."""
+    STEPPING = "Stepping"
+
+
+class Reason(StrEnum):
+    """Why a canary is where it is. CamelCase constants for machines."""
+
+    STARTING = "Starting"
+    SHIFTING = "ShiftingTraffic"
+    ANALYZING = "Analyzing"
+    PAUSED = "Paused"
+    TIMED_PAUSE = "WaitingInPause"
+    INCONCLUSIVE = "Inconclusive"
+    UNHEALTHY = "CandidateUnhealthy"
+    STABLE_UNAVAILABLE = "StableUnavailable"
+    PROMOTED = "Promoted"
+    START_FAILED = "CandidateFailedToStart"
+    START_DEADLINE = "StartDeadlineExceeded"
+    ANALYSIS_FAILED = "AnalysisFailed"
+    ANALYSIS_INCONCLUSIVE = "AnalysisInconclusive"
+    DIED = "CandidateFailed"
+
+
+class CanaryState(Stored):
+    """``weight`` is the candidate's share in percent. ``steps`` names the plan that ``step`` counts in."""
+
+    phase: CanaryPhase = CanaryPhase.STARTING
+    since: datetime
+    """When the phase began."""
+    steps: str = ""
+    step: int = 0
+    step_since: datetime | None = None
+    """When the holding step (analyze or pause) began; None before it does."""
+    weight: int = 0
+    window: Window | None = None
+    unhealthy_since: datetime | None = None
+    returning: bool = False
+    """It served before: it takes over without analysis as soon as it runs."""
+    reason: Reason = Reason.STARTING
+    message: str = ""
+    history: tuple[Verdict, ...] = ()
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Every verdict kept, the current window's last."""
+        return (*self.history, *(self.window.verdicts if self.window else ()))
+
+
+@dataclass(frozen=True)
+class Signals:
+    """``candidate_phase`` is None where the app does not exist. ``applied``: the live traffic table is the one that the
+    state asks for, and every router replica has acknowledged it."""
+
+    candidate: str
+    stable: str
+    candidate_phase: AppPhase | None
+    candidate_message: str
+    applied: bool
+    replicas: tuple[RouterReplica, ...]
+
+
+class Course(StrEnum):
+    CONTINUE = "Continue"
+    PROMOTE = "Promote"
+    ABORT = "Abort"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of the candidate now, why, and the verdicts that say so."""
+
+    course: Course
+    reason: Reason
+    message: str
+    verdicts: tuple[Verdict, ...] = ()

@@ -1,0 +1,304 @@
+"""A monitor over many windows: what it judges, writes, tells, and remembers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from framework.api.conditions import violations
+from framework.api.meta import Ref
+from framework.kinds.model_monitor.content import shares
+from framework.kinds.model_monitor.observed import (
+    MonitorObserved,
+    MonitorState,
+    ObservedWindow,
+    due,
+    performance_since,
+    window_end,
+)
+from framework.kinds.model_monitor.plan import HISTORY, plan
+from framework.kinds.model_monitor.spec import ModelMonitorSpec
+from framework.planning.actions import SendAlert, WriteReport
+from framework.planning.changes import Change, Status, Verb
+from framework.ports import ColumnSummary, LabelledWindow, ModelVersion
+from framework.render.report import report_html
+from tests.builders import NOW, desired, model_version
+from tests.unit.drift.columns import categorical, numeric, reference
+
+REF = Ref("ModelMonitor", "delay-monitor")
+WINDOW = timedelta(minutes=5)
+FLUSH = timedelta(seconds=10)
+TRAINED = reference(numeric([2_000] * 5), categorical(AA=6_000, UA=4_000))
+CALM = (numeric([200] * 5), categorical(AA=600, UA=400))
+MOVED = (numeric([800, 50, 50, 50, 50]), categorical(AA=600, UA=400))
+
+
+def monitor_spec(**more: Any) -> ModelMonitorSpec:
+    return ModelMonitorSpec.model_validate(
+        {
+            "deployment": "delay",
+            "window": "5m",
+            "drift": {"threshold": 0.2},
+            "alerts": [{"file": "alerts.jsonl"}, {"webhook": {"url": "https://example.org/hook"}}],
+            **more,
+        }
+    )
+
+
+PERFORMANCE = {"labels": {"view": "arrivals", "key": "flight", "column": "delayed"}, "maxDrop": 0.05}
+
+
+class Monitor:
+    """One window after the other; the status goes through JSON as in the store."""
+
+    def __init__(self, spec: ModelMonitorSpec | None = None) -> None:
+        self.spec = spec or monitor_spec()
+        self.now = NOW + FLUSH + timedelta(seconds=2)
+        self.live: ModelVersion | None = model_version()
+        self.app = "delay-1111111111"
+        self.status: Status | None = None
+        self.change: Change | None = None
+
+    @property
+    def state(self) -> MonitorState:
+        return MonitorState.model_validate(self.status.state if self.status else {})
+
+    def look(self, *columns: ColumnSummary, performance: LabelledWindow | None = None, **more: Any) -> Change:
+        self.now += WINDOW
+        until = window_end(WINDOW, FLUSH, self.now)
+        window = ObservedWindow(until - WINDOW, until, {column.name: column for column in columns})
+        seen = MonitorObserved(REF, self.live, self.app, NOW, TRAINED, window, performance, FLUSH)
+        return self.plan(replace(seen, **more))
+
+    def plan(self, seen: MonitorObserved) -> Change:
+        self.change = plan(desired(REF, self.spec), seen, self.status, self.now)
+        assert self.change.status is not None
+        assert not violations(self.change.status.conditions)
+        self.status = Status.model_validate_json(self.change.status.model_dump_json())
+        return self.change
+
+
+def alerts(change: Change) -> list[tuple[str, str]]:
+    return [(action.alert.episode, action.alert.state) for action in change.actions if isinstance(action, SendAlert)]
+
+
+def page(change: Change) -> dict[str, Any]:
+    (report,) = (action for action in change.actions if isinstance(action, WriteReport))
+    return dict(report.content)
+
+
+def reason(change: Change) -> str:
+    assert change.status is not None
+    return change.status.conditions.ready.reason
+
+
+def auc(value: float, spread: float = 0.02, labelled: int = 1_000) -> LabelledWindow:
+    return LabelledWindow("delay-1111111111", 4_000, labelled, "auc", value, value - spread, value + spread)
+
+
+def test_before_anything_serves_it_waits_for_the_deployment() -> None:
+    monitor = Monitor()
+    monitor.live = None
+    change = monitor.look()
+    assert (change.verb, reason(change)) == (Verb.WAIT, "WaitingForDeployment")
+    assert change.waits_for == (Ref("ModelDeployment", "delay"),)
+    assert change.actions == ()
+
+
+def test_a_calm_window_is_written_down_and_nobody_is_woken() -> None:
+    monitor = Monitor()
+    change = monitor.look(*CALM)
+    assert (change.verb, reason(change), alerts(change)) == (Verb.UPDATE, "Watching", [])
+    assert change.status is not None
+    assert change.status.conditions.ready.status
+    assert change.status.summary.startswith("none of 2 columns drift (max psi")
+
+
+def test_nothing_due_nothing_done() -> None:
+    monitor = Monitor()
+    monitor.look(*CALM)
+    before = monitor.status
+    change = monitor.plan(MonitorObserved(REF, monitor.live, monitor.app, NOW, flush=FLUSH))
+    assert (change.verb, change.actions, change.happenings) == (Verb.NOOP, (), ())
+    assert monitor.status == before
+
+
+def test_a_window_is_judged_once() -> None:
+    monitor = Monitor()
+    monitor.look(*MOVED)
+    monitor.now -= WINDOW
+    assert monitor.look(*MOVED).actions == ()
+
+
+def test_an_alert_is_sent_once_per_episode_and_once_when_it_is_over() -> None:
+    monitor = Monitor()
+    assert alerts(monitor.look(*CALM)) == []
+    begun = alerts(monitor.look(*MOVED))
+    assert [state for _, state in begun] == ["firing"] * 2, "one for each target"
+    assert len({episode for episode, _ in begun}) == 1
+    assert alerts(monitor.look(*MOVED)) == []
+    over = alerts(monitor.look(*CALM))
+    assert over == [(begun[0][0], "resolved")] * 2
+    again = alerts(monitor.look(*MOVED))
+    assert again[0][0] != begun[0][0], "another episode"
+
+
+def test_an_alert_carries_its_evidence_and_the_report_which_is_written_before() -> None:
+    change = Monitor().look(*MOVED)
+    assert isinstance(change.actions[0], WriteReport)
+    alert = next(action.alert for action in change.actions if isinstance(action, SendAlert))
+    assert alert.report == change.actions[0].uri
+    (column,) = alert.evidence["columns"]
+    assert column["column"] == "temp"
+    assert column["value"] > column["limit"] >= 0.2
+    assert alert.evidence["version"] == "delay-classifier@aaaaaaaaaa"
+    assert "performance alone" in alert.evidence["note"]
+    assert [item.reason for item in change.happenings] == ["DriftDetected"]
+
+
+def test_a_pass_repeated_after_a_crash_names_the_same_episode() -> None:
+    monitor = Monitor()
+    first = monitor.look(*MOVED)
+    monitor.status = None
+    monitor.now -= WINDOW - timedelta(seconds=20)
+    assert alerts(monitor.look(*MOVED)) == alerts(first)
+
+
+def test_a_window_that_cannot_tell_begins_and_ends_nothing() -> None:
+    monitor = Monitor()
+    monitor.look(*MOVED)
+    assert monitor.look(numeric([9] * 5)).actions == (), "the last page that says something stays"
+    assert "drift" in monitor.state.episodes
+    assert alerts(monitor.look()) == []
+    assert monitor.change is not None
+    assert monitor.change.status is not None
+    assert monitor.change.status.summary == "drift cannot be judged on 0 rows"
+
+
+def test_drift_is_not_loss_of_performance() -> None:
+    monitor = Monitor(monitor_spec(performance=PERFORMANCE))
+    change = monitor.look(*MOVED, performance=auc(0.70))
+    assert [item.reason for item in change.happenings] == ["DriftDetected"]
+    assert set(monitor.state.episodes) == {"drift"}
+    change = monitor.look(*CALM, performance=auc(0.60))
+    assert {item.reason for item in change.happenings} == {"DriftOver", "PerformanceDegraded"}
+    assert reason(change) == "PerformanceDegraded"
+    assert set(monitor.state.episodes) == {"performance"}
+    assert [item.reason for item in monitor.look(*CALM, performance=auc(0.71)).happenings] == ["PerformanceRecovered"]
+
+
+def test_late_labels_are_inconclusive_until_there_are_enough() -> None:
+    monitor = Monitor(monitor_spec(performance=PERFORMANCE))
+    change = monitor.look(*CALM, performance=auc(0.4, labelled=10))
+    assert alerts(change) == []
+    assert change.status is not None
+    assert "AUC 0.40 on 10 labels (baseline 0.70)" in change.status.summary
+
+
+def test_quality_has_episodes_of_its_own() -> None:
+    monitor = Monitor(monitor_spec(drift=None, quality={"maxNullRate": 0.05, "unseenCategories": 0.01}))
+    change = monitor.look(numeric([100] * 5, nulls=500), categorical(AA=500, NEW=500))
+    assert [item.reason for item in change.happenings] == ["QualityViolated"]
+    assert "and 1 more" in change.happenings[0].message
+    assert [item.reason for item in monitor.look(*CALM).happenings] == ["QualityRestored"]
+
+
+def test_another_live_version_closes_what_was_open_and_starts_afresh() -> None:
+    monitor = Monitor()
+    monitor.look(*MOVED)
+    monitor.app, monitor.live = "delay-2222222222", model_version("b" * 10)
+    change = monitor.plan(MonitorObserved(REF, monitor.live, monitor.app, monitor.now, flush=FLUSH))
+    assert [state for _, state in alerts(change)] == ["resolved"] * 2
+    assert monitor.state == MonitorState(app=monitor.app)
+
+
+def test_a_subject_no_longer_asked_for_is_over() -> None:
+    monitor = Monitor()
+    monitor.look(*MOVED)
+    monitor.spec = monitor_spec(drift=None, quality={"maxNullRate": 0.5})
+    assert [item.reason for item in monitor.look(*CALM).happenings] == ["DriftOver"]
+
+
+def test_a_missing_training_profile_is_said_and_not_taken_for_calm() -> None:
+    change = Monitor().look(reference=None)
+    assert (reason(change), change.status and change.status.conditions.ready.status) == ("ReferenceMissing", False)
+
+
+def test_the_history_is_bounded() -> None:
+    monitor = Monitor()
+    for _ in range(HISTORY + 5):
+        change = monitor.look(*CALM)
+    assert len(monitor.state.history) == HISTORY
+    assert len(page(change)["history"]) == HISTORY
+
+
+def test_the_page_can_be_made_from_what_the_plan_writes() -> None:
+    monitor = Monitor(monitor_spec(performance=PERFORMANCE, quality={"maxNullRate": 0.05}))
+    monitor.look(*CALM, performance=auc(0.70))
+    content = page(monitor.look(numeric([800, 50, 50, 50, 50], nulls=200), performance=auc(0.6)))
+    html = report_html(content)
+    for text in ("delay-monitor", "Performance degraded", "null rate", "not in the window"):
+        assert text in html
+
+
+def test_removed_from_git_nothing_is_left() -> None:
+    change = plan(None, MonitorObserved(REF), None, NOW)
+    assert (change.verb, change.status, change.actions) == (Verb.DELETE, None, ())
+
+
+def test_windows_follow_each_other_from_the_epoch_on() -> None:
+    assert window_end(WINDOW, FLUSH, NOW + timedelta(seconds=9)) == NOW - WINDOW, "profiles may still be on their way"
+    assert window_end(WINDOW, FLUSH, NOW + timedelta(seconds=10)) == NOW
+    assert window_end(WINDOW, FLUSH, NOW + timedelta(minutes=5, seconds=9)) == NOW
+
+
+@pytest.mark.parametrize(
+    ("state", "live_since", "expected"),
+    [
+        (MonitorState(), NOW - WINDOW, (NOW - WINDOW, NOW)),
+        (MonitorState(), NOW, None),
+        (MonitorState(app="a", judged_until=NOW), NOW - WINDOW, None),
+        (MonitorState(app="a", judged_until=NOW - WINDOW), NOW - 9 * WINDOW, (NOW - WINDOW, NOW)),
+        (MonitorState(app="other", judged_until=NOW), NOW - WINDOW, (NOW - WINDOW, NOW)),
+    ],
+)
+def test_which_window_is_due(
+    state: MonitorState, live_since: datetime, expected: tuple[datetime, datetime] | None
+) -> None:
+    assert due(WINDOW, state, "a", live_since, FLUSH, NOW + timedelta(seconds=30)) == expected
+
+
+def test_the_next_look_is_when_the_next_window_s_profiles_are_written() -> None:
+    monitor = Monitor()
+    change = monitor.look(*CALM)
+    assert change.requeue_after == WINDOW - timedelta(seconds=2)
+
+
+def test_how_far_back_predictions_are_judged() -> None:
+    assert performance_since(None, NOW - 9 * WINDOW, NOW) == NOW - 9 * WINDOW
+    assert performance_since(WINDOW, NOW - 9 * WINDOW, NOW) == NOW - WINDOW
+    assert performance_since(9 * WINDOW, NOW - WINDOW, NOW) == NOW - WINDOW
+
+
+def test_shares_are_on_the_same_labels() -> None:
+    found = shares(numeric([1, 1, 1, 1, 0], nulls=1), numeric([0, 0, 0, 0, 9]))
+    assert found == {
+        "labels": ["up to 1", "1 to 2", "2 to 3", "3 to 4", "over 4", "missing"],
+        "reference": [0.2, 0.2, 0.2, 0.2, 0.0, 0.2],
+        "window": [0.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+    }
+    assert shares(numeric([1] * 5), numeric([1] * 3)) is None
+    assert shares(None, numeric([1] * 5)) is None
+
+
+def test_rare_categories_are_shown_together() -> None:
+    many = ColumnSummary("carrier", 1_810, 0, categories={f"c{number:02}": 100.0 - number for number in range(20)})
+    found = shares(many, categorical(c19=50.0, c00=50.0))
+    assert found is not None
+    assert len(found["labels"]) == 13
+    assert found["labels"][-1] == "other"
+    assert "c19" in found["labels"], "frequent on either side"
+    assert sum(found["reference"]) == pytest.approx(1.0, abs=1e-4)
