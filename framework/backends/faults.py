@@ -1,0 +1,154 @@
+"""Make any port fail on purpose, to see what happens when the world or the controller breaks off in the middle."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar, cast
+
+from framework.ports import (
+    CodeStore,
+    ModelRegistry,
+    Notifier,
+    Ports,
+    ProfileStore,
+    ReportStore,
+    RunBackend,
+    ServingBackend,
+    SpecSource,
+    StateStore,
+    TableCatalog,
+)
+
+_PROTOCOLS: Mapping[str, type[Any]] = {
+    "state": StateStore,
+    "registry": ModelRegistry,
+    "source": SpecSource,
+    "code": CodeStore,
+    "runs": RunBackend,
+    "serving": ServingBackend,
+    "tables": TableCatalog,
+    "profiles": ProfileStore,
+    "notifier": Notifier,
+    "reports": ReportStore,
+}
+
+CHANGING = frozenset(
+    {
+        "state.save", "state.delete", "state.append_events", "state.save_revision",
+        "registry.register",
+        "code.ensure",
+        "runs.submit", "runs.stop",
+        "serving.deploy", "serving.delete", "serving.set_route", "serving.delete_route",
+        "tables.delete",
+        "notifier.send",
+        "reports.write",
+    }
+)  # fmt: skip
+"""Verbs that change the world, as ``port.verb``. Taking and renewing the lease is not counted: a leader always does."""
+
+PortT = TypeVar("PortT")
+PortsT = TypeVar("PortsT", bound=Ports)
+
+
+class Crash(BaseException):
+    """The process was killed. No ``except Exception`` survives it, as none survives ``kill -9``."""
+
+
+@dataclass
+class _Fault:
+    error: BaseException
+    matches: Callable[[str, int], bool]
+    after: bool
+    times: int | None
+
+
+class FaultInjector:
+    """Wraps ports; decides for each call whether it fails, before or after having done its work.
+
+    ``changing`` lists the changing calls that reached a wrapped port, failed ones included. After a :class:`Crash`
+    every further call crashes too, since a dead process calls nobody; :meth:`revive` stands for its restart.
+    """
+
+    def __init__(self) -> None:
+        self.changing: list[str] = []
+        self._faults: list[_Fault] = []
+        self._dead = False
+        self._lock = threading.Lock()
+
+    def crash_at(self, call: int, *, after: bool = False) -> None:
+        """Die at the ``call``-th changing call from now (counted from 1): before its effect, or just after it."""
+        self.fail_at(call, Crash(f"killed {'after' if after else 'before'} changing call {call}"), after=after)
+
+    def fail_at(self, call: int, error: BaseException, *, after: bool = False) -> None:
+        """Raise ``error`` once, at the ``call``-th changing call from now (counted from 1)."""
+        target = len(self.changing) + call
+        self._faults.append(_Fault(error, lambda verb, number: verb in CHANGING and number == target, after, 1))
+
+    def fail_on(self, verb: str, error: BaseException, *, after: bool = False, times: int | None = 1) -> None:
+        """Raise ``error`` at the next ``times`` calls of ``verb`` (``serving.apps``); None: until :meth:`revive`.
+
+        Raises:
+            ValueError: no port has such a verb.
+        """
+        port, _, method = verb.partition(".")
+        if port not in _PROTOCOLS or not hasattr(_PROTOCOLS[port], method):
+            raise ValueError(f"no port has the verb {verb!r}")
+        self._faults.append(_Fault(error, lambda called, _: called == verb, after, times))
+
+    def revive(self) -> None:
+        """Forget all faults, and let a crashed process call again."""
+        self._faults.clear()
+        self._dead = False
+
+    def wrap(self, name: str, port: PortT) -> PortT:
+        """``port`` under the name of its field in Ports. Attributes that are no verbs of the port pass through."""
+        return cast(PortT, _Wrapped(self, name, port))
+
+    def around(self, ports: PortsT) -> PortsT:
+        """All ports wrapped."""
+        names = [item.name for item in fields(ports) if item.name in _PROTOCOLS]
+        return replace(ports, **{name: self.wrap(name, getattr(ports, name)) for name in names})
+
+    def call(self, verb: str, work: Callable[[], Any]) -> Any:
+        """Run one call of a port, or fail in its place."""
+        fault = self._next_fault(verb)
+        if fault is not None and not fault.after:
+            self._raise(fault.error)
+        result = work()
+        if fault is not None:
+            self._raise(fault.error)
+        return result
+
+    def _next_fault(self, verb: str) -> _Fault | None:
+        with self._lock:
+            if self._dead:
+                raise Crash("the process is dead")
+            if verb in CHANGING:
+                self.changing.append(verb)
+            for fault in self._faults:
+                if fault.matches(verb, len(self.changing)):
+                    if fault.times is not None:
+                        fault.times -= 1
+                        if fault.times == 0:
+                            self._faults.remove(fault)
+                    return fault
+        return None
+
+    def _raise(self, error: BaseException) -> None:
+        if isinstance(error, Crash):
+            self._dead = True
+        raise error
+
+
+class _Wrapped:
+    def __init__(self, faults: FaultInjector, name: str, port: object) -> None:
+        self._faults, self._name, self._port = faults, name, port
+
+    def __getattr__(self, attribute: str) -> Any:
+        value = getattr(self._port, attribute)
+        if attribute.startswith("_") or not hasattr(_PROTOCOLS[self._name], attribute):
+            return value
+        verb = f"{self._name}.{attribute}"
+        return lambda *args, **kwargs: self._faults.call(verb, lambda: value(*args, **kwargs))

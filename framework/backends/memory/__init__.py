@@ -1,0 +1,77 @@
+"""Every port in memory: for tests, demonstrations, and to try a plan without a cluster.
+
+They hold to the same contract suites as the real backends and differ in one thing: time passes only when told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from framework.backends.memory.alerts import MemoryNotifier, MemoryReports
+from framework.backends.memory.calls import Call, Calls
+from framework.backends.memory.data import MemoryProfiles, MemoryTables
+from framework.backends.memory.runs import Clock, MemoryRuns, utc_now
+from framework.backends.memory.serving import MemoryServing, Served
+from framework.backends.memory.source import Link, MemoryCode, MemorySource
+from framework.backends.memory.state import MemoryRegistry, MemoryStateStore
+from framework.ports import Ports
+
+__all__ = [
+    "Call",
+    "Calls",
+    "Link",
+    "MemoryCode",
+    "MemoryNotifier",
+    "MemoryPorts",
+    "MemoryProfiles",
+    "MemoryRegistry",
+    "MemoryReports",
+    "MemoryRuns",
+    "MemoryServing",
+    "MemorySource",
+    "MemoryStateStore",
+    "MemoryTables",
+    "Served",
+    "memory_ports",
+]
+
+
+@dataclass(frozen=True)
+class MemoryPorts(Ports):
+    """Ports with the types of the in-memory backends, so that a test reaches their own methods. ``calls`` has every
+    changing call that was made through any of them."""
+
+    state: MemoryStateStore
+    registry: MemoryRegistry
+    source: MemorySource
+    code: MemoryCode
+    runs: MemoryRuns
+    serving: MemoryServing
+    tables: MemoryTables
+    profiles: MemoryProfiles
+    notifier: MemoryNotifier
+    reports: MemoryReports
+    calls: Calls = field(default_factory=Calls)
+
+
+def memory_ports(
+    clock: Clock = utc_now, *, storage: str = "memory://store", observations: int | None = 1
+) -> MemoryPorts:
+    """A whole world in memory. ``observations``: see :class:`MemoryServing`."""
+    calls = Calls()
+    state = MemoryStateStore(calls)
+    source = MemorySource()
+    return MemoryPorts(
+        state=state,
+        registry=MemoryRegistry(state, calls),
+        source=source,
+        code=MemoryCode(source, calls),
+        runs=MemoryRuns(calls, clock),
+        serving=MemoryServing(calls, clock, observations=observations),
+        tables=MemoryTables(calls),
+        profiles=MemoryProfiles(),
+        notifier=MemoryNotifier(calls),
+        reports=MemoryReports(calls),
+        storage=storage,
+        calls=calls,
+    )

@@ -1,0 +1,105 @@
+"""TableCatalog and ProfileStore in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from framework.api.errors import TerminalError
+from framework.backends.memory.calls import Calls
+from framework.backends.state.chain import dump_json
+from framework.ports import ColumnSummary, Json, LabelledWindow, Reference, TableState
+
+
+class MemoryTables:
+    """``files`` is what the sources hold: content by path, as a spec names it. Tables appear by :meth:`publish`."""
+
+    def __init__(self, calls: Calls | None = None) -> None:
+        self._calls = Calls() if calls is None else calls
+        self._tables: dict[str, TableState] = {}
+        self.files: dict[str, str] = {}
+
+    def describe(self, uri: str) -> TableState | None:
+        return self._tables.get(uri)
+
+    def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
+        """Empty where no source is a file."""
+        parts: list[Json] = []
+        for name, source in sorted(sources.items()):
+            path = source.get("path")
+            if path is None:
+                continue
+            found = sorted(item for item in self.files.items() if fnmatchcase(item[0], path))
+            if not found:
+                raise TerminalError("SourceMissing", f"source {name}: no file at {path}")
+            parts.append([name, path, found])
+        return hashlib.sha256(dump_json(parts).encode()).hexdigest()[:16] if parts else ""
+
+    def delete(self, uri: str) -> None:
+        self._calls.record("tables.delete", uri)
+        self._tables.pop(uri, None)
+
+    def publish(self, table: TableState) -> None:
+        """What a materialising run does at its end."""
+        self._tables[table.uri] = table
+
+    def drop_by_hand(self, uri: str) -> None:
+        self._tables.pop(uri, None)
+
+
+class MemoryProfiles:
+    """Summaries as a test states them: references by profile, windows and performance by folder and time."""
+
+    def __init__(self) -> None:
+        self.references: dict[str, Reference] = {}
+        self._profiles: dict[str, list[tuple[datetime, Mapping[str, ColumnSummary]]]] = {}
+        self._performance: dict[str, list[tuple[datetime, LabelledWindow]]] = {}
+
+    def reference(self, profile: str) -> Reference | None:
+        return self.references.get(profile)
+
+    def window(
+        self, folder: str, since: datetime, until: datetime, reference: Reference
+    ) -> Mapping[str, ColumnSummary]:
+        merged: dict[str, ColumnSummary] = {}
+        for when, columns in self._profiles.get(folder, ()):
+            if since <= when < until:
+                for name in sorted(columns):
+                    merged[name] = merge(merged[name], columns[name]) if name in merged else columns[name]
+        return merged
+
+    def performance(
+        self, folder: str, labels: TableState, key: str, column: str, metric: str, since: datetime, until: datetime
+    ) -> LabelledWindow:
+        """The newest statement within [since, until); at the same time, the one made last."""
+        found = [item for item in self._performance.get(folder, ()) if since <= item[0] < until]
+        if not found:
+            return LabelledWindow(folder.rpartition("/")[2], 0, 0, metric, None)
+        return max(reversed(found), key=lambda item: item[0])[1]
+
+    def add_profile(self, folder: str, when: datetime, columns: Iterable[ColumnSummary]) -> None:
+        """What a replica flushed at ``when``. Numeric columns must use the bin edges of their reference."""
+        self._profiles.setdefault(folder, []).append((when, {column.name: column for column in columns}))
+
+    def add_performance(self, folder: str, when: datetime, window: LabelledWindow) -> None:
+        self._performance.setdefault(folder, []).append((when, window))
+
+
+def merge(left: ColumnSummary, right: ColumnSummary) -> ColumnSummary:
+    """Both columns' rows together, in any order to the same result. Raises ValueError for different bin edges."""
+    if left.edges != right.edges:
+        raise ValueError(f"the bin edges of {left.name} differ: they cannot be added")
+    categories = {
+        name: left.categories.get(name, 0.0) + right.categories.get(name, 0.0)
+        for name in sorted({*left.categories, *right.categories})
+    }
+    return ColumnSummary(
+        left.name,
+        left.count + right.count,
+        left.nulls + right.nulls,
+        left.edges,
+        tuple(a + b for a, b in zip(left.counts, right.counts, strict=True)),
+        categories,
+    )

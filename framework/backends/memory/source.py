@@ -1,0 +1,144 @@
+"""SpecSource and CodeStore in memory: commits given as dicts of path to text, named as git would name their content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from framework.api.errors import ConfigurationError, SpecError, TerminalError
+from framework.backends.memory.calls import Calls
+from framework.ports import Blob, CodeRef
+from framework.specs.code import parent_inits
+from framework.specs.tree import archive, blob_sha, inside, tree_sha
+from framework.specs.worktree import refused_link
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link in a commit: what a spec tree must not hold."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class _Commit:
+    parent: str | None
+    files: Mapping[str, str | Link]
+
+
+class MemorySource:
+    """A repository without a disk. Blob and tree names are git's own SHA-1s, so equal content has equal names."""
+
+    def __init__(self) -> None:
+        self._commits: dict[str, _Commit] = {}
+        self._refs: dict[str, str] = {}
+
+    def commit(
+        self, files: Mapping[str, str | Link], *, branch: str = "main", parent: str | None = None, message: str = ""
+    ) -> str:
+        """Record ``files`` as the whole content of a new commit and move ``branch`` to it; returns its SHA.
+
+        ``parent`` defaults to where the branch is. Equal content, parent and message give an equal SHA.
+        """
+        above = self._refs.get(branch) if parent is None else parent
+        text = f"tree {_tree(files)}\nparent {above}\n\n{message}"
+        sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self._commits[sha] = _Commit(above, dict(files))
+        self._refs[branch] = sha
+        return sha
+
+    def change(self, files: Mapping[str, str | Link | None], *, branch: str = "main", message: str = "") -> str:
+        """A commit on top of ``branch`` that sets the given files; None removes one."""
+        merged = {**self.files(self.resolve(branch)), **files}
+        kept = {path: content for path, content in merged.items() if content is not None}
+        return self.commit(kept, branch=branch, message=message)
+
+    def point(self, name: str, commit: str) -> None:
+        """Move a branch or tag, as a push (forced or not) would."""
+        self._refs[name] = self.resolve(commit)
+
+    def files(self, commit: str) -> Mapping[str, str | Link]:
+        return self._at(commit).files
+
+    def parent(self, commit: str) -> str | None:
+        return self._at(commit).parent
+
+    def resolve(self, revision: str) -> str:
+        sha = self._refs.get(revision, revision)
+        self._at(sha)
+        return sha
+
+    def blobs(self, commit: str, folder: str) -> Sequence[Blob]:
+        found = _below(self._at(commit).files, inside(folder))
+        links = [path for path, content in found.items() if isinstance(content, Link)]
+        if links:
+            raise SpecError(refused_link(path) for path in links)
+        return tuple(Blob(path, _blob(content)) for path, content in sorted(found.items()))
+
+    def read(self, blobs: Iterable[Blob]) -> Mapping[str, bytes]:
+        wanted = {blob.sha for blob in blobs}
+        contents = {_blob(text): text for commit in self._commits.values() for text in commit.files.values()}
+        return {sha: _bytes(contents[sha]) for sha in wanted}
+
+    def tree_digest(self, commit: str, folder: str) -> str | None:
+        files = self._at(commit).files
+        path = inside(folder)
+        if path in files:
+            return None if isinstance(files[path], Link) else _blob(files[path])
+        below = _below(files, path)
+        start = len(path) + 1 if path else 0
+        return _tree({name[start:]: content for name, content in below.items()}) if below else None
+
+    def archive(self, commit: str, folder: str) -> bytes:
+        """The folder and the ``__init__.py`` files above it, under their names from the root, so that packages import.
+
+        Raises:
+            TerminalError: "CodeMissing" where the commit has no such folder.
+        """
+        files, start = self._at(commit).files, inside(folder)
+        if start in files or not _below(files, start):
+            raise TerminalError("CodeMissing", f"commit {commit[:10]} has no folder {folder}")
+        paths = [blob.path for blob in self.blobs(commit, start)]
+        paths += [path for path in parent_inits(start) if path in files]
+        return archive({path: (_bytes(files[path]), False) for path in paths})
+
+    def _at(self, sha: str) -> _Commit:
+        found = self._commits.get(sha)
+        if found is None:
+            raise ConfigurationError(f"the repository has no branch, tag or commit {sha!r}")
+        return found
+
+
+class MemoryCode:
+    """Archives by digest. Publishing counts as a change, finding one already there does not."""
+
+    def __init__(self, source: MemorySource, calls: Calls | None = None) -> None:
+        self._source = source
+        self._calls = Calls() if calls is None else calls
+        self.published: dict[str, bytes] = {}
+        """Archive by URI."""
+
+    def ensure(self, code: CodeRef) -> str:
+        uri = f"memory://code/{code.digest}.zip"
+        if uri not in self.published:
+            self._calls.record("code.ensure", code.digest)
+            self.published[uri] = self._source.archive(code.commit, code.folder)
+        return uri
+
+
+def _below(files: Mapping[str, str | Link], path: str) -> dict[str, str | Link]:
+    """The files below a folder, or the one file that ``path`` names."""
+    return {name: content for name, content in files.items() if not path or name == path or name.startswith(f"{path}/")}
+
+
+def _bytes(content: str | Link) -> bytes:
+    return (content.target if isinstance(content, Link) else content).encode()
+
+
+def _blob(content: str | Link) -> str:
+    return blob_sha(_bytes(content))
+
+
+def _tree(files: Mapping[str, str | Link]) -> str:
+    return tree_sha((path, False, _blob(content)) for path, content in files.items())

@@ -1,0 +1,151 @@
+"""StateStore and ModelRegistry in memory. Values pass through JSON, as in a real store, so that nothing is shared."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from framework.api.errors import ConflictError
+from framework.api.meta import Ref
+from framework.backends.memory.calls import Calls
+from framework.backends.state import chain
+from framework.backends.state.leases import next_lease
+from framework.ports import Event, Lease, ModelVersion, Record, Revision
+
+
+class MemoryStateStore:
+    """One environment. Holds to the same contract suite as the SQL store."""
+
+    def __init__(self, calls: Calls | None = None) -> None:
+        self._calls = Calls() if calls is None else calls
+        self._lock = threading.RLock()
+        self._records: dict[Ref, Record] = {}
+        self._links: list[chain.Link] = []
+        self._revisions: dict[str, str] = {}
+        self._lease: Lease | None = None
+        self._token = 0
+
+    def load(self, ref: Ref) -> Record | None:
+        with self._lock:
+            record = self._records.get(ref)
+        return None if record is None else _copy(record)
+
+    def records(self) -> Sequence[Record]:
+        """Sorted by kind and name."""
+        with self._lock:
+            return tuple(_copy(self._records[ref]) for ref in sorted(self._records))
+
+    def save(self, record: Record, token: int) -> Record:
+        self._calls.record("state.save", record.ref)
+        with self._lock:
+            self.fence(token)
+            self._ensure_version(record, self._version(record.ref))
+            self._records[record.ref] = _copy(record.model_copy(update={"version": record.version + 1}))
+            return _copy(self._records[record.ref])
+
+    def delete(self, record: Record, token: int) -> None:
+        self._calls.record("state.delete", record.ref)
+        with self._lock:
+            self.fence(token)
+            found = self._version(record.ref)
+            if found:
+                self._ensure_version(record, found)
+                del self._records[record.ref]
+
+    def append_events(self, events: Sequence[Event], token: int) -> None:
+        if not events:
+            return
+        self._calls.record("state.append_events", ", ".join(event.reason for event in events))
+        with self._lock:
+            self.fence(token)
+            links = list(self._links)
+            for event in events:
+                links.append(chain.link(event, len(links) + 1, links[-1].hash if links else chain.GENESIS))
+            self._links = links
+
+    def events(self, ref: Ref | None = None, limit: int = 100) -> Sequence[Event]:
+        with self._lock:
+            found = [chain.load(Event, item.body) for item in self._links]
+        matching = [event for event in found if ref is None or event.ref == ref]
+        return tuple(matching[-limit:] if limit else ())
+
+    def verify_events(self) -> tuple[str, ...]:
+        """What is wrong with the audit log, in order; empty when no event was changed, moved or removed."""
+        with self._lock:
+            links = tuple(self._links)
+        return chain.problems(links, len(links), links[-1].hash if links else chain.GENESIS)
+
+    def save_revision(self, revision: Revision, token: int) -> None:
+        """A commit that is known already becomes the newest again, with what is known now."""
+        self._calls.record("state.save_revision", revision.commit)
+        with self._lock:
+            self.fence(token)
+            self._revisions.pop(revision.commit, None)
+            self._revisions[revision.commit] = chain.dump(revision)
+
+    def revisions(self, limit: int = 50) -> Sequence[Revision]:
+        with self._lock:
+            bodies = tuple(reversed(self._revisions.values()))
+        return tuple(chain.load(Revision, body) for body in bodies[:limit])
+
+    def acquire(
+        self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None
+    ) -> Lease | None:
+        with self._lock:
+            lease = next_lease(self._lease, self._token, holder, ttl_seconds, now, note)
+            if lease is not None:
+                self._lease, self._token = _copy(lease), lease.token
+            return lease
+
+    def release(self, lease: Lease) -> None:
+        with self._lock:
+            if self._lease is not None and self._lease.token == lease.token:
+                self._lease = None
+
+    def lease(self) -> Lease | None:
+        with self._lock:
+            return None if self._lease is None else _copy(self._lease)
+
+    def fence(self, token: int) -> None:
+        """Raise ConflictError unless ``token`` is the newest and its lease was not released. The registry asks too."""
+        with self._lock:
+            if self._lease is None or self._token != token:
+                raise ConflictError(
+                    f"token {token} is stale: the newest is {self._token}, held: {self._lease is not None}"
+                )
+
+    def _version(self, ref: Ref) -> int:
+        return self._records[ref].version if ref in self._records else 0
+
+    def _ensure_version(self, record: Record, found: int) -> None:
+        if found != record.version:
+            raise ConflictError(f"{record.ref} is at version {found}, not {record.version}: read it again")
+
+
+class MemoryRegistry:
+    """Fenced by the lease of ``state``."""
+
+    def __init__(self, state: MemoryStateStore, calls: Calls | None = None) -> None:
+        self._state = state
+        self._calls = Calls() if calls is None else calls
+        self._versions: dict[tuple[str, str], ModelVersion] = {}
+
+    def get(self, training: str, version: str) -> ModelVersion | None:
+        found = self._versions.get((training, version))
+        return None if found is None else _copy(found)
+
+    def versions(self, training: str) -> Sequence[ModelVersion]:
+        """By when they were created, newest first; registered later comes first where that is equal."""
+        found = [_copy(item) for item in reversed(self._versions.values()) if item.training == training]
+        return sorted(found, key=lambda item: item.created, reverse=True)
+
+    def register(self, version: ModelVersion, token: int) -> None:
+        self._calls.record("registry.register", f"{version.training}@{version.version}")
+        self._state.fence(token)
+        self._versions.setdefault((version.training, version.version), _copy(version))
+
+
+def _copy(value: chain.StoredT) -> chain.StoredT:
+    return chain.load(type(value), chain.dump(value))

@@ -1,0 +1,243 @@
+"""One SQL database: opening it, transactions, and what its failures mean.
+
+SQLite is opened so that a database that vanishes is noticed rather than silently written to after its file was
+unlinked, or quietly made anew and empty.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
+
+from framework.api.errors import ConfigurationError, ConflictError, MlopsError, TransientError
+from framework.backends.state.tables import METADATA, SCHEMA_VERSION, schema
+
+_WRITE = "mlops_write"
+_RETRY_SECONDS = 0.005
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_MEANING = {
+    sqlite3.SQLITE_BUSY: "another process holds its lock for too long",
+    sqlite3.SQLITE_LOCKED: "another connection holds its lock for too long",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "it cannot be written",
+    sqlite3.SQLITE_PERM: "it cannot be written",
+    sqlite3.SQLITE_CANTOPEN: "its file cannot be opened",
+    sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
+}
+
+
+class Database:
+    """A checked and migrated database; several stores may share it, from any thread."""
+
+    def __init__(self, engine: Engine, name: str, file: Path | None) -> None:
+        self.engine = engine
+        self.name = name
+        """The URL without its password, for messages."""
+        self._file = file
+        self._inode = _inode(file)
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view over several queries; writes nothing.
+
+        Raises:
+            TransientError: locked, gone, disk failure or network; try again later.
+            ConfigurationError: the database is damaged.
+        """
+        with self._transaction(write=False) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end of the block and rolled back if the block raises.
+
+        SQLite's write lock is taken at once: a transaction that reads first and writes later could not be retried.
+
+        Raises:
+            TransientError, ConfigurationError: as for :meth:`read`.
+            ConflictError: a concurrent writer inserted the same row.
+        """
+        with self._transaction(write=True) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give all connections back; the database can be used again afterwards."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, *, write: bool) -> Iterator[Connection]:
+        self._ensure_same_file()
+        with _translated(self.name, opening=False), self.engine.connect() as connection:
+            connection.execution_options(**{_WRITE: write})
+            with connection.begin():
+                yield connection
+
+    def _ensure_same_file(self) -> None:
+        """Connections outlive the unlinking of a SQLite file; what they write then is lost, so they are dropped."""
+        if self._file is None:
+            return
+        with self._lock:
+            found = _inode(self._file)
+            if found is not None and found == self._inode:
+                return
+            self.engine.dispose()
+            self._inode = None
+            if found is None:
+                raise TransientError(f"the state database {self.name} is gone")
+            with _translated(self.name, opening=False):
+                _prepare(self.engine, self.name, create=False)
+            self._inode = found
+
+
+def open_database(url: str, root: str = ".", busy_seconds: float = 5.0) -> Database:
+    """Open a database, making its file, folder and tables where there are none.
+
+    Args:
+        url: ``sqlite:///PATH`` (relative to ``root``) or any other SQLAlchemy URL, e.g. ``postgresql+psycopg://...``.
+        busy_seconds: how long a SQLite write waits for another process's.
+
+    Raises:
+        ConfigurationError: it cannot be opened, written or understood.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        # The URL may hold a password, and SQLAlchemy quotes it.
+        raise ConfigurationError("the state database's URL is not of the form dialect://...") from None
+    name = parsed.render_as_string(hide_password=True)
+    file = _sqlite_file(parsed, root) if parsed.get_backend_name() == "sqlite" else None
+    try:
+        engine = _server_engine(parsed) if file is None else _sqlite_engine(file, busy_seconds)
+    except (ImportError, NoSuchModuleError) as error:
+        raise ConfigurationError(f"the driver for {name} is not installed: {error}") from error
+    try:
+        with _translated(name, opening=True):
+            _prepare(engine, name, create=True)
+    except MlopsError:
+        engine.dispose()
+        raise
+    return Database(engine, name, file)
+
+
+def _sqlite_file(url: URL, root: str) -> Path:
+    if not url.database or url.database == ":memory:" or url.query:
+        raise ConfigurationError("a SQLite state database is sqlite:///PATH, without options and not in memory")
+    file = Path(root).absolute() / url.database
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise ConfigurationError(f"the state database {file} cannot be opened: {error.strerror}") from error
+    return file
+
+
+def _sqlite_engine(file: Path, busy_seconds: float) -> Engine:
+    # mode=rw: a file that vanished must not come back empty.
+    uri = f"file:{quote(str(file))}?mode=rw"
+
+    def connect() -> sqlite3.Connection:
+        # isolation_level None: the driver opens no transactions of its own; see _begin.
+        connection = sqlite3.connect(uri, uri=True, timeout=busy_seconds, check_same_thread=False, isolation_level=None)
+        try:
+            _configure(connection, busy_seconds)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, hide_parameters=True, poolclass=QueuePool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _server_engine(url: URL) -> Engine:
+    return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+
+
+def _configure(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    _switch_to_wal(connection, time.monotonic() + busy_seconds)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _switch_to_wal(connection: sqlite3.Connection, deadline: float) -> None:
+    """SQLite's own waiting does not cover the switch of a new file: of several first openers all but one would fail."""
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(_RETRY_SECONDS)
+
+
+def _begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _prepare(engine: Engine, name: str, *, create: bool) -> None:
+    """Make the tables where there are none, refuse those of another version; a current database is not written."""
+    with engine.connect() as connection:
+        connection.execution_options(**{_WRITE: True})
+        with connection.begin():
+            if not inspect(connection).has_table(schema.name):
+                if not create:
+                    raise ConfigurationError(f"the database {name} was replaced by one without mlopsctl's tables")
+                METADATA.create_all(connection)
+                connection.execute(insert(schema).values(id=1, version=SCHEMA_VERSION))
+            found = connection.execute(select(schema.c.version)).scalar_one_or_none()
+    if found is None or found < SCHEMA_VERSION:
+        raise ConfigurationError(f"the database {name} has no schema version that this mlopsctl knows (found {found})")
+    if found > SCHEMA_VERSION:
+        raise ConfigurationError(
+            f"the database {name} was written by a newer mlopsctl: "
+            f"its schema is version {found}, this one knows {SCHEMA_VERSION}"
+        )
+
+
+@contextmanager
+def _translated(name: str, *, opening: bool) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise ConflictError(f"another writer was first in {name}: {error.orig}") from error
+    except DBAPIError as error:
+        raise _meaning(error.orig, name, opening=opening) from error
+    except PoolTimeoutError as error:
+        raise TransientError(f"all connections to {name} are in use") from error
+
+
+def _meaning(error: BaseException | None, name: str, *, opening: bool) -> MlopsError:
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    if primary in _DAMAGED:
+        return ConfigurationError(f"the state database {name} is damaged or no database at all: {error}")
+    why = _MEANING.get(primary, str(error)) if primary is not None else str(error)
+    if opening:
+        return ConfigurationError(f"the state database {name} cannot be used: {why}")
+    return TransientError(f"the state database {name} is not available: {why}")
+
+
+def _inode(file: Path | None) -> tuple[int, int] | None:
+    if file is None:
+        return None
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

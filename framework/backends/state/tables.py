@@ -1,0 +1,95 @@
+"""The tables that the state store and the model registry share. Only types that SQLite and PostgreSQL both have.
+
+Values are kept as canonical JSON text beside the few columns that queries need, so that a new field needs no migration.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+"""Grows with every change of the tables that older code cannot read."""
+
+METADATA = MetaData()
+
+schema = Table(
+    "mlops_schema",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    CheckConstraint("id = 1", name="mlops_schema_one_row"),
+)
+
+environments = Table(
+    "mlops_environments",
+    METADATA,
+    Column("environment", String(64), primary_key=True),
+    Column("token", Integer, nullable=False),
+    Column("lease", Text),
+    Column("events", Integer, nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("revisions", Integer, nullable=False),
+    Column("models", Integer, nullable=False),
+)
+"""One row per environment: the lease (NULL while nobody holds it), the newest fencing token ever given, how many
+events, revisions and models were ever appended, and the hash of the last event. Every write locks this row first, so
+writers of one environment take turns on any database."""
+
+
+def _environment() -> Column[str]:
+    return Column("environment", ForeignKey(environments.c.environment), primary_key=True)
+
+
+records = Table(
+    "mlops_records",
+    METADATA,
+    _environment(),
+    Column("kind", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+events = Table(
+    "mlops_events",
+    METADATA,
+    _environment(),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(64)),
+    Column("name", String(64)),
+    Column("body", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("mlops_events_by_ref", "environment", "kind", "name", "sequence"),
+)
+
+revisions = Table(
+    "mlops_revisions",
+    METADATA,
+    _environment(),
+    Column("sha", String(64), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("environment", "position"),
+)
+
+models = Table(
+    "mlops_models",
+    METADATA,
+    _environment(),
+    Column("training", String(64), primary_key=True),
+    Column("version", String(64), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+)

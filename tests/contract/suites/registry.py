@@ -1,0 +1,89 @@
+"""What every ModelRegistry promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from framework.api.errors import ConflictError
+from framework.ports import ModelRegistry, ModelVersion, StateStore
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class RegistryWorld:
+    """An empty registry and the state store whose lease fences it."""
+
+    registry: ModelRegistry
+    state: StateStore
+
+    def token(self, holder: str = "a", now: datetime = NOW) -> int:
+        lease = self.state.acquire(holder, 30.0, now)
+        assert lease is not None
+        return lease.token
+
+
+def version(name: str, training: str = "delay", created: datetime = NOW, auc: float = 0.7) -> ModelVersion:
+    return ModelVersion(
+        training=training,
+        version=name,
+        commit="c" * 40,
+        created=created,
+        artifact=f"/store/models/{training}/{name}/model.txt",
+        sha256="0" * 64,
+        format="lightgbm-text",
+        signature={"inputs": [{"name": "hour", "dtype": "Float64"}]},
+        profile=f"/store/models/{training}/{name}/profile",
+        metrics={"auc": auc},
+        parameters={"rounds": 50, "nested": {"rate": 0.1}},
+        lineage={"views": {"departures": 3}},
+        gates=({"metric": "auc", "passed": True},),
+        deployable=True,
+    )
+
+
+class ModelRegistryContract:
+    """Subclass it and provide a fixture ``world``."""
+
+    def test_what_was_registered_is_found(self, world: RegistryWorld) -> None:
+        assert world.registry.get("delay", "v1") is None
+        assert list(world.registry.versions("delay")) == []
+        world.registry.register(version("v1"), world.token())
+        assert world.registry.get("delay", "v1") == version("v1")
+        assert world.registry.get("delay", "v2") is None
+        assert world.registry.get("other", "v1") is None
+
+    def test_a_version_that_exists_is_left_as_it_is(self, world: RegistryWorld) -> None:
+        token = world.token()
+        world.registry.register(version("v1", auc=0.7), token)
+        world.registry.register(version("v1", auc=0.9), token)
+        assert list(world.registry.versions("delay")) == [version("v1", auc=0.7)]
+
+    def test_versions_of_one_training_come_newest_first(self, world: RegistryWorld) -> None:
+        token = world.token()
+        middle = (NOW + timedelta(minutes=1)).astimezone(timezone(timedelta(hours=-9)))
+        created = {"late": NOW + timedelta(minutes=2), "early": NOW, "middle": middle}
+        for name, when in created.items():
+            world.registry.register(version(name, created=when), token)
+        world.registry.register(version("foreign", training="other", created=NOW + timedelta(days=1)), token)
+        assert [item.version for item in world.registry.versions("delay")] == ["late", "middle", "early"]
+        assert [item.version for item in world.registry.versions("other")] == ["foreign"]
+
+    def test_at_the_same_instant_the_one_registered_later_is_newer(self, world: RegistryWorld) -> None:
+        token = world.token()
+        for name in ("b", "c", "a"):
+            world.registry.register(version(name), token)
+        world.registry.register(version("b"), token)
+        assert [item.version for item in world.registry.versions("delay")] == ["a", "c", "b"]
+
+    def test_the_old_leader_cannot_register(self, world: RegistryWorld) -> None:
+        with pytest.raises(ConflictError):
+            world.registry.register(version("v0"), 1)
+        old = world.token("a")
+        world.token("b", NOW + timedelta(seconds=30))
+        with pytest.raises(ConflictError):
+            world.registry.register(version("v1"), old)
+        assert list(world.registry.versions("delay")) == []

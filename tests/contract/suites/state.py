@@ -1,0 +1,256 @@
+"""What every StateStore promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+from typing import Any, Protocol
+
+import pytest
+
+from framework.api.errors import ConflictError
+from framework.api.meta import Ref
+from framework.ports import Event, Lease, Record, Revision, StateStore
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+TTL = 30.0
+VIEW, JOB, ENDPOINT = Ref("FeatureView", "flights"), Ref("TrainingJob", "delay"), Ref("ModelDeployment", "delay")
+
+
+class VerifiedStore(StateStore, Protocol):
+    """A store whose log can be checked for tampering; every store has that."""
+
+    def verify_events(self) -> tuple[str, ...]: ...
+
+
+def record(ref: Ref, version: int = 0, **status: Any) -> Record:
+    return Record(ref=ref, status=status, inventory=("app/one",), upstream=(VIEW,), version=version)
+
+
+def event(number: int, ref: Ref | None = JOB) -> Event:
+    return Event(
+        time=NOW + timedelta(seconds=number),
+        commit=f"{number:040x}",
+        ref=ref,
+        reason="Trained",
+        message=f"number {number}, ä",
+        data={"number": number},
+        actor="controller-a",
+    )
+
+
+def revision(number: int, accepted: bool = True) -> Revision:
+    return Revision(
+        commit=f"{number:040x}", digest=f"d{number}", accepted=accepted, time=NOW, problems=() if accepted else ("why",)
+    )
+
+
+def taken(store: StateStore, holder: str = "a", now: datetime = NOW) -> Lease:
+    """The lease, which must be free."""
+    lease = store.acquire(holder, TTL, now)
+    assert lease is not None
+    return lease
+
+
+class StateStoreContract:
+    """Subclass it and provide a fixture ``store``: an empty environment whose lease nobody has taken yet."""
+
+    def test_nothing_is_loaded_where_nothing_was_saved(self, store: VerifiedStore) -> None:
+        assert store.load(VIEW) is None
+        assert store.lease() is None
+        assert (list(store.records()), list(store.events()), list(store.revisions())) == ([], [], [])
+        assert store.verify_events() == ()
+
+    def test_what_was_saved_is_loaded(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        status: dict[str, Any] = {"step": 3, "share": 0.1, "nothing": None, "deep": {"list": [1, "ä"]}}
+        saved = store.save(record(VIEW, **status), token)
+        assert saved == record(VIEW, **status).model_copy(update={"version": 1})
+        assert store.load(VIEW) == saved
+        assert store.load(JOB) is None
+
+    def test_versions_rise_and_an_old_version_is_refused(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        first = store.save(record(VIEW, step=1), token)
+        second = store.save(first.model_copy(update={"status": {"step": 2}}), token)
+        assert (first.version, second.version) == (1, 2)
+        with pytest.raises(ConflictError):
+            store.save(first.model_copy(update={"status": {"step": 9}}), token)
+        assert store.load(VIEW) == second
+
+    def test_a_new_record_must_not_exist_and_an_old_one_must(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        saved = store.save(record(VIEW, step=1), token)
+        with pytest.raises(ConflictError):
+            store.save(record(VIEW, step=2), token)
+        with pytest.raises(ConflictError):
+            store.save(record(JOB, version=1), token)
+        assert list(store.records()) == [saved]
+
+    def test_records_come_sorted(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        for ref in (JOB, VIEW, Ref("FeatureView", "arrivals"), ENDPOINT):
+            store.save(record(ref), token)
+        expected = [Ref("FeatureView", "arrivals"), VIEW, ENDPOINT, JOB]
+        assert [item.ref for item in store.records()] == expected
+
+    def test_delete_is_idempotent_and_checks_the_version(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        old = store.save(record(VIEW, step=1), token)
+        new = store.save(old, token)
+        other = store.save(record(JOB), token)
+        with pytest.raises(ConflictError):
+            store.delete(old, token)
+        assert store.load(VIEW) == new
+        store.delete(new, token)
+        store.delete(new, token)
+        assert list(store.records()) == [other]
+        assert store.save(record(VIEW, step=2), token).version == 1
+
+    def test_what_the_caller_changes_later_is_not_stored(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        mine = record(VIEW, deep={"step": 1})
+        saved = store.save(mine, token)
+        mine.status["deep"]["step"] = 8
+        saved.status["deep"]["step"] = 9
+        loaded = store.load(VIEW)
+        assert loaded is not None
+        assert loaded.status == {"deep": {"step": 1}}
+        loaded.status["deep"]["step"] = 7
+        assert store.records()[0].status == {"deep": {"step": 1}}
+
+    def test_one_of_many_concurrent_writers_wins(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        start = store.save(record(VIEW, writer=-1), token)
+        barrier = Barrier(8)
+
+        def write(writer: int) -> int | None:
+            barrier.wait()
+            try:
+                return store.save(start.model_copy(update={"status": {"writer": writer}}), token).version
+            except ConflictError:
+                return None
+
+        with ThreadPoolExecutor(8) as pool:
+            results = list(pool.map(write, range(8)))
+        winners = [writer for writer, version in enumerate(results) if version is not None]
+        assert len(winners) == 1
+        loaded = store.load(VIEW)
+        assert loaded is not None
+        assert (loaded.version, loaded.status) == (2, {"writer": winners[0]})
+
+    def test_events_are_numbered_and_come_oldest_first(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        store.append_events([event(1), event(2)], token)
+        store.append_events([], token)
+        store.append_events([event(3)], token)
+        found = store.events()
+        assert list(found) == [event(number).model_copy(update={"sequence": number}) for number in (1, 2, 3)]
+
+    def test_events_of_one_resource_and_the_newest_of_many(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        store.append_events([event(1, VIEW), event(2, JOB), event(3, None), event(4, VIEW), event(5, JOB)], token)
+        assert _numbers(store.events(VIEW)) == [1, 4]
+        assert _numbers(store.events(limit=2)) == [4, 5]
+        assert _numbers(store.events(JOB, limit=1)) == [5]
+        assert _numbers(store.events(limit=0)) == []
+        assert _numbers(store.events(ENDPOINT)) == []
+
+    def test_the_log_of_what_happened_verifies(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        for number in range(1, 6):
+            store.append_events([event(number), event(number, None)], token)
+        assert store.verify_events() == ()
+
+    def test_revisions_come_newest_first(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        for number in (3, 1, 2):
+            store.save_revision(revision(number, accepted=number != 1), token)
+        assert list(store.revisions()) == [revision(2), revision(1, accepted=False), revision(3)]
+        assert list(store.revisions(limit=1)) == [revision(2)]
+
+    def test_a_commit_that_is_seen_again_is_the_newest(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        store.save_revision(revision(1, accepted=False), token)
+        store.save_revision(revision(2), token)
+        store.save_revision(revision(1), token)
+        assert list(store.revisions()) == [revision(1), revision(2)]
+
+    def test_one_holder_at_a_time(self, store: VerifiedStore) -> None:
+        lease = store.acquire("a", TTL, NOW, {"pid": 7})
+        assert lease == Lease(holder="a", token=1, expires=NOW + timedelta(seconds=TTL), note={"pid": 7})
+        assert store.acquire("b", TTL, NOW + timedelta(seconds=TTL - 0.001)) is None
+        assert store.lease() == lease
+
+    def test_renewing_keeps_the_token_and_moves_the_expiry(self, store: VerifiedStore) -> None:
+        first = store.acquire("a", TTL, NOW, {"pid": 7})
+        assert first is not None
+        later = NOW + timedelta(seconds=20)
+        renewed = store.acquire("a", TTL, later)
+        assert renewed == first.model_copy(update={"expires": later + timedelta(seconds=TTL)})
+        assert store.acquire("b", TTL, NOW + timedelta(seconds=TTL + 1)) is None
+        noted = store.acquire("a", TTL, later, {"pid": 8})
+        assert noted is not None
+        assert (noted.token, noted.note) == (first.token, {"pid": 8})
+
+    def test_an_expired_lease_is_taken_over_with_a_higher_token(self, store: VerifiedStore) -> None:
+        old = taken(store, "a")
+        new = taken(store, "b", NOW + timedelta(seconds=TTL))
+        assert (new.holder, new.token > old.token) == ("b", True)
+        assert store.lease() == new
+
+    def test_the_old_leader_can_write_nothing(self, store: VerifiedStore) -> None:
+        old = taken(store, "a")
+        saved = store.save(record(VIEW, step=1), old.token)
+        store.append_events([event(1)], old.token)
+        taken(store, "b", NOW + timedelta(seconds=TTL))
+        for write in _writes(store, saved, old.token):
+            with pytest.raises(ConflictError):
+                write()
+        assert list(store.records()) == [saved]
+        assert len(store.events()) == 1
+        assert list(store.revisions()) == []
+        assert store.acquire("a", TTL, NOW + timedelta(seconds=TTL)) is None
+
+    def test_without_a_lease_nothing_is_written(self, store: VerifiedStore) -> None:
+        for write in _writes(store, record(VIEW), 1):
+            with pytest.raises(ConflictError):
+                write()
+        lease = taken(store)
+        store.release(lease)
+        for write in _writes(store, record(VIEW), lease.token):
+            with pytest.raises(ConflictError):
+                write()
+        assert (list(store.records()), list(store.events()), list(store.revisions())) == ([], [], [])
+
+    def test_no_token_is_given_twice(self, store: VerifiedStore) -> None:
+        tokens = []
+        for holder in ("a", "a", "b", "a"):
+            lease = taken(store, holder)
+            tokens.append(lease.token)
+            store.release(lease)
+            assert store.lease() is None
+        assert tokens == sorted(set(tokens))
+
+    def test_a_stale_release_does_not_take_the_lease_from_its_new_holder(self, store: VerifiedStore) -> None:
+        old = taken(store, "a")
+        new = taken(store, "b", NOW + timedelta(seconds=TTL))
+        store.release(old)
+        assert store.lease() == new
+        assert store.save(record(VIEW), new.token).version == 1
+
+
+def _numbers(events: Sequence[Event]) -> list[int]:
+    return [item.data["number"] for item in events]
+
+
+def _writes(store: StateStore, known: Record, token: int) -> list[Callable[[], Any]]:
+    """Every changing verb, each with a value that would be accepted from the leader."""
+    return [
+        lambda: store.save(known, token),
+        lambda: store.delete(known, token),
+        lambda: store.append_events([event(9)], token),
+        lambda: store.save_revision(revision(9), token),
+    ]

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from framework.backends.memory import MemoryStateStore
+from framework.backends.state.database import open_database
+from framework.backends.state.store import SqlStateStore
+from framework.ports import StateStore
+from tests.contract.suites.state import VIEW, StateStoreContract, event, record, revision, taken
+
+
+class TestMemoryState(StateStoreContract):
+    @pytest.fixture
+    def store(self) -> StateStore:
+        return MemoryStateStore()
+
+
+class TestSqliteState(StateStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[StateStore]:
+        database = open_database("sqlite:///state.db", str(tmp_path))
+        yield SqlStateStore(database, "local")
+        database.close()
+
+
+class TestSqliteStateBesideAnother(StateStoreContract):
+    """Another environment in the same database, with values under the same names, is neither seen nor touched."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[StateStore]:
+        database = open_database("sqlite:///state.db", str(tmp_path))
+        other = SqlStateStore(database, "other")
+        token = taken(other, "z").token
+        kept = other.save(record(VIEW, of="another"), token)
+        other.append_events([event(7, VIEW)], token)
+        other.save_revision(revision(7), token)
+        yield SqlStateStore(database, "local")
+        assert list(other.records()) == [kept]
+        assert [item.data for item in other.events()] == [{"number": 7}]
+        assert list(other.revisions()) == [revision(7)]
+        assert other.verify_events() == ()
+        assert other.save(kept, token).version == 2
+        database.close()

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from framework.api.errors import TerminalError, TransientError
+from framework.backends.memory import MemoryTables
+from framework.backends.tables import DeltaTables
+from framework.ports import TableState
+from framework.workloads.features import delta
+from tests.contract.suites.tables import COLUMNS, TableCatalogContract, TableWorld
+
+
+class TestMemoryTables(TableCatalogContract):
+    @pytest.fixture
+    def world(self) -> TableWorld:
+        tables = MemoryTables()
+
+        def publish(uri: str, rows: int, digest: str) -> None:
+            before = tables.describe(uri)
+            version = before.version + 1 if before else 0
+            now = datetime.now(UTC)
+            tables.publish(TableState(uri, version, rows, digest, "i1", "c" * 40, now, COLUMNS))
+
+        return TableWorld(tables, "memory://store", "/project", publish, tables.files.__setitem__)
+
+
+class TestDeltaTables(TableCatalogContract):
+    """Published as the materialising workload does it."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> TableWorld:
+        def publish(uri: str, rows: int, digest: str) -> None:
+            frame = pl.DataFrame(
+                {"flight": range(rows), "distance": [1.5] * rows}, schema_overrides={"flight": pl.Int64}
+            )
+            metadata = {"rows": rows, "source_digest": digest, "identity": "i1", "commit": "c" * 40, "columns": COLUMNS}
+            delta.publish(uri, frame, COLUMNS, metadata)
+
+        def write(path: str, text: str) -> None:
+            file = tmp_path / "project" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+
+        return TableWorld(DeltaTables(), str(tmp_path / "store"), str(tmp_path / "project"), publish, write)
+
+    def test_a_log_that_cannot_be_read_is_transient(self, world: TableWorld) -> None:
+        world.publish(world.uri(), 3, "s1")
+        (log,) = Path(world.uri(), "_delta_log").glob("*.json")
+        log.write_text("{not json")
+        with pytest.raises(TransientError, match="cannot read the table"):
+            world.tables.describe(world.uri())
+
+    @pytest.mark.parametrize("path", ["../outside.csv", "/etc/hostname"])
+    def test_sources_stay_below_the_project(self, world: TableWorld, path: str) -> None:
+        with pytest.raises(TerminalError) as raised:
+            world.digest(flights=path)
+        assert raised.value.reason == "PathOutsideRoot"
+
+    def test_only_a_whole_uri_is_deleted(
+        self, world: TableWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "empty" / "kept").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / "empty")
+        for uri in ("", ".", "kept"):
+            with pytest.raises(ValueError, match="is not removed"):
+                world.tables.delete(uri)
+        assert (tmp_path / "empty" / "kept").is_dir()
