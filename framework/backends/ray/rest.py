@@ -1,0 +1,121 @@
+"""Ray's dashboard as a REST service: where it is, how to ask it, and what its answers mean as our errors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from framework.api.errors import ConfigurationError, TerminalError, TransientError
+from framework.backends.ray.head import LOOPBACK
+
+_SHOWN = 2000
+"""Characters of a refusal that go into the error; Ray's tracebacks say the cause last."""
+
+
+@dataclass(frozen=True)
+class RayAddress:
+    """How to reach a Ray cluster. ``token`` is None for a cluster without token authentication."""
+
+    dashboard_url: str
+    token: str | None = None
+    serve_host: str = LOOPBACK
+    serve_port: int = 8000
+
+    def job_link(self, submission_id: str) -> str:
+        return f"{self.dashboard_url}/#/jobs/{quote(submission_id)}"
+
+    def app_link(self, app: str) -> str:
+        return f"{self.dashboard_url}/#/serve/applications/{quote(app)}"
+
+
+Locate = Callable[[], RayAddress | None]
+
+
+class RayRest:
+    """Requests to the dashboard. ``locate`` is asked each time, so a head that came back elsewhere is found again."""
+
+    def __init__(self, locate: Locate, timeout: float = 30.0, transport: httpx.BaseTransport | None = None):
+        self._locate = locate
+        self._timeout = timeout
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._client: tuple[RayAddress, httpx.Client] | None = None
+
+    def address(self) -> RayAddress:
+        """Where the cluster is now. Raises TransientError while there is none."""
+        address = self._locate()
+        if address is None:
+            raise TransientError("Ray is not running")
+        return address
+
+    def job_link(self, submission_id: str) -> str:
+        """The job's page in the dashboard, "" while there is no cluster."""
+        address = self._locate()
+        return address.job_link(submission_id) if address else ""
+
+    def app_link(self, app: str) -> str:
+        """The application's page in the dashboard, "" while there is no cluster."""
+        address = self._locate()
+        return address.app_link(app) if address else ""
+
+    def get(self, path: str) -> Any:
+        """The JSON at ``path``, None where nothing is (404)."""
+        return self._send("GET", path)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The JSON answer, None for 404."""
+        return self._send("POST", path, body)
+
+    def put(self, path: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
+        return self._send("PUT", path, body, timeout)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client[1].close()
+                self._client = None
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float | None = None) -> Any:
+        address = self.address()
+        try:
+            answer = self._client_for(address).request(method, path, json=body, timeout=timeout or self._timeout)
+        except httpx.HTTPError as error:
+            raise TransientError(
+                f"Ray at {address.dashboard_url} does not answer: {error or type(error).__name__}"
+            ) from error
+        return _content(answer, f"{method} {path}", address)
+
+    def _client_for(self, address: RayAddress) -> httpx.Client:
+        with self._lock:
+            if self._client is None or self._client[0] != address:
+                headers = {"Authorization": f"Bearer {address.token}"} if address.token else {}
+                # A proxy set for the outside world must not see what goes to a head on this machine.
+                outside = f"://{LOOPBACK}" not in address.dashboard_url
+                client = httpx.Client(
+                    base_url=address.dashboard_url, headers=headers, trust_env=outside, transport=self._transport
+                )
+                self._client = (address, client)
+            return self._client[1]
+
+
+def _content(answer: httpx.Response, what: str, address: RayAddress) -> Any:
+    if answer.is_success:
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise TransientError(
+                f"Ray at {address.dashboard_url} answered {what} with something else than JSON"
+            ) from error
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        return None
+    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise ConfigurationError(f"Ray at {address.dashboard_url} refuses the token ({answer.status_code})")
+    message = f"{what}: {answer.status_code}: {answer.text.strip()[-_SHOWN:]}"
+    if answer.is_client_error:
+        raise TerminalError("RayRefused", message)
+    raise TransientError(message)

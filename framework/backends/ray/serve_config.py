@@ -1,0 +1,185 @@
+"""Our applications as Serve configuration and back. Pure.
+
+Everything of an AppSpec and a RouteSpec that matters can be read back from the live configuration, so what runs is
+compared with what git asks, and not with a note of what was once asked. What may change without a restart (replicas,
+queue lengths, the traffic table) is kept out of ``args`` and ``runtime_env``, of which Serve makes the code version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from framework.api.errors import TerminalError
+from framework.ports import AppSpec, CodeRef, Json, RouteSpec
+
+MODEL = "framework.workloads.serving.model:build"
+ROUTER = "framework.workloads.serving.router:build"
+MODEL_DEPLOYMENT = "Model"
+ROUTER_DEPLOYMENT = "Router"
+
+Config = Mapping[str, Json]
+"""One element of ``applications`` in Serve's REST schema."""
+
+_BATCH_SIZE, _BATCH_WAIT, _CODE_FOLDER = "batchSize", "batchWaitSeconds", "codeFolder"
+_METADATA = "metadata"
+"""For people: the dashboard shows an application's arguments. It is no part of the digest, so it never redeploys."""
+
+_COMMON = {
+    "graceful_shutdown_wait_loop_s": 0.1,
+    "health_check_period_s": 2.0,
+    "health_check_timeout_s": 10.0,
+    # Without room for one more, a rolling update would stop the old replica before the new one runs.
+    "max_surge_percent": 100,
+}
+
+
+def router_name(deployment: str) -> str:
+    return f"{deployment}-router"
+
+
+def deployment_of(app: str) -> str:
+    """The ModelDeployment that an application belongs to, by its name ``<deployment>-<identity>``."""
+    return app.rpartition("-")[0]
+
+
+def render_app(app: AppSpec, working_dir: str | None) -> dict[str, Json]:
+    """The Serve application of one model version.
+
+    Raises TerminalError for an archive not named by its content: Serve would not notice new bytes under that name.
+    """
+    if app.code is not None and (working_dir is None or _stem(working_dir) != app.code.digest):
+        message = f"{working_dir} is not named by the digest of the code, {app.code.digest}"
+        raise TerminalError("CodeNotAddressed", message)
+    concurrency = 2 * (app.target_ongoing_requests + app.batch_size)  # room to fill a batch while another is computed
+    deployment: dict[str, Json] = {
+        "name": MODEL_DEPLOYMENT,
+        "max_ongoing_requests": concurrency,
+        "max_queued_requests": app.max_queued_requests,
+        "ray_actor_options": {"num_cpus": app.cpus, **({"num_gpus": app.gpus} if app.gpus else {})},
+        **_COMMON,
+    }
+    if app.min_replicas == app.max_replicas:
+        deployment["num_replicas"] = app.min_replicas
+    else:
+        deployment["autoscaling_config"] = {
+            "min_replicas": app.min_replicas,
+            "max_replicas": app.max_replicas,
+            "target_ongoing_requests": app.target_ongoing_requests,
+        }
+    added = {
+        _BATCH_SIZE: app.batch_size,
+        _BATCH_WAIT: app.batch_wait_seconds,
+        _CODE_FOLDER: app.code.folder if app.code else None,
+        _METADATA: dict(app.metadata),
+    }
+    return {
+        "name": app.name,
+        "route_prefix": None,
+        "import_path": MODEL,
+        "runtime_env": {"working_dir": working_dir} if working_dir else {},
+        "args": {**app.arguments, **added},
+        "deployments": [deployment],
+    }
+
+
+def live_digest(config: Config) -> str:
+    """``AppSpec.digest`` of what runs. A configuration that we would never have written gets a digest of its own."""
+    working_dir = (config.get("runtime_env") or {}).get("working_dir")
+    try:
+        app = _read_app(config, working_dir)
+        if render_app(app, working_dir) == config:
+            return app.digest
+    except (KeyError, IndexError, TypeError, ValueError, TerminalError):
+        pass
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _read_app(config: Config, working_dir: str | None) -> AppSpec:
+    arguments = dict(config["args"])
+    batch_size = arguments.pop(_BATCH_SIZE)
+    batch_wait = arguments.pop(_BATCH_WAIT)
+    folder = arguments.pop(_CODE_FOLDER)
+    metadata = arguments.pop(_METADATA)
+    deployment = config["deployments"][0]
+    scaling = deployment.get("autoscaling_config") or {}
+    resources = deployment["ray_actor_options"]
+    return AppSpec(
+        name=config["name"],
+        deployment=deployment_of(config["name"]),
+        arguments=arguments,
+        min_replicas=scaling.get("min_replicas", deployment.get("num_replicas")),
+        max_replicas=scaling.get("max_replicas", deployment.get("num_replicas")),
+        target_ongoing_requests=deployment["max_ongoing_requests"] // 2 - batch_size,
+        max_queued_requests=deployment["max_queued_requests"],
+        cpus=float(resources["num_cpus"]),
+        gpus=float(resources.get("num_gpus", 0.0)),
+        batch_size=batch_size,
+        batch_wait_seconds=batch_wait,
+        metadata=metadata,
+        code=CodeRef("", folder, _stem(working_dir)) if working_dir else None,
+    )
+
+
+def render_route(route: RouteSpec) -> dict[str, Json]:
+    """The router's application. Tables differ in ``user_config`` only, which Serve applies in place."""
+    table = {
+        "deployment": route.deployment,
+        "weights": dict(route.weights),
+        "stable": route.stable,
+        "generation": route.generation,
+        "shield": route.shield,
+        "timeout_seconds": route.timeout_seconds,
+        "sticky_header": route.sticky_header,
+        "match_header": list(route.match_header) if route.match_header else None,
+        "max_queued": route.max_queued,
+    }
+    return {
+        "name": router_name(route.deployment),
+        "route_prefix": route.route,
+        "import_path": ROUTER,
+        "args": {"deployment": route.deployment, "traffic": route.traffic},
+        "deployments": [{"name": ROUTER_DEPLOYMENT, "num_replicas": 1, "user_config": table, **_COMMON}],
+    }
+
+
+def read_route(config: Config) -> RouteSpec | None:
+    """The table that a router application was last given, None for what is not a router of ours."""
+    if config["import_path"] != ROUTER:
+        return None
+    try:
+        table = config["deployments"][0]["user_config"]
+        match = table["match_header"]
+        return RouteSpec(
+            deployment=table["deployment"],
+            route=config["route_prefix"],
+            weights=table["weights"],
+            stable=table["stable"],
+            generation=table["generation"],
+            shield=table["shield"],
+            timeout_seconds=table["timeout_seconds"],
+            sticky_header=table["sticky_header"],
+            match_header=(match[0], match[1]) if match else None,
+            max_queued=table["max_queued"],
+            traffic=config["args"]["traffic"],
+        )
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def with_app(applications: Sequence[Config], app: Config) -> list[Config]:
+    """``applications`` with ``app`` in the place of the one of its name, or at the end."""
+    if all(other["name"] != app["name"] for other in applications):
+        return [*applications, app]
+    return [app if other["name"] == app["name"] else other for other in applications]
+
+
+def without_app(applications: Sequence[Config], name: str) -> list[Config]:
+    return [app for app in applications if app["name"] != name]
+
+
+def _stem(uri: str) -> str:
+    return PurePosixPath(urlsplit(uri).path or uri).stem

@@ -1,0 +1,190 @@
+"""The one entrypoint of every run: ``python -m framework.workloads.run STORAGE RUN ATTEMPT``.
+
+Reads the request, calls the workload, and writes what came of it. A heartbeat tells every second that the run is alive.
+The result is written once, last and atomically: whoever finds it knows everything, and nobody has to read a log.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from framework.api.errors import TransientError
+from framework.api.layout import run_folder
+from framework.ports import FailureKind
+from framework.storage import read_json, write_json
+from framework.workloads.context import RunContext, WorkloadError
+
+HEARTBEAT_SECONDS = 1.0
+_FRAMES = 4
+
+_LOST_IN_RAY = {
+    "ActorDiedError",
+    "ActorUnavailableError",
+    "LocalRayletDiedError",
+    "NodeDiedError",
+    "ObjectLostError",
+    "OutOfDiskError",
+    "OutOfMemoryError",
+    "PreemptionError",
+    "RaySystemError",
+    "RpcError",
+    "WorkerCrashedError",
+}
+"""Ray's exceptions for what befell a process or a node, by name: most workloads never import Ray, nor does this."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def failure_of(error: BaseException) -> dict[str, Any]:
+    """What went wrong, as the result file holds it: {kind, reason, message, data}.
+
+    The first WorkloadError among the causes decides, so that one raised in a worker keeps its reason.
+    """
+    chain = list(_causes(error))
+    for cause in chain:
+        if isinstance(cause, WorkloadError):
+            return {"kind": cause.kind, "reason": cause.reason, "message": str(cause), "data": cause.data}
+    for cause in chain:
+        if _is_infrastructure(cause):
+            return _described(cause, FailureKind.INFRASTRUCTURE)
+    own = [cause for cause in chain if not type(cause).__module__.startswith("ray.")]
+    return _described((own or chain)[0], FailureKind.USER)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and what it was raised for, outermost first. Ray's wrappers keep the cause in own attributes."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        workers = getattr(current, "worker_failures", None)
+        found = [
+            current.__cause__,
+            *(getattr(current, name, None) for name in ("cause", "controller_failure", "_base_exc")),
+            *(workers.values() if isinstance(workers, Mapping) else ()),
+        ]
+        waiting += [cause for cause in found if isinstance(cause, BaseException)]
+
+
+def _is_infrastructure(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | TransientError):
+        return True
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    return any(kind.__name__ in _LOST_IN_RAY and kind.__module__.startswith("ray.") for kind in type(error).__mro__)
+
+
+def _described(error: BaseException, kind: FailureKind) -> dict[str, Any]:
+    frames = traceback.format_list(traceback.extract_tb(error.__traceback__)[-_FRAMES:])
+    message = "\n".join([str(error) or type(error).__name__, *("".join(frames).splitlines())])
+    return {"kind": kind, "reason": type(error).__name__, "message": message, "data": {}}
+
+
+class Attempt:
+    """The files of one attempt. ``finish`` counts once: whoever is first, the workload, the clock or a signal."""
+
+    def __init__(self, folder: str, attempt: int, timeout_seconds: float | None):
+        self._folder = folder
+        self._attempt = attempt
+        self._timeout = timeout_seconds
+        self._began = time.monotonic()
+        self._started = datetime.now(UTC).isoformat()
+        self._progress: tuple[float | None, str] = (None, "")
+        self._finished = threading.Lock()
+
+    def progress(self, fraction: float | None, message: str) -> None:
+        self._progress = (fraction, message)
+
+    def finish(self, outcome: Mapping[str, Any]) -> bool:
+        """Write the result file; False where it was written before. Raises OSError."""
+        if not self._finished.acquire(blocking=False):
+            return False
+        times = {"started": self._started, "finished": datetime.now(UTC).isoformat()}
+        write_json(f"{self._folder}/result-{self._attempt}.json", {"attempt": self._attempt, **outcome, **times})
+        return True
+
+    def fail_now(self, kind: FailureKind, reason: str, message: str) -> None:
+        """End the process from another thread, while the workload may sit in native code."""
+        failure = {"kind": kind, "reason": reason, "message": message, "data": {}}
+        if self.finish({"status": "failed", "failure": failure}):
+            print(f"{reason}: {message}", file=sys.stderr, flush=True)
+            os._exit(1)
+
+    def beat(self) -> None:
+        """Report until the process ends, and end it when its time is up."""
+        while not self._finished.locked():
+            fraction, message = self._progress
+            now = datetime.now(UTC).isoformat()
+            try:
+                report = {"time": now, "progress": fraction, "message": message}
+                write_json(f"{self._folder}/heartbeat-{self._attempt}.json", report)
+            except OSError as error:
+                print(f"no heartbeat: {error}", file=sys.stderr)
+            if self._timeout is not None and time.monotonic() - self._began > self._timeout:
+                self.fail_now(FailureKind.USER, "TimedOut", f"the run took longer than {self._timeout:g} s")
+            time.sleep(HEARTBEAT_SECONDS)
+
+    def heed_signals(self, wakeups: socket.socket) -> None:
+        """Wait for SIGTERM. A handler in Python would have to wait for native code to return; Ray kills after 3 s."""
+        while data := wakeups.recv(1):
+            if data[0] == signal.SIGTERM:
+                self.fail_now(FailureKind.INFRASTRUCTURE, "Stopped", "the run was stopped")
+
+
+def run(storage: str, name: str, attempt: int) -> int:
+    """Run one attempt; the process's exit code. Call it in the main thread."""
+    folder = run_folder(storage, name)
+    request = read_json(f"{folder}/request-{attempt}.json")
+    if request is None:
+        print(f"there is no request-{attempt}.json in {folder}", file=sys.stderr)
+        return 2
+    watched = Attempt(folder, attempt, request.get("timeout_seconds"))
+    sender, receiver = socket.socketpair()
+    sender.setblocking(False)
+    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    threading.Thread(target=watched.heed_signals, args=(receiver,), daemon=True).start()
+    threading.Thread(target=watched.beat, daemon=True).start()
+    context = RunContext(
+        name=name,
+        attempt=attempt,
+        payload=request["payload"],
+        storage=storage,
+        folder=folder,
+        metadata=request["metadata"],
+        progress=watched.progress,
+    )
+    try:
+        module, _, function = request["workload"].partition(":")
+        result = dict(getattr(importlib.import_module(module), function)(context))
+        json.dumps(result)
+    except BaseException as error:  # whatever it is, the control plane must hear of it
+        traceback.print_exc()
+        watched.finish({"status": "failed", "failure": failure_of(error)})
+        return 1
+    watched.finish({"status": "succeeded", "result": result})
+    return 0
+
+
+def main() -> NoReturn:
+    storage, name, attempt = sys.argv[1:]
+    sys.exit(run(storage, name, int(attempt)))
+
+
+if __name__ == "__main__":
+    main()

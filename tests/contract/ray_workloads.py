@@ -1,0 +1,58 @@
+"""Workloads for the tests of the runner, imported on the cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import time
+from typing import Any
+
+from framework.workloads.context import RunContext, WorkloadError
+
+
+def echo(context: RunContext) -> dict[str, Any]:
+    return {"value": context.payload["value"], "attempt": context.attempt}
+
+
+def refuse(context: RunContext) -> dict[str, Any]:
+    raise WorkloadError("Refused", "42 is too many", data={"limit": 41})
+
+
+def sleep(context: RunContext) -> dict[str, Any]:
+    context.progress(0.25, "asleep")
+    while True:
+        time.sleep(0.1)
+
+
+def compute(context: RunContext) -> dict[str, Any]:
+    """Minutes in native code, where no Python signal handler runs."""
+    context.progress(None, "computing")
+    hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 500_000_000)
+    return {}
+
+
+def vanish(context: RunContext) -> dict[str, Any]:
+    """As after a kill -9 or a lost node."""
+    time.sleep(1)
+    os._exit(9)
+
+
+def divide(context: RunContext) -> dict[str, Any]:
+    return {"value": 1 / context.payload["by"]}
+
+
+def fill_disk(context: RunContext) -> dict[str, Any]:
+    raise OSError(28, "No space left on device")
+
+
+def answer_set(context: RunContext) -> dict[str, Any]:
+    return {"value": {1, 2}}
+
+
+def leave(context: RunContext) -> dict[str, Any]:
+    raise SystemExit(3)
+
+
+def user_code(context: RunContext) -> dict[str, Any]:
+    return {"value": importlib.import_module(context.payload["module"]).VALUE}

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from framework.api.layout import run_folder
+from framework.backends.ray.daemon import EmbeddedRay
+from framework.backends.ray.jobs import RayJobs, request_of
+from framework.backends.ray.rest import RayRest
+from framework.ports import FailureKind, RunPhase
+from framework.specs.tree import archive
+from framework.storage import read_json, write_json
+from tests.contract.suites.polling import Patience
+from tests.contract.suites.runs import RunContract, RunWorld
+
+pytest_plugins = ["tests.ray_cluster"]
+pytestmark = pytest.mark.ray
+
+_NUMBERS = itertools.count()
+WORKLOADS = "tests.contract.ray_workloads"
+
+
+@pytest.fixture
+def world(ray_rest: RayRest, tmp_path: Path) -> RunWorld:
+    return RunWorld(
+        backend=RayJobs(ray_rest),
+        storage=str(tmp_path),
+        patience=Patience(seconds=40, interval=0.05),
+        echo=f"{WORKLOADS}:echo",
+        refuse=f"{WORKLOADS}:refuse",
+        sleep=f"{WORKLOADS}:sleep",
+        unique=f"-{next(_NUMBERS)}",
+    )
+
+
+class TestRayJobs(RunContract):
+    pass
+
+
+def test_a_running_job_tells_its_progress_and_the_dashboard_its_commit(
+    world: RunWorld, ray_rest: RayRest, embedded_ray: EmbeddedRay
+) -> None:
+    run = replace(world.spec(world.sleep, "progress"), metadata={"commit": "0123abc", "fingerprint": "f1"})
+    world.submit(run)
+    state = world.patience.until(lambda: world.observe(run), lambda found: found.progress is not None)
+    assert (state.phase, state.progress, state.message) == (RunPhase.RUNNING, 0.25, "asleep")
+    address = embedded_ray.running()
+    assert address is not None
+    assert state.link == f"{address.dashboard_url}/#/jobs/{run.submission_id}"
+    job = ray_rest.get(f"/api/jobs/{run.submission_id}")
+    assert job["metadata"] | {"commit": "0123abc", "fingerprint": "f1", "title": run.title} == job["metadata"]
+    world.backend.stop(world.storage, run.name)
+    assert world.ended(run).reason == "Stopped"
+
+
+def test_a_run_in_native_code_is_stopped_and_says_so_itself(world: RunWorld) -> None:
+    run = world.spec(f"{WORKLOADS}:compute", "native")
+    world.submit(run)
+    world.patience.until(lambda: world.observe(run), lambda found: found.message == "computing")
+    world.backend.stop(world.storage, run.name)
+    state = world.ended(run)
+    assert (state.reason, state.failure) == ("Stopped", FailureKind.INFRASTRUCTURE)
+    assert read_json(f"{run_folder(world.storage, run.name)}/result-1.json")["failure"]["reason"] == "Stopped"
+
+
+def test_a_process_that_vanished_is_an_infrastructure_failure(world: RunWorld) -> None:
+    run = world.spec(f"{WORKLOADS}:vanish", "vanish")
+    world.submit(run)
+    state = world.ended(run)
+    assert (state.failure, state.reason) == (FailureKind.INFRASTRUCTURE, "RunLost")
+    assert state.finished is not None
+
+
+def test_a_request_that_never_became_a_job_is_submitted_after_all(world: RunWorld) -> None:
+    run = world.spec(world.echo, "crashed", value=7)
+    write_json(f"{run_folder(run.storage, run.name)}/request-1.json", request_of(run))
+    state = world.observe(run)
+    assert (state.phase, state.attempt) == (RunPhase.ABSENT, 0)
+    world.submit(run)
+    assert world.ended(run).result == {"value": 7, "attempt": 1}
+
+
+def test_a_new_attempt_stops_the_one_before(world: RunWorld) -> None:
+    first = world.spec(world.sleep, "superseded")
+    world.submit(first)
+    world.patience.until(lambda: world.observe(first), lambda found: found.message == "asleep")
+    second = world.spec(world.echo, "superseded", attempt=2, value=2)
+    world.submit(second)
+    assert world.ended(second).result == {"value": 2, "attempt": 2}
+    result = f"{run_folder(world.storage, first.name)}/result-1.json"
+    assert world.patience.until(lambda: read_json(result), lambda found: found is not None)["status"] == "failed"
+
+
+def test_user_code_comes_from_the_archive_under_its_full_name(world: RunWorld, tmp_path: Path) -> None:
+    for value in (1, 2):
+        content = f"VALUE = {value}\n".encode()
+        uri = tmp_path / f"{hashlib.sha256(content).hexdigest()[:10]}.zip"
+        uri.write_bytes(archive({"project/__init__.py": (b"", False), "project/shape.py": (content, False)}))
+        run = world.spec(f"{WORKLOADS}:user_code", f"code-{value}", module="project.shape")
+        world.backend.submit(run, str(uri))
+        state = world.ended(run)
+        assert state.result == {"value": value}, state.message

@@ -1,0 +1,248 @@
+"""The serving port on a real Serve, with the real router and model server and a model of one tree."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from framework.api.layout import code_archive, traffic_folder
+from framework.backends.ray.daemon import EmbeddedRay
+from framework.backends.ray.rest import RayRest
+from framework.backends.ray.serve import PATH, RayServe
+from framework.ports import AppPhase, AppSpec, CodeRef, RouteSpec
+from framework.specs.tree import archive
+from framework.storage import write_bytes
+from framework.workloads import models
+from tests.contract.suites.polling import Patience
+from tests.contract.suites.serving import ServingContract, ServingWorld
+
+pytest_plugins = ["tests.ray_cluster"]
+pytestmark = pytest.mark.ray
+
+_NUMBERS = itertools.count()
+SIGNATURE = {
+    "inputs": [{"name": "hour", "dtype": "Float64", "nullable": False}],
+    "output": {"name": "delayed", "kind": "probability"},
+}
+FOREIGN = {
+    "name": "somebody-elses",
+    "route_prefix": "/foreign",
+    "import_path": "tests.contract.foreign_app:build",
+    "args": {"answer": "untouched"},
+    "deployments": [{"name": "Foreign", "ray_actor_options": {"num_cpus": 0.1}}],
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The artefact part of AppSpec.arguments."""
+    import lightgbm
+    import numpy as np
+
+    rows = np.arange(200, dtype=np.float64).reshape(-1, 1)
+    data = lightgbm.Dataset(rows, label=(rows[:, 0] > 100).astype(float))
+    parameters = {"objective": "binary", "num_leaves": 2, "verbosity": -1, "num_threads": 1}
+    text = lightgbm.train(parameters, data, num_boost_round=1).model_to_string()
+    artifact, sha256 = models.save(str(tmp_path_factory.mktemp("model")), text.encode(), "lightgbm-text")
+    return {"artifact": artifact, "sha256": sha256, "format": "lightgbm-text", "signature": SIGNATURE}
+
+
+@pytest.fixture
+def world(ray_rest: RayRest, model: dict[str, Any], tmp_path: Path) -> Iterator[ServingWorld]:
+    backend = RayServe(ray_rest)
+    deployment = f"delay{next(_NUMBERS)}"
+
+    def app(name: str) -> AppSpec:
+        full = f"{deployment}-{name}"
+        folders = {"profiles": f"{tmp_path}/profiles/{full}", "predictions": f"{tmp_path}/predictions/{full}"}
+        arguments = {
+            **model,
+            **folders,
+            "deployment": deployment,
+            "app": full,
+            "version": f"delay-classifier@{name}",
+            "transformer": None,
+            "flushSeconds": 600.0,
+            "predictionKey": None,
+        }
+        return AppSpec(full, deployment, arguments, cpus=0.1)
+
+    def broken(name: str) -> AppSpec:
+        good = app(name)
+        return replace(good, arguments={**good.arguments, "sha256": "0" * 64})
+
+    def send(requests: int) -> int:
+        failed = 0
+        with httpx.Client(trust_env=False, timeout=10) as client:
+            for number in range(requests):
+                body = {"instances": [{"hour": float(number)}]}
+                state = backend.route(deployment, traffic)
+                assert state is not None
+                failed += client.post(state.url, json=body).status_code != httpx.codes.OK
+        return failed
+
+    traffic = traffic_folder(str(tmp_path), deployment)
+    patience = Patience(seconds=60, interval=0.1)
+    yield ServingWorld(backend, deployment, f"/{deployment}", traffic, patience, app, broken, send)
+    backend.delete_route(deployment)
+    for name in backend.apps(deployment):
+        backend.delete(name)
+
+
+class TestRayServe(ServingContract):
+    pass
+
+
+def test_a_second_pass_writes_nothing(world: ServingWorld, ray_rest: RayRest) -> None:
+    app = world.running("one")
+    table = world.table({app.name: 100}, app.name, 1)
+    world.backend.set_route(table)
+    world.acknowledged(1)
+    before = _deployed_at(ray_rest)
+    time.sleep(0.01)
+    world.backend.deploy(app, None)
+    world.backend.set_route(table)
+    world.backend.delete(f"{world.deployment}-gone")
+    world.backend.delete_route("never-was")
+    assert _deployed_at(ray_rest) == before
+
+
+def test_foreign_applications_are_kept_and_hand_made_changes_show(world: ServingWorld, ray_rest: RayRest) -> None:
+    app = world.running("one")
+    _put(ray_rest, [*_listed(ray_rest), FOREIGN])
+    world.backend.set_route(world.table({app.name: 100}, app.name, 1))
+    world.acknowledged(1)
+
+    def foreign() -> Any:
+        return ray_rest.get(PATH)["applications"]["somebody-elses"]
+
+    live = world.patience.until(foreign, lambda found: found["status"] == "RUNNING")
+    assert live["deployed_app_config"] == FOREIGN
+
+    changed = []
+    for item in _listed(ray_rest):
+        by_hand = {"args": {**item["args"], "version": "by hand"}} if item["name"] == app.name else {}
+        changed.append(item | by_hand)
+    _put(ray_rest, changed)
+    assert world.backend.apps(world.deployment)[app.name].digest != app.digest
+    world.backend.deploy(app, None)
+    assert world.in_phase(app, AppPhase.RUNNING).digest == app.digest
+    _put(ray_rest, [item for item in _listed(ray_rest) if item["name"] != "somebody-elses"])
+
+
+def test_scaling_keeps_the_replica_that_runs(world: ServingWorld, ray_rest: RayRest) -> None:
+    app = world.running("one")
+    (before,) = _replicas(ray_rest, app.name)
+    more = replace(app, min_replicas=2, max_replicas=2)
+    world.backend.deploy(more, None)
+    state = world.patience.until(
+        lambda: world.backend.apps(world.deployment)[app.name],
+        lambda found: found.phase is AppPhase.RUNNING and found.replicas == 2,
+    )
+    assert state.digest == more.digest != app.digest
+    assert before in _replicas(ray_rest, app.name)
+
+
+def test_a_failed_app_tells_the_constructors_error_and_is_tried_again(world: ServingWorld) -> None:
+    bad = world.broken("bad")
+    world.backend.deploy(bad, None)
+    failed = world.in_phase(bad, AppPhase.FAILED)
+    assert "it is not loaded" in failed.message
+    good = world.app("bad")
+    world.backend.deploy(good, None)
+    assert world.in_phase(good, AppPhase.RUNNING).digest == good.digest
+
+
+def test_weights_set_by_hand_are_seen_and_repaired(world: ServingWorld, ray_rest: RayRest) -> None:
+    app = world.running("one")
+    table = world.table({app.name: 100}, app.name, 1)
+    world.backend.set_route(table)
+    world.acknowledged(1)
+    meddled = _listed(ray_rest)
+    for item in meddled:
+        if item["name"] == f"{world.deployment}-router":
+            item["deployments"][0]["user_config"]["timeout_seconds"] = 9.0
+    _put(ray_rest, meddled)
+    state = world.state()
+    assert state is not None
+    assert state.spec == replace(table, timeout_seconds=9.0)
+    world.backend.set_route(replace(table, generation=2))
+    assert world.acknowledged(2).spec == replace(table, generation=2)
+
+
+def test_the_code_archive_and_batching_reach_the_model(
+    world: ServingWorld, tmp_path: Path, send_row: Callable[[RouteSpec, dict[str, Any]], Any]
+) -> None:
+    code = CodeRef("c" * 40, "project", "d" * 40)
+    source = b"def double(rows):\n    return [{'hour': row['half'] * 2} for row in rows]\n"
+    uri = code_archive(str(tmp_path), code.digest)
+    write_bytes(uri, archive({"project/__init__.py": (b"", False), "project/shape.py": (source, False)}))
+    plain = world.app("code")
+    app = replace(
+        plain,
+        arguments={**plain.arguments, "transformer": "project.shape:double"},
+        code=code,
+        batch_size=4,
+        batch_wait_seconds=0.01,
+        min_replicas=1,
+        max_replicas=2,
+    )
+    world.backend.deploy(app, uri)
+    assert world.in_phase(app, AppPhase.RUNNING).digest == app.digest
+    table = world.table({app.name: 100}, app.name, 1)
+    world.backend.set_route(table)
+    world.acknowledged(1)
+    low, high = (send_row(table, {"half": half})["predictions"][0] for half in (1.0, 99.0))
+    assert low < high
+    assert world.backend.apps(world.deployment)[app.name].digest == app.digest
+
+
+def test_an_idle_router_still_gives_a_sign_of_life(world: ServingWorld) -> None:
+    app = world.running("one")
+    world.backend.set_route(world.table({app.name: 100}, app.name, 1))
+    first = world.acknowledged(1)
+    assert abs((first.replicas[0].written - datetime.now(UTC)).total_seconds()) < 10
+    again = world.patience.until(
+        world.state, lambda found: found is not None and found.replicas[0].written > first.replicas[0].written
+    )
+    assert again is not None
+    assert again.replicas[0].replica == first.replicas[0].replica
+
+
+@pytest.fixture
+def send_row(embedded_ray: EmbeddedRay) -> Callable[[RouteSpec, dict[str, Any]], Any]:
+    def send(table: RouteSpec, row: dict[str, Any]) -> Any:
+        address = embedded_ray.running()
+        assert address is not None
+        url = f"http://{address.serve_host}:{address.serve_port}{table.route}"
+        answer = httpx.post(url, json={"instances": [row]}, trust_env=False, timeout=10)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return answer.json()
+
+    return send
+
+
+def _put(rest: RayRest, applications: list[dict[str, Any]]) -> None:
+    rest.put(PATH, {"http_options": rest.get(PATH)["http_options"], "applications": applications})
+
+
+def _listed(rest: RayRest) -> list[dict[str, Any]]:
+    live = rest.get(PATH)["applications"].values()
+    return [item["deployed_app_config"] for item in live if item.get("deployed_app_config")]
+
+
+def _deployed_at(rest: RayRest) -> dict[str, float]:
+    return {name: item["last_deployed_time_s"] for name, item in rest.get(PATH)["applications"].items()}
+
+
+def _replicas(rest: RayRest, app: str) -> list[str]:
+    deployments = rest.get(PATH)["applications"][app]["deployments"].values()
+    return [replica["replica_id"] for item in deployments for replica in item["replicas"]]

@@ -1,0 +1,87 @@
+"""Ray's dashboard as an httpx transport: just the endpoints that the backends use, with Ray's own status codes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+from framework.backends.ray.rest import RayAddress, RayRest
+
+TOKEN = "t0ken"
+
+
+class FakeRay:
+    """``fail`` answers the next requests instead: a status code, or an exception to raise."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.apps: dict[str, dict[str, Any]] = {}
+        self.details: dict[str, Any] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.bodies: list[Any] = []
+        self.fail: list[int | Exception | httpx.Response] = []
+
+    def rest(self, token: str | None = TOKEN) -> RayRest:
+        address = RayAddress("http://127.0.0.1:8265", token, serve_port=8123)
+        return RayRest(lambda: address, transport=httpx.MockTransport(self._answer))
+
+    def changes(self) -> list[tuple[str, str]]:
+        return [request for request in self.requests if request[0] != "GET"]
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append((request.method, request.url.path))
+        if self.fail:
+            failure = self.fail.pop(0)
+            if isinstance(failure, Exception):
+                raise failure
+            return failure if isinstance(failure, httpx.Response) else httpx.Response(failure, text="no")
+        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+            return httpx.Response(401, text="Unauthorized")
+        body: Any = json.loads(request.content) if request.content else None
+        self.bodies.append(body)
+        match request.method, request.url.path.strip("/").split("/"):
+            case "POST", ["api", "jobs"]:
+                if body["submission_id"] in self.jobs:
+                    return httpx.Response(500, text="ValueError: Job with submission_id already exists.")
+                self.jobs[body["submission_id"]] = {"status": "PENDING", "start_time": 1_700_000_000_000, **body}
+                return httpx.Response(200, json={"submission_id": body["submission_id"]})
+            case "POST", ["api", "jobs", name, "stop"]:
+                self.jobs[name]["status"] = "STOPPED"
+                return httpx.Response(200, json={"stopped": True})
+            case "GET", ["api", "jobs"]:
+                return httpx.Response(200, json=list(self.jobs.values()))
+            case "GET", ["api", "jobs", name]:
+                found = self.jobs.get(name)
+                return httpx.Response(200, json=found) if found else httpx.Response(404, text="does not exist")
+            case "GET", ["api", "serve", "applications"]:
+                return httpx.Response(200, json={"applications": self.apps, **self.details})
+            case "PUT", ["api", "serve", "applications"]:
+                self._replace(body["applications"])
+                return httpx.Response(200)
+            case _:
+                return httpx.Response(404, text="no such page")
+
+    def _replace(self, configs: list[dict[str, Any]]) -> None:
+        """As Serve does: what is missing from the list is deleted, what was started imperatively stays."""
+        wanted = {config["name"] for config in configs}
+        for name, app in self.apps.items():
+            if name not in wanted and app["source"] == "declarative":
+                app.update(status="DELETING")
+                app.pop("deployed_app_config", None)
+        for config in configs:
+            self.apps[config["name"]] = live_app(config)
+
+
+def live_app(config: dict[str, Any], status: str = "RUNNING", **more: Any) -> dict[str, Any]:
+    """One element of what Serve tells."""
+    return {
+        "name": config["name"],
+        "status": status,
+        "message": "",
+        "source": "declarative",
+        "deployed_app_config": config,
+        "deployments": {},
+        **more,
+    }

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framework.api.errors import TransientError
+from framework.backends.ray.serve import RayServe, router_replicas
+from framework.backends.ray.serve_config import render_app, render_route
+from framework.ports import AppPhase, AppSpec, RouteSpec, VersionCounters
+from framework.storage import list_files, write_json
+from tests.unit.ray.fake_ray import FakeRay, live_app
+
+APP = AppSpec("delay-0123456789", "delay", {"deployment": "delay", "version": "1"})
+OTHER = AppSpec("delay-late-0123456789", "delay-late", {"deployment": "delay-late"})
+ROUTE = RouteSpec("delay", "/delay", {APP.name: 100}, APP.name, 3, traffic="")
+FOREIGN = {
+    "name": "foreign",
+    "import_path": "theirs:app",
+    "route_prefix": "/theirs",
+    "runtime_env": {"env_vars": {"A": "1"}},
+}
+
+
+@pytest.fixture
+def ray() -> FakeRay:
+    fake = FakeRay()
+    fake.apps["foreign"] = live_app(FOREIGN)
+    return fake
+
+
+@pytest.fixture
+def serve(ray: FakeRay) -> RayServe:
+    return RayServe(ray.rest(), sleep=lambda seconds: None)
+
+
+def _put(ray: FakeRay) -> dict[str, Any]:
+    body: dict[str, Any] = [body for body in ray.bodies if body][-1]
+    return body
+
+
+def test_ours_is_added_and_theirs_is_kept(ray: FakeRay, serve: RayServe) -> None:
+    serve.deploy(APP, None)
+    serve.set_route(ROUTE)
+    body = _put(ray)
+    assert body["applications"] == [FOREIGN, render_app(APP, None), render_route(ROUTE)]
+    assert body["http_options"] == {"host": "127.0.0.1", "port": 8123}
+
+
+def test_a_second_pass_puts_nothing(ray: FakeRay, serve: RayServe) -> None:
+    serve.deploy(APP, None)
+    serve.set_route(ROUTE)
+    before = len(ray.changes())
+    serve.deploy(APP, None)
+    serve.deploy(replace(APP, metadata={"commit": "another"}), None)
+    serve.set_route(ROUTE)
+    serve.delete("delay-ffffffffff")
+    serve.delete_route("other")
+    assert len(ray.changes()) == before
+
+
+def test_a_failed_app_is_tried_again(ray: FakeRay, serve: RayServe) -> None:
+    serve.deploy(APP, None)
+    ray.apps[APP.name]["status"] = "DEPLOY_FAILED"
+    before = len(ray.changes())
+    serve.deploy(APP, None)
+    assert len(ray.changes()) == before + 1
+
+
+def test_an_app_that_is_being_deleted_is_not_brought_back_by_another(ray: FakeRay, serve: RayServe) -> None:
+    serve.deploy(APP, None)
+    serve.delete(APP.name)
+    assert ray.apps[APP.name]["status"] == "DELETING"
+    serve.set_route(ROUTE)
+    assert APP.name not in [app["name"] for app in _put(ray)["applications"]]
+    state = serve.apps("delay")[APP.name]
+    assert (state.phase, state.digest) == (AppPhase.DELETING, "")
+    serve.deploy(APP, None)
+    assert ray.apps[APP.name]["status"] == "RUNNING"
+
+
+def test_what_was_started_imperatively_is_never_listed(ray: FakeRay, serve: RayServe) -> None:
+    ray.apps["notebook"] = live_app({"name": "notebook"}, source="imperative", deployed_app_config=None)
+    serve.deploy(APP, None)
+    assert "notebook" not in [app["name"] for app in _put(ray)["applications"]]
+    assert ray.apps["notebook"]["status"] == "RUNNING"
+
+
+def test_options_of_a_running_serve_are_kept(ray: FakeRay, serve: RayServe) -> None:
+    options = {"host": "127.0.0.1", "port": 9999, "request_timeout_s": 30}
+    ray.details = {"http_options": options, "proxy_location": "HeadOnly", "target_capacity": 50.0}
+    serve.deploy(APP, None)
+    body = _put(ray)
+    assert (body["http_options"], body["proxy_location"], body["target_capacity"]) == (options, "HeadOnly", 50.0)
+
+
+def test_deployments_do_not_see_each_others_apps(ray: FakeRay, serve: RayServe) -> None:
+    serve.deploy(APP, None)
+    serve.deploy(OTHER, None)
+    serve.set_route(ROUTE)
+    assert set(serve.apps("delay")) == {APP.name}
+    assert set(serve.apps("delay-late")) == {OTHER.name}
+    assert dict(serve.apps("foreign")) == {}
+
+
+def test_the_state_of_an_app_is_serves(ray: FakeRay, serve: RayServe) -> None:
+    replicas = [{"state": state, "replica_id": state} for state in ("RUNNING", "UPDATING", "STARTING", "STOPPING")]
+    message = "The deployment failed to start 3 times: ArtifactMismatch"
+    ray.apps[APP.name] = live_app(
+        render_app(APP, None), "DEPLOY_FAILED", deployments={"Model": {"message": message, "replicas": replicas}}
+    )
+    state = serve.apps("delay")[APP.name]
+    assert (state.phase, state.digest, state.message, state.replicas) == (AppPhase.FAILED, APP.digest, message, 2)
+
+
+def test_it_waits_until_untouched_apps_are_said_to_run_again(ray: FakeRay) -> None:
+    looks: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            ray.apps[APP.name]["status"] = "RUNNING"
+
+    serve = RayServe(ray.rest(), sleep)
+    serve.deploy(APP, None)
+    original = ray._replace
+
+    def replace_all(configs: list[dict[str, Any]]) -> None:
+        original(configs)
+        ray.apps[APP.name]["status"] = "DEPLOYING"
+
+    ray._replace = replace_all  # type: ignore[method-assign]
+    serve.deploy(OTHER, None)
+    assert len(looks) == 3
+    assert serve.apps("delay")[APP.name].phase is AppPhase.RUNNING
+
+
+def test_an_answer_that_is_not_serves_is_transient(ray: FakeRay, serve: RayServe) -> None:
+    ray.fail = [404]
+    with pytest.raises(TransientError):
+        serve.apps("delay")
+
+
+def test_deleting_the_route_forgets_its_counters(ray: FakeRay, serve: RayServe, tmp_path: Path) -> None:
+    traffic = str(tmp_path / "traffic")
+    route = replace(ROUTE, traffic=traffic)
+    serve.set_route(route)
+    write_json(f"{traffic}/7-1000.json", _file("7-1000", 3))
+    ray.apps["delay-router"]["deployments"] = {"Router": {"message": "", "replicas": [{"pid": 7, "replica_id": "x"}]}}
+    state = serve.route("delay", traffic)
+    assert state is not None
+    assert (state.spec, state.url) == (route, "http://127.0.0.1:8123/delay")
+    assert [item.replica for item in state.replicas] == ["7-1000"]
+    serve.delete_route("delay")
+    assert serve.route("delay", traffic) is None
+    assert list_files(traffic) == []
+
+
+def _file(replica: str, generation: int) -> dict[str, Any]:
+    counts = {"requests": 5, "errors": 1, "shielded": 1, "latency_buckets": [4]}
+    written = "2026-01-01T00:00:00+00:00"
+    return {"replica": replica, "generation": generation, "written": written, "versions": {"a": counts}}
+
+
+def _running(pid: int | None, name: str = "r") -> dict[str, Any]:
+    return {"replica_id": name, "state": "RUNNING", **({} if pid is None else {"pid": pid})}
+
+
+@pytest.mark.parametrize(
+    ("written", "running", "expected"),
+    [
+        pytest.param([("7-1000", 2)], [_running(7)], {"7-1000": 2}, id="a live replica speaks for itself"),
+        pytest.param([("7-1000", 2)], [], {"7-1000": 3}, id="a dead one sends nothing any more"),
+        pytest.param(
+            [("7-1000", 2), ("8-1500", 3)], [_running(8)], {"7-1000": 3, "8-1500": 3}, id="a dead one does not block"
+        ),
+        pytest.param(
+            [("7-1000", 3)], [_running(7), _running(9, "new")], {"7-1000": 3, "starting-new": 0},
+            id="a live one that has not spoken blocks",
+        ),
+        pytest.param([], [_running(None, "new")], {"starting-new": 0}, id="so does one without a process"),
+        pytest.param(
+            [("7-1000", 1), ("7-9000", 2)], [_running(7)], {"7-1000": 3, "7-9000": 2}, id="a pid that is used again"
+        ),
+        pytest.param(
+            [("7-1000", 1), ("7-9000", 2)], [_running(7, "here"), _running(7, "there")], {"7-1000": 1, "7-9000": 2},
+            id="the same pid on two nodes",
+        ),
+    ],
+)  # fmt: skip
+def test_who_has_acknowledged(
+    written: list[tuple[str, int]], running: list[dict[str, Any]], expected: dict[str, int]
+) -> None:
+    found = router_replicas([_file(*item) for item in written], running, generation=3)
+    assert {item.replica: item.generation for item in found} == expected
+
+
+def test_counts_of_the_dead_stay() -> None:
+    (found,) = router_replicas([_file("7-1000", 1)], [], generation=3)
+    assert found.versions == {"a": VersionCounters(5, 1, 1, (4,))}
+    assert found.written == datetime(2026, 1, 1, tzinfo=UTC)
