@@ -1,0 +1,1 @@
+"""Materialising FeatureViews with Polars and Delta."""

@@ -1,0 +1,316 @@
+"""Trained models as files: saved, verified, loaded and asked, the same way in training, in serving and in batch.
+
+Two formats, and neither executes code on loading: ``lightgbm-text`` (LightGBM's own text form) and ``skops``
+(scikit-learn without pickle). Models see a float64 matrix: numbers as they are, Booleans as 0 and 1, strings as their
+position in the signature's categories, and NaN for what is missing or was never seen in training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from framework import storage
+from framework.workloads.context import WorkloadError
+
+Matrix = NDArray[np.float64]
+Signature = Mapping[str, Any]
+"""{"inputs": [{"name", "dtype", "nullable", "categories" (String only)}], "output": {"name", "kind": "probability"}}"""
+
+_NUMBERS = {
+    "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64",
+}  # fmt: skip
+INPUT_DTYPES = frozenset(_NUMBERS | {"Boolean", "String"})
+"""Dtypes that a model input can have; dates must be turned into numbers by the view."""
+
+
+def signature_of(frame: pl.DataFrame, inputs: Sequence[str], nullable: Sequence[str], output: str) -> dict[str, Any]:
+    """The signature of a model trained on ``frame``: categories are the sorted distinct strings of its rows.
+
+    A column is nullable if it is in ``nullable`` or has nulls in ``frame``.
+
+    Raises:
+        WorkloadError: "WrongType" for an input that is neither number, Boolean nor String.
+    """
+    columns: list[dict[str, Any]] = []
+    for name in inputs:
+        dtype = str(frame.schema[name].base_type())
+        if dtype not in INPUT_DTYPES:
+            raise WorkloadError("WrongType", f"{name} is {dtype}; a model input is a number, a Boolean or a String")
+        column: dict[str, Any] = {
+            "name": name,
+            "dtype": dtype,
+            "nullable": name in nullable or frame[name].null_count() > 0,
+        }
+        if dtype == "String":
+            column["categories"] = frame[name].drop_nulls().unique().sort().to_list()
+        columns.append(column)
+    return {"inputs": columns, "output": {"name": output, "kind": "probability"}}
+
+
+class Encoder:
+    """Frames to matrices by one signature. Built once, used for every request."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._columns: list[tuple[str, pl.Enum | None]] = [
+            (column["name"], pl.Enum(column["categories"]) if column["dtype"] == "String" else None)
+            for column in signature["inputs"]
+        ]
+
+    def matrix(self, frame: pl.DataFrame) -> Matrix:
+        """float64 (rows, inputs), C-contiguous; NaN for null and for strings that are no category."""
+        matrix = np.empty((frame.height, len(self._columns)), dtype=np.float64)
+        for index, (name, categories) in enumerate(self._columns):
+            series = frame.get_column(name)
+            if categories is not None:
+                series = series.cast(categories, strict=False).to_physical()
+            matrix[:, index] = series.cast(pl.Float64).to_numpy()
+        return matrix
+
+
+class Predictor:
+    """A loaded model. Thread-safe: asking it changes nothing."""
+
+    def __init__(self, score: Callable[[Matrix], Matrix], signature: Signature) -> None:
+        self.signature = signature
+        self._score = score
+        self._encoder = Encoder(signature)
+
+    def predict(self, frame: pl.DataFrame) -> Matrix:
+        """Probability of the positive class for each row, float64 (rows,). ``frame`` has the signature's inputs."""
+        if frame.height == 0:
+            return np.empty(0, dtype=np.float64)
+        return self._score(self._encoder.matrix(frame))
+
+
+def save(folder: str, data: bytes, format: str) -> tuple[str, str]:
+    """Write the artefact's bytes under ``folder``; returns (URI, SHA-256)."""
+    artifact = f"{folder}/{_format(format)[0]}"
+    storage.write_bytes(artifact, data)
+    return artifact, hashlib.sha256(data).hexdigest()
+
+
+def load(artifact: str, sha256: str, format: str, signature: Signature) -> Predictor:
+    """Read, verify and open a model.
+
+    Raises:
+        WorkloadError: "ArtifactMissing"; "ArtifactMismatch" when the bytes are not those that were registered;
+            "UnknownFormat"; "UntrustedTypes" when a skops file names types outside scikit-learn and numpy;
+            "ArtifactUnreadable".
+    """
+    loader = _format(format)[1]
+    data = storage.read_bytes(artifact)
+    if data is None:
+        raise WorkloadError("ArtifactMissing", f"no model file at {artifact}")
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise WorkloadError(
+            "ArtifactMismatch", f"{artifact} has SHA-256 {found}, registered was {sha256}; it is not loaded"
+        )
+    try:
+        score = loader(data)
+    except WorkloadError:
+        raise
+    except Exception as error:
+        raise WorkloadError("ArtifactUnreadable", f"{artifact} is no valid {format} file: {error}") from error
+    return Predictor(score, signature)
+
+
+def _format(format: str) -> tuple[str, Callable[[bytes], Callable[[Matrix], Matrix]]]:
+    if format not in FORMATS:
+        raise WorkloadError("UnknownFormat", f"{format!r} is not a model format (allowed: {', '.join(FORMATS)})")
+    return FORMATS[format]
+
+
+def _lightgbm(data: bytes) -> Callable[[Matrix], Matrix]:
+    import lightgbm
+
+    booster = lightgbm.Booster(model_str=data.decode())
+
+    def score(matrix: Matrix) -> Matrix:
+        # One thread: a request has few rows, and replicas share the machine's cores.
+        return np.asarray(booster.predict(matrix, num_threads=1), dtype=np.float64)
+
+    return score
+
+
+def _skops(data: bytes) -> Callable[[Matrix], Matrix]:
+    from skops.io import loads
+
+    untrusted = _untrusted(data)
+    if untrusted:
+        raise WorkloadError("UntrustedTypes", f"the model file names types that could run code: {', '.join(untrusted)}")
+    estimator = loads(data, trusted=sorted(_HARMLESS))
+
+    def score(matrix: Matrix) -> Matrix:
+        return np.asarray(estimator.predict_proba(matrix)[:, 1], dtype=np.float64)
+
+    return score
+
+
+FORMATS: Mapping[str, tuple[str, Callable[[bytes], Callable[[Matrix], Matrix]]]] = {
+    "lightgbm-text": ("model.txt", _lightgbm),
+    "skops": ("model.skops", _skops),
+}
+"""Format -> (file name, loader). Pickle is not among them."""
+
+
+def dump_skops(estimator: Any) -> bytes:
+    """A fitted scikit-learn estimator as skops bytes; equal estimators give equal bytes.
+
+    Raises:
+        WorkloadError: "UntrustedTypes" when it could not be loaded again without running foreign code.
+    """
+    from skops.io import dumps
+
+    data = _canonical(bytes(dumps(estimator)))
+    untrusted = _untrusted(data)
+    if untrusted:
+        raise WorkloadError(
+            "UntrustedTypes", f"only scikit-learn's own types can be saved, found {', '.join(untrusted)}"
+        )
+    return data
+
+
+_HARMLESS = frozenset(
+    {
+        "numpy.dtype",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.tree._tree.Tree",
+    }
+)
+"""Not on skops' own list, but plain data: loading them runs nothing that the file brings along."""
+
+
+def _untrusted(data: bytes) -> list[str]:
+    from skops.io import get_untrusted_types
+
+    return sorted(set(get_untrusted_types(data=data)) - _HARMLESS)
+
+
+def _canonical(data: bytes) -> bytes:
+    """skops names objects by memory address and stamps files with the time of day; both go, so that a fingerprint means
+    the same bytes."""
+    source = zipfile.ZipFile(io.BytesIO(data))
+    numbers: dict[str, str] = {}
+
+    def renumbered(value: Any) -> Any:
+        if isinstance(value, list):
+            return [renumbered(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        found = {key: renumbered(item) for key, item in value.items()}
+        if isinstance(found.get("__id__"), int):
+            found["__id__"] = int(numbers.setdefault(str(found["__id__"]), str(len(numbers) + 1)))
+        if isinstance(found.get("file"), str):
+            stem, dot, suffix = found["file"].partition(".")
+            found["file"] = f"{numbers.setdefault(stem, str(len(numbers) + 1))}{dot}{suffix}"
+        return found
+
+    schema = renumbered(json.loads(source.read("schema.json")))
+    members = {"schema.json": json.dumps(schema, indent=1).encode()}
+    for name in source.namelist():
+        stem, dot, suffix = name.partition(".")
+        if name != "schema.json":
+            members[f"{numbers[stem]}{dot}{suffix}"] = source.read(name)
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(members):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), members[name], zipfile.ZIP_DEFLATED)
+    return target.getvalue()
+
+
+def check_rows(rows: Sequence[Any], signature: Signature, first: int = 0) -> list[str]:
+    """What is wrong with request rows, one sentence per field; empty when all fit. Unknown fields are ignored,
+    because a request also carries keys (flight_id) that only the prediction log reads. ``first`` is the index by which
+    the first row is named."""
+    problems: list[str] = []
+    for index, row in enumerate(rows, start=first):
+        if not isinstance(row, Mapping):
+            problems.append(f"instances[{index}] must be an object, found {_kind(row)}")
+            continue
+        for column in signature["inputs"]:
+            name, dtype = column["name"], column["dtype"]
+            value = row.get(name)
+            if value is None:
+                if not column["nullable"]:
+                    word = "is null" if name in row else "is missing"
+                    problems.append(f"instances[{index}].{name} {word}; {dtype} is required")
+            elif not _fits(value, dtype):
+                problems.append(f"instances[{index}].{name} must be {dtype}, found {_kind(value)} {_shown(value)}")
+    return problems
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]], signature: Signature) -> pl.DataFrame:
+    """Checked rows as a frame of the signature's inputs at their dtypes; a missing nullable field is null."""
+    return pl.DataFrame(
+        [
+            pl.Series(
+                column["name"], [row.get(column["name"]) for row in rows], dtype=_dtype(column["dtype"]), strict=False
+            )
+            for column in signature["inputs"]
+        ]
+    )
+
+
+_RANGES = {
+    f"{prefix}{bits}": (
+        0 if prefix == "UInt" else -(2 ** (bits - 1)),
+        2 ** (bits if prefix == "UInt" else bits - 1) - 1,
+    )
+    for prefix in ("Int", "UInt")
+    for bits in (8, 16, 32, 64)
+}
+
+
+def _fits(value: Any, dtype: str) -> bool:
+    if dtype == "String":
+        return isinstance(value, str)
+    if dtype == "Boolean":
+        return isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        if not math.isfinite(value):
+            return False
+    except OverflowError:  # Python's integers are unbounded, and this one is beyond every float
+        return False
+    if dtype in _RANGES:
+        low, high = _RANGES[dtype]
+        return float(value).is_integer() and low <= value <= high
+    return True
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(str(value)[:40])
+    except ValueError:  # Python refuses to write out integers of more than 4,300 digits
+        return f"of {value.bit_length()} bits"
+
+
+def _dtype(word: str) -> Any:
+    return getattr(pl, word)
+
+
+def _kind(value: Any) -> str:
+    names = {
+        dict: "object",
+        list: "list",
+        str: "text",
+        bool: "Boolean",
+        int: "number",
+        float: "number",
+        type(None): "null",
+    }
+    return names.get(type(value), type(value).__name__)

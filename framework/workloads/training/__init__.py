@@ -1,0 +1,1 @@
+"""Training sets, search, training and judgement on Ray Tune and Ray Train."""

@@ -1,0 +1,64 @@
+"""The Ray cluster that a run finds itself on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from framework.ports import FailureKind
+from framework.workloads.context import WorkloadError
+
+
+def join() -> None:
+    """Connect to the cluster this job was started on; its code and environment apply to every worker."""
+    import ray
+
+    # Read by Ray Train's controller: how often it looks at its workers. The default of 2 s would dominate short fits.
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    # Tune's loggers write csv, json and tensorboard files for every trial that nobody reads.
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
+    if not ray.is_initialized():
+        ray.init(address="auto", log_to_driver=False, logging_level="warning")
+
+
+def require(resources: Mapping[str, float], copies: int, purpose: str) -> None:
+    """Refuse work that the cluster could never hold, instead of waiting for ever.
+
+    Raises:
+        WorkloadError: "NotEnoughResources" (Infrastructure: the cluster may grow), with both numbers.
+    """
+    import ray
+
+    short = shortage({name: amount * copies for name, amount in resources.items()}, ray.cluster_resources())
+    if short:
+        raise WorkloadError(
+            "NotEnoughResources",
+            f"{purpose} needs {copies} x ({_told(resources)}), but {'; '.join(short)}",
+            kind=FailureKind.INFRASTRUCTURE,
+        )
+
+
+def shortage(needed: Mapping[str, float], total: Mapping[str, float]) -> list[str]:
+    """One sentence per resource of which the cluster as a whole has too little.
+
+    >>> shortage({"CPU": 8.0, "GPU": 1.0}, {"CPU": 16.0})
+    ['the cluster has 0 GPU of 1 needed']
+    """
+    return [
+        f"the cluster has {total.get(name, 0.0):g} {name} of {amount:g} needed"
+        for name, amount in needed.items()
+        if amount > total.get(name, 0.0)
+    ]
+
+
+def worker_resources(spec: Mapping[str, float]) -> dict[str, float]:
+    """What one worker asks for, from the spec's ``resources``."""
+    resources = {"CPU": float(spec.get("cpusPerWorker", 1.0))}
+    if spec.get("gpusPerWorker"):
+        resources["GPU"] = float(spec["gpusPerWorker"])
+    return resources
+
+
+def _told(resources: Mapping[str, float]) -> str:
+    return " and ".join(f"{amount:g} {name}" for name, amount in resources.items())

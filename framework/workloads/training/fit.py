@@ -1,0 +1,196 @@
+"""The final fit, by Ray Train: in workers of its own, which start again from their last checkpoint when they die."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from framework.ports import FailureKind
+from framework.workloads.context import WorkloadError
+from framework.workloads.models import Matrix
+from framework.workloads.training import metrics
+from framework.workloads.training.trainer import Artifact, Settings, TrainingData
+from framework.workloads.training.trainers import TRAINERS
+
+_STATE = "state.json"
+_MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """``resumed`` lists the rounds at which a worker went on after a crash; empty for an undisturbed fit."""
+
+    artifact: Artifact
+    rounds: int
+    resumed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint says of itself. ``failure`` is (reason, message) where the fit failed for good: the worker's
+    way of telling the driver, because an exception would be taken for a crash and tried again."""
+
+    rounds: int
+    format: str
+    final: bool
+    resumed: tuple[int, ...] = ()
+    failure: tuple[str, str] | None = None
+
+
+def write_checkpoint(folder: Path, state: State, model: bytes) -> None:
+    """The files of one checkpoint."""
+    (folder / _MODEL).write_bytes(model)
+    (folder / _STATE).write_text(json.dumps(vars(state)))
+
+
+def read_checkpoint(folder: Path) -> tuple[State, bytes]:
+    """What ``write_checkpoint`` wrote."""
+    raw = json.loads((folder / _STATE).read_text())
+    failure = raw["failure"] and (raw["failure"][0], raw["failure"][1])
+    state = State(raw["rounds"], raw["format"], raw["final"], tuple(raw["resumed"]), failure)
+    return state, (folder / _MODEL).read_bytes()
+
+
+class TrainWatch:
+    """Reports to Ray Train; every ``every``-th report carries a checkpoint."""
+
+    def __init__(self, truth: Matrix, rounds: int, every: int) -> None:
+        self._truth, self._rounds, self._every, self._reports = truth, rounds, every, 0
+        self.resumed: tuple[int, ...] = ()
+
+    def resume(self) -> tuple[int, Artifact] | None:
+        """The last checkpoint of this fit, from this attempt or an earlier one."""
+        import ray.train
+
+        checkpoint = ray.train.get_checkpoint()
+        if checkpoint is None:
+            return None
+        with checkpoint.as_directory() as folder:
+            state, model = read_checkpoint(Path(folder))
+        if state.failure is not None:
+            return None
+        self.resumed = state.resumed if state.final else (*state.resumed, state.rounds)
+        return state.rounds, Artifact(model, state.format)
+
+    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
+        """Measure, and checkpoint when it is time; the last state is published by ``publish``."""
+        import ray.train
+
+        self._reports += 1
+        found = {**metrics.measure(self._truth, scores, "validation_"), "rounds": rounds}
+        if rounds < self._rounds and self._reports % self._every == 0:
+            artifact = model() if _first() else None
+            self._send(found, artifact, State(rounds, artifact.format if artifact else "", False, self.resumed))
+        else:
+            ray.train.report(found)
+
+    def publish(self, artifact: Artifact) -> None:
+        """Hand the finished model to the driver."""
+        self._send({"rounds": self._rounds}, artifact, State(self._rounds, artifact.format, True, self.resumed))
+
+    def fail(self, reason: str, message: str) -> None:
+        """Hand the driver a failure that another try would repeat."""
+        self._send({"rounds": 0}, Artifact(b"", ""), State(0, "", False, self.resumed, (reason, message)))
+
+    def _send(self, found: dict[str, Any], artifact: Artifact | None, state: State) -> None:
+        import ray.train
+
+        if not _first() or artifact is None:
+            # Every worker reports, because Ray Train waits for all of them; the first one brings the files.
+            ray.train.report(found)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            write_checkpoint(Path(folder), state, artifact.data)
+            ray.train.report(found, checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+
+def fit(
+    data: TrainingData,
+    trainer: str,
+    settings: Settings,
+    workers: int,
+    resources: Mapping[str, float],
+    checkpoint: Mapping[str, int],
+    folder: str,
+    name: str,
+) -> Fitted:
+    """Fit with ``settings`` on ``workers`` workers. ``name`` and ``folder`` carry the fingerprint: the same fit goes
+    on from its checkpoint, whichever attempt it is.
+
+    Raises:
+        WorkloadError: "UnsupportedWorkers" for a trainer that cannot share one fit; what the trainer raised;
+            "WorkersLost" (Infrastructure) when the fit left no model.
+        ray.train.TrainingFailedError: workers died more than twice; its causes say of what.
+    """
+    import ray
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+
+    if workers > 1 and not TRAINERS[trainer].distributed:
+        able = ", ".join(known for known, candidate in TRAINERS.items() if candidate.distributed)
+        raise WorkloadError(
+            "UnsupportedWorkers",
+            f"trainer {trainer} fits on one worker, resources.workers is {workers} (several: {able})",
+        )
+    reference = ray.put(data)
+
+    def loop() -> None:
+        work(ray.get(reference), trainer, settings, int(checkpoint["every"]))
+
+    result = _trainer_class(workers)(
+        loop,
+        scaling_config=ScalingConfig(
+            num_workers=workers, resources_per_worker=dict(resources), use_gpu=resources.get("GPU", 0) > 0
+        ),
+        run_config=RunConfig(
+            name=name,
+            storage_path=folder,
+            failure_config=FailureConfig(max_failures=2),
+            checkpoint_config=CheckpointConfig(num_to_keep=int(checkpoint["keep"])),
+        ),
+    ).fit()
+    if result.checkpoint is None:
+        raise WorkloadError("WorkersLost", "the fit ended without a model", kind=FailureKind.INFRASTRUCTURE)
+    with result.checkpoint.as_directory() as path:
+        state, model = read_checkpoint(Path(path))
+    if state.failure is not None:
+        raise WorkloadError(*state.failure)
+    return Fitted(Artifact(model, state.format), state.rounds, state.resumed)
+
+
+def work(data: TrainingData, trainer: str, settings: Settings, every: int) -> None:
+    """One worker's part of the fit."""
+    import ray.train
+
+    world = ray.train.get_context()
+    workers = world.get_world_size()
+    watch = TrainWatch(data.validation.y, settings.rounds, every)
+    try:
+        if workers > 1:
+            from ray.train.lightgbm import get_network_params
+
+            network = {"tree_learner": "data", "pre_partition": True, **get_network_params()}
+            settings = replace(settings, rank=world.get_world_rank(), workers=workers, network=network)
+        watch.publish(TRAINERS[trainer].fit(data, settings, watch))
+    except WorkloadError as error:
+        watch.fail(error.reason, str(error))
+
+
+def _trainer_class(workers: int) -> Any:
+    """LightGBM's own trainer opens the ports that several workers need; one worker needs none."""
+    if workers > 1:
+        from ray.train.lightgbm import LightGBMTrainer
+
+        return LightGBMTrainer
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+    return DataParallelTrainer
+
+
+def _first() -> bool:
+    import ray.train
+
+    return bool(ray.train.get_context().get_world_rank() == 0)

@@ -1,0 +1,65 @@
+"""Measures of a binary classifier's probabilities against the truth. Exact, and the same for every trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framework.workloads.context import WorkloadError
+from framework.workloads.features.closest import suggestion
+
+Array = NDArray[np.float64]
+
+
+def auc(truth: Array, scores: Array) -> float:
+    """Area under the ROC curve as the Mann-Whitney statistic: the chance that a positive scores above a negative, a tie
+    counting half. NaN where a class is missing."""
+    positives = int(truth.sum())
+    negatives = len(truth) - positives
+    if not positives or not negatives:
+        return float("nan")
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks = (last - (counts - 1) / 2)[inverse]
+    return float((ranks[truth == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def log_loss(truth: Array, scores: Array) -> float:
+    """Mean negative log likelihood in nats; probabilities are kept 1e-15 away from 0 and 1."""
+    clipped = np.clip(scores, 1e-15, 1 - 1e-15)
+    return float(-np.mean(truth * np.log(clipped) + (1 - truth) * np.log(1 - clipped)))
+
+
+def accuracy(truth: Array, scores: Array) -> float:
+    """Share of rows on the right side of 0.5."""
+    return float(np.mean((scores >= 0.5) == (truth == 1)))
+
+
+def brier(truth: Array, scores: Array) -> float:
+    """Mean squared error of the probabilities."""
+    return float(np.mean((scores - truth) ** 2))
+
+
+METRICS: Mapping[str, Callable[[Array, Array], float]] = {
+    "auc": auc,
+    "log_loss": log_loss,
+    "accuracy": accuracy,
+    "brier": brier,
+}
+
+
+def measure(truth: Array, scores: Array, prefix: str = "") -> dict[str, float]:
+    """Every metric that is defined on these rows, by (prefixed) name."""
+    found = {f"{prefix}{name}": function(truth, scores) for name, function in METRICS.items()}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def metric(name: str) -> Callable[[Array, Array], float]:
+    """The metric called ``name``; WorkloadError "UnknownMetric" where there is none."""
+    if name not in METRICS:
+        raise WorkloadError(
+            "UnknownMetric", f"there is no metric {name!r}{suggestion(name, METRICS)} (allowed: {', '.join(METRICS)})"
+        )
+    return METRICS[name]

@@ -1,0 +1,252 @@
+"""The search for good parameters, by Ray Tune. Every trial fits on the train part and is judged on the validation part.
+
+Reproducible with one trial at a time and no time budget; with several, the order in which they finish steers the
+search.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from framework import storage
+from framework.api.fields import parse_duration
+from framework.workloads.context import WorkloadError
+from framework.workloads.features.closest import suggestion
+from framework.workloads.models import Matrix
+from framework.workloads.training import metrics
+from framework.workloads.training.trainer import REPORTS, Artifact, Settings, TrainingData
+from framework.workloads.training.trainers import TRAINERS
+
+_PREFIX = "validation_"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The winner, and every trial for the record: {number, parameters, rounds, reports, <validation metrics>,
+    error}."""
+
+    parameters: dict[str, Any]
+    rounds: int
+    trials: list[dict[str, Any]]
+
+
+class TrialWatch:
+    """Reports the best state of a trial so far, so that a trial is worth its best round and not its last."""
+
+    def __init__(self, truth: Matrix, metric: str, mode: str, emit: Callable[[dict[str, Any]], None]) -> None:
+        self._truth, self._metric, self._sign, self._emit = truth, metric, 1 if mode == "max" else -1, emit
+        self._best: dict[str, Any] | None = None
+
+    def resume(self) -> tuple[int, Artifact] | None:
+        """Trials are short and start over."""
+        return None
+
+    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
+        """Measure the validation rows; hand on the best report so far."""
+        found = {**metrics.measure(self._truth, scores, _PREFIX), "rounds": rounds}
+        if self._best is None or self._sign * found[self._metric] > self._sign * self._best[self._metric]:
+            self._best = found
+        self._emit(dict(self._best))
+
+
+def search(
+    data: TrainingData,
+    trainer: str,
+    settings: Settings,
+    tune: Mapping[str, Any],
+    resources: Mapping[str, float],
+    folder: str,
+    progress: Callable[[int, str], None],
+) -> Found:
+    """Run the trials of the spec's ``tune`` (JSON by alias). A search that an earlier attempt finished is read from
+    ``folder``; one that it did not finish starts over.
+
+    Raises:
+        WorkloadError: "UnknownMetric", "GridNeedsChoice", "UnsupportedSearch"; "TrialsFailed" when no trial succeeded.
+    """
+    done = storage.read_json(f"{folder}/search.json")
+    if done is not None:
+        return Found(**done)
+    check_metric(tune["metric"])
+    grid = _run(data, trainer, settings, tune, resources, folder, progress)
+    trials = [_trial(number, result) for number, result in enumerate(grid)]
+    succeeded = [trial for trial in trials if trial["error"] is None and tune["metric"] in trial]
+    if not succeeded:
+        reasons = sorted({trial["error"] for trial in trials if trial["error"]}) or ["no trial reported a result"]
+        raise WorkloadError("TrialsFailed", f"all {len(trials)} trials failed: {reasons[0]}")
+    sign = 1 if tune["mode"] == "max" else -1
+    best = max(succeeded, key=lambda trial: (sign * trial[tune["metric"]], -trial["number"]))
+    found = Found(best["parameters"], best["rounds"], trials)
+    storage.write_json(f"{folder}/search.json", asdict(found))
+    return found
+
+
+def check_metric(name: str) -> None:
+    """Raise "UnknownMetric" for a metric that no trial reports."""
+    known = [f"{_PREFIX}{metric}" for metric in metrics.METRICS]
+    if name not in known:
+        raise WorkloadError(
+            "UnknownMetric", f"tune.metric {name!r}{suggestion(name, known)} (allowed: {', '.join(known)})"
+        )
+
+
+def _run(
+    data: TrainingData,
+    trainer: str,
+    settings: Settings,
+    tune: Mapping[str, Any],
+    resources: Mapping[str, float],
+    folder: str,
+    progress: Callable[[int, str], None],
+) -> Any:
+    from ray import tune as ray_tune
+
+    # It misses the per-trial log files that ``cluster.join`` turned off.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    algorithm, samples, space = _algorithm(tune, settings.seed)
+    reports = REPORTS if TRAINERS[trainer].boosts else 1
+    budget = tune.get("budget")
+    truth, metric, mode = data.validation.y, tune["metric"], tune["mode"]
+
+    def trial(parameters: dict[str, Any], data: TrainingData) -> None:
+        watch = TrialWatch(truth, metric, mode, ray_tune.report)
+        TRAINERS[trainer].fit(data, replace(settings, params={**settings.params, **parameters}), watch)
+
+    tuner = ray_tune.Tuner(
+        ray_tune.with_resources(ray_tune.with_parameters(trial, data=data), dict(resources)),
+        param_space=space,
+        tune_config=ray_tune.TuneConfig(
+            metric=metric,
+            mode=mode,
+            search_alg=algorithm,
+            scheduler=_scheduler(tune["scheduler"], reports),
+            num_samples=samples,
+            time_budget_s=parse_duration(budget).total_seconds() if budget else None,
+            reuse_actors=True,
+        ),
+        run_config=ray_tune.RunConfig(
+            name="trials",
+            storage_path=folder,
+            verbose=0,
+            callbacks=[_teller(progress, metric)],
+            failure_config=ray_tune.FailureConfig(max_failures=0),
+        ),
+    )
+    storage.delete_folder(f"{folder}/trials")
+    return tuner.fit()
+
+
+def _teller(progress: Callable[[int, str], None], metric: str) -> Any:
+    """A Tune callback that tells how many trials are over. Tune pickles its callbacks; whom it tells stays here."""
+    from ray import tune as ray_tune
+
+    class Teller(ray_tune.Callback):  # type: ignore[misc]
+        ended = 0
+        tell: Callable[[int, str], None] | None = None
+
+        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+            self.ended += 1
+            value = (trial.last_result or {}).get(metric, math.nan)
+            if self.tell is not None:
+                self.tell(self.ended, f"trial {self.ended}: {metric} {value:.4f}")
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {"ended": self.ended}
+
+    teller = Teller()
+    teller.tell = progress
+    return teller
+
+
+def _algorithm(tune: Mapping[str, Any], seed: int) -> tuple[Any, int, dict[str, Any]]:
+    """(search algorithm, samples, parameter space). Optuna gets the space through Tune, which converts it."""
+    from ray.tune.search import ConcurrencyLimiter
+    from ray.tune.search.basic_variant import BasicVariantGenerator
+
+    name, concurrency = tune["algorithm"], tune["concurrency"]
+    # Draws go by the order of the parameters, which must not follow from how a file or a JSON writer ordered them.
+    space = {key: _distribution(distribution) for key, distribution in sorted(tune["search"].items())}
+    if name == "optuna":
+        from ray.tune.search.optuna import OptunaSearch
+
+        return ConcurrencyLimiter(OptunaSearch(seed=seed), max_concurrent=concurrency), tune["trials"], space
+    if name == "random":
+        return BasicVariantGenerator(max_concurrent=concurrency, random_state=seed), tune["trials"], space
+    if name == "grid":
+        return BasicVariantGenerator(max_concurrent=concurrency, random_state=seed), 1, grid_space(tune)
+    raise WorkloadError("UnsupportedSearch", f"tune.algorithm {name} cannot run yet (allowed: optuna, random, grid)")
+
+
+def grid_space(tune: Mapping[str, Any]) -> dict[str, Any]:
+    """Every combination of the choices, as Tune writes it.
+
+    Raises:
+        WorkloadError: "GridNeedsChoice" for a distribution that has no finite list; "UnsupportedSearch" where the
+            combinations outnumber ``trials``.
+    """
+    open_ended = [key for key, value in tune["search"].items() if value.get("choice") is None]
+    if open_ended:
+        raise WorkloadError("GridNeedsChoice", f"algorithm: grid needs choice for {', '.join(open_ended)}")
+    size = math.prod(len(value["choice"]) for value in tune["search"].values())
+    if size > tune["trials"]:
+        raise WorkloadError("UnsupportedSearch", f"the grid has {size} combinations, but trials is {tune['trials']}")
+    return {key: {"grid_search": list(value["choice"])} for key, value in sorted(tune["search"].items())}
+
+
+def _distribution(form: Mapping[str, Any]) -> Any:
+    from ray import tune as ray_tune
+
+    ((name, value),) = ((key, given) for key, given in form.items() if given is not None)
+    if name == "choice":
+        return ray_tune.choice(list(value))
+    return getattr(ray_tune, name)(*value)
+
+
+def _scheduler(name: str, reports: int) -> Any:
+    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
+
+    match name:
+        case "asha":
+            return ASHAScheduler(max_t=reports, grace_period=max(1, reports // 5), reduction_factor=2)
+        case "median":
+            return MedianStoppingRule(grace_period=max(1, reports // 5), min_samples_required=2)
+        case "none":
+            return FIFOScheduler()
+        case _:
+            raise WorkloadError(
+                "UnsupportedSearch", f"tune.scheduler {name} cannot run yet (allowed: asha, median, none)"
+            )
+
+
+def _trial(number: int, result: Any) -> dict[str, Any]:
+    reported = result.metrics or {}
+    kept = {key: value for key, value in reported.items() if key.startswith(_PREFIX)}
+    return {
+        "number": number,
+        "parameters": json.loads(json.dumps(result.config or {}, default=_plain)),
+        "rounds": int(reported.get("rounds", 0)),
+        "reports": int(reported.get("training_iteration", 0)),
+        **kept,
+        "error": None if result.error is None else _cause(result.error),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """numpy scalars, which Optuna returns."""
+    return value.item()
+
+
+def _cause(error: Exception) -> str:
+    """What a trial raised, in one line; Ray wraps it and puts the whole remote traceback into the message."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, WorkloadError):
+            return f"{cause.reason}: {cause}"
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,81 @@
+"""Any scikit-learn classifier, behind the preparation that most of them need."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any
+
+import numpy as np
+
+from framework.workloads.context import WorkloadError
+from framework.workloads.features.closest import suggestion
+from framework.workloads.models import dump_skops
+from framework.workloads.training.trainer import Artifact, Settings, TrainingData, Watch
+
+
+class Sklearn:
+    """Strings become one column per category (an unseen or missing one is all zeros); numbers have their gaps filled
+    with the median and are scaled to mean 0 and variance 1. Fitted at once, so there is one report and no
+    checkpoint."""
+
+    boosts = False
+    distributed = False
+
+    def fit(self, data: TrainingData, settings: Settings, watch: Watch) -> Artifact:
+        """Fit ``settings.entrypoint`` (a class below sklearn) with ``settings.params``."""
+        done = watch.resume()
+        if done is not None:
+            return done[1]
+        pipeline = _pipeline(data, _estimator(settings))
+        try:
+            pipeline.fit(data.train.x, data.train.y.astype(np.int64))
+            scores = pipeline.predict_proba(data.validation.x)[:, 1]
+        except Exception as error:
+            raise WorkloadError(
+                "TrainerFailed", f"{settings.entrypoint} raised {type(error).__name__}: {error}"
+            ) from error
+        artifact = Artifact(dump_skops(pipeline), "skops")
+        watch.report(1, np.asarray(scores, dtype=np.float64), lambda: artifact)
+        return artifact
+
+
+def _estimator(settings: Settings) -> Any:
+    module_name, _, name = settings.entrypoint.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise WorkloadError("EstimatorMissing", f"scikit-learn has no {settings.entrypoint}") from error
+    known = inspect.signature(found).parameters
+    wrong = [key for key in settings.params if key not in known]
+    if wrong:
+        told = ", ".join(f"{key!r}{suggestion(key, known)}" for key in wrong)
+        raise WorkloadError("UnknownParameter", f"{name} has no parameter {told} (allowed: {', '.join(known)})")
+    if not hasattr(found, "predict_proba"):
+        raise WorkloadError("EstimatorMissing", f"{name} is no classifier with probabilities (it has no predict_proba)")
+    ours = {"random_state": settings.seed} if "random_state" in known else {}
+    return found(**{**ours, **settings.params})
+
+
+def _pipeline(data: TrainingData, estimator: Any) -> Any:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    strings = sorted(data.categories)
+    numbers = [index for index in range(len(data.names)) if index not in data.categories]
+    categories = [np.arange(data.categories[index], dtype=np.float64) for index in strings]
+    one_hot = Pipeline(
+        [
+            ("missing", SimpleImputer(strategy="constant", fill_value=-1.0)),
+            ("encode", OneHotEncoder(categories=categories, handle_unknown="ignore", sparse_output=False)),
+        ]
+    )
+    scale = Pipeline(
+        [("missing", SimpleImputer(strategy="median", keep_empty_features=True)), ("scale", StandardScaler())]
+    )
+    prepare = ColumnTransformer(
+        [*([("strings", one_hot, strings)] if strings else []), *([("numbers", scale, numbers)] if numbers else [])]
+    )
+    return Pipeline([("prepare", prepare), ("model", estimator)])

@@ -1,0 +1,116 @@
+"""Which rows a model learns from, which it is chosen on, and which it is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from framework.workloads.context import WorkloadError
+from framework.workloads.training.dataset import Dataset, midnight
+
+PARTS = ("train", "validation", "test")
+
+
+def split(dataset: Dataset, spec: Mapping[str, Any], seed: int) -> dict[str, pl.DataFrame]:
+    """The three parts, each in canonical order. Every row is in exactly one; equal inputs give equal parts.
+
+    - time: earlier rows train, later ones test. ``at`` gives the first day (UTC) of validation and test;
+      ``fractions`` cut by rows, and rows of the same instant stay together.
+    - random: a seeded permutation. stratified: one per class, so that all parts have the same share of positives.
+    - group: whole groups, in a seeded order, so that no group is in two parts.
+
+    Raises:
+        WorkloadError: "EmptySplit" or "SingleClass", naming the part and the numbers; "MissingColumn" for the group.
+    """
+    frame = dataset.frame
+    match spec["by"]:
+        case "time" if spec.get("at"):
+            number = _by_dates(dataset, spec["at"])
+        case "time":
+            number = _by_time(dataset, spec["fractions"])
+        case "random":
+            number = _by_chance(frame.height, spec["fractions"], np.random.default_rng(seed))
+        case "stratified":
+            number = _stratified(dataset, spec["fractions"], seed)
+        case _:
+            number = _by_group(dataset, spec["group"], spec["fractions"], seed)
+    parts = {name: frame.filter(pl.Series(number == index)) for index, name in enumerate(PARTS)}
+    _usable(parts, dataset)
+    return parts
+
+
+def _edges(rows: int, fractions: Mapping[str, float]) -> tuple[int, int]:
+    first = round(rows * fractions["train"])
+    return first, first + round(rows * fractions["validation"])
+
+
+def _by_dates(dataset: Dataset, at: Mapping[str, str]) -> NDArray[np.int64]:
+    moment = pl.col(dataset.time).cast(pl.Datetime("us", "UTC"))
+    later = (moment >= midnight(at["validation"])).cast(pl.Int64) + (moment >= midnight(at["test"])).cast(pl.Int64)
+    return dataset.frame.select(later).to_series().to_numpy()
+
+
+def _by_time(dataset: Dataset, fractions: Mapping[str, float]) -> NDArray[np.int64]:
+    moments = dataset.frame[dataset.time].to_physical().to_numpy()
+    number = np.zeros(len(moments), dtype=np.int64)
+    for edge in _edges(len(moments), fractions):
+        # The frame is in time order: the boundary moves back to the first row of the instant it falls into.
+        number += np.arange(len(moments)) >= (np.searchsorted(moments, moments[edge]) if edge < len(moments) else edge)
+    return number
+
+
+def _by_chance(rows: int, fractions: Mapping[str, float], generator: np.random.Generator) -> NDArray[np.int64]:
+    first, second = _edges(rows, fractions)
+    number = np.empty(rows, dtype=np.int64)
+    position = np.arange(rows)
+    number[generator.permutation(rows)] = (position >= first).astype(np.int64) + (position >= second)
+    return number
+
+
+def _stratified(dataset: Dataset, fractions: Mapping[str, float], seed: int) -> NDArray[np.int64]:
+    label = dataset.frame[dataset.label].to_numpy()
+    number = np.empty(len(label), dtype=np.int64)
+    generator = np.random.default_rng(seed)
+    for value in (0, 1):
+        rows = np.flatnonzero(label == value)
+        number[rows] = _by_chance(len(rows), fractions, generator)
+    return number
+
+
+def _by_group(dataset: Dataset, group: str, fractions: Mapping[str, float], seed: int) -> NDArray[np.int64]:
+    frame = dataset.frame
+    if group not in frame.columns:
+        raise WorkloadError(
+            "MissingColumn", f"split.group names {group!r}, the training set has {', '.join(frame.columns)}"
+        )
+    sizes = frame.group_by(group).len().sort(group, nulls_last=True)
+    order = np.random.default_rng(seed).permutation(sizes.height)
+    first, second = _edges(frame.height, fractions)
+    before = np.cumsum(sizes["len"].to_numpy()[order]) - sizes["len"].to_numpy()[order]
+    # A group goes where the row in its middle would, so that a large one does not empty its neighbour.
+    middle = before + sizes["len"].to_numpy()[order] / 2
+    number = np.empty(sizes.height, dtype=np.int64)
+    number[order] = (middle >= first).astype(np.int64) + (middle >= second)
+    assigned = sizes.select(group).with_columns(pl.Series("__part", number))
+    return frame.join(assigned, on=group, how="left", maintain_order="left", nulls_equal=True)["__part"].to_numpy()
+
+
+def _usable(parts: Mapping[str, pl.DataFrame], dataset: Dataset) -> None:
+    told = ", ".join(f"{name} {part.height:,}" for name, part in parts.items())
+    moments = dataset.frame[dataset.time]
+    for name, part in parts.items():
+        if part.is_empty():
+            raise WorkloadError(
+                "EmptySplit",
+                f"the {name} part is empty (rows: {told}); event times span {moments.min()!s} to {moments.max()!s}",
+            )
+        positives = int(part[dataset.label].sum())
+        if positives in (0, part.height):
+            raise WorkloadError(
+                "SingleClass",
+                f"all {part.height:,} rows of the {name} part have {dataset.label} = {int(positives > 0)}",
+            )

@@ -1,0 +1,158 @@
+"""The workload that trains one model version: training set, search, fit, judgement, files."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from framework import storage
+from framework.workloads import models
+from framework.workloads.context import RunContext
+from framework.workloads.profiling import write_reference
+from framework.workloads.training import cluster, evaluation, metrics
+from framework.workloads.training.card import model_card
+from framework.workloads.training.dataset import Dataset, build
+from framework.workloads.training.fit import Fitted, fit
+from framework.workloads.training.search import Found, check_metric, search
+from framework.workloads.training.split import split
+from framework.workloads.training.trainer import Part, Settings, TrainingData
+from framework.workloads.training.trainers import chosen
+
+REFERENCE_PERIOD = timedelta(days=7)
+"""Natural movement of a column is learned from week to week."""
+
+_LIBRARIES = ("polars", "numpy", "lightgbm", "scikit-learn", "ray", "optuna")
+
+
+def run(context: RunContext) -> Mapping[str, Any]:
+    """Train one version. The files under ``model_folder`` are named by the identity, so an attempt that runs again
+    writes the same ones.
+
+    Returns:
+        {artifact, sha256, format, signature, profile, metrics, champion_metrics, parameters, lineage, rows, trials,
+        slices, seconds}
+
+    Raises:
+        WorkloadError: what the parts raise; see ``dataset.build``, ``split.split``, ``search.search``, ``fit.fit``.
+    """
+    started, payload = time.perf_counter(), context.payload
+    spec, seed = payload["spec"], int(payload["seed"])
+    resources = spec["resources"]
+    name, settings = chosen(spec["trainer"], seed, threads=max(1, int(resources["cpusPerWorker"])))
+    if spec.get("tune"):
+        check_metric(spec["tune"]["metric"])
+
+    context.progress(0.02, "joining the training set")
+    dataset = build(spec["dataset"], payload["views"])
+    parts = split(dataset, spec["dataset"]["split"], seed)
+    told = ", ".join(f"{part.height:,} {label}" for label, part in parts.items())
+    context.progress(0.1, f"{told} rows of {len(dataset.inputs)} inputs")
+    signature = models.signature_of(parts["train"], dataset.inputs, dataset.nullable, dataset.label)
+    data = _matrices(parts, dataset, signature)
+
+    cluster.join()
+    found, fitted = _learn(context, name, settings, data)
+
+    context.progress(0.85, "judging on the test rows")
+    artifact, sha256 = models.save(payload["model_folder"], fitted.artifact.data, fitted.artifact.format)
+    predictor = models.load(artifact, sha256, fitted.artifact.format, signature)
+    scores = predictor.predict(parts["test"])
+    champion, problem = evaluation.champion_metrics(payload.get("champion"), parts["test"], dataset.label)
+    measured = {
+        **metrics.measure(evaluation.truth_of(parts["test"], dataset.label), scores),
+        **metrics.measure(data.validation.y, predictor.predict(parts["validation"]), "validation_"),
+    }
+
+    context.progress(0.92, "profiling what it was trained on")
+    profile = f"{payload['model_folder']}/profile"
+    write_reference(
+        profile, _reference(parts["train"], dataset, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD
+    )
+
+    result = {
+        "artifact": artifact,
+        "sha256": sha256,
+        "format": fitted.artifact.format,
+        "signature": signature,
+        "profile": profile,
+        "metrics": measured,
+        "champion_metrics": champion,
+        "parameters": {**settings.params, **(found.parameters if found else {}), "rounds": fitted.rounds},
+        "lineage": {
+            "commit": payload["commit"],
+            "seed": seed,
+            "dataset": dataset.digest,
+            "views": {
+                key: {k: view[k] for k in ("uri", "version", "identity")} for key, view in payload["views"].items()
+            },
+            "libraries": {"python": platform.python_version(), **{library: version(library) for library in _LIBRARIES}},
+            "champion": (payload.get("champion") or {}).get("version"),
+            "champion_problem": problem,
+            "resumed_at_rounds": list(fitted.resumed),
+        },
+        "rows": {**{label: part.height for label, part in parts.items()}, "dropped": dataset.dropped},
+        "trials": found.trials if found else [],
+        "slices": evaluation.slices(spec["evaluation"].get("slices", ()), parts["test"], scores, dataset.label),
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    storage.write_json(f"{payload['model_folder']}/signature.json", signature)
+    storage.write_json(f"{payload['model_folder']}/version.json", result)
+    card = model_card(payload["training"], payload["identity"], result, spec["dataset"], name)
+    storage.write_bytes(f"{payload['model_folder']}/README.md", card.encode())
+    return result
+
+
+def _learn(context: RunContext, name: str, settings: Settings, data: TrainingData) -> tuple[Found | None, Fitted]:
+    """Search if the spec asks for it, then fit with what was found."""
+    spec = context.payload["spec"]
+    workers, checkpoint = int(spec["resources"]["workers"]), spec["checkpoint"]
+    resources = cluster.worker_resources(spec["resources"])
+    cluster.require(resources, workers, "the fit")
+    folder = _absolute(context.folder)
+    found = None
+    if spec.get("tune"):
+        tune = spec["tune"]
+        cluster.require(resources, 1, "a trial")
+        context.progress(0.15, f"searching with {tune['algorithm']}, up to {tune['trials']} trials")
+
+        def ended(count: int, message: str) -> None:
+            context.progress(0.15 + 0.45 * min(1.0, count / tune["trials"]), message)
+
+        found = search(data, name, settings, tune, resources, folder, ended)
+        settings = replace(settings, params={**settings.params, **found.parameters}, rounds=max(1, found.rounds))
+    context.progress(0.6, f"fitting {name} on {workers} worker{'s' if workers > 1 else ''}")
+    return found, fit(data, name, settings, workers, resources, checkpoint, folder, "fit")
+
+
+def _matrices(parts: Mapping[str, pl.DataFrame], dataset: Dataset, signature: Mapping[str, Any]) -> TrainingData:
+    encoder = models.Encoder(signature)
+    learn, choose = (
+        Part(encoder.matrix(parts[name]), evaluation.truth_of(parts[name], dataset.label))
+        for name in ("train", "validation")
+    )
+    categories = {
+        index: len(column["categories"]) for index, column in enumerate(signature["inputs"]) if "categories" in column
+    }
+    return TrainingData(learn, choose, dataset.inputs, categories)
+
+
+def _profiled(dataset: Dataset) -> list[str]:
+    return [*dataset.inputs, dataset.label]
+
+
+def _reference(train: pl.DataFrame, dataset: Dataset, predictor: models.Predictor) -> pl.DataFrame:
+    """Inputs as they were, and under the output's name what the model says about them: serving profiles the same."""
+    return train.with_columns(pl.Series(dataset.label, predictor.predict(train)))
+
+
+def _absolute(folder: str) -> str:
+    """Ray wants an absolute path or a URL."""
+    return folder if "://" in folder else str(Path(folder).resolve())

@@ -1,0 +1,32 @@
+"""The trainers. Adding one: a file here and a line below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from framework.workloads.context import WorkloadError
+from framework.workloads.training.function import Function
+from framework.workloads.training.lightgbm import LightGBM
+from framework.workloads.training.sklearn import Sklearn
+from framework.workloads.training.trainer import Settings, Trainer
+
+TRAINERS: Mapping[str, Trainer] = {"sklearn": Sklearn(), "lightgbm": LightGBM(), "function": Function()}
+
+
+def chosen(spec: Mapping[str, Any], seed: int, threads: int) -> tuple[str, Settings]:
+    """The trainer's name and its settings before any search, from the spec's ``trainer`` (JSON by alias).
+
+    Raises:
+        WorkloadError: "UnknownTrainer", naming those that this version has.
+    """
+    ((name, form),) = ((key, value) for key, value in spec.items() if value is not None)
+    if name not in TRAINERS:
+        raise WorkloadError("UnknownTrainer", f"trainer {name} cannot run yet (allowed: {', '.join(TRAINERS)})")
+    return name, Settings(
+        params=form.get("params", {}),
+        rounds=form.get("rounds", 1),
+        seed=seed,
+        threads=threads,
+        entrypoint=form.get("estimator") or form.get("entrypoint") or "",
+    )

@@ -1,0 +1,123 @@
+"""The training workload on a real Ray: search, fit, champion, resuming after a crash, and telling what cannot work."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framework.workloads import models
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).parents[2]
+_LOOPBACK_ONLY = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+"""A network with nothing but lo: LightGBM's own ports, which several workers need, have no setting for the address."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("training")
+
+
+@pytest.fixture(scope="module")
+def outcomes(folder: Path) -> dict[str, Any]:
+    """All runs, made once."""
+    able = shutil.which("unshare") and subprocess.run([*_LOOPBACK_ONLY, "true"], capture_output=True).returncode == 0
+    if not able:
+        pytest.skip("needs unshare and ip for a network of its own")
+    environment = {
+        **os.environ,
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [*_LOOPBACK_ONLY, sys.executable, "-m", "tests.contract.training_driver", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    found: dict[str, Any] = json.loads((folder / "outcomes.json").read_text())
+    return found
+
+
+def test_a_run_returns_what_the_registry_keeps(outcomes: dict[str, Any], folder: Path) -> None:
+    found = outcomes["boosted"]
+    assert found["format"] == "lightgbm-text"
+    assert found["metrics"]["auc"] > 0.7
+    assert found["rows"] == {"train": 2400, "validation": 800, "test": 800, "dropped": 0}
+    assert [column["name"] for column in found["signature"]["inputs"]] == ["carrier", "hour", "recent"]
+    assert found["signature"]["inputs"][0]["categories"] == ["AA", "B6", "UA"]
+    assert {row["value"] for row in found["slices"]} == {"AA", "B6", "UA"}
+    assert found["lineage"]["views"]["flights"]["version"] == 0
+    assert (Path(found["profile"]) / "whole.bin").stat().st_size > 0
+    assert (Path(found["profile"]) / "period-0.bin").exists()
+    assert "# delay boosted" in (folder / "models" / "boosted" / "README.md").read_text()
+    predictor = models.load(found["artifact"], found["sha256"], found["format"], found["signature"])
+    rows = [{"carrier": "AA", "hour": 20, "recent": 2.0}, {"carrier": "AA", "hour": 2, "recent": -2.0}]
+    late, early = predictor.predict(models.frame_of(rows, found["signature"]))
+    assert late > 0.6 > 0.3 > early
+
+
+def test_every_trial_is_kept_and_the_best_one_is_fitted(outcomes: dict[str, Any]) -> None:
+    found = outcomes["boosted"]
+    assert len(found["trials"]) == 4
+    best = max(found["trials"], key=lambda trial: trial["validation_auc"])
+    assert {key: found["parameters"][key] for key in best["parameters"]} == best["parameters"]
+    assert found["parameters"]["rounds"] == best["rounds"]
+    assert found["metrics"]["validation_auc"] == pytest.approx(best["validation_auc"])
+    assert any(trial["reports"] < 10 for trial in found["trials"]), "ASHA stopped nothing early"
+    assert {trial["parameters"]["C"] for trial in outcomes["logistic"]["trials"]} == {0.01, 1.0}
+
+
+def test_the_champion_is_judged_on_the_same_rows(outcomes: dict[str, Any]) -> None:
+    assert outcomes["logistic"]["champion_metrics"] is None
+    assert outcomes["boosted"]["champion_metrics"]["auc"] == pytest.approx(outcomes["logistic"]["metrics"]["auc"])
+
+
+def test_the_same_fingerprint_gives_the_same_bytes(outcomes: dict[str, Any]) -> None:
+    one, two = outcomes["boosted"], outcomes["boosted-again"]
+    assert one["lineage"]["dataset"] == two["lineage"]["dataset"]
+    assert one["sha256"] == two["sha256"]
+    assert one["metrics"] == two["metrics"]
+
+
+def test_an_attempt_after_a_finished_fit_trains_nothing_again(outcomes: dict[str, Any]) -> None:
+    found = outcomes["boosted-after-the-end"]
+    assert found["sha256"] == outcomes["boosted"]["sha256"]
+    assert not any(message.startswith("trial ") for message in found["told"])
+    assert found["lineage"]["resumed_at_rounds"] == []
+
+
+def test_a_killed_worker_resumes_from_its_checkpoint(outcomes: dict[str, Any]) -> None:
+    found = outcomes["killed"]
+    assert found["lineage"]["resumed_at_rounds"], found
+    assert found["lineage"]["resumed_at_rounds"][0] >= 400
+    assert Path(found["artifact"]).read_text().count("Tree=") == 4000
+    assert found["metrics"]["auc"] > 0.6
+
+
+def test_two_workers_fit_one_model(outcomes: dict[str, Any]) -> None:
+    found = outcomes["two-workers"]
+    assert found["metrics"]["auc"] == pytest.approx(outcomes["boosted"]["metrics"]["auc"], abs=0.03)
+    assert Path(found["artifact"]).read_text().count("Tree=") == 40
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "kind", "told"),
+    [
+        ("too-large", "NotEnoughResources", "Infrastructure", "2 CPU of 8 needed"),
+        ("unshared", "UnsupportedWorkers", "User", "several: lightgbm"),
+        ("wrong-parameter", "TrainerFailed", "User", "num_leaves"),
+        ("wrong-search", "TrialsFailed", "User", "did you mean 'C'"),
+    ],
+)
+def test_what_cannot_work_is_named(outcomes: dict[str, Any], name: str, reason: str, kind: str, told: str) -> None:
+    found = outcomes[name]
+    assert (found["reason"], found["kind"]) == (reason, kind)
+    assert told in found["message"]

@@ -1,0 +1,179 @@
+"""Runs the training workload in several ways on one Ray of its own and writes what came back as JSON.
+
+    python -m tests.contract.training_driver FOLDER
+
+A process of its own, so that a test can give it a deadline and a network of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from framework.workloads.context import RunContext, WorkloadError
+from framework.workloads.training import train
+from tests.unit.training.tables import published
+
+START = datetime(2013, 1, 1, tzinfo=UTC)
+BOOSTED = {"lightgbm": {"params": {"num_leaves": 7, "learning_rate": 0.1}, "rounds": 40}}
+LOGISTIC = {"sklearn": {"estimator": "sklearn.linear_model.LogisticRegression", "params": {}}}
+TUNE = {
+    "search": {"num_leaves": {"randint": [4, 16]}, "learning_rate": {"loguniform": [0.02, 0.3]}},
+    "metric": "validation_auc",
+    "mode": "max",
+    "trials": 4,
+    "concurrency": 1,
+    "algorithm": "optuna",
+    "scheduler": "asha",
+    "budget": "1m",
+}
+CHOICES = {**TUNE, "search": {"C": {"choice": [0.01, 1.0]}}, "algorithm": "grid", "scheduler": "none"}
+
+
+def views(folder: Path) -> dict[str, Any]:
+    """Flights whose lateness follows from the hour and from the carrier's recent delays."""
+    generator = np.random.default_rng(5)
+    rows = 4_000
+    minutes = np.sort(generator.integers(0, 60 * 24 * 28, rows))
+    carrier = generator.choice(["AA", "B6", "UA"], rows)
+    hour = (minutes // 60) % 24
+    recent = generator.normal(size=rows)
+    late = generator.random(rows) < 1 / (1 + np.exp(-(recent + (hour - 12) / 6 - 1)))
+    at = pl.Series([START + timedelta(minutes=int(value)) for value in minutes], dtype=pl.Datetime("us", "UTC"))
+    flights = pl.DataFrame({"flight": range(rows), "at": at, "carrier": carrier, "hour": hour, "late": late})
+    delays = pl.DataFrame({"flight": range(rows), "seen": at - timedelta(minutes=1), "recent": recent})
+    return {
+        "flights": published(folder, "flights", flights, ["flight"], "at"),
+        "delays": published(folder, "delays", delays, ["flight"], "seen"),
+    }
+
+
+def spec(trainer: dict[str, Any], tune: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    return {
+        "dataset": {
+            "spine": "flights",
+            "columns": ["carrier", "hour"],
+            "features": [{"view": "delays", "columns": "all", "maxAge": "1h"}],
+            "label": "late",
+            "window": {"from": "2013-01-01", "to": "2013-02-01"},
+            "split": {"by": "time", "fractions": {"train": 0.6, "validation": 0.2, "test": 0.2}},
+        },
+        "trainer": trainer,
+        "tune": tune,
+        "resources": {"workers": 1, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0},
+        "evaluation": {"slices": [{"by": "carrier", "metric": "auc", "min": 0.5, "minRows": 50}]},
+        "checkpoint": {"every": 1, "keep": 2},
+        **changes,
+    }
+
+
+class Runs:
+    """Runs by name, with everything that was said on the way."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.views = folder, views(folder)
+        self.outcomes: dict[str, Any] = {}
+
+    def run(self, name: str, form: dict[str, Any], champion: Any = None, run: str = "") -> dict[str, Any]:
+        told: list[str] = []
+        lock = threading.Lock()
+
+        def progress(done: float | None, message: str) -> None:
+            with lock:  # like the runner's, it cannot be sent to another process
+                told.append(message)
+
+        context = RunContext(
+            name=run or name,
+            attempt=1,
+            payload={
+                "training": "delay",
+                "identity": name,
+                "spec": form,
+                "views": self.views,
+                "model_folder": str(self.folder / "models" / name),
+                "commit": "c0ffee0000",
+                "seed": 7,
+                "champion": champion,
+            },
+            storage=str(self.folder),
+            folder=str(self.folder / "runs" / (run or name)),
+            metadata={},
+            progress=progress,
+        )
+        began = time.monotonic()
+        try:
+            outcome = json.loads(json.dumps(dict(train.run(context))))
+        except WorkloadError as error:
+            outcome = {"reason": error.reason, "message": str(error), "kind": error.kind}
+        self.outcomes[name] = {**outcome, "told": told, "wall": time.monotonic() - began}
+        print(name, round(time.monotonic() - began, 1), flush=True)
+        return outcome
+
+
+def kill_worker_after_checkpoint(folder: Path, ray_folder: str) -> Callable[[], None]:
+    """Wait in the background until Ray Train has noted a checkpoint, then kill the worker as a crash would."""
+
+    def work() -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if (folder / "fit" / "checkpoint_manager_snapshot.json").exists():
+                for pid in workers(ray_folder):
+                    os.kill(pid, 9)
+                return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread.join
+
+
+def workers(ray_folder: str) -> list[int]:
+    """Ray Train's workers below our own raylet."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError, IndexError):
+            if b"RayTrainWorker" in (entry / "cmdline").read_bytes():
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                if ray_folder.encode() in (Path("/proc") / parent / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+    return found
+
+
+def main(folder: Path) -> None:
+    import ray
+
+    ray_folder = str(folder / "ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="warning", _temp_dir=ray_folder)
+    runs = Runs(folder)
+    first = runs.run("logistic", spec(LOGISTIC, CHOICES))
+    champion = {"version": "logistic", **{key: first[key] for key in ("artifact", "sha256", "format", "signature")}}
+    runs.run("boosted", spec(BOOSTED, TUNE), champion)
+    backwards = dict(reversed(TUNE["search"].items()))
+    runs.run("boosted-again", spec(BOOSTED, {**TUNE, "search": backwards}), champion)
+    runs.run("boosted-after-the-end", spec(BOOSTED, TUNE), champion, run="boosted")
+    long = {"lightgbm": {**BOOSTED["lightgbm"], "rounds": 4000}}
+    joined = kill_worker_after_checkpoint(folder / "runs" / "killed", ray_folder)
+    runs.run("killed", spec(long))
+    joined()
+    runs.run("two-workers", spec(BOOSTED, resources={"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}))
+    runs.run("too-large", spec(BOOSTED, resources={"workers": 8, "cpusPerWorker": 1.0, "gpusPerWorker": 1.0}))
+    runs.run("unshared", spec(LOGISTIC, resources={"workers": 2, "cpusPerWorker": 0.5, "gpusPerWorker": 0.0}))
+    runs.run("wrong-parameter", spec({"lightgbm": {"params": {"num_leaves": 1}, "rounds": 4}}))
+    runs.run("wrong-search", spec(LOGISTIC, {**CHOICES, "search": {"Cc": {"choice": [1.0]}}}))
+    (folder / "outcomes.json").write_text(json.dumps(runs.outcomes))
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,133 @@
+"""A version is published whole or not at all, and the catalog reads what the workload wrote."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from framework.api.errors import TerminalError
+from framework.backends.tables import DeltaTables
+from framework.workloads.context import RunContext, WorkloadError
+from framework.workloads.features import delta, materialize
+from tests.unit.features.test_transform import spec
+
+CATALOG = DeltaTables()
+
+
+def context(root: Path, name: str = "features-delays-1", form: dict | None = None, **payload: Any) -> RunContext:
+    made = form or spec()
+    return RunContext(
+        name=name,
+        attempt=1,
+        payload={
+            "view": "delays",
+            "identity": "1111111111",
+            "table": str(root / "store" / "features" / "delays" / "1111111111"),
+            "root": str(root),
+            "spec": made,
+            "source_digest": CATALOG.source_digest(made["sources"], str(root)),
+            "commit": "c0ffee",
+            "upstream": {},
+            **payload,
+        },
+        storage=str(root / "store"),
+        folder=str(root / "store" / "runs" / name),
+        metadata={},
+        progress=lambda done, message: None,
+    )
+
+
+def flights(root: Path, delays: list[int]) -> None:
+    path = root / "flights.parquet"
+    stamp = path.stat().st_mtime_ns + 1_000_000 if path.exists() else None
+    pl.DataFrame({"carrier": ["AA"] * len(delays), "delay": delays}).with_row_index("minute").select(
+        "carrier", pl.datetime(2013, 1, 1, 0, pl.col("minute")).alias("at"), "delay"
+    ).write_parquet(path)
+    if stamp is not None:  # a file system may keep coarse times
+        os.utime(path, ns=(stamp, stamp))
+
+
+def test_what_is_published_is_what_the_catalog_describes(tmp_path: Path) -> None:
+    flights(tmp_path, [1, 2, 3])
+    result = materialize.run(context(tmp_path))
+    found = CATALOG.describe(result["uri"])
+    assert found is not None
+    assert (found.version, found.rows, found.identity, found.commit) == (0, 3, "1111111111", "c0ffee")
+    assert found.source_digest == result["source_digest"] != ""
+    assert found.columns == (("carrier", "String"), ("at", "Datetime"), ("delay", "Float64"))
+    assert Path(result["profile"]).stat().st_size > 0
+    rows = delta.read(result["uri"], 0, found.columns).collect()
+    assert rows["delay"].to_list() == [1.0, 2.0, 3.0]
+
+
+def test_a_failed_expectation_publishes_nothing(tmp_path: Path) -> None:
+    flights(tmp_path, [1, 2, 3])
+    good = materialize.run(context(tmp_path))
+    flights(tmp_path, [1, 2, 900])
+    strict = {**spec(), "expectations": [{"column": "delay", "between": [0, 100]}]}
+    with pytest.raises(WorkloadError, match="nothing is published") as caught:
+        materialize.run(context(tmp_path, "features-delays-2", strict))
+    assert caught.value.reason == "ExpectationFailed"
+    found = CATALOG.describe(good["uri"])
+    assert found is not None
+    assert (found.version, found.rows) == (0, 3)
+
+
+def test_an_attempt_after_publication_reports_it_and_publishes_nothing_again(tmp_path: Path) -> None:
+    flights(tmp_path, [1, 2, 3])
+    first = materialize.run(context(tmp_path))
+    again = materialize.run(context(tmp_path))
+    assert again["version"] == 0
+    assert {**again, "seconds": 0, "columns": None} == {**first, "seconds": 0, "columns": None}
+
+
+def test_new_source_data_makes_a_new_version_and_old_ones_stay_readable(tmp_path: Path) -> None:
+    flights(tmp_path, [1])
+    first = materialize.run(context(tmp_path))
+    flights(tmp_path, [5, 6])
+    second = materialize.run(context(tmp_path, "features-delays-2"))
+    assert second["version"] == 1
+    assert second["source_digest"] != first["source_digest"]
+    columns = [tuple(column) for column in first["columns"]]
+    assert delta.read(first["uri"], 0, columns).collect().height == 1
+    assert delta.read(first["uri"], 1, columns).collect().height == 2
+
+
+def test_a_retyped_column_replaces_the_schema(tmp_path: Path) -> None:
+    flights(tmp_path, [1])
+    materialize.run(context(tmp_path))
+    other = spec(columns={"carrier": "String", "at": "Datetime", "delay": "Int16"})
+    result = materialize.run(context(tmp_path, "features-delays-2", other))
+    columns = [tuple(column) for column in result["columns"]]
+    assert delta.read(result["uri"], result["version"], columns).collect().schema["delay"] == pl.Int16
+
+
+def test_equal_inputs_give_equal_rows_whatever_the_file_order(tmp_path: Path) -> None:
+    flights(tmp_path, [3, 1, 2])
+    first = materialize.run(context(tmp_path))
+    frame = pl.read_parquet(tmp_path / "flights.parquet")
+    frame.sample(fraction=1.0, shuffle=True, seed=1).write_parquet(tmp_path / "flights.parquet")
+    second = materialize.run(context(tmp_path, "features-delays-2"))
+    columns = [tuple(column) for column in first["columns"]]
+    rows = [delta.read(first["uri"], version, columns).collect() for version in (0, second["version"])]
+    assert rows[0].equals(rows[1])
+
+
+def test_a_missing_source_has_a_name() -> None:
+    with pytest.raises(TerminalError, match=r"data/none\.csv"):
+        CATALOG.source_digest({"flights": {"format": "csv", "path": "data/none.csv"}}, "somewhere")
+
+
+def test_the_digest_does_not_depend_on_where_the_project_lies(tmp_path: Path) -> None:
+    digests = set()
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "a.csv").write_text("x\n1\n")
+        os.utime(folder / "a.csv", ns=(1, 1))
+        digests.add(CATALOG.source_digest({"a": {"format": "csv", "path": "*.csv"}}, str(folder)))
+    assert len(digests) == 1

@@ -1,0 +1,137 @@
+"""Slices, the champion on the same rows, what the cluster lacks, checkpoints, and the model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from framework.workloads import models
+from framework.workloads.context import WorkloadError
+from framework.workloads.training.card import model_card
+from framework.workloads.training.cluster import shortage, worker_resources
+from framework.workloads.training.evaluation import champion_metrics, slices
+from framework.workloads.training.fit import State, read_checkpoint, write_checkpoint
+from framework.workloads.training.metrics import auc
+from framework.workloads.training.search import TrialWatch, check_metric, grid_space
+
+SIGNATURE = {
+    "inputs": [{"name": "x", "dtype": "Float64", "nullable": False}],
+    "output": {"name": "late", "kind": "probability"},
+}
+
+
+@pytest.fixture
+def rows() -> pl.DataFrame:
+    generator = np.random.default_rng(1)
+    x = generator.normal(size=400)
+    late = (x + generator.normal(size=400) > 0).astype(np.int8)
+    origin = ["EWR"] * 200 + ["JFK"] * 195 + [None] * 5
+    return pl.DataFrame({"x": x, "late": late, "origin": origin})
+
+
+@pytest.fixture
+def champion(rows: pl.DataFrame, tmp_path: Path) -> dict[str, Any]:
+    model = LogisticRegression().fit(rows.select("x").to_numpy(), rows["late"].to_numpy())
+    artifact, sha256 = models.save(str(tmp_path), models.dump_skops(model), "skops")
+    return {"version": "v1", "artifact": artifact, "sha256": sha256, "format": "skops", "signature": SIGNATURE}
+
+
+def test_the_champion_is_judged_on_the_same_rows(champion: dict[str, Any], rows: pl.DataFrame) -> None:
+    found, problem = champion_metrics(champion, rows, "late")
+    assert found is not None
+    assert found["auc"] == pytest.approx(auc(rows["late"].cast(pl.Float64).to_numpy(), rows["x"].to_numpy()))
+    assert problem == ""
+
+
+def test_no_champion_is_something_else_than_one_that_cannot_be_asked(
+    champion: dict[str, Any], rows: pl.DataFrame
+) -> None:
+    assert champion_metrics(None, rows, "late")[0] is None
+    found, problem = champion_metrics(champion, rows.drop("x"), "late")
+    assert found == {}
+    assert "needs x" in problem
+    found, problem = champion_metrics({**champion, "sha256": "0" * 64}, rows, "late")
+    assert found == {}
+    assert "cannot be loaded" in problem
+
+
+def test_slices_have_numbers_and_small_ones_are_left_out(rows: pl.DataFrame) -> None:
+    scores = rows["x"].to_numpy()
+    bars = [{"by": "origin", "metric": "auc", "minRows": 195}, {"by": "late", "metric": "auc"}]
+    found = slices(bars, rows, scores, "late")
+    assert [(row["value"], row["rows"]) for row in found[:2]] == [("EWR", 200), ("JFK", 195)]
+    truth = rows["late"].cast(pl.Float64).to_numpy()
+    assert found[0]["score"] == pytest.approx(auc(truth[:200], scores[:200]))
+    assert [(row["value"], row["score"]) for row in found[2:]] == [("0", None), ("1", None)]
+    assert slices([{"by": "origin", "metric": "auc"}], rows, scores, "late")[-1]["value"] == "None"
+    with pytest.raises(WorkloadError, match="'carrier'"):
+        slices([{"by": "carrier", "metric": "auc"}], rows, scores, "late")
+
+
+def test_what_can_never_fit_is_told() -> None:
+    assert shortage({"CPU": 2.0}, {"CPU": 2.0}) == []
+    assert shortage({"CPU": 8.0, "GPU": 1.0}, {"CPU": 2.0}) == [
+        "the cluster has 2 CPU of 8 needed",
+        "the cluster has 0 GPU of 1 needed",
+    ]
+    assert worker_resources({"cpusPerWorker": 0.5, "gpusPerWorker": 1}) == {"CPU": 0.5, "GPU": 1.0}
+
+
+def test_a_trial_is_worth_its_best_round() -> None:
+    truth = np.array([0.0, 0.0, 1.0, 1.0])
+    reports: list[dict[str, Any]] = []
+    watch = TrialWatch(truth, "validation_auc", "max", reports.append)
+    for rounds, scores in ((5, [0.1, 0.6, 0.5, 0.9]), (10, [0.1, 0.2, 0.8, 0.9]), (15, [0.9, 0.2, 0.8, 0.1])):
+        watch.report(rounds, np.array(scores), lambda: pytest.fail("a trial keeps no model"))
+    assert [(row["rounds"], row["validation_auc"]) for row in reports] == [(5, 0.75), (10, 1.0), (10, 1.0)]
+
+
+def test_a_search_that_cannot_run_is_named() -> None:
+    with pytest.raises(WorkloadError, match="did you mean 'validation_auc'"):
+        check_metric("validation_acu")
+    with pytest.raises(WorkloadError, match="grid needs choice for eta"):
+        grid_space({"search": {"eta": {"uniform": [0, 1]}, "depth": {"choice": [1, 2]}}, "trials": 9})
+    with pytest.raises(WorkloadError, match="6 combinations, but trials is 5"):
+        grid_space({"search": {"a": {"choice": [1, 2]}, "b": {"choice": [1, 2, 3]}}, "trials": 5})
+    assert grid_space({"search": {"a": {"choice": (1, 2)}}, "trials": 5}) == {"a": {"grid_search": [1, 2]}}
+
+
+def test_a_checkpoint_reads_back(tmp_path: Path) -> None:
+    for state in (State(20, "lightgbm-text", False, (8,)), State(0, "", False, (), ("WrongType", "no number"))):
+        write_checkpoint(tmp_path, state, b"model")
+        assert read_checkpoint(tmp_path) == (state, b"model")
+
+
+def test_the_card_says_what_matters() -> None:
+    result = {
+        "format": "skops",
+        "sha256": "ab12",
+        "signature": SIGNATURE,
+        "metrics": {"auc": 0.7123},
+        "champion_metrics": {"auc": 0.6543},
+        "parameters": {"C": 0.5},
+        "lineage": {
+            "commit": "c0ffee00000000",
+            "seed": 7,
+            "dataset": "d1",
+            "views": {"flights": {"version": 3, "identity": "i1"}},
+        },
+        "rows": {"train": 1000, "validation": 200, "test": 300, "dropped": 4},
+        "trials": [{}, {}],
+        "slices": [{"by": "origin", "value": "EWR", "metric": "auc", "rows": 200, "score": None}],
+    }
+    text = model_card("delay", "1234567890", result, {"label": "late", "spine": "flights"}, "sklearn")
+    for part in (
+        "| auc | 0.7123 | 0.6543 |",
+        "1,000 rows to learn from",
+        "| flights | 3 | i1 |",
+        "| C | 0.5 |",
+        "ab12",
+        "2 trials",
+    ):
+        assert part in text

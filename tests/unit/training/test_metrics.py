@@ -1,0 +1,41 @@
+"""Metrics against scikit-learn's, ties and degenerate cases included."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.metrics import log_loss as reference_log_loss
+
+from framework.workloads.context import WorkloadError
+from framework.workloads.training.metrics import auc, brier, log_loss, measure, metric
+
+rows = st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])), min_size=2, max_size=60)
+
+
+@given(rows)
+def test_metrics_equal_the_reference(pairs: list[tuple[bool, float]]) -> None:
+    truth = np.array([float(positive) for positive, _ in pairs])
+    scores = np.array([score for _, score in pairs])
+    assert brier(truth, scores) == pytest.approx(brier_score_loss(truth, scores))
+    if 0 < truth.sum() < len(truth):
+        assert auc(truth, scores) == pytest.approx(roc_auc_score(truth, scores))
+        clipped = np.clip(scores, 1e-15, 1 - 1e-15)
+        assert log_loss(truth, scores) == pytest.approx(reference_log_loss(truth, clipped), rel=1e-6)
+    else:
+        assert math.isnan(auc(truth, scores))
+
+
+def test_an_undefined_metric_is_left_out() -> None:
+    found = measure(np.ones(3), np.array([0.2, 0.6, 0.9]), "validation_")
+    assert set(found) == {"validation_log_loss", "validation_accuracy", "validation_brier"}
+    assert found["validation_accuracy"] == pytest.approx(2 / 3)
+
+
+def test_an_unknown_metric_is_named() -> None:
+    with pytest.raises(WorkloadError, match="did you mean 'auc'"):
+        metric("aucc")

@@ -1,0 +1,114 @@
+"""Train, validation and test: complete, disjoint, and in the same place every time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from framework.workloads.context import WorkloadError
+from framework.workloads.training.dataset import Dataset
+from framework.workloads.training.split import split
+
+FRACTIONS = {"train": 0.6, "validation": 0.2, "test": 0.2}
+START = datetime(2013, 1, 1, tzinfo=UTC)
+
+
+def of(frame: pl.DataFrame) -> Dataset:
+    return Dataset(frame, ("carrier",), (), "delayed", "at", 0, "")
+
+
+def dataset(rows: int = 200, step: timedelta = timedelta(hours=6), repeat: int = 1) -> Dataset:
+    generator = np.random.default_rng(3)
+    frame = pl.DataFrame(
+        {
+            "flight": range(rows),
+            "at": [START + (index // repeat) * step for index in range(rows)],
+            "carrier": [f"C{value}" for value in generator.integers(0, 20, rows)],
+            "delayed": (generator.random(rows) < 0.25).astype(np.int8),
+        },
+        schema_overrides={"at": pl.Datetime("us", "UTC")},
+    )
+    return of(frame)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"by": "time", "fractions": FRACTIONS},
+        {"by": "time", "at": {"validation": "2013-02-01", "test": "2013-02-10"}},
+        {"by": "random", "fractions": FRACTIONS},
+        {"by": "stratified", "fractions": FRACTIONS},
+        {"by": "group", "group": "carrier", "fractions": FRACTIONS},
+    ],
+)
+def test_every_row_is_in_exactly_one_part_and_always_the_same(form: dict[str, Any]) -> None:
+    data = dataset()
+    parts = split(data, form, seed=1)
+    assert sorted(np.concatenate([part["flight"].to_numpy() for part in parts.values()])) == list(range(200))
+    again = split(data, form, seed=1)
+    assert all(parts[name].equals(again[name]) for name in parts)
+    for part in parts.values():
+        assert part["flight"].is_sorted()
+
+
+def test_time_splits_never_let_the_future_in() -> None:
+    parts = split(dataset(repeat=7), {"by": "time", "fractions": FRACTIONS}, seed=1)
+    assert parts["train"]["at"].max() < parts["validation"]["at"].min()
+    assert parts["validation"]["at"].max() < parts["test"]["at"].min()
+    assert abs(parts["train"].height - 120) < 7
+
+
+def test_dates_start_the_parts() -> None:
+    form = {"by": "time", "at": {"validation": "2013-02-01", "test": "2013-02-10"}}
+    parts = split(dataset(), form, seed=1)
+    assert parts["validation"]["at"].min() == datetime(2013, 2, 1, tzinfo=UTC)
+    assert parts["test"]["at"].min() == datetime(2013, 2, 10, tzinfo=UTC)
+
+
+def test_the_seed_moves_random_rows() -> None:
+    form = {"by": "random", "fractions": FRACTIONS}
+    one, two = (split(dataset(), form, seed)["train"]["flight"].to_list() for seed in (1, 2))
+    assert len(one) == len(two) == 120
+    assert one != two
+
+
+def test_stratified_parts_have_the_same_share() -> None:
+    data = dataset(2000)
+    parts = split(data, {"by": "stratified", "fractions": FRACTIONS}, seed=1)
+    share = data.frame["delayed"].mean()
+    assert all(part["delayed"].mean() == pytest.approx(share, abs=0.003) for part in parts.values())
+
+
+def test_no_group_is_in_two_parts() -> None:
+    parts = split(dataset(2000), {"by": "group", "group": "carrier", "fractions": FRACTIONS}, seed=1)
+    groups = [set(part["carrier"]) for part in parts.values()]
+    assert sum(len(group) for group in groups) == len(set().union(*groups))
+    assert parts["train"].height == pytest.approx(1200, abs=150)
+
+
+@pytest.mark.parametrize(
+    ("form", "reason", "told"),
+    [
+        (
+            {"by": "time", "at": {"validation": "2013-02-01", "test": "2014-02-10"}},
+            "EmptySplit",
+            "the test part is empty",
+        ),
+        ({"by": "group", "group": "plane", "fractions": FRACTIONS}, "MissingColumn", "plane"),
+    ],
+)
+def test_unusable_splits_are_named(form: dict[str, Any], reason: str, told: str) -> None:
+    with pytest.raises(WorkloadError, match=told) as caught:
+        split(dataset(), form, seed=1)
+    assert caught.value.reason == reason
+
+
+def test_a_part_with_one_class_is_refused() -> None:
+    late = pl.when(pl.col("flight") > 150).then(0).otherwise("delayed").cast(pl.Int8).alias("delayed")
+    with pytest.raises(WorkloadError, match="rows of the test part have delayed = 0") as caught:
+        split(of(dataset().frame.with_columns(late)), {"by": "time", "fractions": FRACTIONS}, seed=1)
+    assert caught.value.reason == "SingleClass"

@@ -1,0 +1,170 @@
+"""The trainers by themselves: learning, determinism, resuming, and refusing what they cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from framework.workloads import models
+from framework.workloads.context import WorkloadError
+from framework.workloads.models import Matrix
+from framework.workloads.training.metrics import auc
+from framework.workloads.training.trainer import Artifact, Part, Settings, TrainingData
+from framework.workloads.training.trainers import TRAINERS, chosen
+
+
+def part(rows: int, seed: int) -> Part:
+    """Column 0 is a string of four categories, 1 and 2 are numbers with gaps."""
+    generator = np.random.default_rng(seed)
+    x = np.column_stack([generator.integers(0, 4, rows), generator.normal(size=(rows, 2))]).astype(np.float64)
+    y = (x[:, 1] + (x[:, 0] == 2) + generator.normal(size=rows) > 0.5).astype(np.float64)
+    x[generator.random(x.shape) < 0.05] = np.nan
+    return Part(x, y)
+
+
+DATA = TrainingData(part(3000, 1), part(1000, 2), ("carrier", "delay", "wind"), {0: 4})
+SIGNATURE = {
+    "inputs": [
+        {"name": "carrier", "dtype": "String", "nullable": True, "categories": ["A", "B", "C", "D"]},
+        {"name": "delay", "dtype": "Float64", "nullable": True},
+        {"name": "wind", "dtype": "Float64", "nullable": True},
+    ],
+    "output": {"name": "late", "kind": "probability"},
+}
+
+
+class Recorder:
+    """A watch that keeps everything."""
+
+    def __init__(self, start: tuple[int, Artifact] | None = None) -> None:
+        self.start = start
+        self.seen: list[tuple[int, float]] = []
+        self.models: list[tuple[int, Artifact]] = []
+
+    def resume(self) -> tuple[int, Artifact] | None:
+        return self.start
+
+    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
+        self.seen.append((rounds, auc(DATA.validation.y, scores)))
+        self.models.append((rounds, model()))
+
+
+def own_logistic(data: TrainingData, params: dict, seed: int) -> LogisticRegression:
+    return LogisticRegression(**params).fit(np.nan_to_num(data.train.x), data.train.y.astype(int))
+
+
+def no_model(data: TrainingData, params: dict, seed: int) -> str:
+    return "model"
+
+
+BOOSTED = Settings({"num_leaves": 7}, rounds=40, seed=3)
+LOGISTIC = Settings({"C": 0.5}, 1, 3, entrypoint="sklearn.linear_model.LogisticRegression")
+FOREST = Settings({"n_estimators": 20}, 1, 3, entrypoint="sklearn.ensemble.RandomForestClassifier")
+
+
+def scores(artifact: Artifact, folder: Path) -> Matrix:
+    """What the saved model says about the validation rows."""
+    path, sha256 = models.save(str(folder), artifact.data, artifact.format)
+    return models.load(path, sha256, artifact.format, SIGNATURE)._score(DATA.validation.x)
+
+
+@pytest.mark.parametrize(("name", "settings"), [("lightgbm", BOOSTED), ("sklearn", LOGISTIC), ("sklearn", FOREST)])
+def test_equal_settings_give_equal_bytes_and_a_model_that_learned(
+    name: str, settings: Settings, tmp_path: Path
+) -> None:
+    watch = Recorder()
+    first = TRAINERS[name].fit(DATA, settings, watch)
+    assert TRAINERS[name].fit(DATA, settings, Recorder()).data == first.data
+    found = auc(DATA.validation.y, scores(first, tmp_path))
+    assert found > 0.7
+    assert watch.seen[-1] == (settings.rounds, pytest.approx(found))
+
+
+def test_another_seed_gives_another_forest() -> None:
+    one, two = (TRAINERS["sklearn"].fit(DATA, replace(FOREST, seed=seed), Recorder()).data for seed in (1, 2))
+    assert one != two
+
+
+def test_boosting_is_looked_at_ten_times() -> None:
+    watch = Recorder()
+    TRAINERS["lightgbm"].fit(DATA, BOOSTED, watch)
+    assert [rounds for rounds, _ in watch.seen] == list(range(4, 41, 4))
+
+
+@pytest.mark.parametrize("rounds", [1, 3, 25])
+def test_the_last_round_is_always_reported(rounds: int) -> None:
+    watch = Recorder()
+    TRAINERS["lightgbm"].fit(DATA, replace(BOOSTED, rounds=rounds), watch)
+    assert watch.seen[-1][0] == rounds
+
+
+def test_boosting_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    full = Recorder()
+    TRAINERS["lightgbm"].fit(DATA, BOOSTED, full)
+    halfway = next(model for model in full.models if model[0] == 20)
+    watch = Recorder(halfway)
+    resumed = TRAINERS["lightgbm"].fit(DATA, BOOSTED, watch)
+    assert [rounds for rounds, _ in watch.seen] == list(range(24, 41, 4))
+    assert resumed.data.count(b"Tree=") == 40
+    assert np.allclose(scores(resumed, tmp_path), scores(full.models[-1][1], tmp_path), atol=0.02)
+
+
+@pytest.mark.parametrize(("name", "settings"), [("lightgbm", BOOSTED), ("sklearn", LOGISTIC)])
+def test_a_finished_fit_is_not_repeated(name: str, settings: Settings) -> None:
+    done = TRAINERS[name].fit(DATA, settings, Recorder())
+    watch = Recorder((settings.rounds, done))
+    assert TRAINERS[name].fit(DATA, settings, watch).data == done.data
+    assert watch.seen == []
+
+
+def test_an_unseen_category_is_no_category(tmp_path: Path) -> None:
+    for name, settings in (("lightgbm", BOOSTED), ("sklearn", LOGISTIC)):
+        artifact = TRAINERS[name].fit(DATA, settings, Recorder())
+        path, sha256 = models.save(str(tmp_path), artifact.data, artifact.format)
+        predictor = models.load(path, sha256, artifact.format, SIGNATURE)
+        rows = [{"carrier": carrier, "delay": 0.1, "wind": 0.2} for carrier in ("Z", None)]
+        unseen, missing = predictor.predict(models.frame_of(rows, SIGNATURE))
+        assert 0 < unseen == missing < 1
+
+
+def test_a_function_can_bring_its_own_model() -> None:
+    settings = Settings({"C": 2.0}, 1, 3, entrypoint=f"{__name__}:own_logistic")
+    data = replace(DATA, validation=Part(np.nan_to_num(DATA.validation.x), DATA.validation.y))
+    artifact = TRAINERS["function"].fit(data, settings, Recorder())
+    assert artifact.format == "skops"
+    with pytest.raises(WorkloadError, match="returned str"):
+        TRAINERS["function"].fit(DATA, replace(settings, entrypoint=f"{__name__}:no_model"), Recorder())
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "reason", "told"),
+    [
+        ("sklearn", replace(LOGISTIC, params={"Cc": 1}), "UnknownParameter", "did you mean 'C'"),
+        ("sklearn", replace(LOGISTIC, entrypoint="sklearn.linear_model.Logistic"), "EstimatorMissing", "Logistic"),
+        (
+            "sklearn",
+            replace(LOGISTIC, entrypoint="sklearn.linear_model.Ridge", params={}),
+            "EstimatorMissing",
+            "predict_proba",
+        ),
+        ("sklearn", replace(LOGISTIC, params={"C": -1}), "TrainerFailed", "C"),
+        ("lightgbm", replace(BOOSTED, params={"num_threads": 8}), "UnknownParameter", "num_threads"),
+        ("lightgbm", replace(BOOSTED, params={"num_leaves": 1}), "TrainerFailed", "num_leaves"),
+    ],
+)
+def test_mistakes_are_named(name: str, settings: Settings, reason: str, told: str) -> None:
+    with pytest.raises(WorkloadError, match=told) as caught:
+        TRAINERS[name].fit(DATA, settings, Recorder())
+    assert caught.value.reason == reason
+
+
+def test_trainers_that_are_not_there_are_named() -> None:
+    with pytest.raises(WorkloadError, match="allowed: sklearn, lightgbm, function"):
+        chosen({"sklearn": None, "torch": {"entrypoint": "a:b"}}, 1, 1)
+    name, settings = chosen({"lightgbm": {"params": {"eta": 0.1}, "rounds": 9}, "sklearn": None}, seed=4, threads=2)
+    assert (name, settings.rounds, settings.seed, settings.threads) == ("lightgbm", 9, 4, 2)
