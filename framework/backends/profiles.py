@@ -1,0 +1,186 @@
+"""The profile store over files: training profiles, serving profiles and prediction logs as neutral values.
+
+Profiles are not merged sketch by sketch: each is counted on the reference's bins and the counts are added, so the
+result is the same in any order and over any number of replicas.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+
+from framework.api.errors import TerminalError, TransientError
+from framework.backends.performance import LogWindow, judge
+from framework.backends.profile_files import Column, Quantiles, read_profile
+from framework.ports import ColumnSummary, LabelledWindow, Reference, TableState
+from framework.storage import list_files, read_bytes
+
+logger = logging.getLogger(__name__)
+
+BINS = 10
+"""Of a numeric column: deciles of the reference, for which the usual PSI thresholds (0.1, 0.2) are meant."""
+
+_HOUR_MS = 3_600_000
+
+_Edges = tuple[tuple[str, tuple[float, ...]], ...]
+
+
+class Profiles:
+    """Reads whole.bin, period-<k>.bin and <start-ms>-<replica>-<n>.bin as the workloads write them. Keeps no state.
+
+    In every summary ``count`` includes the nulls, and NaN is a null.
+    """
+
+    def reference(self, profile: str) -> Reference | None:
+        """The training profile in a folder; None where its ``whole.bin`` is missing.
+
+        Numeric columns get bins at the deciles of the whole, and every period is counted on the same bins.
+
+        Raises:
+            TransientError: the storage does not answer. TerminalError("ProfileDamaged"): the bytes are no profile.
+        """
+        whole = _read(f"{profile}/whole.bin")
+        if whole is None:
+            return None
+        edges = {name: _edges(column.quantiles) for name, column in whole.items() if column.quantiles is not None}
+        periods = {
+            int(name.removeprefix("period-").removesuffix(".bin")): uri
+            for name, uri in _files(profile, ".bin").items()
+            if name.startswith("period-")
+        }
+        return Reference(
+            whole=_summaries(whole, edges),
+            periods=tuple(_summaries(_read(periods[index]) or {}, edges) for index in sorted(periods)),
+        )
+
+    def window(
+        self, folder: str, since: datetime, until: datetime, reference: Reference
+    ) -> Mapping[str, ColumnSummary]:
+        """All profiles that start in [since, until), added up on the reference's bins; empty where there are none.
+
+        A damaged file is left out with a warning, so that it cannot blind a monitor for good.
+
+        Raises:
+            TransientError: the storage does not answer.
+        """
+        edges = tuple(sorted((name, column.edges) for name, column in reference.whole.items() if column.edges))
+        low, high = _milliseconds(since), _milliseconds(until)
+        hours: defaultdict[int, list[str]] = defaultdict(list)
+        for name, uri in _files(folder, ".bin").items():
+            start = start_ms(name)
+            if start is not None and low <= start < high:
+                hours[start // _HOUR_MS].append(uri)
+        try:
+            return _add(_hour(tuple(uris), edges) for uris in hours.values())
+        except OSError as error:
+            raise TransientError(f"cannot read profiles in {folder}: {error}") from error
+
+    def performance(
+        self, folder: str, labels: TableState, key: str, column: str, metric: str, since: datetime, until: datetime
+    ) -> LabelledWindow:
+        """How well the predictions made in [since, until) agree with the labels that have arrived.
+
+        Predictions are told apart by request id and key, so a request that was sent twice counts once.
+
+        Raises:
+            TerminalError: "UnknownMetric"; "LabelNotBinary"; "ColumnMissing" (the label table lacks key or column).
+            TransientError: the storage does not answer.
+        """
+        return judge(LogWindow(folder, since, until), labels, key, column, metric)
+
+
+def start_ms(name: str) -> int | None:
+    """The epoch milliseconds that a serving file's name starts with; None for other files."""
+    head = name.split("-", 1)[0]
+    return int(head) if head.isdecimal() else None
+
+
+def _milliseconds(moment: datetime) -> int:
+    return math.ceil(moment.timestamp() * 1000)
+
+
+def _files(folder: str, suffix: str) -> dict[str, str]:
+    try:
+        return {uri.rsplit("/", 1)[-1]: uri for uri in list_files(folder) if uri.endswith(suffix)}
+    except OSError as error:
+        raise TransientError(f"cannot list {folder}: {error}") from error
+
+
+def _read(uri: str) -> dict[str, Column] | None:
+    try:
+        data = read_bytes(uri)
+    except OSError as error:
+        raise TransientError(f"cannot read {uri}: {error}") from error
+    if data is None:
+        return None
+    try:
+        return read_profile(data)
+    except ValueError as error:
+        raise TerminalError("ProfileDamaged", f"{uri}: {error}") from error
+
+
+@lru_cache(maxsize=1024)
+def _hour(uris: tuple[str, ...], edges: _Edges) -> Mapping[str, ColumnSummary]:
+    """The files of one hour, added up. Files never change, so an hour that has passed is read once per process."""
+    inner = dict(edges)
+    parts = []
+    for uri in uris:
+        data = read_bytes(uri)
+        if data is None:  # removed since it was listed
+            continue
+        try:
+            parts.append(_summaries(read_profile(data), inner))
+        except ValueError as error:
+            logger.warning("left out of the window: %s: %s", uri, error)
+    return _add(parts)
+
+
+def _edges(quantiles: Quantiles) -> tuple[float, ...]:
+    """Bin edges, -inf and +inf outermost: distinct deciles, so a value that often repeats closes a bin of its own.
+
+    A column that is (nearly) one value gets three bins: below, that value, above.
+    """
+    deciles = quantiles.at([step / BINS for step in range(1, BINS)])
+    inner = sorted({value for value in deciles if value < quantiles.maximum and math.isfinite(value)})
+    if not inner and math.isfinite(quantiles.maximum):
+        inner = [math.nextafter(quantiles.maximum, -math.inf), quantiles.maximum]
+    return (-math.inf, *inner, math.inf)
+
+
+def _summaries(columns: Mapping[str, Column], edges: Mapping[str, Sequence[float]]) -> dict[str, ColumnSummary]:
+    return {name: _summary(name, column, tuple(edges.get(name, ()))) for name, column in columns.items()}
+
+
+def _summary(name: str, column: Column, edges: tuple[float, ...]) -> ColumnSummary:
+    counts: tuple[float, ...] = ()
+    if edges:
+        counts = column.quantiles.counts(edges[1:-1]) if column.quantiles else (0.0,) * (len(edges) - 1)
+    return ColumnSummary(name, column.count, column.nulls, edges, counts, dict(sorted(column.items.items())))
+
+
+def _add(parts: Iterable[Mapping[str, ColumnSummary]]) -> dict[str, ColumnSummary]:
+    grouped: defaultdict[str, list[ColumnSummary]] = defaultdict(list)
+    for part in parts:
+        for name, summary in part.items():
+            grouped[name].append(summary)
+    return {name: _sum(name, grouped[name]) for name in sorted(grouped)}
+
+
+def _sum(name: str, parts: Sequence[ColumnSummary]) -> ColumnSummary:
+    """Counts are whole numbers below 2**53, so float sums are exact and the order cannot show."""
+    categories: Counter[str] = Counter()
+    for part in parts:
+        for item, count in part.categories.items():
+            categories[item] += count  # type: ignore[assignment]  # Counter is typed for ints; these are whole floats
+    return ColumnSummary(
+        name,
+        count=sum(part.count for part in parts),
+        nulls=sum(part.nulls for part in parts),
+        edges=parts[0].edges,
+        counts=tuple(sum(column) for column in zip(*(part.counts for part in parts), strict=True)),
+        categories={item: float(categories[item]) for item in sorted(categories)},
+    )

@@ -1,0 +1,1 @@
+"""The model server and the traffic router on Ray Serve."""

@@ -1,0 +1,145 @@
+"""The life of one request in the router: choose, call, shield, count. Knows asyncio, not Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from framework.workloads.serving.counters import Counters
+from framework.workloads.serving.routing import TrafficTable, call_budget, choose
+
+RETRY_AFTER_SECONDS = 1
+
+
+class OverloadedError(Exception):
+    """A version's queue is full. It ran nothing, so this is not its error and any other version may be asked."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back to the caller. ``app`` answered (or failed last); None where no version was asked.
+
+    ``overloaded``: nothing ran, so the same request may be sent again.
+    """
+
+    status: int
+    body: bytes
+    app: str | None = None
+    overloaded: bool = False
+
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds for the Retry-After header."""
+        return RETRY_AFTER_SECONDS if self.overloaded else None
+
+
+def refusal(status: int, kind: str, message: str, app: str | None = None) -> Answer:
+    """An error as the protocol has it: ``{"error": {"type", "message"}}``."""
+    return Answer(status, json.dumps({"error": {"type": kind, "message": message}}).encode(), app)
+
+
+def overload(app: str | None = None) -> Answer:
+    """503: ``app``, or the router itself, has no room for another request."""
+    return replace(refusal(503, "overloaded", "too many requests are waiting; try again", app), overloaded=True)
+
+
+Call = Callable[[str, bytes, str], Awaitable[Mapping[str, Any]]]
+"""(app, body, request id) -> {status, body}. Raises OverloadedError, or anything else for a version that failed."""
+
+
+class Dispatcher:
+    """Answers requests by the newest table, on one event loop, and knows which apps are still being waited for."""
+
+    def __init__(self, call: Call, counters: Counters, clock: Callable[[], float] = time.monotonic) -> None:
+        self._call = call
+        self._counters = counters
+        self._clock = clock
+        self._using: Counter[str] = Counter()
+        self._in_flight = 0
+        self.table: TrafficTable | None = None
+        self.acknowledged = 0
+        """The newest generation for which nothing is sent to, or waited for from, an app outside its table."""
+
+    def apply(self, table: TrafficTable) -> None:
+        """Use ``table`` from the next request on; those in flight end by the table they began with."""
+        self.table = table
+        self._acknowledge()
+
+    @contextmanager
+    def admit(self) -> Iterator[TrafficTable]:
+        """Hold a place among the requests in flight, from before the body is read.
+
+        Raises:
+            OverloadedError: ``max_queued`` requests are in flight already, or there is no table yet.
+        """
+        table = self.table
+        if table is None or self._in_flight >= table.max_queued:
+            raise OverloadedError
+        self._in_flight += 1
+        try:
+            yield table
+        finally:
+            self._in_flight -= 1
+
+    async def answer(
+        self, body: bytes, headers: Mapping[str, str], request_id: str, deadline: float, draw: float
+    ) -> Answer:
+        """Ask the version that the table chooses, and stable where that one fails and may be shielded.
+
+        ``deadline`` is in the clock's time. Must run inside ``admit``.
+        """
+        table = self.table
+        assert table is not None, "admit refuses requests until there is a table"
+        app = choose(table, headers, draw)
+        with self._waiting_for(app, table.stable):
+            answer = await self._ask(table, app, body, request_id, deadline)
+            if app == table.stable or answer.status < 500:
+                return answer
+            if not answer.overloaded and not table.shield:
+                return answer
+            rescue = await self._ask(table, table.stable, body, request_id, deadline)
+            if not answer.overloaded and rescue.status < 500:
+                self._counters.shielded(app)
+            return rescue
+
+    async def _ask(self, table: TrafficTable, app: str, body: bytes, request_id: str, deadline: float) -> Answer:
+        started = self._clock()
+        budget = call_budget(table, app, deadline - started)
+        try:
+            async with asyncio.timeout(max(0.0, budget)):
+                reply = await self._call(app, body, request_id)
+            status, content = int(reply["status"]), bytes(reply["body"])
+        except OverloadedError:
+            return overload(app)
+        except TimeoutError:
+            self._counters.failed(app)
+            return refusal(504, "timeout", f"no answer within {table.timeout_seconds:g} s", app)
+        except Exception as error:
+            self._counters.failed(app)
+            return refusal(500, "failed", f"the model failed ({type(error).__name__})", app)
+        if status >= 500:
+            self._counters.failed(app)
+            return Answer(status, content, app)
+        self._counters.answered(app, None if status >= 400 else self._clock() - started)
+        return Answer(status, content, app)
+
+    @contextmanager
+    def _waiting_for(self, *apps: str) -> Iterator[None]:
+        """Stable counts as in use even while only the candidate is asked: it may yet have to answer."""
+        self._using.update(apps)
+        try:
+            yield
+        finally:
+            self._using.subtract(apps)
+            self._using += Counter()  # drops the zeros
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        if self.table is not None and all(app in self.table.weights for app in self._using):
+            self.acknowledged = self.table.generation

@@ -1,0 +1,102 @@
+"""The model server: one Serve application per model version, reached through its deployment's router only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import polars as pl
+from ray import serve
+
+from framework.workloads import models
+from framework.workloads.serving.recorder import Destination, Recorder
+from framework.workloads.serving.scoring import BadRequestError, Preparation, answer, import_transformer
+
+
+class ModelReplica:
+    """What runs in a model replica; ``Model`` below is this class as a Serve deployment.
+
+    Raises at construction whatever keeps the version from serving: WorkloadError for a model file that is missing,
+    altered or unsafe, ImportError for a transformer that is not in the code. Serve reports it as the app's failure.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        self._app: str = arguments["app"]
+        self._version: str = arguments["version"]
+        signature = arguments["signature"]
+        self._predictor = models.load(arguments["artifact"], arguments["sha256"], arguments["format"], signature)
+        transformer = import_transformer(arguments.get("transformer"))
+        self._preparation = Preparation(signature, transformer, arguments.get("predictionKey"))
+        self._recorder = Recorder(
+            Destination(
+                profiles=arguments["profiles"],
+                predictions=arguments["predictions"],
+                replica=f"{os.getpid()}-{time.time_ns() // 1_000_000}",
+                output=signature["output"]["name"],
+            ),
+            partial(models.frame_of, signature=signature),
+            timedelta(seconds=arguments["flushSeconds"]),
+        )
+        self._score = self._predict_one
+        if arguments.get("batchSize", 1) > 1:
+            self._score = serve.batch(
+                max_batch_size=arguments["batchSize"], batch_wait_timeout_s=arguments.get("batchWaitSeconds", 0.0)
+            )(self._predict_many)
+
+    async def predict(self, body: bytes, request_id: str) -> dict[str, Any]:
+        """Answer one request: ``{"status", "body"}``, 4xx for the caller's mistakes.
+
+        Raises:
+            Exception: the version failed (transformer, model); the router shields it.
+        """
+        try:
+            prepared = await asyncio.to_thread(self._preparation.prepare, body)
+        except BadRequestError as mistake:
+            return {"status": mistake.status, "body": mistake.body()}
+        predictions = await self._score(prepared.frame)
+        content = answer(predictions, self._version, self._app)
+        self._recorder.append(request_id, prepared.keys, prepared.rows, predictions, len(body))
+        return {"status": 200, "body": content}
+
+    async def _predict_one(self, frame: pl.DataFrame) -> models.Matrix:
+        return await asyncio.to_thread(self._predictor.predict, frame)
+
+    async def _predict_many(self, frames: Sequence[pl.DataFrame]) -> list[models.Matrix]:
+        """Several requests in one call of the model, cut apart again."""
+        predictions = await asyncio.to_thread(self._predictor.predict, pl.concat(frames))
+        parts, start = [], 0
+        for frame in frames:
+            parts.append(predictions[start : start + frame.height])
+            start += frame.height
+        return parts
+
+    def __del__(self) -> None:
+        """Serve's documented shutdown hook: the last profile is written before the replica goes."""
+        recorder: Recorder | None = getattr(self, "_recorder", None)
+        if recorder is not None:
+            recorder.close()
+
+
+Model = serve.deployment(
+    name="Model",
+    max_ongoing_requests=8,
+    max_queued_requests=200,
+    ray_actor_options={"num_cpus": 0.5},
+    max_surge_percent=100,
+    graceful_shutdown_timeout_s=20,
+)(ModelReplica)
+
+
+def build(args: Mapping[str, Any]) -> serve.Application:
+    """One model version's application.
+
+    Args:
+        args: ``framework.ports.AppSpec.arguments``, and optionally ``batchSize`` (requests per call of the model, 1 is
+            off) with ``batchWaitSeconds``. Replicas, queue lengths and resources come as deployment options.
+    """
+    return Model.bind(dict(args))
