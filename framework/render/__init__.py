@@ -1,0 +1,1 @@
+"""Plans, statuses and reports as text, JSON and HTML."""

@@ -1,0 +1,34 @@
+"""Small phrases that every renderer says the same way."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+SHORT_COMMIT = 7
+"""Characters of a commit SHA shown to people."""
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def short(commit: str) -> str:
+    """The first characters of a commit, enough to find it."""
+    return commit[:SHORT_COMMIT]
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """``1 resource``, ``1,234 resources``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def span(duration: timedelta) -> str:
+    """A duration in its largest unit: ``45s``, ``3m``, ``2h``, ``5d``. Negative ones (clock jumps) are ``0s``."""
+    seconds = int(duration.total_seconds())
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return "0s"
+
+
+def ago(duration: timedelta) -> str:
+    """How long something has been so: ``3m ago``; ``just now`` under a second."""
+    return "just now" if duration < timedelta(seconds=1) else f"{span(duration)} ago"

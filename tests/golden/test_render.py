@@ -1,0 +1,118 @@
+"""Every renderer against files that a person has read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from framework.render.events import events_jsonl, events_text
+from framework.render.plan import plan_json, plan_text
+from framework.render.status import report, resource_json, resource_text, status_json, status_text
+from framework.render.why import why, why_json, why_text
+from tests.golden.conftest import FOLDER
+from tests.unit.render.samples import (
+    CONVERGED,
+    DEPLOYMENT,
+    DESIRED,
+    EVENTS,
+    EVERY_ACTION,
+    MIXED,
+    MONITOR,
+    NOW,
+    RECORDS,
+    REVISIONS,
+    WEATHER,
+)
+
+Golden = Callable[[str, str], None]
+REPORT = report("local", DESIRED, RECORDS, REVISIONS, NOW)
+ROWS = {row.ref: row for row in REPORT.rows}
+
+
+def test_plan(golden: Golden) -> None:
+    golden("plan.txt", plan_text(MIXED))
+
+
+def test_plan_in_colour(golden: Golden) -> None:
+    golden("plan-colour.txt", plan_text(MIXED, colour=True))
+
+
+def test_plan_with_what_stays(golden: Golden) -> None:
+    golden("plan-unchanged.txt", plan_text(MIXED, width=72, unchanged=True))
+
+
+def test_plan_of_a_converged_environment(golden: Golden) -> None:
+    golden("plan-converged.txt", plan_text(CONVERGED))
+
+
+def test_every_action(golden: Golden) -> None:
+    golden("plan-actions.txt", plan_text(EVERY_ACTION))
+
+
+def test_plan_as_json(golden: Golden) -> None:
+    golden("plan.json", plan_json(MIXED))
+
+
+def test_plan_json_does_not_depend_on_the_order_in_which_a_set_was_built() -> None:
+    weather = next(change for change in MIXED.changes if change.ref == WEATHER)
+    turned = replace(weather, inventory=frozenset(sorted(weather.inventory, reverse=True)))
+    changes = tuple(turned if change.ref == WEATHER else change for change in MIXED.changes)
+    assert plan_json(replace(MIXED, changes=changes)) == plan_json(MIXED)
+
+
+def test_status(golden: Golden) -> None:
+    golden("status.txt", status_text(REPORT))
+
+
+def test_status_in_colour(golden: Golden) -> None:
+    golden("status-colour.txt", status_text(REPORT, colour=True))
+
+
+def test_status_before_anything_happened(golden: Golden) -> None:
+    golden("status-new.txt", status_text(report("local", {}, (), (), NOW)))
+
+
+def test_status_of_one_resource(golden: Golden) -> None:
+    rows = (ROWS[WEATHER], ROWS[DEPLOYMENT], ROWS[MONITOR])
+    golden("status-resource.txt", "\n".join(resource_text(row, NOW) for row in rows))
+
+
+def test_status_as_json(golden: Golden) -> None:
+    golden("status.json", status_json(REPORT))
+
+
+def test_status_of_one_resource_as_json(golden: Golden) -> None:
+    golden("status-resource.json", resource_json(ROWS[WEATHER]))
+
+
+def test_why(golden: Golden) -> None:
+    golden("why.txt", why_text(why(MONITOR, DESIRED, RECORDS, NOW)))
+
+
+def test_why_as_json(golden: Golden) -> None:
+    golden("why.json", why_json(why(MONITOR, DESIRED, RECORDS, NOW)))
+
+
+def test_events(golden: Golden) -> None:
+    golden("events.txt", events_text(EVENTS))
+
+
+def test_events_as_json_lines(golden: Golden) -> None:
+    golden("events.jsonl", events_jsonl(EVENTS))
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json*")), ids=lambda path: path.name)
+def test_every_json_document_says_its_format(path: Path) -> None:
+    text = path.read_text()
+    documents = text.splitlines() if path.suffix == ".jsonl" else [text]
+    assert [json.loads(document)["format"] for document in documents] == [1] * len(documents)
+
+
+def test_no_golden_file_is_left_over() -> None:
+    used = set(re.findall(r'golden\("([^"]+)"', Path(__file__).read_text()))
+    assert {path.name for path in FOLDER.iterdir()} == used
