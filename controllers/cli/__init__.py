@@ -1,0 +1,1 @@
+"""mlopsctl: parse, call, render; decides nothing."""

@@ -1,0 +1,111 @@
+"""mlopsctl. Commands are loaded when they are called, so that ``--help`` and ``validate`` start at once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from framework import __version__
+from framework.api.errors import MlopsError, SpecError
+
+COMMANDS = {
+    "validate": "controllers.cli.validate:validate",
+    "plan": "controllers.cli.plan:plan",
+    "reconcile": "controllers.cli.reconcile:reconcile",
+    "up": "controllers.cli.daemon:up",
+    "down": "controllers.cli.daemon:down",
+    "status": "controllers.cli.inspect:status",
+    "events": "controllers.cli.inspect:events",
+    "why": "controllers.cli.inspect:why",
+    "schema": "controllers.cli.schema:schema",
+    "version": "controllers.cli.version:version",
+}
+"""In the order of the help page: the way a project is worked with."""
+
+EXIT_ERROR = 1
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            raise click.UsageError(f"{error.message}{f' Did you mean {close[0]!r}?' if close else ''}", ctx) from None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--env",
+    default=lambda: os.environ.get("MLOPS_ENV", "local"),
+    show_default="local, or MLOPS_ENV",
+    help="The Environment to work on.",
+)
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False),
+    help="The project's folder; default: found upwards from here.",
+)
+@click.option("-v", "--verbose", count=True, help="Say more: -v what is done, -vv everything.")
+@click.version_option(__version__, prog_name="mlopsctl")
+@click.pass_context
+def cli(context: click.Context, env: str, project: str | None, verbose: int) -> None:
+    """Declarative GitOps for machine learning, on Ray.
+
+    Specs in git say what should run; mlopsctl compares them with what does, and closes the difference.
+    """
+    import logging
+
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S", force=True)
+    for noisy in ("httpx", "httpcore", "git"):
+        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+    context.obj = {"environment": env, "project": project}
+
+
+def main() -> None:
+    """The entry point: mistakes end in one clear message and an exit code, never in a traceback."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_ERROR)
+    except SpecError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        click.echo(
+            f"{len(error.problems)} problem{'s' if len(error.problems) != 1 else ''}; nothing was changed.", err=True
+        )
+        sys.exit(EXIT_ERROR)
+    except MlopsError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_ERROR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""mlopsctl reconcile."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from framework.api.fields import parse_duration
+
+EXIT_NOT_CONVERGED = 1
+EXIT_TIMEOUT = 3
+
+
+class Duration(click.ParamType[timedelta]):
+    """``90s``, ``5m``, ``1h``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@click.option(
+    "--once/--watch", default=True, help="One commit, then an exit code; or the controller that keeps running."
+)
+@click.option(
+    "--wait/--no-wait", default=True, help="With --once: until everything has settled, or only until it is started."
+)
+@click.option("--timeout", type=Duration(), default="1h", show_default=True, help="With --wait: how long.")
+@click.option("--allow-prune", is_flag=True, help="Let a commit remove more than half of the environment.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--quiet", is_flag=True, help="Only the result.")
+@click.pass_obj
+def reconcile(
+    options: dict[str, Any], once: bool, wait: bool, timeout: timedelta, allow_prune: bool, output: str, quiet: bool
+) -> None:
+    """Close the difference between git and what runs.
+
+    Exit code 0: as git asks; 1: something is stalled, or an error; 3: not settled within --timeout.
+    """
+    from controllers.cli.progress import Progress
+    from controllers.cli.session import emit, now, project_of
+    from controllers.passes import Word, follow, lead, serve
+
+    project = project_of(options, allow_prune=allow_prune)
+    project.newest()  # a project that cannot be read is told before anything is started
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    with Progress(now, quiet=quiet) as progress:
+        if not once:
+            signal.signal(signal.SIGINT, lambda *_: stop.set())
+            project.cluster.start()
+            serve(project, stop, progress.listen)
+            return
+        if project.leader_elsewhere():
+            progress.say("a controller is at work on this environment; following it")
+            result = follow(project, wait=wait, timeout=timeout, stop=stop)
+        else:
+            with progress.step("starting Ray"):
+                project.cluster.start()
+            for name, value in project.cluster.links().items():
+                progress.say(f"{name}: {value}")
+            result = lead(project, wait=wait, timeout=timeout, listen=progress.listen)
+    emit(result.json() if output == "json" else result.text())
+    codes = {Word.CONVERGED: 0, Word.STALLED: EXIT_NOT_CONVERGED, Word.HELD: EXIT_TIMEOUT}
+    sys.exit(codes.get(result.word, EXIT_TIMEOUT if wait else 0))

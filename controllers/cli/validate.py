@@ -1,0 +1,91 @@
+"""mlopsctl validate: every mistake in the specs at once. Reads files as they are on disk; needs no git, no cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+
+EXIT_INVALID = 1
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json", "github", "sarif"]),
+    default="text",
+    show_default=True,
+    help="github: annotations of a pull request. sarif: for code scanning.",
+)
+@click.option("--quiet", is_flag=True, help="Say nothing where all is well.")
+@click.pass_context
+def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet: bool) -> None:
+    """Check specs, committed or not: syntax, fields, references, user code, and each Environment's patches.
+
+    Without PATHS the project's mlops_specs are checked. With PATHS only problems in those files and folders are told,
+    though everything they may refer to is read. Exits with 0 when all is well, with 1 when there are errors.
+    """
+    from controllers.settings import Settings
+    from framework import __version__
+    from framework.kinds import KINDS
+    from framework.specs import report
+    from framework.specs.read import check
+    from framework.specs.worktree import WORKTREE, WorktreeSource
+
+    root = _root((context.obj or {}).get("project"), paths)
+    specs = Settings(root=root).specs
+    wanted = [_below(path, root) for path in paths]
+    found = check(WorktreeSource(root), WORKTREE, _folders(wanted, specs), KINDS)
+    if wanted:
+        told = tuple(one for one in found.problems if any(_within(one.file, path) for path in wanted))
+        found = replace(found, problems=told)
+    failed = bool(found.errors)
+    if not quiet or found.problems:
+        writers: dict[str, Any] = {
+            "text": lambda: report.text(found, lambda file, line: _line(root, file, line)),
+            "json": lambda: report.as_json(found),
+            "github": lambda: report.github(found),
+            "sarif": lambda: report.sarif(found, __version__),
+        }
+        click.echo(writers[output]())
+    context.exit(EXIT_INVALID if failed else 0)
+
+
+def _root(project: str | None, paths: tuple[Path, ...]) -> Path:
+    """The project's folder: as given, or the nearest one upwards with specs or a repository, or where we are."""
+    if project is not None:
+        return Path(project).resolve()
+    start = paths[0].resolve() if paths else Path.cwd()
+    for folder in (start, *start.parents):
+        if (folder / "mlops_specs").is_dir() or (folder / ".git").exists():
+            return folder
+    return Path.cwd()
+
+
+def _below(path: Path, root: Path) -> str:
+    try:
+        return path.resolve().relative_to(root).as_posix()
+    except ValueError:
+        raise click.UsageError(f"{path} does not lie in the project {root}; name the project with --project") from None
+
+
+def _folders(wanted: list[str], specs: str) -> list[str]:
+    """What is read: the project's specs, unless only other places are asked for."""
+    outside = [path for path in wanted if not _within(path, specs) and not _within(specs, path)]
+    return list(dict.fromkeys(([specs] if len(outside) < len(wanted) or not wanted else []) + outside))
+
+
+def _within(path: str, folder: str) -> bool:
+    return PurePosixPath(path).is_relative_to(folder)
+
+
+def _line(root: Path, file: str, line: int) -> str | None:
+    """A line of a file for an excerpt; None where it cannot be read as text."""
+    try:
+        lines = (root / file).read_bytes()[: 1 << 20].decode("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return lines[line - 1] if line <= len(lines) else None

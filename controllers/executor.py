@@ -1,0 +1,53 @@
+"""From an action to a call of a port. The only place that knows which port does what."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from framework.render.report import report_html
+
+from framework.planning.actions import (
+    Action,
+    DeleteApp,
+    DeleteRoute,
+    DeleteTable,
+    DeployApp,
+    RegisterModel,
+    SendAlert,
+    SetRoute,
+    StopRun,
+    SubmitRun,
+    WriteReport,
+)
+from framework.ports import Ports
+
+
+def execute(action: Action, ports: Ports, token: int) -> None:
+    """Do it. Every verb is idempotent, so running an action twice is harmless.
+
+    Raises:
+        TransientError, TerminalError, ConflictError: as the port's backend maps them.
+    """
+    match action:
+        case SubmitRun(run):
+            ports.runs.submit(run, ports.code.ensure(run.code) if run.code else None)
+        case StopRun(storage, run):
+            ports.runs.stop(storage, run)
+        case RegisterModel(version):
+            ports.registry.register(version, token)
+        case DeployApp(app):
+            ports.serving.deploy(app, ports.code.ensure(app.code) if app.code else None)
+        case DeleteApp(app):
+            ports.serving.delete(app)
+        case SetRoute(route):
+            ports.serving.set_route(route)
+        case DeleteRoute(deployment):
+            ports.serving.delete_route(deployment)
+        case DeleteTable(uri):
+            ports.tables.delete(uri)
+        case WriteReport(uri, _, content):
+            ports.reports.write(uri, report_html(content))
+        case SendAlert(alert, target):
+            ports.notifier.send(alert, target)
+        case _:
+            assert_never(action)

@@ -1,0 +1,36 @@
+"""What is looked at before a FeatureView is planned."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from controllers.upstream import published_view
+from framework.api import layout
+from framework.api.errors import TerminalError
+from framework.api.meta import Ref
+from framework.kinds.feature_view.observed import FeatureViewObserved
+from framework.kinds.feature_view.plan import run_name
+from framework.planning.changes import Desired, Status
+from framework.ports import Ports, RunPhase, RunState
+
+
+def observe(
+    ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
+) -> FeatureViewObserved:
+    """The run before the table: a run that ends in between is then seen as running, never as one without a table."""
+    if desired is None:
+        return FeatureViewObserved(ref, ports.storage, None, "", RunState(RunPhase.ABSENT))
+    source_digest, problem = "", None
+    try:
+        sources = {
+            name: source.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for name, source in desired.spec.sources.items()
+        }
+        source_digest = ports.tables.source_digest(sources, desired.root)
+    except TerminalError as error:
+        problem = (error.reason, str(error))
+    run = ports.runs.observe(ports.storage, run_name(ref.name, desired.identity, source_digest))
+    table = ports.tables.describe(layout.feature_table(ports.storage, ref.name, desired.identity))
+    upstream = {item.name: published_view(item, identity, ports) for item, identity in desired.upstream.items()}
+    return FeatureViewObserved(ref, ports.storage, table, source_digest, run, problem, upstream)

@@ -1,0 +1,54 @@
+"""What is looked at before a ModelDeployment is planned."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from framework.api import layout
+from framework.api.meta import Ref
+from framework.kinds.model_deployment.observed import DeploymentObserved
+from framework.kinds.model_deployment.spec import ModelRef
+from framework.kinds.training_job.observed import TrainingJobState
+from framework.planning.changes import Desired, Status
+from framework.ports import ModelVersion, Ports
+
+
+def observe(
+    ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
+) -> DeploymentObserved:
+    """The version that git asks for, the apps that run and the traffic table in force."""
+    target, reason = (None, "removed from git") if desired is None else resolve(desired, ports)
+    return DeploymentObserved(
+        ref=ref,
+        target=target,
+        target_reason=reason,
+        apps=ports.serving.apps(ref.name),
+        route=ports.serving.route(ref.name, layout.traffic_folder(ports.storage, ref.name)),
+    )
+
+
+def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:
+    """The model version that the spec means now, or None and why.
+
+    ``latest`` is the version of the training job's current identity, once that passed its gates. Until then what
+    serves goes on serving, so an older version never comes back by itself.
+    """
+    model: ModelRef = desired.spec.model
+    job = Ref("TrainingJob", model.training)
+    if model.version != "latest":
+        pinned = ports.registry.get(model.training, model.version)
+        if pinned is None:
+            return None, f"{job} has no version {model.version}"
+        return (pinned, "") if pinned.deployable else (None, f"version {model.version} failed its gates")
+    record = ports.state.load(job)
+    if record is None:
+        return None, f"waits for {job}"
+    status = Status.model_validate(record.status)
+    state = TrainingJobState.model_validate(status.state)
+    identity = desired.upstream.get(job, "")
+    if status.identity != identity or state.version != identity:
+        return None, f"waits for {job}: {status.conditions.ready.message or status.conditions.ready.reason}"
+    if not state.deployable:
+        return None, status.conditions.ready.message
+    return ports.registry.get(model.training, identity), f"version {identity} is not in the registry"

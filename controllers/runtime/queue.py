@@ -1,0 +1,72 @@
+"""The work queue: which resources are due. One resource is never worked on twice at the same time."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from framework.api.meta import Ref
+
+
+class WorkQueue:
+    """Deduplicating queue with delays. ``add`` during work on the same resource makes it due again afterwards."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._due: dict[Ref, datetime] = {}
+        self._heap: list[tuple[datetime, Ref]] = []
+        self._working: set[Ref] = set()
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def add(self, ref: Ref, after: timedelta = timedelta(0)) -> None:
+        """Make ``ref`` due ``after`` from now, or earlier if it is due earlier already."""
+        when = self._clock() + after
+        with self._changed:
+            if ref not in self._due or when < self._due[ref]:
+                self._due[ref] = when
+                heapq.heappush(self._heap, (when, ref))
+                self._changed.notify_all()
+
+    def take(self, timeout: timedelta) -> Ref | None:
+        """The next due resource, None when nothing is due within ``timeout`` or the queue was closed."""
+        deadline = self._clock() + timeout
+        with self._changed:
+            while not self._closed:
+                ref, wait = self._next(deadline)
+                if ref is not None:
+                    del self._due[ref]
+                    self._working.add(ref)
+                    return ref
+                if wait <= timedelta(0):
+                    return None
+                self._changed.wait(wait.total_seconds())
+            return None
+
+    def done(self, ref: Ref) -> None:
+        """Work on ``ref`` has ended."""
+        with self._changed:
+            self._working.discard(ref)
+            if ref in self._due:
+                heapq.heappush(self._heap, (self._due[ref], ref))
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _next(self, deadline: datetime) -> tuple[Ref | None, timedelta]:
+        now = self._clock()
+        while self._heap:
+            when, ref = self._heap[0]
+            if self._due.get(ref) != when or ref in self._working:
+                heapq.heappop(self._heap)  # out of date, or pushed again by done()
+                continue
+            if when <= now:
+                heapq.heappop(self._heap)
+                return ref, timedelta(0)
+            return None, min(when, deadline) - now
+        return None, deadline - now

@@ -1,0 +1,40 @@
+"""What is looked at before a TrainingJob is planned."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from controllers.upstream import published_view
+from framework.api.meta import Ref
+from framework.kinds.training_job.observed import TrainingJobObserved
+from framework.kinds.training_job.plan import run_name
+from framework.planning.changes import Desired, Status
+from framework.ports import ModelVersion, Ports, RunPhase, RunState
+
+
+def observe(
+    ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
+) -> TrainingJobObserved:
+    """The run only while the registry has no version of this identity."""
+    if desired is None:
+        return TrainingJobObserved(ref, ports.storage, None, RunState(RunPhase.ABSENT))
+    version = ports.registry.get(ref.name, desired.identity)
+    if version is not None:
+        return TrainingJobObserved(ref, ports.storage, version, RunState(RunPhase.ABSENT))
+    run = ports.runs.observe(ports.storage, run_name(ref.name, desired.identity))
+    views = {}
+    for item, identity in desired.upstream.items():
+        published = published_view(item, identity, ports)
+        views[item.name] = published.model_dump(mode="json") if published else None
+    return TrainingJobObserved(ref, ports.storage, None, run, views, champion(ref.name, ports))
+
+
+def champion(training: str, ports: Ports) -> ModelVersion | None:
+    """The version of this training job that serves as some deployment's stable one."""
+    for record in ports.state.records():
+        if record.ref.kind == "ModelDeployment":
+            stable = Status.model_validate(record.status).state.get("stable")
+            if stable and stable.get("training") == training:
+                return ports.registry.get(training, stable["version"])
+    return None

@@ -1,0 +1,171 @@
+"""The composition root: which backend stands behind which port. The only importer of framework.backends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
+from controllers.project import Project
+from controllers.reconciler import Observe
+from controllers.settings import Settings
+from controllers.source import Loaded, Read
+from framework.api.errors import ConfigurationError
+from framework.backends.files import FileReports
+from framework.backends.git import CodeArchive, GitSource
+from framework.backends.memory import MemoryRuns, MemoryServing
+from framework.backends.notify import Notifications
+from framework.backends.profiles import Profiles
+from framework.backends.ray.daemon import EmbeddedRay
+from framework.backends.ray.jobs import RayJobs
+from framework.backends.ray.rest import RayAddress, RayRest
+from framework.backends.ray.serve import RayServe
+from framework.backends.registry import SqlModelRegistry
+from framework.backends.state.database import open_database
+from framework.backends.state.store import SqlStateStore
+from framework.backends.tables import DeltaTables
+from framework.kinds import KINDS
+from framework.kinds.environment.spec import EnvironmentSpec, RayCluster
+from framework.ports import Ports
+from framework.specs.loader import ParseCache
+from framework.specs.read import read_environment, read_snapshot
+from framework.specs.snapshot import desired
+
+OBSERVERS: Mapping[str, Observe] = {
+    "FeatureView": feature_view.observe,
+    "TrainingJob": training_job.observe,
+    "ModelDeployment": model_deployment.observe,
+    "ModelMonitor": model_monitor.observe,
+    "BatchInference": batch_inference.observe,
+}
+
+
+def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
+    """Open the project that ``settings`` name, in their environment. Starts nothing.
+
+    Raises:
+        SpecError: the Environment is wrong or missing in the newest commit.
+        ConfigurationError: no repository or commit, a state store that cannot be opened, or an Environment that asks
+            for something that this version does not execute.
+    """
+    source = GitSource(settings.root)
+    environment = _environment(source, settings)
+    storage = _absolute(environment.storage, settings.root)
+    cluster = _cluster(settings, environment.ray)
+    database = open_database(environment.state, str(settings.root))
+    rest = RayRest(cluster.locate)
+    ports = Ports(
+        state=SqlStateStore(database, settings.environment),
+        registry=SqlModelRegistry(database, settings.environment),
+        source=source,
+        code=CodeArchive(source, storage),
+        runs=RayJobs(rest, clock),
+        serving=RayServe(rest),
+        tables=DeltaTables(),
+        profiles=Profiles(),
+        notifier=Notifications(str(settings.root), f"{storage}/alerts"),
+        reports=FileReports(),
+        storage=storage,
+    )
+    return Project(
+        settings=settings,
+        ports=ports,
+        idle=replace(ports, runs=MemoryRuns(clock=clock), serving=MemoryServing(clock=clock)),
+        cluster=cluster,
+        kinds=KINDS,
+        observers=OBSERVERS,
+        read=_reader(source, settings, storage),
+        clock=clock,
+    )
+
+
+def _environment(source: GitSource, settings: Settings) -> EnvironmentSpec:
+    commit = source.resolve(settings.revision)
+    spec = read_environment(source, commit, settings.specs, settings.environment, KINDS)
+    assert isinstance(spec, EnvironmentSpec)
+    missing = KINDS["Environment"].unsupported(spec)
+    if missing:
+        names = ", ".join(missing)
+        raise ConfigurationError(f"Environment/{settings.environment}: not executed by this version: {names}")
+    return spec
+
+
+def _reader(source: GitSource, settings: Settings, storage: str) -> Read:
+    """Reads a commit; files that did not change between commits are parsed once."""
+    cache = ParseCache()
+    root = str(settings.root)
+
+    def read(commit: str) -> Loaded:
+        snapshot = read_snapshot(
+            source, commit, settings.specs, settings.environment, KINDS, root=root, storage=storage, cache=cache
+        )
+        return Loaded(commit, source.subject(commit), snapshot.digest, desired(snapshot, KINDS))
+
+    return read
+
+
+def _absolute(location: str, root: Path) -> str:
+    return location if "://" in location else str((root / location).resolve())
+
+
+@dataclass(frozen=True)
+class EmbeddedCluster:
+    """A Ray of our own on this machine."""
+
+    ray: EmbeddedRay
+    keeper: int | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, spec: RayCluster) -> EmbeddedCluster:
+        ray = EmbeddedRay(settings.folder / "ray", spec.cpus, spec.gpus, spec.dashboardPort, spec.servePort)
+        return cls(ray, settings.keeper)
+
+    def locate(self) -> RayAddress | None:
+        return self.ray.running()
+
+    def start(self) -> None:
+        self.ray.start(self.keeper)
+
+    def stop(self) -> None:
+        self.ray.stop()
+
+    def running(self) -> bool:
+        return self.ray.running() is not None
+
+    def links(self) -> Mapping[str, str]:
+        address = self.ray.running()
+        if address is None:
+            return {}
+        return {
+            "Ray dashboard": f"{address.dashboard_url} (token: {self.ray.folder / 'token'})",
+            "Endpoints": f"http://{address.serve_host}:{address.serve_port}",
+        }
+
+
+@dataclass(frozen=True)
+class RemoteCluster:
+    """A Ray that others run. Its token, where it wants one, comes from ``MLOPS_RAY_TOKEN``."""
+
+    spec: RayCluster
+
+    def locate(self) -> RayAddress:
+        return RayAddress(self.spec.address.rstrip("/"), os.environ.get("MLOPS_RAY_TOKEN"))
+
+    def start(self) -> None:
+        """It runs already."""
+
+    def stop(self) -> None:
+        """It is not ours to stop."""
+
+    def running(self) -> bool:
+        return True
+
+    def links(self) -> Mapping[str, str]:
+        return {"Ray dashboard": self.spec.address}
+
+
+def _cluster(settings: Settings, spec: RayCluster) -> EmbeddedCluster | RemoteCluster:
+    return EmbeddedCluster.of(settings, spec) if spec.address == "embedded" else RemoteCluster(spec)

@@ -1,0 +1,123 @@
+"""The loop with its real threads, lease and clock, on a world in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from controllers.passes import Word, follow, lead, serve
+from controllers.project import Project
+from controllers.runtime.leadership import Leadership
+from controllers.settings import Settings
+from framework.api.errors import ConfigurationError, ConflictError, SpecError
+from framework.kinds import KINDS
+from tests.builders import NOW
+from tests.world import ENDPOINT, OBSERVERS, TRAINING, World
+
+MINUTE = timedelta(minutes=1)
+
+
+class NoCluster:
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def running(self) -> bool:
+        return True
+
+    def links(self) -> Mapping[str, str]:
+        return {}
+
+
+def real_time() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Its data plane works in the background until the test ends."""
+    made = World()
+    made.ports.state.release(made.ports.state.lease())  # type: ignore[arg-type]
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(0.02):
+            made.advance(0)
+
+    plane = threading.Thread(target=work)
+    plane.start()
+    yield made
+    ended.set()
+    plane.join()
+
+
+def project(world: World, holder: str = "test") -> Project:
+    settings = Settings(Path("/project"), revision="main", holder=holder, poll=timedelta(milliseconds=20))
+    return Project(settings, world.ports, world.ports, NoCluster(), KINDS, OBSERVERS, world.read, real_time)
+
+
+def test_a_pass_reconciles_the_newest_commit_and_gives_the_lease_back(world: World) -> None:
+    first = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
+    assert first.word is Word.CONVERGED
+    assert first.calls["SubmitRun"] == 2
+    assert world.weights()
+    assert not project(world, "another").leader_elsewhere()
+    again = lead(project(world, "another"), wait=True, timeout=MINUTE, listen=lambda result: None)
+    assert again.text().startswith("Nothing to do: 3 resources match commit")
+    assert again.document()["changing_calls"] == {}
+
+
+def test_without_waiting_everything_is_looked_at_and_started(world: World) -> None:
+    result = lead(project(world), wait=False, timeout=MINUTE, listen=lambda result: None)
+    assert result.looks >= 3
+    assert result.calls["SubmitRun"] >= 1
+
+
+def test_a_wrong_commit_ends_the_pass_with_its_problems(world: World) -> None:
+    world.commit(classifier=TRAINING.replace("rounds", "ruonds"))
+    with pytest.raises(SpecError, match="ruonds"):
+        lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
+
+
+def test_while_a_controller_serves_another_pass_follows_it(world: World) -> None:
+    stop = threading.Event()
+    controller = threading.Thread(target=serve, args=(project(world, "controller"), stop, lambda result: None))
+    controller.start()
+    try:
+        other = project(world, "other")
+        found = follow(other, wait=True, timeout=MINUTE, stop=threading.Event())
+        assert found.word is Word.CONVERGED
+        assert found.followed
+        assert other.leader_elsewhere()
+        with pytest.raises(ConfigurationError, match="lease"):
+            lead(other, wait=True, timeout=MINUTE, listen=lambda result: None)
+        world.commit(classifier=TRAINING.replace("name: classifier", "name: classifier, owner: team"))
+        assert follow(other, wait=True, timeout=MINUTE, stop=threading.Event()).commit == world.head
+    finally:
+        stop.set()
+        controller.join(10)
+    assert not controller.is_alive()
+    assert not project(world, "other").leader_elsewhere()
+    assert world.status(ENDPOINT).conditions.ready.status
+
+
+def test_a_holder_whose_lease_ran_out_has_no_token(world: World) -> None:
+    now = NOW
+    first = Leadership(world.ports.state, "first", 0.3, lambda: now)
+    assert first.acquire()
+    token = first.token
+    now += MINUTE
+    second = Leadership(world.ports.state, "second", 0.3, lambda: now)
+    assert second.acquire()
+    assert second.token > token
+    deadline = threading.Event()
+    while first.held and not deadline.wait(0.05):
+        pass
+    with pytest.raises(ConflictError):
+        assert first.token
+    second.release()
+    first.release()

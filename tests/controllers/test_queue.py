@@ -1,0 +1,62 @@
+import threading
+from datetime import datetime, timedelta
+
+from controllers.runtime.queue import WorkQueue
+from framework.api.meta import Ref
+from tests.builders import NOW
+
+A, B = Ref("FeatureView", "a"), Ref("FeatureView", "b")
+NOTHING = timedelta(0)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def test_due_work_comes_out_once_however_often_it_was_added() -> None:
+    queue = WorkQueue(Clock())
+    for _ in range(3):
+        queue.add(A)
+    assert queue.take(NOTHING) == A
+    queue.done(A)
+    assert queue.take(NOTHING) is None
+
+
+def test_delayed_work_waits_and_an_earlier_wish_wins() -> None:
+    clock = Clock()
+    queue = WorkQueue(clock)
+    queue.add(A, timedelta(seconds=10))
+    queue.add(A, timedelta(seconds=60))
+    clock.advance(9)
+    assert queue.take(NOTHING) is None
+    clock.advance(1)
+    assert queue.take(NOTHING) == A
+
+
+def test_one_resource_is_never_worked_on_twice_at_a_time_and_nothing_added_meanwhile_is_lost() -> None:
+    queue = WorkQueue(Clock())
+    queue.add(A)
+    assert queue.take(NOTHING) == A
+    queue.add(A)
+    queue.add(B)
+    assert queue.take(NOTHING) == B
+    assert queue.take(NOTHING) is None
+    queue.done(A)
+    assert queue.take(NOTHING) == A
+
+
+def test_closing_wakes_those_who_wait() -> None:
+    queue = WorkQueue(Clock())
+    found: list[Ref | None] = []
+    thread = threading.Thread(target=lambda: found.append(queue.take(timedelta(hours=1))))
+    thread.start()
+    queue.close()
+    thread.join(5)
+    assert found == [None]

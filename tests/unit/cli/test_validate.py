@@ -1,0 +1,223 @@
+"""mlopsctl validate: what it prints, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from controllers.cli.main import cli
+from framework import __version__
+
+VIEW = """\
+apiVersion: mlops/v1alpha1
+kind: FeatureView
+metadata: {name: trips}
+spec:
+  entities: [trip]
+  timestamp: time
+  sources: {raw: {format: csv, path: trips.csv}}
+  columns:
+    - {name: trip, dtype: Int64}
+    - {name: time, dtype: Datetime}
+"""
+DTYPES = "Boolean, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float32, Float64, String, Date, Datetime"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "mlops_specs" / "sub").mkdir(parents=True)
+    (tmp_path / "mlops_specs" / "view.yaml").write_text(VIEW)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def damage(project: Path) -> None:
+    """Two errors in one file, a warning in another."""
+    bad = VIEW.replace("trips}", "bad}").replace("Int64", "int64").replace("[trip]", "trip")
+    (project / "mlops_specs" / "sub" / "bad.yaml").write_text(bad)
+    (project / "mlops_specs" / "view.yaml").write_text(VIEW + "  online: {enabled: true}\n")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["validate", *arguments])
+
+
+def test_a_valid_project(project: Path) -> None:
+    result = run()
+
+    assert (result.exit_code, result.output) == (0, "1 object in 1 file: valid\n")
+    assert run("--quiet").output == ""
+
+
+def test_text_shows_every_mistake_with_its_line(project: Path) -> None:
+    damage(project)
+    result = run()
+
+    assert result.exit_code == 1
+    assert result.output == (
+        "mlops_specs/sub/bad.yaml:5:13: error: spec.entities: expected a list of texts, found the text 'trip'\n"
+        "     5 |   entities: trip\n"
+        "       |             ^\n"
+        "mlops_specs/sub/bad.yaml:9:27: error: spec.columns[0].dtype: 'int64' is not allowed here; "
+        f"did you mean 'Int64'? (allowed: {DTYPES})\n"
+        "     9 |     - {name: trip, dtype: int64}\n"
+        "       |                           ^\n"
+        "mlops_specs/view.yaml:11:21: warning: spec.online.enabled: is part of the language but not executed by this "
+        "version\n"
+        "    11 |   online: {enabled: true}\n"
+        "       |                     ^\n"
+        "2 objects in 2 files: 2 errors, 1 warning\n"
+    )
+
+
+def test_a_warning_alone_does_not_fail(project: Path) -> None:
+    (project / "mlops_specs" / "view.yaml").write_text(VIEW + "  online: {enabled: true}\n")
+    result = run("--quiet")
+
+    assert result.exit_code == 0
+    assert result.output.endswith("1 object in 1 file: valid, 1 warning\n")
+
+
+def test_json_is_one_stable_object(project: Path) -> None:
+    damage(project)
+    result = run("--output", "json")
+    found = json.loads(result.output)
+    problems = found.pop("problems")
+
+    assert result.exit_code == 1
+    assert found == {"valid": False, "files": 2, "objects": 2, "errors": 2, "warnings": 1}
+    assert problems[1] == {
+        "file": "mlops_specs/sub/bad.yaml",
+        "line": 9,
+        "column": 27,
+        "path": "spec.columns[0].dtype",
+        "severity": "error",
+        "message": "'int64' is not allowed here",
+        "allowed": DTYPES.split(", "),
+        "suggestion": "Int64",
+    }
+    assert [problem["severity"] for problem in problems] == ["error", "error", "warning"]
+
+
+def test_json_of_a_valid_project(project: Path) -> None:
+    assert json.loads(run("--output", "json").output) == {
+        "valid": True, "files": 1, "objects": 1, "errors": 0, "warnings": 0, "problems": [],
+    }  # fmt: skip
+
+
+def test_github_prints_annotations(project: Path) -> None:
+    damage(project)
+    result = run("--output", "github")
+    lines = result.output.splitlines()
+
+    assert result.exit_code == 1
+    assert lines[0] == (
+        "::error file=mlops_specs/sub/bad.yaml,line=5,col=13,title=spec.entities::"
+        "spec.entities: expected a list of texts, found the text 'trip'"
+    )
+    assert lines[2].startswith("::warning file=mlops_specs/view.yaml,line=11,col=21,title=spec.online.enabled::")
+    assert len(lines) == 4
+
+
+def test_github_annotations_cannot_be_forged(project: Path) -> None:
+    """Text of a spec stays inside its annotation: a line of its own would be a command to the workflow."""
+    forged = '"x\\n::set-output name=a::b%0A::error::c"'
+    (project / "mlops_specs" / "a,b:c.yaml").write_text(VIEW.replace("trips}", "b}").replace("Int64", forged))
+    key = '  "k\\n::error::d": 1\n'
+    (project / "mlops_specs" / "key.yaml").write_text(VIEW.replace("trips}", "c}") + key)
+    lines = run("--output", "github").output.splitlines()
+
+    assert len(lines) == 3
+    assert lines[0].startswith("::error file=mlops_specs/a%2Cb%3Ac.yaml,line=9,")
+    assert "%250A" in lines[0]
+    assert 'title=spec["k%0A%3A%3Aerror%3A%3Ad"]::' in lines[1]
+
+
+def test_sarif_names_rules_and_places(project: Path) -> None:
+    damage(project)
+    (project / "mlops_specs" / "large ü.yaml").write_bytes(b"#" * (1 << 21))
+    log: dict[str, Any] = json.loads(run("--output", "sarif").output)
+    (sarif_run,) = log["runs"]
+    driver, results = sarif_run["tool"]["driver"], sarif_run["results"]
+
+    assert log["version"] == "2.1.0"
+    assert (driver["name"], driver["version"]) == ("mlopsctl", __version__)
+    assert {result["ruleId"] for result in results} == {rule["id"] for rule in driver["rules"]}
+    assert results[0]["locations"] == [  # no region: it is the file as a whole
+        {"physicalLocation": {"artifactLocation": {"uri": "mlops_specs/large%20%C3%BC.yaml"}}}
+    ]
+    (dtype,) = [result for result in results if "int64" in result["message"]["text"]]
+    assert dtype["level"] == "error"
+    assert dtype["locations"][0]["physicalLocation"]["region"] == {"startLine": 9, "startColumn": 27}
+
+
+@pytest.mark.parametrize(
+    ("paths", "lines"),
+    [
+        (["mlops_specs/sub"], ["bad.yaml:5", "bad.yaml:9"]),
+        (["mlops_specs/sub/bad.yaml"], ["bad.yaml:5", "bad.yaml:9"]),
+        (["mlops_specs/view.yaml"], ["view.yaml:11"]),
+        (["mlops_specs"], ["bad.yaml:5", "bad.yaml:9", "view.yaml:11"]),
+        (["."], ["bad.yaml:5", "bad.yaml:9", "view.yaml:11"]),
+        (["elsewhere"], ["x.yaml:1"]),
+    ],
+)
+def test_paths_choose_what_is_told(project: Path, paths: list[str], lines: list[str]) -> None:
+    damage(project)
+    (project / "elsewhere").mkdir()
+    (project / "elsewhere" / "x.yaml").write_text("- not an object\n")
+    found = json.loads(run(*paths, "--output", "json").output)["problems"]
+
+    assert [f"{Path(one['file']).name}:{one['line']}" for one in found] == lines
+
+
+def test_with_paths_the_rest_is_read_for_references(project: Path) -> None:
+    (project / "mlops_specs" / "sub" / "b.yaml").write_text(
+        VIEW.replace("trips}", "b}").replace("format: csv, path: trips.csv", "featureView: trips")
+    )
+
+    assert run("mlops_specs/sub").exit_code == 0
+
+
+def test_a_project_elsewhere(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
+    damage(project)
+    monkeypatch.chdir(tmp_path_factory.mktemp("away"))
+
+    assert CliRunner().invoke(cli, ["--project", str(project), "validate"]).exit_code == 1
+    assert "mlops_specs/sub/bad.yaml:5:13" in run(str(project / "mlops_specs")).output
+    outside = CliRunner().invoke(cli, ["--project", str(project), "validate", "."])
+    assert outside.exit_code == 2
+    assert "does not lie in the project" in outside.output
+
+
+def test_links_are_refused(project: Path) -> None:
+    (project / "mlops_specs" / "out.yaml").symlink_to("/etc/hostname")
+    result = run()
+
+    assert result.exit_code == 1
+    assert "mlops_specs/out.yaml:0:0: error: a symbolic link" in result.output
+
+
+def test_a_mistake_on_a_long_line_is_told_without_it(project: Path) -> None:
+    (project / "mlops_specs" / "long.yaml").write_text(f"a: yes  # {'x' * 500}\n")
+
+    assert "xxx" not in run().output
+
+
+def test_validating_loads_nothing_heavy(project: Path) -> None:
+    """It answers in a pre-commit hook, so it must not pay for Ray or Polars."""
+    code = (
+        "import sys\nfrom click.testing import CliRunner\nfrom controllers.cli.main import cli\n"
+        "assert CliRunner().invoke(cli, ['validate']).exit_code == 0\n"
+        "print(*{name.split('.')[0] for name in sys.modules}"
+        " & {'ray', 'polars', 'whylogs', 'sklearn', 'pandas', 'numpy', 'lightgbm', 'plotly', 'git', 'sqlalchemy'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=project, check=False)
+
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr

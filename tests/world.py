@@ -1,0 +1,221 @@
+"""A small world in memory around the real loop: git, a data plane that obeys, and time that passes when told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
+from controllers.reconciler import Observe, Reconciler
+from controllers.source import Loaded, SourceController
+from framework.api.conditions import violations
+from framework.api.meta import Ref
+from framework.backends.memory import memory_ports
+from framework.kinds import KINDS
+from framework.planning.changes import Plan, Status
+from framework.planning.planner import plan_all
+from framework.planning.settled import Standing, standing
+from framework.ports import Ports, TableState
+from framework.specs.read import read_snapshot
+from framework.specs.snapshot import desired
+from tests.builders import NOW
+
+OBSERVERS: Mapping[str, Observe] = {
+    "FeatureView": feature_view.observe,
+    "TrainingJob": training_job.observe,
+    "ModelDeployment": model_deployment.observe,
+    "ModelMonitor": model_monitor.observe,
+    "BatchInference": batch_inference.observe,
+}
+
+DEPARTURES = """
+apiVersion: mlops/v1alpha1
+kind: FeatureView
+metadata: {name: departures}
+spec:
+  entities: [flight]
+  timestamp: at
+  sources: {flights: {format: csv, path: data/flights.csv}}
+  columns:
+    - {name: flight, dtype: Int64}
+    - {name: at, dtype: Datetime}
+    - {name: distance, dtype: Float64}
+    - {name: delayed, dtype: Boolean}
+"""
+
+TRAINING = """
+apiVersion: mlops/v1alpha1
+kind: TrainingJob
+metadata: {name: classifier}
+spec:
+  dataset:
+    spine: departures
+    columns: [distance]
+    label: delayed
+    window: {from: 2013-01-01, to: 2013-04-01}
+    split: {fractions: {train: 0.6, validation: 0.2, test: 0.2}}
+  trainer: {lightgbm: {rounds: 50}}
+  evaluation: {gates: [{metric: auc, min: 0.6}]}
+"""
+
+DEPLOYMENT = """
+apiVersion: mlops/v1alpha1
+kind: ModelDeployment
+metadata: {name: delay}
+spec:
+  model: {training: classifier}
+  serving: {route: /delay}
+  strategy:
+    canary:
+      steps: [{setWeight: 10}, {analyze: {for: 10s}}, {setWeight: 50}, {analyze: {for: 10s}}, {setWeight: 100}]
+      analysis: [{metric: error_rate, maxIncrease: 0.02}]
+      minRequests: 100
+      abort: {scaleDownDelay: 2s}
+      scaleDownDelay: 5s
+"""
+
+PROJECT = {
+    "mlops_specs/departures.yaml": DEPARTURES,
+    "mlops_specs/classifier.yaml": TRAINING,
+    "mlops_specs/delay.yaml": DEPLOYMENT,
+}
+
+VIEW, JOB = Ref("FeatureView", "departures"), Ref("TrainingJob", "classifier")
+ENDPOINT = Ref("ModelDeployment", "delay")
+
+
+class World:
+    """``error_rate`` says by app how it behaves, ``auc`` by training identity how good the model is."""
+
+    def __init__(self, files: Mapping[str, str] = PROJECT) -> None:
+        self.now = NOW
+        self.ports = memory_ports(lambda: self.now, storage="memory://store", observations=None)
+        self.error_rate: Callable[[str], float] = lambda app: 0.0
+        self.auc: Callable[[str], float] = lambda identity: 0.7
+        self.requests_per_second = 100
+        self.ports.tables.files["data/flights.csv"] = "v1"
+        self.files = dict(files)
+        self.head = self.ports.source.commit(self.files)
+        self.process = 0
+        self.restart(self.ports)
+
+    def restart(self, ports: Ports) -> None:
+        """A fresh controller process on ``ports``: nothing is remembered but what is in the store."""
+        self.process += 1
+        lease = self.ports.state.acquire(f"controller-{self.process}", 30.0, self.now + timedelta(days=self.process))
+        assert lease is not None
+        self.token = lease.token
+        self.reconciler = Reconciler(ports, KINDS, OBSERVERS, self.clock, lambda: self.token, "test")
+        self.source = SourceController(ports, self.read, "main", self.clock, lambda: self.token, "test")
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def read(self, commit: str) -> Loaded:
+        snapshot = read_snapshot(
+            self.ports.source, commit, "mlops_specs", "local", KINDS, root="/project", storage="memory://store"
+        )
+        return Loaded(commit, "a commit", snapshot.digest, desired(snapshot, KINDS))
+
+    def commit(self, **changes: str | None) -> str:
+        """Replace (or with None remove) files of ``mlops_specs`` by their stem; the new commit."""
+        for stem, text in changes.items():
+            path = f"mlops_specs/{stem}.yaml"
+            if text is None:
+                del self.files[path]
+            else:
+                self.files[path] = text
+        self.head = self.ports.source.commit(self.files)
+        return self.head
+
+    def pass_(self) -> None:
+        """Look at every resource once."""
+        self.source.poll()
+        vanished = [record.ref for record in self.ports.state.records() if record.ref not in self.source.desired]
+        for ref in (*self.source.desired, *sorted(vanished)):
+            self.reconciler.reconcile(ref, self.source.desired.get(ref))
+        for record in self.ports.state.records():
+            assert not violations(Status.model_validate(record.status).conditions), record
+
+    def advance(self, seconds: float = 1.0) -> None:
+        """The data plane works and callers call."""
+        self.now += timedelta(seconds=seconds)
+        for run in self.ports.runs.active():
+            payload: Any = run.payload
+            if run.workload.startswith("framework.workloads.features"):
+                self._publish(payload)
+                self.ports.runs.succeed(run.name, {"uri": payload["table"], "version": 0})
+            else:
+                self.ports.runs.succeed(run.name, self._trained(payload))
+        self.ports.serving.tick()
+        route = self.ports.serving.route("delay", "")
+        if route is not None:
+            rates = {app: self.error_rate(app) for app in route.spec.weights}
+            self.ports.serving.send("delay", int(self.requests_per_second * seconds), error_rate=rates)
+
+    def run(self, rounds: int = 200) -> int:
+        """Pass after pass until nothing moves; how many it took."""
+        for number in range(rounds):
+            self.pass_()
+            if self.standing().settled and not self.draining():
+                return number
+            self.advance()
+        raise AssertionError(f"not settled: {self.standing()}, {self.message(ENDPOINT)}")
+
+    def draining(self) -> bool:
+        """Apps out of service still stand."""
+        return bool(self.state(ENDPOINT).get("retiring"))
+
+    def standing(self) -> Standing:
+        return standing(self.source.desired, self.ports.state.records())
+
+    def status(self, ref: Ref) -> Status:
+        record = self.ports.state.load(ref)
+        assert record is not None, f"{ref} has no record"
+        return Status.model_validate(record.status)
+
+    def state(self, ref: Ref) -> dict[str, Any]:
+        record = self.ports.state.load(ref)
+        return Status.model_validate(record.status).state if record else {}
+
+    def message(self, ref: Ref) -> str:
+        record = self.ports.state.load(ref)
+        return Status.model_validate(record.status).conditions.ready.message if record else "no record"
+
+    def plan(self) -> Plan:
+        loaded = self.read(self.head)
+        records = {record.ref: record for record in self.ports.state.records()}
+        vanished = sorted(ref for ref in records if ref not in loaded.desired)
+        refs = (*loaded.desired, *vanished)
+        inputs = [self.reconciler.inputs(ref, loaded.desired.get(ref), records.get(ref)) for ref in refs]
+        return plan_all("local", loaded.commit, loaded.digest, inputs, NOW)
+
+    def weights(self) -> dict[str, int]:
+        """Live traffic by app."""
+        route = self.ports.serving.route("delay", "")
+        return dict(route.spec.weights) if route else {}
+
+    def _publish(self, payload: Mapping[str, Any]) -> None:
+        self.ports.tables.publish(
+            TableState(
+                uri=payload["table"],
+                version=0,
+                rows=1000,
+                source_digest=payload["source_digest"],
+                identity=payload["identity"],
+                commit=payload["commit"],
+                published=self.now,
+            )
+        )
+
+    def _trained(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        folder = payload["model_folder"]
+        return {
+            "artifact": f"{folder}/model.txt",
+            "sha256": "0" * 64,
+            "format": "lightgbm-text",
+            "signature": {"inputs": [], "output": {"name": "delayed", "kind": "probability"}},
+            "profile": f"{folder}/profile",
+            "metrics": {"auc": self.auc(payload["identity"])},
+        }
