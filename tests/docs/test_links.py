@@ -1,0 +1,87 @@
+"""Links, records and commands that documents speak of lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+RECORDS = sorted((ROOT / "docs" / "adr").glob("*.md"))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def prose(path: Path) -> str:
+    """The text without code blocks."""
+    return re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub gives to headings."""
+    titles = re.findall(r"^#+ (.+)$", prose(path), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def links(path: Path) -> Iterator[tuple[Path, str]]:
+    """(file, anchor) of every link that stays in the repository."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
+        if not re.match(r"[a-z]+:", target):
+            file, _, anchor = target.partition("#")
+            yield (path.parent / file if file else path), anchor
+
+
+def test_there_are_documents_to_look_at() -> None:
+    assert {"README.md", "docs/cli.md", "docs/architecture.md", "CONTRIBUTING.md", "CHANGELOG.md"} <= {
+        name_of(path) for path in DOCUMENTS
+    }
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_links_lead_somewhere(path: Path) -> None:
+    lost = [
+        f"{file}#{anchor}"
+        for file, anchor in links(path)
+        if not file.exists() or (anchor and anchor not in anchors(file))
+    ]
+    assert lost == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_make_targets_that_documents_name_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r"(?:`|^    |^)make ([a-z]+)", path.read_text(), flags=re.MULTILINE))
+    assert named <= targets
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_commands_that_documents_name_exist(path: Path) -> None:
+    from controllers.cli.main import COMMANDS
+
+    words = re.findall(r"(?:`|^    )mlopsctl (?:--?[\w-]+ (?:[A-Z]+ )?)*([a-z]+)", path.read_text(), flags=re.MULTILINE)
+    assert set(words) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_files_that_documents_name_exist(path: Path) -> None:
+    rooms = "framework|controllers|examples|docs|tests|mlops_specs"
+    named = re.findall(rf"`((?:{rooms})/[\w./-]+)`", path.read_text())
+    assert [place for place in named if not (ROOT / place).exists()] == []
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    assert [path.name[:4] for path in RECORDS] == [f"{number:04}" for number in range(1, len(RECORDS) + 1)]
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=name_of)
+def test_decisions_say_what_why_and_at_what_price(path: Path) -> None:
+    text = path.read_text()
+    assert re.match(rf"# {path.name[:4]}\. .+\n", text)
+    headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
+    assert headings == ["Context", "Decision", "Consequences"]
+    assert re.search(r"^Status: (accepted|superseded by \d{4}), \d{4}-\d{2}-\d{2}$", text, flags=re.MULTILINE)
