@@ -50,7 +50,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c '$(NEEDS_PYTHON)'
 	@echo "Installing into $(VENV) (once; a few minutes on a slow network)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --quiet --requirement requirements.lock
-	@$(PIP) install --quiet --no-deps --editable .
+	@$(PIP) install -qq --requirement requirements.lock
+	@$(PIP) install -qq --no-deps --editable .
 	@$(BIN)/python -m compileall -q framework controllers examples
 	@touch $@

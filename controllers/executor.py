@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from framework.render.report import report_html
-
 from framework.planning.actions import (
     Action,
     DeleteApp,
@@ -20,6 +18,7 @@ from framework.planning.actions import (
     WriteReport,
 )
 from framework.ports import Ports
+from framework.render.report import report_html
 
 
 def execute(action: Action, ports: Ports, token: int) -> None:

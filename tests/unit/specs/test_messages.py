@@ -359,7 +359,6 @@ def test_a_mistake_is_told_at_its_place(project: Project, mistake: Mistake) -> N
     assert problem in refused.value.problems
 
 
-@pytest.mark.skipif("ModelMonitor" not in KINDS, reason="the kind is not registered")
 @pytest.mark.parametrize(("old", "new", "place", "path", "says", "meant"), MONITOR_MISTAKES)
 def test_a_mistake_in_a_monitor(
     project: Project, old: str, new: str, place: str, path: str, says: str, meant: str
