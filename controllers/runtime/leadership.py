@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from framework.api.errors import ConflictError, MlopsError
 from framework.ports import Lease, StateStore
@@ -21,13 +20,12 @@ class Leadership:
     def __init__(self, state: StateStore, holder: str, ttl_seconds: float, clock: Callable[[], datetime]) -> None:
         self._state, self._holder, self._ttl, self._clock = state, holder, ttl_seconds, clock
         self._lease: Lease | None = None
-        self._note: dict[str, Any] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def acquire(self) -> bool:
         """Try once; False while somebody else holds the lease."""
-        self._lease = self._state.acquire(self._holder, self._ttl, self._clock(), self._note)
+        self._lease = self._state.acquire(self._holder, self._ttl, self._clock())
         if self._lease is not None and self._thread is None:
             self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
             self._thread.start()
@@ -44,10 +42,6 @@ class Leadership:
     def held(self) -> bool:
         return self._lease is not None
 
-    def tell(self, note: Mapping[str, Any]) -> None:
-        """What others may read about this holder (commit, pass); it travels with the next renewal."""
-        self._note = dict(note)
-
     def release(self) -> None:
         self._stop.set()
         if self._thread is not None:
@@ -59,7 +53,7 @@ class Leadership:
     def _renew(self) -> None:
         while not self._stop.wait(self._ttl / 3):
             try:
-                renewed = self._state.acquire(self._holder, self._ttl, self._clock(), self._note)
+                renewed = self._state.acquire(self._holder, self._ttl, self._clock())
             except MlopsError as error:
                 log.warning("the lease could not be renewed: %s", error)
                 continue

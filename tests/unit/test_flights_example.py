@@ -20,6 +20,7 @@ from examples.flights.features import carrier_delays, departures
 from examples.flights.prepare import prepare
 from examples.flights.replay import land_labels, replay, requests_for
 from examples.flights.serving import enrich, tidy
+from examples.flights.stage import DemoError, Stage, spread
 from framework.backends.tables import DeltaTables
 from framework.kinds import KINDS
 from framework.workloads.features.expectations import check, require
@@ -197,3 +198,18 @@ def test_the_replay_keeps_its_rate_and_can_be_stopped(endpoint: str) -> None:
     tally = replay(endpoint, [{"flight_id": 0}], connections=4, rate=100, count=1_000_000, stop=stop)
     timer.join()
     assert 5 <= tally.sent <= 60
+
+
+def test_the_demo_removes_no_folder_that_it_did_not_make(tmp_path: Path) -> None:
+    treasure = tmp_path / "thesis.txt"
+    treasure.write_text("three years of work")
+    with pytest.raises(DemoError, match="not a demo's"):
+        Stage(tmp_path, ROOT).prepare()
+    assert treasure.read_text() == "three years of work"
+
+
+def test_every_stretch_of_the_traffic_covers_the_whole_period() -> None:
+    rows = [{"flight_id": number} for number in range(1000)]
+    spread_out = [row["flight_id"] for row in spread(rows)]
+    assert sorted(spread_out) == list(range(1000))
+    assert all(max(part) - min(part) > 900 for part in (spread_out[start : start + 50] for start in range(0, 1000, 50)))
