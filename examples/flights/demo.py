@@ -1,6 +1,6 @@
 """The whole way on real data: from a commit to a served, watched model, to a bad candidate that harms nobody, and back.
 
-    python -m examples.flights.demo [--folder .mlops-demo] [--down]
+    python -m examples.flights.demo [--folder .mlops-demo] [--down] [--free-ports]
 
 Everything happens in a git repository of its own below ``--folder``; every change is a commit there.
 """
@@ -108,9 +108,11 @@ def main() -> None:
     parser.add_argument(
         "--down", action="store_true", help="stop everything at the end instead of leaving it to look at"
     )
+    parser.add_argument("--free-ports", action="store_true", help="any ports, where 8265 or 8000 are taken")
     options = parser.parse_args()
     folder = options.folder.resolve()
-    stage, screen = Stage(folder, Path(__file__).resolve().parents[2]), Screen()
+    stage = Stage(folder, Path(__file__).resolve().parents[2], free_ports=options.free_ports)
+    screen = Screen()
     began = time.monotonic()
     try:
         play(stage, screen)
