@@ -33,6 +33,9 @@ from framework.ports import ModelVersion
 MARK = ".flights-demo"
 """A file that says: this folder was made by the demo and may be removed by it."""
 
+WAITING = {"UpstreamNotReady", "WaitingForModel", "WaitingForDeployment"}
+"""Reasons of resources for which something else is at work."""
+
 LOOK = 0.25
 """Seconds between two looks at the state."""
 
@@ -165,8 +168,9 @@ class Stage:
         doing = []
         for record in self._project.ports.state.records():
             status = Status.model_validate(record.status)
-            if status.conditions.reconciling.status:
-                doing.append(f"{record.ref}: {status.conditions.reconciling.message or status.summary}")
+            now = status.conditions.reconciling
+            if now.status and now.reason not in WAITING:
+                doing.append(f"{record.ref}: {', '.join(filter(None, [status.summary, now.message]))}")
         if self.tally.sent:
             doing.append(f"{self.tally.sent:,} requests, {self.tally.failures} failed")
         return "; ".join(doing)
