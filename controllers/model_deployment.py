@@ -47,7 +47,9 @@ def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, s
     status = Status.model_validate(record.status)
     state = TrainingJobState.model_validate(status.state)
     identity = desired.upstream.get(job, "")
-    if status.identity != identity or state.version != identity:
+    if status.identity != identity:
+        return None, f"waits for {job}, which has yet to take up what git asks for"
+    if state.version != identity:
         return None, f"waits for {job}: {status.conditions.ready.message or status.conditions.ready.reason}"
     if not state.deployable:
         return None, status.conditions.ready.message

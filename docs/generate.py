@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from framework.api.categories import Category, category_of
+from framework.api.fields import format_duration
 from framework.kinds import KINDS
 from framework.planning.kind import Kind
 from framework.render.diffs import flow
@@ -129,6 +130,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is None or isinstance(value, BaseModel) or value in ((), {}):
         return ""
+    if isinstance(value, timedelta):
+        return f"`{format_duration(value)}`"
     return f"`{flow(value.value if isinstance(value, Enum) else value)}`"
 
 

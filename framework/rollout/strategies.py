@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from framework.api.fields import Duration, Probability, exactly_one
+from framework.api.fields import Duration, Probability, default_duration, exactly_one
 from framework.api.meta import Strict
 
 
@@ -59,7 +59,7 @@ class AnalysisMetric(Strict):
 
 
 class Abort(Strict):
-    scaleDownDelay: Duration = Field(default="30s", validate_default=True)
+    scaleDownDelay: Duration = default_duration("30s")
 
 
 class RollbackWindow(Strict):
@@ -78,12 +78,8 @@ class Canary(Strict):
     onInconclusive: Literal["pause", "promote", "rollback"] = "pause"
     shield: bool = True
     abort: Abort = Abort()
-    scaleDownDelay: Duration = Field(
-        default="30s", validate_default=True, description="How long the old version stays after a promotion"
-    )
-    startDeadline: Duration = Field(
-        default="5m", validate_default=True, description="A candidate that is not running by then is rejected"
-    )
+    scaleDownDelay: Duration = default_duration("30s", "How long the old version stays after a promotion")
+    startDeadline: Duration = default_duration("5m", "A candidate that is not running by then is rejected")
     rollbackWindow: RollbackWindow = RollbackWindow()
 
     @model_validator(mode="after")

@@ -114,5 +114,6 @@ def test_every_json_document_says_its_format(path: Path) -> None:
 
 
 def test_no_golden_file_is_left_over() -> None:
-    used = set(re.findall(r'golden\("([^"]+)"', Path(__file__).read_text()))
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    used = set(re.findall(r'golden\("([^"]+)"', tests))
     assert {path.name for path in FOLDER.iterdir()} == used

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from framework.api.categories import Category
-from framework.api.fields import Duration, Entrypoint
+from framework.api.fields import Duration, Entrypoint, default_duration
 from framework.api.meta import Name, Strict
 from framework.rollout.strategies import Strategy
 
@@ -38,13 +38,13 @@ class ServingResources(Strict):
 
 class Batching(Strict):
     maxSize: int = Field(64, ge=1)
-    wait: Duration = Field(default="2ms", validate_default=True)
+    wait: Duration = default_duration("2ms")
 
 
 class Profiling(Strict):
     """Profiles and the prediction log leave a replica this often."""
 
-    flush: Duration = Field(default="10s", validate_default=True)
+    flush: Duration = default_duration("10s")
     key: str | None = Field(None, description="Request field that later joins a label, e.g. flight_id")
 
 
@@ -56,7 +56,7 @@ class Serving(Strict):
     transformer: Entrypoint | None = Field(None, description="Rows (list of dict) in, rows out; runs before the model")
     onlineFeatures: tuple[Name, ...] = ()
     profiling: Profiling = Profiling()
-    timeout: Duration = Field(default="2s", validate_default=True)
+    timeout: Duration = default_duration("2s")
     maxQueued: int = Field(200, ge=1)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from framework.api.categories import Category
-from framework.api.fields import CronExpression, Duration, Entrypoint, Fraction, exactly_one
+from framework.api.fields import CronExpression, Duration, Entrypoint, Fraction, default_duration, exactly_one
 from framework.api.meta import Name, Strict
 
 
@@ -216,7 +216,7 @@ class Checkpoint(Strict):
 
 class Retries(Strict):
     limit: int = Field(2, ge=0)
-    backoff: Duration = Field(default="30s", validate_default=True)
+    backoff: Duration = default_duration("30s")
 
 
 class Retrain(Strict):
