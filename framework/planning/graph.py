@@ -55,22 +55,6 @@ def cycles(upstreams: Mapping[Ref, Iterable[Ref]]) -> tuple[tuple[Ref, ...], ...
     return tuple(sorted(found))
 
 
-def downstream_of(upstreams: Mapping[Ref, Iterable[Ref]], ref: Ref) -> frozenset[Ref]:
-    """Everything that depends on ``ref``, directly or through others; not ``ref`` itself unless it lies in a cycle."""
-    below: dict[Ref, list[Ref]] = {}
-    for resource, above in upstreams.items():
-        for upstream in above:
-            below.setdefault(upstream, []).append(resource)
-    seen: set[Ref] = set()
-    queue = deque(below.get(ref, ()))
-    while queue:
-        current = queue.popleft()
-        if current not in seen:
-            seen.add(current)
-            queue.extend(below.get(current, ()))
-    return frozenset(seen)
-
-
 def _known(upstreams: Mapping[Ref, Iterable[Ref]]) -> dict[Ref, tuple[Ref, ...]]:
     return {ref: tuple(sorted({one for one in above if one in upstreams})) for ref, above in sorted(upstreams.items())}
 
