@@ -10,6 +10,7 @@ from typing import Any
 
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
+from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.changes import Desired
 from framework.ports import Event, Ports, Revision
 
@@ -24,6 +25,7 @@ class Loaded:
     subject: str
     digest: str
     desired: Mapping[Ref, Desired[Any]]
+    environment: EnvironmentSpec = field(default_factory=EnvironmentSpec)
 
 
 Read = Callable[[str], Loaded]

@@ -102,7 +102,9 @@ def _reader(source: GitSource, settings: Settings, storage: str) -> Read:
         snapshot = read_snapshot(
             source, commit, settings.specs, settings.environment, KINDS, root=root, storage=storage, cache=cache
         )
-        return Loaded(commit, source.subject(commit), snapshot.digest, desired(snapshot, KINDS))
+        environment = snapshot.environment_spec
+        assert isinstance(environment, EnvironmentSpec)
+        return Loaded(commit, source.subject(commit), snapshot.digest, desired(snapshot, KINDS), environment)
 
     return read
 

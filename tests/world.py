@@ -13,6 +13,7 @@ from framework.api.conditions import violations
 from framework.api.meta import Ref
 from framework.backends.memory import memory_ports
 from framework.kinds import KINDS
+from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.changes import Plan, Status
 from framework.planning.planner import plan_all
 from framework.planning.settled import Standing, standing
@@ -116,7 +117,9 @@ class World:
         snapshot = read_snapshot(
             self.ports.source, commit, "mlops_specs", "local", KINDS, root="/project", storage="memory://store"
         )
-        return Loaded(commit, "a commit", snapshot.digest, desired(snapshot, KINDS))
+        environment = snapshot.environment_spec
+        assert isinstance(environment, EnvironmentSpec)
+        return Loaded(commit, "a commit", snapshot.digest, desired(snapshot, KINDS), environment)
 
     def commit(self, **changes: str | None) -> str:
         """Replace (or with None remove) files of ``mlops_specs`` by their stem; the new commit."""

@@ -14,6 +14,7 @@ from framework.api.categories import Category
 from framework.api.conditions import Conditions
 from framework.api.meta import Metadata, Ref, Stored
 from framework.planning.actions import Action
+from framework.planning.forecast import Forecast
 from framework.ports import CodeRef, Json
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
@@ -98,6 +99,17 @@ class Change:
     requeue_after: timedelta | None = None
     happenings: tuple[Happening, ...] = ()
     waits_for: tuple[Ref, ...] = ()
+    causes: tuple[Ref, ...] = ()
+    """Upstreams whose change made this one necessary."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a commit may not take effect: a policy, or a breaking change that nobody acknowledged."""
+
+    ref: Ref
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -110,3 +122,7 @@ class Plan:
     observation_digest: str
     changes: tuple[Change, ...]
     created: datetime
+    base: str = ""
+    """The commit it was compared with, where no live state was looked at."""
+    forecast: Forecast | None = None
+    refusals: tuple[Refusal, ...] = ()

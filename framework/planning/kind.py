@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,12 +26,35 @@ class Reference:
 
 @dataclass(frozen=True)
 class CrossProblem:
-    """A mistake that shows only between resources, at a dotted path of this one."""
+    """A mistake that shows only between resources, at a dotted path of this one, or of ``ref`` where it is set."""
 
     path: str
     message: str
     allowed: tuple[str, ...] = ()
     suggestion: str | None = None
+    ref: Ref | None = None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a resource takes from the cluster at its peak: while its run lasts, or ``standing`` for as long as it is
+    there (replicas)."""
+
+    cpus: float = 0.0
+    gpus: float = 0.0
+    standing: bool = False
+
+
+def _no_needs(spec: Any) -> Needs:
+    return Needs()
+
+
+def _no_contract(spec: Any) -> Mapping[str, str]:
+    return {}
+
+
+def _consumes_nothing(spec: Any) -> Mapping[Ref, frozenset[str] | None]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -50,3 +73,12 @@ class Kind:
     check: Callable[[Any, Mapping[Ref, BaseModel]], tuple[CrossProblem, ...]]
     workload_version: str
     """Part of every identity: bumped when our own workload would build something else from the same spec."""
+    rebuild: Category = Category.METADATA
+    """What it costs when an upstream or the user's code changed and none of its own fields did."""
+    needs: Callable[[Any], Needs] = _no_needs
+    contract: Callable[[Any], Mapping[str, str]] = _no_contract
+    """What it promises to its downstreams: dtype by column."""
+    consumes: Callable[[Any], Mapping[Ref, frozenset[str] | None]] = _consumes_nothing
+    """Columns it uses by upstream; None: all of them."""
+    merge_keys: Mapping[str, str] = field(default_factory=dict)
+    """Lists that patches merge item by item: the field that names an item, by the list's dotted path in the spec."""

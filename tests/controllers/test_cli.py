@@ -127,10 +127,10 @@ def test_an_unknown_environment_names_those_that_exist(project: Project) -> None
 
 
 def test_what_is_not_executed_is_refused_rather_than_ignored(project: Project) -> None:
-    project.commit(local=LOCAL.replace("spec: {", "spec: {suspend: true, "))
+    project.commit(local=LOCAL.replace("spec: {", "spec: {onlineStore: sqlite:///online.db, "))
     done = project.call("reconcile", "--once", "--quiet")
     assert done.returncode == 1
-    assert "spec.suspend" in done.stderr
+    assert "spec.onlineStore" in done.stderr
     assert not project.daemon_runs
 
 

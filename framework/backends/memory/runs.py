@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from framework.backends.memory.calls import Calls
-from framework.ports import FailureKind, Json, RunPhase, RunSpec, RunState
+from framework.ports import Capacity, FailureKind, Json, RunPhase, RunSpec, RunState
 
 Clock = Callable[[], datetime]
 
@@ -36,6 +36,7 @@ class MemoryRuns:
         self._clock = clock
         self._lock = threading.RLock()
         self._attempts: dict[str, _Attempt] = {}
+        self.cluster: Capacity | None = None
 
     def submit(self, run: RunSpec, code_uri: str | None) -> None:
         self._calls.record("runs.submit", run.submission_id)
@@ -59,6 +60,10 @@ class MemoryRuns:
     def runs(self) -> Sequence[str]:
         with self._lock:
             return tuple(self._attempts)
+
+    def capacity(self) -> Capacity | None:
+        """``cluster`` as it was set; what active attempts take is not counted."""
+        return self.cluster
 
     def active(self) -> tuple[RunSpec, ...]:
         """Attempts that have not ended, in the order of submission."""

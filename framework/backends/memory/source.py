@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from framework.api.errors import ConfigurationError, SpecError, TerminalError
 from framework.backends.memory.calls import Calls
-from framework.ports import Blob, CodeRef
+from framework.ports import Blob, CodeRef, CommitInfo, Signature
 from framework.specs.code import parent_inits
 from framework.specs.tree import archive, blob_sha, inside, tree_sha
 from framework.specs.worktree import refused_link
@@ -25,6 +26,7 @@ class Link:
 class _Commit:
     parent: str | None
     files: Mapping[str, str | Link]
+    message: str = ""
 
 
 class MemorySource:
@@ -44,7 +46,7 @@ class MemorySource:
         above = self._refs.get(branch) if parent is None else parent
         text = f"tree {_tree(files)}\nparent {above}\n\n{message}"
         sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-        self._commits[sha] = _Commit(above, dict(files))
+        self._commits[sha] = _Commit(above, dict(files), message)
         self._refs[branch] = sha
         return sha
 
@@ -63,6 +65,23 @@ class MemorySource:
 
     def parent(self, commit: str) -> str | None:
         return self._at(commit).parent
+
+    def refresh(self) -> None:
+        """There is no remote."""
+
+    def info(self, commit: str) -> CommitInfo:
+        return CommitInfo(commit, "nobody", datetime.fromtimestamp(0, UTC), self._at(commit).message)
+
+    def descends(self, commit: str, ancestor: str) -> bool:
+        current: str | None = commit
+        while current is not None and current != ancestor:
+            current = self._at(current).parent
+        return current is not None
+
+    def signature(self, commit: str) -> Signature:
+        """Nothing is signed here."""
+        self._at(commit)
+        return Signature(trusted=False, problem="is not signed")
 
     def resolve(self, revision: str) -> str:
         sha = self._refs.get(revision, revision)

@@ -12,7 +12,7 @@ from framework.api.meta import Ref
 from framework.backends.memory.calls import Calls
 from framework.backends.state import chain
 from framework.backends.state.leases import next_lease
-from framework.ports import Event, Lease, ModelVersion, Record, Revision
+from framework.ports import Event, Lease, ModelVersion, Pin, Record, Revision
 
 
 class MemoryStateStore:
@@ -26,6 +26,7 @@ class MemoryStateStore:
         self._revisions: dict[str, str] = {}
         self._lease: Lease | None = None
         self._token = 0
+        self._pin: Pin | None = None
 
     def load(self, ref: Ref) -> Record | None:
         with self._lock:
@@ -90,6 +91,15 @@ class MemoryStateStore:
             bodies = tuple(reversed(self._revisions.values()))
         return tuple(chain.load(Revision, body) for body in bodies[:limit])
 
+    def pin(self) -> Pin | None:
+        with self._lock:
+            return None if self._pin is None else _copy(self._pin)
+
+    def set_pin(self, pin: Pin | None) -> None:
+        self._calls.record("state.set_pin", pin.commit if pin else None)
+        with self._lock:
+            self._pin = None if pin is None else _copy(pin)
+
     def acquire(
         self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None
     ) -> Lease | None:
@@ -145,6 +155,11 @@ class MemoryRegistry:
         self._calls.record("registry.register", f"{version.training}@{version.version}")
         self._state.fence(token)
         self._versions.setdefault((version.training, version.version), _copy(version))
+
+    def forget(self, training: str, token: int) -> None:
+        self._calls.record("registry.forget", training)
+        self._state.fence(token)
+        self._versions = {key: found for key, found in self._versions.items() if key[0] != training}
 
 
 def _copy(value: chain.StoredT) -> chain.StoredT:

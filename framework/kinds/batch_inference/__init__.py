@@ -5,10 +5,11 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.batch_inference.spec import CATEGORIES, BatchInferenceSpec
 from framework.planning.changes import Change, Desired, Status
-from framework.planning.kind import CrossProblem, Kind, Reference
+from framework.planning.kind import CrossProblem, Kind, Needs, Reference
 from framework.planning.outcomes import removed, unsupported
 
 
@@ -37,6 +38,15 @@ def _check(spec: BatchInferenceSpec, specs: Mapping[Ref, BaseModel]) -> tuple[Cr
     return ()
 
 
+def needs(spec: BatchInferenceSpec) -> Needs:
+    resources = spec.resources
+    return Needs(resources.workers * resources.cpusPerWorker, resources.workers * resources.gpusPerWorker)
+
+
+def _consumes(spec: BatchInferenceSpec) -> Mapping[Ref, frozenset[str] | None]:
+    return {Ref("FeatureView", spec.input.view): None}
+
+
 KIND = Kind(
     name="BatchInference",
     spec=BatchInferenceSpec,
@@ -47,4 +57,7 @@ KIND = Kind(
     unsupported=_unsupported,
     check=_check,
     workload_version="1",
+    rebuild=Category.RELOAD,
+    needs=needs,
+    consumes=_consumes,
 )

@@ -31,10 +31,6 @@ def _unsupported(spec: EnvironmentSpec) -> tuple[str, ...]:
         "spec.ray.kuberay": spec.ray.address == "kuberay" or spec.ray.kuberay is not None,
         "spec.tracking": spec.tracking is not None,
         "spec.onlineStore": spec.onlineStore is not None,
-        "spec.quotas": bool(spec.quotas),
-        "spec.policies": bool(spec.policies),
-        "spec.suspend": spec.suspend,
-        "spec.windows": bool(spec.windows),
     }
     return tuple(path for path, used in fields.items() if used)
 

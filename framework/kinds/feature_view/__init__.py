@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
+from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.plan import plan
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
@@ -51,6 +52,15 @@ def _check(spec: FeatureViewSpec, specs: Mapping[Ref, BaseModel]) -> tuple[Cross
     )
 
 
+def _contract(spec: FeatureViewSpec) -> Mapping[str, str]:
+    return {column.name: column.dtype for column in spec.columns}
+
+
+def _consumes(spec: FeatureViewSpec) -> Mapping[Ref, frozenset[str] | None]:
+    """A transform may use any column of what it reads."""
+    return {reference.ref: None for reference in _references(spec)}
+
+
 KIND = Kind(
     name="FeatureView",
     spec=FeatureViewSpec,
@@ -61,4 +71,8 @@ KIND = Kind(
     unsupported=_unsupported,
     check=_check,
     workload_version="1",
+    rebuild=Category.MATERIALIZE,
+    contract=_contract,
+    consumes=_consumes,
+    merge_keys={"columns": "name"},
 )

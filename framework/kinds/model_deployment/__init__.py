@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
+from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.plan import plan
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import WORKLOAD_VERSION
-from framework.planning.kind import CrossProblem, Kind, Reference
+from framework.planning.kind import CrossProblem, Kind, Needs, Reference
 from framework.rollout.analysis.comparison import EVALUATED
 from framework.rollout.strategies import Canary
 
@@ -62,6 +63,12 @@ def _blind_steps(canary: Canary) -> Iterator[CrossProblem]:
             yield CrossProblem(path, "stable has no traffic at 100 % to compare with: put the analysis before it")
 
 
+def needs(spec: ModelDeploymentSpec) -> Needs:
+    """All replicas that one version may grow to; a rollout takes as much again while it lasts."""
+    replicas, resources = spec.serving.replicas.max, spec.serving.resources
+    return Needs(replicas * resources.cpus, replicas * resources.gpus, standing=True)
+
+
 KIND = Kind(
     name="ModelDeployment",
     spec=ModelDeploymentSpec,
@@ -72,4 +79,7 @@ KIND = Kind(
     unsupported=_unsupported,
     check=_check,
     workload_version=WORKLOAD_VERSION,
+    rebuild=Category.REDEPLOY,
+    needs=needs,
+    merge_keys={"strategy.canary.analysis": "metric"},
 )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
+from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
@@ -58,6 +59,13 @@ def _problems(spec: ModelMonitorSpec, specs: Mapping[Ref, BaseModel]) -> Iterato
         yield CrossProblem("spec.performance.labels.key", message)
 
 
+def _consumes(spec: ModelMonitorSpec) -> Mapping[Ref, frozenset[str] | None]:
+    if spec.performance is None:
+        return {}
+    labels = spec.performance.labels
+    return {Ref("FeatureView", labels.view): frozenset({labels.key, labels.column})}
+
+
 KIND = Kind(
     name="ModelMonitor",
     spec=ModelMonitorSpec,
@@ -68,4 +76,6 @@ KIND = Kind(
     unsupported=_unsupported,
     check=_check,
     workload_version="1",
+    rebuild=Category.RELOAD,
+    consumes=_consumes,
 )

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
+from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.training_job.plan import plan
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
-from framework.planning.kind import CrossProblem, Kind, Reference
+from framework.planning.kind import CrossProblem, Kind, Needs, Reference
 
 
 def _references(spec: TrainingJobSpec) -> tuple[Reference, ...]:
@@ -65,6 +66,27 @@ def _missing_columns(spec: TrainingJobSpec, specs: Mapping[Ref, BaseModel]) -> I
                 yield CrossProblem(path, f"FeatureView/{view_name} has no column {column!r}", allowed=names)
 
 
+def needs(spec: TrainingJobSpec) -> Needs:
+    """Of one run: every worker of every trial that goes on at a time."""
+    resources, trials = spec.resources, spec.tune.concurrency if spec.tune else 1
+    workers = (resources.elastic.max if resources.elastic else resources.workers) * trials
+    return Needs(workers * resources.cpusPerWorker, workers * resources.gpusPerWorker)
+
+
+def _consumes(spec: TrainingJobSpec) -> Mapping[Ref, frozenset[str] | None]:
+    """The spine gives its label and the columns that are named; each view what is named, or all it has."""
+    dataset = spec.dataset
+    group = {dataset.split.group} if dataset.split.group else set()
+    found: dict[Ref, frozenset[str] | None] = {
+        Ref("FeatureView", dataset.spine): frozenset({*dataset.columns, dataset.label, *group})
+    }
+    for feature in dataset.features:
+        ref = Ref("FeatureView", feature.view)
+        before = found.get(ref, frozenset())
+        found[ref] = None if feature.columns == "all" or before is None else before | frozenset(feature.columns)
+    return found
+
+
 KIND = Kind(
     name="TrainingJob",
     spec=TrainingJobSpec,
@@ -75,4 +97,8 @@ KIND = Kind(
     unsupported=_unsupported,
     check=_check,
     workload_version="1",
+    rebuild=Category.RETRAIN,
+    needs=needs,
+    consumes=_consumes,
+    merge_keys={"dataset.features": "view", "evaluation.gates": "metric"},
 )

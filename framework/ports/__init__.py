@@ -1,0 +1,111 @@
+"""What the control plane asks of the world, and the plain values that cross that line.
+
+Every verb is idempotent and does not block on long work: creating what exists and deleting what is missing succeed.
+Vendor exceptions are mapped by the backend to TransientError, TerminalError or ConflictError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from framework.ports.data import TableCatalog, TableState
+from framework.ports.json import Json
+from framework.ports.monitoring import (
+    Alert,
+    ColumnSummary,
+    LabelledWindow,
+    Notifier,
+    ProfileStore,
+    Reference,
+    ReportStore,
+)
+from framework.ports.runs import Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
+from framework.ports.serving import (
+    LATENCY_BOUNDS,
+    AppPhase,
+    AppSpec,
+    AppState,
+    RouterReplica,
+    RouteSpec,
+    RouteState,
+    ServingBackend,
+    VersionCounters,
+)
+from framework.ports.source import (
+    Blob,
+    CodeRef,
+    CodeStore,
+    CommitInfo,
+    Proposal,
+    Proposed,
+    Repository,
+    Signature,
+    SpecSource,
+    SpecWriter,
+)
+from framework.ports.state import Event, Lease, ModelRegistry, ModelVersion, Pin, Record, Revision, StateStore
+
+__all__ = [
+    "LATENCY_BOUNDS",
+    "Alert",
+    "AppPhase",
+    "AppSpec",
+    "AppState",
+    "Blob",
+    "Capacity",
+    "CodeRef",
+    "CodeStore",
+    "ColumnSummary",
+    "CommitInfo",
+    "Event",
+    "FailureKind",
+    "Json",
+    "LabelledWindow",
+    "Lease",
+    "ModelRegistry",
+    "ModelVersion",
+    "Notifier",
+    "Pin",
+    "Ports",
+    "ProfileStore",
+    "Proposal",
+    "Proposed",
+    "Record",
+    "Reference",
+    "ReportStore",
+    "Repository",
+    "Revision",
+    "RouteSpec",
+    "RouteState",
+    "RouterReplica",
+    "RunBackend",
+    "RunPhase",
+    "RunSpec",
+    "RunState",
+    "ServingBackend",
+    "Signature",
+    "SpecSource",
+    "SpecWriter",
+    "StateStore",
+    "TableCatalog",
+    "TableState",
+    "VersionCounters",
+]
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything the controllers may touch, wired once."""
+
+    state: StateStore
+    registry: ModelRegistry
+    source: Repository
+    code: CodeStore
+    runs: RunBackend
+    serving: ServingBackend
+    tables: TableCatalog
+    profiles: ProfileStore
+    notifier: Notifier
+    reports: ReportStore
+    storage: str = ""
+    """Root of the environment's storage; an absolute path or an fsspec URL."""

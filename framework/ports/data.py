@@ -1,0 +1,36 @@
+"""Feature tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from framework.ports.json import Json
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A published version of a feature table."""
+
+    uri: str
+    version: int
+    rows: int
+    source_digest: str
+    identity: str
+    commit: str
+    published: datetime
+    columns: tuple[tuple[str, str], ...] = ()
+
+
+class TableCatalog(Protocol):
+    """Reads metadata only; never rows."""
+
+    def describe(self, uri: str) -> TableState | None: ...
+
+    def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
+        """Names the bytes the sources hold now. Raises TerminalError("SourceMissing") where one is missing."""
+        ...
+
+    def delete(self, uri: str) -> None: ...

@@ -1,0 +1,5 @@
+"""Values that ``json.dumps`` accepts."""
+
+from typing import Any
+
+Json = Any

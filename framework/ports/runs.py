@@ -1,0 +1,97 @@
+"""Long work: Ray jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from framework.ports.json import Json
+from framework.ports.source import CodeRef
+
+
+class RunPhase(StrEnum):
+    ABSENT = "Absent"
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+class FailureKind(StrEnum):
+    """Whether another attempt can help."""
+
+    USER = "User"
+    """The spec, the data or the user's code: the same attempt would fail again."""
+    INFRASTRUCTURE = "Infrastructure"
+    """A lost node, a full disk, a killed process."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A request for long work. ``name`` carries the fingerprint; ``attempt`` counts from 1.
+
+    ``workload`` is the import path of a function ``(RunContext) -> Mapping[str, Json]`` under framework.workloads.
+    """
+
+    name: str
+    attempt: int
+    workload: str
+    payload: Mapping[str, Json]
+    storage: str
+    title: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    code: CodeRef | None = None
+    timeout_seconds: float | None = None
+
+    @property
+    def submission_id(self) -> str:
+        return f"{self.name}-{self.attempt}"
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What is known of the newest attempt of a run. ``result`` is set exactly when the phase is Succeeded."""
+
+    phase: RunPhase
+    attempt: int = 0
+    result: Mapping[str, Json] | None = None
+    failure: FailureKind | None = None
+    reason: str = ""
+    message: str = ""
+    progress: float | None = None
+    started: datetime | None = None
+    finished: datetime | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the cluster has and what of it is free, by Ray's resource name (``CPU``, ``GPU``)."""
+
+    total: Mapping[str, float]
+    free: Mapping[str, float]
+
+
+class RunBackend(Protocol):
+    """Four verbs over Ray jobs (or Argo, KubeRay)."""
+
+    def submit(self, run: RunSpec, code_uri: str | None) -> None:
+        """Start this attempt unless it exists already."""
+        ...
+
+    def observe(self, storage: str, run: str) -> RunState:
+        """Result file first, then the job: storage is the truth."""
+        ...
+
+    def stop(self, storage: str, run: str) -> None: ...
+
+    def runs(self) -> Sequence[str]:
+        """Submission ids that exist, ended ones included."""
+        ...
+
+    def capacity(self) -> Capacity | None:
+        """None while the cluster does not run or does not tell."""
+        ...

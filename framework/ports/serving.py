@@ -1,0 +1,138 @@
+"""Model apps and the router in front of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from framework.ports.json import Json
+from framework.ports.source import CodeRef
+
+
+class AppPhase(StrEnum):
+    DEPLOYING = "Deploying"
+    RUNNING = "Running"
+    UNHEALTHY = "Unhealthy"
+    FAILED = "Failed"
+    DELETING = "Deleting"
+
+
+@dataclass(frozen=True)
+class AppSpec:
+    """One model version as a Serve application without a route of its own. ``name`` is ``<deployment>-<identity10>``.
+
+    ``arguments`` go to framework.workloads.serving.model:build as plain values: {deployment, app, version, artifact,
+    sha256, format, signature, transformer (entrypoint or None), profiles, predictions, flushSeconds, predictionKey}.
+    The Serve backend adds batchSize, batchWaitSeconds and codeFolder from the fields below.
+    """
+
+    name: str
+    deployment: str
+    arguments: Mapping[str, Json]
+    min_replicas: int = 1
+    max_replicas: int = 1
+    target_ongoing_requests: int = 8
+    max_queued_requests: int = 200
+    cpus: float = 0.5
+    gpus: float = 0.0
+    batch_size: int = 1
+    batch_wait_seconds: float = 0.0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    code: CodeRef | None = None
+
+    @property
+    def digest(self) -> str:
+        """10 hex characters over what makes replicas differ: neither ``metadata`` nor the commit the code came from."""
+        parts = {**vars(self), "metadata": None, "code": self.code and [self.code.folder, self.code.digest]}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=dict).encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True)
+class AppState:
+    """``digest`` is that of the AppSpec that was last accepted, so that a hand-made change shows up."""
+
+    name: str
+    phase: AppPhase
+    digest: str
+    message: str = ""
+    replicas: int = 0
+
+
+@dataclass(frozen=True)
+class RouteSpec:
+    """The traffic table of one deployment. Weights are percent by app and add up to 100. ``generation`` only grows.
+
+    ``stable`` is the app that answers when another fails (``shield``); a shielded request is retried on no other.
+    """
+
+    deployment: str
+    route: str
+    weights: Mapping[str, int]
+    stable: str
+    generation: int
+    shield: bool = True
+    timeout_seconds: float = 2.0
+    sticky_header: str | None = None
+    match_header: tuple[str, str] | None = None
+    """(header, value): such requests go to the candidate whatever its weight."""
+    max_queued: int = 200
+    traffic: str = ""
+    """Folder for the counters (layout.traffic_folder)."""
+
+
+@dataclass(frozen=True)
+class VersionCounters:
+    """Since the router replica started. ``latency_buckets`` counts answers by LATENCY_BOUNDS (the last: slower)."""
+
+    requests: int = 0
+    errors: int = 0
+    """Failed by the version itself: raised, timed out or died, shielded ones included; never a 4xx."""
+    shielded: int = 0
+    """Errors that the caller never saw because stable answered."""
+    latency_buckets: tuple[int, ...] = ()
+
+
+LATENCY_BOUNDS: tuple[float, ...] = tuple(0.001 * 1.25**step for step in range(48))
+"""Upper bounds in seconds, 1 ms to about 36 s, 25 % apart; one more bucket counts what is slower."""
+
+
+@dataclass(frozen=True)
+class RouterReplica:
+    """What one router replica last wrote. A replica id that is new starts from zero."""
+
+    replica: str
+    generation: int
+    written: datetime
+    versions: Mapping[str, VersionCounters]
+
+
+@dataclass(frozen=True)
+class RouteState:
+    """The live table and what the routers have acknowledged and counted."""
+
+    spec: RouteSpec
+    phase: AppPhase
+    replicas: tuple[RouterReplica, ...]
+    url: str = ""
+    message: str = ""
+
+
+class ServingBackend(Protocol):
+    """Model apps and the router in front of them. One owner renders the whole list and keeps foreign apps."""
+
+    def apps(self, deployment: str) -> Mapping[str, AppState]: ...
+
+    def deploy(self, app: AppSpec, code_uri: str | None) -> None: ...
+
+    def delete(self, app: str) -> None: ...
+
+    def route(self, deployment: str, traffic: str) -> RouteState | None: ...
+
+    def set_route(self, route: RouteSpec) -> None: ...
+
+    def delete_route(self, deployment: str) -> None: ...

@@ -1,0 +1,127 @@
+"""Where specs and code come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Blob:
+    """One file of a commit. ``sha`` names its bytes; ``data`` is read on demand through the source."""
+
+    path: str
+    sha: str
+
+
+@dataclass(frozen=True)
+class CommitInfo:
+    """Who made a commit, when (the committer's time) and what its first line says."""
+
+    sha: str
+    author: str
+    time: datetime
+    subject: str
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Whether a commit is signed by somebody whom the operator trusts. ``problem`` says why not."""
+
+    trusted: bool
+    signer: str = ""
+    problem: str = ""
+
+
+class SpecSource(Protocol):
+    """A git repository, read from the object database without a checkout."""
+
+    def resolve(self, revision: str) -> str:
+        """The commit SHA of a branch, tag or SHA. Raises ConfigurationError for an unknown or unsafe name."""
+        ...
+
+    def blobs(self, commit: str, folder: str) -> Sequence[Blob]:
+        """Regular files below ``folder``, sorted by path. Symlinks and submodules raise SpecError."""
+        ...
+
+    def read(self, blobs: Iterable[Blob]) -> Mapping[str, bytes]:
+        """Bytes by blob SHA."""
+        ...
+
+    def tree_digest(self, commit: str, folder: str) -> str | None:
+        """The git tree SHA of a folder (or blob SHA of a file), None where the commit has none."""
+        ...
+
+    def archive(self, commit: str, folder: str) -> bytes:
+        """A zip of ``folder`` at ``commit``; equal trees give equal bytes."""
+        ...
+
+
+class Repository(SpecSource, Protocol):
+    """What else the controller asks of the repository it follows."""
+
+    def refresh(self) -> None:
+        """Bring in what is new at the remote; nothing to do for a local repository. Raises TransientError."""
+        ...
+
+    def info(self, commit: str) -> CommitInfo: ...
+
+    def descends(self, commit: str, ancestor: str) -> bool:
+        """Whether ``ancestor`` is ``commit`` or one of its ancestors. An ancestor that is unknown here: False."""
+        ...
+
+    def signature(self, commit: str) -> Signature: ...
+
+
+@dataclass(frozen=True)
+class CodeRef:
+    """User code that a workload imports: one folder at a commit. ``digest`` is its git tree SHA: it names the bytes."""
+
+    commit: str
+    folder: str
+    digest: str
+
+
+class CodeStore(Protocol):
+    """Where workloads fetch user code from."""
+
+    def ensure(self, code: CodeRef) -> str:
+        """Publish the archive once; returns the URI that runs and replicas use."""
+        ...
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A commit to make on top of ``base``: ``files`` are set (None removes one), ``folders`` become what they are at
+    the commit that is named for each. Paths are relative to the project's root."""
+
+    base: str
+    branch: str
+    message: str
+    files: Mapping[str, bytes | None] = field(default_factory=dict)
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """``pushed`` tells whether the branch is at the remote already; ``commit`` is ``base`` where nothing differs."""
+
+    commit: str
+    branch: str
+    pushed: bool
+
+
+class SpecWriter(Protocol):
+    """Writes commits for people to merge. Never touches a work tree or an index of theirs."""
+
+    def propose(self, proposal: Proposal) -> Proposed:
+        """Make the commit on its branch, a new one or one that still stands at ``base``, and push it where the source
+        is a remote.
+
+        Raises:
+            ConflictError: the branch moved meanwhile, or the branch is checked out in the work tree.
+            ConfigurationError: an unsafe name, no right to push.
+        """
+        ...
