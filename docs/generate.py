@@ -1,4 +1,4 @@
-"""Write the field tables of docs/kinds from the models that validate specs.
+"""Write the field tables of docs/kinds and docs/specs.md from the models that validate specs.
 
     python docs/generate.py            write them
     python docs/generate.py --check    exit with 1 where a page is behind
@@ -11,9 +11,10 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -23,11 +24,13 @@ from pydantic.fields import FieldInfo
 
 from framework.api.categories import Category, category_of
 from framework.api.fields import format_duration
+from framework.api.meta import Metadata
 from framework.kinds import KINDS
 from framework.planning.kind import Kind
 from framework.render.diffs import flow
 
 PAGES = Path(__file__).parent / "kinds"
+LANGUAGE = Path(__file__).parent / "specs.md"
 BEGIN, END = "<!-- fields: written by docs/generate.py -->", "<!-- /fields -->"
 
 _WORDS = {str: "text", bool: "true or false", int: "whole number", float: "number", date: "date", timedelta: "duration"}
@@ -53,19 +56,38 @@ def page(kind: Kind, text: str) -> str:
     Raises:
         ValueError: the markers are missing.
     """
+    return _filled(f"the page of {kind.name}", text, table(kind))
+
+
+def language_page(text: str) -> str:
+    """The same for the page on what all kinds share."""
+    return _filled("the page of the language", text, metadata_table())
+
+
+def _filled(name: str, text: str, table: str) -> str:
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"the page of {kind.name} lacks the markers {BEGIN} and {END}")
-    return f"{head}{BEGIN}\n\n{table(kind)}\n{END}{tail}"
+        raise ValueError(f"{name} lacks the markers {BEGIN} and {END}")
+    return f"{head}{BEGIN}\n\n{table}\n{END}{tail}"
 
 
 def table(kind: Kind) -> str:
     """Every field of the spec, in the order of the models."""
-    lines = ["| field of `spec` | type | default | a change costs | |", "| --- | --- | --- | --- | --- |"]
+    return _table("spec", kind.spec, kind.categories)
+
+
+def metadata_table() -> str:
+    """The same of what every kind has."""
+    return _table("metadata", Metadata, {"": Category.METADATA})
+
+
+def _table(part: str, model: type[BaseModel], categories: Mapping[str, Category]) -> str:
+    head = f"| field of `{part}` | type | default | a change costs | meaning |"
+    lines = [head, "| --- | --- | --- | --- | --- |"]
     lines += [
         f"| `{row.path}` | {row.type} | {row.default} | {row.category.label} | {row.description} |"
-        for row in rows(kind.spec, kind.categories)
+        for row in rows(model, categories)
     ]
     return "\n".join(lines) + "\n"
 
@@ -148,10 +170,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, and exit with 1 where a page is behind")
     options = parser.parse_args(arguments)
     behind = []
-    for kind in KINDS.values():
-        path = page_of(kind.name)
+    pages: dict[Path, Callable[[str], str]] = {page_of(kind.name): partial(page, kind) for kind in KINDS.values()}
+    pages[LANGUAGE] = language_page
+    for path, write in pages.items():
         old = path.read_text(encoding="utf-8")
-        new = page(kind, old)
+        new = write(old)
         if new != old:
             behind.append(path)
             if not options.check:

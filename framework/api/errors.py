@@ -25,7 +25,7 @@ class Problem:
     severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         where = f"{self.path}: " if self.path else ""
         text = f"{place}: {self.severity}: {where}{self.message}"
         if self.suggestion:
@@ -33,6 +33,14 @@ class Problem:
         if self.allowed:
             text += f" (allowed: {', '.join(self.allowed)})"
         return text
+
+
+class FieldError(ValueError):
+    """A field's own check refused its value. ``suggestion`` is what was likely meant."""
+
+    def __init__(self, message: str, suggestion: str | None = None) -> None:
+        self.suggestion = suggestion
+        super().__init__(message)
 
 
 class MlopsError(Exception):

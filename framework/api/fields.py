@@ -6,8 +6,17 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
+from framework.api import cron
 from framework.api.meta import Strict
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -50,20 +59,48 @@ def default_duration(text: str, description: str | None = None) -> Any:
     return Field(default=parse_duration(text), description=description, json_schema_extra={"default": text})
 
 
+def _like(*examples: str) -> Any:
+    """Values that an editor offers."""
+    return Field(examples=list(examples))
+
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 
-Entrypoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")]
+Entrypoint = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"),
+    _like("examples.flights.features:departures"),
+]
 """``package.module:attribute``, a module of the repository at the same commit and nothing else."""
 
-CronExpression = Annotated[str, StringConstraints(pattern=r"^\S+ \S+ \S+ \S+ \S+$")]
+CronExpression = Annotated[
+    str, StringConstraints(pattern=r"^\S+( +\S+){4}$"), AfterValidator(cron.check), _like("0 3 * * 1")
+]
+"""Five fields: minute, hour, day of month, month, day of week. The pattern is for editors."""
+
+Timezone = Annotated[str, AfterValidator(cron.check_timezone)]
+"""An IANA name, e.g. ``Europe/Vienna``."""
+
+
+def _inside(path: str) -> str:
+    if not path or ("://" not in path and (path.startswith("/") or ".." in path.split("/"))):
+        told = f"{path!r} leaves the project's root" if path else "a path is needed"
+        raise ValueError(f"{told}; use a path below the root or a URL such as s3://bucket/folder")
+    return path
+
+
+DataPath = Annotated[
+    str, Field(max_length=1024), AfterValidator(_inside), _like("data/*.parquet", "s3://bucket/folder")
+]
+"""Of data: relative to the project's root, or any fsspec URL."""
 
 
 class SecretRef(Strict):
     """Where a secret is read from. Values never stand in a spec."""
 
-    env: str | None = None
-    file: str | None = None
+    env: str | None = Field(None, description="An environment variable of the controller")
+    file: str | None = Field(None, description="A file that the controller can read")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -83,3 +120,16 @@ def exactly_one(model: Strict, *names: str) -> str:
         found = " and ".join(chosen) if chosen else "none"
         raise ValueError(f"exactly one of {', '.join(names)} is needed, found {found}")
     return chosen[0]
+
+
+def ordered(model: Strict, low: str, high: str) -> None:
+    """Hold a range to having a bound, and the lower one not above the upper.
+
+    Raises:
+        ValueError: neither bound is set, or they are the wrong way round.
+    """
+    below, above = getattr(model, low), getattr(model, high)
+    if below is None and above is None:
+        raise ValueError(f"{low} or {high} is needed")
+    if below is not None and above is not None and below > above:
+        raise ValueError(f"{low} must not exceed {high}")

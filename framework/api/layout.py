@@ -17,9 +17,14 @@ def run_folder(storage: str, run: str) -> str:
     return f"{storage}/runs/{run}"
 
 
+def training_folder(storage: str, training: str) -> str:
+    """All model versions of one training job."""
+    return f"{storage}/models/{training}"
+
+
 def model_folder(storage: str, training: str, version: str) -> str:
     """Artefact, signature, training profile and model card of one model version."""
-    return f"{storage}/models/{training}/{version}"
+    return f"{training_folder(storage, training)}/{version}"
 
 
 def code_archive(storage: str, digest: str) -> str:

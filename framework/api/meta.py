@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 API_VERSION = "mlops/v1alpha1"
 
@@ -41,7 +42,9 @@ class Ref(NamedTuple):
 class Strict(BaseModel):
     """Base of everything a user writes: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, alias_generator=None)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, alias_generator=None, allow_inf_nan=False
+    )
 
 
 class Stored(BaseModel):
@@ -50,11 +53,40 @@ class Stored(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+ANNOTATION_PREFIX = "mlops/"
+ANNOTATIONS = {
+    "mlops/acknowledge-breaking": "the token that a refused plan shows; lets the change that breaks downstreams pass",
+}
+"""Annotations that mean something here, and what."""
+
+
+def _known_annotation(key: str) -> str:
+    if key.startswith(ANNOTATION_PREFIX) and key not in ANNOTATIONS:
+        context = {"message": "unknown annotation", "word": key, "allowed": tuple(ANNOTATIONS)}
+        raise PydanticCustomError("unknown_word", "{message} {word}", context)
+    return key
+
+
+_ANNOTATION_SCHEMA: dict[str, Any] = {
+    "properties": {key: {"type": "string", "description": meaning} for key, meaning in ANNOTATIONS.items()},
+    "propertyNames": {"anyOf": [{"enum": list(ANNOTATIONS)}, {"not": {"pattern": f"^{ANNOTATION_PREFIX}"}}]},
+}
+AnnotationKey = Annotated[str, AfterValidator(_known_annotation)]
+
+
 class Metadata(Strict):
     """Who a resource is; nothing here ever forces a rebuild except the name."""
 
-    name: Name
-    owner: str | None = None
-    description: str | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
+    name: Name = Field(
+        description=f"Unique among its kind: lower-case letters, digits and '-', at most {MAX_NAME_LENGTH} characters; "
+        "another name is another object"
+    )
+    owner: str | None = Field(None, description="Who answers for it: a team or a person")
+    description: str | None = Field(None, description="What it is for, in a sentence")
+    labels: dict[str, str] = Field(default_factory=dict, description="Marks of your own, to select objects by")
+    annotations: dict[AnnotationKey, str] = Field(
+        json_schema_extra=_ANNOTATION_SCHEMA,
+        default_factory=dict,
+        description="Notes of your own; those that begin with mlops/ have a meaning: "
+        + "; ".join(f"{key}: {meaning}" for key, meaning in ANNOTATIONS.items()),
+    )

@@ -48,6 +48,12 @@ def advance(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -
 
 
 def _start(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -> Move:
+    if signals.candidate_phase is None:
+        return _stay(
+            state.model_copy(update={"present": False}), Reason.STARTING, "waits for the candidate's app to run"
+        )
+    if not state.present:
+        state = state.model_copy(update={"present": True, "since": now})
     if signals.candidate_phase is AppPhase.FAILED:
         return _abort(state, Reason.START_FAILED, signals.candidate_message or "the candidate's app failed to start")
     if signals.candidate_phase is AppPhase.RUNNING:

@@ -52,6 +52,8 @@ class CanaryState(Stored):
     """When the holding step (analyze or pause) began; None before it does."""
     weight: int = 0
     window: Window | None = None
+    present: bool = True
+    """False while its app is yet to be let in: the start deadline counts from when it is there."""
     unhealthy_since: datetime | None = None
     returning: bool = False
     """It served before: it takes over without analysis as soon as it runs."""

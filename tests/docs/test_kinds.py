@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -54,7 +55,7 @@ def unsupported_paths(kind: str) -> set[str]:
     return {path.removeprefix("spec.") for path in names}
 
 
-DOCUMENTS = [*PAGES, ROOT / "README.md"]
+DOCUMENTS = [*PAGES, ROOT / "README.md", ROOT / "docs" / "specs.md"]
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
 
@@ -74,6 +75,18 @@ def test_every_page_has_an_example_of_its_kind() -> None:
 def test_field_tables_are_those_of_the_models(kind: str) -> None:
     text = generate.page_of(kind).read_text()
     assert generate.page(KINDS[kind], text) == text, "run: python docs/generate.py"
+
+
+def test_the_table_of_metadata_is_that_of_the_model() -> None:
+    text = generate.LANGUAGE.read_text()
+    assert generate.language_page(text) == text, "run: python docs/generate.py"
+
+
+@EACH_KIND
+def test_every_row_says_what_the_field_means_and_what_a_change_costs(kind: str) -> None:
+    for row in generate.rows(KINDS[kind].spec, KINDS[kind].categories):
+        assert row.description, row.path
+        assert row.category.label, row.path
 
 
 @EACH_KIND
@@ -129,7 +142,9 @@ def test_a_page_that_is_behind_is_noticed_and_rewritten(
 ) -> None:
     for page in PAGES:
         (tmp_path / page.name).write_text(page.read_text())
+    shutil.copy(generate.LANGUAGE, tmp_path / "specs.md")
     monkeypatch.setattr(generate, "PAGES", tmp_path)
+    monkeypatch.setattr(generate, "LANGUAGE", tmp_path / "specs.md")
     assert generate.main(["--check"]) == 0
     page = tmp_path / "feature-view.md"
     page.write_text(page.read_text().replace("| `entities` | list of text |", "| `entities` | text |"))

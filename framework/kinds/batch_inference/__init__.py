@@ -8,8 +8,10 @@ from pydantic import BaseModel
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.batch_inference.spec import CATEGORIES, BatchInferenceSpec
+from framework.kinds.feature_view.columns import columns_of
+from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.changes import Change, Desired, Status
-from framework.planning.kind import CrossProblem, Kind, Needs, Reference
+from framework.planning.kind import Claim, CrossProblem, Kind, Needs, Reference
 from framework.planning.outcomes import removed, unsupported
 
 
@@ -35,7 +37,26 @@ def _unsupported(spec: BatchInferenceSpec) -> tuple[str, ...]:
 
 
 def _check(spec: BatchInferenceSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
-    return ()
+    """The rows come with the columns of the spine; the other views are joined as in training."""
+    training = specs.get(Ref("TrainingJob", spec.model.training))
+    if not isinstance(training, TrainingJobSpec):
+        return ()
+    known, view, job = columns_of(specs, spec.input.view), spec.input.view, spec.model.training
+    return tuple(
+        CrossProblem(
+            "spec.input.view", f"FeatureView/{view} has no column {column!r}, which TrainingJob/{job} learns from"
+        )
+        for column in training.dataset.columns
+        if column not in known
+    )
+
+
+def _claims(spec: BatchInferenceSpec) -> tuple[Claim, ...]:
+    """A folder holds the output of one job, and no other one's inside."""
+    path = spec.output.path.rstrip("/")
+    parts = path.split("/")
+    above = tuple("/".join(parts[:depth]) for depth in range(1, len(parts)))
+    return (Claim("spec.output.path", path, f"writes to {path} already", above),)
 
 
 def needs(spec: BatchInferenceSpec) -> Needs:
@@ -56,6 +77,7 @@ KIND = Kind(
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    claims=_claims,
     workload_version="1",
     rebuild=Category.RELOAD,
     needs=needs,

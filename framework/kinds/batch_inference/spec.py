@@ -2,46 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from framework.api.categories import Category
-from framework.api.fields import CronExpression, Duration
+from framework.api.fields import CronExpression, DataPath, Duration
 from framework.api.meta import Name, Strict
 
 
 class Model(Strict):
-    training: Name
-    version: str = "latest"
+    """Which model predicts."""
+
+    training: Name = Field(description="The TrainingJob whose model it is")
+    version: Annotated[str, Field(min_length=1)] = Field(
+        "latest",
+        description="latest: of the current spec of the training job, once it passed its gates; or a version by name",
+    )
 
 
 class InputWindow(Strict):
-    last: Duration
+    """Which rows, by event time."""
+
+    last: Duration = Field(description="So far back from the newest row")
 
 
 class Input(Strict):
-    view: Name
-    window: InputWindow | None = None
+    """The rows to predict for."""
+
+    view: Name = Field(description="The FeatureView that has them")
+    window: InputWindow | None = Field(None, description="Which of its rows; default: all")
 
 
 class Output(Strict):
-    format: Literal["delta", "parquet"] = "delta"
-    path: str
+    """Where predictions go."""
+
+    format: Literal["delta", "parquet"] = Field("delta", description="delta: a table with versions; parquet: files")
+    path: DataPath = Field(
+        description="Below the environment's storage, or any fsspec URL; no other job may write there"
+    )
 
 
 class BatchResources(Strict):
-    workers: int = Field(1, ge=1)
-    cpusPerWorker: float = Field(1.0, gt=0)
-    gpusPerWorker: float = Field(0.0, ge=0)
+    """What one run takes from the cluster."""
+
+    workers: int = Field(1, ge=1, description="Processes that predict side by side")
+    cpusPerWorker: float = Field(1.0, gt=0, description="CPUs of each worker")
+    gpusPerWorker: float = Field(0.0, ge=0, description="GPUs of each worker")
 
 
 class BatchInferenceSpec(Strict):
-    model: Model
-    input: Input
-    output: Output
-    schedule: CronExpression | None = None
-    resources: BatchResources = BatchResources()
+    model: Model = Field(description="Which model predicts")
+    input: Input = Field(description="The rows to predict for")
+    output: Output = Field(description="Where predictions go")
+    schedule: CronExpression | None = Field(
+        None, description="Cron of five fields, in UTC, e.g. 0 5 * * *; default: whenever model or input are new"
+    )
+    resources: BatchResources = Field(BatchResources(), description="What one run takes from the cluster")
 
 
 CATEGORIES = {"": Category.RELOAD}

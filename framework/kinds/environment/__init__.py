@@ -6,7 +6,8 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from framework.api.meta import Ref, Stored
-from framework.kinds.environment.spec import CATEGORIES, EnvironmentSpec
+from framework.kinds.environment import policies, quotas
+from framework.kinds.environment.spec import CATEGORIES, EnvironmentSpec, Quotas
 from framework.planning.changes import Change, Desired, Status
 from framework.planning.kind import CrossProblem, Kind, Reference
 from framework.planning.outcomes import Outcome, removed
@@ -36,7 +37,10 @@ def _unsupported(spec: EnvironmentSpec) -> tuple[str, ...]:
 
 
 def _check(spec: EnvironmentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
-    return ()
+    if not spec.policies and spec.quotas == Quotas():
+        return ()  # and nothing has to be looked at for it
+    name = next((ref.name for ref in specs if ref.kind == "Environment" and specs[ref] is spec), "")
+    return (*policies.problems(name, spec, specs), *quotas.problems(name, spec, specs))
 
 
 KIND = Kind(

@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+import difflib
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
+from framework.api import cron
 from framework.api.categories import Category
-from framework.api.fields import CronExpression, Fraction, exactly_one
+from framework.api.errors import FieldError
+from framework.api.fields import CronExpression, Fraction, Timezone, exactly_one
 from framework.api.meta import Name, Strict
+
+_POINTER = re.compile(r"(/([^~/]|~[01])*)*")
+
+
+def _address(value: str) -> str:
+    words = ("embedded", "kuberay")
+    if value in words or re.fullmatch(r"https?://[^\s/]+.*", value):
+        return value
+    near = difflib.get_close_matches(value.casefold(), words, n=1)
+    message = f"{value!r} is neither embedded, nor kuberay, nor an http(s) URL such as http://head:8265"
+    raise FieldError(message, near[0] if near else None)
+
+
+def _pointer(value: str) -> str:
+    if _POINTER.fullmatch(value):
+        return value
+    if not value.startswith("/"):
+        raise FieldError(f"{value!r} is not a JSON pointer, which starts with '/'", f"/{value.replace('.', '/')}")
+    raise FieldError(f"{value!r} is not a JSON pointer: '~' is written '~0', and '/' inside a key '~1'")
+
+
+Pointer = Annotated[
+    str, AfterValidator(_pointer), WithJsonSchema({"type": "string", "pattern": f"^{_POINTER.pattern}$"})
+]
+"""A JSON pointer (RFC 6901) into a spec: ``/serving/replicas/max``; ``""`` is all of it."""
 
 
 class KubeRay(Strict):
-    namespace: str
-    image: str
-    version: str | None = None
+    """A cluster that KubeRay makes in Kubernetes."""
+
+    namespace: str = Field(description="The Kubernetes namespace that the cluster lives in")
+    image: str = Field(description="The container image of head and workers")
+    version: str | None = Field(None, description="The Ray version inside the image; default: that of mlopsctl")
 
 
 class RayCluster(Strict):
-    """``address``: ``embedded`` (a daemon on this machine), an http(s) URL of a head's dashboard, or ``kuberay``."""
+    """The Ray that runs everything."""
 
-    address: str = "embedded"
-    kuberay: KubeRay | None = None
+    address: Annotated[str, AfterValidator(_address)] = Field(
+        "embedded",
+        description="`embedded` (a daemon on this machine), an http(s) URL of a head's dashboard, or `kuberay`",
+    )
+    kuberay: KubeRay | None = Field(None, description="For address: kuberay")
     cpus: int | None = Field(None, ge=1, description="For embedded: logical CPUs; default the machine's")
     gpus: int | None = Field(None, ge=0, description="For embedded: logical GPUs")
     dashboardPort: int = Field(8265, ge=0, le=65535, description="For embedded; 0 picks a free one")
@@ -31,7 +65,7 @@ class RayCluster(Strict):
 class PatchTarget(Strict):
     """Every object of the kind, or the one of that name, or those that carry all of the labels."""
 
-    kind: str = Field(description="The kind of the objects to patch")
+    kind: str = Field(description="The kind of the objects to patch; an Environment is not patched")
     name: Name | None = Field(None, description="Only the object of this name")
     labels: dict[str, str] = Field(default_factory=dict, description="Only objects that carry all of these labels")
 
@@ -39,20 +73,32 @@ class PatchTarget(Strict):
 class JsonPatchOperation(Strict):
     """One operation of RFC 6902. Paths are JSON pointers into the spec, e.g. ``/serving/replicas/max``."""
 
-    op: Literal["add", "remove", "replace", "move", "copy", "test"]
-    path: str = Field(pattern=r"^(/.*)?$", description="Where, as a JSON pointer into the spec")
-    from_: str | None = Field(None, alias="from", pattern=r"^(/.*)?$", description="For move and copy: from where")
-    value: Any = Field(None, description="For add, replace and test")
+    op: Literal["add", "remove", "replace", "move", "copy", "test"] = Field(
+        description="add (into a list: insert), remove, replace, move, copy, or test: fail unless the value is this one"
+    )
+    path: Pointer = Field(description="Where, as a JSON pointer into the spec; `-` is the end of a list")
+    from_: Pointer | None = Field(None, alias="from", description="For move and copy: from where")
+    value: Any = Field(None, description="For add, replace and test; may be null")
+
+    @model_validator(mode="after")
+    def _says_what_it_needs(self) -> Self:
+        for name, field, users in (
+            ("value", "value", {"add", "replace", "test"}),
+            ("from", "from_", {"move", "copy"}),
+        ):
+            if (field in self.model_fields_set) != (self.op in users):
+                raise ValueError(f"{self.op} {'needs a' if self.op in users else 'takes no'} {name}")
+        return self
 
 
 class Patch(Strict):
     """A change of other objects in this environment. Exactly one of ``patch`` and ``jsonPatch``."""
 
-    target: PatchTarget
+    target: PatchTarget = Field(description="Which objects")
     patch: dict[str, Any] | None = Field(
         None,
         description="Merged into the spec of every target: mappings key by key, lists of named items item by item, "
-        "other lists and scalars replaced, null removes; {$patch: replace} and {$patch: delete} as in Kubernetes",
+        "other lists and scalars replaced, null removes; `$patch: replace` and `$patch: delete` as in Kubernetes",
     )
     jsonPatch: tuple[JsonPatchOperation, ...] | None = Field(None, description="Operations of RFC 6902, in order")
 
@@ -65,22 +111,35 @@ class Patch(Strict):
 class Limit(Strict):
     """A bound on a number in a spec. A field that is absent counts with its default."""
 
-    path: str = Field(description="Dotted path in the spec, e.g. resources.gpusPerWorker")
-    min: float | None = None
-    max: float | None = None
+    path: str = Field(description="Dotted path of a number in the spec, e.g. resources.gpusPerWorker")
+    min: float | None = Field(None, description="The least that is allowed")
+    max: float | None = Field(None, description="The most that is allowed")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("a limit needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min must not exceed max")
+        return self
 
 
 class Policy(Strict):
-    """A rule that this environment holds a kind to. What breaks it is refused with ``message``."""
+    """A rule that this environment holds a kind to. What breaks it is refused with ``message``.
 
-    kind: str = Field(description="The kind it holds for; * for every kind")
-    require: tuple[str, ...] = Field((), description="Dotted paths that every spec of the kind must set")
+    In a path, ``[]`` is every item of a list and ``*`` every key of a map: ``columns[].name``, ``sources.*.path``.
+    """
+
+    kind: str = Field(description="The kind it holds for; `*` for every kind")
+    require: tuple[str, ...] = Field(
+        (), description="Dotted paths that every spec of the kind must set; a default, null or an empty list does not"
+    )
     forbid: tuple[str, ...] = Field((), description="Dotted paths that no spec of the kind may set")
     limits: tuple[Limit, ...] = Field((), description="Bounds on numbers")
     deny: tuple[Literal["Create", "Update", "Delete", "Redeploy", "Materialize", "Retrain", "Breaking"], ...] = Field(
-        (), description="Changes that no commit may ask for here"
+        (), description="Changes that no commit may ask for here, by what is done or by what it costs"
     )
-    message: str = Field(description="What the author of a refused commit is told")
+    message: str = Field(min_length=1, description="What the author of a refused commit is told")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -92,8 +151,8 @@ class Policy(Strict):
 class DenyWindow(Strict):
     """While it is open, no new commit takes effect; what is in force goes on and is repaired."""
 
-    deny: CronExpression = Field(description="Every minute that matches is closed to new commits: * 22-23 * * *")
-    timezone: str = Field("UTC", description="An IANA name, e.g. Europe/Vienna")
+    deny: CronExpression = Field(description="Every minute that matches is closed to new commits, e.g. `* 22-23 * * *`")
+    timezone: Timezone = Field("UTC", description="An IANA name, e.g. Europe/Vienna")
 
 
 class Quotas(Strict):
@@ -115,17 +174,28 @@ class Deletion(Strict):
 
 
 class EnvironmentSpec(Strict):
-    ray: RayCluster = RayCluster()
-    storage: str = ".mlops/store"
-    state: str = "sqlite:///.mlops/state.db"
-    tracking: str | None = None
-    onlineStore: str | None = None
-    quotas: Quotas = Quotas()
-    policies: tuple[Policy, ...] = ()
-    patches: tuple[Patch, ...] = ()
+    ray: RayCluster = Field(RayCluster(), description="The Ray that runs everything")
+    storage: str = Field(
+        ".mlops/store", min_length=1, description="Where files lie: a folder of the project, or any fsspec URL"
+    )
+    state: str = Field(
+        "sqlite:///.mlops/state.db", min_length=1, description="Where records and history lie: sqlite or postgresql"
+    )
+    tracking: str | None = Field(None, description="An MLflow server or database that runs are mirrored to")
+    onlineStore: str | None = Field(None, description="Where features for serving lie: sqlite or redis")
+    quotas: Quotas = Field(Quotas(), description="The most that everything here may take together")
+    policies: tuple[Policy, ...] = Field((), description="Rules that specs and changes are held to here")
+    patches: tuple[Patch, ...] = Field((), description="What differs here from the specs as written; applied in order")
     suspend: bool = Field(False, description="Look, plan and report, but change nothing that runs")
-    windows: tuple[DenyWindow, ...] = ()
-    deletion: Deletion = Deletion()
+    windows: tuple[DenyWindow, ...] = Field((), description="When no new commit takes effect")
+    deletion: Deletion = Field(Deletion(), description="What may happen to what git no longer asks for")
+
+    @field_validator("windows")
+    @classmethod
+    def _opens_at_all(cls, windows: tuple[DenyWindow, ...]) -> tuple[DenyWindow, ...]:
+        if cron.never_opens((window.deny, window.timezone) for window in windows):
+            raise ValueError("windows leave no minute of the year open: no commit would ever take effect")
+        return windows
 
 
 CATEGORIES = {"": Category.METADATA}

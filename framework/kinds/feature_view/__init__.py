@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.plan import plan
+from framework.kinds.feature_view.rules import problems
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
 from framework.planning.kind import CrossProblem, Kind, Reference
 
@@ -44,16 +45,15 @@ def _unsupported(spec: FeatureViewSpec) -> tuple[str, ...]:
 
 
 def _check(spec: FeatureViewSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
-    names = tuple(column.name for column in spec.columns)
-    return tuple(
-        CrossProblem(f"spec.expectations[{index}].column", f"no column {item.column!r} is declared", allowed=names)
-        for index, item in enumerate(spec.expectations)
-        if item.column is not None and item.column not in names
-    )
+    return tuple(problems(spec))
 
 
 def _contract(spec: FeatureViewSpec) -> Mapping[str, str]:
     return {column.name: column.dtype for column in spec.columns}
+
+
+def _keys(spec: FeatureViewSpec) -> frozenset[str]:
+    return frozenset({*spec.entities, spec.timestamp})
 
 
 def _consumes(spec: FeatureViewSpec) -> Mapping[Ref, frozenset[str] | None]:
@@ -73,6 +73,7 @@ KIND = Kind(
     workload_version="1",
     rebuild=Category.MATERIALIZE,
     contract=_contract,
+    keys=_keys,
     consumes=_consumes,
     merge_keys={"columns": "name"},
 )

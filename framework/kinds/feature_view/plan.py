@@ -15,7 +15,7 @@ from framework.planning import runs
 from framework.planning.actions import Action, DeleteTable, StopRun, SubmitRun
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.outcomes import Outcome
-from framework.ports import RunSpec, TableState
+from framework.ports import RunSpec, RunState, TableState
 
 WORKLOAD = "framework.workloads.features.materialize:run"
 RETRY_LIMIT = 2
@@ -62,7 +62,7 @@ class _View:
         ready = state.published is not None
         summary = _summary(state.published)
         if table is not None and not self._due(table):
-            happenings = () if state.published == self.previous.published else (_publication(table),)
+            happenings = () if state.published == self.previous.published else (_publication(table, self.observed.run),)
             return self.outcome.settled(
                 state,
                 summary,
@@ -217,11 +217,11 @@ def _published(table: TableState, desired: Desired[FeatureViewSpec]) -> Publishe
     )
 
 
-def _publication(table: TableState) -> Happening:
+def _publication(table: TableState, run: RunState) -> Happening:
     return Happening(
         "Published",
         f"{table.rows:,} rows as version {table.version}",
-        {"uri": table.uri, "version": table.version, "rows": table.rows},
+        {"uri": table.uri, "version": table.version, "rows": table.rows, **runs.took(run)},
     )
 
 

@@ -6,16 +6,23 @@ from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
+from framework.kinds.feature_view.spec import FeatureViewSpec
+from framework.kinds.model_deployment.exposure import exposure
 from framework.kinds.model_deployment.plan import plan
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import WORKLOAD_VERSION
-from framework.planning.kind import CrossProblem, Kind, Needs, Reference
+from framework.planning.kind import Claim, CrossProblem, Kind, Needs, Reference
 from framework.rollout.analysis.comparison import EVALUATED
 from framework.rollout.strategies import Canary
 
 
 def _references(spec: ModelDeploymentSpec) -> tuple[Reference, ...]:
-    return (Reference(Ref("TrainingJob", spec.model.training), "spec.model.training"),)
+    training = Reference(Ref("TrainingJob", spec.model.training), "spec.model.training")
+    online = (
+        Reference(Ref("FeatureView", name), f"spec.serving.onlineFeatures[{index}]")
+        for index, name in enumerate(spec.serving.onlineFeatures)
+    )
+    return (training, *online)
 
 
 def _entrypoints(spec: ModelDeploymentSpec) -> Mapping[str, str]:
@@ -39,13 +46,27 @@ def _unsupported(spec: ModelDeploymentSpec) -> tuple[str, ...]:
 
 def _check(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
     canary = spec.strategy.canary
-    return (*_shared_routes(spec, specs), *(_blind_steps(canary) if canary else ()))
+    return (*_offline_features(spec, specs), *(_blind_steps(canary) if canary else ()))
 
 
-def _shared_routes(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
-    for ref, other in sorted(specs.items(), key=lambda item: item[0]):
-        if isinstance(other, ModelDeploymentSpec) and other is not spec and other.serving.route == spec.serving.route:
-            yield CrossProblem("spec.serving.route", f"{ref} serves {spec.serving.route} already")
+def _offline_features(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
+    for index, name in enumerate(spec.serving.onlineFeatures):
+        view = specs.get(Ref("FeatureView", name))
+        if isinstance(view, FeatureViewSpec) and not view.online.enabled:
+            message = f"FeatureView/{name} is not kept online: set spec.online.enabled there"
+            yield CrossProblem(f"spec.serving.onlineFeatures[{index}]", message)
+
+
+def _claims(spec: ModelDeploymentSpec) -> tuple[Claim, ...]:
+    """A route takes every request below it, so nobody else may have a part of it either."""
+    route = spec.serving.route
+    parts = route.split("/")[1:]
+    above = tuple("/" + "/".join(parts[:depth]) for depth in range(1, len(parts)))
+    return (Claim("spec.serving.route", route, f"serves {route} already", above),)
+
+
+def _consumes(spec: ModelDeploymentSpec) -> Mapping[Ref, frozenset[str] | None]:
+    return {Ref("FeatureView", name): None for name in spec.serving.onlineFeatures}
 
 
 def _blind_steps(canary: Canary) -> Iterator[CrossProblem]:
@@ -78,8 +99,11 @@ KIND = Kind(
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    claims=_claims,
+    consumes=_consumes,
     workload_version=WORKLOAD_VERSION,
     rebuild=Category.REDEPLOY,
     needs=needs,
+    exposure=exposure,
     merge_keys={"strategy.canary.analysis": "metric"},
 )

@@ -2,68 +2,105 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+import re
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from framework.api.categories import Category
-from framework.api.fields import Duration, Entrypoint, default_duration
+from framework.api.errors import FieldError
+from framework.api.fields import Duration, Entrypoint, default_duration, ordered
 from framework.api.meta import Name, Strict
 from framework.rollout.strategies import Strategy
 
+_ROUTE = re.compile(r"(/[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
+_ROUTE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": f"^{_ROUTE.pattern}$", "maxLength": 200}
+
+
+def _route(value: str) -> str:
+    if _ROUTE.fullmatch(value):
+        return value
+    parts = [re.sub(r"[^a-z0-9]+", "-", part.casefold()).strip("-") for part in value.split("/")]
+    likely = "".join(f"/{part}" for part in parts if part)
+    raise FieldError(f"{value!r} is no route; write one or more parts such as /delay or /delay/v2", likely or None)
+
 
 class ModelRef(Strict):
-    """``version``: latest (that of the training job's current spec, once it passed its gates) or a version's name."""
+    """Which model serves."""
 
-    training: Name
-    version: str = "latest"
+    training: Name = Field(description="The TrainingJob whose model it is")
+    version: Annotated[str, Field(min_length=1)] = Field(
+        "latest",
+        description="latest: of the current spec of the training job, once it passed its gates; or a version by name",
+    )
 
 
 class Replicas(Strict):
-    min: int = Field(1, ge=1)
-    max: int = Field(1, ge=1)
-    targetOngoingRequests: int = Field(8, ge=1)
+    """How many processes answer. Each version has its own while a rollout lasts."""
+
+    min: int = Field(1, ge=1, description="The fewest, however little traffic there is")
+    max: int = Field(1, ge=1, description="The most, however much traffic there is")
+    targetOngoingRequests: int = Field(
+        8, ge=1, description="Requests per replica at a time; above it replicas are added"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.min > self.max:
-            raise ValueError("min must not exceed max")
+        ordered(self, "min", "max")
         return self
 
 
 class ServingResources(Strict):
-    cpus: float = Field(0.5, gt=0)
-    gpus: float = Field(0.0, ge=0)
+    """What one replica takes from the cluster."""
+
+    cpus: float = Field(0.5, gt=0, description="CPUs of each replica")
+    gpus: float = Field(0.0, ge=0, description="GPUs of each replica")
 
 
 class Batching(Strict):
-    maxSize: int = Field(64, ge=1)
-    wait: Duration = default_duration("2ms")
+    """Requests that arrive together are answered by one call of the model."""
+
+    maxSize: int = Field(64, ge=1, description="The most requests in one call")
+    wait: Duration = default_duration("2ms", "How long a request may wait for others")
 
 
 class Profiling(Strict):
-    """Profiles and the prediction log leave a replica this often."""
+    """What a replica remembers of its requests, for monitors."""
 
-    flush: Duration = default_duration("10s")
+    flush: Duration = default_duration("10s", "Profiles and the prediction log leave a replica this often")
     key: str | None = Field(None, description="Request field that later joins a label, e.g. flight_id")
 
 
 class Serving(Strict):
-    route: Annotated[str, Field(pattern=r"^/[a-z0-9]([-a-z0-9/]*[a-z0-9])?$")]
-    replicas: Replicas = Replicas()
-    resources: ServingResources = ServingResources()
-    batching: Batching | None = None
-    transformer: Entrypoint | None = Field(None, description="Rows (list of dict) in, rows out; runs before the model")
-    onlineFeatures: tuple[Name, ...] = ()
-    profiling: Profiling = Profiling()
-    timeout: Duration = default_duration("2s")
-    maxQueued: int = Field(200, ge=1)
+    """Where and how requests are answered."""
+
+    route: Annotated[str, Field(max_length=200), AfterValidator(_route), WithJsonSchema(_ROUTE_SCHEMA)] = Field(
+        description="The URL path, e.g. /delay; no other deployment may have it, or one below it"
+    )
+    replicas: Replicas = Field(Replicas(), description="How many processes answer")
+    resources: ServingResources = Field(ServingResources(), description="What one replica takes from the cluster")
+    batching: Batching | None = Field(None, description="Answer requests together; default: each for itself")
+    transformer: Entrypoint | None = Field(
+        None, description="package.module:attribute; rows (list of dict) in, rows out; runs before the model"
+    )
+    onlineFeatures: tuple[Name, ...] = Field(
+        (), description="FeatureViews whose newest row of the request's entities is added to its columns"
+    )
+    profiling: Profiling = Field(Profiling(), description="What a replica remembers of its requests, for monitors")
+    timeout: Duration = default_duration("2s", "A request that takes longer is answered 504")
+    maxQueued: int = Field(200, ge=1, description="Requests that may wait; beyond it: 503 with Retry-After")
+
+    @model_validator(mode="after")
+    def _in_time(self) -> Self:
+        if self.batching is not None and self.batching.wait >= self.timeout:
+            raise ValueError("batching.wait must be shorter than timeout, or no request is answered in time")
+        return self
 
 
 class ModelDeploymentSpec(Strict):
-    model: ModelRef
-    serving: Serving
-    strategy: Strategy
+    model: ModelRef = Field(description="Which model serves")
+    serving: Serving = Field(description="Where and how requests are answered")
+    strategy: Strategy = Field(description="How the next version gets there; exactly one")
 
 
 CATEGORIES = {

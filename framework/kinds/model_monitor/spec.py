@@ -12,14 +12,27 @@ from framework.api.meta import Name, Strict
 
 
 class ReferenceWindow(Strict):
-    window: Duration
+    """Earlier requests instead of the training data."""
+
+    window: Duration = Field(description="How far back from the window that is judged")
 
 
 class Drift(Strict):
-    statistic: Literal["psi", "js", "hellinger", "ks"] = "psi"
-    threshold: float = Field(0.2, gt=0)
-    columns: tuple[str, ...] | Literal["all"] = "all"
-    falseAlarmRate: Probability = 0.01
+    """Whether the inputs and predictions are distributed otherwise than in the reference."""
+
+    statistic: Literal["psi", "js", "hellinger", "ks"] = Field(
+        "psi",
+        description="Population stability index, Jensen-Shannon distance, Hellinger distance or Kolmogorov-Smirnov",
+    )
+    threshold: float = Field(
+        0.2, gt=0, description="An effect below it is no drift, however certain; in the statistic's unit"
+    )
+    columns: tuple[str, ...] | Literal["all"] = Field(
+        "all", description="Which of the model's inputs, and its label's name for the predictions"
+    )
+    falseAlarmRate: Probability = Field(
+        0.01, description="The chance of an alarm in a window without drift, over all columns together"
+    )
     statistics: dict[str, Literal["psi", "js", "hellinger", "ks"]] = Field(
         default_factory=dict, description="Another statistic for a column"
     )
@@ -28,29 +41,45 @@ class Drift(Strict):
 class Labels(Strict):
     """A FeatureView with the true outcome, which arrives later than the prediction."""
 
-    view: Name
-    key: str
-    column: str
+    view: Name = Field(description="The FeatureView")
+    key: str = Field(description="Its column that holds what the deployment logs as serving.profiling.key")
+    column: str = Field(description="Its column that holds the outcome: Boolean, or a number that is 0 or 1")
 
 
 class Performance(Strict):
-    labels: Labels
-    metric: Literal["auc"] = "auc"
-    maxDrop: float = Field(0.05, ge=0)
+    """How good the predictions were, once the labels have arrived."""
+
+    labels: Labels = Field(description="Where the true outcome comes from")
+    metric: Literal["auc"] = Field("auc", description="What is measured")
+    maxDrop: float = Field(0.05, ge=0, le=1, description="How much below the test part's value is no loss yet")
     window: Duration | None = Field(
         None, description="Predictions this far back are judged; default: all of the live version"
     )
-    minLabels: int = Field(200, ge=1)
+    minLabels: int = Field(200, ge=1, description="Fewer labels are Inconclusive")
 
 
 class Quality(Strict):
-    maxNullRate: Fraction | None = None
-    unseenCategories: Fraction | None = None
+    """What is wrong with the inputs whatever their distribution. A bound that is absent is not checked."""
+
+    maxNullRate: Fraction | None = Field(
+        None, description="The largest share of missing values in a column: 0.05 is 5 %"
+    )
+    unseenCategories: Fraction | None = Field(
+        None, description="The largest share of values that the training data did not have: 0.01 is 1 %"
+    )
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.maxNullRate is None and self.unseenCategories is None:
+            raise ValueError("maxNullRate or unseenCategories is needed")
+        return self
 
 
 class Webhook(Strict):
-    url: str | None = None
-    urlFrom: SecretRef | None = None
+    """An HTTP POST of the alert as JSON. Exactly one of ``url`` and ``urlFrom``."""
+
+    url: str | None = Field(None, description="Where, if the address is no secret")
+    urlFrom: SecretRef | None = Field(None, description="Where the address is read from, if it is a secret")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -59,7 +88,9 @@ class Webhook(Strict):
 
 
 class AlertTarget(Strict):
-    webhook: Webhook | None = None
+    """Who is told. Exactly one."""
+
+    webhook: Webhook | None = Field(None, description="An HTTP POST of the alert as JSON")
     file: str | None = Field(None, description="JSON lines, relative to the project's root")
 
     @model_validator(mode="after")
@@ -69,27 +100,33 @@ class AlertTarget(Strict):
 
 
 class MonitorAction(Strict):
-    on: Literal["drift", "performance", "quality"]
-    retrain: Name | None = None
-    rollback: bool | None = None
+    """What is done besides telling somebody. Exactly one of ``retrain`` and ``rollback``."""
+
+    on: Literal["drift", "performance", "quality"] = Field(description="Which finding it answers")
+    retrain: Name | None = Field(None, description="The TrainingJob to train again")
+    rollback: bool | None = Field(None, description="true: go back to the version before")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         exactly_one(self, "retrain", "rollback")
+        if self.rollback is False:
+            raise ValueError("rollback: false does nothing; leave the action out")
         return self
 
 
 class ModelMonitorSpec(Strict):
-    deployment: Name
-    window: Duration
-    segments: tuple[str, ...] = ()
-    reference: Literal["training"] | ReferenceWindow = "training"
-    drift: Drift | None = None
-    performance: Performance | None = None
-    quality: Quality | None = None
+    deployment: Name = Field(description="The ModelDeployment that is watched")
+    window: Duration = Field(description="Requests of so long a time are judged together")
+    segments: tuple[str, ...] = Field((), description="Columns whose values make parts that are also judged each alone")
+    reference: Literal["training"] | ReferenceWindow = Field(
+        "training", description="What is compared with: the training profile of the live version, or earlier requests"
+    )
+    drift: Drift | None = Field(None, description="Watch the distributions; default: not")
+    performance: Performance | None = Field(None, description="Watch the predictions against labels; default: not")
+    quality: Quality | None = Field(None, description="Watch missing and unseen values; default: not")
     minRows: int = Field(200, ge=1, description="A window with fewer rows is Inconclusive")
-    alerts: tuple[AlertTarget, ...] = ()
-    actions: tuple[MonitorAction, ...] = ()
+    alerts: tuple[AlertTarget, ...] = Field((), description="Who is told, once per episode and when it is over")
+    actions: tuple[MonitorAction, ...] = Field((), description="What is done besides telling somebody")
 
 
 CATEGORIES = {"": Category.RELOAD}

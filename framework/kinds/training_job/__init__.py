@@ -1,13 +1,13 @@
 """TrainingJob: a point-in-time training set, a search, a trained and judged model version."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
-from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.training_job.plan import plan
+from framework.kinds.training_job.rules import problems
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
 from framework.planning.kind import CrossProblem, Kind, Needs, Reference
 
@@ -19,6 +19,10 @@ def _references(spec: TrainingJobSpec) -> tuple[Reference, ...]:
         *(
             Reference(Ref("FeatureView", feature.view), f"spec.dataset.features[{index}].view")
             for index, feature in enumerate(spec.dataset.features)
+        ),
+        *(
+            Reference(Ref("ModelMonitor", name), f"spec.retrain.onDrift[{index}]", informs=True)
+            for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ())
         ),
     )
 
@@ -43,27 +47,7 @@ def _unsupported(spec: TrainingJobSpec) -> tuple[str, ...]:
 
 
 def _check(spec: TrainingJobSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
-    return tuple(_missing_columns(spec, specs))
-
-
-def _missing_columns(spec: TrainingJobSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
-    wanted = [("spec.dataset.label", spec.dataset.spine, spec.dataset.label)]
-    wanted += [
-        (f"spec.dataset.columns[{index}]", spec.dataset.spine, column)
-        for index, column in enumerate(spec.dataset.columns)
-    ]
-    for index, feature in enumerate(spec.dataset.features):
-        if feature.columns != "all":
-            wanted += [
-                (f"spec.dataset.features[{index}].columns[{place}]", feature.view, column)
-                for place, column in enumerate(feature.columns)
-            ]
-    for path, view_name, column in wanted:
-        view = specs.get(Ref("FeatureView", view_name))
-        if isinstance(view, FeatureViewSpec):
-            names = tuple(item.name for item in view.columns)
-            if column not in names:
-                yield CrossProblem(path, f"FeatureView/{view_name} has no column {column!r}", allowed=names)
+    return tuple(problems(spec, specs))
 
 
 def needs(spec: TrainingJobSpec) -> Needs:
@@ -74,11 +58,13 @@ def needs(spec: TrainingJobSpec) -> Needs:
 
 
 def _consumes(spec: TrainingJobSpec) -> Mapping[Ref, frozenset[str] | None]:
-    """The spine gives its label and the columns that are named; each view what is named, or all it has."""
-    dataset = spec.dataset
+    """The spine gives its label and the columns that are named; each view what is named, or all it has. Columns that
+    parts are made by may come from any of them."""
+    dataset, evaluation = spec.dataset, spec.evaluation
+    parts = {*(item.by for item in evaluation.slices), *(item.attribute for item in evaluation.fairness)}
     group = {dataset.split.group} if dataset.split.group else set()
     found: dict[Ref, frozenset[str] | None] = {
-        Ref("FeatureView", dataset.spine): frozenset({*dataset.columns, dataset.label, *group})
+        Ref("FeatureView", dataset.spine): frozenset({*dataset.columns, dataset.label, *group, *parts})
     }
     for feature in dataset.features:
         ref = Ref("FeatureView", feature.view)

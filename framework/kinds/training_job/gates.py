@@ -13,13 +13,15 @@ def judge(
     metrics: Mapping[str, float],
     champion: Mapping[str, float] | None,
     slices: Sequence[Mapping[str, Any]],
+    champion_problem: str | None = None,
 ) -> tuple[dict[str, Any], ...]:
     """One row per bar: ``{gate, value, bar, passed, message}``.
 
     A bar against the live model passes when nothing is live yet. A metric that was not measured fails its bar, because
-    a bar that cannot be checked must not let a model through. ``slices`` are rows {by, value, metric, score, rows}.
+    a bar that cannot be checked must not let a model through; ``champion_problem`` says why the live model was not
+    measured. ``slices`` are rows {by, value, metric, score, rows}.
     """
-    rows = [_gate(gate, metrics, champion) for gate in evaluation.gates]
+    rows = [_gate(gate, metrics, champion, champion_problem) for gate in evaluation.gates]
     for bar in evaluation.slices:
         measured = [row for row in slices if row.get("by") == bar.by and row.get("metric") == bar.metric]
         rows.extend(
@@ -35,14 +37,17 @@ def judge(
     return tuple(rows)
 
 
-def _gate(gate: Gate, metrics: Mapping[str, float], champion: Mapping[str, float] | None) -> dict[str, Any]:
+def _gate(
+    gate: Gate, metrics: Mapping[str, float], champion: Mapping[str, float] | None, problem: str | None
+) -> dict[str, Any]:
     value = metrics.get(gate.metric)
     if gate.comparedTo == "live":
         allowed = gate.maxDrop or 0.0
         if champion is None:
             return _row(f"{gate.metric} against live", value, "nothing is live", True)
         live = champion.get(gate.metric)
-        bar = f">= {live:.4f} - {allowed:g} (live, same rows)" if live is not None else "live was not measured"
+        unknown = f"unknown: {problem}; lift this gate for one commit if that is meant" if problem else "not measured"
+        bar = f">= {live:.4f} - {allowed:g} (live, same rows)" if live is not None else unknown
         return _row(f"{gate.metric} against live", value, bar, live is not None and _at_least(value, live - allowed))
     parts = [
         *([f">= {gate.min:g}"] if gate.min is not None else []),

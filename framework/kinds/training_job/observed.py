@@ -22,7 +22,8 @@ class TrainingJobState(Stored):
 @dataclass(frozen=True)
 class TrainingJobObserved:
     """``views`` holds each upstream's published version as plain values (uri, version, identity, entities, timestamp,
-    columns), None where it is not ready at the identity that git asks for. ``champion`` is what serves now."""
+    columns), None where it is not ready at the identity that git asks for. ``champion`` is what serves now. ``used_by``
+    is looked at for a removal only: deployments that serve a version of it or are about to."""
 
     ref: Ref
     storage: str
@@ -30,3 +31,4 @@ class TrainingJobObserved:
     run: RunState
     views: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     champion: ModelVersion | None = None
+    used_by: tuple[Ref, ...] = ()

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from framework.api import layout
 from framework.api.categories import Category
+from framework.api.conditions import transition
 from framework.api.meta import Ref
 from framework.kinds.training_job.gates import judge
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
 from framework.planning import runs
-from framework.planning.actions import Action, RegisterModel, StopRun, SubmitRun
+from framework.planning.actions import Action, DeleteModels, RegisterModel, StopRun, SubmitRun
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.outcomes import Outcome
 from framework.ports import ModelVersion, RunSpec
 
 WORKLOAD = "framework.workloads.training.train:run"
+IN_USE_POLL = timedelta(seconds=5)
+"""How soon to look again whether a deployment still serves what is to be deleted."""
 
 
 def run_name(training: str, identity: str) -> str:
@@ -31,7 +34,7 @@ def plan(
 ) -> Change:
     """Train this identity once, judge it, register it; afterwards only the verdict can change, with the gates."""
     if desired is None:
-        return _remove(observed, status)
+        return _remove(observed, status, now)
     previous = TrainingJobState.model_validate(status.state) if status else TrainingJobState()
     return _Training(desired, observed, status, previous, now).decide()
 
@@ -84,7 +87,8 @@ class _Training:
     def _judged(self, version: ModelVersion) -> Change:
         evaluation = self.desired.spec.evaluation
         champion = version.lineage.get("champion_metrics")
-        gates = judge(evaluation, version.metrics, champion, version.lineage.get("slices", ()))
+        problem = version.lineage.get("champion_problem")
+        gates = judge(evaluation, version.metrics, champion, version.lineage.get("slices", ()), problem)
         failed = [row["message"] for row in gates if not row["passed"]]
         state = TrainingJobState(version=version.version, deployable=not failed, gates=gates)
         summary = (
@@ -93,15 +97,16 @@ class _Training:
             else f"version {version.version}"
         )
         news = state != self.previous
+        told = {"seconds": version.lineage["seconds"]} if "seconds" in version.lineage else {}
         stop = self._supersede()
         if failed:
             message = f"version {version.version} failed {len(failed)} of {len(gates)} gates: {'; '.join(failed)}"
-            happenings = (Happening("GateFailed", message, {"version": version.version}),) if news else ()
+            happenings = (Happening("GateFailed", message, {"version": version.version, **told}),) if news else ()
             return self.outcome.stalled(
                 state, summary, "GateFailed", message, ready=False, happenings=happenings, actions=stop
             )
         happenings = (
-            (Happening("ModelReady", summary, {"version": version.version, "metrics": version.metrics}),)
+            (Happening("ModelReady", summary, {"version": version.version, "metrics": version.metrics, **told}),)
             if news
             else ()
         )
@@ -215,9 +220,14 @@ class _Training:
             "slices": result.get("slices", []),
             "run": self.name,
             "rows": result.get("rows", {}),
+            **runs.took(self.observed.run),
         }
         gates = judge(
-            desired.spec.evaluation, result["metrics"], result.get("champion_metrics"), result.get("slices", [])
+            desired.spec.evaluation,
+            result["metrics"],
+            result.get("champion_metrics"),
+            result.get("slices", []),
+            lineage.get("champion_problem"),
         )
         return ModelVersion(
             training=desired.ref.name,
@@ -237,17 +247,44 @@ class _Training:
         )
 
 
-def _remove(observed: TrainingJobObserved, status: Status | None) -> Change:
-    """Stop what runs; model versions stay, because a deployment or a revert may need them."""
+def _remove(observed: TrainingJobObserved, status: Status | None, now: datetime) -> Change:
+    """Stop what runs. Model versions stay, because a revert may need them, unless the spec said ``deletion: delete``;
+    those go only once no deployment serves one."""
     state = TrainingJobState.model_validate(status.state if status else {})
-    actions = (StopRun(observed.storage, state.run),) if state.run else ()
-    reason = "removed from git; its model versions stay"
+    stop: tuple[Action, ...] = (StopRun(observed.storage, state.run),) if state.run else ()
+    delete = status is not None and status.spec.get("deletion") == "delete"
+    if status is not None and delete and observed.used_by:
+        return _still_used(observed, status, state, stop, now)
+    folder = layout.training_folder(observed.storage, observed.ref.name)
+    models = (DeleteModels(observed.ref.name, folder),) if delete else ()
+    reason = f"removed from git; its model versions {'are deleted' if delete else 'stay'}"
     return Change(
         observed.ref,
         Verb.DELETE,
         Category.METADATA,
         reason,
         None,
-        actions=actions,
+        actions=(*stop, *models),
         happenings=(Happening("Deleted", reason),),
+    )
+
+
+def _still_used(
+    observed: TrainingJobObserved, status: Status, state: TrainingJobState, stop: tuple[Action, ...], now: datetime
+) -> Change:
+    users = ", ".join(map(str, observed.used_by))
+    message = f"removed from git; its model versions are deleted once {users} no longer serves them"
+    conditions = transition(
+        status.conditions, now, ready=False, reconciling=True, reason="ModelsInUse", message=message
+    )
+    kept = state.model_copy(update={"run": None})
+    return Change(
+        observed.ref,
+        Verb.DELETE,
+        Category.METADATA,
+        message,
+        status.model_copy(update={"conditions": conditions, "state": kept.model_dump(mode="json")}),
+        actions=stop,
+        requeue_after=IN_USE_POLL,
+        waits_for=observed.used_by,
     )

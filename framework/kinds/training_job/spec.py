@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import math
+import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from framework.api.categories import Category
-from framework.api.fields import CronExpression, Duration, Entrypoint, Fraction, default_duration, exactly_one
+from framework.api.errors import FieldError
+from framework.api.fields import CronExpression, Duration, Entrypoint, default_duration, exactly_one, ordered
 from framework.api.meta import Name, Strict
+
+Metric = Literal["auc", "log_loss", "accuracy", "brier"]
+"""What is measured of every model; log_loss and brier are better when smaller."""
+LOSSES = frozenset({"log_loss", "brier"})
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
 class FeatureRef(Strict):
     """Columns of a FeatureView, joined as of the spine's event time."""
 
-    view: Name
-    columns: tuple[str, ...] | Literal["all"] = "all"
-    maxAge: Duration | None = Field(None, description="Older rows count as missing")
+    view: Name = Field(description="The FeatureView; it is joined by its entities")
+    columns: tuple[str, ...] | Literal["all"] = Field(
+        "all", description="Which columns become inputs; all: every one but its entities and its event time"
+    )
+    maxAge: Duration | None = Field(None, description="Older rows count as missing; default: however old")
     delay: Duration | None = Field(
         None, description="How long after its event time a row becomes available; never joined before"
     )
@@ -26,9 +36,9 @@ class FeatureRef(Strict):
 class Window(Strict):
     """Half-open [from, to) in event time, or the last so-much before the newest spine row."""
 
-    from_: date | None = Field(None, alias="from")
-    to: date | None = None
-    last: Duration | None = None
+    from_: date | None = Field(None, alias="from", description="The first day, in UTC")
+    to: date | None = Field(None, description="The day after the last one, in UTC")
+    last: Duration | None = Field(None, description="Instead of from and to: so far back from the newest row")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -42,9 +52,11 @@ class Window(Strict):
 
 
 class Fractions(Strict):
-    train: Fraction
-    validation: Fraction
-    test: Fraction
+    """Shares of the rows; together they are 1."""
+
+    train: Share = Field(description="Share of the rows that are learned from")
+    validation: Share = Field(description="Share that the search and early stopping choose by")
+    test: Share = Field(description="Share that the model is judged on, and never sees before")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -56,15 +68,27 @@ class Fractions(Strict):
 class SplitAt(Strict):
     """Dates that start the validation and the test part."""
 
-    validation: date
-    test: date
+    validation: date = Field(description="The first day of the validation part, in UTC")
+    test: date = Field(description="The first day of the test part, in UTC")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.validation >= self.test:
+            raise ValueError("validation must be before test")
+        return self
 
 
 class Split(Strict):
-    by: Literal["time", "random", "stratified", "group"] = "time"
-    fractions: Fractions | None = None
+    """Which rows train, which choose and which judge."""
+
+    by: Literal["time", "random", "stratified", "group"] = Field(
+        "time",
+        description="time: later rows judge; random; stratified: random, with the label's shares kept; "
+        "group: whole groups, so that none is in two parts",
+    )
+    fractions: Fractions | None = Field(None, description="How large the parts are; exactly one of fractions and at")
     at: SplitAt | None = Field(None, description="For by: time, calendar dates instead of fractions")
-    group: str | None = None
+    group: str | None = Field(None, description="For by: group, the column whose values stay together")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -77,44 +101,67 @@ class Split(Strict):
 
 
 class Dataset(Strict):
+    """Rows of a spine, and for each what other views knew at that moment and not a second later."""
+
     spine: Name = Field(description="FeatureView with the entity rows, the event time and the label")
     columns: tuple[str, ...] = Field((), description="Columns of the spine itself that are features")
-    features: tuple[FeatureRef, ...] = ()
-    label: str
-    window: Window
-    split: Split
+    features: tuple[FeatureRef, ...] = Field((), description="Columns of other views, joined as of the event time")
+    label: str = Field(description="The spine's column to learn: Boolean, or a number that is 0 or 1")
+    window: Window = Field(description="Which event times count")
+    split: Split = Field(description="Which rows train, which choose and which judge")
+
+
+_ESTIMATOR = re.compile(r"sklearn(\.\w+)+")
+_ESTIMATOR_SCHEMA: dict[str, Any] = {"type": "string", "pattern": f"^{_ESTIMATOR.pattern}$"}
+
+
+def _estimator(value: str) -> str:
+    if _ESTIMATOR.fullmatch(value):
+        return value
+    below = value.removeprefix("scikit-learn.").replace(":", ".")
+    likely = below if _ESTIMATOR.fullmatch(below) else f"sklearn.{below}"
+    message = f"{value!r} is no class below sklearn, such as sklearn.linear_model.LogisticRegression"
+    raise FieldError(message, likely if _ESTIMATOR.fullmatch(likely) and "." in below else None)
 
 
 class SklearnTrainer(Strict):
-    """``estimator`` is a class below sklearn, e.g. ``sklearn.linear_model.LogisticRegression``."""
+    """A scikit-learn classifier behind one-hot encoding, imputing and scaling."""
 
-    estimator: Annotated[str, Field(pattern=r"^sklearn(\.\w+)+$")]
-    params: dict[str, Any] = Field(default_factory=dict)
+    estimator: Annotated[str, AfterValidator(_estimator), WithJsonSchema(_ESTIMATOR_SCHEMA)] = Field(
+        description="A class below sklearn, e.g. sklearn.linear_model.LogisticRegression"
+    )
+    params: dict[str, Any] = Field(default_factory=dict, description="Arguments of the class; default: its own")
 
 
 class BoostedTrainer(Strict):
-    params: dict[str, Any] = Field(default_factory=dict)
-    rounds: int = Field(100, ge=1)
+    """Boosted trees; a run that was interrupted goes on from its checkpoint."""
+
+    params: dict[str, Any] = Field(default_factory=dict, description="The library's own parameters; default: its own")
+    rounds: int = Field(100, ge=1, description="Boosting rounds: how many trees")
 
 
 class TorchTrainer(Strict):
-    entrypoint: Entrypoint
-    params: dict[str, Any] = Field(default_factory=dict)
+    """A training loop in PyTorch, run by Ray Train."""
+
+    entrypoint: Entrypoint = Field(description="package.module:attribute of the loop that every worker runs")
+    params: dict[str, Any] = Field(default_factory=dict, description="Handed to the loop as they are")
 
 
 class FunctionTrainer(Strict):
-    entrypoint: Entrypoint
-    params: dict[str, Any] = Field(default_factory=dict)
+    """Code of your own that returns a fitted scikit-learn classifier or a LightGBM Booster."""
+
+    entrypoint: Entrypoint = Field(description="package.module:attribute, called with (data, params, seed)")
+    params: dict[str, Any] = Field(default_factory=dict, description="Handed to the function as they are")
 
 
 class Trainer(Strict):
-    """Exactly one."""
+    """What fits the model. Exactly one."""
 
-    sklearn: SklearnTrainer | None = None
-    xgboost: BoostedTrainer | None = None
-    lightgbm: BoostedTrainer | None = None
-    torch: TorchTrainer | None = None
-    function: FunctionTrainer | None = None
+    sklearn: SklearnTrainer | None = Field(None, description="Any scikit-learn classifier")
+    xgboost: BoostedTrainer | None = Field(None, description="Boosted trees of XGBoost")
+    lightgbm: BoostedTrainer | None = Field(None, description="Boosted trees of LightGBM")
+    torch: TorchTrainer | None = Field(None, description="A training loop in PyTorch")
+    function: FunctionTrainer | None = Field(None, description="A function of your own")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -129,10 +176,12 @@ class Trainer(Strict):
 class SearchSpace(Strict):
     """One distribution of a parameter."""
 
-    uniform: tuple[float, float] | None = None
-    loguniform: tuple[float, float] | None = None
-    randint: tuple[int, int] | None = Field(None, description="[low, high)")
-    choice: tuple[Any, ...] | None = None
+    uniform: tuple[float, float] | None = Field(None, description="[low, high]: any number in between alike")
+    loguniform: tuple[float, float] | None = Field(
+        None, description="[low, high]: any number in between, every order of magnitude alike; low is above 0"
+    )
+    randint: tuple[int, int] | None = Field(None, description="[low, high): whole numbers, high left out")
+    choice: Annotated[tuple[Any, ...], Field(min_length=1)] | None = Field(None, description="One of these values")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -146,98 +195,167 @@ class SearchSpace(Strict):
 
 
 class Tune(Strict):
-    search: dict[str, SearchSpace] = Field(min_length=1)
-    metric: str = "validation_auc"
-    mode: Literal["max", "min"] = "max"
-    trials: int = Field(10, ge=1)
-    concurrency: int = Field(1, ge=1, description="Trials at a time")
-    algorithm: Literal["optuna", "random", "grid", "hyperopt"] = "optuna"
-    scheduler: Literal["asha", "pbt", "median", "none"] = "asha"
-    budget: Duration | None = None
+    """A search for good parameters before the final fit. Trials learn from the train part, and the validation part
+    chooses."""
+
+    search: dict[str, SearchSpace] = Field(
+        min_length=1,
+        description="What to vary: a distribution by name of the trainer's parameter; it goes before params",
+    )
+    metric: Literal["validation_auc", "validation_log_loss", "validation_accuracy", "validation_brier"] = Field(
+        "validation_auc", description="What the trials are compared by"
+    )
+    mode: Literal["max", "min"] = Field("max", description="Whether more of the metric is better, or less")
+    trials: int = Field(10, ge=1, description="How many combinations are tried")
+    concurrency: int = Field(1, ge=1, description="Trials at a time; with more than one the search is not reproducible")
+    algorithm: Literal["optuna", "random", "grid", "hyperopt"] = Field(
+        "optuna", description="How the next combination is chosen; grid tries every one of choices alone"
+    )
+    scheduler: Literal["asha", "pbt", "median", "none"] = Field(
+        "asha", description="Which trials are stopped early; none lets each go to its end"
+    )
+    budget: Duration | None = Field(
+        None, description="No trial starts or goes on after that long; default: trials alone decide"
+    )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        loss = self.metric.removeprefix("validation_") in LOSSES
+        if loss != (self.mode == "min"):
+            better = "smaller" if loss else "larger"
+            raise ValueError(f"{self.metric} is better when {better}: mode must be {'min' if loss else 'max'}")
+        if self.algorithm == "grid":
+            lists = [space.choice for space in self.search.values() if space.choice is not None]
+            if len(lists) < len(self.search):
+                raise ValueError("algorithm: grid needs choice for every parameter")
+            if math.prod(map(len, lists)) > self.trials:
+                raise ValueError(f"the grid has {math.prod(map(len, lists))} combinations, but trials is {self.trials}")
+        return self
 
 
 class Elastic(Strict):
-    min: int = Field(ge=1)
-    max: int = Field(ge=1)
+    """Go on with fewer workers where the cluster shrinks, and with more where it grows."""
+
+    min: int = Field(ge=1, description="The fewest workers to train with")
+    max: int = Field(ge=1, description="The most workers to train with")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        ordered(self, "min", "max")
+        return self
 
 
 class Resources(Strict):
-    workers: int = Field(1, ge=1)
-    cpusPerWorker: float = Field(1.0, gt=0)
-    gpusPerWorker: float = Field(0.0, ge=0)
-    accelerator: str | None = None
-    elastic: Elastic | None = None
+    """What one run takes from the cluster."""
+
+    workers: int = Field(1, ge=1, description="Processes that train together; part of the model's identity")
+    cpusPerWorker: float = Field(1.0, gt=0, description="CPUs of each worker")
+    gpusPerWorker: float = Field(0.0, ge=0, description="GPUs of each worker")
+    accelerator: str | None = Field(None, description="Only nodes with this accelerator, e.g. H100; default: any")
+    elastic: Elastic | None = Field(None, description="A range instead of a fixed number of workers")
 
 
 class Gate(Strict):
     """A bar on a test metric: absolute (``min``, ``max``), or against the live model on the same rows."""
 
-    metric: str
-    min: float | None = None
-    max: float | None = None
-    comparedTo: Literal["live"] | None = None
-    maxDrop: float | None = Field(None, ge=0)
+    metric: Metric = Field(description="What is measured on the test part")
+    min: float | None = Field(None, description="The least that passes")
+    max: float | None = Field(None, description="The most that passes")
+    comparedTo: Literal["live"] | None = Field(
+        None, description="live: the model that serves now, on the same test rows"
+    )
+    maxDrop: float | None = Field(None, ge=0, description="How much below the live model's metric still passes")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         if self.comparedTo is not None:
             if self.maxDrop is None or self.min is not None or self.max is not None:
                 raise ValueError("comparedTo needs maxDrop and excludes min and max")
+            if self.metric in LOSSES:
+                raise ValueError(f"{self.metric} is better when smaller, so it does not drop: bound it with max")
         elif self.maxDrop is not None:
             raise ValueError("maxDrop needs comparedTo")
         elif self.min is None and self.max is None:
             raise ValueError("a gate needs min, max or comparedTo")
+        else:
+            ordered(self, "min", "max")
         return self
 
 
 class Slice(Strict):
-    by: str
-    metric: str
-    min: float
-    minRows: int = Field(1, ge=1)
+    """A bar that every part of the test rows must pass for itself."""
+
+    by: str = Field(description="The column whose values make the parts")
+    metric: Metric = Field(description="What is measured on each part")
+    min: float = Field(description="The least that passes")
+    minRows: int = Field(1, ge=1, description="Parts with fewer test rows are not judged")
 
 
 class Fairness(Strict):
-    attribute: str
-    metric: Literal["demographic_parity_difference", "equalized_odds_difference"]
-    max: float = Field(ge=0)
+    """A bound on how differently groups of people are treated."""
+
+    attribute: str = Field(description="The column whose values make the groups")
+    metric: Literal["demographic_parity_difference", "equalized_odds_difference"] = Field(
+        description="Largest difference between two groups: of the share predicted positive, or of the error rates"
+    )
+    max: float = Field(ge=0, le=1, description="The most that passes, as a difference of shares: 0 to 1")
 
 
 class Evaluation(Strict):
-    gates: tuple[Gate, ...] = ()
-    slices: tuple[Slice, ...] = ()
-    fairness: tuple[Fairness, ...] = ()
+    """What a model must achieve to be deployable. One that fails is recorded, and never serves."""
+
+    gates: tuple[Gate, ...] = Field((), description="Bars on the whole test part")
+    slices: tuple[Slice, ...] = Field((), description="Bars on parts of the test rows")
+    fairness: tuple[Fairness, ...] = Field((), description="Bounds on differences between groups")
 
 
 class Checkpoint(Strict):
-    every: int = Field(1, ge=1)
-    keep: int = Field(2, ge=1)
+    """What a run goes on from where a worker dies."""
+
+    every: int = Field(1, ge=1, description="Checkpoint at every so-many-th report; a boosted fit reports ten times")
+    keep: int = Field(2, ge=1, description="How many of the newest are kept")
 
 
 class Retries(Strict):
-    limit: int = Field(2, ge=0)
-    backoff: Duration = default_duration("30s")
+    """What happens when a run's process is lost. Errors of code or data are not retried: they would come again."""
+
+    limit: int = Field(2, ge=0, description="How often a run is started again")
+    backoff: Duration = default_duration("30s", "How long to wait before that; it doubles each time")
 
 
 class Retrain(Strict):
-    schedule: CronExpression | None = None
-    onDrift: tuple[Name, ...] = ()
-    mode: Literal["pullRequest", "direct"] = "pullRequest"
-    cooldown: Duration | None = None
+    """When to train again though nothing in git changed."""
+
+    schedule: CronExpression | None = Field(None, description="Cron of five fields, in UTC, e.g. 0 3 * * 1")
+    onDrift: tuple[Name, ...] = Field((), description="ModelMonitors whose drift asks for it")
+    mode: Literal["pullRequest", "direct"] = Field(
+        "pullRequest", description="pullRequest: propose it, with the evidence; direct: commit it"
+    )
+    cooldown: Duration | None = Field(None, description="The least time between two of them; default: none")
+
+    @model_validator(mode="after")
+    def _some_time(self) -> Self:
+        if self.schedule is None and not self.onDrift:
+            raise ValueError("retrain needs schedule or onDrift, or nothing ever triggers it")
+        return self
 
 
 class TrainingJobSpec(Strict):
-    dataset: Dataset
-    trainer: Trainer
-    tune: Tune | None = None
-    resources: Resources = Resources()
-    seed: int = 0
-    evaluation: Evaluation = Evaluation()
-    checkpoint: Checkpoint = Checkpoint()
-    retries: Retries = Retries()
-    timeout: Duration | None = None
-    retrain: Retrain | None = None
-    deletion: Literal["keep", "delete"] = "keep"
+    dataset: Dataset = Field(description="What is learned from")
+    trainer: Trainer = Field(description="What fits the model; exactly one")
+    tune: Tune | None = Field(None, description="A search for good parameters before the final fit; default: none")
+    resources: Resources = Field(Resources(), description="What one run takes from the cluster")
+    seed: int = Field(0, description="Of everything random: splits, searches and fits")
+    evaluation: Evaluation = Field(Evaluation(), description="What a model must achieve to be deployable")
+    checkpoint: Checkpoint = Field(Checkpoint(), description="What a run goes on from where a worker dies")
+    retries: Retries = Field(Retries(), description="What happens when a run's process is lost")
+    timeout: Duration | None = Field(None, description="A run that takes longer is stopped and fails; default: none")
+    retrain: Retrain | None = Field(
+        None, description="When to train again though nothing in git changed; default: never"
+    )
+    deletion: Literal["keep", "delete"] = Field(
+        "keep", description="What happens to the model versions when the spec leaves git"
+    )
 
 
 CATEGORIES = {

@@ -103,12 +103,13 @@ def test_batch_inference_is_not_executed_and_says_so() -> None:
     assert kind.unsupported(None) == ("spec",)
 
 
-def test_two_deployments_cannot_share_a_route() -> None:
-    first, second, third = deployment_spec(), deployment_spec(), deployment_spec(serving={"route": "/other"})
-    specs = snapshot(a=first, b=second, c=third)
-    (problem,) = DEPLOYMENT.check(first, specs)
-    assert (problem.path, problem.message) == ("spec.serving.route", "ModelDeployment/b serves /delay already")
-    assert DEPLOYMENT.check(third, specs) == ()
+def test_a_route_is_claimed_and_may_not_lie_within_another_one() -> None:
+    (claim,) = DEPLOYMENT.claims(deployment_spec(serving={"route": "/delay/v2/x"}))
+    assert (claim.path, claim.value, claim.taken) == (
+        "spec.serving.route", "/delay/v2/x", "serves /delay/v2/x already",
+    )  # fmt: skip
+    assert claim.within == ("/delay", "/delay/v2")
+    assert DEPLOYMENT.claims(deployment_spec())[0].within == ()
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_gates_compare_with_the_live_model_on_the_same_rows() -> None:
 
 
 def test_a_metric_that_was_not_measured_lets_nothing_through() -> None:
-    evaluation = Evaluation.model_validate({"gates": [{"metric": "recall", "min": 0.1}]})
+    evaluation = Evaluation.model_validate({"gates": [{"metric": "accuracy", "min": 0.1}]})
     assert not judge(evaluation, {"auc": 0.9}, None, [])[0]["passed"]
 
 

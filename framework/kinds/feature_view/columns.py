@@ -1,0 +1,31 @@
+"""What a column of a FeatureView can be used for, and how a column that is not there is told. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from pydantic import BaseModel
+
+from framework.api.meta import Ref
+from framework.kinds.feature_view.spec import FeatureViewSpec
+from framework.planning.kind import CrossProblem
+
+INTEGERS = frozenset({"Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"})
+FLOATS = frozenset({"Float32", "Float64"})
+NUMBERS = INTEGERS | FLOATS
+TIMES = frozenset({"Date", "Datetime"})
+INPUTS = NUMBERS | {"Boolean", "String"}
+"""Dtypes that a model input can have."""
+OUTCOMES = NUMBERS | {"Boolean"}
+"""Dtypes that a label can have."""
+
+
+def columns_of(specs: Mapping[Ref, BaseModel], view: str) -> Mapping[str, str]:
+    """Dtype by column of a FeatureView, in its order; empty where there is none of that name."""
+    spec = specs.get(Ref("FeatureView", view))
+    return {column.name: column.dtype for column in spec.columns} if isinstance(spec, FeatureViewSpec) else {}
+
+
+def no_column(path: str, column: str, owner: str, known: Collection[str]) -> CrossProblem:
+    """``owner`` has no such column, among those that it has."""
+    return CrossProblem(path, f"{owner} has no column {column!r}", allowed=tuple(known), wanted=column)

@@ -1,0 +1,74 @@
+"""What a ModelMonitor demands of the deployment that it watches, and of the labels that it waits for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel
+
+from framework.api.meta import Ref
+from framework.kinds.feature_view.columns import OUTCOMES, columns_of, no_column
+from framework.kinds.model_deployment.spec import ModelDeploymentSpec
+from framework.kinds.model_monitor.spec import Labels, ModelMonitorSpec
+from framework.kinds.training_job.rules import inputs
+from framework.kinds.training_job.spec import TrainingJobSpec
+from framework.planning.kind import CrossProblem
+
+Specs = Mapping[Ref, BaseModel]
+
+
+def problems(spec: ModelMonitorSpec, specs: Specs) -> Iterator[CrossProblem]:
+    if spec.drift is None and spec.performance is None and spec.quality is None:
+        yield CrossProblem("spec", "watches nothing", allowed=("drift", "performance", "quality"))
+    deployment = specs.get(Ref("ModelDeployment", spec.deployment))
+    if isinstance(deployment, ModelDeploymentSpec):
+        yield from _columns(spec, deployment, specs)
+    if spec.performance is not None:
+        yield from _labels(spec.performance.labels, spec.deployment, deployment, specs)
+    for index, action in enumerate(spec.actions):
+        if getattr(spec, action.on) is None:
+            message = f"never happens: spec.{action.on} is not watched"
+            yield CrossProblem(f"spec.actions[{index}].on", message)
+
+
+def _columns(spec: ModelMonitorSpec, deployment: ModelDeploymentSpec, specs: Specs) -> Iterator[CrossProblem]:
+    """What is watched must be something that the model sees: its inputs, and its label's name for what it says. Parts
+    may be made by anything that its rows have."""
+    training = specs.get(Ref("TrainingJob", deployment.model.training))
+    if not isinstance(training, TrainingJobSpec):
+        return
+    seen = inputs(training, specs)
+    owner = f"the model of TrainingJob/{deployment.model.training}"
+    rows = dict.fromkeys([*columns_of(specs, training.dataset.spine), *seen])
+    for index, column in enumerate(spec.segments):
+        if column not in rows:
+            yield no_column(f"spec.segments[{index}]", column, f"the training set of {owner}", rows)
+    named: list[tuple[str, str]] = []
+    if spec.drift is not None:
+        columns = () if spec.drift.columns == "all" else spec.drift.columns
+        named += [(f"spec.drift.columns[{index}]", column) for index, column in enumerate(columns)]
+        named += [(f'spec.drift.statistics["{column}"]', column) for column in spec.drift.statistics]
+        watched = {*columns}
+        for column in spec.drift.statistics:
+            if columns and column in seen and column not in watched:
+                path = f'spec.drift.statistics["{column}"]'
+                yield CrossProblem(path, f"{column} is not among spec.drift.columns, so it is not watched")
+    known = dict.fromkeys([*seen, training.dataset.label])
+    for path, column in named:
+        if column not in known:
+            yield no_column(path, column, owner, known)
+
+
+def _labels(labels: Labels, name: str, deployment: BaseModel | None, specs: Specs) -> Iterator[CrossProblem]:
+    known = columns_of(specs, labels.view)
+    for field in ("key", "column"):
+        column = getattr(labels, field)
+        if known and column not in known:
+            yield no_column(f"spec.performance.labels.{field}", column, f"FeatureView/{labels.view}", known)
+    dtype = known.get(labels.column)
+    if dtype is not None and dtype not in OUTCOMES:
+        message = f"{labels.column} is {dtype}; an outcome is Boolean, or a number that is 0 or 1"
+        yield CrossProblem("spec.performance.labels.column", message)
+    if isinstance(deployment, ModelDeploymentSpec) and deployment.serving.profiling.key is None:
+        message = f"ModelDeployment/{name} logs no key that labels could be joined by: set serving.profiling.key"
+        yield CrossProblem("spec.performance.labels.key", message)

@@ -1,0 +1,189 @@
+"""What a TrainingJob demands of the views that it learns from, and of its own parts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+from framework.api.fields import format_duration
+from framework.api.meta import Ref
+from framework.kinds.feature_view.columns import INPUTS, OUTCOMES, no_column
+from framework.kinds.feature_view.spec import FeatureViewSpec
+from framework.kinds.training_job.lightgbm import PARAMETERS
+from framework.kinds.training_job.spec import FeatureRef, TrainingJobSpec
+from framework.planning.kind import CrossProblem
+
+Specs = Mapping[Ref, BaseModel]
+_SHOWN = 5
+"""Columns that one message names."""
+
+
+@dataclass(frozen=True)
+class _View:
+    """A FeatureView that is learned from: dtype by column, what it is joined by, and what it has besides keys."""
+
+    dtypes: Mapping[str, str]
+    entities: tuple[str, ...]
+    values: tuple[str, ...]
+
+    def taken(self, feature: FeatureRef) -> tuple[str, ...]:
+        return self.values if feature.columns == "all" else feature.columns
+
+
+_UNKNOWN = _View({}, (), ())
+
+
+def inputs(spec: TrainingJobSpec, specs: Specs) -> Mapping[str, str]:
+    """Dtype by column that the model is asked with, in its order, as far as the views are known."""
+    views = _views(spec, specs)
+    spine = views[spec.dataset.spine].dtypes
+    found = {name: spine[name] for name in spec.dataset.columns if name in spine}
+    for feature in spec.dataset.features:
+        view = views[feature.view]
+        found.update((name, view.dtypes[name]) for name in view.taken(feature) if name in view.dtypes)
+    return found
+
+
+def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
+    yield from _dataset(spec, _views(spec, specs))
+    yield from _dates(spec)
+    yield from _parameters(spec)
+    for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ()):
+        monitor = specs.get(Ref("ModelMonitor", name))  # a kind above this one, which it cannot import
+        if monitor is not None and getattr(monitor, "drift", None) is None:
+            yield CrossProblem(f"spec.retrain.onDrift[{index}]", f"ModelMonitor/{name} does not watch drift")
+
+
+def _views(spec: TrainingJobSpec, specs: Specs) -> Mapping[str, _View]:
+    names = dict.fromkeys([spec.dataset.spine, *(feature.view for feature in spec.dataset.features)])
+    return {name: _view(specs.get(Ref("FeatureView", name))) for name in names}
+
+
+def _view(spec: BaseModel | None) -> _View:
+    if not isinstance(spec, FeatureViewSpec):
+        return _UNKNOWN
+    keys = {*spec.entities, spec.timestamp}
+    dtypes = {column.name: column.dtype for column in spec.columns}
+    return _View(dtypes, spec.entities, tuple(name for name in dtypes if name not in keys))
+
+
+# -- columns ---------------------------------------------------------------------------------------------------------
+
+
+def _dataset(spec: TrainingJobSpec, views: Mapping[str, _View]) -> Iterator[CrossProblem]:
+    """The training set, column by column, in the order in which it is put together."""
+    dataset = spec.dataset
+    owner, together = f"FeatureView/{dataset.spine}", dict(views[dataset.spine].dtypes)
+    if dataset.label not in together:
+        yield no_column("spec.dataset.label", dataset.label, owner, together)
+    elif together[dataset.label] not in OUTCOMES:
+        message = f"{dataset.label} is {together[dataset.label]}; a label is Boolean, or a number that is 0 or 1"
+        yield CrossProblem("spec.dataset.label", message)
+    for index, column in enumerate(dataset.columns):
+        path = f"spec.dataset.columns[{index}]"
+        if column == dataset.label:
+            yield CrossProblem(path, f"the label {column!r} is also an input")
+        else:
+            yield from _input(path, column, owner, together)
+    whole: set[str] = set()
+    for index, feature in enumerate(dataset.features):
+        path, view = f"spec.dataset.features[{index}]", views[feature.view]
+        if feature.columns == "all" and feature.view in whole:
+            yield CrossProblem(f"{path}.view", f"FeatureView/{feature.view} is joined already, with all its columns")
+            continue
+        whole |= {feature.view} if feature.columns == "all" else set()
+        yield from _joined_by(path, feature, view, together)
+        yield from _brought(path, feature, view, together)
+        together.update((name, view.dtypes[name]) for name in view.taken(feature) if name in view.dtypes)
+    if not dataset.columns and not any(views[feature.view].taken(feature) for feature in dataset.features):
+        yield CrossProblem("spec.dataset", "columns and features name no column, so there is nothing to learn from")
+    yield from _by_column(spec, together)
+
+
+def _input(path: str, column: str, owner: str, known: Mapping[str, str]) -> Iterator[CrossProblem]:
+    if column not in known:
+        yield no_column(path, column, owner, known)
+    elif known[column] not in INPUTS:
+        yield CrossProblem(path, f"{column} is {known[column]}; a model input is a number, a Boolean or a String")
+
+
+def _brought(path: str, feature: FeatureRef, view: _View, together: Mapping[str, str]) -> Iterator[CrossProblem]:
+    """What a feature adds to the training set."""
+    owner = f"FeatureView/{feature.view}"
+    if feature.columns == "all":
+        unfit = [f"{name} ({view.dtypes[name]})" for name in view.values if view.dtypes[name] not in INPUTS]
+        if unfit:
+            message = f"{owner} also has {', '.join(unfit[:_SHOWN])}, which a model cannot be asked with"
+            yield CrossProblem(f"{path}.view", f"{message}: name the columns to use")
+        again = [name for name in view.values if name in together]
+        if again:
+            yield CrossProblem(f"{path}.view", _taken_already(owner, again))
+        return
+    for place, column in enumerate(feature.columns):
+        at = f"{path}.columns[{place}]"
+        yield from _input(at, column, owner, view.dtypes)
+        if column in view.dtypes and column in together:
+            yield CrossProblem(at, _taken_already(owner, [column]))
+
+
+def _taken_already(owner: str, columns: Sequence[str]) -> str:
+    return f"{owner} brings {', '.join(columns[:_SHOWN])}, which the training set has already; rename one of them"
+
+
+def _joined_by(path: str, feature: FeatureRef, view: _View, together: Mapping[str, str]) -> Iterator[CrossProblem]:
+    """A view is joined by its entities, as of the event time."""
+    for entity in view.entities:
+        here, there = together.get(entity), view.dtypes[entity]
+        if here is None:
+            message = f"FeatureView/{feature.view} is joined by {entity!r}, which the training set does not have"
+            yield CrossProblem(f"{path}.view", message)
+        elif here != there:
+            message = f"{entity} is {here} in the training set and {there} in FeatureView/{feature.view}"
+            yield CrossProblem(f"{path}.view", message)
+    delay = feature.delay or timedelta(0)
+    if feature.maxAge is not None and feature.maxAge < delay:
+        told = (
+            f"rows become available after {format_duration(delay)} and expire after {format_duration(feature.maxAge)}"
+        )
+        yield CrossProblem(f"{path}.maxAge", told)
+
+
+def _by_column(spec: TrainingJobSpec, together: Mapping[str, str]) -> Iterator[CrossProblem]:
+    """Columns of the training set that parts of it are made by."""
+    named = [(f"spec.evaluation.slices[{index}].by", item.by) for index, item in enumerate(spec.evaluation.slices)]
+    named += [
+        (f"spec.evaluation.fairness[{index}].attribute", item.attribute)
+        for index, item in enumerate(spec.evaluation.fairness)
+    ]
+    if spec.dataset.split.group is not None:
+        named.append(("spec.dataset.split.group", spec.dataset.split.group))
+    for path, column in named:
+        if column not in together:
+            yield no_column(path, column, "the training set", together)
+
+
+# -- the job itself --------------------------------------------------------------------------------------------------
+
+
+def _dates(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
+    window, at = spec.dataset.window, spec.dataset.split.at
+    if at is None or window.from_ is None or window.to is None:
+        return
+    if at.validation <= window.from_:
+        yield CrossProblem("spec.dataset.split.at.validation", "lies before the window, so nothing is left to train on")
+    if at.test >= window.to:
+        yield CrossProblem("spec.dataset.split.at.test", "lies behind the window, so nothing is left to judge on")
+
+
+def _parameters(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
+    """What a trainer would ignore."""
+    if spec.trainer.lightgbm is None:
+        return
+    named = [(f'spec.trainer.lightgbm.params["{name}"]', name) for name in spec.trainer.lightgbm.params]
+    named += [(f'spec.tune.search["{name}"]', name) for name in (spec.tune.search if spec.tune else ())]
+    for path, name in named:
+        if name not in PARAMETERS:
+            yield CrossProblem(path, f"LightGBM has no parameter {name!r}", allowed=tuple(PARAMETERS), wanted=name)
