@@ -1,39 +1,21 @@
-"""An Environment's patches, merged into the plain data of specs before these are understood."""
+"""An Environment's patches, applied to the plain data of specs before these are understood."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from framework.api.errors import Problem
 from framework.api.meta import Ref
-from framework.specs import paths, words
+from framework.planning.kind import Kind
+from framework.specs import json_patch, paths, strategic, words
+from framework.specs.explain import Finding
 from framework.specs.paths import Path
 from framework.specs.positions import Place, Places
-from framework.specs.resource import ENVIRONMENT, Draft, Resource
-
-
-def merge(base: Any, patch: Any) -> Any:
-    """JSON merge patch (RFC 7386): mappings key by key, null removes, anything else replaces. Neither side changes."""
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(base) if isinstance(base, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge(merged.get(key), value)
-    return merged
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """One patch: where it stands in the Environment, what it says, and the spec that it was merged into."""
-
-    path: Path
-    patch: Mapping[str, Any]
-    before: Mapping[str, Any]
+from framework.specs.resource import ENVIRONMENT, Draft, Resource, problem_at
+from framework.specs.traced import Origin, PatchError, Trace, Traced
 
 
 @dataclass(frozen=True)
@@ -42,75 +24,105 @@ class PatchedPlaces:
 
     base: Places
     environment: Places = field(repr=False)
-    layers: tuple[_Layer, ...]
+    trace: Trace = field(repr=False)
+    """Of the object's spec."""
 
     def value(self, path: str | Path) -> Place:
-        patched = self._patched(path)
-        return self.base.value(path) if patched is None else self.environment.value(patched)
+        trace = self._trace(path)
+        return self.base.value(path) if trace is None else self._at(trace.place).value(trace.place.path)
 
     def key(self, path: str | Path) -> Place:
-        patched = self._patched(path, descend=False)
-        return self.base.key(path) if patched is None else self.environment.key(patched)
+        trace = self._trace(path)
+        if trace is None:
+            return self.base.key(path)
+        origin = trace.origin
+        return self._at(origin).key(origin.path) if origin.name is None else self._at(origin).value(origin.name)
 
-    def _patched(self, path: str | Path, *, descend: bool = True) -> Path | None:
+    def _trace(self, path: str | Path) -> Trace | None:
         full = paths.parse(path) if isinstance(path, str) else path
-        if full[:1] != ("spec",):
-            return None
-        found = (_in_patch(layer, full[1:], descend) for layer in reversed(self.layers))
-        return next((place for place in found if place is not None), None)
+        return self.trace.at(full[1:]) if full[:1] == ("spec",) else None
+
+    def _at(self, origin: Origin) -> Places:
+        return self.environment if origin.patched else self.base
 
 
-def _in_patch(layer: _Layer, path: Path, descend: bool) -> Path | None:
-    """Where ``layer`` says something about ``path`` of the spec: sets it, sets a part of it, or sets it as a whole.
-    ``descend`` to the first part that it sets: a mistake of the whole came with the part."""
-    patch: Any = layer.patch
-    before: Any = layer.before
-    walked = layer.path
-    for part in path:
-        if not isinstance(patch, Mapping):
-            return (*layer.path, *path)
-        if part not in patch:
-            return None if isinstance(before, Mapping) else walked
-        patch, before = patch[part], before.get(part) if isinstance(before, Mapping) else None
-        walked = (*walked, part)
-    while descend and isinstance(patch, Mapping) and patch:
-        key = next(iter(patch))
-        patch, walked = patch[key], (*walked, key)
-    return walked
+class _Target(NamedTuple):
+    """What a patch is for, as it is written."""
+
+    kind: str
+    name: str | None
+    labels: Mapping[str, str]
+
+    def takes(self, draft: Draft) -> bool:
+        return self.name in {None, draft.ref.name} and self.labels.items() <= draft.metadata.labels.items()
+
+    def may_mean(self, broken: Ref) -> bool:
+        """Whether it may be for an object whose labels nobody could read."""
+        return broken.kind == self.kind and self.name in {None, broken.name}
 
 
 def apply(
-    environment: Resource, drafts: Sequence[Draft], kinds: Iterable[str], declared: frozenset[Ref]
+    environment: Resource, drafts: Sequence[Draft], kinds: Mapping[str, Kind], declared: frozenset[Ref]
 ) -> tuple[list[Draft], list[Problem]]:
-    """``drafts``, which hold no Environment, with the patches of ``environment`` merged in, and patches that match
-    nothing."""
+    """``drafts``, which hold no Environment, with the patches of ``environment`` applied in order, and what is wrong
+    with the patches. A draft that a patch fails on is left out. ``declared`` names broken objects too."""
     patched = {draft.ref: draft for draft in drafts}
+    of_kind: dict[str, list[Draft]] = defaultdict(list)
+    for draft in drafts:
+        of_kind[draft.ref.kind].append(draft)
+    broken = declared - patched.keys()
     problems: list[Problem] = []
     for index, entry in enumerate(environment.raw["spec"].get("patches") or ()):
-        target = entry["target"]
-        kind, name = target["kind"], target.get("name")
-        targets = {ref for ref in declared | patched.keys() if ref.kind == kind and name in {None, ref.name}}
-        for ref in targets & patched.keys():
-            patched[ref] = _patch(patched[ref], environment, ("spec", "patches", index, "patch"), entry["patch"])
-        if not targets or kind == ENVIRONMENT:  # a target that is broken itself is no second mistake
-            problems.append(_unmatched(environment, index, kind, name, patched, kinds))
-    return [patched[draft.ref] for draft in drafts], problems
+        written = entry["target"]
+        target = _Target(written["kind"], written.get("name"), written.get("labels") or {})
+        targets = [draft.ref for draft in of_kind[target.kind] if target.takes(draft)]
+        failures: dict[tuple[Path, str], list[tuple[Ref, PatchError]]] = defaultdict(list)
+        for ref in targets:
+            if ref not in patched:  # an earlier patch failed on it
+                continue
+            try:
+                patched[ref] = _patched(patched[ref], environment, ("spec", "patches", index), entry, kinds[ref.kind])
+            except PatchError as error:
+                failures[error.path, error.message].append((ref, error))
+                del patched[ref]
+        problems += (_failed(environment, failed) for failed in failures.values())
+        # a target that is broken itself is no second mistake
+        if target.kind == ENVIRONMENT or not (targets or any(map(target.may_mean, broken))):
+            problems.append(_unmatched(environment, index, target, of_kind[target.kind], broken, kinds))
+    return [patched[draft.ref] for draft in drafts if draft.ref in patched], problems
 
 
-def _patch(draft: Draft, environment: Resource, path: Path, patch: Mapping[str, Any]) -> Draft:
-    layer = _Layer(path, patch, draft.raw["spec"])
-    if isinstance(draft.positions, PatchedPlaces):
-        places = replace(draft.positions, layers=(*draft.positions.layers, layer))
+def _patched(draft: Draft, environment: Resource, at: Path, entry: Mapping[str, Any], kind: Kind) -> Draft:
+    places = draft.positions
+    before, trace = (
+        (places.base, places.trace) if isinstance(places, PatchedPlaces) else (places, Trace(Origin(False, ("spec",))))
+    )
+    spec = Traced(draft.raw["spec"], trace)
+    if entry.get("patch") is not None:
+        spec = strategic.merge(spec, entry["patch"], (*at, "patch"), kind.merge_keys)
     else:
-        places = PatchedPlaces(draft.positions, environment.positions, (layer,))
-    raw = {**draft.raw, "spec": merge(draft.raw["spec"], patch)}
-    return replace(draft, raw=raw, positions=places, base=draft.base or draft)
+        spec = json_patch.apply(spec, entry["jsonPatch"], (*at, "jsonPatch"))
+    places = PatchedPlaces(before, environment.positions, spec.trace)
+    return replace(draft, raw={**draft.raw, "spec": spec.value}, positions=places, base=draft.base or draft)
+
+
+def _failed(environment: Resource, failed: Sequence[tuple[Ref, PatchError]]) -> Problem:
+    """One problem for all objects that the same part of a patch failed on."""
+    ref, error = failed[0]
+    more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+    message = f"{error.message} (patching {ref}{more})"
+    return problem_at(environment.positions, Finding(error.path, message, error.allowed, error.suggestion))
 
 
 def _unmatched(
-    environment: Resource, index: int, kind: str, name: str | None, drafts: Iterable[Ref], kinds: Iterable[str]
+    environment: Resource,
+    index: int,
+    target: _Target,
+    drafts: Sequence[Draft],
+    broken: Iterable[Ref],
+    kinds: Iterable[str],
 ) -> Problem:
-    path = f"patches[{index}].target"
+    path, kind = f"patches[{index}].target", target.kind
     patchable = tuple(known for known in kinds if known != ENVIRONMENT)
     if kind == ENVIRONMENT:
         message = "an Environment is not patched; write the field into it"
@@ -118,10 +130,23 @@ def _unmatched(
     if kind not in patchable:
         near = words.nearest(kind, patchable)
         return environment.problem(f"{path}.kind", f"unknown kind {kind!r}", allowed=patchable, suggestion=near)
-    names = tuple(sorted(ref.name for ref in drafts if ref.kind == kind))
-    if name is None:
+    if not drafts:
         return environment.problem(path, f"the patch matches nothing: there is no {kind}")
+    names = tuple(sorted({draft.ref.name for draft in drafts} | {ref.name for ref in broken if ref.kind == kind}))
+    if target.name is not None and target.name not in names:
+        return environment.problem(
+            f"{path}.name", f"the patch matches nothing: no {kind} is named {target.name!r}",
+            allowed=names, suggestion=words.nearest(target.name, names),
+        )  # fmt: skip
+    pairs = tuple(sorted({_pair(label) for draft in drafts for label in draft.metadata.labels.items()}))
+    wanted = [_pair(label) for label in target.labels.items()]
+    unknown = next((pair for pair in wanted if pair not in pairs), wanted[0])
+    who = f"no {kind} carries" if target.name is None else f"{kind}/{target.name} does not carry"
     return environment.problem(
-        f"{path}.name", f"the patch matches nothing: no {kind} is named {name!r}",
-        allowed=names, suggestion=words.nearest(name, names),
+        f"{path}.labels", f"the patch matches nothing: {who} {' and '.join(wanted)}",
+        allowed=pairs, suggestion=words.nearest(unknown, (pair for pair in pairs if pair != unknown), cutoff=0.7),
     )  # fmt: skip
+
+
+def _pair(label: tuple[str, str]) -> str:
+    return f"{label[0]}={label[1]}"

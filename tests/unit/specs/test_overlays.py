@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from framework.api.errors import Problem
-from framework.specs.overlays import merge
+from framework.specs import json_patch, paths, strategic
+from framework.specs.explain import value_at
+from framework.specs.traced import Origin, PatchError, Trace, Traced
 from tests.unit.specs.conftest import Project
 
 LOCAL = "apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {name: local}\nspec:\n  patches:\n"
@@ -17,6 +21,19 @@ PRODUCTION = LOCAL.replace("local", "production")
 
 def patches(project: Project, *entries: str, environment: str = LOCAL, file: str = "environments/local.yaml") -> None:
     project.write(file, environment + "".join(f"    - {entry}\n" for entry in entries))
+
+
+def written(value: Any) -> Traced:
+    """A value as it stands in an object's own file."""
+    return Traced(value, Trace(Origin(False, ("spec",))))
+
+
+def merge(base: Any, patch: Any, keys: Mapping[str, str] | None = None) -> Any:
+    return strategic.merge(written(base), patch, ("patch",), keys or {}).value
+
+
+def apply(document: Any, *operations: Mapping[str, Any]) -> Any:
+    return json_patch.apply(written(document), operations, ("jsonPatch",)).value
 
 
 @pytest.mark.parametrize(
@@ -40,6 +57,248 @@ def test_merge_follows_rfc_7386(base: Any, patch: Any, merged: Any) -> None:
 
     assert merge(base, patch) == merged
     assert repr((base, patch)) == before
+
+
+FEATURES = {"features": "view", "evaluation.gates": "metric"}
+
+
+@pytest.mark.parametrize(
+    ("base", "patch", "merged"),
+    [
+        # an item is found by its name, wherever it stands; new ones come last, in the patch's order
+        ([{"view": "a"}, {"view": "b", "age": 1, "delay": 2}], [{"view": "b", "age": 5}],
+         [{"view": "a"}, {"view": "b", "age": 5, "delay": 2}]),
+        ([{"view": "a"}], [{"view": "c"}, {"view": "a", "age": 1}, {"view": "b"}],
+         [{"view": "a", "age": 1}, {"view": "c"}, {"view": "b"}]),
+        ([{"view": "a", "age": 1}], [{"view": "a", "age": None}], [{"view": "a"}]),
+        ([{"view": "a", "columns": ["x", "y"]}], [{"view": "a", "columns": ["z"]}], [{"view": "a", "columns": ["z"]}]),
+        # directives
+        ([{"view": "a"}, {"view": "b"}], [{"view": "a", "$patch": "delete"}], [{"view": "b"}]),
+        ([{"view": "a"}], [{"view": "b", "$patch": "delete"}], [{"view": "a"}]),
+        ([{"view": "a"}, {"view": "a", "age": 1}, {"view": "b"}], [{"view": "a", "$patch": "delete"}], [{"view": "b"}]),
+        ([{"view": "a"}, {"view": "b"}], [{"$patch": "replace"}, {"view": "c"}], [{"view": "c"}]),
+        ([{"view": "a"}], [{"$patch": "replace"}], []),
+        ([{"view": "a"}], [{"$patch": "replace"}, {"view": "c"}, {"view": "c"}], [{"view": "c"}, {"view": "c"}]),
+        ([{"view": "a", "age": 1}], [{"view": "a", "$patch": "replace", "delay": 2}], [{"view": "a", "delay": 2}]),
+        ([{"view": "a", "age": 1}], [{"view": "a", "$patch": "merge", "delay": 2}],
+         [{"view": "a", "age": 1, "delay": 2}]),
+        # nothing there before, or something else
+        (None, [{"view": "a", "age": None}], [{"view": "a"}]),
+        ("text", [{"view": "a"}], [{"view": "a"}]),
+        (["text"], [{"view": "a"}], ["text", {"view": "a"}]),
+        ([{"view": "a"}], [], [{"view": "a"}]),
+        ([{"view": "a"}], None, "gone"),
+        ([{"view": "a"}], {"view": "b"}, {"view": "b"}),
+    ],
+)  # fmt: skip
+def test_lists_of_named_items_are_merged_item_by_item(base: Any, patch: Any, merged: Any) -> None:
+    before = repr((base, patch))
+    expected = {"kept": 1} if merged == "gone" else {"features": merged, "kept": 1}
+
+    assert merge({"features": base, "kept": 1}, {"features": patch}, FEATURES) == expected
+    assert repr((base, patch)) == before
+
+
+def test_a_list_is_named_by_its_path_and_not_by_its_last_word() -> None:
+    base = {"evaluation": {"gates": [{"metric": "auc", "min": 1}]}, "gates": [{"metric": "auc", "min": 1}]}
+    patch = {"evaluation": {"gates": [{"metric": "f1"}]}, "gates": [{"metric": "f1"}]}
+    merged = merge(base, patch, FEATURES)
+
+    assert [gate["metric"] for gate in merged["evaluation"]["gates"]] == ["auc", "f1"]
+    assert [gate["metric"] for gate in merged["gates"]] == ["f1"]
+
+
+@pytest.mark.parametrize(
+    ("base", "patch", "merged"),
+    [
+        ({"a": {"b": 1, "c": 2}}, {"a": {"$patch": "replace", "d": 3}}, {"a": {"d": 3}}),
+        ({"a": {"b": 1}, "x": 1}, {"a": {"$patch": "delete"}}, {"x": 1}),
+        ({"a": {"b": 1}}, {"$patch": "replace", "c": 1}, {"c": 1}),
+        ({"a": [1, 2]}, {"a": [{"$patch": "replace"}, 3]}, {"a": [3]}),
+        ({}, {"a": {"$patch": "replace", "b": {"c": None, "d": 1}}}, {"a": {"b": {"d": 1}}}),
+        ({"a": {"b": 1}}, {"a": {"$patch": "merge", "c": 2}}, {"a": {"b": 1, "c": 2}}),
+    ],
+)
+def test_directives_in_mappings(base: Any, patch: Any, merged: Any) -> None:
+    assert merge(base, patch) == merged
+
+
+@pytest.mark.parametrize(
+    ("patch", "at", "says"),
+    [
+        ({"features": [{"age": 1}]}, "features[0]", "the item lacks 'view', by which items of features are merged"),
+        ({"features": [{"view": None}]}, "features[0]", "the item lacks 'view'"),
+        ({"features": ["a"]}, "features[0]", "items of features are mappings with 'view', found the text 'a'"),
+        ({"features": [{"view": "c"}, {"$patch": "replace"}]}, "features[1]", "stands first in a list"),
+        ({"features": [{"view": "a", "x": 1}]}, "features[0].view", "2 items of features have view: a; write all of"),
+        ({"features": [{"view": "c"}, {"view": "c"}]}, "features[1]", "two items of the patch have view: c; write all"),
+        ({"features": [{"view": "b", "$patch": "remove"}]}, "features[0].$patch", "unknown directive, found the text"),
+        ({"other": {"$patch": 1}}, "other.$patch", "unknown directive, found the number 1"),
+        ({"other": [{"$patch": "delete", "a": 1}]}, "other[0].$patch", "items of other have no names to find them by"),
+        ({"$patch": "delete"}, "$patch", "a spec as a whole cannot be removed"),
+    ],
+)
+def test_what_cannot_be_merged_is_told(patch: Any, at: str, says: str) -> None:
+    base = {"features": [{"view": "a"}, {"view": "a"}, {"view": "b"}], "other": [1]}
+    with pytest.raises(PatchError) as error:
+        merge(base, patch, FEATURES)
+
+    assert paths.render(error.value.path) == f"patch.{at}"
+    assert says in error.value.message
+
+
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["x", "y", ""]))
+KEYS = st.sampled_from(["a", "b", "c", "items"])
+NAMED = st.lists(
+    st.tuples(st.sampled_from("pqrs"), st.dictionaries(st.sampled_from("ab"), SCALARS, max_size=2)),
+    max_size=3,
+    unique_by=lambda pair: pair[0],
+).map(lambda pairs: [{"name": name, **rest} for name, rest in pairs])
+TREES = st.recursive(
+    SCALARS,
+    lambda below: st.one_of(st.lists(below, max_size=3), st.dictionaries(KEYS, below, max_size=3)),
+    max_leaves=12,
+)
+SPECS = st.dictionaries(KEYS, TREES, max_size=4).flatmap(
+    lambda spec: NAMED.map(lambda items: {**{key: spec[key] for key in spec if key != "items"}, "items": items})
+)
+NAMES = {"items": "name"}
+
+
+@given(SPECS)
+def test_an_empty_patch_changes_nothing_and_a_patch_of_nothing_is_itself(spec: dict[str, Any]) -> None:
+    assert merge(spec, {}, NAMES) == spec
+    assert merge(spec, {"$patch": "replace", **spec}, NAMES) == merge({}, spec, NAMES)
+    assert merge(spec, dict.fromkeys(spec), NAMES) == {}
+
+
+@given(SPECS, SPECS)
+def test_a_patch_applied_twice_is_a_patch_applied_once(base: dict[str, Any], patch: dict[str, Any]) -> None:
+    before = repr((base, patch))
+    once = merge(base, patch, NAMES)
+
+    assert merge(once, patch, NAMES) == once
+    assert repr((base, patch)) == before
+
+
+@given(SPECS, SPECS)
+def test_every_part_is_traced_to_where_it_was_written(base: dict[str, Any], patch: dict[str, Any]) -> None:
+    """Each scalar of the result stands, as it is, where its trace says."""
+    merged = strategic.merge(written(base), patch, (), NAMES)
+    for path, value in leaves(merged.value):
+        origin = merged.trace.at(path).origin
+        side, place = (patch, origin.path) if origin.patched else (base, origin.path[1:])
+        assert value_at(side, place) == value
+
+
+@given(SPECS, SPECS)
+def test_a_json_patch_of_additions_is_traced_too(base: dict[str, Any], patch: dict[str, Any]) -> None:
+    operations = [{"op": "add", "path": f"/{key}", "value": value} for key, value in patch.items()]
+    operations += [{"op": "add", "path": "/items/0", "value": {"name": "first"}}]
+    operations += [{"op": "remove", "path": f"/items/{len(patch['items'])}"}]
+    changed = json_patch.apply(written(base), operations, ())
+    for path, value in leaves(changed.value):
+        origin = changed.trace.at(path).origin
+        side: Any = operations if origin.patched else base
+        assert value_at(side, origin.path if origin.patched else origin.path[1:]) == value
+
+
+def leaves(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(value, dict) and value:
+        return [leaf for key, part in value.items() for leaf in leaves(part, (*path, key))]
+    if isinstance(value, list) and value:
+        return [leaf for index, part in enumerate(value) for leaf in leaves(part, (*path, index))]
+    return [] if isinstance(value, dict | list) else [(path, value)]
+
+
+A = {"baz": "qux", "foo": "bar"}
+
+
+@pytest.mark.parametrize(
+    ("document", "operation", "result"),
+    [
+        # RFC 6902, appendix A
+        ({"foo": "bar"}, {"op": "add", "path": "/baz", "value": "qux"}, A),
+        ({"foo": ["bar", "baz"]}, {"op": "add", "path": "/foo/1", "value": "qux"}, {"foo": ["bar", "qux", "baz"]}),
+        (A, {"op": "remove", "path": "/baz"}, {"foo": "bar"}),
+        ({"foo": ["bar", "qux", "baz"]}, {"op": "remove", "path": "/foo/1"}, {"foo": ["bar", "baz"]}),
+        (A, {"op": "replace", "path": "/baz", "value": "boo"}, {"baz": "boo", "foo": "bar"}),
+        ({"foo": {"bar": "baz", "waldo": "fred"}, "qux": {"corge": "grault"}},
+         {"op": "move", "from": "/foo/waldo", "path": "/qux/thud"},
+         {"foo": {"bar": "baz"}, "qux": {"corge": "grault", "thud": "fred"}}),
+        ({"foo": ["all", "grass", "cows", "eat"]}, {"op": "move", "from": "/foo/1", "path": "/foo/3"},
+         {"foo": ["all", "cows", "eat", "grass"]}),
+        ({"baz": "qux", "foo": ["a", 2, "c"]}, {"op": "test", "path": "/baz", "value": "qux"}, None),
+        ({"baz": "qux", "foo": ["a", 2, "c"]}, {"op": "test", "path": "/foo/1", "value": 2}, None),
+        ({"foo": "bar"}, {"op": "add", "path": "/child", "value": {"grandchild": {}}},
+         {"foo": "bar", "child": {"grandchild": {}}}),
+        ({"foo": "bar"}, {"op": "add", "path": "/baz", "value": "qux", "xyz": 123}, A),
+        ({"/": 9, "~1": 10}, {"op": "test", "path": "/~01", "value": 10}, None),
+        ({"foo": ["bar"]}, {"op": "add", "path": "/foo/-", "value": ["abc", "def"]}, {"foo": ["bar", ["abc", "def"]]}),
+        # and the rest of its text
+        ({"a": 1}, {"op": "add", "path": "/a", "value": 2}, {"a": 2}),
+        ({"a": 1}, {"op": "add", "path": "", "value": {"b": 1}}, {"b": 1}),
+        ({"a": 1}, {"op": "replace", "path": "", "value": {"b": 1}}, {"b": 1}),
+        ({"a": [1, 2]}, {"op": "add", "path": "/a/2", "value": 3}, {"a": [1, 2, 3]}),
+        ({"a": [1, 2]}, {"op": "replace", "path": "/a/1", "value": None}, {"a": [1, None]}),
+        ({"a": [1, 2]}, {"op": "copy", "from": "/a", "path": "/a/-"}, {"a": [1, 2, [1, 2]]}),
+        ({"a": {"b": 1}}, {"op": "move", "from": "/a/b", "path": "/a"}, {"a": 1}),
+        ({"a": 1}, {"op": "move", "from": "/a", "path": "/a"}, None),
+        ({"a": 1.0}, {"op": "test", "path": "/a", "value": 1}, None),
+        ({"a": {"x": [1], "y": 2}}, {"op": "test", "path": "/a", "value": {"y": 2, "x": [1.0]}}, None),
+        ({"": {"": 1}}, {"op": "remove", "path": "//"}, {"": {}}),
+        ({"0": {"01": 1}}, {"op": "replace", "path": "/0/01", "value": 2}, {"0": {"01": 2}}),
+        ({"a/b": 1, "m~n": 2}, {"op": "move", "from": "/a~1b", "path": "/m~0n"}, {"m~n": 1}),
+    ],
+)  # fmt: skip
+def test_operations_follow_rfc_6902(document: Any, operation: Any, result: Any) -> None:
+    before = repr((document, operation))
+
+    assert apply(document, operation) == (document if result is None else result)
+    assert repr((document, operation)) == before
+
+
+@pytest.mark.parametrize(
+    ("operation", "at", "says", "meant"),
+    [
+        # RFC 6902, appendix A
+        ({"op": "test", "path": "/baz", "value": "bar"}, "value", "failed: /baz is 'qux', expected 'bar'", None),
+        ({"op": "add", "path": "/bar/bat", "value": 1}, "path", "path not found: /bar/bat ('bar' is not there)", "baz"),
+        ({"op": "test", "path": "/ten", "value": "10"}, "value", "/ten is 10, expected '10'", None),
+        # and the rest of its text
+        ({"op": "test", "path": "/yes", "value": 1}, "value", "/yes is true, expected 1", None),
+        ({"op": "test", "path": "/list", "value": [1]}, "value", "/list is [1, 2], expected [1]", None),
+        ({"op": "test", "path": "", "value": {}}, "value", "the test failed: the spec is {", None),
+        ({"op": "remove", "path": "/none"}, "path", "path not found: /none ('none' is not there)", None),
+        ({"op": "replace", "path": "/lists", "value": 1}, "path", "path not found: /lists", "list"),
+        ({"op": "replace", "path": "/spec/ten", "value": 1}, "path", "path not found: /spec/ten", "/ten"),
+        ({"op": "replace", "path": "/map.key", "value": 1}, "path", "path not found: /map.key", "/map/key"),
+        ({"op": "remove", "path": "/list/2"}, "path", "/list/2: index 2 is out of range, the list has 2 items", None),
+        ({"op": "add", "path": "/list/3", "value": 1}, "path", "index 3 is out of range, the list has 2 items", None),
+        ({"op": "remove", "path": "/list/-"}, "path", "'-' is no index of a list; only add knows '-', the end", None),
+        ({"op": "add", "path": "/list/01", "value": 1}, "path", "/list/01: '01' is no index of a list", None),
+        ({"op": "add", "path": "/list/x", "value": 1}, "path", "/list/x: 'x' is no index of a list", None),
+        ({"op": "add", "path": "/list/-1", "value": 1}, "path", "'-1' is no index of a list", None),
+        ({"op": "add", "path": "/ten/x", "value": 1}, "path", "('x' lies below the number 10)", None),
+        ({"op": "add", "path": "/ten/x/y", "value": 1}, "path", "('x' lies below the number 10)", None),
+        ({"op": "move", "from": "/none", "path": "/a"}, "from", "path not found: /none", None),
+        ({"op": "copy", "from": "/list/9", "path": "/a"}, "from", "index 9 is out of range", None),
+        ({"op": "move", "from": "/map", "path": "/map/key"}, "path", "/map cannot be moved into itself", None),
+        ({"op": "remove", "path": ""}, "path", "a spec as a whole cannot be removed", None),
+        ({"op": "add", "path": "", "value": [1]}, "value", "a spec is a mapping, found a list", None),
+        ({"op": "copy", "from": "/ten", "path": ""}, "path", "a spec is a mapping, found the number 10", None),
+    ],
+)  # fmt: skip
+def test_an_operation_that_fails_says_why(operation: Any, at: str, says: str, meant: str | None) -> None:
+    document = {"baz": "qux", "ten": 10, "yes": True, "list": [1, 2], "map": {"key": 1}}
+    before = repr(document)
+    with pytest.raises(PatchError) as error:
+        apply(document, {"op": "add", "path": "/list/0", "value": 0}, {"op": "remove", "path": "/list/0"}, operation)
+
+    assert error.value.path == ("jsonPatch", 2, at)
+    assert says in error.value.message
+    assert error.value.suggestion == meant
+    assert repr(document) == before
 
 
 def test_a_patch_changes_only_its_environment(project: Project) -> None:
@@ -88,6 +347,10 @@ def marked(project: Project, entry: str) -> str:
         ("§target: {kind: BatchInference}", "matches nothing: there is no BatchInference", None),
         ("target: {kind: §Nothing}", "unknown kind 'Nothing'", None),
         ("target: {kind: §ModelDeploymnet}", "unknown kind 'ModelDeploymnet'", "ModelDeployment"),
+        ("target: {kind: TrainingJob, §labels: {tier: prod}}", "no TrainingJob carries tier=prod", "tier=production"),
+        ("target: {kind: TrainingJob, §labels: {tier: production, x: z}}", "carries tier=production and x=z", None),
+        ("target: {kind: TrainingJob, name: late, §labels: {a: b}}", "TrainingJob/late does not carry a=b", None),
+        ("target: {kind: FeatureView, §labels: {a: b}}", "matches nothing: no FeatureView carries a=b", None),
         ("target: {kind: §Environment}", "an Environment is not patched", None),
         ("target: {kind: §Environment, name: local}", "an Environment is not patched", None),
     ],
@@ -95,6 +358,7 @@ def marked(project: Project, entry: str) -> str:
 def test_a_patch_that_matches_nothing_is_a_mistake(
     project: Project, place: Callable[[Problem], str], target: str, says: str, meant: str | None
 ) -> None:
+    project.edit("training/late.yaml", ("{name: late}", "{name: late, labels: {tier: production, team: b}}"))
     expected = marked(project, f"{{{target}, patch: {{}}}}")
     problem = project.the_problem()
 
@@ -124,6 +388,145 @@ def test_a_mistake_inside_a_patch_is_told_at_the_patch(
 
     assert place(problem) == f"{expected} {path}"
     assert says in problem.message
+
+
+@pytest.mark.parametrize(
+    ("patch", "path", "says"),
+    [
+        ("{dataset: {features: [{view: weather, maxAge: §soon}]}}", "spec.dataset.features[0].maxAge", "a duration"),
+        ("{dataset: {features: [{view: weather, §maxAeg: 3h}]}}", "spec.dataset.features[0].maxAeg", "unknown key"),
+        ("{dataset: {features: [{view: §nothing}]}}", "spec.dataset.features[1].view", "no FeatureView named"),
+        ("{dataset: {features: [{$patch: replace}, {view: §nothing}]}}", "spec.dataset.features[0].view", "no Feature"),
+        ("{evaluation: {gates: [{metric: auc, min: §x}]}}", "spec.evaluation.gates[0].min", "expected a number"),
+        ("{evaluation: {gates: [§{metric: auc}]}}", "spec.evaluation.gates[0]", "a gate needs min, max or comparedTo"),
+        ("{dataset: {features: [{view: weather, $patch: delete}, {view: trips, maxAge: §1}]}}",
+         "spec.dataset.features[0].maxAge", "a duration"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_merged_list_is_told_at_its_item(
+    project: Project, place: Callable[[Problem], str], patch: str, path: str, says: str
+) -> None:
+    expected = marked(project, f"{{target: {{kind: TrainingJob, name: late}}, patch: {patch}}}")
+    problem = project.the_problem()
+
+    assert place(problem) == f"{expected} {path}"
+    assert says in problem.message
+
+
+def test_what_a_merged_list_lost_is_told_at_the_item_that_removed_it(
+    project: Project, place: Callable[[Problem], str]
+) -> None:
+    columns = "{columns: [§{name: trip, $patch: delete}, {name: more, dtype: String}]}"
+    expected = marked(project, f"{{target: {{kind: FeatureView, name: trips}}, patch: {columns}}}")
+
+    assert place(project.the_problem()) == f"{expected} spec"
+    assert project.the_problem().message == "columns lack trip, which entities and timestamp name"
+
+
+def test_what_a_merged_list_kept_is_told_where_it_was_written(
+    project: Project, place: Callable[[Problem], str]
+) -> None:
+    """The view that both files speak of is gone: it is the object that names it."""
+    patches(
+        project,
+        "{target: {kind: TrainingJob}, patch: {dataset: {features: [{view: weather, maxAge: 3h}]}}}",
+        "{target: {kind: TrainingJob}, jsonPatch: [{op: add, path: /dataset/features/0, value: {view: trips}}]}",
+    )
+    project.remove("features/weather.yaml")
+
+    assert project.the_problem().path == "spec.dataset.features[1].view"
+    assert place(project.the_problem()).startswith("environments/local.yaml:6:")
+    project.edit("training/late.yaml", ("- {view: weather", "- {view: trips, maxAge: 1h}\n      - {view: weather"))
+    patches(project, "{target: {kind: TrainingJob}, jsonPatch: [{op: remove, path: /dataset/features/0}]}")
+
+    assert place(project.the_problem()) == "training/late.yaml:9:16 spec.dataset.features[0].view"
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "says"),
+    [
+        ("{op: replace, path: /serving/replicas/max, value: §0}", "spec.serving.replicas.max", "must be at least 1"),
+        ("{op: add, path: §/serving/replicsa, value: 1}", "spec.serving.replicsa", "unknown key 'replicsa'"),
+        ("{op: add, path: /serving/batching, value: {§maxsize: 3}}", "spec.serving.batching.maxsize", "unknown key"),
+        ("{op: add, path: /serving/batching, §value: []}", "spec.serving.batching", "expected a mapping, found a list"),
+        ("{op: remove, path: §/serving/route}", "spec.serving.route", "is missing"),
+        ("{op: replace, path: /serving/replicas/min, value: §3}", "spec.serving.replicas", "min must not exceed max"),
+        ("{op: add, path: /strategy/canary/steps/0, value: {setWeight: §x}}",
+         "spec.strategy.canary.steps[0].setWeight", "expected a whole number"),
+        ("{op: remove, path: §/strategy/canary/steps/2}", "spec.strategy.canary", "the last setWeight must be 100"),
+        ("{op: move, from: /serving/replicas, path: §/replicas}", "spec.replicas", "unknown key 'replicas'"),
+        ("{op: copy, from: /serving/replicas, path: §/serving/batching}", "spec.serving.batching.max", "unknown key"),
+        # the operation itself
+        ("{op: replace, path: §/serving/replica, value: 0}", "spec.patches[0].jsonPatch[0].path", "path not found"),
+        ("{op: test, path: /serving/route, value: §/early}", "spec.patches[0].jsonPatch[0].value",
+         "the test failed: /serving/route is '/late', expected '/early' (patching ModelDeployment/late)"),
+        ("{op: move, from: §/nowhere, path: /x}", "spec.patches[0].jsonPatch[0].from", "path not found"),
+        ("{op: §ad, path: /x, value: 1}", "spec.patches[0].jsonPatch[0].op", "'ad' is not allowed here"),
+        ("{op: add, path: §serving.route, value: 1}", "spec.patches[0].jsonPatch[0].path", "is not a JSON pointer"),
+        ("{op: add, path: §/a~b, value: 1}", "spec.patches[0].jsonPatch[0].path", "'~' is written '~0'"),
+        ("§{op: add, path: /x}", "spec.patches[0].jsonPatch[0]", "add needs a value"),
+        ("§{op: copy, path: /x}", "spec.patches[0].jsonPatch[0]", "copy needs a from"),
+        ("§{op: remove, path: /x, value: 1}", "spec.patches[0].jsonPatch[0]", "remove takes no value"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_json_patch_is_told_at_the_operation(
+    project: Project, place: Callable[[Problem], str], operation: str, path: str, says: str
+) -> None:
+    expected = marked(project, f"{{target: {{kind: ModelDeployment, name: late}}, jsonPatch: [{operation}]}}")
+    problems = project.check().problems
+
+    assert f"{expected} {path}" in {place(problem) for problem in problems}
+    assert {problem.file for problem in problems} == {"specs/environments/local.yaml"}
+    assert any(says in problem.message for problem in problems)
+
+
+def test_patches_of_both_forms_apply_in_order(project: Project) -> None:
+    wind = (
+        (project.root / "specs/features/weather.yaml").read_text().replace("weather", "wind").replace("rain", "gusts")
+    )
+    project.write("features/wind.yaml", wind)
+    patches(
+        project,
+        "{target: {kind: TrainingJob}, patch: {seed: 1, dataset: {features: [{view: wind}]}}}",
+        "{target: {kind: TrainingJob}, jsonPatch: [{op: test, path: /seed, value: 1}, "
+        "{op: replace, path: /seed, value: 2}, {op: move, from: /dataset/features/1, path: /dataset/features/0}]}",
+        "{target: {kind: TrainingJob}, patch: {dataset: {features: [{view: wind, maxAge: 1h}]}}}",
+    )
+    spec = project.spec("TrainingJob", "late")
+
+    assert spec.seed == 2
+    assert [(one.view, one.maxAge is None) for one in spec.dataset.features] == [("wind", False), ("weather", True)]
+
+
+def test_labels_choose_who_is_patched(project: Project) -> None:
+    project.edit("features/trips.yaml", ("{name: trips}", "{name: trips, labels: {tier: gold, team: a}}"))
+    project.edit("features/weather.yaml", ("{name: weather}", "{name: weather, labels: {tier: gold, team: b}}"))
+    patches(
+        project,
+        "{target: {kind: FeatureView, labels: {tier: gold}}, patch: {materialization: {every: 1h}}}",
+        "{target: {kind: FeatureView, labels: {tier: gold, team: b}}, patch: {deletion: delete}}",
+    )
+    specs = {name: project.spec("FeatureView", name) for name in ("trips", "weather")}
+
+    assert {name: spec.deletion for name, spec in specs.items()} == {"trips": "keep", "weather": "delete"}
+    assert all(spec.materialization.every is not None for spec in specs.values())
+
+
+def test_labels_that_nobody_could_read_are_no_second_mistake(project: Project) -> None:
+    patches(project, "{target: {kind: ModelDeployment, labels: {a: b}}, patch: {}}")
+    project.write("deployments/late.yaml", "kind: ModelDeployment\nmetadata:\n  name: late\nspec: {a: [\n")
+
+    assert [problem.file for problem in project.check().problems] == ["specs/deployments/late.yaml"]
+
+
+def test_what_fails_on_many_objects_is_told_once(project: Project) -> None:
+    patches(project, "{target: {kind: FeatureView}, jsonPatch: [{op: remove, path: /nothing}]}",
+            "{target: {kind: FeatureView}, patch: {deletion: nonsense}}")  # fmt: skip
+    problem = project.the_problem()
+
+    assert (
+        problem.message == "path not found: /nothing ('nothing' is not there) (patching FeatureView/trips and 1 more)"
+    )
 
 
 def test_of_two_patches_the_later_one_is_told(project: Project, place: Callable[[Problem], str]) -> None:
