@@ -12,10 +12,11 @@ from framework.api import fields
 from framework.api.meta import NAME_PATTERN, Metadata
 from framework.specs import words
 from framework.specs.paths import Path
+from framework.specs.positions import MAX_PROBLEMS
 
 
 def _pattern_of(annotation: Any) -> str:
-    return str(annotation.__metadata__[0].pattern)
+    return str(next(item.pattern for item in annotation.__metadata__ if getattr(item, "pattern", None)))
 
 
 _PATTERNS: Mapping[str, str] = {
@@ -31,6 +32,10 @@ _BOUNDS: Mapping[str, tuple[str, str]] = {
     "multiple_of": ("multiple_of", "must be a multiple of"),
 }
 _MAX_HOMES = 2
+_MAX_ERRORS = 1000
+"""Of one object; a value that could be several things may have one for each, and more are not looked at."""
+_MAX_MESSAGE = 300
+_MAX_SUGGESTION = 200
 _BOOLEAN_WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -62,16 +67,19 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any, prefix: P
     Of a union's members only the one counts whose shape was written; a key that is missing because another one is
     misspelt is told once.
     """
-    traces = [_trace(item, data) for item in error.errors(include_url=False, include_input=False)]
-    found: list[Finding] = []
+    errors = error.errors(include_url=False, include_input=False)[:_MAX_ERRORS]
+    traces = [_trace(item, data) for item in errors]
+    found: dict[Finding, None] = {}
     for trace in _of_unions(traces):
         finding = _finding(trace, model, data)
-        if finding is not None and finding not in found:
-            found.append(finding)
+        if finding is not None:
+            found.setdefault(finding)
+        if len(found) >= MAX_PROBLEMS:
+            break
     meant = {(*finding.path[:-1], finding.suggestion) for finding in found if finding.at_key and finding.suggestion}
     missing = {trace.path for trace in traces if trace.type == "missing"}
     return [
-        Finding((*prefix, *item.path), item.message, item.allowed, item.suggestion, item.at_key)
+        Finding((*prefix, *item.path), item.message, item.allowed, _if_short(item.suggestion), item.at_key)
         for item in found
         if not (item.path in missing and item.path in meant)
     ]
@@ -98,11 +106,14 @@ def _trace(item: Any, data: Any) -> _Trace:
 def _of_unions(traces: Sequence[_Trace]) -> Iterable[_Trace]:
     """Errors of a union's members reduced to those of the member that fits, or to one that stands for all of them."""
     told: set[Path] = set()
+    members: dict[Path | None, list[_Trace]] = {}
+    for trace in traces:
+        members.setdefault(trace.union, []).append(trace)
     for trace in traces:
         if trace.union is None:
             yield trace
             continue
-        together = [other for other in traces if other.union == trace.union]
+        together = members[trace.union]
         fitting = [other for other in together if other.path != trace.union or other.type == "value_error"]
         if fitting:
             if trace in fitting:
@@ -143,9 +154,16 @@ def _finding(trace: _Trace, model: type[BaseModel], data: Any) -> Finding | None
             return Finding(path, f"has {len(str(value))} characters; at most {trace.context['max_length']} are allowed")
         case "string_pattern_mismatch":
             return _pattern(trace, str(path[-1]) if trace.on_key else str(value))
+        case "finite_number":
+            return Finding(path, "must be a finite number")
+        case "unknown_word":
+            word, allowed = str(trace.context["word"]), tuple(trace.context["allowed"])
+            message = f"{trace.context['message']} {words.shorten(word)!r}"
+            return Finding(path, message, allowed, words.nearest(word, allowed), at_key=trace.on_key)
         case "value_error" | "assertion_error":
+            error = trace.context["error"]
             suggestion = words.duration(value) if "a duration" in words.describe(annotation) else None
-            return Finding(path, str(trace.context["error"]), suggestion=suggestion)
+            return Finding(path, _brief(str(error)), suggestion=suggestion or getattr(error, "suggestion", None))
         case kind if kind in _BOUNDS:
             name, text = _BOUNDS[kind]
             return Finding(path, f"{text} {trace.context[name]:g}, found {value}")
@@ -182,6 +200,15 @@ def _unknown_key(path: Path, model: type[BaseModel]) -> Finding:
 def _length(path: Path, annotation: Any, value: Any) -> Finding:
     count = len(value) if isinstance(value, list) else 0
     return Finding(path, f"expected {words.describe(annotation)}, found {_items(count)}")
+
+
+def _brief(message: str) -> str:
+    """A validator may quote or list what was written, however much that is."""
+    return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
+
+
+def _if_short(suggestion: str | None) -> str | None:
+    return suggestion if suggestion is not None and len(suggestion) <= _MAX_SUGGESTION else None
 
 
 def _items(count: int) -> str:
@@ -229,6 +256,8 @@ def _mismatch(path: Path, annotation: Any, value: Any) -> Finding:
         hint = "; take the quotes away"
     elif isinstance(value, str) and bool in kinds:
         suggestion = _BOOLEAN_WORDS.get(value.casefold())
+    elif isinstance(value, str) and kinds & {int, float}:
+        suggestion = words.number(value, whole=float not in kinds)
     return Finding(
         path, f"expected {words.describe(annotation)}, found {words.found(value)}{hint}", allowed, suggestion
     )

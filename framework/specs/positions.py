@@ -8,9 +8,9 @@ keys, ``yes``, ``010``) is a Problem, not a guess.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import yaml
@@ -56,17 +56,17 @@ class _Spot(NamedTuple):
 
 @dataclass(frozen=True)
 class Positions:
-    """Positions of one document. Only the text is kept; the table is made when the first problem needs it."""
+    """Positions of one document. Only the text is kept, or how to read it again; the table is made when the first
+    problem needs it."""
 
     file: str
-    text: str = field(repr=False)
+    text: str | Callable[[], str] = field(repr=False)
     index: int
 
     @cached_property
     def _table(self) -> Mapping[Path, _Spot]:
-        reader = _Reader(self.file, self.text, record=self.index)
-        reader.read()
-        return reader.table
+        tables = _tables(self.file, self.text)
+        return tables[self.index] if self.index < len(tables) else {}
 
     def _find(self, path: str | Path) -> tuple[_Spot | None, bool]:
         parts = list(paths.parse(path) if isinstance(path, str) else path)
@@ -128,6 +128,15 @@ def parse(file: str, data: bytes) -> ParsedFile:
     return ParsedFile(documents, tuple(reader.problems), reader.broken)
 
 
+@lru_cache(maxsize=4)
+def _tables(file: str, text: str | Callable[[], str]) -> tuple[Mapping[Path, _Spot], ...]:
+    """Where everything of a file stands, by document. Kept for a while: in a file of many documents of which each has
+    a mistake, it is read once for all of them."""
+    reader = _Reader(file, text if isinstance(text, str) else text(), record=True)
+    reader.read()
+    return tuple(reader.tables)
+
+
 class _RefusedError(Exception):
     """The file passes a bound; nothing after it is read."""
 
@@ -159,13 +168,14 @@ _KEY_NO_TEXT = "a key must be a word or text, not a list or mapping; quote text 
 
 
 class _Reader:
-    """Folds the event stream of one file. ``record`` names the document whose positions are wanted."""
+    """Folds the event stream of one file. ``record`` where positions are wanted, too."""
 
-    def __init__(self, file: str, text: str, record: int | None = None) -> None:
+    def __init__(self, file: str, text: str, record: bool = False) -> None:
         self.file, self.text, self.record = file, text, record
         self.documents: list[tuple[Any, bool]] = []
         self.problems: list[Problem] = []
-        self.table: dict[Path, _Spot] = {}
+        self.tables: list[dict[Path, _Spot]] = []
+        """By document; one that was not read to its end counts."""
         self.broken = True
         self._root: Any = None
         self._stack: list[_Frame] = []
@@ -197,6 +207,8 @@ class _Reader:
             self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent):
             self._count(event)
+            if self.record:
+                self.tables.append({})
             self._anchors, self._open_anchors = {}, set()
             self._problems_before = len(self.problems)
         elif isinstance(event, yaml.DocumentEndEvent):
@@ -318,8 +330,8 @@ class _Reader:
         return path
 
     def _note(self, path: Path, key: tuple[int, int] | None, event: yaml.Event, scalar: bool) -> None:
-        if self.record == len(self.documents) and path not in self.table:
-            self.table[path] = _Spot(key, _mark(event), scalar)
+        if self.record:
+            self.tables[-1].setdefault(path, _Spot(key, _mark(event), scalar))
 
     # -- bounds and problems -----------------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_OLD_NUMBER = re.compile(r"[-+]?([1-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|[0-9]+(_+[0-9]+)+|0b[01_]+)")
+"""Numbers of YAML 1.1 alone: of base 60 (``12:30``), with underscores (``1_000``), of base 2 (``0b101``)."""
 _INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = frozenset({".nan", ".NaN", ".NAN"})
 _MAX_DIGITS = 64
@@ -44,7 +46,7 @@ def resolve(text: str) -> str | int | float | bool | None:
     (31, 1000.0, '2013-01-01', None)
 
     Raises:
-        ScalarError: a YAML 1.1 boolean, a number with a leading zero, or one of more than 64 digits.
+        ScalarError: a YAML 1.1 boolean or number, a number with a leading zero, or one that is too large or too long.
     """
     if text in _BOOLEANS:
         return _BOOLEANS[text]
@@ -68,13 +70,20 @@ def _number(text: str) -> str | int | float:
             f"{text} has a leading zero, which some YAML readers take for octal; "
             f"write the number without it, or quote it: \"{text}\"", text,
         )  # fmt: skip
+    if len(text) <= _MAX_DIGITS and _OLD_NUMBER.fullmatch(text):
+        raise ScalarError(
+            f'{text} without quotes is a number to some YAML readers and text to others; quote it: "{text}"', text
+        )
     integer = _DECIMAL.fullmatch(text) or _OCTAL.fullmatch(text) or _HEXADECIMAL.fullmatch(text)
     if (integer or _FLOAT.fullmatch(text)) and len(text) > _MAX_DIGITS:
         raise ScalarError(f"a number of {len(text)} characters; at most {_MAX_DIGITS} are read", 0)
     if integer:
         return int(text, 10 if _DECIMAL.fullmatch(text) else 0)
     if _FLOAT.fullmatch(text):
-        return float(text)
+        number = float(text)
+        if number in {float("inf"), float("-inf")}:
+            raise ScalarError(f"{text} is too large to be a number", 0)
+        return number
     if _INFINITY.fullmatch(text):
         return float("-inf") if text[0] == "-" else float("inf")
     return float("nan") if text in _NAN else text

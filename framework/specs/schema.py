@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,17 @@ def schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     }
 
 
+def text(found: Mapping[str, Any]) -> str:
+    """A schema as it is printed and written."""
+    return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def files(kinds: Mapping[str, Kind]) -> dict[str, str]:
+    """What an editor is pointed at, by name: ``all.json``, and one file for each kind, such as ``FeatureView.json``."""
+    found = {f"{name}.json": kind_schema(kind) for name, kind in kinds.items()}
+    return {name: f"{text(one)}\n" for name, one in {**found, "all.json": schema(kinds)}.items()}
+
+
 def _objects(kinds: Mapping[str, Kind]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     models = [(Metadata, "validation"), *((kind.spec, "validation") for kind in kinds.values())]
     references, definitions = models_json_schema(models, by_alias=True)  # type: ignore[arg-type]
@@ -39,10 +51,10 @@ def _objects(kinds: Mapping[str, Kind]) -> tuple[dict[str, dict[str, Any]], dict
             "additionalProperties": False,
             "required": ["apiVersion", "kind", "metadata", "spec"],
             "properties": {
-                "apiVersion": {"const": API_VERSION},
-                "kind": {"const": name},
-                "metadata": references[Metadata, "validation"],
-                "spec": references[kind.spec, "validation"],
+                "apiVersion": {"const": API_VERSION, "description": "The version of the spec language"},
+                "kind": {"const": name, "description": "What the object is"},
+                "metadata": {**references[Metadata, "validation"], "description": "Who it is"},
+                "spec": {**references[kind.spec, "validation"], "description": "What should run"},
             },
         }
         for name, kind in kinds.items()

@@ -9,7 +9,11 @@ import yaml
 
 from framework.api.errors import Problem
 
+LINE_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+"""As libyaml counts lines."""
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""They make text look different from what it is (CVE-2021-42574)."""
 _DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 
 _WORDS: Mapping[str, str] = {
@@ -58,6 +62,10 @@ def decode(file: str, data: bytes, limit: int) -> tuple[str, Problem | None]:
     if (match := _UNPRINTABLE.search(text)) is not None:
         line, column = _at(text[: match.start()])
         return "", Problem(file, line, column, "", f"the control character U+{ord(match[0]):04X} is not allowed")
+    if (match := _REORDERING.search(text)) is not None:
+        line, column = _at(text[: match.start()])
+        message = f"the character U+{ord(match[0]):04X} shows text in another order than it is read; write it without"
+        return "", Problem(file, line, column, "", message)
     if (match := _DIRECTIVE.search(text)) is not None:
         line, column = _at(text[: match.start()])
         return "", Problem(file, line, column, "", "a line may not start with '%': YAML directives are not used here")
@@ -65,7 +73,8 @@ def decode(file: str, data: bytes, limit: int) -> tuple[str, Problem | None]:
 
 
 def _at(before: str) -> tuple[int, int]:
-    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+    starts = [0, *(match.end() for match in LINE_BREAK.finditer(before))]
+    return len(starts), len(before) - starts[-1] + 1
 
 
 def explain(file: str, text: str, error: yaml.YAMLError) -> Problem:
@@ -74,7 +83,7 @@ def explain(file: str, text: str, error: yaml.YAMLError) -> Problem:
     complaint, context = str(getattr(error, "problem", None) or error), str(getattr(error, "context", None) or "")
     if mark is None:
         return Problem(file, 0, 0, "", f"not YAML: {complaint}")
-    lines = text.splitlines()
+    lines = LINE_BREAK.split(text)
     rest = lines[mark.line][mark.column :] if mark.line < len(lines) else ""
     if "unexpected end of stream" in complaint or "unexpected document indicator" in complaint:
         mark, message = opened or mark, "a quote that opens here is not closed"
@@ -95,6 +104,8 @@ def explain(file: str, text: str, error: yaml.YAMLError) -> Problem:
             mark = opened
     if complaint.startswith("could not find expected ':'") and opened is not None:
         mark = opened
+    if mark.line >= len(LINE_BREAK.split(text)):  # behind the end of a last line without a line break
+        return Problem(file, *_at(text), "", message)
     return Problem(file, mark.line + 1, mark.column + 1, "", message)
 
 

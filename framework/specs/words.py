@@ -166,13 +166,14 @@ _UNITS = {
     "h": ("h", "hr", "hrs", "hou"),
     "d": ("d", "day"),
 }
+_LONG = 1e9
 _UNIT_OF = {start: unit for unit, starts in _UNITS.items() for start in starts}
 
 
 def duration(value: Any) -> str | None:
     """``5 minutes``, ``1H`` or ``30`` as the duration that was likely meant."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value}s" if value > 0 else None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value}s" if 0 < value < _LONG else None
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value).casefold())
     if match is None:
         return None
@@ -180,6 +181,16 @@ def duration(value: Any) -> str | None:
         return f"{7 * float(match[1]):g}d"
     unit = _UNIT_OF.get(match[2][:3])
     return f"{match[1]}{unit or 's'}" if unit or not match[2] else None
+
+
+def number(value: str, *, whole: bool) -> str | None:
+    """``10%`` or ``500m`` as the number that was likely meant."""
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([%m])\s*", value)
+    if match is None:
+        return None
+    if match[2] == "m":
+        return None if whole else f"{float(match[1]) / 1000:g}"
+    return match[1] if whole else f"{float(match[1]) / 100:g}"
 
 
 def fitting(value: str, pattern: str) -> str | None:

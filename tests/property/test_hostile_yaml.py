@@ -18,6 +18,7 @@ from framework.ports import Blob
 from framework.specs import paths
 from framework.specs.positions import parse
 from framework.specs.read import check, read_snapshot
+from framework.specs.syntax import LINE_BREAK
 
 WORDS = (
     "apiVersion", "mlops/v1alpha1", "kind", "metadata", "name", "spec", "strategy", "canary", "steps", "setWeight",
@@ -63,11 +64,12 @@ class OneFile:
 def survives(data: bytes) -> None:
     """Both ways of reading agree on whether ``data`` is wrong, and every problem can be shown."""
     report = check(OneFile(data), "c", ["specs"], KINDS)
-    lines = data.count(b"\n") + data.count(b"\r") + 3 * data.count(b"\xe2") + 2 * data.count(b"\xc2") + 2
+    lines = LINE_BREAK.split(data.decode("utf-8-sig", "replace"))
     for problem in report.problems:
         assert problem.message
         str(problem).encode("utf-8", "surrogatepass")
-        assert 0 <= problem.line <= lines
+        assert 0 <= problem.line <= len(lines)
+        assert problem.line == 0 or 1 <= problem.column <= len(lines[problem.line - 1]) + 1
     refused: tuple[Problem, ...] = ()
     try:
         read_snapshot(OneFile(data), "c", "specs", "local", KINDS)
@@ -166,6 +168,30 @@ def test_a_damaged_file(damage: list[tuple[int, int, str]]) -> None:
     for start, length, replacement in damage:
         text = text[:start] + replacement + text[start + length :]
     survives(text.encode())
+
+
+ROOT = Path(__file__).parents[2]
+FILES = [
+    path.read_bytes()
+    for folder in ("mlops_specs", "tests/data/specs", "tests/data/hostile")
+    for path in sorted((ROOT / folder).rglob("*.yaml"))
+]
+"""Valid specs, and such as were made to hurt."""
+
+
+@given(
+    st.sampled_from(FILES),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=4) | texts.map(str.encode)), max_size=4),
+    st.integers(0, 3),
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_bytes_of_real_files_cut_replaced_and_repeated(
+    data: bytes, damage: list[tuple[float, int, bytes]], copies: int
+) -> None:
+    for where, length, new in damage:
+        start = int(where * len(data))
+        data = data[:start] + new + data[start + length :]
+    survives(data + copies * (b"---\n" + data))
 
 
 @given(values)

@@ -104,7 +104,7 @@ MISTAKES = [
         "15:16",
         "spec.expectations[0].column",
         "no column 'lat' is declared",
-        None,
+        "late",
         "late",
     ),
     Mistake(
@@ -145,7 +145,7 @@ MISTAKES = [
         "9:12",
         "spec.dataset.label",
         "FeatureView/trips has no column 'lat'",
-        None,
+        "late",
         "late",
     ),
     Mistake(
@@ -237,7 +237,7 @@ MISTAKES = [
         "route: late",
         "7:12",
         "spec.serving.route",
-        "'late' does not have the form",
+        "'late' is no route",
         "/late",
     ),
     Mistake(

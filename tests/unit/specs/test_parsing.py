@@ -85,7 +85,7 @@ def test_paths_read_back_as_they_were_written() -> None:
     [
         ("true", True), ("TRUE", True), ("False", False), ("~", None), ("", None), ("Null", None),
         ("12", 12), ("-0", 0), ("0x1F", 31), ("0o17", 15), ("1e3", 1000.0), (".5", 0.5), ("-.inf", float("-inf")),
-        ("2013-01-01", "2013-01-01"), ("12:30:45", "12:30:45"), ("1_000", "1_000"), ("0b1", "0b1"), ("1.2.3", "1.2.3"),
+        ("2013-01-01", "2013-01-01"), ("'12:30:45'", "12:30:45"), ("1:80", "1:80"), ("_1", "_1"), ("1.2.3", "1.2.3"),
         ("=", "="), ("tRUE", "tRUE"), ("'yes'", "yes"), ('"010"', "010"), ("yesterday", "yesterday"),
     ],
 )  # fmt: skip
@@ -115,6 +115,11 @@ def test_yaml_1_1_booleans_are_refused_with_a_hint(word: str) -> None:
         ("a: !!str 1\n", "1:4: error: a:", "tags (!) are not allowed"),
         ("b: &b {x: 1}\na:\n  <<: *b\n", "3:3: error: a:", "merge keys (<<) are not part of YAML 1.2"),
         ("a: 010\n", "1:4: error: a:", "010 has a leading zero"),
+        ("a: 12:30:45\n", "1:4: error: a:", "12:30:45 without quotes is a number to some YAML readers"),
+        ("a: 1_000\n", "1:4: error: a:", '1_000 without quotes is a number to some YAML readers'),
+        ("a: 0b101\n", "1:4: error: a:", 'quote it: "0b101"'),
+        ("a: 1e400\n", "1:4: error: a:", "1e400 is too large to be a number"),
+        ("a: x\u202ey\n", "1:5: error:", "the character U+202E shows text in another order than it is read"),
         (f"a: {'9' * 65}\n", "1:4: error: a:", "a number of 65 characters; at most 64"),
         ("a: *nobody\n", "1:4: error: a:", "no anchor &nobody comes before this alias"),
         ("a: &self [*self]\n", "1:11: error: a[0]:", "*self lies inside itself"),

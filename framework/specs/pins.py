@@ -1,0 +1,104 @@
+"""Pinning a model version in one environment, and a look at a commit as an edit of ours would leave it.
+
+One base serves all environments, so a pin is a patch in the Environment's own file: the base and with it every other
+environment stay as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from framework.ports import Blob, SpecSource
+from framework.specs.editor import set_value
+from framework.specs.positions import parse
+from framework.specs.resource import ENVIRONMENT
+from framework.specs.tree import blob_sha, inside
+
+DEPLOYMENT = "ModelDeployment"
+
+
+def pin_version(text: str, environment: str, deployment: str, version: str) -> str:
+    """``text``, the file of ``Environment/environment``, with ``spec.model.version`` of a deployment patched to
+    ``version``: in the patch that sets it now, where that one is for this deployment alone, else in a patch of its own
+    behind all others, so that it counts.
+
+    Raises:
+        EditError: the file does not hold the Environment, or cannot be edited without changing more.
+    """
+    patches = _patches(text, environment)
+    index = _deciding(patches, deployment)
+    if index is not None and _pins_alone(patches[index], deployment):
+        return set_value(text, (ENVIRONMENT, environment), f"spec.patches[{index}].patch.model.version", version)
+    entry = {"target": {"kind": DEPLOYMENT, "name": deployment}, "patch": {"model": {"version": version}}}
+    return set_value(text, (ENVIRONMENT, environment), f"spec.patches[{len(patches)}]", entry)
+
+
+def _patches(text: str, environment: str) -> Sequence[Any]:
+    for document in parse("", text.encode()).documents:
+        data = document.data if isinstance(document.data, dict) else {}
+        if data.get("kind") == ENVIRONMENT and (data.get("metadata") or {}).get("name") == environment:
+            return (data.get("spec") or {}).get("patches") or ()
+    return ()
+
+
+def _deciding(patches: Sequence[Any], deployment: str) -> int | None:
+    """The last patch that may say which version this deployment serves."""
+    found = [
+        index
+        for index, entry in enumerate(patches)
+        if entry["target"]["kind"] == DEPLOYMENT
+        and entry["target"].get("name") in {None, deployment}
+        and (_merged_version(entry) is not None or any(_touches(item) for item in entry.get("jsonPatch") or ()))
+    ]
+    return found[-1] if found else None
+
+
+def _pins_alone(entry: Mapping[str, Any], deployment: str) -> bool:
+    target = entry["target"]
+    return target.get("name") == deployment and not target.get("labels") and _merged_version(entry) is not None
+
+
+def _merged_version(entry: Mapping[str, Any]) -> Any:
+    model = (entry.get("patch") or {}).get("model")
+    return model.get("version") if isinstance(model, Mapping) else None
+
+
+def _touches(operation: Mapping[str, Any]) -> bool:
+    return any(str(operation.get(key) or "/") in {"/", "/model", "/model/version"} for key in ("path", "from"))
+
+
+class Edited:
+    """A SpecSource in which one file of one commit is another, so that an edit is checked before anybody sees it."""
+
+    def __init__(self, source: SpecSource, commit: str, path: str, data: bytes) -> None:
+        self._source, self._commit, self._path, self._data = source, commit, inside(path), data
+        self._sha = blob_sha(data)
+
+    def resolve(self, revision: str) -> str:
+        return self._source.resolve(revision)
+
+    def blobs(self, commit: str, folder: str) -> Sequence[Blob]:
+        return tuple(
+            Blob(blob.path, self._sha) if commit == self._commit and blob.path == self._path else blob
+            for blob in self._source.blobs(commit, folder)
+        )
+
+    def read(self, blobs: Iterable[Blob]) -> Mapping[str, bytes]:
+        wanted = list(blobs)
+        found = dict(self._source.read(blob for blob in wanted if blob.sha != self._sha))
+        return {**found, self._sha: self._data} if any(blob.sha == self._sha for blob in wanted) else found
+
+    def tree_digest(self, commit: str, folder: str) -> str | None:
+        digest, path = self._source.tree_digest(commit, folder), inside(folder)
+        if commit != self._commit or digest is None:
+            return digest
+        if path == self._path:
+            return self._sha
+        if path and not self._path.startswith(f"{path}/"):
+            return digest
+        return hashlib.sha1(f"{digest}{self._sha}".encode(), usedforsecurity=False).hexdigest()
+
+    def archive(self, commit: str, folder: str) -> bytes:
+        return self._source.archive(commit, folder)

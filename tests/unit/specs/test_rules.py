@@ -1,0 +1,590 @@
+"""What resources demand of each other: at the exact place, with what is allowed and what was likely meant."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from framework.api.errors import Problem
+from framework.api.meta import Ref
+from framework.kinds import KINDS
+from framework.kinds.feature_view.rules import OPTIONS
+from framework.kinds.training_job.lightgbm import PARAMETERS
+from framework.kinds.training_job.spec import Metric
+from tests.unit.specs.conftest import FILES, Project
+
+VIEW, WEATHER, JOB = "features/trips.yaml", "features/weather.yaml", "training/late.yaml"
+DEPLOYMENT, BATCH, MONITOR = "deployments/late.yaml", "batch/nightly.yaml", "monitors/late.yaml"
+WATCH = """\
+apiVersion: mlops/v1alpha1
+kind: ModelMonitor
+metadata: {name: watch}
+spec:
+  deployment: late
+  window: 5m
+  drift: {columns: [rain], statistics: {rain: ks}}
+"""
+SCHEDULED = "retrain: {schedule: 0 3 * * 1, onDrift: [%s]}"
+UNIQUE = "{unique: [trip]}"
+
+
+class Rule(NamedTuple):
+    file: str
+    old: str
+    new: str
+    path: str
+    says: str
+    meant: str | None = None
+    allowed: str | None = None
+
+
+RULES = [
+    # -- references
+    Rule(
+        JOB,
+        "timeout: 1h",
+        SCHEDULED % "wacth",
+        "spec.retrain.onDrift[0]",
+        "there is no ModelMonitor named 'wacth'",
+        "watch",
+        "watch",
+    ),
+    Rule(
+        MONITOR,
+        "window: 5m",
+        "actions: [{on: drift, retrain: lat}]\n  window: 5m",
+        "spec.actions[0].retrain",
+        "there is no TrainingJob named 'lat'",
+        "late",
+        "late",
+    ),
+    Rule(MONITOR, "deployment: late", "deployment: lat", "spec.deployment", "no ModelDeployment named 'lat'", "late"),
+    Rule(BATCH, "view: trips", "view: trip", "spec.input.view", "there is no FeatureView named 'trip'", "trips"),
+    Rule(
+        DEPLOYMENT,
+        "route: /late",
+        "route: /late\n    onlineFeatures: [wether]",
+        "spec.serving.onlineFeatures[0]",
+        "there is no FeatureView named 'wether'",
+        "weather",
+        "trips",
+    ),
+    Rule(
+        DEPLOYMENT,
+        "route: /late",
+        "route: /late\n    onlineFeatures: [weather]",
+        "spec.serving.onlineFeatures[0]",
+        "FeatureView/weather is not kept online: set spec.online.enabled there",
+    ),
+    # -- FeatureView
+    Rule(
+        WEATHER, "timestamp: time", "timestamp: rain", "spec.timestamp", "rain is Float64; an event time is a Datetime"
+    ),
+    Rule(
+        WEATHER,
+        "path: data/weather.csv",
+        "path: a, options: {nullValue: x}",
+        "spec.sources.raw.options.nullValue",
+        "csv has no option 'nullValue'",
+        "nullValues",
+        "separator",
+    ),
+    Rule(
+        VIEW, UNIQUE, "{unique: [trip, tme]}", "spec.expectations[0].unique[1]", "no column 'tme' is declared", "time"
+    ),
+    Rule(VIEW, UNIQUE, "{column: time, between: [0, 1]}", "spec.expectations[0].between", "between needs a number"),
+    Rule(VIEW, UNIQUE, "{column: time, quantile: {q: 0.5, min: 0}}", "spec.expectations[0].quantile", "needs a number"),
+    Rule(
+        VIEW,
+        UNIQUE,
+        "{column: late, matches: x}",
+        "spec.expectations[0].matches",
+        "late is Int8; matches needs a String",
+    ),
+    Rule(
+        VIEW,
+        UNIQUE,
+        "{column: late, oneOf: [0, yes-no]}",
+        "spec.expectations[0].oneOf[1]",
+        "late is Int8 and cannot be",
+    ),
+    Rule(VIEW, UNIQUE, "{column: late, quantile: {q: 1.5, min: 0}}", "spec.expectations[0].quantile.q", "at most 1"),
+    Rule(
+        VIEW,
+        UNIQUE,
+        "{column: late, quantile: {q: 0.5, min: 2, max: 1}}",
+        "spec.expectations[0].quantile",
+        "min must not exceed max",
+    ),
+    Rule(VIEW, UNIQUE, "{column: late, quantile: {q: 0.5}}", "spec.expectations[0].quantile", "min or max is needed"),
+    Rule(VIEW, UNIQUE, "{rows: {min: 5, max: 1}}", "spec.expectations[0].rows", "min must not exceed max"),
+    Rule(VIEW, UNIQUE, "{rows: {min: 5}, tolerance: 0.1}", "spec.expectations[0]", "takes no tolerance"),
+    Rule(VIEW, UNIQUE, "{column: late, notNull: false}", "spec.expectations[0]", "notNull: false checks nothing"),
+    Rule(
+        VIEW, UNIQUE, "{column: late, between: [1, 0]}", "spec.expectations[0]", "lower bound must not exceed the upper"
+    ),
+    Rule(VIEW, "path: data/trips.csv", "path: ../trips.csv", "spec.sources.raw.path", "leaves the project's root"),
+    Rule(VIEW, "path: data/trips.csv", "path: /data/trips.csv", "spec.sources.raw.path", "leaves the project's root"),
+    Rule(
+        VIEW,
+        "{format: csv, path: data/trips.csv}",
+        "{function: shop.code.features:trips, format: csv}",
+        "spec.sources.raw",
+        "format belongs to path, and this source has function",
+    ),
+    # -- TrainingJob
+    Rule(JOB, "label: late", "label: time", "spec.dataset.label", "time is Datetime; a label is Boolean, or a number"),
+    Rule(
+        JOB, "spine: trips", "spine: trips\n    columns: [late]", "spec.dataset.columns[0]", "'late' is also an input"
+    ),
+    Rule(
+        JOB, "spine: trips", "spine: trips\n    columns: [time]", "spec.dataset.columns[0]", "time is Datetime; a model"
+    ),
+    Rule(
+        JOB,
+        "spine: trips",
+        "spine: trips\n    columns: [trp]",
+        "spec.dataset.columns[0]",
+        "has no column 'trp'",
+        "trip",
+    ),
+    Rule(
+        JOB,
+        "columns: [rain]",
+        "columns: [rian]",
+        "spec.dataset.features[0].columns[0]",
+        "FeatureView/weather has no column 'rian'",
+        "rain",
+        "time",
+    ),
+    Rule(JOB, "columns: [rain]", "columns: [time]", "spec.dataset.features[0].columns[0]", "brings time, which"),
+    Rule(
+        JOB,
+        "columns: [rain]",
+        "columns: [trip]",
+        "spec.dataset.features[0].columns[0]",
+        "brings trip, which the training",
+    ),
+    Rule(
+        JOB,
+        "{view: weather, columns: [rain]}",
+        "{view: weather, columns: [rain], maxAge: 1h, delay: 2h}",
+        "spec.dataset.features[0].maxAge",
+        "become available after 2h and expire after 1h",
+    ),
+    Rule(
+        JOB,
+        "- {view: weather, columns: [rain]}",
+        "- {view: weather}\n      - {view: weather}",
+        "spec.dataset.features[1].view",
+        "FeatureView/weather is joined already",
+    ),
+    Rule(JOB, "columns: [rain]", "columns: []", "spec.dataset", "there is nothing to learn from"),
+    Rule(JOB, "by: time", "by: group, group: trp", "spec.dataset.split.group", "has no column 'trp'", "trip", "rain"),
+    Rule(
+        JOB,
+        "timeout: 1h",
+        "evaluation: {slices: [{by: ran, metric: auc, min: 0.5}]}",
+        "spec.evaluation.slices[0].by",
+        "the training set has no column 'ran'",
+        "rain",
+        "late",
+    ),
+    Rule(
+        JOB,
+        "timeout: 1h",
+        "evaluation: {slices: [{by: rain, metric: acu, min: 0.5}]}",
+        "spec.evaluation.slices[0].metric",
+        "'acu' is not allowed here",
+        "auc",
+        "brier",
+    ),
+    Rule(
+        JOB,
+        "timeout: 1h",
+        "evaluation: {gates: [{metric: log_loss, comparedTo: live, maxDrop: 0.1}]}",
+        "spec.evaluation.gates[0]",
+        "log_loss is better when smaller, so it does not drop: bound it with max",
+    ),
+    Rule(
+        JOB,
+        "timeout: 1h",
+        "evaluation: {fairness: [{attribute: tip, metric: equalized_odds_difference, max: 0.1}]}",
+        "spec.evaluation.fairness[0].attribute",
+        "the training set has no column 'tip'",
+        "trip",
+    ),
+    Rule(
+        JOB,
+        "max_depth: 3",
+        "max_dept: 3",
+        "spec.trainer.lightgbm.params.max_dept",
+        "LightGBM has no parameter 'max_dept'",
+        "max_depth",
+    ),
+    Rule(
+        JOB,
+        "timeout: 1h",
+        "tune: {search: {num_leafs: {randint: [2, 9]}}}",
+        "spec.tune.search.num_leafs",
+        "LightGBM has no parameter 'num_leafs'",
+        "num_leaf",
+    ),
+    Rule(
+        JOB,
+        "timeout: 1h",
+        "tune: {search: {rounds: {randint: [2, 9]}}}",
+        "spec.tune.search.rounds",
+        "LightGBM has no parameter 'rounds'",
+        "nrounds",
+    ),
+    Rule(
+        JOB,
+        "timeout: 1h",
+        "tune: {search: {eta: {uniform: [0, 1]}}, metric: validation_log_loss}",
+        "spec.tune",
+        "validation_log_loss is better when smaller: mode must be min",
+    ),
+    Rule(
+        JOB,
+        "timeout: 1h",
+        "tune: {search: {eta: {uniform: [0, 1]}}, algorithm: grid}",
+        "spec.tune",
+        "algorithm: grid needs choice for every parameter",
+    ),
+    Rule(
+        JOB,
+        "timeout: 1h",
+        "tune: {search: {eta: {choice: [1, 2, 3]}}, algorithm: grid, trials: 2}",
+        "spec.tune",
+        "the grid has 3 combinations, but trials is 2",
+    ),
+    Rule(
+        JOB,
+        "timeout: 1h",
+        "resources: {elastic: {min: 4, max: 2}}",
+        "spec.resources.elastic",
+        "min must not exceed max",
+    ),
+    Rule(JOB, "timeout: 1h", "retrain: {cooldown: 24h}", "spec.retrain", "retrain needs schedule or onDrift"),
+    Rule(
+        JOB,
+        "fractions: {train: 0.7, validation: 0.15, test: 0.15}",
+        "at: {validation: 2013-03-01, test: 2013-02-01}",
+        "spec.dataset.split.at",
+        "validation must be before test",
+    ),
+    Rule(
+        JOB,
+        "fractions: {train: 0.7, validation: 0.15, test: 0.15}",
+        "at: {validation: 2013-03-01, test: 2014-02-01}",
+        "spec.dataset.split.at.test",
+        "lies behind the window",
+    ),
+    Rule(
+        JOB,
+        "fractions: {train: 0.7, validation: 0.15, test: 0.15}",
+        "at: {validation: 2012-03-01, test: 2013-02-01}",
+        "spec.dataset.split.at.validation",
+        "lies before the window",
+    ),
+    Rule(JOB, "test: 0.15", "test: 0", "spec.dataset.split.fractions.test", "must be more than 0"),
+    Rule(
+        JOB,
+        "lightgbm: {params: {max_depth: 3}, rounds: 20}",
+        "sklearn: {estimator: linear_model.LogisticRegression}",
+        "spec.trainer.sklearn.estimator",
+        "is no class below sklearn",
+        "sklearn.linear_model.LogisticRegression",
+    ),
+    # -- ModelDeployment
+    Rule(DEPLOYMENT, "min: 1, max: 2", "min: 3, max: 2", "spec.serving.replicas", "min must not exceed max"),
+    Rule(DEPLOYMENT, "route: /late", "route: /Late Trips/", "spec.serving.route", "is no route", "/late-trips"),
+    Rule(DEPLOYMENT, "route: /late", "route: /a//b", "spec.serving.route", "is no route", "/a/b"),
+    Rule(
+        DEPLOYMENT,
+        "route: /late",
+        "route: /late\n    batching: {wait: 5s}",
+        "spec.serving",
+        "batching.wait must be shorter than timeout",
+    ),
+    Rule(
+        DEPLOYMENT,
+        "setWeight: 10}",
+        "setWeight: 10%}",
+        "spec.strategy.canary.steps[0].setWeight",
+        "expected a whole number, found the text '10%'",
+        "10",
+    ),
+    Rule(DEPLOYMENT, "for: 1m", "for: 90", "spec.strategy.canary.steps[1].analyze.for", "90 is not a duration", "90s"),
+    Rule(
+        DEPLOYMENT, "for: 1m", "for: 1.5", "spec.strategy.canary.steps[1].analyze.for", "1.5 is not a duration", "1.5s"
+    ),
+    Rule(
+        DEPLOYMENT,
+        "steps: [{setWeight: 10}",
+        "sticky: {header: x user}\n      steps: [{setWeight: 10}",
+        "spec.strategy.canary.sticky.header",
+        "is not the name of an HTTP header",
+        "x-user",
+    ),
+    Rule(
+        DEPLOYMENT,
+        "metric: error_rate, maxIncrease: 0.01",
+        "metric: custom, query: up, max: 1, maxRatio: 2",
+        "spec.strategy.canary.analysis[0]",
+        "found maxRatio and max",
+    ),
+    # -- ModelMonitor
+    Rule(
+        MONITOR,
+        "drift: {columns: [rain], statistics: {rain: ks}}",
+        "minRows: 5",
+        "spec",
+        "watches nothing",
+        None,
+        "drift",
+    ),
+    Rule(
+        MONITOR,
+        "columns: [rain]",
+        "columns: [rian]",
+        "spec.drift.columns[0]",
+        "the model of TrainingJob/late has no column 'rian'",
+        "rain",
+        "late",
+    ),
+    Rule(MONITOR, "{rain: ks}", "{rian: ks}", "spec.drift.statistics.rian", "has no column 'rian'", "rain"),
+    Rule(MONITOR, "{rain: ks}}", "{late: ks}}\n  segments: [tirp]", "spec.segments[0]", "has no column 'tirp'", "trip"),
+    Rule(
+        MONITOR,
+        "window: 5m",
+        "window: 5m\n  actions: [{on: quality, rollback: true}]",
+        "spec.actions[0].on",
+        "never happens: spec.quality is not watched",
+    ),
+    Rule(
+        MONITOR,
+        "window: 5m",
+        "window: 5m\n  actions: [{on: drift, rollback: false}]",
+        "spec.actions[0]",
+        "rollback: false does nothing",
+    ),
+    Rule(
+        MONITOR, "window: 5m", "window: 5m\n  quality: {}", "spec.quality", "maxNullRate or unseenCategories is needed"
+    ),
+    # -- BatchInference
+    Rule(BATCH, "view: trips", "view: weather", "spec.input.view", "has no column 'late'"),
+    # -- metadata
+    Rule(
+        VIEW,
+        "{name: trips}",
+        "{name: trips, annotations: {mlops/acknowledge-braking: x}}",
+        "metadata.annotations.mlops/acknowledge-braking",
+        "unknown annotation 'mlops/acknowledge-braking'",
+        "mlops/acknowledge-breaking",
+        "mlops/acknowledge-breaking",
+    ),
+    Rule(
+        VIEW,
+        "{name: trips}",
+        "{name: trips, annotations: {team/pager: 7}}",
+        "metadata.annotations.team/pager",
+        "expected text, found the number 7; quote it",
+    ),
+]
+
+
+@pytest.fixture
+def project(project: Project) -> Project:
+    project.write(MONITOR, WATCH)
+    project.write(BATCH, FILES[BATCH])
+    return project
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.path}-{rule.says[:30]}")
+def test_what_does_not_fit_is_told(project: Project, rule: Rule) -> None:
+    if rule.says == "has no column 'late'":
+        project.edit(JOB, ("spine: trips", "spine: trips\n    columns: [trip]"))
+        project.edit(WEATHER, ("name: trip,", "name: stop,"), ("entities: [trip]", "entities: [stop]"))
+        rule = rule._replace(says="FeatureView/weather has no column 'trip', which TrainingJob/late learns from")
+    project.edit(rule.file, (rule.old, rule.new))
+    mine = [one for one in project.check().errors if one.file == f"specs/{rule.file}"]
+
+    assert rule.path in [one.path for one in mine], project.problems()
+    problem = next(one for one in mine if one.path == rule.path)
+    assert rule.says in problem.message
+    assert problem.suggestion == rule.meant
+    assert rule.allowed is None or rule.allowed in problem.allowed
+    written = (project.root / "specs" / rule.file).read_text().splitlines()[problem.line - 1]
+    assert 1 <= problem.column <= len(written) + 1
+    last = rule.path.rpartition(".")[2].partition("[")[0]
+    assert last in written or rule.path.endswith("]")
+
+
+def test_the_project_before_the_mistake_is_valid(project: Project) -> None:
+    assert project.check().errors == ()
+
+
+def test_a_name_that_is_too_long_is_told_with_its_length(project: Project) -> None:
+    project.edit(VIEW, ("name: trips}", f"name: {'x' * 48}}}"))
+
+    (problem,) = [one for one in project.check().errors if one.path == "metadata.name"]
+    assert problem.message == "has 48 characters; at most 47 are allowed"
+
+
+def test_a_downstream_may_be_named_without_a_cycle(project: Project) -> None:
+    project.edit(JOB, ("timeout: 1h", SCHEDULED % "watch"))
+    project.edit(MONITOR, ("window: 5m", "window: 5m\n  actions: [{on: drift, retrain: late}]"))
+    before = project.snapshot().fingerprints[Ref("TrainingJob", "late")].identity
+
+    assert project.check().errors == ()
+    assert (
+        Ref("ModelMonitor", "watch") not in project.snapshot().resources[Ref("TrainingJob", "late")].spec.model_dump()
+    )
+    project.edit(JOB, (SCHEDULED % "watch", "timeout: 1h"))
+    assert project.snapshot().fingerprints[Ref("TrainingJob", "late")].identity == before
+
+
+def test_a_monitor_that_does_not_watch_drift_is_no_cause_to_train_again(project: Project) -> None:
+    project.edit(JOB, ("timeout: 1h", SCHEDULED % "watch"))
+    project.edit(MONITOR, ("drift: {columns: [rain], statistics: {rain: ks}}", "quality: {maxNullRate: 0.1}"))
+    (problem,) = project.check().errors
+
+    assert (problem.path, problem.message) == ("spec.retrain.onDrift[0]", "ModelMonitor/watch does not watch drift")
+
+
+def test_a_broken_object_that_is_only_named_is_no_second_mistake(project: Project) -> None:
+    project.edit(JOB, ("timeout: 1h", SCHEDULED % "watch"))
+    project.edit(MONITOR, ("window: 5m", "window: 5"))
+
+    assert [one.file for one in project.check().errors] == [f"specs/{MONITOR}"]
+
+
+@pytest.mark.parametrize(
+    ("route", "says"),
+    [
+        ("/late", "ModelDeployment/late serves /late already"),
+        ("/late/v2", "ModelDeployment/late serves /late already, with everything below it"),
+        ("/late/v2/x", "ModelDeployment/late serves /late already, with everything below it"),
+        ("/latest", None),
+        ("/other/late", None),
+    ],
+)
+def test_routes_exclude_each_other(
+    project: Project, place: Callable[[Problem], str], route: str, says: str | None
+) -> None:
+    other = FILES[DEPLOYMENT].replace("{name: late}", "{name: b}").replace("route: /late", f"route: {route}")
+    project.write("deployments/b.yaml", other)
+    found = {place(one): one.message for one in project.check().errors}
+
+    assert found.get("deployments/b.yaml:7:12 spec.serving.route") == says
+    assert bool(found) == (says is not None)
+
+
+def test_two_batch_jobs_do_not_write_into_each_other(project: Project) -> None:
+    other = (
+        FILES[BATCH].replace("{name: nightly}", "{name: hourly}").replace("predictions/late", "predictions/late/now/")
+    )
+    project.write("batch/hourly.yaml", other)
+    (problem,) = project.check().errors
+
+    assert problem.message == "BatchInference/nightly writes to predictions/late already, with everything below it"
+
+
+def test_a_list_of_allowed_columns_stays_readable(project: Project) -> None:
+    columns = "".join(f"\n    - {{name: c{number}, dtype: Int8}}" for number in range(60))
+    project.edit(VIEW, ("    - {name: late, dtype: Int8}", f"    - {{name: late, dtype: Int8}}{columns}"))
+    project.edit(JOB, ("label: late", "label: lat"))
+    (problem,) = project.check().errors
+
+    assert (problem.suggestion, problem.allowed) == ("late", ())
+
+
+def many(count: int) -> dict[str, str]:
+    """Jobs and deployments, each of which names something that is not there, and all of which want one route."""
+    jobs = "---\n".join(
+        FILES[JOB].replace("{name: late}", f"{{name: job-{number}}}").replace("label: late", f"label: l{number}")
+        for number in range(count)
+    )
+    deployments = "---\n".join(
+        FILES[DEPLOYMENT]
+        .replace("{name: late}", f"{{name: d-{number}}}")
+        .replace("training: late", f"training: j{number}")
+        for number in range(count)
+    )
+    return {"many/jobs.yaml": jobs, "many/deployments.yaml": deployments}
+
+
+def test_rules_cost_as_much_as_there_are_resources(project: Project) -> None:
+    """Twice the resources, all of them wrong, take about twice the time: no rule looks at every pair."""
+
+    def seconds(count: int) -> float:
+        for path, text in many(count).items():
+            project.write(path, text)
+        started = time.process_time()
+        assert len(project.check().errors) > 2 * count
+        return time.process_time() - started
+
+    seconds(50)
+    small, large = seconds(150), seconds(600)
+
+    assert large < 12 * small + 0.5, f"{small:.2f} s for 300, {large:.2f} s for 1,200"
+
+
+def test_a_view_and_a_job_of_ten_thousand_columns_are_checked_at_once(project: Project) -> None:
+    columns = "".join(f"\n    - {{name: c{number}, dtype: Int8}}" for number in range(9_000))
+    project.edit(WEATHER, ("    - {name: rain, dtype: Float64}", f"    - {{name: rain, dtype: Float64}}{columns}"))
+    features = "".join(f"\n      - {{view: weather, columns: [x{number}]}}" for number in range(6_000))
+    project.edit(JOB, ("      - {view: weather, columns: [rain]}", f"      - {{view: weather}}{features}"))
+    started = time.process_time()
+
+    assert len(project.check().errors) >= 6_000
+    assert time.process_time() - started < 20.0
+
+
+# -- lists that are kept in two places -------------------------------------------------------------------------------
+
+
+def test_what_lightgbm_knows_is_what_the_installed_one_knows() -> None:
+    code = (
+        "from lightgbm.basic import _ConfigAliases as aliases\n"
+        "found = aliases._get_all_param_aliases()\n"
+        "print(*sorted({*found, *(name for names in found.values() for name in names)}))"
+    )
+    pytest.importorskip("lightgbm")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+
+    assert set(done.stdout.split()) == PARAMETERS
+
+
+def test_metrics_and_reader_options_are_those_of_the_workloads() -> None:
+    pytest.importorskip("polars")
+    from framework.workloads.features import sources
+    from framework.workloads.training.metrics import METRICS
+
+    assert set(Metric.__args__) == set(METRICS)
+    assert {form: set(options) for form, options in sources._OPTIONS.items()} == {
+        form: set(options) for form, options in OPTIONS.items()
+    }
+
+
+def test_dtypes_of_inputs_are_those_of_the_workloads() -> None:
+    pytest.importorskip("polars")
+    from framework.kinds.feature_view.columns import INPUTS
+    from framework.workloads.models import INPUT_DTYPES
+
+    assert INPUTS == INPUT_DTYPES
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_checks_never_fail_on_a_neighbour_that_is_not_there(kind: str, project: Project) -> None:
+    """A neighbour that is broken is declared, but its spec is not known."""
+    for ref, resource in project.snapshot().resources.items():
+        if ref.kind == kind:
+            tuple(KINDS[kind].check(resource.spec, {}))
