@@ -7,8 +7,9 @@ and what it imports from its own package tree must lie in that folder.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from framework.api.errors import Problem, SpecError
 from framework.ports import Blob, CodeRef, SpecSource
@@ -20,18 +21,68 @@ EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 """Git's name of a file without content."""
 
 
+@runtime_checkable
+class ManyDigests(Protocol):
+    """A source that tells many digests at the price of one."""
+
+    def tree_digests(self, commit: str, paths: Sequence[str]) -> Mapping[str, str | None]:
+        """``tree_digest`` of each path."""
+        ...
+
+
 @dataclass(frozen=True)
 class Code:
-    """The code of one commit. ``outlines`` remembers files by blob SHA."""
+    """The code of one commit. ``outlines`` remembers files by blob SHA. ``sound`` holds the entrypoints of resources
+    that were found right, with the paths on which that rests: while their digests are the same, it is."""
 
     source: SpecSource
     commit: str
     outlines: dict[str, Outline]
+    sound: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+    _digests: dict[str, str | None] = field(default_factory=dict)
+    _used: set[str] = field(default_factory=set)
+
+    def digest(self, path: str) -> str | None:
+        """The tree or blob SHA of a path of the commit."""
+        self._used.add(path)
+        if path not in self._digests:
+            self._digests[path] = self.source.tree_digest(self.commit, path)
+        return self._digests[path]
+
+    def ask(self, paths: Iterable[str]) -> None:
+        """Learn the digests of all ``paths`` at once, where the source can."""
+        missing = [path for path in dict.fromkeys(paths) if path not in self._digests]
+        if len(missing) > 1 and isinstance(self.source, ManyDigests):
+            self._digests.update(self.source.tree_digests(self.commit, missing))
+
+    def check(self, resource: Resource) -> list[Problem]:
+        """Everything wrong with the code that a resource names. What is right for one is so for all that name it."""
+        names = resource.facts.names
+        if names in self.sound:
+            return []
+        self._used.clear()
+        problems = list(check_entrypoints(resource, dict(resource.facts.entrypoints), self))
+        if not problems:
+            self.ref(names)
+            self.sound[names] = tuple(sorted(self._used))
+        return problems
+
+    def look_ahead(self, entrypoints: Iterable[str]) -> None:
+        """Read what checking all ``entrypoints`` will need in few steps rather than one by one. Changes no answer."""
+        modules = sorted({entrypoint.partition(":")[0] for entrypoint in entrypoints})
+        self.ask(path for module in modules for path in _candidates(module))
+        blobs = {blob.sha: blob for module in modules if (blob := self.module(module)) is not None}
+        folders = {blob.path.rpartition("/")[0] for blob in blobs.values()} - {""}
+        self.ask([*folders, *(path for folder in folders for path in parent_inits(folder))])
+        unknown = [blob for sha, blob in blobs.items() if sha not in self.outlines]
+        if len(unknown) > 1:
+            data = self.source.read(unknown)
+            self.outlines.update((blob.sha, read_outline(data[blob.sha])) for blob in unknown)
 
     def module(self, name: str) -> Blob | None:
         """The file of a module: ``a/b.py`` or ``a/b/__init__.py``; None where the commit has neither."""
         for path in _candidates(name):
-            sha = self.source.tree_digest(self.commit, path)
+            sha = self.digest(path)
             if sha is not None:
                 return Blob(path, sha)
         return None
@@ -62,10 +113,10 @@ class Code:
         """The folder at this commit. Its digest is the git tree SHA; where packages above it run code of their own when
         they are imported, theirs counts too."""
         folder = self.folder(entrypoints)
-        digest = self.source.tree_digest(self.commit, folder) if folder else None
+        digest = self.digest(folder) if folder else None
         if not folder or digest is None:
             return None
-        above = [self.source.tree_digest(self.commit, path) for path in parent_inits(folder)]
+        above = [self.digest(path) for path in parent_inits(folder)]
         running = [sha for sha in above if sha is not None and sha != EMPTY_BLOB]
         if running:
             digest = hashlib.sha1("\n".join([digest, *running]).encode(), usedforsecurity=False).hexdigest()
@@ -77,7 +128,7 @@ class Code:
         while parts:
             parts = parts[:-1]
             folder = "/".join(parts)
-            if parts and self.source.tree_digest(self.commit, folder) is not None:
+            if parts and self.digest(folder) is not None:
                 try:
                     blobs = self.source.blobs(self.commit, folder)
                 except SpecError:

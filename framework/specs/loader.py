@@ -4,38 +4,35 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from framework.api.errors import Problem
 from framework.api.meta import API_VERSION, Metadata, Ref
+from framework.planning import fingerprint
 from framework.planning.kind import Kind
 from framework.ports import Blob, SpecSource
-from framework.specs import words
+from framework.specs import rows, words
+from framework.specs.cache import ParseCache
 from framework.specs.explain import Finding, explain
-from framework.specs.outline import Outline
 from framework.specs.positions import Document, parse
-from framework.specs.resource import Draft, Resource, problem_at
+from framework.specs.resource import Draft, Facts, Resource, problem_at, spec_path
+from framework.specs.rows import LoadedFile
+from framework.specs.stored import StoredDraft, StoredResource
 
 SUFFIXES = (".yaml", ".yml")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _ENVELOPE = ("apiVersion", "kind", "metadata", "spec")
+_MAX_TOLD = 200
+"""Problems of one file; whoever has more reads the rest after mending these."""
+_NOT_EXECUTED = "is part of the language but not executed by this version"
 _KIND_LINE = re.compile(r"^kind:\s*['\"]?(\w+)", re.MULTILINE)
 _NAME_LINE = re.compile(r"^(?:metadata:\s*\{\s*|\s+)name:\s*['\"]?([-a-z0-9]+)", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class LoadedFile:
-    """Drafts and problems of one file. ``declared`` names every object it seems to hold, broken ones included, so that
-    a reference to a broken object is not reported as a second mistake."""
-
-    drafts: tuple[Draft, ...]
-    problems: tuple[Problem, ...]
-    declared: frozenset[Ref]
 
 
 @dataclass(frozen=True)
@@ -47,34 +44,20 @@ class LoadedFolder:
     declared: frozenset[Ref]
 
 
-@dataclass
-class ParseCache:
-    """What was read already, by path and blob SHA. Its owner keeps it between commits; what a commit no longer holds is
-    dropped, so it grows no larger than the specs themselves."""
-
-    files: dict[tuple[str, str], LoadedFile] = field(default_factory=dict)
-    resources: dict[tuple[str, str, int], Resource | tuple[Problem, ...]] = field(default_factory=dict)
-    outlines: dict[str, Outline] = field(default_factory=dict)
-
-    def retain(self, blobs: set[tuple[str, str]]) -> None:
-        self.files = {key: value for key, value in self.files.items() if key in blobs}
-        self.resources = {key: value for key, value in self.resources.items() if key[:2] in blobs}
-
-
-def load_folder(
-    source: SpecSource, commit: str, folder: str, kinds: Mapping[str, Kind], cache: ParseCache
-) -> LoadedFolder:
-    """Read every ``*.yaml`` and ``*.yml`` below ``folder``; names that start with a dot are left out.
+def spec_blobs(source: SpecSource, commit: str, folder: str) -> Sequence[Blob]:
+    """Every ``*.yaml`` and ``*.yml`` below ``folder``; names that start with a dot are left out.
 
     Raises:
         SpecError: the folder holds symlinks or submodules.
     """
-    blobs = [blob for blob in source.blobs(commit, folder) if is_spec(blob.path)]
-    fresh = [blob for blob in blobs if (blob.path, blob.sha) not in cache.files]
-    data = source.read(fresh)
-    for blob in fresh:
-        cache.files[blob.path, blob.sha] = load_file(blob, data[blob.sha], kinds)
-    files = [cache.files[blob.path, blob.sha] for blob in blobs]
+    return [blob for blob in source.blobs(commit, folder) if is_spec(blob.path)]
+
+
+def load_folder(
+    source: SpecSource, folder: str, blobs: Sequence[Blob], kinds: Mapping[str, Kind], cache: ParseCache
+) -> LoadedFolder:
+    """What the files of a folder hold."""
+    files = cache.load(source, blobs, kinds, partial(read_row, kinds=kinds))
     return LoadedFolder(
         folder,
         len(files),
@@ -87,6 +70,11 @@ def load_folder(
 def is_spec(path: str) -> bool:
     """Whether a file of the spec folder is read: ``*.yaml`` or ``*.yml``, nothing hidden."""
     return path.endswith(SUFFIXES) and not any(part.startswith(".") for part in path.split("/"))
+
+
+def read_row(blob: Blob, data: bytes, kinds: Mapping[str, Kind]) -> bytes:
+    """A file, read and understood as far as it is by itself, as ``rows.decode`` takes it."""
+    return rows.encode(load_file(blob, data, kinds), kinds, understand_anew)
 
 
 def load_file(blob: Blob, data: bytes, kinds: Mapping[str, Kind]) -> LoadedFile:
@@ -102,7 +90,7 @@ def load_file(blob: Blob, data: bytes, kinds: Mapping[str, Kind]) -> LoadedFile:
             drafts.append(draft)
     if parsed.broken:
         declared |= _guessed(data)
-    return LoadedFile(tuple(drafts), tuple(problems), frozenset(declared))
+    return LoadedFile(tuple(drafts), tuple(problems[:_MAX_TOLD]), frozenset(declared))
 
 
 def _declared(data: Any) -> Ref | None:
@@ -182,25 +170,40 @@ def _understood(model: type[ModelT], value: Any, key: str) -> tuple[ModelT | Non
         return None, explain(error, model, value, (key,))
 
 
-def understand(draft: Draft, kinds: Mapping[str, Kind], cache: ParseCache) -> Resource | tuple[Problem, ...]:
+def understand(draft: Draft, kinds: Mapping[str, Kind]) -> Resource | tuple[Problem, ...]:
     """The typed resource, or everything wrong with its spec. A mistake that a patch made is told at the patch."""
-    key = (draft.file, draft.sha, draft.index)
-    if draft.base is None and key in cache.resources:
-        return cache.resources[key]
-    outcome = _understand(draft, kinds)
-    if draft.base is None:
-        cache.resources[key] = outcome
-    return outcome
+    if draft.base is not None or not isinstance(draft, StoredDraft):
+        return understand_anew(draft, kinds)
+    facts = draft.facts if draft.facts is not None else draft.body.facts
+    if facts is None:
+        return draft.body.problems
+    return StoredResource.of(draft.ref, draft.file, draft.key, facts, lambda: draft, kinds[draft.ref.kind].spec)
 
 
-def _understand(draft: Draft, kinds: Mapping[str, Kind]) -> Resource | tuple[Problem, ...]:
-    model = kinds[draft.ref.kind].spec
-    spec, findings = _understood(model, draft.raw["spec"], "spec")
+def understand_anew(draft: Draft, kinds: Mapping[str, Kind]) -> Resource | tuple[Problem, ...]:
+    """The same, from its plain data."""
+    kind = kinds[draft.ref.kind]
+    spec, findings = _understood(kind.spec, draft.raw["spec"], "spec")
     if spec is not None:
-        return Resource(draft.ref, draft.metadata, spec, draft.file, draft.positions, draft.raw)
+        return Resource(
+            draft.ref, draft.metadata, spec, draft.file, draft.positions, draft.raw, draft.key,
+            _facts(draft, spec, kind), fingerprint.texts(fingerprint.spec_json(spec), kind.categories),
+        )  # fmt: skip
     base = draft.base
-    own = set(_understood(model, base.raw["spec"], "spec")[1]) if base is not None else set()
+    own = set(_understood(kind.spec, base.raw["spec"], "spec")[1]) if base is not None else set()
     return tuple(
         problem_at(base.positions if base is not None and finding in own else draft.positions, finding)
         for finding in findings
+    )
+
+
+def _facts(draft: Draft, spec: BaseModel, kind: Kind) -> Facts:
+    return Facts(
+        references=kind.references(spec),
+        entrypoints=tuple(kind.entrypoints(spec).items()),
+        claims=kind.claims(spec),
+        warnings=tuple(
+            problem_at(draft.positions, Finding(spec_path(path), _NOT_EXECUTED), "warning")
+            for path in kind.unsupported(spec)
+        ),
     )

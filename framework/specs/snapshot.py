@@ -14,7 +14,9 @@ from framework.planning import fingerprint, graph
 from framework.planning.changes import Desired
 from framework.planning.kind import Kind
 from framework.ports import CodeRef
+from framework.specs import collector
 from framework.specs.resource import Resource
+from framework.specs.stored import StoredDesired
 from framework.specs.validate import upstreams
 
 
@@ -43,27 +45,46 @@ class Snapshot:
 
 
 def fingerprints(
-    resources: Mapping[Ref, Resource], code: Mapping[Ref, CodeRef], kinds: Mapping[str, Kind]
+    resources: Mapping[Ref, Resource],
+    code: Mapping[Ref, CodeRef],
+    kinds: Mapping[str, Kind],
+    before: Earlier | None = None,
 ) -> dict[Ref, Fingerprint]:
-    """Identity and digest of every resource, upstreams first.
+    """Identity and digest of every resource, upstreams first. What is made of the same as ``before`` is named the same.
 
     Raises:
         CycleError: some wait for each other; validation refuses such specs before.
     """
-    above = upstreams(resources, kinds)
+    above = upstreams(resources)
     found: dict[Ref, Fingerprint] = {}
     for ref in graph.topological(above):
         resource, kind = resources[ref], kinds[ref.kind]
-        spec = fingerprint.spec_json(resource.spec)
-        identity = fingerprint.identity(
-            spec,
-            kind.categories,
-            [code[ref].digest] if ref in code else [],
-            {upstream: found[upstream].identity for upstream in above[ref] if upstream in found},
-            kind.workload_version,
-        )
-        found[ref] = Fingerprint(identity, fingerprint.digest(ref, resource.metadata, spec, identity))
+        built_of = {upstream: found[upstream].identity for upstream in above[ref] if upstream in found}
+        known = before.same(resource, code.get(ref), built_of) if before else None
+        if known is None:
+            digests = [code[ref].digest] if ref in code else []
+            identity = fingerprint.identity_of(resource.texts.rebuilding, digests, built_of, kind.workload_version)
+            known = Fingerprint(identity, fingerprint.digest_of(ref, resource.metadata, resource.texts.whole, identity))
+        found[ref] = known
     return found
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier snapshot of the environment was made of."""
+
+    keys: Mapping[Ref, str]
+    code: Mapping[Ref, CodeRef]
+    fingerprints: Mapping[Ref, Fingerprint]
+
+    def same(self, resource: Resource, code: CodeRef | None, built_of: Mapping[Ref, str]) -> Fingerprint | None:
+        """Its fingerprint where it was made of the same text, code and upstreams."""
+        ref, old = resource.ref, self.code.get(resource.ref)
+        if self.keys.get(ref) != resource.key or (old and old.digest) != (code and code.digest):
+            return None
+        if any(one not in self.fingerprints or self.fingerprints[one].identity != built_of[one] for one in built_of):
+            return None
+        return self.fingerprints.get(ref)
 
 
 def snapshot_digest(environment: str, spec: BaseModel, prints: Mapping[Ref, Fingerprint]) -> str:
@@ -81,21 +102,21 @@ def desired(
     snapshot: Snapshot, kinds: Mapping[str, Kind], storage: str | None = None, root: str | None = None
 ) -> dict[Ref, Desired[BaseModel]]:
     """What the kinds' plan functions are given, upstreams first. ``storage`` and ``root`` default to the snapshot's."""
-    above = upstreams(snapshot.resources, kinds)
-    return {
-        ref: Desired(
-            ref=ref,
-            metadata=snapshot.resources[ref].metadata,
-            spec=snapshot.resources[ref].spec,
-            commit=snapshot.commit,
-            identity=found.identity,
-            digest=found.digest,
-            environment=snapshot.environment,
-            storage=snapshot.storage if storage is None else storage,
-            root=snapshot.root if root is None else root,
-            upstream={one: snapshot.fingerprints[one].identity for one in above[ref] if one in snapshot.fingerprints},
-            code=snapshot.code.get(ref),
-            file=snapshot.resources[ref].file,
-        )
-        for ref, found in snapshot.fingerprints.items()
-    }
+    above = upstreams(snapshot.resources)
+    with collector.paused():
+        return {
+            ref: StoredDesired.of(
+                snapshot.resources[ref],
+                commit=snapshot.commit,
+                identity=found.identity,
+                digest=found.digest,
+                environment=snapshot.environment,
+                storage=snapshot.storage if storage is None else storage,
+                root=snapshot.root if root is None else root,
+                upstream={
+                    one: snapshot.fingerprints[one].identity for one in above[ref] if one in snapshot.fingerprints
+                },
+                code=snapshot.code.get(ref),
+            )
+            for ref, found in snapshot.fingerprints.items()
+        }

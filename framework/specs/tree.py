@@ -39,6 +39,12 @@ def _sha(kind: str, data: bytes) -> str:
     return hashlib.sha1(f"{kind} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
 
 
+def listing_digest(files: Iterable[tuple[str, str]]) -> str:
+    """Names a set of files, given as path and SHA in order."""
+    text = "\0".join(part for file in files for part in file)
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
 @dataclass
 class _Folder:
     files: dict[str, tuple[str, str]] = field(default_factory=dict)

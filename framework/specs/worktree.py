@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from framework.api.errors import ConfigurationError, Problem, SpecError
 from framework.ports import Blob
 from framework.specs.code import parent_inits
+from framework.specs.loader import SUFFIXES
 from framework.specs.positions import MAX_BYTES
 from framework.specs.tree import archive, blob_sha, inside, tree_sha
 
@@ -31,7 +33,8 @@ class WorktreeSource:
         return WORKTREE
 
     def blobs(self, commit: str, folder: str) -> Sequence[Blob]:
-        """Regular files below ``folder`` (or the one file it names), sorted by path; SHAs stand for size and time.
+        """Regular files below ``folder`` (or the one file it names), sorted by path. SHAs of specs are git's; those of
+        all other files stand for size and time, for they may be as large as they like.
 
         Raises:
             SpecError: symlinks or other repositories lie below it.
@@ -39,12 +42,16 @@ class WorktreeSource:
         """
         start = inside(folder)
         problems: list[Problem] = []
-        found = [
-            Blob(path, f"{path}:{entry.st_size}:{entry.st_mtime_ns}") for path, entry in self._files(start, problems)
-        ]
+        found = [Blob(path, self._sha(path, entry)) for path, entry in self._files(start, problems)]
         if problems:
             raise SpecError(problems)
         return sorted(found, key=lambda blob: blob.path)
+
+    def _sha(self, path: str, entry: os.stat_result) -> str:
+        if path.endswith(SUFFIXES) and entry.st_size <= MAX_BYTES:
+            with contextlib.suppress(OSError):  # reading it will tell
+                return blob_sha((self._root / path).read_bytes())
+        return f"{path}:{entry.st_size}:{entry.st_mtime_ns}"
 
     def _files(self, start: str, problems: list[Problem]) -> Iterator[tuple[str, os.stat_result]]:
         path = self._root / start

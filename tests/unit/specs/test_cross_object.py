@@ -168,7 +168,7 @@ def test_user_code_is_never_run(project: Project) -> None:
 
 
 def test_what_is_not_executed_yet_is_a_warning_and_no_error(project: Project, place: Callable[[Problem], str]) -> None:
-    project.edit(JOB, ("timeout: 1h", "retrain: {cooldown: 24h}"))
+    project.edit(JOB, ("timeout: 1h", "retrain: {schedule: '0 3 * * 1'}"))
     project.edit(VIEW, ("  expectations", "  online: {enabled: true}\n  expectations"))
     report = project.check()
 
@@ -206,5 +206,5 @@ def test_the_environment_alone_is_read_whatever_else_is_broken(project: Project)
 
 def test_a_folder_that_does_not_exist(project: Project) -> None:
     assert [str(one) for one in project.check(["spces"]).problems] == [
-        "spces:0:0: error: there is no such folder in the repository"
+        "spces: error: there is no such folder in the repository"
     ]

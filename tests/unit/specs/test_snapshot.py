@@ -6,7 +6,7 @@ import pytest
 
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.specs.loader import ParseCache
+from framework.specs.cache import ParseCache
 from framework.specs.snapshot import desired
 from tests.unit.specs.conftest import Project
 
@@ -124,4 +124,4 @@ def test_a_cache_between_commits_changes_no_answer_and_forgets(project: Project)
     project.remove("deployments/late.yaml")
     project.snapshot()
     assert len(project.cache.files) == 4
-    assert not any("deployments" in path for path, *_ in project.cache.resources)
+    assert not any("deployments" in path for path, _ in project.cache.files)

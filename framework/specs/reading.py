@@ -1,0 +1,278 @@
+"""One commit while it is read: from files to what is sound, or to everything that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+from framework.api.errors import Problem, SpecError
+from framework.api.meta import Ref
+from framework.planning.graph import CycleError
+from framework.planning.kind import Kind
+from framework.ports import Blob, CodeRef, SpecSource
+from framework.specs import overlays, recall, validate, words
+from framework.specs.cache import ParseCache, text
+from framework.specs.code import Code, ManyDigests
+from framework.specs.loader import LoadedFolder, load_folder, read_row, spec_blobs, understand
+from framework.specs.recall import Asked, State
+from framework.specs.resource import ENVIRONMENT, Draft, Facts, Resource, patched_key
+from framework.specs.snapshot import fingerprints, snapshot_digest
+from framework.specs.store import Kept
+from framework.specs.stored import PatchedResource, StoredDraft, StoredResource
+from framework.specs.tree import listing_digest
+
+DEFAULT_ENVIRONMENT = "local"
+"""May be used without being declared, while a project declares no Environment at all."""
+_LISTING = "listing of "
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What one environment is at the commit. ``state`` is there unless ``problems`` hold an error, or the environment
+    has no name."""
+
+    environment: Resource | None
+    environments: Mapping[Ref, Resource]
+    problems: tuple[Problem, ...]
+    files: int
+    objects: int
+    state: State | None = None
+
+
+class Reading:
+    """``folders`` of one commit. What several environments share is read once.
+
+    Raises:
+        SpecError: from everything here, where a folder does not exist or holds links.
+    """
+
+    def __init__(
+        self, source: SpecSource, commit: str, folders: Sequence[str], kinds: Mapping[str, Kind], cache: ParseCache
+    ) -> None:
+        self._source, self._commit, self._folders = source, commit, tuple(folders)
+        self._kinds, self._cache = kinds, cache
+        self._code = Code(source, commit, cache.outlines)
+        self._revived: dict[Kept, State | None] = {}
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def loaded(self) -> LoadedFolder:
+        if not self._cache.files and self._cache.store is not None:
+            for state in filter(
+                None, map(self._revive, self._cache.store.states(self._folders, self._kinds, None)[:1])
+            ):
+                self._take_over(state)
+        loaded = [
+            load_folder(self._source, folder, self._blobs[folder], self._kinds, self._cache) for folder in self._folders
+        ]
+        for folder, one in zip(self._folders, loaded, strict=True):
+            if one.files == 0 and self._source.tree_digest(self._commit, folder) is None:
+                raise SpecError([Problem(folder, 0, 0, "", "there is no such folder in the repository")])
+        drafts = {(draft.file, draft.index): draft for one in loaded for draft in one.drafts}
+        problems = dict.fromkeys(problem for one in loaded for problem in one.problems)
+        declared = frozenset().union(*(one.declared for one in loaded))
+        files = sum(one.files for one in loaded)
+        return LoadedFolder(", ".join(self._folders), files, tuple(drafts.values()), tuple(problems), declared)
+
+    @cached_property
+    def _blobs(self) -> Mapping[str, Sequence[Blob]]:
+        return {folder: spec_blobs(self._source, self._commit, folder) for folder in self._folders}
+
+    def environments(self) -> tuple[dict[Ref, Resource], list[Problem], list[Problem]]:
+        """Those that are right, what is wrong with the others, and names that repeat."""
+        drafts, repeated = validate.unique(self.loaded.drafts)
+        found, wrong = self._typed([draft for draft in drafts if draft.ref.kind == ENVIRONMENT], {}, None)
+        return found, wrong, repeated
+
+    def recalled_environment(self, name: str) -> Resource | None:
+        """An Environment of this very commit as it was found before."""
+        same, _ = self._recalled(name)
+        return None if same is None else same.environment
+
+    def missing_environment(self, name: str, environments: Mapping[Ref, Resource]) -> list[Problem]:
+        known = self.loaded.declared | environments.keys()
+        declared = tuple(sorted(ref.name for ref in known if ref.kind == ENVIRONMENT))
+        if name in declared or (not declared and name == DEFAULT_ENVIRONMENT):
+            return []
+        message = f"there is no Environment named {name!r}"
+        return [Problem(self.loaded.folder, 0, 0, "", message, declared, words.nearest(name, declared))]
+
+    # -- one environment ---------------------------------------------------------------------------------------------
+
+    def understood(self, name: str | None) -> Understood:
+        """The whole of an environment. What stayed as it was is taken over."""
+        same, earlier = self._recalled(name) if name is not None else (None, None)
+        if same is not None:
+            same = same.at(self._commit)
+            return Understood(same.environment, same.environments, same.warnings, same.file_count, same.objects, same)
+        if earlier is not None:
+            self._take_over(earlier)
+        return self._anew(name, earlier)
+
+    def _take_over(self, earlier: State) -> None:
+        for key, file in earlier.files().items():
+            self._cache.files.setdefault(key, file)
+        self._code.ask(earlier.asked)
+        for names, paths in earlier.sound.items():
+            if self._unchanged({path: earlier.asked[path] for path in paths}):
+                self._code.sound[names] = paths
+
+    def _anew(self, name: str | None, earlier: State | None) -> Understood:
+        drafts, repeated = validate.unique(self.loaded.drafts)
+        problems = [*self.loaded.problems, *repeated]
+        known = earlier.resources if earlier else {}
+        environments, wrong = self._typed(
+            [draft for draft in drafts if draft.ref.kind == ENVIRONMENT], earlier.environments if earlier else {}, None
+        )
+        problems += wrong
+        others = [draft for draft in drafts if draft.ref.kind != ENVIRONMENT]
+        environment = None
+        if name is not None:
+            environment = environments.get(Ref(ENVIRONMENT, name))
+            problems += self.missing_environment(name, environments)
+        if environment is not None:
+            others, unmatched = overlays.apply(environment, others, self._kinds, self.loaded.declared)
+            problems += unmatched
+        resources, wrong = self._typed(others, known, environment)
+        problems += wrong
+        together = {**resources, **({environment.ref: environment} if environment is not None else {})}
+        declared = self.loaded.declared | {draft.ref for draft in drafts}
+        wrong, checked = validate.between(
+            together, declared - together.keys(), self._kinds, self._code, earlier.checked if earlier else {}
+        )
+        problems += wrong
+        state = None
+        if any(problem.severity == "error" for problem in problems):
+            problems += validate.cycles(resources)
+        else:
+            try:
+                state = self._state(name, environment, environments, resources, checked, earlier)
+            except CycleError:
+                problems += validate.cycles(resources)
+        self._cache.retain({(blob.path, blob.sha) for blobs in self._blobs.values() for blob in blobs})
+        files, objects = self.loaded.files, len(self.loaded.drafts)
+        return Understood(environment, environments, tuple(problems), files, objects, state)
+
+    def _typed(
+        self, drafts: Sequence[Draft], known: Mapping[Ref, Resource], environment: Resource | None
+    ) -> tuple[dict[Ref, Resource], list[Problem]]:
+        resources: dict[Ref, Resource] = {}
+        problems: list[Problem] = []
+        for draft in drafts:
+            patched = environment is not None and draft.base is not None
+            key = patched_key(draft.key, environment) if patched and environment is not None else draft.key
+            before = known.get(draft.ref)
+            outcome = before if before is not None and before.key == key else understand(draft, self._kinds)
+            if isinstance(outcome, Resource):
+                resources[draft.ref] = replace(outcome, key=key) if patched and outcome is not before else outcome
+            else:
+                problems += outcome
+        return resources, problems
+
+    def _state(
+        self, name: str | None, environment: Resource | None, environments: Mapping[Ref, Resource],
+        resources: Mapping[Ref, Resource], checked: Mapping[Ref, validate.Checked], earlier: State | None,
+    ) -> State | None:  # fmt: skip
+        """None where the environment has no name, or is not declared though others are. Raises CycleError."""
+        code = self._references(resources)
+        prints = fingerprints(resources, code, self._kinds, earlier.earlier if earlier else None)
+        if name is None or (environment is None and environments):
+            return None
+        spec = environment.spec if environment is not None else self._kinds[ENVIRONMENT].spec()
+        drafts = tuple(draft for draft in self.loaded.drafts if isinstance(draft, StoredDraft))
+        files = dict.fromkeys((blob.path, blob.sha) for blobs in self._blobs.values() for blob in blobs)
+        used = dict.fromkeys(resource.facts.names for resource in resources.values())
+        sound = {names: self._code.sound[names] for names in used if names}
+        asked = {*map(self._at, self._folders), *(path for paths in sound.values() for path in paths)}
+        return State(
+            name, self._folders, {path: self._digest(path) for path in sorted(asked)},
+            tuple(files.keys() - {(draft.file, draft.sha) for draft in drafts}), environment, environments, resources,
+            sound, code, prints, snapshot_digest(name, spec, prints), len(drafts), lambda: drafts, lambda: checked,
+        )  # fmt: skip
+
+    def _references(self, resources: Mapping[Ref, Resource]) -> dict[Ref, CodeRef]:
+        used = {resource.facts.names for resource in resources.values()}
+        folders = {names: self._code.ref(names) for names in used}
+        found = {ref: folders[resource.facts.names] for ref, resource in resources.items()}
+        return {ref: code for ref, code in found.items() if code is not None}
+
+    # -- earlier ones ------------------------------------------------------------------------------------------------
+
+    def _recalled(self, name: str) -> tuple[State | None, State | None]:
+        """The state of an environment that this commit has again; or the newest other one, which spares looking at most
+        of it again."""
+        known = [state for state in self._cache.states if (state.name, state.folders) == (name, self._folders)]
+        same = self._first_same([state.asked for state in known])
+        if same is not None:
+            self._cache.remember(known[same])
+            return known[same], None
+        store = self._cache.store
+        kept = store.states(self._folders, self._kinds, name) if store else ()
+        same = self._first_same([recall.asked_of(one.head) for one in kept])
+        if same is not None and (state := self._revive(kept[same])) is not None:
+            self._cache.remember(state)
+            return state, None
+        return None, known[0] if known else next(filter(None, map(self._revive, kept[:1])), None)
+
+    def _first_same(self, asked: Sequence[Asked]) -> int | None:
+        self._code.ask(path for one in asked for path in one if not path.startswith(_LISTING))
+        return next((number for number, one in enumerate(asked) if self._unchanged(one)), None)
+
+    def remember(self, state: State) -> None:
+        """Keep it, in memory and, where that is worth the while, on disk."""
+        cache = self._cache
+        known = any(
+            (one.name, one.folders, one.asked) == (state.name, state.folders, state.asked) for one in cache.states
+        )
+        if known:
+            return
+        cache.remember(state)
+        if cache.store is not None and state.objects >= cache.few:
+            head, body = recall.head(state.name, state.asked), recall.encode(state)
+            cache.store.add_state(state.folders, state.name, head, body, self._kinds)
+
+    def _revive(self, kept: Kept) -> State | None:
+        if kept not in self._revived:
+            body = self._cache.store.state(kept) if self._cache.store else None
+            self._revived[kept] = None if body is None else recall.decode(kept.head, self._folders, body, self)
+        return self._revived[kept]
+
+    # -- recall.Reviver ----------------------------------------------------------------------------------------------
+
+    def draft(self, ref: Ref, file: str, sha: str, index: int, facts: Facts | None, metadata: str) -> StoredDraft:
+        blob, kinds = Blob(file, sha), self._kinds
+        load = partial(self._cache.body, self._source, kinds, partial(read_row, kinds=kinds), blob, index)
+        return StoredDraft.of(ref, file, sha, index, partial(text, self._source, blob), load, facts, metadata)
+
+    def resource(
+        self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], StoredDraft], environment: Resource | None
+    ) -> Resource:
+        if environment is None:
+            return StoredResource.of(ref, file, key, facts, find, self._kinds[ref.kind].spec)
+        make = partial(_patched, find, environment, self._kinds)
+        return PatchedResource.of(ref, file, patched_key(key, environment), facts, make)
+
+    # -- digests -----------------------------------------------------------------------------------------------------
+
+    def _unchanged(self, asked: Asked) -> bool:
+        return all(self._digest(path) == digest for path, digest in asked.items())
+
+    def _at(self, folder: str) -> str:
+        """What names the whole of a folder: its tree, where that costs little, or a listing of its files."""
+        return folder if isinstance(self._source, ManyDigests) else f"{_LISTING}{folder}"
+
+    def _digest(self, path: str) -> str | None:
+        if not path.startswith(_LISTING):
+            return self._code.digest(path)
+        folder = path.removeprefix(_LISTING)
+        return listing_digest((blob.path, blob.sha) for blob in self._blobs[folder]) if folder in self._blobs else None
+
+
+def _patched(find: Callable[[], StoredDraft], environment: Resource, kinds: Mapping[str, Kind]) -> Resource:
+    """The draft as the environment has it; that it is right was found before."""
+    drafts, _ = overlays.apply(environment, [find()], kinds, frozenset())
+    outcome = understand(drafts[0], kinds)
+    assert isinstance(outcome, Resource)
+    return replace(outcome, key=patched_key(drafts[0].key, environment))

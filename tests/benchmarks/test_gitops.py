@@ -1,0 +1,34 @@
+"""The benchmark runs and says what it found; what it finds is never a test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import gitops, repository
+from framework.backends.memory.source import MemorySource
+from framework.kinds import KINDS
+from framework.specs.read import check
+
+
+def test_it_runs_small_and_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = tmp_path / "figures.json"
+    options = ["--size", "50", "--runs", "1", "--no-peers", "--work", str(tmp_path / "work"), "--json", str(figures)]
+    assert gitops.main(options) == 0
+
+    shown = capsys.readouterr().out
+    names = [line["name"] for line in json.loads(figures.read_text())["lines"]]
+    for wanted in ("nothing changed", "one spec changed", "  peak memory", "  linear", "floor: git diff-tree"):
+        assert any(name.startswith(wanted) for name in names), wanted
+        assert wanted in shown
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_its_specs_are_right_and_of_all_kinds_that_run() -> None:
+    source = MemorySource()
+    report = check(source, source.commit(dict(repository.files(100))), [repository.SPECS], KINDS)
+
+    assert report.problems == ()
+    assert report.objects == 101

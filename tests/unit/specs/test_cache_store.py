@@ -1,0 +1,258 @@
+"""What is kept on disk: right or not there, whatever happens to the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from framework.backends.memory.source import MemorySource
+from framework.kinds import KINDS
+from framework.ports import Blob
+from framework.specs import engine, store
+from framework.specs.cache import ParseCache
+from framework.specs.read import read_snapshot
+from framework.specs.store import FILE, Store, own_key
+from tests.unit.specs.conftest import CODE, FILES
+
+KEY, OTHER_KEY = bytes(32), bytes(range(32))
+BLOB = Blob("specs/a.yaml", "a" * 40)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / ".mlops" / "cache"
+
+
+def keep(folder: Path, body: bytes = b"[1]", key: bytes | None = KEY) -> None:
+    Store(folder, lambda: key).add_files({BLOB: body}, KINDS)
+
+
+def kept(folder: Path, key: bytes | None = KEY) -> bytes | None:
+    return Store(folder, lambda: key).files([BLOB], KINDS).get(BLOB)
+
+
+def test_what_is_kept_is_there_for_the_next_process(folder: Path) -> None:
+    keep(folder)
+    assert kept(folder) == b"[1]"
+    assert (
+        Store(folder, lambda: KEY).files([Blob("specs/a.yaml", "b" * 40), Blob("specs/b.yaml", "a" * 40)], KINDS) == {}
+    )
+
+
+def test_without_a_key_nothing_is_kept(folder: Path) -> None:
+    keep(folder, key=None)
+    assert not (folder / FILE).exists()
+    keep(folder)
+    assert kept(folder, None) is None
+    assert kept(folder) == b"[1]"
+
+
+def test_the_folder_is_left_out_of_git(folder: Path) -> None:
+    keep(folder)
+    assert (folder / ".gitignore").read_text() == "*\n"
+
+
+def test_reading_makes_no_file(folder: Path) -> None:
+    assert kept(folder) is None
+    assert Store(folder, lambda: KEY).states(["specs"], KINDS, "local") == ()
+    assert not folder.exists()
+
+
+def _truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:5000])
+
+
+def _scramble(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    for index in range(4096, len(data), 7):
+        data[index] ^= 0xFF
+    file.write_bytes(bytes(data))
+
+
+def _of_another_form(file: Path) -> None:
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA user_version = 99")
+
+
+def _without_tables(file: Path) -> None:
+    with sqlite3.connect(file) as database:
+        database.execute("DROP TABLE files")
+
+
+def _something_else(file: Path) -> None:
+    file.write_text("no database\n" * 100)
+
+
+@pytest.mark.parametrize(
+    "harm", [_truncate, _scramble, _of_another_form, _without_tables, _something_else, Path.unlink]
+)  # fmt: skip
+def test_a_damaged_file_says_nothing_and_is_made_anew(folder: Path, harm: Callable[[Path], None]) -> None:
+    keep(folder)
+    harm(folder / FILE)
+    assert kept(folder) is None
+    keep(folder)
+    assert kept(folder) == b"[1]"
+
+
+@settings(max_examples=60, deadline=None)
+@given(harms=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=40)), min_size=1))
+def test_no_damage_is_an_error_or_a_wrong_answer(
+    tmp_path_factory: pytest.TempPathFactory, harms: list[tuple[float, bytes]]
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged") / "cache"
+    Store(folder, lambda: KEY).add_files({Blob(f"specs/{n}.yaml", "a"): b"[%d]" % n * 200 for n in range(40)}, KINDS)
+    Store(folder, lambda: KEY).add_state(["specs"], "local", b"[]", b"{}", KINDS)
+    data = bytearray((folder / FILE).read_bytes())
+    for place, patch in harms:
+        start = int(place * len(data))
+        data[start : start + len(patch)] = patch
+    (folder / FILE).write_bytes(bytes(data))
+
+    found = Store(folder, lambda: KEY).files([Blob(f"specs/{n}.yaml", "a") for n in range(40)], KINDS)
+    assert all(body == b"[%s]" % blob.path[6:-5].encode() * 200 for blob, body in found.items())
+    one = Store(folder, lambda: KEY)
+    assert all(one.state(kept) in {None, b"{}"} for kept in one.states(["specs"], KINDS, "local"))
+    keep(folder)
+    assert kept(folder) in {None, b"[1]"}
+
+
+def test_a_body_that_was_changed_says_nothing(folder: Path) -> None:
+    keep(folder)
+    with sqlite3.connect(folder / FILE) as database:
+        assert database.execute("UPDATE files SET body = ?", (b"[2]",)).rowcount == 1
+    assert kept(folder) is None
+
+
+def test_what_another_user_or_machine_wrote_says_nothing(folder: Path) -> None:
+    keep(folder, key=OTHER_KEY)
+    assert kept(folder) is None
+    assert kept(folder, OTHER_KEY) == b"[1]"
+
+
+def test_what_another_version_wrote_says_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(folder)
+    monkeypatch.setattr(engine, "_code", lambda: "another")
+    assert kept(folder) is None
+    monkeypatch.undo()
+    assert kept(folder) == b"[1]"
+
+
+def test_other_kinds_read_other_rows(folder: Path) -> None:
+    keep(folder)
+    fewer = {name: kind for name, kind in KINDS.items() if name != "ModelMonitor"}
+    assert Store(folder, lambda: KEY).files([BLOB], fewer) == {}
+
+
+def test_a_locked_file_is_as_good_as_none(folder: Path) -> None:
+    keep(folder)
+    with sqlite3.connect(folder / FILE) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        assert kept(folder) is None
+        keep(folder, b"[3]")
+        database.rollback()
+    assert kept(folder) == b"[1]"
+
+
+def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder.parent.mkdir()
+    folder.symlink_to(elsewhere, target_is_directory=True)
+    keep(folder)
+    assert kept(folder) is None
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_folder_in_the_way_is_no_error(folder: Path) -> None:
+    (folder / FILE).mkdir(parents=True)
+    keep(folder)
+    assert kept(folder) is None
+
+
+def test_it_does_not_grow_without_bound(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_MOST_FILES", 20)
+    monkeypatch.setattr(store, "_KEPT_FILES", 10)
+    one = Store(folder, lambda: KEY)
+    blobs = [Blob(f"specs/{number}.yaml", "a") for number in range(50)]
+    for blob in blobs:
+        one.add_files({blob: b"[]"}, KINDS)
+    left = one.files(blobs, KINDS)
+    assert 10 <= len(left) <= 20
+    assert blobs[-1] in left
+
+    for number in range(10):
+        one.add_state(["specs"], "local", json.dumps(["local", {"specs": str(number)}]).encode(), b"{}", KINDS)
+        one.add_state(["specs"], f"env{number}", b"[]", b"{}", KINDS)
+    assert [json.loads(state.head)[1] for state in one.states(["specs"], KINDS, "local")] == [
+        {"specs": "9"}, {"specs": "8"}, {"specs": "7"},
+    ]  # fmt: skip
+    with sqlite3.connect(folder / FILE) as database:
+        assert database.execute("SELECT count(*) FROM states").fetchone() == (12,)
+
+
+def test_the_key_is_ones_own(tmp_path: Path) -> None:
+    key = own_key(tmp_path / "home")
+    assert key is not None
+    assert len(key) == 32
+    assert own_key(tmp_path / "home") == key != own_key(tmp_path / "other")
+    assert (tmp_path / "home" / "cache.key").stat().st_mode & 0o777 == 0o600
+
+    os.chmod(tmp_path / "home" / "cache.key", 0o644)
+    assert own_key(tmp_path / "home") is None
+    (tmp_path / "file").write_text("")
+    assert own_key(tmp_path / "file") is None
+
+
+def test_a_few_files_are_not_worth_a_place_on_disk(folder: Path) -> None:
+    source = MemorySource()
+    commit = source.commit({f"specs/{path}": text for path, text in FILES.items()} | CODE)
+    cache = ParseCache(Store(folder, lambda: KEY))
+    read_snapshot(source, commit, "specs", "local", KINDS, cache=cache)
+    assert not folder.exists()
+
+
+def test_a_process_that_knows_the_commit_reads_no_file(folder: Path) -> None:
+    source = _Counting()
+    files = {f"specs/{path}": text for path, text in FILES.items()} | CODE
+    first, second = source.commit(files), source.commit({**files, "README.md": "hello\n"})
+    expected = read_snapshot(
+        source, first, "specs", "local", KINDS, cache=ParseCache(Store(folder, lambda: KEY), few=0)
+    )
+    assert source.reads > 0
+    source.reads = 0
+    again = read_snapshot(source, second, "specs", "local", KINDS, cache=ParseCache(Store(folder, lambda: KEY), few=0))
+
+    assert source.reads == 0
+    assert (again.digest, again.fingerprints) == (expected.digest, expected.fingerprints)
+    assert [one.spec for one in again.resources.values()] == [one.spec for one in expected.resources.values()]
+    assert source.reads == 0
+
+
+def test_what_was_dropped_meanwhile_is_read_from_the_commit(folder: Path) -> None:
+    source = _Counting()
+    commit = source.commit({f"specs/{path}": text for path, text in FILES.items()} | CODE)
+    expected = read_snapshot(
+        source, commit, "specs", "local", KINDS, cache=ParseCache(Store(folder, lambda: KEY), few=0)
+    )
+    again = read_snapshot(source, commit, "specs", "local", KINDS, cache=ParseCache(Store(folder, lambda: KEY), few=0))
+    with sqlite3.connect(folder / FILE) as database:
+        database.execute("DELETE FROM files")
+    source.reads = 0
+
+    assert [one.spec for one in again.resources.values()] == [one.spec for one in expected.resources.values()]
+    assert source.reads == len(expected.resources)
+
+
+class _Counting(MemorySource):
+    reads = 0
+
+    def read(self, blobs):  # type: ignore[no-untyped-def]
+        self.reads += 1
+        return super().read(blobs)
