@@ -13,9 +13,29 @@ from framework.api.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
+class GitAccess:
+    """What is shown to the repository that is followed, and ``author`` in whose name proposals are made."""
+
+    username: str | None = None
+    token: str | None = field(default=None, repr=False)
+    ssh_key: Path | None = None
+    author: str | None = None
+
+
+@dataclass(frozen=True)
+class WebhookAddress:
+    """Where to listen for a forge that says that something was pushed; ``secret`` is what it signs with."""
+
+    host: str
+    port: int
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Settings:
-    """``root`` is the project's folder (a git work tree); ``revision`` what is reconciled, by default the checked-out
-    commit. Times are how long the controller waits, not how long work may take."""
+    """``root`` is the project's folder (a git work tree, unless ``source`` names another repository); ``revision`` what
+    is reconciled, by default the checked-out commit. Times are how long the controller waits, not how long work may
+    take."""
 
     root: Path
     environment: str = "local"
@@ -26,6 +46,19 @@ class Settings:
     resync: timedelta = timedelta(seconds=10)
     lease: timedelta = timedelta(seconds=15)
     allow_prune: bool = False
+    source: str | None = None
+    """The address or folder of the repository to follow; None: the one that ``root`` lies in."""
+    source_folder: str = ""
+    """The project's folder in ``source``."""
+    remote_poll: timedelta = timedelta(seconds=15)
+    """How often a remote is asked at most."""
+    fresh: bool = False
+    """Ask the remote before anything is read, where it can be reached. Else what was fetched last will do."""
+    allowed_signers: Path | None = None
+    """Set: only commits that one of these signed take effect."""
+    allow_force_push: bool = False
+    git: GitAccess = field(default_factory=GitAccess)
+    webhook: WebhookAddress | None = None
     keeper: int | None = None
     """A process that the embedded Ray and the background controller must not outlive (``MLOPS_KEEPER``, for tests)."""
     holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}")
@@ -36,13 +69,24 @@ class Settings:
         return self.root / ".mlops"
 
 
+def project_folder(start: Path) -> Path:
+    """Of a project whose specs come from another repository: the nearest folder upwards where mlopsctl keeps something
+    or that holds specs; without one, ``start`` itself."""
+    for folder in (start, *start.parents):
+        if any((folder / name).is_dir() for name in (".mlops", Settings.specs)):
+            return folder
+    return start
+
+
 def find_root(start: Path) -> Path:
-    """The nearest folder upwards that is a git work tree.
+    """The nearest folder upwards that holds specs, or else the work tree: a project may be a folder of a repository.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: this is no git work tree.
     """
+    specs: Path | None = None
     for folder in (start, *start.parents):
+        specs = specs or (folder if (folder / Settings.specs).is_dir() else None)
         if (folder / ".git").exists():
-            return folder
+            return specs or folder
     raise ConfigurationError(f"{start} is not inside a git repository; run git init and commit your specs first")

@@ -1,40 +1,45 @@
 """A git repository as the source of specs and code: read from the object database, never checked out.
 
-Only plumbing that reads objects is run. Settings of the machine and of the user are kept out, nothing is asked of a
-person, nothing is fetched, and every name is checked before git sees it.
+Only plumbing that reads objects is run, and every name is checked before git sees it.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import tempfile
-import threading
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from framework import storage
-from framework.api import layout
-from framework.api.errors import ConfigurationError, SpecError, TerminalError, TransientError
-from framework.ports import Blob, CodeRef, SpecSource
+from framework.api.errors import ConfigurationError, MlopsError, SpecError, TerminalError, TransientError
+from framework.backends.git_process import (
+    TIMEOUT_SECONDS,
+    Git,
+    checked_revision,
+    checked_sha,
+    git_python,
+    is_sha,
+)
+from framework.backends.signatures import Signers
+from framework.ports import Blob, CommitInfo, Signature
 from framework.specs import words
 from framework.specs.code import parent_inits
 from framework.specs.positions import MAX_BYTES
 from framework.specs.tree import archive, inside
 from framework.specs.worktree import refused_link, refused_submodule
 
-TIMEOUT_SECONDS = 60.0
 MAX_ARCHIVE_BYTES = 256 << 20
 
-_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+#=@~^-]{0,254}")
-_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SYMLINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
 _CHUNK = 1 << 16
+_PATHS_AT_ONCE = 500
+"""More would not fit into the arguments of a process everywhere."""
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """A line of ``git ls-tree``; ``path`` is relative to the project."""
+
     mode: str
     type: str
     sha: str
@@ -43,11 +48,23 @@ class _Entry(NamedTuple):
 
 
 class GitSource:
-    """A SpecSource over the repository that ``root`` lies in. Paths are relative to ``root``, which may be a folder of
-    a larger repository. ``read`` gives at most 1 MiB + 1 byte of a file: enough to see that it is too large."""
+    """A Repository over the git repository at ``root``, with a work tree or bare.
 
-    def __init__(self, root: str | Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    Paths are relative to the project's folder in it: ``folder`` from the top, by default where ``root`` lies below the
+    top of the work tree. ``read`` gives at most 1 MiB + 1 byte of a file: enough to see that it is too large.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        folder: str | None = None,
+        signers: Signers | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
         self._root = Path(root).resolve()
+        self._folder = folder
+        self._signers = signers or Signers(None)
         self._timeout = timeout_seconds
         self._children = lru_cache(maxsize=2048)(self._read_children)
 
@@ -59,11 +76,8 @@ class GitSource:
         Raises:
             ConfigurationError: no repository, no commit yet, or an unknown or unsafe name.
         """
-        if _REVISION.fullmatch(revision) is None or ".." in revision or "@{" in revision:
-            raise ConfigurationError(f"{words.shorten(revision)!r} is not the name of a branch, a tag or a commit")
-        status, output, _ = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        commit = output.decode("ascii", "replace").strip()
-        if status == 0 and _SHA.fullmatch(commit):
+        commit = self.find(checked_revision(revision))
+        if commit is not None:
             return commit
         names = self._names()
         if not names:
@@ -78,7 +92,7 @@ class GitSource:
         Raises:
             SpecError: symlinks or submodules lie below it.
         """
-        return [Blob(entry.path, entry.sha) for entry in self._files(commit, inside(folder))]
+        return [Blob(entry.path, entry.sha) for entry in self._files(commit, inside(folder), sizes=False)]
 
     def read(self, blobs: Iterable[Blob]) -> Mapping[str, bytes]:
         """Bytes by blob SHA, in one pass over the object database."""
@@ -87,11 +101,24 @@ class GitSource:
     def tree_digest(self, commit: str, folder: str) -> str | None:
         path = inside(folder)
         if not path:
-            status, output, _ = self._run("rev-parse", "--verify", "--quiet", f"{self._at(commit)}:{self._prefix}")
-            return output.decode("ascii").strip() if status == 0 else None
+            answer = self.git.run("rev-parse", "--verify", "--quiet", f"{self._at(commit)}:{self.prefix}")
+            return answer.text if answer.status == 0 else None
         parent, _, name = path.rpartition("/")
         entry = self._children(commit, parent).get(name)
         return entry.sha if entry is not None and entry.mode not in {_SYMLINK, _SUBMODULE} else None
+
+    def tree_digests(self, commit: str, paths: Sequence[str]) -> Mapping[str, str | None]:
+        """``tree_digest`` of many paths, for the price of a few."""
+        wanted = [inside(path) for path in paths]
+        found: dict[str, str] = {}
+        for start in range(0, len(wanted), _PATHS_AT_ONCE):
+            part = [path for path in wanted[start : start + _PATHS_AT_ONCE] if path]
+            for entry in self._list(commit, part, "-t") if part else []:  # -t: folders of other paths, too
+                if entry.mode not in {_SYMLINK, _SUBMODULE}:
+                    found[entry.path] = entry.sha
+        if "" in wanted and (whole := self.tree_digest(commit, "")) is not None:
+            found[""] = whole
+        return {path: found.get(inside(path)) for path in paths}
 
     def archive(self, commit: str, folder: str) -> bytes:
         """A zip of ``folder`` and of the ``__init__.py`` files above it, so that its packages import.
@@ -114,58 +141,106 @@ class GitSource:
         contents = self._contents({entry.sha for entry in entries}, MAX_ARCHIVE_BYTES)
         return archive({entry.path: (contents[entry.sha], entry.mode == _EXECUTABLE) for entry in entries})
 
+    # -- Repository --------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """A local repository is what it is."""
+
+    def info(self, commit: str) -> CommitInfo:
+        answer = self.git.run("log", "-1", "--format=%an%x00%ct%x00%s", "--end-of-options", self._at(commit))
+        if answer.status != 0:
+            raise self._missing(commit, answer.complaint)
+        author, seconds, subject = answer.output.decode("utf-8", "replace").rstrip("\n").split("\0")
+        return CommitInfo(commit, author, datetime.fromtimestamp(int(seconds), UTC), subject)
+
     def subject(self, commit: str) -> str:
         """The first line of a commit's message."""
-        _, output, _ = self._run(
-            "log", "-1", "--format=%s", "--no-show-signature", "--end-of-options", self._at(commit)
-        )
-        return output.decode("utf-8", "replace").strip()
+        return self.info(commit).subject
+
+    def descends(self, commit: str, ancestor: str) -> bool:
+        """Whether ``ancestor`` is ``commit`` or one of its ancestors. An ancestor that is unknown here: False.
+
+        Raises:
+            ConfigurationError: ``commit`` is unknown here, or too little of its history is here to tell.
+        """
+        if self.find(self._at(commit)) is None:
+            raise self._missing(commit)
+        if self._has_ancestor(commit, ancestor):
+            return True
+        if self.git.run("rev-parse", "--is-shallow-repository").text == "true":
+            raise ConfigurationError(
+                f"whether commit {commit[:10]} descends from {ancestor[:10]} cannot be told, because the clone at "
+                f"{self._root} is shallow; fetch all of it (git fetch --unshallow, or fetch-depth: 0 in a workflow)"
+            )
+        return False
+
+    def _has_ancestor(self, commit: str, ancestor: str) -> bool:
+        """As far as the history is here."""
+        return self.git.run("merge-base", "--is-ancestor", checked_sha(ancestor), commit).status == 0
+
+    def signature(self, commit: str) -> Signature:
+        """Whether the operator's allowed signers signed it. Raises ConfigurationError for an unknown commit."""
+        if self.find(self._at(commit)) is None:
+            raise self._missing(commit)
+        return self._signers.check(self.git, commit)
 
     # -- trees -------------------------------------------------------------------------------------------------------
 
-    def _files(self, commit: str, path: str) -> list[_Entry]:
-        entries = self._list(commit, path, "-r", "-l")
+    def entries(self, commit: str, path: str) -> list[Entry]:
+        """Everything below a folder, or the one entry that is no folder, links and submodules included."""
+        return self._list(commit, inside(path), "-r")
+
+    def _files(self, commit: str, path: str, *, sizes: bool = True) -> list[Entry]:
+        """Sizes take far longer than all the rest: git looks each file up."""
+        entries = self._list(commit, path, "-r", *(["-l"] if sizes else []))
         problems = [refused_link(entry.path) for entry in entries if entry.mode == _SYMLINK]
         problems += [refused_submodule(entry.path) for entry in entries if entry.mode == _SUBMODULE]
         if problems:
             raise SpecError(problems)
         return sorted(entries, key=lambda entry: entry.path)
 
-    def _read_children(self, commit: str, folder: str) -> Mapping[str, _Entry]:
+    def _read_children(self, commit: str, folder: str) -> Mapping[str, Entry]:
         entries = self._list(commit, f"{folder}/" if folder else "")
         return {entry.path.rpartition("/")[2]: entry for entry in entries}
 
-    def _list(self, commit: str, path: str, *options: str) -> list[_Entry]:
-        full = f"{self._prefix}{path}"
-        arguments = [*options, "-z", "--full-tree", "--end-of-options", self._at(commit), *([full] if full else [])]
-        status, output, complaint = self._run("ls-tree", *arguments)
-        if status != 0:
-            raise ConfigurationError(f"commit {commit[:10]} is not in the repository at {self._root}: {complaint}")
-        return [self._entry(line) for line in output.split(b"\0") if line]
+    def _list(self, commit: str, paths: str | Sequence[str], *options: str) -> list[Entry]:
+        full = [f"{self.prefix}{path}" for path in ([paths] if isinstance(paths, str) else paths)]
+        arguments = [*options, "-z", "--full-tree", "--end-of-options", self._at(commit), *filter(None, full)]
+        answer = self.git.run("ls-tree", *arguments)
+        if answer.status != 0:
+            raise self._missing(commit, answer.complaint)
+        return [self._entry(line) for line in answer.output.split(b"\0") if line]
 
-    def _entry(self, line: bytes) -> _Entry:
+    def _entry(self, line: bytes) -> Entry:
         details, _, name = line.partition(b"\t")
         mode, kind, sha, *size = details.decode("ascii").split()
-        path = os.fsdecode(name).removeprefix(self._prefix)
-        return _Entry(mode, kind, sha, int(size[0]) if size and size[0] != "-" else 0, path)
+        path = os.fsdecode(name).removeprefix(self.prefix)
+        return Entry(mode, kind, sha, int(size[0]) if size and size[0] != "-" else 0, path)
+
+    def find(self, revision: str) -> str | None:
+        """The commit of a name that was checked, None where nothing has it."""
+        answer = self.git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return answer.text if answer.status == 0 and is_sha(answer.text) else None
 
     def _at(self, commit: str) -> str:
-        if _SHA.fullmatch(commit) is None:
-            raise ConfigurationError(f"{words.shorten(commit)!r} is not a full commit SHA")
-        return commit
+        return checked_sha(commit)
+
+    def _missing(self, commit: str, complaint: str = "") -> MlopsError:
+        why = f": {complaint}" if complaint else ""
+        return ConfigurationError(f"commit {commit[:10]} is not in the repository at {self._root}{why}")
 
     def _names(self) -> list[str]:
-        _, output, _ = self._run("for-each-ref", "--count=1000", "--format=%(refname:short)")
-        return os.fsdecode(output).split()
+        return self.git.run("for-each-ref", "--count=1000", "--format=%(refname:short)").text.split()
 
-    # -- processes ---------------------------------------------------------------------------------------------------
+    # -- the repository ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def git(self) -> Git:
+        return Git(Path(self._repository.git_dir), timeout_seconds=self._timeout)
 
     @cached_property
     def _repository(self) -> Any:
-        try:
-            import git
-        except ImportError as error:
-            raise ConfigurationError("the program git is not installed or not on the PATH") from error
+        git = git_python()
         try:
             return git.Repo(self._root, search_parent_directories=True)
         except (git.exc.InvalidGitRepositoryError, git.exc.NoSuchPathError) as error:
@@ -173,79 +248,26 @@ class GitSource:
             raise ConfigurationError(message) from error
 
     @cached_property
-    def _prefix(self) -> str:
+    def prefix(self) -> str:
         """Of this project inside the repository, with a closing slash; "" at its root."""
-        top = self._repository.working_tree_dir
-        below = "" if top is None else os.path.relpath(self._root, os.path.realpath(top))
+        if self._folder is not None:
+            below = inside(self._folder)
+        else:
+            top = self._repository.working_tree_dir
+            below = "" if top is None else os.path.relpath(self._root, os.path.realpath(top))
         return "" if below in {"", "."} else f"{below}/"
-
-    @cached_property
-    def _environment(self) -> Mapping[str, str]:
-        return {
-            "GIT_DIR": str(self._repository.git_dir),
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": "",
-            "SSH_ASKPASS": "",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_SYSTEM": os.devnull,
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_COUNT": "0",
-            "GIT_CONFIG_PARAMETERS": "",
-            "GIT_NO_REPLACE_OBJECTS": "1",  # a SHA means its own bytes
-            "GIT_OPTIONAL_LOCKS": "0",
-            "GIT_NO_LAZY_FETCH": "1",
-            "GIT_ALLOW_PROTOCOL": "none",  # older gits know no GIT_NO_LAZY_FETCH
-        }
-
-    def _run(self, *arguments: str) -> tuple[int, bytes, str]:
-        """(exit status, output, complaint). Raises TransientError when git takes too long."""
-        status, output, complaint = self._repository.git.execute(
-            ["git", *arguments],
-            with_extended_output=True,
-            with_exceptions=False,
-            stdout_as_string=False,
-            strip_newline_in_stdout=False,
-            kill_after_timeout=self._timeout,
-            env=self._environment,
-            shell=False,
-        )
-        words_of_git = complaint if isinstance(complaint, str) else complaint.decode("utf-8", "replace")
-        if status != 0 and words_of_git.startswith("Timeout: "):
-            raise TransientError(f"git {arguments[0]} gave no answer within {self._timeout:g} s")
-        return int(status), output, words_of_git.strip().removeprefix("fatal: ")
 
     def _contents(self, shas: set[str], limit: int) -> dict[str, bytes]:
         """The first ``limit`` bytes of each blob."""
         if not shas:
             return {}
-        with tempfile.TemporaryFile() as wanted:
-            wanted.write("".join(f"{self._at(sha)}\n" for sha in sorted(shas)).encode("ascii"))
-            wanted.seek(0)
-            process = self._repository.git.execute(
-                ["git", "cat-file", "--batch", "--buffer"],
-                istream=wanted, as_process=True, env=self._environment, shell=False,
-            )  # fmt: skip
-            late = threading.Event()
-
-            def give_up() -> None:
-                late.set()
-                process.proc.kill()
-
-            watchdog = threading.Timer(self._timeout, give_up)
-            watchdog.start()
-            try:
-                found = {sha: _next_blob(process.stdout, sha, limit) for sha in sorted(shas)}
-            except EOFError as error:
-                if late.is_set():
-                    raise TransientError(f"git cat-file gave no answer within {self._timeout:g} s") from error
-                raise TransientError(f"an object of {self._root} cannot be read: {error}") from error
-            finally:
-                watchdog.cancel()
-                process.proc.kill()
-                process.proc.wait()
-                process.stdout.close()
-                process.stderr.close()
-        return found
+        wanted = sorted(checked_sha(sha) for sha in shas)
+        data = "".join(f"{sha}\n" for sha in wanted).encode("ascii")
+        try:
+            with self.git.reading("cat-file", "--batch", "--buffer", data=data) as stream:
+                return {sha: _next_blob(stream, sha, limit) for sha in wanted}
+        except EOFError as error:
+            raise TransientError(f"an object of {self._root} cannot be read: {error}") from error
 
 
 def _next_blob(stream: IO[bytes], sha: str, limit: int) -> bytes:
@@ -261,27 +283,3 @@ def _next_blob(stream: IO[bytes], sha: str, limit: int) -> bytes:
             raise EOFError(f"{sha} ends early")
         rest -= len(skipped)
     return data
-
-
-class CodeArchive:
-    """A CodeStore that publishes archives below an environment's storage, named by content."""
-
-    def __init__(self, source: SpecSource, storage_uri: str) -> None:
-        self._source = source
-        self._storage = storage_uri
-        self._published: set[str] = set()
-
-    def ensure(self, code: CodeRef) -> str:
-        """The URI of the archive; written once, whoever asks first.
-
-        Raises:
-            TerminalError: the commit has no such folder, or it is too large.
-        """
-        if _SHA.fullmatch(code.digest) is None:
-            raise ConfigurationError(f"{words.shorten(code.digest)!r} does not name code")
-        uri = layout.code_archive(self._storage, code.digest)
-        if uri not in self._published:
-            if storage.read_bytes(uri) is None:
-                storage.write_bytes(uri, self._source.archive(code.commit, code.folder))
-            self._published.add(uri)
-        return uri

@@ -22,10 +22,10 @@ _ENVIRONMENT = {
 class Repository:
     """A repository in a new folder. Its files exist in the object database only."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, bare: bool = False) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("init", "--quiet", "--initial-branch=main", *(["--bare"] if bare else []))
 
     def git(self, *arguments: str, data: bytes = b"") -> str:
         """The output of a git command, stripped."""
@@ -54,6 +54,21 @@ class Repository:
             stream += [_line(f"M {mode} inline {path}"), _data(data if isinstance(data, bytes) else data.encode())]
         self.git("fast-import", "--quiet", "--force", data=b"".join(stream))
         return self.git("rev-parse", f"refs/heads/{branch}")
+
+    def force(self, commit: str, *, branch: str = "main") -> None:
+        """Move a branch as a forced push would."""
+        self.git("update-ref", f"refs/heads/{branch}", commit)
+
+    def head(self, branch: str) -> str | None:
+        return self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}") or None
+
+    def parent(self, commit: str) -> str | None:
+        return self.git("log", "-1", "--format=%P", commit) or None
+
+    def files(self, commit: str) -> dict[str, str]:
+        """Path -> text of a commit's regular files."""
+        names = self.git("ls-tree", "-r", "--name-only", "-z", commit).split("\0")
+        return {name: self.git("cat-file", "blob", f"{commit}:{name}") + "\n" for name in names if name}
 
 
 def _line(text: str) -> bytes:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from framework.api.errors import ConfigurationError
-from framework.backends.git import CodeArchive, GitSource
+from framework.backends.code import CodeArchive
+from framework.backends.git import GitSource
 from framework.backends.memory import MemoryCode, MemorySource
 from framework.ports import CodeRef
 from framework.storage import list_files, read_bytes

@@ -5,13 +5,17 @@ from pathlib import Path
 import pytest
 
 from framework.backends.git import GitSource
+from framework.backends.git_remote import parse_remote
 from framework.backends.memory import Link, MemorySource
+from framework.backends.mirror import GitMirror
 from framework.specs.worktree import WorktreeSource
 from tests.contract.repositories import Repository
 from tests.contract.suites.source import (
     CODE,
     CommittedSourceContract,
     Files,
+    RepositoryContract,
+    RepositoryWorld,
     SourceWorld,
     SpecSourceContract,
 )
@@ -44,6 +48,62 @@ class TestGitSourceInAFolder(CommittedSourceContract):
             return repository.commit({"top.txt": "", **{f"teams/flights/{path}": text for path, text in files.items()}})
 
         return SourceWorld(GitSource(project), commit)
+
+
+class TestGitSourceOnABareRepository(CommittedSourceContract):
+    """The project is a folder of a repository without a work tree."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> SourceWorld:
+        repository = Repository(tmp_path / "specs.git", bare=True)
+
+        def commit(files: Files) -> str:
+            return repository.commit({"top.txt": "", **{f"flights/{path}": text for path, text in files.items()}})
+
+        return SourceWorld(GitSource(repository.folder, folder="flights"), commit)
+
+
+class TestGitMirror(CommittedSourceContract):
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> SourceWorld:
+        repository, source = mirrored(tmp_path)
+
+        def commit(files: Files) -> str:
+            made = repository.commit(files)
+            source.refresh()
+            return made
+
+        return SourceWorld(source, commit)
+
+
+class TestMemoryRepository(RepositoryContract):
+    @pytest.fixture
+    def repository(self) -> RepositoryWorld:
+        source = MemorySource()
+
+        def commit(files: Files, message: str = "") -> str:
+            return source.commit(files, message=message)
+
+        return RepositoryWorld(source, commit, lambda to: source.point("main", to))
+
+
+class TestGitRepository(RepositoryContract):
+    @pytest.fixture(params=[False, True])
+    def repository(self, tmp_path: Path, request: pytest.FixtureRequest) -> RepositoryWorld:
+        real = Repository(tmp_path, bare=request.param)
+        return RepositoryWorld(GitSource(tmp_path), real.commit, real.force)
+
+
+class TestMirroredRepository(RepositoryContract):
+    @pytest.fixture
+    def repository(self, tmp_path: Path) -> RepositoryWorld:
+        real, source = mirrored(tmp_path)
+        return RepositoryWorld(source, real.commit, real.force)
+
+
+def mirrored(folder: Path) -> tuple[Repository, GitMirror]:
+    repository = Repository(folder / "upstream")
+    return repository, GitMirror(folder / "mirror.git", parse_remote(repository.folder.as_uri()), "main")
 
 
 class TestWorktree(SpecSourceContract):

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from framework.api.errors import ConfigurationError, SpecError, TerminalError, TransientError
-from framework.backends.git import CodeArchive, GitSource
+from framework.backends.code import CodeArchive
+from framework.backends.git import GitSource
+from framework.backends.git_process import Git
 from framework.ports import Blob, CodeRef
 from framework.specs.positions import MAX_BYTES
 from framework.specs.worktree import WORKTREE, WorktreeSource
@@ -90,10 +92,10 @@ def test_branches_tags_and_commits_resolve(repository: Repository) -> None:
     ["--output=/tmp/x", "-h", "", "main..HEAD", "HEAD@{1}", "HEAD^{tree} x", "HEAD:specs", "ext::sh -c x", "a b",
      "a\nb", "a\0b", "$(id)", "x" * 300, "../main", ":/message", "é"],
 )  # fmt: skip
-def test_unsafe_names_never_reach_git(repository: Repository, revision: str) -> None:
+def test_unsafe_names_never_reach_git(repository: Repository, revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     repository.commit(FILES)
     source = GitSource(repository.root)
-    source._run = lambda *arguments: pytest.fail(f"git ran: {arguments}")  # type: ignore[method-assign]
+    monkeypatch.setattr(Git, "_start", lambda *arguments: pytest.fail(f"git ran: {arguments}"))
 
     with pytest.raises(ConfigurationError, match="is not the name of a branch, a tag or a commit"):
         source.resolve(revision)
@@ -251,6 +253,42 @@ def test_settings_of_machine_user_and_repository_change_nothing(
 
     assert len(source.blobs(commit, "specs")) == 2
     assert source.subject(commit) == "change"
+
+
+def test_a_git_that_is_started_inherits_no_switch_of_git_and_no_secret(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a hook, which has some of them set."""
+    repository.commit(FILES)
+    source = GitSource(repository.root)
+    source.resolve("main")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text(f"#!/bin/sh\nenv > {tmp_path}/inherited\n")
+    (tmp_path / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    foreign = ("GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_WORK_TREE", "GIT_TRACE_CURL", "GIT_SSH_COMMAND",
+               "GIT_SSL_NO_VERIFY", "MLOPS_GIT_TOKEN", "MLOPS_WEBHOOK_SECRET")  # fmt: skip
+    for name in foreign:
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("GIT_SSL_CAINFO", "/trusted")
+    source.find("main")
+
+    inherited = dict(line.split("=", 1) for line in (tmp_path / "inherited").read_text().splitlines() if "=" in line)
+    assert not set(foreign) & set(inherited)
+    assert (inherited["GIT_SSL_CAINFO"], inherited["GIT_ALLOW_PROTOCOL"]) == ("/trusted", "none")
+    assert inherited["GIT_DIR"] == str(repository.root / ".git")
+
+
+def test_in_a_shallow_clone_nothing_is_said_about_what_is_not_there(repository: Repository, tmp_path: Path) -> None:
+    first, second, third = (repository.commit({"a": text}) for text in "123")
+    subprocess.run(
+        ["git", "clone", "--quiet", "--depth=2", repository.root.as_uri(), str(tmp_path / "clone")],
+        env=ENVIRONMENT, check=True, capture_output=True,
+    )  # fmt: skip
+    source = GitSource(tmp_path / "clone")
+    assert source.descends(third, second)
+    with pytest.raises(ConfigurationError, match="is shallow; fetch all of it"):
+        source.descends(third, first)
 
 
 def test_reading_leaves_the_repository_as_it_was(repository: Repository) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from framework.api.errors import ConfigurationError, SpecError, TerminalError
 from framework.backends.memory import Link
-from framework.ports import SpecSource
+from framework.ports import Repository, SpecSource
 
 Files = Mapping[str, str | Link]
 
@@ -151,3 +151,68 @@ class CommittedSourceContract(SpecSourceContract):
             with pytest.raises(TerminalError, match="has no folder") as raised:
                 world.source.archive(commit, path)
             assert raised.value.reason == "CodeMissing"
+
+
+@dataclass(frozen=True)
+class RepositoryWorld:
+    """``commit`` makes ``files`` all there is on ``main``, at the place that ``source`` follows."""
+
+    source: Repository
+    commit: Callable[..., str]
+    force: Callable[[str], None]
+    """Moves ``main`` as a forced push would."""
+
+
+class RepositoryContract:
+    """What a controller asks of the repository it follows. Subclass it and provide a fixture ``repository``."""
+
+    def test_what_is_new_is_seen_after_a_refresh(self, repository: RepositoryWorld) -> None:
+        first = repository.commit({"a.yaml": "1"})
+        repository.source.refresh()
+        assert repository.source.resolve("main") == first
+        second = repository.commit({"a.yaml": "2"})
+        repository.source.refresh()
+        repository.source.refresh()
+        assert repository.source.resolve("main") == second
+
+    def test_a_commit_says_what_it_is(self, repository: RepositoryWorld) -> None:
+        commit = repository.commit({"a.yaml": "1"}, "Raise the bar\n\nBecause of ä.\n")
+        repository.source.refresh()
+        info = repository.source.info(commit)
+        assert (info.sha, info.subject) == (commit, "Raise the bar")
+        assert info.time.tzinfo is not None
+        assert info.author
+
+    def test_a_commit_descends_from_itself_and_from_what_came_before(self, repository: RepositoryWorld) -> None:
+        first, second, third = (repository.commit({"a.yaml": text}) for text in "123")
+        repository.source.refresh()
+        assert repository.source.descends(third, third)
+        assert repository.source.descends(third, first)
+        assert repository.source.descends(second, first)
+        assert not repository.source.descends(first, second)
+        assert not repository.source.descends(third, "1" * 40)
+
+    def test_a_forced_push_does_not_descend(self, repository: RepositoryWorld) -> None:
+        first, second = (repository.commit({"a.yaml": text}) for text in "12")
+        repository.source.refresh()
+        repository.force(first)
+        other = repository.commit({"a.yaml": "other"})
+        repository.source.refresh()
+        assert repository.source.resolve("main") == other
+        assert not repository.source.descends(other, second)
+        assert repository.source.descends(other, first)
+
+    def test_nobody_signed_an_unsigned_commit(self, repository: RepositoryWorld) -> None:
+        commit = repository.commit({"a.yaml": "1"})
+        repository.source.refresh()
+        found = repository.source.signature(commit)
+        assert (found.trusted, found.signer, found.problem) == (False, "", "is not signed")
+
+    def test_a_commit_that_nobody_has_is_refused(self, repository: RepositoryWorld) -> None:
+        commit = repository.commit({"a.yaml": "1"})
+        repository.source.refresh()
+        for ask in (repository.source.info, repository.source.signature):
+            with pytest.raises(ConfigurationError, match="1111111"):
+                ask("1" * 40)
+        with pytest.raises(ConfigurationError, match="1111111"):
+            repository.source.descends("1" * 40, commit)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from framework.backends.git import GitSource
+from framework.backends.git_remote import Credentials, parse_remote
+from framework.backends.git_writer import NOBODY, GitWriter, LocalBranches, RemoteBranches
+from framework.backends.memory import MemorySource
+from framework.backends.mirror import GitMirror
+from tests.builders import NOW
+from tests.contract.repositories import Repository
+from tests.contract.suites.writer import Files, WriterContract, WriterWorld
+from tests.git_server import git_server
+
+
+class TestMemoryWriter(WriterContract):
+    @pytest.fixture
+    def world(self) -> WriterWorld:
+        source = MemorySource()
+
+        def head(branch: str) -> str | None:
+            return source.resolve(branch) if source.has(branch) else None
+
+        return WriterWorld(source, source.commit, head, source.files, source.parent)
+
+
+class TestLocalWriter(WriterContract):
+    """A bare repository, or one where ``main`` is not checked out."""
+
+    @pytest.fixture(params=[True, False])
+    def world(self, tmp_path: Path, request: pytest.FixtureRequest) -> WriterWorld:
+        repository = Repository(tmp_path / "repository", bare=request.param)
+        source = GitSource(repository.folder)
+        return real(repository, GitWriter(source, LocalBranches(source), lambda: NOBODY, lambda: NOW))
+
+
+class TestWriterInAFolder(WriterContract):
+    """The project is a folder of a larger repository, whose rest stays as it is."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> WriterWorld:
+        repository = Repository(tmp_path, bare=True)
+        source = GitSource(tmp_path, folder="teams/flights")
+        writer = GitWriter(source, LocalBranches(source), lambda: NOBODY, lambda: NOW)
+        return real(repository, writer, "teams/flights/")
+
+
+class TestRemoteWriter(WriterContract):
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> WriterWorld:
+        repository = Repository(tmp_path / "upstream", bare=True)
+        return mirrored(repository, tmp_path, repository.folder.as_uri())
+
+
+class TestHttpsWriter(WriterContract):
+    @pytest.fixture
+    def world(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WriterWorld]:
+        repository = Repository(tmp_path / "upstream", bare=True)
+        with git_server(tmp_path) as server:
+            monkeypatch.setenv("GIT_SSL_CAINFO", str(server.certificate))
+            server.password = "s3cr3t"
+            yield mirrored(repository, tmp_path, f"{server.url}/upstream")
+
+
+def mirrored(repository: Repository, folder: Path, url: str) -> WriterWorld:
+    mirror = GitMirror(folder / "mirror.git", parse_remote(url, Credentials(token="s3cr3t")), "main")
+    return real(repository, GitWriter(mirror, RemoteBranches(mirror), lambda: NOBODY, lambda: NOW), refresh=mirror)
+
+
+def real(repository: Repository, writer: GitWriter, prefix: str = "", refresh: GitMirror | None = None) -> WriterWorld:
+    around: Files = {"top.txt": "stays\n"} if prefix else {}
+
+    def commit(files: Files) -> str:
+        made = repository.commit({**around, **{prefix + path: content for path, content in files.items()}})
+        if refresh is not None:
+            refresh.refresh()
+        return made
+
+    def files(commit: str) -> Files:
+        found = repository.files(commit)
+        assert {path: text for path, text in found.items() if not path.startswith(prefix)} == around
+        return {path.removeprefix(prefix): text for path, text in found.items() if path.startswith(prefix)}
+
+    head: Callable[[str], str | None] = repository.head
+    return WriterWorld(writer, commit, head, files, repository.parent, remote=refresh is not None)

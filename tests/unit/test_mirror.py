@@ -1,0 +1,513 @@
+"""Following a branch of a repository elsewhere: what is fetched, what is refused, and what survives."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+from framework.api.errors import ConfigurationError, MlopsError, TransientError
+from framework.backends.git_remote import Credentials, parse_remote
+from framework.backends.mirror import GitMirror
+from tests.contract.repositories import Repository
+from tests.git_server import GitServer, git_server
+
+TOKEN = "s3cr3t-t0ken"
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "upstream")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "project" / ".mlops" / "mirror.git"
+
+
+def mirror(upstream: Repository, folder: Path, branch: str = "main", interval: float = 0) -> GitMirror:
+    remote = parse_remote(upstream.folder.as_uri())
+    return GitMirror(folder, remote, branch, interval=timedelta(seconds=interval))
+
+
+def history(upstream: Repository, count: int) -> list[str]:
+    return [upstream.commit({"specs/a.yaml": f"a: {number}\n"}, f"commit {number}") for number in range(count)]
+
+
+def commits(folder: Path) -> set[str]:
+    listed = subprocess.run(
+        ["git", "cat-file", "--batch-all-objects", "--batch-check"],
+        env={"GIT_DIR": str(folder), "PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {line.split()[0] for line in listed.stdout.splitlines() if " commit " in line}
+
+
+# -- what is fetched -------------------------------------------------------------------------------------------------
+
+
+def test_it_starts_with_one_commit_and_brings_in_older_ones_when_they_are_asked_for(
+    upstream: Repository, folder: Path
+) -> None:
+    made = history(upstream, 100)
+    source = mirror(upstream, folder)
+    assert source.resolve("main") == made[-1]
+    assert commits(folder) == {made[-1]}
+
+    assert source.tree_digest(made[50], "specs") == upstream.git("rev-parse", f"{made[50]}:specs")
+    assert made[0] not in commits(folder)
+    assert source.resolve("main~99") == made[0]
+    assert source.info(made[0]).subject == "commit 0"
+
+
+@pytest.mark.parametrize("ask", ["resolve", "short", "blobs", "digest", "archive", "info", "ancestor", "signature"])
+def test_whatever_asks_for_an_old_commit_gets_it(upstream: Repository, folder: Path, ask: str) -> None:
+    made = history(upstream, 5)
+    source = mirror(upstream, folder)
+    source.refresh()
+    assert commits(folder) == {made[-1]}
+    old = made[1]
+    match ask:
+        case "resolve":
+            assert source.resolve(old) == old
+        case "short":
+            assert source.resolve(old[:12]) == old
+        case "blobs":
+            blobs = source.blobs(old, "specs")
+            assert source.read(blobs) == {blobs[0].sha: b"a: 1\n"}
+        case "digest":
+            assert source.tree_digest(old, "") == upstream.git("rev-parse", f"{old}^{{tree}}")
+        case "archive":
+            assert b"a: 1\n" in source.archive(old, "specs")
+        case "info":
+            assert source.info(old).subject == "commit 1"
+        case "ancestor":
+            assert source.descends(made[-1], old)
+        case "signature":
+            assert source.signature(old).problem == "is not signed"
+
+
+def test_a_new_commit_is_seen_at_the_next_refresh_and_not_before(upstream: Repository, folder: Path) -> None:
+    first = upstream.commit({"a.yaml": "1"})
+    source = mirror(upstream, folder)
+    source.refresh()
+    second = upstream.commit({"a.yaml": "2"})
+
+    assert source.resolve("HEAD") == first
+    source.refresh()
+    assert source.resolve("HEAD") == source.resolve("main") == second
+    assert source.descends(second, first)
+    assert not source.descends(first, second)
+
+
+def test_a_branch_that_did_not_move_is_not_fetched(
+    upstream: Repository, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="framework.backends.mirror")
+    upstream.commit({"a.yaml": "1"})
+    source = mirror(upstream, folder)
+    for _ in range(3):
+        source.refresh()
+    assert caplog.text.count("fetching main") == 1
+
+
+def test_the_remote_is_asked_once_an_interval_unless_it_is_urgent(upstream: Repository, folder: Path) -> None:
+    now = [0.0]
+    upstream.commit({"a.yaml": "1"})
+    source = GitMirror(
+        folder, parse_remote(upstream.folder.as_uri()), "main", interval=timedelta(seconds=15), clock=lambda: now[0]
+    )
+    source.refresh()
+    second = upstream.commit({"a.yaml": "2"})
+    now[0] = 14.9
+    source.refresh()
+    assert source.resolve("main") != second
+    now[0] = 15.0
+    source.refresh()
+    assert source.resolve("main") == second
+    third = upstream.commit({"a.yaml": "3"})
+    source.hurry()
+    source.refresh()
+    assert source.resolve("main") == third
+
+
+def test_a_forced_push_is_followed_and_shows(upstream: Repository, folder: Path) -> None:
+    made = history(upstream, 3)
+    source = mirror(upstream, folder)
+    source.refresh()
+    upstream.git("update-ref", "refs/heads/main", made[1])
+    amended = upstream.commit({"specs/a.yaml": "a: amended\n"})
+    source.refresh()
+
+    assert source.resolve("main") == amended
+    assert not source.descends(amended, made[2])
+    assert source.descends(amended, made[1])
+    assert source.info(made[2]).subject == "commit 2"  # what was in force can still be read
+    assert not source.descends(amended, "1" * 40)
+
+
+def test_other_branches_tags_and_their_commits_stay_away(upstream: Repository, folder: Path) -> None:
+    main = upstream.commit({"a.yaml": "1"})
+    secret = upstream.commit({"a.yaml": "fork"}, branch="fork")
+    upstream.git("tag", "v1", main)
+    source = mirror(upstream, folder)
+    source.refresh()
+
+    assert commits(folder) == {main}
+    for name in ("fork", "v1", "v1~1", "nowhere"):
+        with pytest.raises(ConfigurationError, match="is not followed; name a commit of branch 'main'"):
+            source.resolve(name)
+    for commit in (secret, secret[:10], "1" * 40):
+        with pytest.raises(ConfigurationError, match=r"branch 'main' of file://.* has no commit"):
+            source.resolve(commit)
+    for read in (source.blobs, source.tree_digest, source.archive):
+        with pytest.raises(ConfigurationError, match="is not on branch 'main'"):
+            read(secret, "")
+
+
+def test_submodules_are_never_fetched_and_hooks_and_configuration_of_a_mirror_never_run(
+    upstream: Repository, folder: Path, tmp_path: Path
+) -> None:
+    commit = upstream.commit({".gitmodules": f'[submodule "x"]\n\tpath = x\n\turl = {tmp_path}/other\n'})
+    source = mirror(upstream, folder)
+    source.refresh()
+    assert not (folder / "modules").exists()
+    assert not list((folder / "hooks").glob("*")) if (folder / "hooks").exists() else True
+    assert source.resolve("main") == commit
+
+
+def test_a_project_in_a_folder_of_the_repository(upstream: Repository, folder: Path) -> None:
+    commit = upstream.commit({"teams/flights/specs/a.yaml": "a: 1\n", "top.yaml": ""})
+    source = GitMirror(folder, parse_remote(upstream.folder.as_uri()), "main", project="teams/flights")
+    assert source.resolve("main") == commit
+    assert [blob.path for blob in source.blobs(commit, "")] == ["specs/a.yaml"]
+
+
+def test_a_branch_may_have_a_long_name(upstream: Repository, folder: Path) -> None:
+    commit = upstream.commit({"a.yaml": "1"}, branch="release/2024.1#hot+fix")
+    assert mirror(upstream, folder, "release/2024.1#hot+fix").resolve("HEAD") == commit
+
+
+# -- what is refused -------------------------------------------------------------------------------------------------
+
+
+def test_a_branch_that_is_not_there_is_told_with_a_guess(upstream: Repository, folder: Path) -> None:
+    upstream.commit({"a.yaml": "1"})
+    with pytest.raises(ConfigurationError, match="has no branch 'mian'; did you mean 'main'"):
+        mirror(upstream, folder, "mian").resolve("HEAD")
+    with pytest.raises(ConfigurationError, match=r"has no branch 'production' \(it has: main\)"):
+        mirror(upstream, folder, "production").refresh()
+
+
+@pytest.mark.parametrize("revision", ["--output=x", "main..HEAD", "main@{1}", "ext::x", "a b", "", "HEAD:specs"])
+def test_unsafe_names_are_refused_before_anything_is_asked(upstream: Repository, folder: Path, revision: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not the name of a branch, a tag or a commit"):
+        mirror(upstream, folder).resolve(revision)
+    assert not folder.exists()
+
+
+def test_a_damaged_object_does_not_come_in(upstream: Repository, folder: Path) -> None:
+    tree = upstream.git("mktree", "--missing", data=b"100644 blob e69de29bb2d1d6434b8b29ae775ad8c2e48c5391\tx\n")
+    upstream.git("hash-object", "-w", "--stdin", data=b"")
+    raw = f"tree {tree}\nauthor Ada <ada@example.org 1700000000 +0000\ncommitter A <a@b> 1700000000 +0000\n\nx\n"
+    bad = upstream.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", data=raw.encode())
+    upstream.git("update-ref", "refs/heads/main", bad)
+    with pytest.raises(TransientError, match="badEmail"):
+        mirror(upstream, folder).refresh()
+
+
+# -- what survives ---------------------------------------------------------------------------------------------------
+
+
+def test_while_the_remote_is_away_what_was_fetched_stays_readable(
+    upstream: Repository, folder: Path, tmp_path: Path
+) -> None:
+    commit = upstream.commit({"specs/a.yaml": "a: 1\n"})
+    source = mirror(upstream, folder)
+    assert not source.known()
+    source.refresh()
+    upstream.folder.rename(tmp_path / "away")
+
+    with pytest.raises(TransientError, match="upstream"):
+        source.refresh()
+    again = mirror(upstream, folder)  # a controller that was started again
+    assert again.known()
+    assert again.resolve("HEAD") == commit
+    assert [blob.path for blob in again.blobs(commit, "specs")] == ["specs/a.yaml"]
+    (tmp_path / "away").rename(upstream.folder)
+    newer = upstream.commit({"specs/a.yaml": "a: 2\n"})
+    again.refresh()
+    assert again.resolve("HEAD") == newer
+
+
+def test_a_remote_that_was_never_reached_is_a_passing_error(upstream: Repository, folder: Path, tmp_path: Path) -> None:
+    source = mirror(upstream, folder)
+    upstream.folder.rename(tmp_path / "away")
+    with pytest.raises(TransientError):
+        source.resolve("HEAD")
+
+
+def test_a_branch_that_vanishes_later_is_a_passing_error(upstream: Repository, folder: Path) -> None:
+    commit = upstream.commit({"a.yaml": "1"})
+    source = mirror(upstream, folder)
+    source.refresh()
+    upstream.git("update-ref", "-d", "refs/heads/main")
+    with pytest.raises(TransientError, match="has no branch 'main' any more"):
+        source.refresh()
+    assert source.resolve("main") == commit
+
+
+def damage(folder: Path, how: str) -> None:
+    packs = [path for path in (folder / "objects").rglob("*") if path.is_file()]
+    match how:
+        case "objects":
+            for path in packs:
+                path.chmod(0o600)
+                path.write_bytes(path.read_bytes()[:12])
+        case "no objects":
+            for path in packs:
+                path.unlink()
+        case "head":
+            (folder / "HEAD").unlink()
+        case "config":
+            (folder / "config").write_bytes(b"\0\0\0")
+        case "ref":
+            (folder / "refs" / "heads" / "main").write_bytes(b"")
+
+
+@pytest.mark.parametrize("how", ["objects", "no objects", "head", "config", "ref"])
+def test_a_damaged_mirror_is_put_aside_and_made_again(upstream: Repository, folder: Path, how: str) -> None:
+    upstream.commit({"specs/a.yaml": "a: 1\n"})
+    mirror(upstream, folder).refresh()
+    commit = upstream.commit({"specs/a.yaml": "a: 2\n"})
+    damage(folder, how)
+
+    source = mirror(upstream, folder)
+    source.refresh()
+    assert source.resolve("main") == commit
+    assert source.read(source.blobs(commit, "specs")).popitem()[1] == b"a: 2\n"
+    assert (folder.parent / "mirror.git.aside-1").is_dir() == (
+        how in {"head", "config", "ref"}
+    )  # the rest mends in place
+
+
+def test_damage_that_shows_only_in_reading_is_mended_at_the_next_refresh(upstream: Repository, folder: Path) -> None:
+    commit = upstream.commit({"specs/a.yaml": "a: 1\n"})
+    source = mirror(upstream, folder)
+    blobs = source.blobs(source.resolve("main"), "specs")
+    (pack,) = (folder / "objects" / "pack").glob("*.pack")
+    data = pack.read_bytes()
+    for path in (folder / "objects" / "pack").iterdir():
+        path.unlink()
+    subprocess.run(["git", "unpack-objects", "-q"], env={**os.environ, "GIT_DIR": str(folder)}, input=data, check=True)
+    (folder / "objects" / blobs[0].sha[:2] / blobs[0].sha[2:]).unlink()
+    with pytest.raises(TransientError, match="is missing"):
+        source.read(blobs)
+    source.refresh()
+    assert source.read(source.blobs(commit, "specs")) == {blobs[0].sha: b"a: 1\n"}
+    assert (folder.parent / "mirror.git.aside-1").is_dir()
+
+
+def test_the_disk_is_not_filled_with_damaged_mirrors(upstream: Repository, folder: Path) -> None:
+    upstream.commit({"a.yaml": "1"})
+    for _ in range(4):
+        mirror(upstream, folder).refresh()
+        damage(folder, "head")
+    with pytest.raises(TransientError, match=r"remove mirror\.git\.aside-\* when you have looked at the disk"):
+        mirror(upstream, folder).refresh()
+    assert len(list(folder.parent.glob("mirror.git.aside-*"))) == 3
+
+
+def test_another_remote_gets_another_mirror(upstream: Repository, folder: Path, tmp_path: Path) -> None:
+    other = Repository(tmp_path / "other")
+    upstream.commit({"a.yaml": "1"})
+    commit = other.commit({"b.yaml": "1"})
+    mirror(upstream, folder).refresh()
+    source = mirror(other, folder)
+    assert not source.known()
+    assert source.resolve("main") == commit
+    assert [blob.path for blob in source.blobs(commit, "")] == ["b.yaml"]
+
+
+def test_what_a_killed_git_left_locked_does_not_stop_the_next(upstream: Repository, folder: Path) -> None:
+    upstream.commit({"a.yaml": "1"})
+    source = mirror(upstream, folder)
+    source.refresh()
+    for name in ("shallow.lock", "config.lock", "packed-refs.lock", "refs/heads/main.lock"):
+        (folder / name).write_text("")
+    commit = upstream.commit({"a.yaml": "2"})
+    source.refresh()
+    assert source.resolve("main") == commit
+
+
+def test_a_folder_that_cannot_be_written_is_told(upstream: Repository, tmp_path: Path) -> None:
+    upstream.commit({"a.yaml": "1"})
+    (tmp_path / "project").write_text("a file")
+    with pytest.raises(TransientError, match="cannot be written"):
+        mirror(upstream, tmp_path / "project" / ".mlops" / "mirror.git").refresh()
+
+
+def test_a_remote_that_hangs_is_given_up_with_everything_it_started(
+    upstream: Repository, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    fake = bin_folder / "ssh"
+    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nsleep 60 &\nwait\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_folder}:{os.environ['PATH']}")
+    source = GitMirror(folder, parse_remote("git@example.org:specs"), "main", fetch_seconds=0.5)
+    with pytest.raises(TransientError, match=r"git ls-remote gave no answer within 0\.5 s"):
+        source.refresh()
+    pid = int((tmp_path / "pid").read_text())
+    try:
+        process = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return
+    _, alive = psutil.wait_procs([process], timeout=5)
+    assert all(left.status() == psutil.STATUS_ZOMBIE for left in alive)  # nobody may be there to collect it
+
+
+# -- credentials -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]:
+    with git_server(tmp_path) as running:
+        monkeypatch.setenv("GIT_SSL_CAINFO", str(running.certificate))
+        yield running
+
+
+def over_https(server: GitServer, folder: Path, token: str | None, name: str = "upstream") -> GitMirror:
+    return GitMirror(folder, parse_remote(f"{server.url}/{name}/.git", Credentials(token=token)), "main")
+
+
+def test_a_token_lets_us_in_and_is_written_nowhere(
+    upstream: Repository, folder: Path, server: GitServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    made = history(upstream, 3)
+    server.password = TOKEN
+    source = over_https(server, folder, TOKEN)
+    assert source.resolve("main") == made[-1]
+    assert source.resolve("main~2") == made[0]
+
+    assert server.seen
+    assert None not in server.seen  # shown at once: git never has to be asked
+    encoded = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
+    for secret in (TOKEN, encoded):
+        assert secret not in caplog.text
+        written = [path for path in folder.parent.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+        assert written == []
+
+
+@pytest.mark.parametrize(("token", "says"), [(None, "set MLOPS_GIT_TOKEN"), ("wr0ng", "does not accept MLOPS_GIT")])
+def test_a_refused_token_is_told_without_showing_it(
+    upstream: Repository, folder: Path, server: GitServer, token: str | None, says: str
+) -> None:
+    upstream.commit({"a.yaml": "1"})
+    server.password = TOKEN
+    with pytest.raises(TransientError) as error:
+        over_https(server, folder, token).refresh()
+    assert says in str(error.value)
+    assert "wr0ng" not in str(error.value)
+
+
+def test_redirects_are_not_followed_and_take_no_token_along(
+    upstream: Repository, folder: Path, server: GitServer, tmp_path: Path
+) -> None:
+    upstream.commit({"a.yaml": "1"})
+    (tmp_path / "elsewhere").mkdir()
+    with git_server(tmp_path / "elsewhere") as elsewhere:
+        server.moved_to = elsewhere.url
+        with pytest.raises(TransientError, match="redirects are not followed"):
+            over_https(server, folder, TOKEN).refresh()
+        assert elsewhere.seen == []
+
+
+def test_a_broken_server_is_a_passing_error(upstream: Repository, folder: Path, server: GitServer) -> None:
+    upstream.commit({"a.yaml": "1"})
+    server.broken = True
+    source = over_https(server, folder, TOKEN)
+    with pytest.raises(TransientError, match="503"):
+        source.refresh()
+    server.broken = False
+    source.refresh()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_even_if_the_machine_would_not_look(
+    upstream: Repository, folder: Path, server: GitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.commit({"a.yaml": "1"})
+    monkeypatch.delenv("GIT_SSL_CAINFO")
+    monkeypatch.setenv("GIT_SSL_NO_VERIFY", "1")
+    with pytest.raises(TransientError, match="certificate"):
+        over_https(server, folder, TOKEN).refresh()
+    assert server.seen == []
+
+
+def test_what_git_and_the_server_say_shows_no_token(
+    upstream: Repository, folder: Path, server: GitServer, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("GIT_TRACE_CURL", "1")
+    monkeypatch.setenv("GIT_TRACE_REDACT", "0")
+    monkeypatch.setenv("GIT_TRACE", "2")
+    with pytest.raises(MlopsError) as error:
+        over_https(server, folder, TOKEN, f"missing-{TOKEN}").refresh()
+    assert TOKEN not in str(error.value).replace(f"missing-{TOKEN}", "")
+    shown = capfd.readouterr()
+    assert TOKEN not in shown.out + shown.err
+
+
+def test_ssh_goes_over_the_operators_key(
+    upstream: Repository, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for ssh that runs the command here: what git asks of it, and that the data comes through it."""
+    commit = upstream.commit({"a.yaml": "1"})
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / "ssh"
+    fake.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nenv >> {tmp_path}/environment\n'
+                    'for last; do :; done\nexec sh -c "$last"\n')  # fmt: skip
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("GIT_SSH_COMMAND", "false")
+    monkeypatch.setenv("MLOPS_GIT_TOKEN", TOKEN)
+    key = tmp_path / "a key"
+    remote = parse_remote(f"git@example.org:{upstream.folder}", Credentials(token=TOKEN, ssh_key=key))
+    assert GitMirror(folder, remote, "main").resolve("main") == commit
+
+    calls = (tmp_path / "calls").read_text()
+    assert f"-i {key} " in calls
+    assert "BatchMode=yes" in calls
+    assert "git@example.org" in calls
+    assert TOKEN not in calls + (tmp_path / "environment").read_text()
+
+
+def test_an_unknown_host_is_told(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / "ssh"
+    fake.write_text("#!/bin/sh\necho 'Host key verification failed.' >&2\nexit 255\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    with pytest.raises(TransientError, match="its host key is not in known_hosts"):
+        GitMirror(folder, parse_remote("git@example.org:specs"), "main").refresh()
+
+
+def test_git_is_there(folder: Path, upstream: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    env = shutil.which("env")
+    assert env
+    (tmp_path / "bin" / "env").symlink_to(env)
+    source = mirror(upstream, folder)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(ConfigurationError, match="the program git is not installed"):
+        source.refresh()
