@@ -14,9 +14,9 @@ from framework.ports import (
     Ports,
     ProfileStore,
     ReportStore,
+    Repository,
     RunBackend,
     ServingBackend,
-    SpecSource,
     StateStore,
     TableCatalog,
 )
@@ -24,7 +24,7 @@ from framework.ports import (
 _PROTOCOLS: Mapping[str, type[Any]] = {
     "state": StateStore,
     "registry": ModelRegistry,
-    "source": SpecSource,
+    "source": Repository,
     "code": CodeStore,
     "runs": RunBackend,
     "serving": ServingBackend,
@@ -36,8 +36,8 @@ _PROTOCOLS: Mapping[str, type[Any]] = {
 
 CHANGING = frozenset(
     {
-        "state.save", "state.delete", "state.append_events", "state.save_revision",
-        "registry.register",
+        "state.save", "state.delete", "state.append_events", "state.save_revision", "state.set_pin",
+        "registry.register", "registry.adopt", "registry.forget",
         "code.ensure",
         "runs.submit", "runs.stop",
         "serving.deploy", "serving.delete", "serving.set_route", "serving.delete_route",

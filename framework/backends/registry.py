@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from framework.backends.state import chain, tables
 from framework.backends.state.database import Database
-from framework.backends.state.store import fence
+from framework.backends.state.store import counters, fence
 from framework.ports import ModelVersion
 
 
@@ -38,14 +38,26 @@ class SqlModelRegistry:
         return sorted((chain.load(ModelVersion, body) for body in bodies), key=lambda item: item.created, reverse=True)
 
     def register(self, version: ModelVersion, token: int) -> None:
+        with self._database.write() as connection:
+            self._insert(connection, version, fence(connection, self._environment, token)["models"] + 1)
+
+    def adopt(self, version: ModelVersion) -> None:
+        with self._database.write() as connection:
+            self._insert(connection, version, counters(connection, self._environment)["models"] + 1)
+
+    def _insert(self, connection: Connection, version: ModelVersion, position: int) -> None:
         table, environments = tables.models, tables.environments
         key = {"environment": self._environment, "training": version.training, "version": version.version}
-        body = chain.dump(version)
+        known = select(table.c.position).filter_by(**key)
+        if connection.execute(known).scalar_one_or_none() is not None:
+            return
+        connection.execute(insert(table).values(**key, position=position, body=chain.dump(version)))
+        here = environments.c.environment == self._environment
+        connection.execute(update(environments).where(here).values(models=position))
+
+    def forget(self, training: str, token: int) -> None:
+        table = tables.models
         with self._database.write() as connection:
-            position = fence(connection, self._environment, token)["models"] + 1
-            known = select(table.c.position).filter_by(**key)
-            if connection.execute(known).scalar_one_or_none() is not None:
-                return
-            connection.execute(insert(table).values(**key, position=position, body=body))
-            here = environments.c.environment == self._environment
-            connection.execute(update(environments).where(here).values(models=position))
+            fence(connection, self._environment, token)
+            here = (table.c.environment == self._environment) & (table.c.training == training)
+            connection.execute(delete(table).where(here))

@@ -43,7 +43,7 @@ from framework.ports.source import (
     SpecSource,
     SpecWriter,
 )
-from framework.ports.state import Event, Lease, ModelRegistry, ModelVersion, Pin, Record, Revision, StateStore
+from framework.ports.state import Event, Lease, ModelRegistry, ModelVersion, Pin, Record, Revision, Seal, StateStore
 
 __all__ = [
     "LATENCY_BOUNDS",
@@ -82,6 +82,7 @@ __all__ = [
     "RunPhase",
     "RunSpec",
     "RunState",
+    "Seal",
     "ServingBackend",
     "Signature",
     "SpecSource",

@@ -17,6 +17,8 @@ class Record(Stored):
     ref: Ref
     status: dict[str, Any]
     inventory: tuple[str, ...] = ()
+    takes: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """CPUs and GPUs by item of the inventory that was let in: what quotas count."""
     upstream: tuple[Ref, ...] = ()
     version: int = 0
 
@@ -56,6 +58,17 @@ class Pin(Stored):
     message: str = ""
 
 
+class Seal(Stored):
+    """The state of the audit log: whoever notes ``head`` elsewhere can tell later whether what was logged until then is
+    still what it was. ``events`` counts all that were ever appended; ``first`` and ``last`` are the times of those that
+    are there, None where none can be read."""
+
+    events: int
+    head: str
+    first: datetime | None = None
+    last: datetime | None = None
+
+
 class Lease(Stored):
     """The right to change an environment. ``token`` grows with every new holder and fences off the old one."""
 
@@ -87,6 +100,8 @@ class StateStore(Protocol):
     def verify_events(self) -> Sequence[str]:
         """What is wrong with the audit log's hash chain, in order; empty when nothing was changed, moved or removed."""
         ...
+
+    def seal(self) -> Seal: ...
 
     def save_revision(self, revision: Revision, token: int) -> None: ...
 
@@ -137,6 +152,11 @@ class ModelRegistry(Protocol):
 
     def register(self, version: ModelVersion, token: int) -> None:
         """Idempotent: a version that exists is left as it is."""
+        ...
+
+    def adopt(self, version: ModelVersion) -> None:
+        """Take over a version that another environment trained; one that exists is left as it is. An operator's input
+        like a pin, so it is not fenced."""
         ...
 
     def forget(self, training: str, token: int) -> None:

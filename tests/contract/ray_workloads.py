@@ -56,3 +56,25 @@ def leave(context: RunContext) -> dict[str, Any]:
 
 def user_code(context: RunContext) -> dict[str, Any]:
     return {"value": importlib.import_module(context.payload["module"]).VALUE}
+
+
+def hold(context: RunContext) -> dict[str, Any]:
+    """3.5 CPUs: an actor of 2, and a placement group of 1.5 with an actor of 1 in it."""
+    import ray
+    from ray.util.placement_group import placement_group
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    class Idle:
+        def ready(self) -> bool:
+            return True
+
+    ray.init(log_to_driver=False)
+    group = placement_group([{"CPU": 1.5}])
+    ray.get(group.ready())
+    inside = PlacementGroupSchedulingStrategy(placement_group=group)
+    actor: Any = ray.remote(Idle)
+    actors = [actor.options(num_cpus=2).remote(), actor.options(num_cpus=1, scheduling_strategy=inside).remote()]
+    ray.get([one.ready.remote() for one in actors])
+    context.progress(None, "holding")
+    while True:
+        time.sleep(0.1)

@@ -104,3 +104,17 @@ def test_user_code_comes_from_the_archive_under_its_full_name(world: RunWorld, t
         world.backend.submit(run, str(uri))
         state = world.ended(run)
         assert state.result == {"value": value}, state.message
+
+
+def test_the_cluster_tells_what_it_has_and_what_is_taken(ray_rest: RayRest, world: RunWorld) -> None:
+    before = world.backend.capacity()
+    assert before is not None
+    assert before.total == {"CPU": 16.0, "GPU": 0.0}
+    run = world.spec(f"{WORKLOADS}:hold", "hold")
+    world.submit(run)
+    world.patience.until(lambda: world.observe(run), lambda found: found.message == "holding")
+    during = world.backend.capacity()
+    assert during is not None
+    assert during.free["CPU"] == before.free["CPU"] - 3.5  # an actor of 2, and a placement group of 1.5 with one in it
+    world.backend.stop(world.storage, run.name)
+    world.ended(run)

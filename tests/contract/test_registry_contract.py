@@ -37,3 +37,5 @@ class TestSqliteRegistry(ModelRegistryContract):
         other.registry.register(version("v1", auc=0.9), other.token())
         assert world.registry.get("delay", "v1") == version("v1", auc=0.7)
         assert list(other.registry.versions("delay")) == [version("v1", auc=0.9)]
+        world.registry.forget("delay", world.token())
+        assert list(other.registry.versions("delay")) == [version("v1", auc=0.9)]

@@ -9,7 +9,7 @@ from framework.backends.memory import MemoryStateStore
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
 from framework.ports import StateStore
-from tests.contract.suites.state import VIEW, StateStoreContract, event, record, revision, taken
+from tests.contract.suites.state import VIEW, StateStoreContract, event, pin, record, revision, taken
 
 
 class TestMemoryState(StateStoreContract):
@@ -37,10 +37,12 @@ class TestSqliteStateBesideAnother(StateStoreContract):
         kept = other.save(record(VIEW, of="another"), token)
         other.append_events([event(7, VIEW)], token)
         other.save_revision(revision(7), token)
+        other.set_pin(pin(7))
         yield SqlStateStore(database, "local")
         assert list(other.records()) == [kept]
         assert [item.data for item in other.events()] == [{"number": 7}]
         assert list(other.revisions()) == [revision(7)]
+        assert other.pin() == pin(7)
         assert other.verify_events() == ()
         assert other.save(kept, token).version == 2
         database.close()

@@ -16,7 +16,7 @@ from framework.backends.memory import MemoryRegistry, MemoryStateStore
 from framework.backends.registry import SqlModelRegistry
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
-from framework.ports import Event, Lease, ModelRegistry, ModelVersion, Record, Revision, StateStore
+from framework.ports import Event, Lease, ModelRegistry, ModelVersion, Pin, Record, Revision, StateStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REFS = (Ref("FeatureView", "flights"), Ref("FeatureView", "weather"), Ref("TrainingJob", "delay"))
@@ -45,6 +45,7 @@ def _version(name: str, created: datetime, auc: float) -> ModelVersion:
     )  # fmt: skip
 
 
+pins = st.builds(Pin, commit=st.sampled_from("xyz"), over=st.just("o"), actor=holders, time=moments)
 versions = st.builds(_version, st.sampled_from("uvw"), moments, st.floats(0, 1))
 
 
@@ -87,6 +88,18 @@ def _register(version: ModelVersion, token: int) -> Step:
     return lambda store, registry: registry.register(version, _token(store, token))
 
 
+def _adopt(version: ModelVersion) -> Step:
+    return lambda store, registry: registry.adopt(version)
+
+
+def _forget_versions(token: int) -> Step:
+    return lambda store, registry: registry.forget("delay", _token(store, token))
+
+
+def _pin(pin: Pin | None) -> Step:
+    return lambda store, _: store.set_pin(pin)
+
+
 def _acquire(holder: str, ttl: int, now: datetime, note: dict[str, Any] | None) -> Step:
     return lambda store, _: store.acquire(holder, float(ttl), now, note)
 
@@ -105,6 +118,9 @@ steps = st.lists(
         st.builds(_append, st.lists(events, max_size=3), tokens),
         st.builds(_accept, revisions, tokens),
         st.builds(_register, versions, tokens),
+        st.builds(_adopt, versions),
+        st.builds(_forget_versions, tokens),
+        st.builds(_pin, st.none() | pins),
         st.builds(_release, tokens),
     ),
     min_size=5,
@@ -125,6 +141,8 @@ def _all_of(store: StateStore, registry: ModelRegistry) -> list[Any]:
         list(store.records()),
         [store.load(ref) for ref in REFS],
         list(store.events()),
+        store.seal(),
+        store.pin(),
         [list(store.events(ref, limit=2)) for ref in REFS],
         list(store.revisions()),
         list(store.revisions(limit=1)),

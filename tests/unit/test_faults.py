@@ -153,15 +153,16 @@ def test_every_changing_verb_is_one_of_a_port_and_every_other_verb_only_reads() 
     verbs = {
         f"{name}.{method}"
         for name, protocol in faults._PROTOCOLS.items()
-        for method, value in vars(protocol).items()
-        if inspect.isfunction(value) and not method.startswith("_")
+        for method, _ in inspect.getmembers(protocol, inspect.isfunction)
+        if not method.startswith("_")
     }
     reads = {
         "state.load", "state.records", "state.events", "state.revisions", "state.lease",
-        "state.acquire", "state.release",
+        "state.acquire", "state.release", "state.pin", "state.verify_events", "state.seal",
         "registry.get", "registry.versions",
         "source.resolve", "source.blobs", "source.read", "source.tree_digest", "source.archive",
-        "runs.observe", "runs.runs",
+        "source.refresh", "source.info", "source.descends", "source.signature",
+        "runs.observe", "runs.runs", "runs.capacity",
         "serving.apps", "serving.route",
         "tables.describe", "tables.source_digest",
         "profiles.reference", "profiles.window", "profiles.performance",

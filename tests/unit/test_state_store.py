@@ -27,7 +27,7 @@ from framework.api.meta import Ref
 from framework.backends.state import chain, tables
 from framework.backends.state.database import Database, open_database
 from framework.backends.state.store import SqlStateStore
-from framework.ports import Event, Record
+from framework.ports import Event, Pin, Record
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VIEW, JOB = Ref("FeatureView", "flights"), Ref("TrainingJob", "delay")
@@ -251,7 +251,8 @@ def test_reading_writes_nothing(file: Path, store: SqlStateStore, token: int) ->
     store.save(Record(ref=VIEW, status={}), token)
     with closing(sqlite3.connect(file)) as other:
         before = other.execute("PRAGMA data_version").fetchone()
-        store.load(VIEW), store.records(), store.events(), store.revisions(), store.lease(), store.verify_events()
+        store.load(VIEW), store.records(), store.events(), store.revisions(), store.lease(), store.pin(), store.seal()
+        store.verify_events()
         open_database(f"sqlite:///{file}").close()
         assert other.execute("PRAGMA data_version").fetchone() == before
         store.append_events([event(1)], token)
@@ -318,6 +319,16 @@ def test_an_event_added_outside_the_log_is_noticed(file: Path, store: SqlStateSt
             "INSERT INTO mlops_events (environment, sequence, body, previous, hash) VALUES (?, ?, ?, ?, ?)", row
         )
     assert store.verify_events() == ("events 2 to 2 were added outside the log",)
+
+
+def test_the_seal_is_read_of_a_log_that_was_tampered_with(file: Path, store: SqlStateStore, token: int) -> None:
+    store.append_events([event(number) for number in range(5)], token)
+    whole = store.seal()
+    by_hand(
+        file, "UPDATE mlops_events SET body = '{' WHERE sequence = 1", "DELETE FROM mlops_events WHERE sequence = 5"
+    )
+    assert store.seal() == whole.model_copy(update={"first": None})
+    assert set(store.verify_events()) >= {"event 1 was changed", "events 5 to 5 are missing"}
 
 
 def _forge(file: Path, sequence: int) -> None:
@@ -485,6 +496,46 @@ def test_a_newer_schema_is_refused(file: Path, database: Database) -> None:
     by_hand(file, "UPDATE mlops_schema SET version = 99")
     with pytest.raises(ConfigurationError, match="newer mlopsctl: its schema is version 99"):
         open_database(f"sqlite:///{file}")
+
+
+def _as_version_1(file: Path) -> None:
+    """What an mlopsctl without pins left behind."""
+    by_hand(file, "DROP TABLE mlops_pins", "UPDATE mlops_schema SET version = 1")
+
+
+def test_a_database_of_an_older_version_opens_with_all_it_has(file: Path, store: SqlStateStore, token: int) -> None:
+    saved = store.save(Record(ref=VIEW, status={"step": 1}), token)
+    store.append_events([event(1)], token)
+    _as_version_1(file)
+    with closing(open_database(f"sqlite:///{file}")) as database:
+        migrated = SqlStateStore(database, "local")
+        assert migrated.load(VIEW) == saved
+        assert migrated.pin() is None
+        migrated.set_pin(Pin(commit="a" * 40, over="b" * 40, actor="ann", time=NOW))
+        assert migrated.verify_events() == ()
+        assert migrated.save(saved, token).version == 2
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT version FROM mlops_schema").fetchall() == [(tables.SCHEMA_VERSION,)]
+    open_database(f"sqlite:///{file}").close()
+
+
+def test_a_backup_of_an_older_version_that_was_put_back_is_read(file: Path, store: SqlStateStore, token: int) -> None:
+    saved = store.save(Record(ref=VIEW, status={"step": 1}), token)
+    backup = file.with_name("backup.db")
+    by_hand(file, f"VACUUM INTO '{backup}'")
+    _as_version_1(backup)
+    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+        file.with_name(name).rename(file.with_name(f"old-{name}"))
+    backup.rename(file)
+    assert store.load(VIEW) == saved
+    assert store.pin() is None
+
+
+def test_several_processes_open_an_older_database_at_the_same_time(file: Path, store: SqlStateStore) -> None:
+    _as_version_1(file)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: open_database(f"sqlite:///{file}").close(), range(16)))
+    assert store.pin() is None
 
 
 def test_a_database_without_a_version_is_refused(file: Path, database: Database) -> None:

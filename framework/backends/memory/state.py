@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from framework.api.meta import Ref
 from framework.backends.memory.calls import Calls
 from framework.backends.state import chain
 from framework.backends.state.leases import next_lease
-from framework.ports import Event, Lease, ModelVersion, Pin, Record, Revision
+from framework.ports import Event, Lease, ModelVersion, Pin, Record, Revision, Seal
 
 
 class MemoryStateStore:
@@ -27,6 +27,12 @@ class MemoryStateStore:
         self._lease: Lease | None = None
         self._token = 0
         self._pin: Pin | None = None
+
+    def adopt(self, records: Iterable[Record], revisions: Sequence[Revision]) -> None:
+        """Start from what another store remembers. ``revisions`` newest first, as stores give them."""
+        with self._lock:
+            self._records = {record.ref: _copy(record) for record in records}
+            self._revisions = {item.commit: chain.dump(item) for item in reversed(revisions)}
 
     def load(self, ref: Ref) -> Record | None:
         with self._lock:
@@ -77,6 +83,14 @@ class MemoryStateStore:
         with self._lock:
             links = tuple(self._links)
         return chain.problems(links, len(links), links[-1].hash if links else chain.GENESIS)
+
+    def seal(self) -> Seal:
+        with self._lock:
+            links = tuple(self._links)
+        if not links:
+            return Seal(events=0, head=chain.GENESIS)
+        first, last = chain.time_of(links[0].body), chain.time_of(links[-1].body)
+        return Seal(events=len(links), head=links[-1].hash, first=first, last=last)
 
     def save_revision(self, revision: Revision, token: int) -> None:
         """A commit that is known already becomes the newest again, with what is known now."""
@@ -154,6 +168,10 @@ class MemoryRegistry:
     def register(self, version: ModelVersion, token: int) -> None:
         self._calls.record("registry.register", f"{version.training}@{version.version}")
         self._state.fence(token)
+        self._versions.setdefault((version.training, version.version), _copy(version))
+
+    def adopt(self, version: ModelVersion) -> None:
+        self._calls.record("registry.adopt", f"{version.training}@{version.version}")
         self._versions.setdefault((version.training, version.version), _copy(version))
 
     def forget(self, training: str, token: int) -> None:

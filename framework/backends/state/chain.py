@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from framework.api.errors import ConfigurationError
@@ -56,6 +57,14 @@ def link(event: Event, sequence: int, previous: str) -> Link:
     """``event`` as number ``sequence`` of the chain whose last hash is ``previous``."""
     body = dump(event.model_copy(update={"sequence": sequence}))
     return Link(sequence, body, previous, _hash(previous, body))
+
+
+def time_of(body: str) -> datetime | None:
+    """When the event of a link happened; None where its text is no longer one."""
+    try:
+        return Event.model_validate(json.loads(body)).time
+    except ValueError:
+        return None
 
 
 def problems(links: Iterable[Link], count: int, head: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, update
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
@@ -191,7 +191,7 @@ def _begin(connection: Connection) -> None:
 
 
 def _prepare(engine: Engine, name: str, *, create: bool) -> None:
-    """Make the tables where there are none, refuse those of another version; a current database is not written."""
+    """Make the tables where there are none, migrate older ones, refuse newer; a current database is not written."""
     with engine.connect() as connection:
         connection.execution_options(**{_WRITE: True})
         with connection.begin():
@@ -201,6 +201,8 @@ def _prepare(engine: Engine, name: str, *, create: bool) -> None:
                 METADATA.create_all(connection)
                 connection.execute(insert(schema).values(id=1, version=SCHEMA_VERSION))
             found = connection.execute(select(schema.c.version)).scalar_one_or_none()
+            if found is not None and 1 <= found < SCHEMA_VERSION:
+                found = _migrate(connection)
     if found is None or found < SCHEMA_VERSION:
         raise ConfigurationError(f"the database {name} has no schema version that this mlopsctl knows (found {found})")
     if found > SCHEMA_VERSION:
@@ -208,6 +210,14 @@ def _prepare(engine: Engine, name: str, *, create: bool) -> None:
             f"the database {name} was written by a newer mlopsctl: "
             f"its schema is version {found}, this one knows {SCHEMA_VERSION}"
         )
+
+
+def _migrate(connection: Connection) -> int:
+    """Bring an older database up to this version; of several that open it at once, one does. What it has is kept."""
+    connection.execute(select(schema.c.version).with_for_update())
+    METADATA.create_all(connection)
+    connection.execute(update(schema).values(version=SCHEMA_VERSION))
+    return SCHEMA_VERSION
 
 
 @contextmanager

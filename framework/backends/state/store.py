@@ -13,7 +13,7 @@ from framework.api.meta import Ref
 from framework.backends.state import chain, tables
 from framework.backends.state.database import Database
 from framework.backends.state.leases import next_lease
-from framework.ports import Event, Lease, Record, Revision
+from framework.ports import Event, Lease, Pin, Record, Revision, Seal
 
 
 def fence(connection: Connection, environment: str, token: int) -> RowMapping:
@@ -27,6 +27,16 @@ def fence(connection: Connection, environment: str, token: int) -> RowMapping:
         raise ConflictError(f"nobody holds the lease of {environment}: token {token} is not valid")
     if row["token"] != token:
         raise ConflictError(f"the lease of {environment} moved on to token {row['token']}: token {token} is stale")
+    return row
+
+
+def counters(connection: Connection, environment: str) -> RowMapping:
+    """Lock the environment's row, made where nobody ever took the lease: for writes that no lease has to cover."""
+    row = _locked(connection, environment)
+    if row is None:
+        connection.execute(insert(tables.environments).values(**_fresh(environment), token=0))
+        row = _locked(connection, environment)
+    assert row is not None
     return row
 
 
@@ -134,6 +144,20 @@ class SqlStateStore:
             links = (chain.Link(*item) for item in stream)
             return chain.problems(links, row["events"] if row else 0, row["head"] if row else chain.GENESIS)
 
+    def seal(self) -> Seal:
+        table = tables.events
+        query = select(table.c.body).where(table.c.environment == self._environment).limit(1)
+        with self._database.read() as connection:
+            row = _row(connection, self._environment)
+            ends = [
+                connection.execute(query.order_by(order)).scalar_one_or_none()
+                for order in (table.c.sequence.asc(), table.c.sequence.desc())
+            ]
+        first, last = (None if body is None else chain.time_of(body) for body in ends)
+        return Seal(
+            events=row["events"] if row else 0, head=row["head"] if row else chain.GENESIS, first=first, last=last
+        )
+
     def save_revision(self, revision: Revision, token: int) -> None:
         """A commit that is known already becomes the newest again, with what is known now."""
         table = tables.revisions
@@ -157,6 +181,20 @@ class SqlStateStore:
             bodies = connection.execute(query).scalars().all()
         return tuple(chain.load(Revision, body) for body in bodies)
 
+    def pin(self) -> Pin | None:
+        query = select(tables.pins.c.body).where(tables.pins.c.environment == self._environment)
+        with self._database.read() as connection:
+            body = connection.execute(query).scalar_one_or_none()
+        return None if body is None else chain.load(Pin, body)
+
+    def set_pin(self, pin: Pin | None) -> None:
+        """Not fenced: it is an operator's word, whoever leads. The last word counts."""
+        table = tables.pins
+        with self._database.write() as connection:
+            connection.execute(delete(table).where(table.c.environment == self._environment))
+            if pin is not None:
+                connection.execute(insert(table).values(environment=self._environment, body=chain.dump(pin)))
+
     def acquire(
         self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None
     ) -> Lease | None:
@@ -173,8 +211,7 @@ class SqlStateStore:
                     return None
                 values = {"token": lease.token, "lease": chain.dump(lease)}
                 if row is None:
-                    fresh = {"environment": self._environment, "events": 0, "revisions": 0, "models": 0}
-                    connection.execute(insert(tables.environments).values(**fresh, **values, head=chain.GENESIS))
+                    connection.execute(insert(tables.environments).values(**_fresh(self._environment), **values))
                 else:
                     self._advance(connection, **values)
                 return lease
@@ -205,6 +242,10 @@ class SqlStateStore:
     def _advance(self, connection: Connection, **values: Any) -> None:
         table = tables.environments
         connection.execute(update(table).where(table.c.environment == self._environment).values(**values))
+
+
+def _fresh(environment: str) -> dict[str, Any]:
+    return {"environment": environment, "events": 0, "revisions": 0, "models": 0, "head": chain.GENESIS}
 
 
 def _row(connection: Connection, environment: str) -> RowMapping | None:

@@ -18,8 +18,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
-"""Grows with every change of the tables that older code cannot read."""
+SCHEMA_VERSION = 2
+"""Grows with every change that older code must not work beside. 2: pins, which a controller that does not know them
+would undo. A database of an older version is brought up to this one when it is opened; so far by adding tables."""
 
 METADATA = MetaData()
 
@@ -83,6 +84,15 @@ revisions = Table(
     Column("body", Text, nullable=False),
     UniqueConstraint("environment", "position"),
 )
+
+pins = Table(
+    "mlops_pins",
+    METADATA,
+    Column("environment", String(64), primary_key=True),
+    Column("body", Text, nullable=False),
+)
+"""At most one row per environment. It may be there before the environment's own row: an operator's word needs no
+controller that ever ran."""
 
 models = Table(
     "mlops_models",

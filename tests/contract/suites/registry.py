@@ -87,3 +87,43 @@ class ModelRegistryContract:
         with pytest.raises(ConflictError):
             world.registry.register(version("v1"), old)
         assert list(world.registry.versions("delay")) == []
+
+    def test_all_versions_of_one_training_are_forgotten(self, world: RegistryWorld) -> None:
+        token = world.token()
+        for name, training in (("v1", "delay"), ("v2", "delay"), ("v1", "other")):
+            world.registry.register(version(name, training=training), token)
+        world.registry.forget("delay", token)
+        world.registry.forget("delay", token)
+        world.registry.forget("never-trained", token)
+        assert list(world.registry.versions("delay")) == []
+        assert world.registry.get("delay", "v1") is None
+        assert list(world.registry.versions("other")) == [version("v1", training="other")]
+        world.registry.register(version("v1", auc=0.9), token)
+        assert world.registry.get("delay", "v1") == version("v1", auc=0.9)
+
+    def test_what_was_registered_after_forgetting_is_newer(self, world: RegistryWorld) -> None:
+        token = world.token()
+        world.registry.register(version("a", training="other"), token)
+        world.registry.register(version("b"), token)
+        world.registry.forget("delay", token)
+        world.registry.register(version("c"), token)
+        world.registry.register(version("d"), token)
+        assert [item.version for item in world.registry.versions("delay")] == ["d", "c"]
+
+    def test_the_old_leader_cannot_forget(self, world: RegistryWorld) -> None:
+        old = world.token("a")
+        world.registry.register(version("v1"), old)
+        world.token("b", NOW + timedelta(seconds=30))
+        with pytest.raises(ConflictError):
+            world.registry.forget("delay", old)
+        assert world.registry.get("delay", "v1") == version("v1")
+
+    def test_a_version_of_another_environment_is_adopted_whoever_leads(self, world: RegistryWorld) -> None:
+        world.registry.adopt(version("v1"))
+        assert world.registry.get("delay", "v1") == version("v1")
+        token = world.token()
+        world.registry.adopt(version("v1", auc=0.9))
+        assert world.registry.get("delay", "v1") == version("v1")
+        world.registry.adopt(version("v2"))
+        world.registry.register(version("v3"), token)
+        assert [item.version for item in world.registry.versions("delay")] == ["v3", "v2", "v1"]

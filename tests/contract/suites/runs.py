@@ -134,6 +134,12 @@ class RunContract:
         elsewhere = world.backend.observe(f"{world.storage}/elsewhere", good.name)
         assert elsewhere.phase is RunPhase.ABSENT
 
+    def test_no_more_is_free_than_the_cluster_has(self, world: RunWorld) -> None:
+        found = world.backend.capacity()
+        if found is not None:
+            assert found.total.keys() >= found.free.keys()
+            assert all(0 <= free <= found.total[name] for name, free in found.free.items())
+
 
 def _told(state: RunState) -> Mapping[str, Any]:
     return {name: getattr(state, name) for name in ("phase", "attempt", "result", "failure", "reason", "message")}

@@ -12,7 +12,7 @@ import pytest
 
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
-from framework.ports import Event, Lease, Record, Revision, StateStore
+from framework.ports import Event, Lease, Pin, Record, Revision, StateStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TTL = 30.0
@@ -45,6 +45,10 @@ def revision(number: int, accepted: bool = True) -> Revision:
     return Revision(
         commit=f"{number:040x}", digest=f"d{number}", accepted=accepted, time=NOW, problems=() if accepted else ("why",)
     )
+
+
+def pin(number: int) -> Pin:
+    return Pin(commit=f"{number:040x}", over="f" * 40, actor="ann", time=NOW, message="the new one is slow, ä")
 
 
 def taken(store: StateStore, holder: str = "a", now: datetime = NOW) -> Lease:
@@ -162,6 +166,40 @@ class StateStoreContract:
         token = taken(store).token
         for number in range(1, 6):
             store.append_events([event(number), event(number, None)], token)
+        assert store.verify_events() == ()
+
+    def test_the_seal_counts_what_was_logged_and_names_the_last(self, store: VerifiedStore) -> None:
+        empty = store.seal()
+        assert (empty.events, empty.first, empty.last, len(empty.head)) == (0, None, None, 64)
+        token = taken(store).token
+        store.append_events([event(1), event(2)], token)
+        two = store.seal()
+        assert (two.events, two.first, two.last) == (2, event(1).time, event(2).time)
+        store.append_events([event(3)], token)
+        three = store.seal()
+        assert (three.events, three.first, three.last) == (3, event(1).time, event(3).time)
+        assert len({empty.head, two.head, three.head}) == 3
+        assert store.seal() == three
+
+    def test_a_pin_needs_no_lease_and_the_last_word_counts(self, store: VerifiedStore) -> None:
+        assert store.pin() is None
+        store.set_pin(None)
+        assert store.pin() is None
+        store.set_pin(pin(1))
+        assert store.pin() == pin(1)
+        store.set_pin(pin(2))
+        assert store.pin() == pin(2)
+        store.set_pin(None)
+        assert store.pin() is None
+
+    def test_a_pin_outlives_leaders_and_is_in_nobodys_way(self, store: VerifiedStore) -> None:
+        store.set_pin(pin(1))
+        old = taken(store, "a")
+        saved = store.save(record(VIEW, step=1), old.token)
+        store.set_pin(pin(2))
+        assert store.save(saved, old.token).version == 2
+        taken(store, "b", NOW + timedelta(seconds=TTL))
+        assert store.pin() == pin(2)
         assert store.verify_events() == ()
 
     def test_revisions_come_newest_first(self, store: VerifiedStore) -> None:
