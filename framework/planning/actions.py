@@ -85,6 +85,18 @@ class DeleteTable:
 
 
 @dataclass(frozen=True)
+class DeleteModels:
+    """Every version of a training job, and the files of all of them below ``folder``."""
+
+    training: str
+    folder: str
+
+    @property
+    def key(self) -> str:
+        return f"delete-models/{self.training}"
+
+
+@dataclass(frozen=True)
 class WriteReport:
     """``content`` is the drift evidence as plain values; framework.render.html makes the page."""
 
@@ -116,6 +128,7 @@ Action = (
     | SetRoute
     | DeleteRoute
     | DeleteTable
+    | DeleteModels
     | WriteReport
     | SendAlert
 )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
+from math import isfinite
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field
@@ -14,6 +16,7 @@ from framework.api.categories import Category
 from framework.api.conditions import Conditions
 from framework.api.meta import Metadata, Ref, Stored
 from framework.planning.actions import Action
+from framework.planning.fingerprint import short_hash
 from framework.planning.forecast import Forecast
 from framework.ports import CodeRef, Json
 
@@ -120,9 +123,47 @@ class Plan:
     commit: str
     snapshot_digest: str
     observation_digest: str
+    """Over everything that was observed; empty where no live state was looked at."""
     changes: tuple[Change, ...]
     created: datetime
     base: str = ""
-    """The commit it was compared with, where no live state was looked at."""
+    """The commit it was compared with: the one in force, or the base of a plan that looks at nothing live."""
     forecast: Forecast | None = None
     refusals: tuple[Refusal, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """10 hex characters over what would be done: two plans of one digest ask for the same, whenever they were made.
+
+        The commit does not count (``snapshot_digest`` does), nor what was observed, nor what is only said about it.
+        """
+        return short_hash(
+            {
+                "environment": self.environment,
+                "snapshot": self.snapshot_digest,
+                "changes": [_essence(change) for change in self.changes if change.verb is not Verb.NOOP],
+            }
+        )
+
+
+def _essence(change: Change) -> Json:
+    return [
+        str(change.ref),
+        change.verb.value,
+        change.category.label,
+        [[diff.path, _written(diff.before), _written(diff.after), diff.category.label] for diff in change.diffs],
+        [action.key for action in change.actions],
+    ]
+
+
+def _written(value: Json) -> Json:
+    """The form that a value has in JSON, which knows no infinities."""
+    match value:
+        case float() if not isfinite(value):
+            return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
+        case Mapping():
+            return {key: _written(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_written(item) for item in value]
+        case _:
+            return value

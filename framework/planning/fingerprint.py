@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -27,8 +27,16 @@ def canonical(value: Any) -> bytes:
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+
+
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool | int):
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is dict and all(type(key) is str for key in value):
+        return {key: item if type(item) in _AS_THEY_ARE else _plain(item) for key, item in value.items()}
+    if isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
         return {"float": repr(value)} if not math.isfinite(value) else value + 0.0
@@ -54,6 +62,18 @@ def spec_json(spec: BaseModel) -> dict[str, Any]:
     return spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
+class Texts(NamedTuple):
+    """A spec as canonical JSON: the part of it that rebuilds, and the whole."""
+
+    rebuilding: str
+    whole: str
+
+
+def texts(spec: Mapping[str, Any], categories: Mapping[str, Category]) -> Texts:
+    """``spec`` is ``spec_json`` of the resource."""
+    return Texts(_text(_rebuilding(spec, categories)), _text(spec))
+
+
 def identity(
     spec: Mapping[str, Any],
     categories: Mapping[str, Category],
@@ -66,21 +86,39 @@ def identity(
     ``spec`` is ``spec_json`` of the resource, of which only fields that rebuild count, and descriptions of columns do
     not; ``code`` the digests of user code, ``upstream`` the identities of the resources it is built from.
     """
-    return short_hash(
-        {
-            "form": _FORM,
-            "spec": _rebuilding(spec, categories),
-            "code": sorted(code),
-            "upstream": {str(ref): name for ref, name in upstream.items()},
-            "workload": workload_version,
-        }
-    )
+    return identity_of(_text(_rebuilding(spec, categories)), code, upstream, workload_version)
+
+
+def identity_of(rebuilding: str, code: Iterable[str], upstream: Mapping[Ref, str], workload_version: str) -> str:
+    """``identity`` of a spec whose text is known."""
+    above = {str(ref): name for ref, name in upstream.items()}
+    return _hash_of(
+        code=_text(sorted(code)), form=_text(_FORM), spec=rebuilding, upstream=_text(above),
+        workload=_text(workload_version),
+    )  # fmt: skip
 
 
 def digest(ref: Ref, metadata: Metadata, spec: Mapping[str, Any], identity: str) -> str:
     """10 hex characters over everything a user wrote, labels included: equal digests mean nothing changed at all."""
+    return digest_of(ref, metadata, _text(spec), identity)
+
+
+def digest_of(ref: Ref, metadata: Metadata, whole: str, identity: str) -> str:
+    """``digest`` of a spec whose text is known."""
     written = metadata.model_dump(mode="json", exclude_defaults=True)
-    return short_hash({"form": _FORM, "ref": str(ref), "metadata": written, "spec": dict(spec), "identity": identity})
+    return _hash_of(
+        form=_text(_FORM), identity=_text(identity), metadata=_text(written), ref=_text(str(ref)), spec=whole
+    )
+
+
+def _text(value: Any) -> str:
+    return canonical(value).decode()
+
+
+def _hash_of(**texts: str) -> str:
+    """``short_hash`` of an object whose fields are canonical JSON already, given in alphabetical order."""
+    text = ",".join(f'"{key}":{value}' for key, value in texts.items())
+    return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:LENGTH]
 
 
 def _rebuilding(spec: Mapping[str, Any], categories: Mapping[str, Category]) -> dict[str, Any]:

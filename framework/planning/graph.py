@@ -92,10 +92,11 @@ def _components(waits_for: Mapping[Ref, tuple[Ref, ...]]) -> list[frozenset[Ref]
                 parent = work[-1][0]
                 low[parent] = min(low[parent], low[ref])
             if low[ref] == index[ref]:
-                cut = path.index(ref)
-                groups.append(frozenset(path[cut:]))
-                on_path.difference_update(path[cut:])
-                del path[cut:]
+                group = {path.pop()}
+                while ref not in group:
+                    group.add(path.pop())
+                groups.append(frozenset(group))
+                on_path -= group
     return groups
 
 

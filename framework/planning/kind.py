@@ -18,21 +18,37 @@ PlanFunction = Callable[[Desired[Any] | None, Any, Status | None, datetime], Cha
 
 @dataclass(frozen=True)
 class Reference:
-    """A resource that a spec names, at the dotted path where it names it."""
+    """A resource that a spec names, at the dotted path where it names it. One that only ``informs`` must be there, but
+    nothing is built from it: it is no upstream, and may well lie downstream."""
 
     ref: Ref
     path: str
+    informs: bool = False
 
 
 @dataclass(frozen=True)
 class CrossProblem:
-    """A mistake that shows only between resources, at a dotted path of this one, or of ``ref`` where it is set."""
+    """A mistake that shows only between resources, at a dotted path of this one, or of ``ref`` where it is set.
+    ``wanted`` is the name that was written where one of ``allowed`` is needed, so that a guess can be made."""
 
     path: str
     message: str
     allowed: tuple[str, ...] = ()
     suggestion: str | None = None
     ref: Ref | None = None
+    wanted: str | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What only one resource of a kind may have, where the spec asks for it. ``taken`` is told to everybody else who
+    asks for the same, after the name of one that has it: ``serves /delay already``. ``within`` are values that would
+    hold this one: nobody else may have them either."""
+
+    path: str
+    value: str
+    taken: str
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,12 +61,34 @@ class Needs:
     standing: bool = False
 
 
+@dataclass(frozen=True)
+class Exposure:
+    """How callers meet a new version of what answers them: ``first_weight`` percent of the requests at first, and all
+    of them after ``seconds`` at the soonest, None where a person has to say so."""
+
+    route: str
+    first_weight: int
+    seconds: float | None
+
+
+def _not_exposed(spec: Any) -> Exposure | None:
+    return None
+
+
+def _no_claims(spec: Any) -> tuple[Claim, ...]:
+    return ()
+
+
 def _no_needs(spec: Any) -> Needs:
     return Needs()
 
 
 def _no_contract(spec: Any) -> Mapping[str, str]:
     return {}
+
+
+def _no_keys(spec: Any) -> frozenset[str]:
+    return frozenset()
 
 
 def _consumes_nothing(spec: Any) -> Mapping[Ref, frozenset[str] | None]:
@@ -75,9 +113,15 @@ class Kind:
     """Part of every identity: bumped when our own workload would build something else from the same spec."""
     rebuild: Category = Category.METADATA
     """What it costs when an upstream or the user's code changed and none of its own fields did."""
+    claims: Callable[[Any], tuple[Claim, ...]] = _no_claims
+    """Unlike in ``check``, all resources together cost no more than a look at each."""
     needs: Callable[[Any], Needs] = _no_needs
+    exposure: Callable[[Any], Exposure | None] = _not_exposed
+    """None for a kind that answers no requests."""
     contract: Callable[[Any], Mapping[str, str]] = _no_contract
     """What it promises to its downstreams: dtype by column."""
+    keys: Callable[[Any], frozenset[str]] = _no_keys
+    """Columns of the contract that every consumer uses, named or not: what rows are joined by."""
     consumes: Callable[[Any], Mapping[Ref, frozenset[str] | None]] = _consumes_nothing
     """Columns it uses by upstream; None: all of them."""
     merge_keys: Mapping[str, str] = field(default_factory=dict)

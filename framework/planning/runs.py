@@ -54,6 +54,13 @@ def next_step(run: RunState, limit: int, backoff: timedelta, now: datetime) -> N
             return _after_failure(run, limit, backoff, now)
 
 
+def took(run: RunState) -> dict[str, Json]:
+    """``{"seconds": ...}`` for the event that ends a run, where it is known how long it took."""
+    if run.started is None or run.finished is None or run.finished <= run.started:
+        return {}
+    return {"seconds": (run.finished - run.started).total_seconds()}
+
+
 def _after_failure(run: RunState, limit: int, backoff: timedelta, now: datetime) -> Next:
     if run.failure is FailureKind.USER:
         return GaveUp(run.reason or "RunFailed", run.message)

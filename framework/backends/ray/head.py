@@ -80,8 +80,10 @@ def trim(parameters: Any, head: bool) -> None:
 
 
 def environment(inherited: Mapping[str, str], token_file: Path, tls: Mapping[str, str], marker: str) -> dict[str, str]:
-    """The head's environment. RAY_ variables of the caller are left out: they may point at another cluster."""
-    kept = {name: value for name, value in inherited.items() if not name.startswith("RAY_") and name not in _DROPPED}
+    """The head's environment. RAY_ variables of the caller are left out: they may point at another cluster. So is what
+    opens the repository: user code runs here."""
+    foreign = ("RAY_", "MLOPS_GIT_", "MLOPS_WEBHOOK")
+    kept = {name: value for name, value in inherited.items() if not name.startswith(foreign) and name not in _DROPPED}
     scripts = str(Path(sys.executable).parent)  # so that ``python`` in a job is this Python
     paths = [scripts, *[part for part in kept.get("PATH", os.defpath).split(os.pathsep) if part != scripts]]
     return {

@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from framework.api.errors import TransientError
 from framework.api.layout import run_folder
+from framework.backends.ray.capacity import read_capacity
 from framework.backends.ray.rest import RayRest
-from framework.ports import FailureKind, RunPhase, RunSpec, RunState
+from framework.ports import Capacity, FailureKind, RunPhase, RunSpec, RunState
 from framework.storage import list_files, read_json, write_json
 
 RUNNER = "framework.workloads.run"
@@ -83,6 +84,12 @@ class RayJobs:
 
     def runs(self) -> Sequence[str]:
         return tuple(job["submission_id"] for job in self._rest.get("/api/jobs/") or () if job.get("submission_id"))
+
+    def capacity(self) -> Capacity | None:
+        try:
+            return read_capacity(self._rest)
+        except TransientError:
+            return None
 
     def _job(self, submission_id: str) -> Mapping[str, Any] | None:
         job: Mapping[str, Any] | None = self._rest.get(f"/api/jobs/{quote(submission_id)}")

@@ -15,6 +15,7 @@ from framework.kinds.model_deployment.observed import (
 )
 from framework.kinds.model_deployment.traffic import serves
 from framework.planning.changes import Happening
+from framework.ports import Json
 from framework.rollout.canary import advance, begin
 from framework.rollout.state import CanaryState, Course, Decision, Reason, Signals
 from framework.rollout.strategies import Canary
@@ -41,10 +42,10 @@ def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, no
     if state.rejected(wanted.identity) is not None:
         return withdraw(state, "Superseded", f"git asks for {wanted.label}, which was rejected before", now)
     moved = withdraw(state, "Superseded", f"git asks for {wanted.label} now", now)
-    returning = wanted.identity in _recent(state, canary)
+    returning = returns_at_once(state, canary, wanted.identity)
     begun = Rollout(version=wanted, canary=begin(canary, now, returning=returning))
     retiring = tuple(item for item in moved.state.retiring if item.app != wanted.app)
-    data = {"app": wanted.app, "version": wanted.label, "commit": wanted.commit, "returning": returning}
+    data = {**_names(wanted), "returning": returning}
     message = f"{wanted.label} as {wanted.app}{', which served before' if returning else ''}"
     return Moved(
         moved.state.model_copy(update={"rollout": begun, "retiring": retiring}),
@@ -52,10 +53,22 @@ def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, no
     )
 
 
-def _recent(state: DeploymentState, canary: Canary) -> tuple[str, ...]:
-    """Versions that served before the stable one and may return without analysis."""
+def _names(version: ServedVersion) -> dict[str, Json]:
+    """What an event says of the version that it is about, so that the log alone tells what served when."""
+    return {
+        "app": version.app,
+        "version": version.label,
+        "training": version.training,
+        "model": version.version,
+        "identity": version.identity,
+        "commit": version.commit,
+    }
+
+
+def returns_at_once(state: DeploymentState, canary: Canary, identity: str) -> bool:
+    """Whether a version served lately, before the stable one, and may return without analysis."""
     revisions = canary.rollbackWindow.revisions
-    return state.promoted[:-1][-revisions:] if revisions else ()
+    return revisions > 0 and identity in state.promoted[:-1][-revisions:]
 
 
 def withdraw(state: DeploymentState, reason: str, message: str, now: datetime) -> Moved:
@@ -64,7 +77,7 @@ def withdraw(state: DeploymentState, reason: str, message: str, now: datetime) -
         return Moved(state)
     version = state.rollout.version
     freed = state.model_copy(update={"rollout": None})
-    data = {"app": version.app, "version": version.label}
+    data = _names(version)
     return Moved(
         retire(freed, version.app, timedelta(0), now), (Happening(reason, f"{version.label}: {message}", data),)
     )
@@ -141,10 +154,9 @@ def _promote(state: DeploymentState, rollout: Rollout, canary: Canary, decision:
     if old is not None:
         promoted = retire(promoted, old.app, canary.scaleDownDelay, now)
     data = {
-        "app": version.app,
-        "version": version.label,
-        "commit": version.commit,
+        **_names(version),
         "before": old.label if old else None,
+        "after": version.label,
         "verdicts": [verdict.model_dump(mode="json") for verdict in decision.verdicts],
     }
     message = f"{version.label} serves all traffic" + (f" instead of {old.label}" if old else "")
@@ -166,9 +178,7 @@ def _reject(state: DeploymentState, rollout: Rollout, canary: Canary, decision: 
         update={"rollout": None, "quarantined": (*state.quarantined, entry)[-KEPT_QUARANTINES:]}
     )
     data = {
-        "app": version.app,
-        "version": version.label,
-        "commit": version.commit,
+        **_names(version),
         "cause": decision.reason.value,
         "verdicts": [verdict.model_dump(mode="json") for verdict in decision.verdicts],
     }

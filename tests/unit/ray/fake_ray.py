@@ -19,6 +19,7 @@ class FakeRay:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.apps: dict[str, dict[str, Any]] = {}
         self.details: dict[str, Any] = {}
+        self.state: dict[str, list[dict[str, Any]]] = {"nodes": [], "placement_groups": [], "actors": []}
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[Any] = []
         self.fail: list[int | Exception | httpx.Response] = []
@@ -55,6 +56,10 @@ class FakeRay:
             case "GET", ["api", "jobs", name]:
                 found = self.jobs.get(name)
                 return httpx.Response(200, json=found) if found else httpx.Response(404, text="does not exist")
+            case "GET", ["api", "v0", what] if what in self.state:
+                wanted = request.url.params.get("filter_values")
+                listed = [item for item in self.state[what] if item["state"] == wanted]
+                return httpx.Response(200, json={"result": True, "data": {"result": {"result": listed}}})
             case "GET", ["api", "serve", "applications"]:
                 return httpx.Response(200, json={"applications": self.apps, **self.details})
             case "PUT", ["api", "serve", "applications"]:

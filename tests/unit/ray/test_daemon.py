@@ -143,12 +143,15 @@ def test_the_environment_is_hermetic() -> None:
         "RAY_ADDRESS": "http://elsewhere:8265",
         "RAY_AUTH_TOKEN": "of another cluster",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "MLOPS_GIT_TOKEN": "secret",
+        "MLOPS_WEBHOOK_SECRET": "secret",
     }
     found = environment(inherited, Path("/t/token"), {"RAY_USE_TLS": "1"}, "mark")
     assert found["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/usr/bin"]
     assert (found["HOME"], found["AWS_REGION"], found[MARKER]) == ("/home/me", "eu", "mark")
     assert (found["RAY_AUTH_MODE"], found["RAY_AUTH_TOKEN_PATH"], found["RAY_USE_TLS"]) == ("token", "/t/token", "1")
     assert not {"RAY_ADDRESS", "RAY_AUTH_TOKEN", "PYTHONDONTWRITEBYTECODE"} & set(found)
+    assert "secret" not in found.values()
 
 
 def test_every_port_of_the_head_is_given() -> None:

@@ -1,0 +1,25 @@
+"""How much a commit may take away at once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from framework.api.meta import Ref
+from framework.planning.changes import Refusal
+
+REASON = "PrunesTooMuch"
+_SHOWN = 3
+
+
+def too_much(recorded: Collection[Ref], asked: Collection[Ref], max_share: float) -> Refusal | None:
+    """A refusal where more than ``max_share`` of what is on record would go, which is more often a mistake (a folder
+    that was renamed, a branch that is empty) than a wish. A single resource may always go."""
+    vanished = sorted(ref for ref in recorded if ref not in asked)
+    if len(recorded) <= 1 or len(vanished) <= max_share * len(recorded):
+        return None
+    shown = ", ".join(map(str, vanished[:_SHOWN])) + (", ..." if len(vanished) > _SHOWN else "")
+    message = (
+        f"this commit would remove {len(vanished)} of {len(recorded)} resources ({shown}); "
+        "if that is meant, reconcile it once with --allow-prune"
+    )
+    return Refusal(vanished[0], REASON, message)
