@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from framework.planning.actions import (
     Action,
     DeleteApp,
+    DeleteModels,
     DeleteRoute,
     DeleteTable,
     DeployApp,
@@ -41,6 +42,8 @@ def describe(action: Action) -> str:
             return f"take {deployment} off its route"
         case DeleteTable(uri=uri):
             return f"delete the table {uri}"
+        case DeleteModels(training=training, folder=folder):
+            return f"delete every version of model {training} and the files below {folder}"
         case WriteReport(uri=uri, monitor=monitor):
             return f"write the report of {monitor} to {uri}"
         case SendAlert(alert=alert, target=target):

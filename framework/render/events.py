@@ -21,12 +21,22 @@ def events_text(events: Sequence[Event], *, colour: bool = False) -> str:
     return text_of(columns([_HEADINGS, *(_row(event) for event in events)]), colour=colour)
 
 
+def event_row(event: Event, *, colour: bool = False) -> str:
+    """One event on a line of its own, in columns of a fixed width: what comes next is not known yet."""
+    cells = _row(event)
+    padded = [Span(f"{cell.text:<{width}}  ", cell.style) for cell, width in zip(cells, _WIDTHS, strict=False)]
+    return text_of([(*padded, cells[-1])], colour=colour)
+
+
 def events_jsonl(events: Sequence[Event]) -> str:
     """One JSON object a line, each complete in itself."""
     return "".join(line({"format": FORMAT, **dict(event)}) + "\n" for event in events)
 
 
 _HEADINGS: Line = tuple(Span(title, "bold") for title in ("TIME (UTC)", "COMMIT", "RESOURCE", "REASON", "MESSAGE"))
+
+
+_WIDTHS = (19, 7, 32, 18)
 
 
 def _row(event: Event) -> Line:

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 
 from framework.api.conditions import Condition, Conditions
 from framework.api.meta import Ref
+from framework.planning.admission import ORPHANED
 from framework.planning.changes import Desired, Status
+from framework.planning.settled import Withheld
 from framework.ports import Json, Record, Revision
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET
@@ -85,12 +87,14 @@ class StatusRow:
 
 @dataclass(frozen=True)
 class StatusReport:
-    """An environment. ``accepted`` is the revision in force, ``refused`` a newer one that is not, with its problems."""
+    """An environment. ``accepted`` is the revision in force, ``refused`` a newer one that is not, with its problems,
+    ``withheld`` a newer one that is valid and has to wait."""
 
     environment: str
     accepted: Revision | None
     refused: Revision | None
     rows: tuple[StatusRow, ...]
+    withheld: Withheld | None = None
 
 
 def report(
@@ -99,6 +103,7 @@ def report(
     records: Sequence[Record],
     revisions: Sequence[Revision],
     now: datetime,
+    withheld: Withheld | None = None,
 ) -> StatusReport:
     """``revisions`` newest first, as the state store gives them."""
     newest = revisions[0] if revisions else None
@@ -106,15 +111,29 @@ def report(
         environment=environment,
         accepted=next((revision for revision in revisions if revision.accepted), None),
         refused=newest if newest is not None and not newest.accepted else None,
-        rows=tuple(rows(desired, records, now)),
+        rows=tuple(rows(desired, records, now, withheld)),
+        withheld=withheld,
     )
 
 
-def rows(desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], now: datetime) -> Sequence[StatusRow]:
+def rows(
+    desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], now: datetime, withheld: Withheld | None = None
+) -> Sequence[StatusRow]:
     """One row per resource that git asks for or a record remembers: git's order first, then what git no longer has."""
     recorded = {record.ref: record for record in records}
     gone = sorted(ref for ref in recorded if ref not in desired)
-    return [_row(ref, desired.get(ref), recorded.get(ref), now) for ref in (*desired, *gone)]
+    found = [_row(ref, desired.get(ref), recorded.get(ref), now) for ref in (*desired, *gone)]
+    return found if withheld is None else [_waiting(row, withheld) for row in found]
+
+
+def _waiting(row: StatusRow, withheld: Withheld) -> StatusRow:
+    """What the newest commit would change waits for what that commit waits for."""
+    if row.reason not in _NOT_TAKEN_UP:
+        return row
+    return replace(row, reason=withheld.reason, message=withheld.message)
+
+
+_NOT_TAKEN_UP = frozenset({"NotReconciled", "NotTakenUp", "RemovedFromGit"})
 
 
 def _row(ref: Ref, desired: Desired[Any] | None, record: Record | None, now: datetime) -> StatusRow:
@@ -163,6 +182,8 @@ def _judge(desired: Desired[Any] | None, status: Status) -> tuple[Sync, str, str
             f"of {short(status.commit)}",
             None,
         )
+    if desired is None and conditions.stalled.status and conditions.stalled.reason == ORPHANED:
+        return by(Sync.OUT_OF_SYNC, conditions.stalled)
     if conditions.stalled.status:
         return by(Sync.STALLED, conditions.stalled)
     if conditions.reconciling.status:
@@ -218,10 +239,13 @@ def _header(report: StatusReport, width: int) -> list[Line]:
         lines.append((Span(f"Commit {_named(refused)} is refused, nothing of it is in force:", "red"),))
         for problem in refused.problems or ("no reason was recorded",):
             lines += paragraph(problem, width=width, indent="  ")
+    if report.withheld:
+        lines.append((Span(f"Commit {_named(report.withheld)} is not in force: {report.withheld.reason}", "yellow"),))
+        lines += paragraph(report.withheld.message, width=width, indent="  ")
     return lines
 
 
-def _named(revision: Revision) -> str:
+def _named(revision: Revision | Withheld) -> str:
     return f'{short(revision.commit)} "{one_line(revision.subject)}"' if revision.subject else short(revision.commit)
 
 
@@ -275,6 +299,7 @@ def status_json(report: StatusReport) -> str:
             "environment": report.environment,
             "accepted": report.accepted,
             "refused": report.refused,
+            "withheld": report.withheld,
             "summary": {sync.value: tally[sync] for sync in Sync},
             "resources": [row_document(row) for row in report.rows],
         }

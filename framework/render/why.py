@@ -9,6 +9,7 @@ from typing import Any
 
 from framework.api.meta import Ref
 from framework.planning.changes import Desired
+from framework.planning.settled import Withheld
 from framework.ports import Record
 from framework.render.canonical import document
 from framework.render.diffs import QUIET
@@ -36,13 +37,19 @@ class Reason:
     repeated: bool = False
 
 
-def why(ref: Ref, desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], now: datetime) -> Reason:
+def why(
+    ref: Ref,
+    desired: Mapping[Ref, Desired[Any]],
+    records: Sequence[Record],
+    now: datetime,
+    withheld: Withheld | None = None,
+) -> Reason:
     """The tree of what ``ref`` waits for. It has no causes when ``ref`` is Synced, or held up by itself alone.
 
     Raises:
         LookupError: neither git nor a record knows ``ref``.
     """
-    known = {row.ref: row for row in rows(desired, records, now)}
+    known = {row.ref: row for row in rows(desired, records, now, withheld)}
     if ref not in known:
         raise LookupError(f"{ref} is neither in git nor on record")
     recorded = {record.ref: record.upstream for record in records}

@@ -7,12 +7,13 @@ from datetime import timedelta
 SHORT_COMMIT = 7
 """Characters of a commit SHA shown to people."""
 
+_HEX = frozenset("0123456789abcdef")
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def short(commit: str) -> str:
-    """The first characters of a commit, enough to find it."""
-    return commit[:SHORT_COMMIT]
+    """The first characters of a commit, enough to find it; what is no commit (``worktree``) as it is."""
+    return commit[:SHORT_COMMIT] if _HEX.issuperset(commit) else commit
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from framework.render.events import events_jsonl, events_text
-from framework.render.plan import plan_json, plan_text
+from framework.render.markdown import plan_markdown
+from framework.render.plan import plan_text
+from framework.render.plan_document import plan_json
 from framework.render.status import report, resource_json, resource_text, status_json, status_text
 from framework.render.why import why, why_json, why_text
 from tests.golden.conftest import FOLDER
 from tests.unit.render.samples import (
+    COMPARED,
     CONVERGED,
     DEPLOYMENT,
     DESIRED,
@@ -25,6 +28,7 @@ from tests.unit.render.samples import (
     MONITOR,
     NOW,
     RECORDS,
+    REFUSED,
     REVISIONS,
     WEATHER,
 )
@@ -48,6 +52,38 @@ def test_plan_with_what_stays(golden: Golden) -> None:
 
 def test_plan_of_a_converged_environment(golden: Golden) -> None:
     golden("plan-converged.txt", plan_text(CONVERGED))
+
+
+def test_a_refused_plan_with_what_it_comes_to(golden: Golden) -> None:
+    golden("plan-refused.txt", plan_text(REFUSED, width=110))
+
+
+def test_the_same_on_a_narrow_terminal(golden: Golden) -> None:
+    golden("plan-refused-narrow.txt", plan_text(REFUSED, width=80))
+
+
+def test_a_refused_plan_in_colour(golden: Golden) -> None:
+    golden("plan-refused-colour.txt", plan_text(REFUSED, width=110, colour=True))
+
+
+def test_a_plan_between_two_commits(golden: Golden) -> None:
+    golden("plan-compared.txt", plan_text(COMPARED))
+
+
+def test_a_plan_as_markdown(golden: Golden) -> None:
+    golden("plan.md", plan_markdown(MIXED))
+
+
+def test_a_refused_plan_as_markdown(golden: Golden) -> None:
+    golden("plan-refused.md", plan_markdown(REFUSED))
+
+
+def test_a_converged_environment_as_markdown(golden: Golden) -> None:
+    golden("plan-converged.md", plan_markdown(CONVERGED))
+
+
+def test_a_refused_plan_as_json(golden: Golden) -> None:
+    golden("plan-refused.json", plan_json(REFUSED))
 
 
 def test_every_action(golden: Golden) -> None:
@@ -110,7 +146,8 @@ def test_events_as_json_lines(golden: Golden) -> None:
 def test_every_json_document_says_its_format(path: Path) -> None:
     text = path.read_text()
     documents = text.splitlines() if path.suffix == ".jsonl" else [text]
-    assert [json.loads(document)["format"] for document in documents] == [1] * len(documents)
+    written = 2 if path.stem.startswith(("plan", "specs-first-plan")) else 1
+    assert [json.loads(document)["format"] for document in documents] == [written] * len(documents)
 
 
 def test_no_golden_file_is_left_over() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from framework.render.plan import plan_json, plan_text
+from framework.render.plan import plan_text
+from framework.render.plan_document import plan_json
 from framework.render.status import report, status_text
 from tests.world import ENDPOINT, TRAINING, World
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.planning.actions import DeleteApp, DeleteTable, StopRun
-from framework.planning.changes import Change, FieldDiff, Happening, Plan, Verb
-from framework.render.plan import plan_from_json, plan_json, plan_text
+from framework.planning.changes import Change, FieldDiff, Happening, Plan, Refusal, Verb
+from framework.planning.forecast import Endpoint, Forecast, Work
+from framework.ports import Capacity
+from framework.render.plan import plan_text
+from framework.render.plan_document import plan_from_json, plan_json
 from tests.unit.render.samples import ACTIONS, status
 
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -57,6 +63,24 @@ CHANGES = st.builds(
         st.builds(Happening, st.text(), st.text(), st.dictionaries(st.text(), JSON, max_size=2)), max_size=2
     ).map(tuple),
     waits_for=st.lists(REFS, max_size=2).map(tuple),
+    causes=st.lists(REFS, max_size=2).map(tuple),
+)
+AMOUNTS = st.floats(min_value=0, max_value=1e6)
+FORECASTS = st.builds(
+    Forecast,
+    endpoints=st.lists(
+        st.builds(Endpoint, REFS, st.text(), st.none() | st.floats(0, 1), st.integers(0, 100)), max_size=2
+    ).map(tuple),
+    work=st.lists(
+        st.builds(Work, REFS, st.text(), st.integers(1, 9), st.none() | AMOUNTS, st.text(), AMOUNTS, AMOUNTS),
+        max_size=2,
+    ).map(tuple),
+    seconds=st.none() | AMOUNTS,
+    gpu_hours=st.none() | AMOUNTS,
+    extra_gpus=AMOUNTS,
+    extra_cpus=AMOUNTS,
+    capacity=st.none() | st.builds(Capacity, st.dictionaries(st.text(), AMOUNTS), st.dictionaries(st.text(), AMOUNTS)),
+    lacking=st.lists(st.text(), max_size=2).map(tuple),
 )
 PLANS = st.builds(
     Plan,
@@ -66,6 +90,9 @@ PLANS = st.builds(
     observation_digest=st.text(),
     changes=st.lists(CHANGES, max_size=4).map(tuple),
     created=st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    base=st.text(),
+    forecast=st.none() | FORECASTS,
+    refusals=st.lists(st.builds(Refusal, REFS, st.text(), st.text()), max_size=2).map(tuple),
 )
 
 
@@ -74,6 +101,17 @@ def test_round_trip(plan: Plan) -> None:
     text = plan_json(plan)
     assert plan_from_json(text) == plan
     assert plan_json(plan_from_json(text)) == text
+    assert plan_from_json(text).digest == plan.digest
+
+
+@given(PLANS, CHANGES)
+def test_a_document_that_was_changed_by_hand_is_refused(plan: Plan, extra: Change) -> None:
+    document = json.loads(plan_json(plan))
+    document["changes"].append(json.loads(plan_json(replace(plan, changes=(extra,))))["changes"][0])
+    if extra.verb is Verb.NOOP:
+        return
+    with pytest.raises(ValueError, match="changed after it was made"):
+        plan_from_json(json.dumps(document))
 
 
 @given(PLANS, st.integers(1, 200), st.booleans())

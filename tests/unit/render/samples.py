@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from framework.api.meta import Metadata, Ref, Strict
 from framework.planning.actions import (
     Action,
     DeleteApp,
+    DeleteModels,
     DeleteRoute,
     DeleteTable,
     DeployApp,
@@ -22,8 +24,9 @@ from framework.planning.actions import (
     SubmitRun,
     WriteReport,
 )
-from framework.planning.changes import Change, Desired, FieldDiff, Happening, Plan, Status, Verb
-from framework.ports import Alert, AppSpec, CodeRef, Event, ModelVersion, Record, Revision, RouteSpec, RunSpec
+from framework.planning.changes import Change, Desired, FieldDiff, Happening, Plan, Refusal, Status, Verb
+from framework.planning.forecast import Endpoint, Forecast, Work
+from framework.ports import Alert, AppSpec, Capacity, CodeRef, Event, ModelVersion, Record, Revision, RouteSpec, RunSpec
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 COMMIT, OLD_COMMIT = "4f1c2a90b7d35e68a1c4f0e2d9b8c7a6f5e4d3c2", "0a9b8c7d6e5f40312233445566778899aabbccdd"
@@ -151,6 +154,7 @@ ACTIONS: tuple[Action, ...] = (
     SetRoute(ROUTE),
     DeleteRoute("delay"),
     DeleteTable("/store/features/planes/3333333333"),
+    DeleteModels("old-classifier", "/store/models/old-classifier"),
     WriteReport("/store/reports/delay-monitor/index.html", "delay-monitor", {"rows": 812}),
     SendAlert(ALERT, {"file": "alerts.jsonl"}),
     SendAlert(ALERT, {"webhook": {"urlFrom": {"env": "ALERT_URL"}}}),
@@ -239,7 +243,73 @@ CONVERGED = plan(
 )
 EVERY_ACTION = plan(change(DEPLOYMENT, Verb.UPDATE, category=Category.REDEPLOY, actions=ACTIONS))
 ODD_DURATION = plan(change(DEPLOYMENT, Verb.WAIT, requeue_after=timedelta(days=3, microseconds=1)))
+FORECAST = Forecast(
+    endpoints=(
+        Endpoint(DEPLOYMENT, "/delay", 0.824, 10),
+        Endpoint(Ref("ModelDeployment", "carrier-ranking"), "/ranking", 0.004, 100),
+        Endpoint(Ref("ModelDeployment", "new"), "/new", None, 100),
+    ),
+    work=(
+        Work(WEATHER, "materialise", 1, 185.0, "median of 5 runs"),
+        Work(TRAINING, "train", 2, 5400.0, "its only run", cpus=4.0, gpus=2.0),
+        Work(DEPLOYMENT, "roll out", 3, None, "waits for a person", cpus=0.5),
+        Work(Ref("ModelDeployment", "new"), "roll out", 3, 0.0, "nothing serves yet"),
+    ),
+    seconds=None,
+    gpu_hours=3.0,
+    extra_gpus=2.0,
+    extra_cpus=4.0,
+    capacity=Capacity({"CPU": 16.0, "GPU": 2.0}, {"CPU": 12.5, "GPU": 1.0}),
+    lacking=("2 GPUs at the peak, of which 1 of 2 are free now",),
+)
+REFUSED = replace(
+    MIXED,
+    base=OLD_COMMIT,
+    forecast=FORECAST,
+    refusals=(
+        Refusal(
+            WEATHER,
+            "BreakingNotAcknowledged",
+            "removes column humid (Float64), which TrainingJob/delay-classifier uses. If that is meant, add the "
+            'annotation mlops/acknowledge-breaking: "1234567890" to its metadata in mlops_specs/weather.yaml.',
+        ),
+        Refusal(OLD_VIEW, "DeniedByPolicy", "nothing goes in December (a policy denies Delete of FeatureView)"),
+    ),
+    changes=tuple(
+        replace(item, category=Category.BREAKING)
+        if item.ref == WEATHER
+        else replace(item, causes=(WEATHER, DEPARTURES))
+        if item.ref == TRAINING
+        else replace(item, causes=(TRAINING,))
+        if item.ref == DEPLOYMENT
+        else item
+        for item in MIXED.changes
+    ),
+)
+COMPARED = replace(
+    CONVERGED,
+    observation_digest="",
+    base=OLD_COMMIT,
+    changes=(
+        change(
+            TRAINING,
+            Verb.UPDATE,
+            "because FeatureView/departures changes",
+            category=Category.RETRAIN,
+            causes=(DEPARTURES,),
+        ),
+    ),
+    forecast=Forecast(
+        work=(Work(TRAINING, "train", 1, 95.0, "median of 3 runs of other TrainingJobs", cpus=1.0),),
+        seconds=95.0,
+        gpu_hours=0.0,
+        extra_cpus=1.0,
+        capacity=Capacity({"CPU": 16.0, "GPU": 0.0}, {"CPU": 12.5, "GPU": 0.0}),
+    ),
+)
 PLANS: Mapping[str, Plan] = {
+    "refused": REFUSED,
+    "compared": COMPARED,
     "mixed": MIXED,
     "converged": CONVERGED,
     "every action": EVERY_ACTION,

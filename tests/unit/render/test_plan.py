@@ -15,7 +15,8 @@ import pytest
 from framework.api.categories import Category
 from framework.planning.changes import FieldDiff, Plan, Verb
 from framework.render.diffs import diff_lines, flow
-from framework.render.plan import plan_from_json, plan_json, plan_text, summary
+from framework.render.plan import plan_text, summary
+from framework.render.plan_document import plan_from_json, plan_json
 from framework.render.terminal import plain
 from tests.unit.render.samples import (
     CONVERGED,
@@ -174,7 +175,7 @@ def test_equal_plans_give_equal_bytes_whatever_their_time_zone() -> None:
 
 def test_equal_plans_give_equal_bytes_in_every_process() -> None:
     code = (
-        "from framework.render.plan import plan_json; from tests.unit.render.samples import MIXED;"
+        "from framework.render.plan_document import plan_json; from tests.unit.render.samples import MIXED;"
         "print(plan_json(MIXED))"
     )
     texts = {
@@ -197,10 +198,10 @@ def test_unknown_keys_of_a_newer_writer_in_a_status_are_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["no json", "[]", "{}", '{"format": 2}', '{"format": 1}', '{"format": 1, "changes": [3]}']
+    "text", ["no json", "[]", "{}", '{"format": 1}', '{"format": 2}', '{"format": 2, "changes": [3]}']
 )
 def test_what_is_not_a_plan_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"not a plan of format 1|Expecting value"):
+    with pytest.raises(ValueError, match=r"not a plan of format 2|Expecting value"):
         plan_from_json(text)
 
 

@@ -1,0 +1,44 @@
+"""Whether the audit log is whole, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from framework.ports import Seal
+from framework.render.canonical import document
+from framework.render.wording import count
+
+FORMAT = 1
+
+
+def audit_text(environment: str, seal: Seal, problems: Sequence[str]) -> str:
+    """One line for each problem, or one that says what was verified, and the head to note elsewhere."""
+    logged = f"{count(seal.events, 'event')} of environment {environment}"
+    span = f", {_time(seal.first)} to {_time(seal.last)}" if seal.first and seal.last else ""
+    if problems:
+        lines = [f"The log is NOT what was logged: {count(len(problems), 'problem')} in {logged}{span}."]
+        return "\n".join([*lines, *(f"  {problem}" for problem in problems)]) + "\n"
+    if seal.events == 0:
+        return f"Nothing was logged in environment {environment} yet.\n"
+    return f"The log is whole: {logged}{span}.\nhead {seal.head}\n"
+
+
+def audit_json(environment: str, seal: Seal, problems: Sequence[str]) -> str:
+    """``valid``, the problems, and the seal: how many events there are, from when to when, and the hash of the last."""
+    return document(
+        {
+            "format": FORMAT,
+            "environment": environment,
+            "valid": not problems,
+            "problems": list(problems),
+            "events": seal.events,
+            "head": seal.head,
+            "first": seal.first,
+            "last": seal.last,
+        }
+    )
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,159 @@
+"""What came from what: as a tree, as JSON, and as a Mermaid flowchart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from framework.planning.lineage import Edge, Lineage, Node, Sort
+from framework.render.canonical import document
+from framework.render.diffs import QUIET
+from framework.render.terminal import Line, Span, one_line, printable, text_of
+from framework.render.wording import count, short
+
+FORMAT = 1
+
+LONGEST_FACT = 120
+"""Characters of one fact among others; JSON has it in full."""
+_SHORT_HASH = 12
+"""Characters of a SHA-256 shown to people."""
+_STYLES = {Sort.COMMIT: QUIET, Sort.MODEL: "bold", Sort.SERVICE: "bold green", Sort.MONITOR: "bold"}
+
+
+# ------------------------------------------------------------------- text
+
+
+def lineage_text(lineage: Lineage, *, colour: bool = False) -> str:
+    """What nothing came from stands at the top; below each thing what it came from, each explained once."""
+    if not lineage.nodes:
+        return "Nothing was built yet.\n"
+    lines: list[Line] = []
+    explained: set[str] = set()
+    for end in reversed(lineage.ends):
+        lines += [*([()] if lines else []), *_tree(lineage, end, Edge("", end.id), "", "", explained)]
+    return text_of(lines, colour=colour)
+
+
+def _tree(lineage: Lineage, node: Node, edge: Edge, branch: str, indent: str, explained: set[str]) -> Iterator[Line]:
+    origins = lineage.origins(node)
+    repeated = node.id in explained and bool(origins)
+    explained.add(node.id)
+    title, facts = _words(node)
+    yield (
+        Span(branch, QUIET),
+        Span(f"{edge.label}: " if edge.label else "", QUIET),
+        Span(title, _STYLES.get(node.sort, "")),
+        Span(f"  {', '.join(facts)}" if facts else ""),
+        *([Span("  (see above)", QUIET)] if repeated else []),
+    )
+    if repeated:
+        return
+    for number, (origin, above) in enumerate(origins, 1):
+        turn, line = ("└─ ", "   ") if number == len(origins) else ("├─ ", "│  ")
+        yield from _tree(lineage, origin, above, f"{indent}{turn}", f"{indent}{line}", explained)
+
+
+def _words(node: Node) -> tuple[str, list[str]]:
+    """(title, what is known of it), each on one line."""
+    title, parts = _TITLES[node.sort](node), _FACTS[node.sort](node.facts)
+    return one_line(title), [one_line(part, LONGEST_FACT) for part in parts]
+
+
+def _of_commit(facts: Mapping[str, Any]) -> list[str]:
+    return [f'"{facts["subject"]}"'] if facts.get("subject") else []
+
+
+def _of_sources(facts: Mapping[str, Any]) -> list[str]:
+    return [f"{name}: {path}" for name, path in facts.get("paths", {}).items()]
+
+
+def _of_table(facts: Mapping[str, Any]) -> list[str]:
+    rows = [count(facts["rows"], "row")] if "rows" in facts else []
+    return [*rows, f"identity {facts['identity']}", f"version {facts['version']}"]
+
+
+def _of_model(facts: Mapping[str, Any]) -> list[str]:
+    if facts.get("registered") is False:
+        return ["not in the registry"]
+    rows = facts.get("rows") or {}
+    metrics = {name: value for name, value in facts.get("metrics", {}).items() if not name.startswith("validation_")}
+    return [
+        *(f"{name} {value:.4f}" for name, value in metrics.items()),
+        *(["failed its gates"] if not facts["deployable"] else []),
+        *([f"{rows['train']:,} training rows"] if "train" in rows else []),
+        f"sha256 {facts['sha256'][:_SHORT_HASH]}",
+        *([f"run {facts['run']}"] if "run" in facts else []),
+    ]
+
+
+def _of_service(facts: Mapping[str, Any]) -> list[str]:
+    return [*([facts["route"]] if "route" in facts else []), f"{facts['role']}, {facts['weight']} % of the traffic"]
+
+
+def _of_monitor(facts: Mapping[str, Any]) -> list[str]:
+    return [facts["summary"]] if facts.get("summary") else []
+
+
+_FACTS: Mapping[Sort, Callable[[Mapping[str, Any]], list[str]]] = {
+    Sort.COMMIT: _of_commit,
+    Sort.SOURCES: _of_sources,
+    Sort.TABLE: _of_table,
+    Sort.MODEL: _of_model,
+    Sort.SERVICE: _of_service,
+    Sort.MONITOR: _of_monitor,
+}
+_TITLES: Mapping[Sort, Callable[[Node], str]] = {
+    Sort.COMMIT: lambda node: f"commit {short(node.key)}",
+    Sort.SOURCES: lambda node: f"sources {node.facts.get('digest', '')}".rstrip(),
+    Sort.TABLE: lambda node: str(node.ref),
+    Sort.MODEL: lambda node: node.key,
+    Sort.SERVICE: lambda node: f"{node.ref} ({node.key})",
+    Sort.MONITOR: lambda node: str(node.ref),
+}
+
+
+# ------------------------------------------------------------------- JSON
+
+
+def lineage_json(environment: str, lineage: Lineage) -> str:
+    """Nodes in the order of the flow, and edges between their ids. Equal lineages give equal bytes."""
+    nodes = [
+        {"id": node.id, "sort": node.sort, "key": node.key, "ref": node.ref, "facts": node.facts}
+        for node in lineage.nodes
+    ]
+    return document({"format": FORMAT, "environment": environment, "nodes": nodes, "edges": lineage.edges})
+
+
+# ------------------------------------------------------------------- Mermaid
+
+_SHAPES: Mapping[Sort, tuple[str, str]] = {
+    Sort.COMMIT: ("([", "])"),
+    Sort.SOURCES: ("[/", "/]"),
+    Sort.TABLE: ("[(", ")]"),
+    Sort.MODEL: ("{{", "}}"),
+    Sort.SERVICE: ("[", "]"),
+    Sort.MONITOR: (">", "]"),
+}
+
+
+def lineage_mermaid(lineage: Lineage) -> str:
+    """A flowchart in the direction of the flow. Ids are numbers of our own, and texts are quoted and escaped, so that
+    nothing that a user wrote is read as syntax."""
+    ids = {node.id: f"n{number}" for number, node in enumerate(lineage.nodes)}
+    lines = ["flowchart LR"]
+    for node in lineage.nodes:
+        (opening, closing), (title, facts) = _SHAPES[node.sort], _words(node)
+        text = "<br/>".join(_escaped(part) for part in (title, *facts))
+        lines.append(f'    {ids[node.id]}{opening}"{text}"{closing}')
+    for edge in lineage.edges:
+        label = f'|"{_escaped(edge.label)}"|' if edge.label else ""
+        lines.append(f"    {ids[edge.source]} -->{label} {ids[edge.target]}")
+    return "\n".join(lines) + "\n"
+
+
+_SPELT = str.maketrans({character: f"#{ord(character)};" for character in "#\"'<>`&;\\|%[](){}*_~"})
+
+
+def _escaped(text: str) -> str:
+    """Mermaid's entity codes for all that it, Markdown or HTML could take for more than text."""
+    return printable(text).translate(_SPELT)

@@ -1,0 +1,94 @@
+"""What a promotion would pin and what was proposed, for people and for programs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from framework.planning.promotion import Course, Item, Promotion
+from framework.ports import Proposed
+from framework.render.canonical import document
+from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED
+from framework.render.terminal import LONGEST_MESSAGE, Line, Span, columns, one_line, text_of
+from framework.render.wording import short
+
+FORMAT = 1
+
+_STYLES: Mapping[Course, str] = {
+    Course.PINS: ADDED,
+    Course.SAME: QUIET,
+    Course.SKIPPED: CHANGED,
+    Course.REFUSED: REMOVED,
+}
+_MARKS = {"+": ADDED, "-": REMOVED, "@": QUIET}
+
+
+def promotion_text(promotion: Promotion, *, colour: bool = False) -> str:
+    """Every deployment with what becomes of it, and the difference to the target's file."""
+    lines: list[Line] = [
+        (Span(f"Promote from {promotion.source} to {promotion.target} at {short(promotion.base)}", "bold"),),
+        (),
+    ]
+    if promotion.items:
+        lines += columns([_row(item) for item in promotion.items])
+    else:
+        lines.append((Span(f"{promotion.source} has no deployments."),))
+    if promotion.text:
+        lines += [(), *((Span(row, _style(row)),) for row in diff(promotion))]
+    return text_of(lines, colour=colour)
+
+
+def _row(item: Item) -> Line:
+    return (
+        Span(f"  {item.course}", _STYLES[item.course]),
+        Span(str(item.ref)),
+        Span(one_line(item.message, LONGEST_MESSAGE)),
+    )
+
+
+def _style(row: str) -> str:
+    return "bold" if row.startswith(("+++", "---")) else _MARKS.get(row[:1], "")
+
+
+def diff(promotion: Promotion) -> tuple[str, ...]:
+    """The difference to the file as a unified diff, line by line."""
+    old, new = promotion.old.splitlines(), promotion.text.splitlines()
+    names = f"a/{promotion.file}", f"b/{promotion.file}"
+    return tuple(difflib.unified_diff(old, new, *names, lineterm="")) if promotion.text else ()
+
+
+def proposed_text(proposed: Proposed) -> str:
+    """Where the commit is and how it takes effect."""
+    lines = [f"Commit {short(proposed.commit)} on branch {proposed.branch}{' (pushed)' if proposed.pushed else ''}."]
+    lines.append(
+        f"It takes effect once a pull request for {proposed.branch} is merged."
+        if proposed.pushed
+        else f"It takes effect once it is merged: git merge {proposed.branch}"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def promotion_json(promotion: Promotion, proposed: Proposed | None) -> str:
+    """The same as a JSON document; ``proposed`` is null where no commit was made."""
+    return document(
+        {
+            "format": FORMAT,
+            "from": promotion.source,
+            "to": promotion.target,
+            "base": promotion.base,
+            "deployments": [
+                {
+                    "ref": item.ref,
+                    "course": item.course,
+                    "message": item.message,
+                    "before": item.before or None,
+                    "version": item.version or None,
+                    "adopts": item.adopt is not None,
+                }
+                for item in promotion.items
+            ],
+            "file": promotion.file or None,
+            "diff": list(diff(promotion)),
+            "proposed": proposed,
+        }
+    )

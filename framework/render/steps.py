@@ -1,0 +1,111 @@
+"""A simulated pass for people (stages, times, actions) and for machines (JSON, format 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from framework.planning.steps import Sequence, Step
+from framework.render.actions import describe
+from framework.render.canonical import document, plain_value
+from framework.render.diffs import QUIET
+from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, one_line, paragraph, text_of
+from framework.render.wording import count, short
+
+FORMAT = 1
+
+_STYLES = {
+    "ready": "green",
+    "held": "yellow",
+    "orphaned": "yellow",
+    "moving": "cyan",
+    "blocked": "yellow",
+    "stalled": "red",
+}
+
+
+def steps_text(sequence: Sequence, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
+    """Stage by stage what is done, when, and how everything stands at the end."""
+    return text_of(_lines(sequence, width), colour=colour)
+
+
+def _lines(sequence: Sequence, width: int) -> Iterator[Line]:
+    title = f"Environment {sequence.environment} to commit {short(sequence.commit)}"
+    if not sequence.steps:
+        yield (Span(f"{title}: nothing to do.", "bold"),)
+    else:
+        yield (Span(title, "bold"),)
+        ordered = sorted(sequence.steps, key=lambda step: (step.stage, step.at))
+        for stage, steps in groupby(ordered, key=lambda step: step.stage):
+            yield ()
+            yield (Span(f"Stage {stage}", "bold"),)
+            for step in steps:
+                yield from _step(step)
+    yield ()
+    yield from _ending(sequence, width)
+
+
+def _step(step: Step) -> Iterator[Line]:
+    for number, action in enumerate(step.actions):
+        lead = f"  {'+' + clock(step.at):>9}  {step.ref}: " if number == 0 else " " * (13 + len(str(step.ref)) + 2)
+        yield (Span(lead, QUIET), Span(describe(action)))
+
+
+def clock(seconds: float) -> str:
+    """``45s``, ``2m05s``, ``1h02m``: how long after the start."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+def _ending(sequence: Sequence, width: int) -> Iterator[Line]:
+    if sequence.steps:
+        actions = sum(len(step.actions) for step in sequence.steps)
+        yield (Span(f"{count(actions, 'action')}, the last after about {clock(sequence.seconds)}.", "bold"),)
+    for item in sequence.endings:
+        if item.word != "ready":
+            yield (Span(f"  {item.ref} ", "bold"), Span(f"ends {item.word}", _STYLES[item.word]))
+            yield from paragraph(one_line(item.message, LONGEST_MESSAGE), width=width, indent="    ")
+    if not sequence.settled:
+        yield from paragraph("Cut off before everything had settled.", width=width, style="yellow")
+    if sequence.steps:
+        yield from paragraph(_assumptions(sequence), width=width, style=QUIET)
+
+
+def _assumptions(sequence: Sequence) -> str:
+    text = "Simulated: runs succeed, gates pass, and a candidate does as well as stable under 100 requests a second."
+    if sequence.assumed:
+        names = ", ".join(str(ref) for ref in sequence.assumed)
+        text += f" Nothing tells how long runs of {names} take: a minute is assumed."
+    return text
+
+
+def steps_json(*sequences: Sequence) -> str:
+    """One object with ``sequences`` in the order they were simulated."""
+    return document({"format": FORMAT, "sequences": [_document(item) for item in sequences]})
+
+
+def _document(sequence: Sequence) -> dict[str, Any]:
+    return {
+        "environment": sequence.environment,
+        "commit": sequence.commit,
+        "seconds": sequence.seconds,
+        "settled": sequence.settled,
+        "assumed": sequence.assumed,
+        "steps": [
+            {
+                "after_seconds": step.at,
+                "stage": step.stage,
+                "ref": step.ref,
+                "reason": step.reason,
+                "actions": [
+                    {"type": type(action).__name__, "key": action.key, "description": describe(action)}
+                    for action in step.actions
+                ],
+            }
+            for step in sequence.steps
+        ],
+        "endings": [plain_value(item) for item in sequence.endings],
+    }
