@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from framework.api import layout
+from framework.api.errors import TerminalError
 from framework.planning.actions import (
     Action,
     DeleteApp,
+    DeleteModels,
     DeleteRoute,
     DeleteTable,
     DeployApp,
@@ -44,9 +47,19 @@ def execute(action: Action, ports: Ports, token: int) -> None:
             ports.serving.delete_route(deployment)
         case DeleteTable(uri):
             ports.tables.delete(uri)
+        case DeleteModels(training, folder):
+            _delete_models(training, folder, ports, token)
         case WriteReport(uri, _, content):
             ports.reports.write(uri, report_html(content))
         case SendAlert(alert, target):
             ports.notifier.send(alert, target)
         case _:
             assert_never(action)
+
+
+def _delete_models(training: str, folder: str, ports: Ports, token: int) -> None:
+    """The registry first: a version on record always has its files. Nothing outside of the environment is touched."""
+    if folder != layout.training_folder(ports.storage, training):
+        raise TerminalError("NotOurs", f"{folder} is not where this environment keeps the models of {training}")
+    ports.registry.forget(training, token)
+    ports.tables.delete(folder)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from controllers.loaded import same_meaning
 from controllers.reconciler import Reconciler, Result
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.queue import WorkQueue
+from controllers.runtime.round import Round
 from controllers.source import SourceController
-from framework.api.errors import ConflictError, SpecError, TransientError
+from framework.api.errors import ConflictError, TransientError
 from framework.api.meta import Ref
 from framework.planning.settled import Standing, standing
 
 log = logging.getLogger(__name__)
 
 SHORTEST_REQUEUE = timedelta(milliseconds=50)
+LONGEST_REST = 1.0
+"""Seconds until the next look at whether to go on."""
+WOKEN_AT_ONCE = 32
+"""Of those that wait for a quota, so many are looked at when something is given back: the first in order."""
 
 
 @dataclass
@@ -47,20 +55,29 @@ class Manager:
         workers: int,
         poll: timedelta,
         resync: timedelta | None,
+        jitter: Callable[[], float] = lambda: 1.0,
         listen: Callable[[Result], None] = lambda result: None,
     ) -> None:
         self._reconciler, self._source, self._backoff, self._clock = reconciler, source, backoff, clock
         self._workers, self._poll, self._resync, self._listen = workers, poll, resync, listen
+        self._jitter = jitter
         self._queue = WorkQueue(clock)
-        self._stop = threading.Event()
+        self._stop, self._woken = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._unseen: set[Ref] = set()
-        self._resynced = clock()
+        self._hungry: set[Ref] = set()
+        self._round = Round(resync, clock()) if resync is not None else None
+        self._weighed, self._weigh_after = -1, 0.0
         self.activity = Activity()
 
     def stop(self) -> None:
         """Let workers finish what they are at, then return from ``run``."""
         self._stop.set()
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Look at the source now: somebody says that it has changed."""
+        self._woken.set()
 
     def run(self, until: Callable[[Manager], bool] = lambda manager: False) -> None:
         """Work until ``until`` holds or ``stop`` is called.
@@ -73,13 +90,17 @@ class Manager:
         ]
         for thread in threads:
             thread.start()
+        next_poll = time.monotonic()
         try:
             while not self._stop.is_set():
-                self._look_at_source()
+                if self._woken.is_set() or time.monotonic() >= next_poll:
+                    self._woken.clear()
+                    self._look_at_source()
+                    next_poll = time.monotonic() + self._interval()
                 self._resync_if_due()
                 if until(self):
                     break
-                self._stop.wait(self._poll.total_seconds())
+                self._woken.wait(max(0.0, min(LONGEST_REST, next_poll - time.monotonic())))
         finally:
             self._stop.set()
             self._queue.close()
@@ -90,6 +111,19 @@ class Manager:
         """Whether every resource was looked at since the newest commit was taken up."""
         with self._lock:
             return self._source.loaded is not None and not self._unseen
+
+    def settled(self) -> bool:
+        """Whether nothing moves any more. It is worked out anew only after something was looked at, and not so often
+        that it would take a tenth of the time."""
+        with self._lock:
+            looks, unseen = self.activity.looks, bool(self._unseen)
+        started = time.monotonic()
+        if self._source.loaded is None or unseen or looks == self._weighed or started < self._weigh_after:
+            return False
+        found = self.standing().settled
+        took = time.monotonic() - started
+        self._weighed, self._weigh_after = looks, started + 10 * took
+        return found
 
     def standing(self) -> Standing:
         """How far things are; resources that were not looked at since the newest commit count as moving."""
@@ -104,30 +138,31 @@ class Manager:
             stalled=tuple(ref for ref in found.stalled if ref not in unseen),
             blocked=tuple(ref for ref in found.blocked if ref not in unseen),
             held=tuple(ref for ref in found.held if ref not in unseen),
+            orphaned=tuple(ref for ref in found.orphaned if ref not in unseen),
         )
+
+    def _interval(self) -> float:
+        """Seconds to the next poll: up to a fifth less than asked for, so that many controllers do not poll in step."""
+        return self._poll.total_seconds() * (0.8 + 0.2 * self._jitter())
 
     def _look_at_source(self) -> None:
         try:
             work = self._source.poll()
-        except SpecError:
-            raise
         except (TransientError, ConflictError) as error:
             log.warning("the source could not be read: %s", error)
             return
         if work is None:
             return
         with self._lock:
-            self._unseen = set(work)
-            self.activity = Activity()
+            self._unseen.update(work)
+            self.activity, self._weighed = Activity(), -1
         for ref in work:
             self._queue.add(ref)
 
     def _resync_if_due(self) -> None:
-        """Look at everything now and then, because what was changed by hand tells nobody."""
-        now = self._clock()
-        if self._resync is not None and now - self._resynced >= self._resync:
-            self._resynced = now
-            for ref in self._source.desired:
+        """Look at everything now and then, because what was changed by hand tells nobody. A few at each turn."""
+        if self._round is not None and self._source.loaded is not None:
+            for ref in self._round.due(self._source.loaded.desired, self._clock()):
                 self._queue.add(ref)
 
     def _work(self) -> None:
@@ -145,12 +180,9 @@ class Manager:
 
     def _one(self, ref: Ref) -> None:
         desired = self._source.desired.get(ref)
-        if desired is None and self._needed_by(ref):
-            self._queue.add(ref, timedelta(seconds=0.5))
-            return
         result = self._reconciler.reconcile(ref, desired)
         with self._lock:
-            if self._source.desired.get(ref) is desired:
+            if same_meaning(self._source.desired.get(ref), desired):
                 self._unseen.discard(ref)
             self.activity.looks += 1
             for action in result.change.actions if result.change else ():
@@ -161,12 +193,17 @@ class Manager:
             self._backoff.succeeded(ref)
             if result.requeue_after is not None:
                 self._queue.add(ref, max(result.requeue_after, SHORTEST_REQUEUE))
-        if result.news:
-            for other, asked in self._source.desired.items():
-                if ref in asked.upstream:
-                    self._queue.add(other)
+        for other in self._woken_by(ref, result):
+            self._queue.add(other)
         self._listen(result)
 
-    def _needed_by(self, ref: Ref) -> bool:
-        """Removal goes in reverse order: what still depends on ``ref`` goes first."""
-        return any(ref in record.upstream for record in self._reconciler.ports.state.records() if record.ref != ref)
+    def _woken_by(self, ref: Ref, result: Result) -> tuple[Ref, ...]:
+        """Who may go on now: what builds on it, and, where it gave something back, what waits for a quota."""
+        with self._lock:
+            if result.hungry:
+                self._hungry.add(ref)
+            else:
+                self._hungry.discard(ref)
+            waiting = heapq.nsmallest(WOKEN_AT_ONCE, self._hungry, self._source.rules.place) if result.freed else ()
+        below = self._source.loaded.downstream.get(ref, ()) if result.news and self._source.loaded else ()
+        return (*below, *waiting)

@@ -6,8 +6,9 @@ import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -18,6 +19,7 @@ from controllers.project import Project
 from controllers.reconciler import Result
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.leadership import Leadership
+from controllers.runtime.webhook import Webhook
 from controllers.source import SourceController
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
@@ -37,6 +39,10 @@ class Word(StrEnum):
     """Work goes on; nobody was asked to wait for it, or not that long."""
 
 
+WORDS = ("ready", "moving", "stalled", "blocked", "held", "orphaned")
+"""Of a Standing, as a result tells them."""
+
+
 @dataclass(frozen=True)
 class PassResult:
     """How a pass ended. ``calls`` are the calls that changed anything, by action."""
@@ -51,6 +57,8 @@ class PassResult:
     reasons: tuple[tuple[Ref, str], ...] = ()
     followed: bool = False
     """Another process did the work, so its calls are not counted here."""
+    note: str = ""
+    """Why the newest commit is not what is in force, where nothing is wrong with it."""
 
     def document(self) -> dict[str, object]:
         return {
@@ -61,11 +69,9 @@ class PassResult:
             "seconds": round(self.seconds, 3),
             "looks": self.looks,
             "followed": self.followed,
+            "note": self.note,
             "changing_calls": dict(sorted(self.calls.items())),
-            "resources": {
-                word: [str(ref) for ref in getattr(self.standing, word)]
-                for word in ("ready", "moving", "stalled", "blocked", "held")
-            },
+            "resources": {word: [str(ref) for ref in getattr(self.standing, word)] for word in WORDS},
             "reasons": {str(ref): message for ref, message in self.reasons},
         }
 
@@ -75,7 +81,7 @@ class PassResult:
     def text(self) -> str:
         """A sentence for each thing that is not as git asks, and one that sums up."""
         lines = [f"{ref!s:34}  {one_line(message, LONGEST_MESSAGE)}" for ref, message in self.reasons]
-        return "\n".join([*lines, self._summary()])
+        return "\n".join([*lines, *([self.note] if self.note else []), self._summary()])
 
     def _summary(self) -> str:
         commit, total = self.commit[:7], self.calls.total()
@@ -86,11 +92,7 @@ class PassResult:
         done = ", ".join(f"{count} {name}" for name, count in sorted(self.calls.items())) or (
             "those of the controller that was followed" if self.followed else "none"
         )
-        counts = ", ".join(
-            f"{len(refs)} {word}"
-            for word in ("ready", "moving", "stalled", "blocked", "held")
-            if (refs := getattr(self.standing, word))
-        )
+        counts = ", ".join(f"{len(refs)} {word}" for word in WORDS if (refs := getattr(self.standing, word)))
         return f"{self.word.value} at commit {commit} in {self.seconds:.1f} s: {counts}; changing calls: {done}."
 
 
@@ -109,31 +111,60 @@ def lead(project: Project, *, wait: bool, timeout: timedelta, listen: Callable[[
         manager, source = _manager(project, leadership, resync=None, poll=timedelta(milliseconds=100), listen=listen)
 
         def enough(manager: Manager) -> bool:
-            if source.refused or project.clock() - started > timeout:
+            if not leadership.held:
+                raise ConfigurationError("another controller took the lease of this environment meanwhile")
+            if source.problem or project.clock() - started > timeout or (source.waiting and source.loaded is None):
                 return True
-            return manager.standing().settled if wait else manager.all_seen()
+            return manager.settled() if wait else manager.all_seen()
 
         manager.run(enough)
-        for error in source.refused.values():
-            raise error
-        assert source.loaded is not None
-        return _result(project, source.loaded.commit, started, manager.standing(), manager)
+        if source.problem is not None:
+            raise source.problem
+        commit = source.loaded.commit if source.loaded else ""
+        return _result(project, commit, started, manager.standing(), manager, source.note)
     finally:
         leadership.release()
 
 
 def serve(project: Project, stop: threading.Event, listen: Callable[[Result], None]) -> None:
-    """The long-running controller: follow the source and repair what drifts, until ``stop``. Waits for the lease."""
-    leadership = project.leadership()
-    while not leadership.acquire():
-        if stop.wait(project.settings.poll.total_seconds()):
-            return
+    """The long-running controller: follow the source and repair what drifts, until ``stop``. Waits for the lease, and
+    starts over without anything that it kept in memory when it loses it."""
+    settings = project.settings
+    while not stop.is_set() and not _orphaned(settings.keeper):
+        leadership = project.leadership()
+        if not leadership.acquire():
+            stop.wait(settings.poll.total_seconds())
+            continue
+        try:
+            manager, _ = _manager(project, leadership, resync=settings.resync, poll=settings.poll, listen=listen)
+
+            def over(manager: Manager, leadership: Leadership = leadership) -> bool:
+                return stop.is_set() or _orphaned(settings.keeper) or not leadership.held
+
+            with _door(project, manager.wake):
+                manager.run(over)
+        finally:
+            leadership.release()
+
+
+@contextmanager
+def _door(project: Project, wake: Callable[[], None]) -> Iterator[None]:
+    """Open while this controller leads: a forge may say that something was pushed."""
+    address = project.settings.webhook
+    if address is None:
+        yield
+        return
+
+    def knocked() -> None:
+        project.hurry()
+        wake()
+
+    webhook = Webhook(address.host, address.port, address.secret, knocked)
+    webhook.start()
     try:
-        settings = project.settings
-        manager, _ = _manager(project, leadership, resync=settings.resync, poll=settings.poll, listen=listen)
-        manager.run(lambda manager: stop.is_set() or _orphaned(settings.keeper))
+        yield
     finally:
-        leadership.release()
+        webhook.stop()
 
 
 def _orphaned(keeper: int | None) -> bool:
@@ -143,16 +174,20 @@ def _orphaned(keeper: int | None) -> bool:
 def follow(project: Project, *, wait: bool, timeout: timedelta, stop: threading.Event) -> PassResult:
     """Watch the controller that holds the lease bring the newest commit about. Changes nothing itself."""
     started = project.clock()
-    loaded = project.read(project.ports.source.resolve(project.settings.revision))
+    newest = project.read(project.ports.source.resolve(project.settings.revision))
     while True:
-        newest = next(iter(project.ports.state.revisions(1)), None)
-        taken = newest is not None and newest.commit == loaded.commit
-        if taken and newest is not None and not newest.accepted:
-            raise ConfigurationError(f"the controller refuses commit {loaded.commit[:7]}: {'; '.join(newest.problems)}")
+        revision = next(iter(project.ports.state.revisions(1)), None)
+        if revision is not None and revision.commit == newest.commit and not revision.accepted:
+            raise ConfigurationError(
+                f"the controller refuses commit {newest.commit[:7]}: {'; '.join(revision.problems)}"
+            )
+        held = project.withheld(newest)
+        taken = held is not None or (revision is not None and revision.commit == newest.commit)
+        loaded = (project.in_force(newest) or newest) if held is not None else newest
         found = standing(loaded.desired, project.ports.state.records())
         over = project.clock() - started > timeout
         if over or (taken and (found.settled or not wait)) or stop.wait(0.2):
-            return _result(project, loaded.commit, started, found, None)
+            return _result(project, loaded.commit, started, found, None, held.message if held else "")
 
 
 def _manager(
@@ -169,27 +204,30 @@ def _manager(
     source = project.source_controller(token)
     jitter = random.Random()  # noqa: S311  spreads retries over time; nothing secret about it
     manager = Manager(
-        project.reconciler(token),
+        replace(project.reconciler(token), rules=lambda: source.rules),
         source,
         Backoff(jitter.random),
         project.clock,
         workers=project.settings.workers,
         poll=poll,
         resync=resync,
+        jitter=jitter.random,
         listen=listen,
     )
     return manager, source
 
 
-def _result(project: Project, commit: str, started: datetime, found: Standing, manager: Manager | None) -> PassResult:
+def _result(
+    project: Project, commit: str, started: datetime, found: Standing, manager: Manager | None, note: str
+) -> PassResult:
     if found.converged:
-        word = Word.CONVERGED
+        word = Word.HELD if note else Word.CONVERGED
     elif found.moving:
         word = Word.STARTED
-    elif found.stalled or found.blocked:
+    elif found.stalled:
         word = Word.STALLED
     else:
-        word = Word.HELD
+        word = Word.HELD  # what is blocked then waits for what a person is awaited for
     statuses = {record.ref: Status.model_validate(record.status) for record in project.ports.state.records()}
     return PassResult(
         word=word,
@@ -200,6 +238,7 @@ def _result(project: Project, commit: str, started: datetime, found: Standing, m
         looks=manager.activity.looks if manager else 0,
         calls=Counter(manager.activity.calls) if manager else Counter(),
         followed=manager is None,
+        note=note,
         reasons=tuple(
             (ref, statuses[ref].conditions.ready.message or statuses[ref].conditions.ready.reason)
             for ref in (*found.stalled, *found.blocked, *found.held, *found.moving)

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from controllers import plans
+from controllers.acceptance import Terms, rules, withheld
 from controllers.reconciler import Observe, Reconciler
 from controllers.runtime.leadership import Leadership
 from controllers.settings import Settings
+from controllers.simulation import Imagine, simulation
 from controllers.source import Loaded, Read, SourceController
-from framework.api.errors import SpecError
+from framework.api.errors import MlopsError, SpecError
 from framework.api.meta import Ref
-from framework.planning.changes import Desired, Plan
-from framework.planning.kind import Kind
-from framework.planning.planner import plan_all
-from framework.ports import Ports
+from framework.kinds.environment.spec import EnvironmentSpec
+from framework.planning.admission import admit_all
+from framework.planning.changes import Change, Desired, Plan
+from framework.planning.durations import Durations, durations
+from framework.planning.estimate import Known
+from framework.planning.kind import Kind, Needs
+from framework.planning.planner import Inputs, plan_all
+from framework.planning.settled import Withheld
+from framework.planning.steps import Sequence
+from framework.ports import Ports, Record, SpecWriter
+
+log = logging.getLogger(__name__)
+
+_REMEMBERED = 10_000
+"""Events that are read for how long things took."""
 
 
 class Cluster(Protocol):
@@ -46,6 +61,14 @@ class Project:
     observers: Mapping[str, Observe]
     read: Read
     clock: Callable[[], datetime]
+    imagine: Callable[[Ports], Imagine]
+    """A copy of a world to try things in."""
+    writer: SpecWriter
+    """Makes commits for people to merge, in the repository that is followed."""
+    hurry: Callable[[], None] = lambda: None
+    """Let the next look at the source ask the remote, however soon it comes."""
+    environment: EnvironmentSpec | None = None
+    """The Environment that the ports were opened with; None where they follow none."""
 
     def newest(self) -> Loaded:
         """The newest commit; where that one is wrong, the last accepted one, which is still in force.
@@ -65,13 +88,14 @@ class Project:
         """What git asks for, in dependency order."""
         return self.newest().desired
 
-    def plan(self) -> Plan:
-        """What a pass would do now. Changes nothing.
+    def plan(self, revision: str | None = None) -> Plan:
+        """What a pass would do now to ``revision`` (None: what is followed), with what it comes from, what it comes to,
+        and why it may not be. Changes nothing.
 
         Raises:
-            SpecError: the newest commit is wrong.
+            SpecError: the commit is wrong.
         """
-        loaded = self.read(self.ports.source.resolve(self.settings.revision))
+        loaded = self.read(self.ports.source.resolve(revision or self.settings.revision))
         records = {record.ref: record for record in self.ports.state.records()}
         vanished = sorted((ref for ref in records if ref not in loaded.desired), reverse=True)
         ports = self.ports if self.cluster.running() else self.idle
@@ -79,7 +103,59 @@ class Project:
         inputs = [
             reconciler.inputs(ref, loaded.desired.get(ref), records.get(ref)) for ref in (*loaded.desired, *vanished)
         ]
-        return plan_all(self.settings.environment, loaded.commit, loaded.digest, inputs, self.clock())
+        plan = plan_all(self.settings.environment, loaded.commit, loaded.digest, inputs, self.clock())
+        plan = replace(plan, changes=self._admitted(plan.changes, inputs, records, loaded))
+        known = Known(self.durations(), ports.runs.capacity(), plans.requests(inputs))
+        guarded = () if self.settings.allow_prune else tuple(records)
+        return plans.live(plan, self.in_force(loaded), loaded, self.kinds, known, guarded)
+
+    def _admitted(
+        self, changes: tuple[Change, ...], inputs: list[Inputs], records: Mapping[Ref, Record], loaded: Loaded
+    ) -> tuple[Change, ...]:
+        """What of ``changes`` a pass would be let do: the Environment may be suspended, and has quotas."""
+        needs = [item.kind.needs(item.desired.spec) if item.desired else Needs() for item in inputs]
+        planned = [(change, item.status, need) for change, item, need in zip(changes, inputs, needs, strict=True)]
+        return admit_all(planned, records, rules(loaded, loaded.environment, None), self.clock())
+
+    def in_force(self, newest: Loaded) -> Loaded | None:
+        """The revision that was accepted last; None before the first, and where this version cannot read it."""
+        accepted = next((item for item in self.ports.state.revisions() if item.accepted), None)
+        if accepted is None or accepted.commit == newest.commit:
+            return None if accepted is None else newest
+        try:
+            return self.read(accepted.commit)
+        except MlopsError as error:
+            log.warning("the revision in force, %s, cannot be read: %s", accepted.commit[:7], error)
+            return None
+
+    def withheld(self, newest: Loaded) -> Withheld | None:
+        """Why ``newest`` is not what is in force, where nothing is wrong with it: a pin, or a deny window."""
+        return withheld(newest, self.in_force(newest), self.ports.state.pin(), self.clock())
+
+    def durations(self) -> Durations:
+        """How long runs took so far."""
+        return durations(self.ports.state.events(limit=_REMEMBERED))
+
+    def simulate(self, start: str | None, end: str | None) -> tuple[Sequence, ...]:
+        """From ``start`` (None: what runs now) to ``end`` (None: the newest commit), in a copy of what is live. Where
+        the way to ``start`` takes steps of its own, it comes first.
+
+        Raises:
+            SpecError: one of the commits is wrong.
+            ConfigurationError: one of them is unknown.
+        """
+        revisions = [*([start] if start else []), end or self.settings.revision]
+        commits = [self.read(self.ports.source.resolve(revision)) for revision in revisions]
+        ports = self.ports if self.cluster.running() else self.idle
+        world = simulation(
+            self.imagine(ports), self.kinds, self.observers, self.settings.environment, self.clock(), self._seconds()
+        )
+        return tuple(world.go_to(loaded) for loaded in commits)
+
+    def _seconds(self) -> Callable[[Ref], float | None]:
+        """How long a resource's runs took so far."""
+        known = self.durations()
+        return lambda ref: known.of(ref)[0]
 
     def leadership(self) -> Leadership:
         return Leadership(self.ports.state, self.settings.holder, self.settings.lease.total_seconds(), self.clock)
@@ -95,5 +171,14 @@ class Project:
     def source_controller(self, token: Callable[[], int]) -> SourceController:
         settings = self.settings
         return SourceController(
-            self.ports, self.read, settings.revision, self.clock, token, settings.holder, settings.allow_prune
+            self.ports,
+            self.read,
+            settings.revision,
+            self.clock,
+            token,
+            settings.holder,
+            settings.allow_prune,
+            terms=Terms(allow_force_push=settings.allow_force_push, signed=settings.allowed_signers is not None),
+            kinds=self.kinds,
+            wired=self.environment,
         )

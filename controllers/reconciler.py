@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from controllers.executor import execute
+from controllers.runtime.allowance import Allowance
+from controllers.runtime.dependents import Dependents
 from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.errors import ConflictError, MlopsError, TerminalError, TransientError
 from framework.api.meta import Ref
+from framework.planning.admission import Admitted, Ledger, Rules, admit, starts_something, takes
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
-from framework.planning.kind import Kind
+from framework.planning.kind import Kind, Needs
+from framework.planning.news import happened
 from framework.planning.planner import Inputs, plan_resource
 from framework.ports import Event, Ports, Record
 
 log = logging.getLogger(__name__)
+
+AFTER_DEPENDENTS = timedelta(seconds=0.5)
+"""How soon to look again at what may go once nothing builds on it any more."""
 
 Observe = Callable[[Ref, Desired[Any] | None, Status | None, Ports, datetime], Any]
 """Reads what a kind needs to know about one resource. One per kind, in controllers.<kind>; it changes nothing."""
@@ -26,7 +34,8 @@ Observe = Callable[[Ref, Desired[Any] | None, Status | None, Ports, datetime], A
 
 @dataclass(frozen=True)
 class Result:
-    """What one look at one resource came to. ``retry`` asks for back-off, ``news`` wakes dependents."""
+    """What one look at one resource came to. ``retry`` asks for back-off, ``news`` wakes dependents; ``hungry``: a
+    quota holds it back, ``freed``: it gave something back."""
 
     ref: Ref
     change: Change | None
@@ -34,11 +43,14 @@ class Result:
     retry: bool = False
     news: bool = False
     calls: int = 0
+    hungry: bool = False
+    freed: bool = False
 
 
 @dataclass(frozen=True)
 class Reconciler:
-    """Stateless: everything is read again at each call."""
+    """Everything is read again at each call; only who holds how much and who builds on whom is kept,
+    because every record passes here."""
 
     ports: Ports
     kinds: Mapping[str, Kind]
@@ -46,6 +58,10 @@ class Reconciler:
     clock: Callable[[], datetime]
     token: Callable[[], int]
     actor: str
+    rules: Callable[[], Rules] = Rules
+    """What the Environment in force lets be done."""
+    allowance: Allowance = field(default_factory=Allowance)
+    dependents: Dependents = field(default_factory=Dependents)
 
     def inputs(self, ref: Ref, desired: Desired[Any] | None, record: Record | None) -> Inputs:
         """Read the world for one resource. Changes nothing."""
@@ -60,6 +76,8 @@ class Reconciler:
             record = self.ports.state.load(ref)
             if desired is None and record is None:
                 return Result(ref, None)
+            if desired is None and self.rules().prune and self.dependents.on(ref, self.ports.state):
+                return Result(ref, None, requeue_after=AFTER_DEPENDENTS)
             return self._step(ref, desired, record)
         except ConflictError as error:
             log.info("%s: %s; reading again", ref, error)
@@ -77,16 +95,57 @@ class Reconciler:
             )
 
     def _step(self, ref: Ref, desired: Desired[Any] | None, record: Record | None) -> Result:
-        change = plan_resource(self.inputs(ref, desired, record), self.clock())
-        owned = frozenset(record.inventory) if record else frozenset()
-        if change.status is not None and change.inventory - owned:
-            # Saved before anything is created: a crash in between must not leave an orphan that nobody remembers.
-            record = self._save(ref, record, self._before(change, record), owned | change.inventory, desired)
+        inputs = self.inputs(ref, desired, record)
+        planned = plan_resource(inputs, self.clock())
+        admitted, record = self._admit(planned, inputs, record)
+        change = admitted.change
         for action in change.actions:
+            self._confirm_lease()
             log.info("%s: %s", ref, action.key)
             execute(action, self.ports, self.token())
-        news = self._record(ref, desired, record, change)
-        return Result(ref, change, change.requeue_after, news=news, calls=len(change.actions))
+        owned = frozenset(record.inventory if record else ())
+        news = self._record(ref, desired, record, admitted)
+        return Result(
+            ref,
+            change,
+            change.requeue_after,
+            news=news,
+            calls=len(change.actions),
+            hungry=admitted.over,
+            freed=bool(owned - change.inventory),
+        )
+
+    def _admit(self, planned: Change, inputs: Inputs, record: Record | None) -> tuple[Admitted, Record | None]:
+        """What of it may be done now, and the record with what will be owned then.
+
+        That is saved before anything is created: a crash in between must not leave an orphan that nobody remembers, and
+        two workers must not both be let in where there is room for one.
+        """
+        ref, desired, rules = inputs.ref, inputs.desired, self.rules()
+        needs = inputs.kind.needs(desired.spec) if desired is not None else Needs()
+        counted = bool(rules.limits) and any(starts_something(action) for action in planned.actions)
+        with self.allowance.of(self.ports.state) if counted else nullcontext(Ledger()) as ledger:
+            admitted = admit(planned, inputs.status, record, needs, rules, ledger, self.clock())
+            change = admitted.change
+            owned = frozenset(record.inventory) if record else frozenset()
+            if change.status is not None and change.inventory - owned:
+                record = self._save(
+                    ref, record, self._before(change, record), owned | change.inventory, desired, admitted
+                )
+            ledger.let_in(ref, admitted, record)
+        if not counted:
+            self.allowance.waits_no_more(ref)
+        return admitted, record
+
+    def _confirm_lease(self) -> None:
+        """A store refuses what a paused leader writes; Ray would not. So its actions stop here.
+
+        Raises:
+            ConflictError: another controller has taken over, or nobody holds the lease.
+        """
+        lease, token = self.ports.state.lease(), self.token()
+        if lease is None or lease.token != token:
+            raise ConflictError(f"the lease has moved on: nothing is done under token {token}")
 
     def _before(self, change: Change, record: Record | None) -> Status:
         """The status to keep while the actions are under way: the old one, or for a new resource its first."""
@@ -95,12 +154,15 @@ class Reconciler:
         assert change.status is not None
         return change.status.model_copy(update={"state": {}, "spec": {}})
 
-    def _record(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, change: Change) -> bool:
+    def _record(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, admitted: Admitted) -> bool:
         """Save what was decided, if it says anything new."""
+        change = admitted.change
         if change.status is None:
             if record is not None:
                 self.ports.state.delete(record, self.token())
-            self._events(ref, desired, change)
+                self.allowance.forget(ref)
+                self.dependents.saw(ref, ())
+            self._events(ref, desired, record, change)
             return record is not None
         inventory = tuple(sorted(change.inventory))
         same = (
@@ -110,12 +172,18 @@ class Reconciler:
         )
         if same and not change.happenings:
             return False
-        self._save(ref, record, change.status, change.inventory, desired)
-        self._events(ref, desired, change)
+        self.allowance.hold(self._save(ref, record, change.status, change.inventory, desired, admitted))
+        self._events(ref, desired, record, change)
         return True
 
     def _save(
-        self, ref: Ref, record: Record | None, status: Status, inventory: frozenset[str], desired: Desired[Any] | None
+        self,
+        ref: Ref,
+        record: Record | None,
+        status: Status,
+        inventory: frozenset[str],
+        desired: Desired[Any] | None,
+        admitted: Admitted,
     ) -> Record:
         base = record or Record(ref=ref, status={})
         upstream = tuple(sorted(desired.upstream)) if desired else base.upstream
@@ -123,13 +191,17 @@ class Reconciler:
             update={
                 "status": status.model_dump(mode="json"),
                 "inventory": tuple(sorted(inventory)),
+                "takes": takes(admitted, base, inventory),
                 "upstream": upstream,
             }
         )
-        return self.ports.state.save(changed, self.token())
+        saved = self.ports.state.save(changed, self.token())
+        self.dependents.saw(ref, upstream)
+        return saved
 
-    def _events(self, ref: Ref, desired: Desired[Any] | None, change: Change) -> None:
-        commit = desired.commit if desired else ""
+    def _events(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, change: Change) -> None:
+        happenings = happened(change, Status.model_validate(record.status).conditions if record else None)
+        commit = desired.commit if desired else self._in_force() if happenings else ""
         events = [
             Event(
                 time=self.clock(),
@@ -140,10 +212,14 @@ class Reconciler:
                 data=dict(item.data),
                 actor=self.actor,
             )
-            for item in change.happenings
+            for item in happenings
         ]
         if events:
             self.ports.state.append_events(events, self.token())
+
+    def _in_force(self) -> str:
+        """The commit that no longer asks for what goes."""
+        return next((item.commit for item in self.ports.state.revisions() if item.accepted), "")
 
     def _failed(
         self, ref: Ref, desired: Desired[Any] | None, record: Record | None, reason: str, message: str, *, stalled: bool
@@ -169,7 +245,7 @@ class Reconciler:
                 happenings=happenings,
                 inventory=frozenset(record.inventory if record else ()),
             )
-            news = self._record(ref, desired, record, change)
+            news = self._record(ref, desired, record, Admitted(change))
             return replace(result, change=change, news=news)
         except MlopsError as error:
             log.warning("%s: the failure could not be recorded: %s", ref, error)

@@ -7,6 +7,7 @@ from typing import Any
 
 from controllers.upstream import published_view
 from framework.api.meta import Ref
+from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.training_job.observed import TrainingJobObserved
 from framework.kinds.training_job.plan import run_name
 from framework.planning.changes import Desired, Status
@@ -18,7 +19,8 @@ def observe(
 ) -> TrainingJobObserved:
     """The run only while the registry has no version of this identity."""
     if desired is None:
-        return TrainingJobObserved(ref, ports.storage, None, RunState(RunPhase.ABSENT))
+        absent = RunState(RunPhase.ABSENT)
+        return TrainingJobObserved(ref, ports.storage, None, absent, used_by=users(ref.name, ports))
     version = ports.registry.get(ref.name, desired.identity)
     if version is not None:
         return TrainingJobObserved(ref, ports.storage, version, RunState(RunPhase.ABSENT))
@@ -38,3 +40,16 @@ def champion(training: str, ports: Ports) -> ModelVersion | None:
             if stable and stable.get("training") == training:
                 return ports.registry.get(training, stable["version"])
     return None
+
+
+def users(training: str, ports: Ports) -> tuple[Ref, ...]:
+    """Deployments that serve a version of this training job, or are about to."""
+    return tuple(
+        record.ref
+        for record in ports.state.records()
+        if record.ref.kind == "ModelDeployment"
+        and any(
+            version.training == training
+            for version in DeploymentState.model_validate(Status.model_validate(record.status).state).members
+        )
+    )

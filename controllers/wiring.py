@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,11 +13,18 @@ from controllers import batch_inference, feature_view, model_deployment, model_m
 from controllers.project import Project
 from controllers.reconciler import Observe
 from controllers.settings import Settings
+from controllers.simulation import Clock, Imagine, Imagined
 from controllers.source import Loaded, Read
-from framework.api.errors import ConfigurationError
+from framework.api.errors import ConfigurationError, TransientError
+from framework.backends.code import CodeArchive
 from framework.backends.files import FileReports
-from framework.backends.git import CodeArchive, GitSource
+from framework.backends.git import GitSource
+from framework.backends.git_remote import Credentials, is_remote, parse_remote
+from framework.backends.git_writer import Author, GitWriter, LocalBranches, RemoteBranches, configured_author
 from framework.backends.memory import MemoryRuns, MemoryServing
+from framework.backends.memory.imagined import imagine
+from framework.backends.memory.plane import DataPlane
+from framework.backends.mirror import GitMirror
 from framework.backends.notify import Notifications
 from framework.backends.profiles import Profiles
 from framework.backends.ray.daemon import EmbeddedRay
@@ -24,15 +32,19 @@ from framework.backends.ray.jobs import RayJobs
 from framework.backends.ray.rest import RayAddress, RayRest
 from framework.backends.ray.serve import RayServe
 from framework.backends.registry import SqlModelRegistry
+from framework.backends.signatures import Signers
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
 from framework.backends.tables import DeltaTables
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec, RayCluster
-from framework.ports import Ports
-from framework.specs.loader import ParseCache
+from framework.planning.fingerprint import short_hash
+from framework.ports import Ports, RunSpec, SpecWriter
+from framework.specs.cache import ParseCache, kept_in
 from framework.specs.read import read_environment, read_snapshot
 from framework.specs.snapshot import desired
+
+log = logging.getLogger(__name__)
 
 OBSERVERS: Mapping[str, Observe] = {
     "FeatureView": feature_view.observe,
@@ -51,8 +63,10 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         ConfigurationError: no repository or commit, a state store that cannot be opened, or an Environment that asks
             for something that this version does not execute.
     """
-    source = GitSource(settings.root)
-    environment = _environment(source, settings)
+    followed = _followed(settings, clock)
+    source = followed.source
+    cache = kept_in(settings.folder / "cache", "framework.kinds:KINDS")
+    environment = _environment(source, settings, cache)
     storage = _absolute(environment.storage, settings.root)
     cluster = _cluster(settings, environment.ray)
     database = open_database(environment.state, str(settings.root))
@@ -77,14 +91,66 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         cluster=cluster,
         kinds=KINDS,
         observers=OBSERVERS,
-        read=_reader(source, settings, storage),
+        read=_reader(source, settings, storage, cache),
         clock=clock,
+        imagine=imagining,
+        writer=followed.writer,
+        hurry=followed.hurry,
+        environment=environment,
     )
 
 
-def _environment(source: GitSource, settings: Settings) -> EnvironmentSpec:
+def imagining(live: Ports) -> Imagine:
+    """Worlds in memory that stand where ``live`` does."""
+
+    def world(now: datetime, seconds: Callable[[RunSpec], float]) -> Imagined:
+        clock = Clock(now)
+        ports = imagine(live, clock)
+        return Imagined(ports, DataPlane(ports.runs, ports.serving, ports.tables, clock, seconds), clock)
+
+    return world
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """Where specs come from, and where proposals go."""
+
+    source: GitSource
+    writer: SpecWriter
+    hurry: Callable[[], None] = lambda: None
+
+
+def _followed(settings: Settings, clock: Callable[[], datetime]) -> _Followed:
+    """The repository that is followed: the project's own, another one on this machine, or a mirror of one elsewhere."""
+    address, signers = settings.source, Signers(settings.allowed_signers)
+    named = Author.parse(settings.git.author) if settings.git.author else None
+
+    def author() -> Author:
+        return named or configured_author(source.git)
+
+    if address is None or not is_remote(address):
+        root, folder = settings.root / (address or ""), settings.source_folder or None
+        source = GitSource(root, folder=folder, signers=signers)
+        return _Followed(source, GitWriter(source, LocalBranches(source), author, clock))
+    access = settings.git
+    remote = parse_remote(address, Credentials(access.username, access.token, access.ssh_key))
+    source = mirror = GitMirror(
+        settings.folder / f"mirror-{short_hash(address)}.git", remote, settings.revision,
+        project=settings.source_folder, signers=signers, interval=settings.remote_poll,
+    )  # fmt: skip
+    if settings.fresh:
+        try:
+            mirror.refresh()
+        except TransientError as error:
+            if not mirror.known():
+                raise
+            log.warning("going on with what was fetched before: %s", error)
+    return _Followed(source, GitWriter(source, RemoteBranches(mirror), author, clock), mirror.hurry)
+
+
+def _environment(source: GitSource, settings: Settings, cache: ParseCache) -> EnvironmentSpec:
     commit = source.resolve(settings.revision)
-    spec = read_environment(source, commit, settings.specs, settings.environment, KINDS)
+    spec = read_environment(source, commit, settings.specs, settings.environment, KINDS, cache)
     assert isinstance(spec, EnvironmentSpec)
     missing = KINDS["Environment"].unsupported(spec)
     if missing:
@@ -93,9 +159,8 @@ def _environment(source: GitSource, settings: Settings) -> EnvironmentSpec:
     return spec
 
 
-def _reader(source: GitSource, settings: Settings, storage: str) -> Read:
+def _reader(source: GitSource, settings: Settings, storage: str, cache: ParseCache) -> Read:
     """Reads a commit; files that did not change between commits are parsed once."""
-    cache = ParseCache()
     root = str(settings.root)
 
     def read(commit: str) -> Loaded:

@@ -12,12 +12,13 @@ from controllers.source import Loaded, SourceController
 from framework.api.conditions import violations
 from framework.api.meta import Ref
 from framework.backends.memory import memory_ports
+from framework.backends.memory.plane import DataPlane
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.changes import Plan, Status
 from framework.planning.planner import plan_all
 from framework.planning.settled import Standing, standing
-from framework.ports import Ports, TableState
+from framework.ports import Ports
 from framework.specs.read import read_snapshot
 from framework.specs.snapshot import desired
 from tests.builders import NOW
@@ -95,6 +96,14 @@ class World:
         self.error_rate: Callable[[str], float] = lambda app: 0.0
         self.auc: Callable[[str], float] = lambda identity: 0.7
         self.requests_per_second = 100
+        self.plane = DataPlane(
+            self.ports.runs,
+            self.ports.serving,
+            self.ports.tables,
+            self.clock,
+            metrics=lambda payload: {"auc": self.auc(payload["identity"])},
+            error_rate=lambda app: self.error_rate(app),
+        )
         self.ports.tables.files["data/flights.csv"] = "v1"
         self.files = dict(files)
         self.head = self.ports.source.commit(self.files)
@@ -107,8 +116,10 @@ class World:
         lease = self.ports.state.acquire(f"controller-{self.process}", 30.0, self.now + timedelta(days=self.process))
         assert lease is not None
         self.token = lease.token
-        self.reconciler = Reconciler(ports, KINDS, OBSERVERS, self.clock, lambda: self.token, "test")
         self.source = SourceController(ports, self.read, "main", self.clock, lambda: self.token, "test")
+        self.reconciler = Reconciler(
+            ports, KINDS, OBSERVERS, self.clock, lambda: self.token, "test", lambda: self.source.rules
+        )
 
     def clock(self) -> datetime:
         return self.now
@@ -144,18 +155,8 @@ class World:
     def advance(self, seconds: float = 1.0) -> None:
         """The data plane works and callers call."""
         self.now += timedelta(seconds=seconds)
-        for run in self.ports.runs.active():
-            payload: Any = run.payload
-            if run.workload.startswith("framework.workloads.features"):
-                self._publish(payload)
-                self.ports.runs.succeed(run.name, {"uri": payload["table"], "version": 0})
-            else:
-                self.ports.runs.succeed(run.name, self._trained(payload))
-        self.ports.serving.tick()
-        route = self.ports.serving.route("delay", "")
-        if route is not None:
-            rates = {app: self.error_rate(app) for app in route.spec.weights}
-            self.ports.serving.send("delay", int(self.requests_per_second * seconds), error_rate=rates)
+        self.plane.requests_per_second = self.requests_per_second
+        self.plane.advance(timedelta(seconds=seconds))
 
     def run(self, rounds: int = 200) -> int:
         """Pass after pass until nothing moves; how many it took."""
@@ -198,27 +199,3 @@ class World:
         """Live traffic by app."""
         route = self.ports.serving.route("delay", "")
         return dict(route.spec.weights) if route else {}
-
-    def _publish(self, payload: Mapping[str, Any]) -> None:
-        self.ports.tables.publish(
-            TableState(
-                uri=payload["table"],
-                version=0,
-                rows=1000,
-                source_digest=payload["source_digest"],
-                identity=payload["identity"],
-                commit=payload["commit"],
-                published=self.now,
-            )
-        )
-
-    def _trained(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        folder = payload["model_folder"]
-        return {
-            "artifact": f"{folder}/model.txt",
-            "sha256": "0" * 64,
-            "format": "lightgbm-text",
-            "signature": {"inputs": [], "output": {"name": "delayed", "kind": "probability"}},
-            "profile": f"{folder}/profile",
-            "metrics": {"auc": self.auc(payload["identity"])},
-        }

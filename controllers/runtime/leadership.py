@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 
 class Leadership:
     """Holds the lease and renews it from a thread. ``token`` fences every write: a holder that was paused too long
-    finds its writes refused by the store, whatever it believes."""
+    finds its writes refused by the store, whatever it believes. Once lost it stays lost: what was kept in memory under
+    the old token says nothing about what the new holder did."""
 
     def __init__(self, state: StateStore, holder: str, ttl_seconds: float, clock: Callable[[], datetime]) -> None:
         self._state, self._holder, self._ttl, self._clock = state, holder, ttl_seconds, clock
@@ -59,4 +60,8 @@ class Leadership:
                 continue
             if renewed is None or (self._lease is not None and renewed.token != self._lease.token):
                 log.error("the lease was lost to another controller")
+                self._lease = None
+                if renewed is not None:
+                    self._state.release(renewed)
+                return
             self._lease = renewed

@@ -13,8 +13,10 @@ from controllers.passes import Word, follow, lead, serve
 from controllers.project import Project
 from controllers.runtime.leadership import Leadership
 from controllers.settings import Settings
+from controllers.wiring import imagining
 from framework.api.errors import ConfigurationError, ConflictError, SpecError
 from framework.kinds import KINDS
+from framework.ports import Pin
 from tests.builders import NOW
 from tests.world import ENDPOINT, OBSERVERS, TRAINING, World
 
@@ -57,7 +59,10 @@ def world() -> Iterator[World]:
 
 def project(world: World, holder: str = "test") -> Project:
     settings = Settings(Path("/project"), revision="main", holder=holder, poll=timedelta(milliseconds=20))
-    return Project(settings, world.ports, world.ports, NoCluster(), KINDS, OBSERVERS, world.read, real_time)
+    return Project(
+        settings, world.ports, world.ports, NoCluster(), KINDS, OBSERVERS, world.read, real_time, imagining,
+        writer=world.ports.source,
+    )  # fmt: skip
 
 
 def test_a_pass_reconciles_the_newest_commit_and_gives_the_lease_back(world: World) -> None:
@@ -121,3 +126,45 @@ def test_a_holder_whose_lease_ran_out_has_no_token(world: World) -> None:
         assert first.token
     second.release()
     first.release()
+
+
+def environment(spec: str) -> str:
+    return f"apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {{name: local}}\nspec: {{{spec}}}\n"
+
+
+def closed_now() -> str:
+    """A deny window that is open now and for an hour to come."""
+    hour = real_time().hour
+    return f"windows: [{{deny: '* {hour},{(hour + 1) % 24} * * *'}}]"
+
+
+def test_in_a_window_a_pass_ends_with_what_is_in_force_and_says_what_waits(world: World) -> None:
+    world.commit(local=environment(""))
+    assert lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None).word is Word.CONVERGED
+    world.commit(local=environment(closed_now()))
+    taken = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
+    assert taken.word is Word.CONVERGED, "the window comes with this commit"
+    world.commit(classifier=TRAINING.replace("rounds: 50", "rounds: 80"))
+    held = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
+    assert (held.word, held.commit, held.calls.total()) == (Word.HELD, taken.commit, 0)
+    assert "no new commit takes effect until" in held.text()
+    assert held.document()["note"] == held.note
+
+
+def test_a_first_commit_that_has_to_wait_ends_the_pass_too(world: World) -> None:
+    world.commit(local=environment(closed_now()))
+    held = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
+    assert (held.word, held.commit) == (Word.HELD, "")
+
+
+def test_a_pass_under_a_pin_is_held_and_a_suspended_one_too(world: World) -> None:
+    world.commit(local=environment(""))
+    first = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
+    world.commit(classifier=TRAINING.replace("rounds: 50", "rounds: 80"), local=environment("suspend: true"))
+    suspended = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
+    assert (suspended.word, suspended.calls.total()) == (Word.HELD, 0)
+    assert "suspended" in suspended.text()
+    world.ports.state.set_pin(Pin(commit=first.commit, over=world.head, actor="ana", time=real_time()))
+    pinned = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
+    assert (pinned.word, pinned.commit) == (Word.HELD, first.commit)
+    assert "ana pinned commit" in pinned.note

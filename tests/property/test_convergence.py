@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from framework.backends.faults import Crash, FaultInjector
 from framework.planning.changes import Verb
-from framework.render.plan import plan_json
+from framework.render.plan_document import plan_json
 from tests.world import DEPLOYMENT, ENDPOINT, TRAINING, World
 
 EDITS: dict[str, dict[str, str]] = {

@@ -144,6 +144,22 @@ class MemoryServing:
         with self._lock:
             self._routes.pop(deployment, None)
 
+    def routes(self) -> tuple[str, ...]:
+        """Deployments that have a route."""
+        with self._lock:
+            return tuple(self._routes)
+
+    def adopt(self, deployment: str, apps: Mapping[str, AppState], route: RouteState | None) -> None:
+        """Take over what runs elsewhere, as it is there."""
+        with self._lock:
+            for name, state in apps.items():
+                answering = state.phase is AppPhase.RUNNING
+                spec = AppSpec(name, deployment, {}, min_replicas=max(1, state.replicas))
+                self._apps[name] = _App(spec, state.digest, state.phase, state.message, answering=answering)
+            if route is not None:
+                routers = [_Router(item.replica, item.generation, dict(item.versions)) for item in route.replicas]
+                self._routes[deployment] = _Route(route.spec, routers or self._fresh_routers(), [route.spec])
+
     def tick(self) -> None:
         """Time passes: what was deploying runs (or has failed), and every router has acknowledged its table."""
         with self._lock:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from framework.api.errors import ConfigurationError, SpecError, TerminalError
+from framework.api.errors import ConfigurationError, ConflictError, SpecError, TerminalError
+from framework.backends.git_process import checked_branch
 from framework.backends.memory.calls import Calls
-from framework.ports import Blob, CodeRef, CommitInfo, Signature
+from framework.ports import Blob, CodeRef, CommitInfo, Proposal, Proposed, Signature
 from framework.specs.code import parent_inits
 from framework.specs.tree import archive, blob_sha, inside, tree_sha
 from framework.specs.worktree import refused_link
@@ -30,7 +31,8 @@ class _Commit:
 
 
 class MemorySource:
-    """A repository without a disk. Blob and tree names are git's own SHA-1s, so equal content has equal names."""
+    """A Repository and a SpecWriter without a disk. Blobs and trees have git's own SHA-1s for names, so equal content
+    has equal names."""
 
     def __init__(self) -> None:
         self._commits: dict[str, _Commit] = {}
@@ -60,6 +62,10 @@ class MemorySource:
         """Move a branch or tag, as a push (forced or not) would."""
         self._refs[name] = self.resolve(commit)
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a branch or tag."""
+        return name in self._refs
+
     def files(self, commit: str) -> Mapping[str, str | Link]:
         return self._at(commit).files
 
@@ -70,9 +76,11 @@ class MemorySource:
         """There is no remote."""
 
     def info(self, commit: str) -> CommitInfo:
-        return CommitInfo(commit, "nobody", datetime.fromtimestamp(0, UTC), self._at(commit).message)
+        subject = self._at(commit).message.partition("\n")[0]
+        return CommitInfo(commit, "nobody", datetime.fromtimestamp(0, UTC), subject)
 
     def descends(self, commit: str, ancestor: str) -> bool:
+        self._at(commit)
         current: str | None = commit
         while current is not None and current != ancestor:
             current = self._at(current).parent
@@ -121,6 +129,37 @@ class MemorySource:
         paths = [blob.path for blob in self.blobs(commit, start)]
         paths += [path for path in parent_inits(start) if path in files]
         return archive({path: (_bytes(files[path]), False) for path in paths})
+
+    def propose(self, proposal: Proposal) -> Proposed:
+        """A SpecWriter, too. Nothing is ever checked out here.
+
+        Raises:
+            ConflictError: the branch exists, and neither at ``base`` nor at what this proposal made before.
+            ConfigurationError: an unsafe name or path, an unknown commit.
+        """
+        branch, before = checked_branch(proposal.branch), dict(self._at(proposal.base).files)
+        after = dict(before)
+        for folder, commit in proposal.folders.items():
+            start = inside(folder)
+            for path in _below(before, start):
+                after.pop(path, None)
+            after |= _below(self._at(commit).files, start)
+        for name, data in proposal.files.items():
+            path = inside(name)
+            if not path or isinstance(before.get(path), Link):
+                raise ConfigurationError(f"{name!r} is not a regular file, and is not written to")
+            after.pop(path, None)
+            if data is not None:
+                after[path] = data.decode()
+        if after == before:
+            return Proposed(proposal.base, branch, pushed=False)
+        old = self._refs.get(branch)
+        if old is None or old == proposal.base:
+            made = self.commit(after, branch=branch, parent=proposal.base, message=proposal.message)
+            return Proposed(made, branch, pushed=False)
+        if self._commits[old] != _Commit(proposal.base, after, proposal.message):
+            raise ConflictError(f"branch {branch!r} is at {old[:10]} and not at {proposal.base[:10]}")
+        return Proposed(old, branch, pushed=False)
 
     def _at(self, sha: str) -> _Commit:
         found = self._commits.get(sha)

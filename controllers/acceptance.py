@@ -1,0 +1,165 @@
+"""May a commit take effect, and if not now, when? Pure: the source controller acts on the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from controllers.loaded import Loaded, same_meaning
+from framework.api.errors import Problem
+from framework.api.meta import Ref
+from framework.kinds.environment.policies import refusals as policy_refusals
+from framework.kinds.environment.spec import EnvironmentSpec
+from framework.kinds.environment.windows import closed_until
+from framework.planning.admission import Rules
+from framework.planning.breaking import unacknowledged
+from framework.planning.compare import compare
+from framework.planning.kind import Kind
+from framework.planning.pruning import too_much
+from framework.planning.settled import Withheld
+from framework.ports import Pin, Signature
+
+WAITS_FOR_WINDOW = "WaitsForWindow"
+PIN_IN_FORCE = "PinInForce"
+_SHORT = 7
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the operator allows and demands, apart from git."""
+
+    allow_prune: bool = False
+    allow_force_push: bool = False
+    signed: bool = False
+    """A commit takes effect only if a signer whom the operator trusts has signed it."""
+
+
+def distrust(
+    commit: str, base: str | None, descends: bool, signature: Signature | None, terms: Terms
+) -> tuple[Problem, ...]:
+    """What speaks against a commit before a word of it is read. ``base`` is what must be among its ancestors, and
+    ``descends`` whether it is; ``signature`` is None where none is demanded."""
+    found = []
+    if base is not None and not descends and not terms.allow_force_push:
+        found.append(
+            f"history was rewritten: commit {base[:_SHORT]}, which is in force, is not among its ancestors; "
+            "if that is meant, let the controller take it with MLOPS_ALLOW_FORCE_PUSH=1"
+        )
+    if signature is not None and not signature.trusted:
+        found.append(f"a signature of an allowed signer is required, but the commit {signature.problem}")
+    return tuple(_problem(f"commit {commit[:_SHORT]}", "", message) for message in found)
+
+
+def refusals(
+    before: Loaded | None,
+    after: Loaded,
+    recorded: Collection[Ref],
+    kinds: Mapping[str, Kind],
+    wired: EnvironmentSpec | None,
+    terms: Terms,
+) -> tuple[Problem, ...]:
+    """Why ``after``, which is valid in itself, may not follow ``before``. ``wired`` is the Environment that the running
+    controller was started with."""
+    old = before.desired if before else {}
+    found = [
+        *unacknowledged(old, after.desired, kinds),
+        *policy_refusals(after.environment, compare(old, after.desired, kinds)),
+    ]
+    problems = []
+    for refusal in found:
+        file = after.desired[refusal.ref].file if refusal.ref in after.desired else ""
+        place = file or f"commit {after.commit[:_SHORT]}"
+        problems.append(_problem(place, str(refusal.ref), f"{refusal.reason}: {refusal.message}"))
+    pruned = prune_refusal(before, after, recorded, terms)
+    moved = _moved(wired, after.environment)
+    if moved:
+        message = f"{', '.join(moved)} changed: that takes effect as a whole once the controller is started again"
+        problems.append(_problem(f"commit {after.commit[:_SHORT]}", "Environment", message))
+    return (*problems, *pruned)
+
+
+def prune_refusal(before: Loaded | None, after: Loaded, recorded: Collection[Ref], terms: Terms) -> tuple[Problem, ...]:
+    """A refusal where ``after`` would remove too large a share of what is there. What goes already does not count."""
+    if terms.allow_prune or not after.environment.deletion.prune:
+        return ()
+    going = before is not None and before.environment.deletion.prune
+    there = [ref for ref in recorded if not going or before is None or ref in before.desired]
+    found = too_much(there, after.desired, after.environment.deletion.maxShare)
+    return () if found is None else (_problem(f"commit {after.commit[:_SHORT]}", "", found.message),)
+
+
+def _moved(wired: EnvironmentSpec | None, asked: EnvironmentSpec) -> tuple[str, ...]:
+    """Fields that a running controller cannot follow: it is connected to what they said at its start."""
+    if wired is None:
+        return ()
+    fields = ("ray", "storage", "state", "tracking", "onlineStore")
+    return tuple(f"spec.{name}" for name in fields if getattr(wired, name) != getattr(asked, name))
+
+
+def window_end(before: Loaded | None, after: Loaded, now: datetime) -> datetime | None:
+    """Until when ``after`` has to wait, None where it need not. The windows are those in force: a commit does not lift
+    the window that it would have to wait for."""
+    return closed_until(before.environment if before else after.environment, now)
+
+
+def rules(in_force: Loaded, governing: EnvironmentSpec, held: Loaded | None) -> Rules:
+    """What may be done now. ``held`` is a commit that waits for a window: its wish to suspend counts already, because
+    who asks for rest must get it, and its wish to go on does not."""
+    quotas = governing.quotas
+    return Rules(
+        suspend=governing.suspend or (held is not None and held.environment.suspend),
+        cpus=quotas.cpus,
+        gpus=quotas.gpus,
+        runs=quotas.runs,
+        prune=governing.deletion.prune,
+        keep_data=governing.deletion.data == "keep",
+        order=in_force.order,
+    )
+
+
+def changed(before: Loaded, after: Loaded) -> tuple[Ref, ...]:
+    """What has to be looked at when ``after`` takes the place of ``before``: what it asks for differently, and what it
+    no longer asks for."""
+    new = [ref for ref, asked in after.desired.items() if not same_meaning(before.desired.get(ref), asked)]
+    return (*new, *(ref for ref in before.desired if ref not in after.desired))
+
+
+def withheld(newest: Loaded, in_force: Loaded | None, pin: Pin | None, now: datetime) -> Withheld | None:
+    """Why the newest commit is not what is in force, where nothing is wrong with it; None where it is, where it was
+    refused, or where nobody has looked at it yet."""
+    if in_force is None or newest.digest == in_force.digest:
+        return None
+    if pin is not None and in_force.commit == pin.commit:
+        return Withheld(newest.commit, newest.subject, PIN_IN_FORCE, pin_message(pin))
+    until = window_end(in_force, newest, now)
+    return None if until is None else Withheld(newest.commit, newest.subject, WAITS_FOR_WINDOW, window_message(until))
+
+
+def pin_message(pin: Pin) -> str:
+    why = f" ({pin.message})" if pin.message else ""
+    return (
+        f"{pin.actor} pinned commit {pin.commit[:_SHORT]} over {pin.over[:_SHORT]} at {_clock(pin.time)}{why}; "
+        "it stays in force until git asks for something else"
+    )
+
+
+def window_message(until: datetime) -> str:
+    return f"no new commit takes effect until {_clock(until)}"
+
+
+def told(problems: Sequence[Problem]) -> tuple[str, ...]:
+    """As a revision keeps them: a place in a file where there is one."""
+    return tuple(str(problem) if problem.line else _unplaced(problem) for problem in problems)
+
+
+def _unplaced(problem: Problem) -> str:
+    return ": ".join(part for part in (problem.file, problem.path, problem.message) if part)
+
+
+def _problem(place: str, path: str, message: str) -> Problem:
+    return Problem(place, 0, 0, path, message)
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,47 @@
+"""A commit that was read and found valid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from framework.api.meta import Ref
+from framework.kinds.environment.spec import EnvironmentSpec
+from framework.planning.changes import Desired
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """``desired`` is in dependency order. Equal digests mean that two commits ask for the same."""
+
+    commit: str
+    subject: str
+    digest: str
+    desired: Mapping[Ref, Desired[Any]]
+    environment: EnvironmentSpec = field(default_factory=EnvironmentSpec)
+
+    @cached_property
+    def downstream(self) -> Mapping[Ref, tuple[Ref, ...]]:
+        """Who builds on a resource directly."""
+        found: dict[Ref, list[Ref]] = {}
+        for ref, desired in self.desired.items():
+            for upstream in desired.upstream:
+                found.setdefault(upstream, []).append(ref)
+        return {ref: tuple(below) for ref, below in found.items()}
+
+    @cached_property
+    def order(self) -> Mapping[Ref, int]:
+        return {ref: place for place, ref in enumerate(self.desired)}
+
+
+Read = Callable[[str], Loaded]
+"""Reads one commit. Raises SpecError with every problem in it."""
+
+
+def same_meaning(one: Desired[Any] | None, other: Desired[Any] | None) -> bool:
+    """Whether both ask for the same, whichever commit they are from."""
+    if one is None or other is None:
+        return one is other
+    return (one.digest, one.identity) == (other.digest, other.identity)

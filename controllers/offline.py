@@ -1,0 +1,71 @@
+"""A plan from one commit to another, out of a checkout alone: no cluster, no state store, nothing heavy to load.
+
+Beside controllers.wiring the only place that knows a backend: the repository.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from controllers import plans
+from controllers.loaded import Loaded
+from controllers.settings import Settings
+from framework.api.errors import SpecError
+from framework.backends.git import GitSource
+from framework.backends.git_remote import is_remote
+from framework.kinds import KINDS
+from framework.kinds.environment.spec import EnvironmentSpec
+from framework.planning.changes import Plan
+from framework.ports import SpecSource
+from framework.specs.cache import ParseCache, kept_in
+from framework.specs.read import read_snapshot
+from framework.specs.snapshot import desired
+from framework.specs.worktree import WORKTREE, WorktreeSource
+
+log = logging.getLogger(__name__)
+
+
+def plan_between(settings: Settings, base: str, head: str | None, now: datetime) -> Plan:
+    """What changes from ``base`` to ``head`` (None: what is followed; ``worktree``: the files as they are on disk).
+
+    Where ``base`` itself is wrong nothing can be compared with it: everything is new then, and a warning says why.
+
+    Raises:
+        SpecError: ``head`` is wrong.
+        ConfigurationError: one of them is unknown.
+    """
+    source, followed = _checkout(settings)
+    cache = kept_in(settings.folder / "cache", "framework.kinds:KINDS")
+    commit = source.resolve(base)
+    after = (
+        _read(WorktreeSource(settings.root), WORKTREE, settings, ParseCache())
+        if head == WORKTREE
+        else _read(source, source.resolve(head or followed), settings, cache)
+    )
+    before = after if after.commit == commit else _base(source, commit, settings, cache)
+    return plans.between(settings.environment, before, after, KINDS, now)
+
+
+def _checkout(settings: Settings) -> tuple[GitSource, str]:
+    """The repository on this machine, and what of it is planned. A remote is not asked: its checkout is enough."""
+    if settings.source is None or is_remote(settings.source):
+        return GitSource(settings.root), "HEAD" if settings.source else settings.revision
+    return GitSource(settings.root / settings.source, folder=settings.source_folder or None), settings.revision
+
+
+def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache) -> Loaded | None:
+    try:
+        return _read(source, commit, settings, cache)
+    except SpecError as error:
+        log.warning(
+            "nothing can be compared with the base %s, so everything is shown as new: %s", commit[:7], error.problems[0]
+        )
+        return None
+
+
+def _read(source: SpecSource, commit: str, settings: Settings, cache: ParseCache) -> Loaded:
+    snapshot = read_snapshot(source, commit, settings.specs, settings.environment, KINDS, cache=cache)
+    environment = snapshot.environment_spec
+    assert isinstance(environment, EnvironmentSpec)
+    return Loaded(commit, "", snapshot.digest, desired(snapshot, KINDS), environment)

@@ -1,0 +1,140 @@
+"""A world in memory that starts where another one stands: reads fall through to it, writes stay here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from framework.backends.memory.alerts import MemoryNotifier, MemoryReports
+from framework.backends.memory.calls import Calls
+from framework.backends.memory.data import MemoryProfiles, MemoryTables
+from framework.backends.memory.runs import Clock, MemoryRuns
+from framework.backends.memory.serving import MemoryServing
+from framework.backends.memory.state import MemoryRegistry, MemoryStateStore
+from framework.ports import (
+    AppState,
+    CodeRef,
+    Json,
+    ModelRegistry,
+    ModelVersion,
+    Ports,
+    ProfileStore,
+    Reference,
+    RouteState,
+    ServingBackend,
+    TableCatalog,
+    TableState,
+)
+
+
+@dataclass(frozen=True)
+class ImaginedPorts(Ports):
+    """Ports with the types whose hands a data plane needs."""
+
+    state: MemoryStateStore
+    runs: MemoryRuns
+    serving: ImaginedServing
+    tables: ImaginedTables
+
+
+def imagine(live: Ports, clock: Clock) -> ImaginedPorts:
+    """``live`` as it stands now, to be changed without consequence. Runs under way there have not begun here."""
+    calls = Calls()
+    state = MemoryStateStore(calls)
+    state.adopt(live.state.records(), live.state.revisions())
+    runs = MemoryRuns(calls, clock)
+    return ImaginedPorts(
+        state=state,
+        registry=ImaginedRegistry(live.registry, state, calls),
+        source=live.source,
+        code=ImaginedCode(),
+        runs=runs,
+        serving=ImaginedServing(live.serving, calls, clock),
+        tables=ImaginedTables(live.tables, calls),
+        profiles=ImaginedProfiles(live.profiles),
+        notifier=MemoryNotifier(calls),
+        reports=MemoryReports(calls),
+        storage=live.storage,
+    )
+
+
+class ImaginedCode:
+    """Names archives without making them."""
+
+    def ensure(self, code: CodeRef) -> str:
+        return f"memory://code/{code.digest}.zip"
+
+
+class ImaginedRegistry(MemoryRegistry):
+    def __init__(self, live: ModelRegistry, state: MemoryStateStore, calls: Calls) -> None:
+        super().__init__(state, calls)
+        self._live = live
+        self._forgotten: set[str] = set()
+
+    def get(self, training: str, version: str) -> ModelVersion | None:
+        found = super().get(training, version)
+        if found is None and training not in self._forgotten:
+            return self._live.get(training, version)
+        return found
+
+    def versions(self, training: str) -> Sequence[ModelVersion]:
+        below = () if training in self._forgotten else self._live.versions(training)
+        return sorted((*super().versions(training), *below), key=lambda item: item.created, reverse=True)
+
+    def forget(self, training: str, token: int) -> None:
+        super().forget(training, token)
+        self._forgotten.add(training)
+
+
+class ImaginedTables(MemoryTables):
+    def __init__(self, live: TableCatalog, calls: Calls) -> None:
+        super().__init__(calls)
+        self._live = live
+        self._deleted: set[str] = set()
+
+    def describe(self, uri: str) -> TableState | None:
+        found = super().describe(uri)
+        return self._live.describe(uri) if found is None and uri not in self._deleted else found
+
+    def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
+        return self._live.source_digest(sources, root)
+
+    def delete(self, uri: str) -> None:
+        super().delete(uri)
+        self._deleted.add(uri)
+
+    def publish(self, table: TableState) -> None:
+        super().publish(table)
+        self._deleted.discard(table.uri)
+
+
+class ImaginedServing(MemoryServing):
+    def __init__(self, live: ServingBackend, calls: Calls, clock: Clock) -> None:
+        super().__init__(calls, clock, observations=None)
+        self._live = live
+        self._known: set[str] = set()
+
+    def apps(self, deployment: str) -> Mapping[str, AppState]:
+        self._take_over(deployment)
+        return super().apps(deployment)
+
+    def route(self, deployment: str, traffic: str) -> RouteState | None:
+        self._take_over(deployment, traffic)
+        return super().route(deployment, traffic)
+
+    def _take_over(self, deployment: str, traffic: str = "") -> None:
+        """What runs there is read once, before anything here changes it."""
+        if deployment not in self._known:
+            self._known.add(deployment)
+            self.adopt(deployment, self._live.apps(deployment), self._live.route(deployment, traffic))
+
+
+class ImaginedProfiles(MemoryProfiles):
+    """What serves here has been asked nothing yet. A model that was not trained has an empty reference."""
+
+    def __init__(self, live: ProfileStore) -> None:
+        super().__init__()
+        self._live = live
+
+    def reference(self, profile: str) -> Reference | None:
+        return self._live.reference(profile) or Reference({}, ())

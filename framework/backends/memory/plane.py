@@ -1,0 +1,103 @@
+"""A data plane in memory on which everything goes well, unless told otherwise: runs end, apps start, callers call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from framework.backends.memory.data import MemoryTables
+from framework.backends.memory.runs import Clock, MemoryRuns
+from framework.backends.memory.serving import MemoryServing
+from framework.ports import Json, RunSpec, TableState
+
+ASSUMED_METRIC = 0.7
+"""Of a model that no gate asks more of."""
+
+
+def passing_metrics(payload: Mapping[str, Any]) -> dict[str, float]:
+    """The least that satisfies every gate of the training job whose run has this payload."""
+    gates = payload["spec"].get("evaluation", {}).get("gates", ())
+    return {"auc": ASSUMED_METRIC} | dict(_bars(gates))
+
+
+def _bars(gates: Any) -> Iterator[tuple[str, float]]:
+    for gate in gates:
+        low, high = gate.get("min"), gate.get("max")
+        yield gate["metric"], low if low is not None else high if high is not None else ASSUMED_METRIC
+
+
+@dataclass
+class DataPlane:
+    """``seconds`` says how long a run takes, ``metrics`` how good a model is (by the run's payload), ``error_rate`` how
+    an app behaves. Callers make ``requests_per_second`` on every route."""
+
+    runs: MemoryRuns
+    serving: MemoryServing
+    tables: MemoryTables
+    clock: Clock
+    seconds: Callable[[RunSpec], float] = lambda run: 0.0
+    metrics: Callable[[Mapping[str, Json]], Mapping[str, float]] = passing_metrics
+    error_rate: Callable[[str], float] = lambda app: 0.0
+    requests_per_second: float = 100.0
+    _began: dict[str, datetime] = field(default_factory=dict)
+
+    def advance(self, elapsed: timedelta) -> None:
+        """``elapsed`` has passed since the last call; the clock is there already."""
+        now = self.clock()
+        for run in self.runs.active():
+            if now >= self._due(run):
+                self._end(run)
+        self.serving.tick()
+        for deployment in self.serving.routes():
+            table = self.serving.route(deployment, "")
+            if table is not None:
+                rates = {app: self.error_rate(app) for app in table.spec.weights}
+                requests = int(self.requests_per_second * elapsed.total_seconds())
+                self.serving.send(deployment, requests, error_rate=rates)
+
+    def next_end(self) -> datetime | None:
+        """When the next run ends; None while none goes on."""
+        return min((self._due(run) for run in self.runs.active()), default=None)
+
+    def _due(self, run: RunSpec) -> datetime:
+        began = self._began.setdefault(run.submission_id, self.clock())
+        return began + timedelta(seconds=self.seconds(run))
+
+    def _end(self, run: RunSpec) -> None:
+        payload: Any = run.payload
+        if run.workload.startswith("framework.workloads.features"):
+            self._publish(payload)
+            self.runs.succeed(run.name, {"uri": payload["table"], "version": 0})
+        else:
+            self.runs.succeed(run.name, self._trained(payload))
+
+    def _publish(self, payload: Mapping[str, Any]) -> None:
+        self.tables.publish(
+            TableState(
+                uri=payload["table"],
+                version=0,
+                rows=1000,
+                source_digest=payload["source_digest"],
+                identity=payload["identity"],
+                commit=payload["commit"],
+                published=self.clock(),
+            )
+        )
+
+    def _trained(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        folder, metrics = payload["model_folder"], dict(self.metrics(payload))
+        views = {
+            name: {key: view[key] for key in ("uri", "version", "identity")} for name, view in payload["views"].items()
+        }
+        return {
+            "artifact": f"{folder}/model",
+            "sha256": "0" * 64,
+            "format": "lightgbm-text",
+            "signature": {"inputs": [], "output": {"name": "prediction", "kind": "probability"}},
+            "profile": f"{folder}/profile",
+            "metrics": metrics,
+            "lineage": {"commit": payload["commit"], "views": views},
+            "champion_metrics": metrics if payload.get("champion") else None,
+        }

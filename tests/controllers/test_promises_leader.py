@@ -1,0 +1,183 @@
+"""Promise 10: one active controller per environment, with real threads, leases and clocks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from controllers.passes import serve
+from controllers.project import Project
+from controllers.reconciler import Reconciler
+from controllers.runtime.leadership import Leadership
+from controllers.settings import Settings
+from framework.api.errors import ConflictError
+from framework.backends.faults import FaultInjector
+from framework.kinds import KINDS
+from framework.ports import Ports
+from tests.controllers.test_passes import project
+from tests.controllers.test_promises import BETTER, reconciled
+from tests.world import ENDPOINT, OBSERVERS, World
+
+
+class Store:
+    """A project per controller on one shared world, and what each of them changed."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.faults: dict[str, FaultInjector] = {}
+
+    def project(self, holder: str, lease: float) -> Project:
+        self.faults[holder] = FaultInjector()
+        ports: Ports = self.faults[holder].around(self.world.ports)
+        made = project(self.world, holder)
+        settings = Settings(
+            Path("/project"),
+            revision="main",
+            holder=holder,
+            poll=timedelta(milliseconds=20),
+            lease=timedelta(seconds=lease),
+        )
+        return replace(made, settings=settings, ports=ports, idle=ports)
+
+    def changed(self, holder: str) -> list[str]:
+        return [verb for verb in self.faults[holder].changing if not verb.startswith("state.")]
+
+
+@pytest.fixture
+def shared() -> Iterator[Store]:
+    """Its data plane works in the background until the test ends."""
+    world = World()
+    world.ports.state.release(world.ports.state.lease())  # type: ignore[arg-type]
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(0.02):
+            world.advance(0)
+
+    plane = threading.Thread(target=work)
+    plane.start()
+    yield Store(world)
+    ended.set()
+    plane.join()
+
+
+def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.02)
+
+
+def test_10_of_two_controllers_on_one_store_exactly_one_acts(shared: Store) -> None:
+    stops = {name: threading.Event() for name in ("one", "two")}
+    threads = {
+        name: threading.Thread(target=serve, args=(shared.project(name, 5.0), stop, lambda result: None))
+        for name, stop in stops.items()
+    }
+    for thread in threads.values():
+        thread.start()
+    try:
+        until(lambda: bool(shared.world.weights()))
+        actors = [name for name in threads if shared.changed(name)]
+        assert len(actors) == 1
+        (leader,) = actors
+        (other,) = set(threads) - {leader}
+        assert shared.faults[other].changing == []
+        stops[leader].set()
+        threads[leader].join(10)
+        done = len(shared.faults[leader].changing)
+        shared.world.commit(classifier=BETTER)
+        until(lambda: bool(shared.changed(other)))
+        assert len(shared.faults[leader].changing) == done
+    finally:
+        for name, stop in stops.items():
+            stop.set()
+            threads[name].join(10)
+
+
+def test_10_a_leader_that_was_paused_acts_no_more_once_another_took_over(shared: Store) -> None:
+    world = shared.world
+    now = datetime.now(UTC)
+    first = Leadership(world.ports.state, "first", 60.0, lambda: now)
+    assert first.acquire()
+    paused = shared.project("paused", 60.0).reconciler(lambda: first.token)
+    source = shared.project("source", 60.0).source_controller(lambda: first.token)
+    source.poll()
+    until(lambda: [paused.reconcile(ref, source.desired[ref]) for ref in source.desired] == [] or bool(world.weights()))
+    until(lambda: not paused.reconcile(ENDPOINT, source.desired[ENDPOINT]).calls)
+    (app,) = world.weights()
+    world.ports.serving.change_route_by_hand("delay", weights={app: 40})
+    second = Leadership(world.ports.state, "second", 60.0, lambda: now + timedelta(minutes=5))
+    assert second.acquire()
+    shared.faults["paused"].changing.clear()
+    token = world.ports.state.lease()
+    assert token is not None
+    assert first.token < token.token, "it still believes that it leads"
+    result = paused.reconcile(ENDPOINT, source.desired[ENDPOINT])
+    assert result.retry
+    assert shared.changed("paused") == [], "not even an action that no write goes before"
+    assert world.weights() == {app: 40}
+    with pytest.raises(ConflictError):
+        world.ports.state.save_revision(world.ports.state.revisions(1)[0], first.token)
+    active = replace(paused, token=lambda: second.token)
+    assert active.reconcile(ENDPOINT, source.desired[ENDPOINT]).calls == 1
+    first.release()
+    second.release()
+    assert world.ports.state.lease() is None, "only its own lease is given back"
+
+
+def test_10_a_controller_that_lost_its_lease_starts_over_and_acts_again_once_it_may(shared: Store) -> None:
+    stop = threading.Event()
+    mine = shared.project("mine", 0.3)
+    thread = threading.Thread(target=serve, args=(mine, stop, lambda result: None))
+    thread.start()
+    try:
+        until(lambda: bool(shared.world.weights()))
+        state = shared.world.ports.state
+        with state._lock:
+            state._lease = None
+            taken = state.acquire("thief", 1.0, datetime.now(UTC))
+        assert taken is not None
+        until(lambda: (lease := state.lease()) is not None and lease.holder == "mine" and lease.token > taken.token)
+        before = len(shared.changed("mine"))
+        shared.world.commit(classifier=BETTER)
+        until(lambda: len(shared.changed("mine")) > before)
+    finally:
+        stop.set()
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_10_a_lease_that_was_lost_stays_lost_for_who_held_it(shared: Store) -> None:
+    """What it kept in memory says nothing about what the other one did; it has to start over."""
+    state = shared.world.ports.state
+    first = Leadership(state, "first", 0.15, lambda: datetime.now(UTC))
+    assert first.acquire()
+    with state._lock:
+        state._lease = None
+        taken = state.acquire("thief", 60.0, datetime.now(UTC))
+    assert taken is not None
+    until(lambda: not first.held)
+    state.release(taken)
+    time.sleep(0.3)  # it would have renewed several times by then
+    assert not first.held
+    with pytest.raises(ConflictError):
+        assert first.token
+    first.release()
+    assert state.lease() is None
+
+
+def test_10_a_fenced_reconciler_is_the_only_thing_that_a_lost_lease_stops() -> None:
+    world = reconciled()
+    fenced = Reconciler(world.ports, KINDS, OBSERVERS, world.clock, lambda: world.token - 1, "late")
+    assert not fenced.reconcile(ENDPOINT, world.source.desired[ENDPOINT]).retry, "there is nothing to do"
+    (app,) = world.weights()
+    world.ports.serving.change_route_by_hand("delay", weights={app: 40})
+    assert fenced.reconcile(ENDPOINT, world.source.desired[ENDPOINT]).retry
+    assert world.weights() == {app: 40}

@@ -1,0 +1,146 @@
+"""A simulation does what the loop would do, and nothing of it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from controllers.simulation import Simulation, simulation
+from controllers.wiring import imagining
+from framework.api.meta import Ref
+from framework.kinds import KINDS
+from framework.planning.actions import Action
+from framework.planning.steps import Sequence
+from tests.builders import NOW
+from tests.world import DEPLOYMENT, ENDPOINT, JOB, OBSERVERS, TRAINING, VIEW, World
+
+BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
+
+
+def tried(world: World, known: Callable[[Ref], float | None] = lambda ref: 30.0) -> Simulation:
+    return simulation(imagining(world.ports), KINDS, OBSERVERS, "local", world.now, known)
+
+
+def kinds_of(sequence: Sequence) -> list[tuple[Ref, str]]:
+    return [(step.ref, type(action).__name__) for step in sequence.steps for action in step.actions]
+
+
+def recorded(world: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Ref, Action]]:
+    """What the world's own reconciler executes from now on."""
+    done: list[tuple[Ref, Action]] = []
+    loop = type(world.reconciler)
+    original = loop.reconcile
+
+    def reconcile(self: object, ref: Ref, desired: object) -> object:
+        result = original(self, ref, desired)  # type: ignore[arg-type]
+        done.extend((ref, action) for action in (result.change.actions if result.change else ()))
+        return result
+
+    monkeypatch.setattr(loop, "reconcile", reconcile)
+    return done
+
+
+def test_a_first_commit_goes_from_features_to_all_traffic() -> None:
+    world = World()
+    sequence = tried(world).go_to(world.read(world.head))
+    assert kinds_of(sequence) == [
+        (VIEW, "SubmitRun"),
+        (JOB, "SubmitRun"),
+        (JOB, "RegisterModel"),
+        (ENDPOINT, "DeployApp"),
+        (ENDPOINT, "SetRoute"),
+    ]
+    assert sequence.settled
+    assert {item.word for item in sequence.endings} == {"ready"}
+    assert [step.stage for step in sequence.steps] == [1, 2, 2, 3, 3]
+    assert 60 <= sequence.seconds < 80
+    assert world.ports.calls.made == ()
+    assert world.ports.state.records() == ()
+
+
+def test_the_sequence_is_what_the_loop_then_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.run()
+    world.commit(classifier=BETTER)
+    sequence = tried(world).go_to(world.read(world.head))
+    done = recorded(world, monkeypatch)
+    world.run()
+    foreseen = [(step.ref, action.key) for step in sequence.steps for action in step.actions]
+    assert foreseen == [(ref, action.key) for ref, action in done]
+    assert [item for item in kinds_of(sequence) if item[0] == ENDPOINT].count((ENDPOINT, "SetRoute")) == 3
+
+
+def test_going_back_trains_nothing() -> None:
+    world = World()
+    world.run()
+    first = world.head
+    world.commit(classifier=BETTER)
+    world.run()
+    sequence = tried(world).go_to(world.read(first))
+    assert "SubmitRun" not in {name for _, name in kinds_of(sequence)}
+    assert sequence.settled
+
+
+def test_from_one_commit_to_another_whatever_runs_now() -> None:
+    world = World()
+    first = world.head
+    second = world.commit(classifier=BETTER)
+    third = world.commit(delay=None)
+    simulated = tried(world)
+    assert len(kinds_of(simulated.go_to(world.read(first)))) == 5
+    assert (JOB, "SubmitRun") in kinds_of(simulated.go_to(world.read(second)))
+    last = simulated.go_to(world.read(third))
+    assert kinds_of(last) == [(ENDPOINT, "DeleteRoute"), (ENDPOINT, "DeleteApp")]
+    assert {step.stage for step in last.steps} == {3}
+
+
+def test_durations_come_from_history_and_what_is_assumed_is_named() -> None:
+    world = World()
+    known = {VIEW: 100.0}
+    sequence = tried(world, known.get).go_to(world.read(world.head))
+    began = {step.ref: step.at for step in reversed(sequence.steps)}
+    assert 100 <= began[JOB] < 105
+    assert 160 <= began[ENDPOINT] < 167
+    assert sequence.assumed == (JOB,)
+
+
+def test_a_pause_until_a_person_promotes_is_where_it_ends() -> None:
+    world = World()
+    world.run()
+    paused = DEPLOYMENT.replace("{setWeight: 50}, ", "{setWeight: 50}, {pause: {}}, ")
+    world.commit(classifier=BETTER, delay=paused)
+    sequence = tried(world).go_to(world.read(world.head))
+    assert sequence.settled
+    assert {item.ref: item.word for item in sequence.endings}[ENDPOINT] == "held"
+
+
+def test_converged_is_an_empty_sequence() -> None:
+    world = World()
+    world.run()
+    sequence = tried(world).go_to(world.read(world.head))
+    assert sequence.steps == ()
+    assert sequence.seconds == 0
+    assert sequence.settled
+    assert world.now > NOW
+
+
+def test_a_quota_puts_one_run_after_the_other() -> None:
+    other = TRAINING.replace("name: classifier", "name: another")
+    limits = "apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {name: local}\nspec: {quotas: {runs: 1}}\n"
+    world = World()
+    free = tried(world).go_to(world.read(world.commit(another=other)))
+    narrow = tried(world).go_to(world.read(world.commit(local=limits)))
+    started = {name: [step.at for step in found.steps if "SubmitRun" in {type(item).__name__ for item in step.actions}]
+               for name, found in (("free", free), ("narrow", narrow))}  # fmt: skip
+    assert started["free"][1] == started["free"][2]
+    assert started["narrow"][2] - started["narrow"][1] >= 30
+    assert narrow.settled
+
+
+def test_a_suspended_environment_does_nothing() -> None:
+    world = World()
+    rest = "apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {name: local}\nspec: {suspend: true}\n"
+    sequence = tried(world).go_to(world.read(world.commit(local=rest)))
+    assert sequence.steps == ()
+    assert {item.word for item in sequence.endings} == {"held", "blocked"}
