@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
+
+from controllers.cli.arguments import Since, resource_ref
 
 OUTPUT = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 
@@ -36,11 +39,13 @@ def _status_text(project: Any, resource: str | None, output: str) -> str:
     from framework.render.status import report, resource_json, resource_text, status_json, status_text
 
     state, moment = project.ports.state, now()
-    found = report(project.settings.environment, project.desired(), state.records(), state.revisions(), moment)
+    newest, environment = project.newest(), project.settings.environment
+    withheld = project.withheld(newest)
+    found = report(environment, newest.desired, state.records(), state.revisions(), moment, withheld)
     width, colour = width_and_colour()
     if resource is None:
         return status_json(found) if output == "json" else status_text(found, width=width, colour=colour)
-    ref = _ref(resource)
+    ref = resource_ref(resource)
     row = next((item for item in found.rows if item.ref == ref), None)
     if row is None:
         raise click.ClickException(f"{ref} is neither in git nor on record")
@@ -51,16 +56,40 @@ def _status_text(project: Any, resource: str | None, output: str) -> str:
 
 @click.command()
 @click.argument("resource", required=False, metavar="[KIND/NAME]")
-@click.option("--limit", default=50, show_default=True, help="The newest so many.")
+@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="The newest so many.")
+@click.option("--since", type=Since(), help="Only from a date or time (UTC) on, or from so long ago: 2h.")
+@click.option("--reason", "reasons", multiple=True, help="Only events of this reason, such as Promoted; repeatable.")
+@click.option("--follow", is_flag=True, help="Go on with what happens from now on, until interrupted.")
 @OUTPUT
 @click.pass_obj
-def events(options: dict[str, Any], resource: str | None, limit: int, output: str) -> None:
+def events(
+    options: dict[str, Any],
+    resource: str | None,
+    limit: int,
+    since: datetime | timedelta | None,
+    reasons: tuple[str, ...],
+    follow: bool,
+    output: str,
+) -> None:
     """What happened, oldest first. JSON is one event a line."""
-    from controllers.cli.session import emit, project_of, width_and_colour
-    from framework.render.events import events_jsonl, events_text
+    import time
 
-    found = project_of(options).ports.state.events(_ref(resource) if resource else None, limit)
-    emit(events_jsonl(found) if output == "json" else events_text(found, colour=width_and_colour()[1]))
+    from controllers.cli.session import emit, now, project_of, width_and_colour
+    from controllers.history import newest_events, next_events
+    from framework.render.events import event_row, events_jsonl, events_text
+
+    state = project_of(options).ports.state
+    ref = resource_ref(resource) if resource else None
+    start = now() - since if isinstance(since, timedelta) else since
+    colour = width_and_colour()[1]
+    found = newest_events(state, ref, limit, start, frozenset(reasons))
+    if output == "text":
+        emit(events_text(found, colour=colour))
+    elif found:
+        emit(events_jsonl(found))
+    if follow:
+        for event in next_events(state, ref, frozenset(reasons), wait=lambda: time.sleep(1)):
+            emit(events_jsonl([event]) if output == "json" else event_row(event, colour=colour))
 
 
 @click.command()
@@ -75,17 +104,10 @@ def why(options: dict[str, Any], resource: str, output: str) -> None:
 
     project = project_of(options)
     try:
-        reason = explain(_ref(resource), project.desired(), project.ports.state.records(), now())
+        newest = project.newest()
+        withheld = project.withheld(newest)
+        reason = explain(resource_ref(resource), newest.desired, project.ports.state.records(), now(), withheld)
     except LookupError as error:
         raise click.ClickException(str(error.args[0])) from None
     width, colour = width_and_colour()
     emit(why_json(reason) if output == "json" else why_text(reason, width=width, colour=colour))
-
-
-def _ref(text: str) -> Any:
-    from framework.api.meta import Ref
-
-    try:
-        return Ref.parse(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import os
 import sys
 
 import click
 
+from controllers.cli.options import OUTPUTS, Group
 from framework import __version__
 from framework.api.errors import MlopsError, SpecError
 
 COMMANDS = {
+    "init": "controllers.cli.init:init",
     "validate": "controllers.cli.validate:validate",
+    "fmt": "controllers.cli.fmt:fmt",
     "plan": "controllers.cli.plan:plan",
+    "apply": "controllers.cli.apply:apply",
+    "simulate": "controllers.cli.simulate:simulate",
     "reconcile": "controllers.cli.reconcile:reconcile",
     "up": "controllers.cli.daemon:up",
     "down": "controllers.cli.daemon:down",
     "status": "controllers.cli.inspect:status",
     "events": "controllers.cli.inspect:events",
     "why": "controllers.cli.inspect:why",
+    "history": "controllers.cli.history:history",
+    "lineage": "controllers.cli.lineage:lineage",
+    "audit": "controllers.cli.audit:audit",
+    "rollback": "controllers.cli.rollback:rollback",
+    "promote": "controllers.cli.promote:promote",
     "schema": "controllers.cli.schema:schema",
     "version": "controllers.cli.version:version",
 }
@@ -28,7 +40,7 @@ COMMANDS = {
 EXIT_ERROR = 1
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """Knows its commands by name and imports one when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -40,17 +52,6 @@ class LazyGroup(click.Group):
         module, attribute = COMMANDS[cmd_name].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            from difflib import get_close_matches
-
-            close = get_close_matches(args[0], COMMANDS, n=1)
-            raise click.UsageError(f"{error.message}{f' Did you mean {close[0]!r}?' if close else ''}", ctx) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -65,10 +66,12 @@ class LazyGroup(click.Group):
     type=click.Path(exists=True, file_okay=False),
     help="The project's folder; default: found upwards from here.",
 )
+@click.option("--output", type=click.Choice(OUTPUTS), help="For every command that has it; after the command it wins.")
+@click.option("--quiet", is_flag=True, help="For every command that has it.")
 @click.option("-v", "--verbose", count=True, help="Say more: -v what is done, -vv everything.")
 @click.version_option(__version__, prog_name="mlopsctl")
 @click.pass_context
-def cli(context: click.Context, env: str, project: str | None, verbose: int) -> None:
+def cli(context: click.Context, /, env: str, project: str | None, verbose: int, **inherited: object) -> None:
     """Declarative GitOps for machine learning, on Ray.
 
     Specs in git say what should run; mlopsctl compares them with what does, and closes the difference.
@@ -84,6 +87,8 @@ def cli(context: click.Context, env: str, project: str | None, verbose: int) -> 
 
 def main() -> None:
     """The entry point: mistakes end in one clear message and an exit code, never in a traceback."""
+    gc.set_threshold(200_000, 20, 20)  # thousands of specs are no garbage, and looking through them takes its time
+    atexit.register(gc.freeze)  # at the end, too: all of it goes with the process
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as leave:

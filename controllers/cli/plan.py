@@ -3,28 +3,88 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
+EXIT_REFUSED = 1
 EXIT_CHANGES = 2
 
 
 @click.command()
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--base", metavar="REV", help="Compare with this commit, and look at nothing that runs.")
+@click.option(
+    "--head", metavar="REV", help="The commit to plan; default: the checked-out one. With --base also: worktree."
+)
+@click.option("--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it to a file, too, for apply.")
 @click.option("--unchanged", is_flag=True, help="List resources that need nothing, too.")
+@click.option("--explain", is_flag=True, help="Show every action up to the end, stage by stage.")
 @click.pass_obj
-def plan(options: dict[str, Any], output: str, unchanged: bool) -> None:
-    """Show what reconciling would do now. Exit code 0: nothing; 2: changes; 1: an error."""
-    from controllers.cli.session import emit, project_of, width_and_colour
-    from framework.planning.changes import Verb
-    from framework.render.plan import plan_json, plan_text
+def plan(
+    options: dict[str, Any],
+    base: str | None,
+    head: str | None,
+    output: str,
+    out: Path | None,
+    unchanged: bool,
+    explain: bool,
+) -> None:
+    """Show what would change, what that costs, what will run, and who notices. Changes nothing.
 
-    project = project_of(options)
-    result = project.plan()
-    if output == "json":
-        emit(plan_json(result))
+    Without --base the plan is made against what runs now; with it, from one commit to another, without a cluster.
+
+    Exit code 0: nothing to do; 2: changes; 1: refused, or an error.
+    """
+    from controllers.cli.session import emit, now, project_of, settings_of, width_and_colour
+    from framework.planning.changes import Verb
+
+    if explain and (base is not None or output != "text"):
+        raise click.UsageError("--explain follows what runs now, as text; for commits and JSON: mlopsctl simulate")
+    if base is not None:
+        from controllers.offline import plan_between
+
+        project, result = None, plan_between(settings_of(options), base, head, now())
     else:
-        width, colour = width_and_colour()
-        emit(plan_text(result, width=width, colour=colour, unchanged=unchanged))
+        project = project_of(options, fresh=True)
+        result = project.plan(head)
+        held = project.withheld(project.read(result.commit)) if head is None else None
+        if held is not None:
+            click.echo(f"not now: {held.message}", err=True)
+    if out is not None:
+        _write(out, result)
+    width, colour = width_and_colour()
+    emit(_shown(result, output, width, colour, unchanged))
+    if explain and project is not None:
+        from framework.render.steps import steps_text
+
+        for sequence in project.simulate(None, head):
+            emit("")
+            emit(steps_text(sequence, width=width, colour=colour))
+    if result.refusals:
+        sys.exit(EXIT_REFUSED)
     sys.exit(EXIT_CHANGES if any(change.verb is not Verb.NOOP for change in result.changes) else 0)
+
+
+def _shown(result: Any, output: str, width: int, colour: bool, unchanged: bool) -> str:
+    if output == "json":
+        from framework.render.plan_document import plan_json
+
+        return plan_json(result)
+    if output == "markdown":
+        from framework.render.markdown import plan_markdown
+
+        return plan_markdown(result)
+    from framework.render.plan import plan_text
+
+    return plan_text(result, width=width, colour=colour, unchanged=unchanged)
+
+
+def _write(path: Path, result: Any) -> None:
+    from framework.render.plan_document import plan_json
+
+    try:
+        path.write_text(plan_json(result), encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -48,19 +48,27 @@ def reconcile(
     Exit code 0: as git asks; 1: something is stalled, or an error; 3: not settled within --timeout.
     """
     from controllers.cli.progress import Progress
-    from controllers.cli.session import emit, now, project_of
-    from controllers.passes import Word, follow, lead, serve
+    from controllers.cli.session import now, project_of
+    from controllers.passes import serve
 
-    project = project_of(options, allow_prune=allow_prune)
+    project = project_of(options, allow_prune=allow_prune, fresh=True)
     project.newest()  # a project that cannot be read is told before anything is started
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    if once:
+        run_once(project, wait=wait, timeout=timeout, output=output, quiet=quiet)
+    stop = _stopped_by(signal.SIGTERM, signal.SIGINT)
     with Progress(now, quiet=quiet) as progress:
-        if not once:
-            signal.signal(signal.SIGINT, lambda *_: stop.set())
-            project.cluster.start()
-            serve(project, stop, progress.listen)
-            return
+        project.cluster.start()
+        serve(project, stop, progress.listen)
+
+
+def run_once(project: Any, *, wait: bool, timeout: timedelta, output: str, quiet: bool) -> NoReturn:
+    """One pass over the project, or watching the controller that is at work on it; tells the result and exits."""
+    from controllers.cli.progress import Progress
+    from controllers.cli.session import emit, now
+    from controllers.passes import Word, follow, lead
+
+    stop = _stopped_by(signal.SIGTERM)
+    with Progress(now, quiet=quiet) as progress:
         if project.leader_elsewhere():
             progress.say("a controller is at work on this environment; following it")
             result = follow(project, wait=wait, timeout=timeout, stop=stop)
@@ -73,3 +81,10 @@ def reconcile(
     emit(result.json() if output == "json" else result.text())
     codes = {Word.CONVERGED: 0, Word.STALLED: EXIT_NOT_CONVERGED, Word.HELD: EXIT_TIMEOUT}
     sys.exit(codes.get(result.word, EXIT_TIMEOUT if wait else 0))
+
+
+def _stopped_by(*signals: signal.Signals) -> threading.Event:
+    stop = threading.Event()
+    for number in signals:
+        signal.signal(number, lambda *_: stop.set())
+    return stop

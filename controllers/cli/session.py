@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
+from controllers.operator import SOURCE, operator_settings
 from controllers.project import Project
-from controllers.settings import Settings, find_root
-from controllers.wiring import open_project
+from controllers.settings import Settings, find_root, project_folder
 
 
 def now() -> datetime:
@@ -22,14 +22,16 @@ def now() -> datetime:
 
 def settings_of(options: dict[str, Any], **more: Any) -> Settings:
     """Settings for the project that the command was called on."""
-    start = Path(options["project"]).resolve() if options.get("project") else Path.cwd()
-    keeper = os.environ.get("MLOPS_KEEPER")
-    return Settings(
-        root=find_root(start), environment=options["environment"], keeper=int(keeper) if keeper else None, **more
-    )
+    named = options.get("project")
+    start = Path(named).resolve() if named else Path.cwd()
+    elsewhere = bool(os.environ.get(SOURCE))  # then the project's folder needs no repository of its own
+    root = find_root(start) if not elsewhere else start if named else project_folder(start)
+    return Settings(root=root, environment=options["environment"], **{**operator_settings(os.environ, root), **more})
 
 
 def project_of(options: dict[str, Any], **more: Any) -> Project:
+    from controllers.wiring import open_project  # the backends: not for what reads specs alone
+
     return open_project(settings_of(options, **more), now)
 
 

@@ -32,13 +32,15 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet
     from framework import __version__
     from framework.kinds import KINDS
     from framework.specs import report
+    from framework.specs.cache import kept_in
     from framework.specs.read import check
     from framework.specs.worktree import WORKTREE, WorktreeSource
 
-    root = _root((context.obj or {}).get("project"), paths)
-    specs = Settings(root=root).specs
+    root = project_root((context.obj or {}).get("project"), paths)
+    settings = Settings(root=root)
+    specs, cache = settings.specs, kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     wanted = [_below(path, root) for path in paths]
-    found = check(WorktreeSource(root), WORKTREE, _folders(wanted, specs), KINDS)
+    found = check(WorktreeSource(root), WORKTREE, _folders(wanted, specs), KINDS, cache)
     if wanted:
         told = tuple(one for one in found.problems if any(_within(one.file, path) for path in wanted))
         found = replace(found, problems=told)
@@ -47,14 +49,14 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet
         writers: dict[str, Any] = {
             "text": lambda: report.text(found, lambda file, line: _line(root, file, line)),
             "json": lambda: report.as_json(found),
-            "github": lambda: report.github(found),
-            "sarif": lambda: report.sarif(found, __version__),
+            "github": lambda: report.github(_from_top(found, root)),
+            "sarif": lambda: report.sarif(_from_top(found, root), __version__),
         }
         click.echo(writers[output]())
     context.exit(EXIT_INVALID if failed else 0)
 
 
-def _root(project: str | None, paths: tuple[Path, ...]) -> Path:
+def project_root(project: str | None, paths: tuple[Path, ...]) -> Path:
     """The project's folder: as given, or the nearest one upwards with specs or a repository, or where we are."""
     if project is not None:
         return Path(project).resolve()
@@ -63,6 +65,13 @@ def _root(project: str | None, paths: tuple[Path, ...]) -> Path:
         if (folder / "mlops_specs").is_dir() or (folder / ".git").exists():
             return folder
     return Path.cwd()
+
+
+def _from_top(found: Any, root: Path) -> Any:
+    """Places as GitHub names them: from the top of the repository, of which the project may be a folder."""
+    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+    problems = (replace(one, file=(root.relative_to(top) / one.file).as_posix()) for one in found.problems)
+    return replace(found, problems=tuple(problems))
 
 
 def _below(path: Path, root: Path) -> str:

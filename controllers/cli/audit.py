@@ -1,0 +1,35 @@
+"""mlopsctl audit: whether the log of what happened is what was logged. Reads only."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from controllers.cli.options import Group
+
+EXIT_BROKEN = 1
+
+
+@click.group(cls=Group)
+def audit() -> None:
+    """The log of everything that happened, and whether it is whole."""
+
+
+@audit.command()
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_obj
+def verify(options: dict[str, Any], output: str) -> None:
+    """Check the hash chain of the log: that no event was changed, moved, removed or added.
+
+    Exit code 0: it is whole; 1: it is not, and each place is named.
+    """
+    from controllers.cli.session import emit, project_of
+    from framework.render.audit import audit_json, audit_text
+
+    project = project_of(options)
+    state, environment = project.ports.state, project.settings.environment
+    problems, seal = state.verify_events(), state.seal()
+    emit(audit_json(environment, seal, problems) if output == "json" else audit_text(environment, seal, problems))
+    sys.exit(EXIT_BROKEN if problems else 0)

@@ -1,0 +1,29 @@
+"""mlopsctl lineage: what came from what. Reads only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[KIND/NAME|TRAINING@VERSION]")
+@click.option("--output", type=click.Choice(["text", "json", "mermaid"]), default="text", show_default=True)
+@click.pass_obj
+def lineage(options: dict[str, Any], name: str | None, output: str) -> None:
+    """What came from what: commit, sources, features, model, endpoint, monitor."""
+    from controllers.cli.session import emit, project_of, width_and_colour
+    from controllers.lineage import lineage as whole
+    from controllers.lineage import lineage_of
+    from framework.render.lineage import lineage_json, lineage_mermaid, lineage_text
+
+    project = project_of(options)
+    desired = project.desired()
+    found = lineage_of(name, desired, project.ports) if name else whole(desired, project.ports)
+    if output == "json":
+        emit(lineage_json(project.settings.environment, found))
+    elif output == "mermaid":
+        emit(lineage_mermaid(found))
+    else:
+        emit(lineage_text(found, colour=width_and_colour()[1]))

@@ -1,0 +1,69 @@
+"""Options before the command, ``--output`` and ``--quiet``: handed down to every command that knows them.
+
+They become defaults, so an option after the command wins; a command that has no such option refuses them rather than
+print something else than was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+OUTPUTS = ("text", "json")
+
+
+class Group(click.Group):
+    """A group, the top one or one below, whose commands inherit what the top one's ``output`` and ``quiet`` say."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            name, command, rest = super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            raise click.UsageError(f"{error.message}{f' Did you mean {close[0]!r}?' if close else ''}", ctx) from None
+        if name is not None and command is not None and not ctx.resilient_parsing:
+            inherited = self._inherited(ctx, name, command, set(rest) & set(ctx.help_option_names))
+            ctx.default_map = {**(ctx.default_map or {}), name: inherited}
+        return name, command, rest
+
+    def _inherited(self, ctx: click.Context, name: str, command: click.Command, asks_help: set[str]) -> dict[str, Any]:
+        """Defaults for ``command``. Raises UsageError where it cannot do what was asked."""
+        asked = ctx.find_root().params
+        output, quiet = asked.get("output"), asked.get("quiet")
+        if isinstance(command, click.Group) or asks_help:
+            return {}
+        found: dict[str, Any] = {}
+        if output is not None and output in _outputs(command):
+            found["output"] = output
+        elif output not in {None, "text"}:  # text is what everything prints anyway
+            raise self._lacking(ctx, name, f"--output {output}", lambda other: output in _outputs(other))
+        if quiet and _knows_quiet(command):
+            found["quiet"] = True
+        elif quiet:
+            raise self._lacking(ctx, name, "--quiet", _knows_quiet)
+        return found
+
+    def _lacking(
+        self, ctx: click.Context, name: str, option: str, has: Callable[[click.Command], bool]
+    ) -> click.UsageError:
+        commands = {other: self.get_command(ctx, other) for other in self.list_commands(ctx)}
+        others = [other for other, command in commands.items() if command is not None and has(command)]
+        known = f"; those that have it: {', '.join(others)}" if others else ""
+        path = f"{ctx.command_path} {name}".removeprefix(ctx.find_root().command_path).strip()
+        return click.UsageError(f"{path} has no {option}{known}", ctx)
+
+
+def _outputs(command: click.Command) -> tuple[str, ...]:
+    for param in command.params:
+        if param.name == "output" and isinstance(param.type, click.Choice):
+            return tuple(param.type.choices)
+    return ()
+
+
+def _knows_quiet(command: click.Command) -> bool:
+    return any(param.name == "quiet" for param in command.params)

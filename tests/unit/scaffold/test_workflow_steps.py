@@ -1,0 +1,557 @@
+"""The steps of the workflows, run on a repository of mlopsctl init: exit codes, files, and what reaches GitHub."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from controllers.cli.main import cli
+from tests.unit.scaffold.workflows import HAS_NODE, Answer, Runner, step, zipped
+
+NEEDS_NODE = pytest.mark.skipif(not HAS_NODE, reason="node, which runs actions/github-script, is not installed")
+TRAINING = "mlops_specs/training/late-classifier.yaml"
+BOT = {"login": "github-actions[bot]"}
+
+
+class Repository:
+    """A project of ``mlopsctl init``, with commits."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        for role in ("AUTHOR", "COMMITTER"):
+            monkeypatch.setenv(f"GIT_{role}_NAME", "t")
+            monkeypatch.setenv(f"GIT_{role}_EMAIL", "t@example.com")
+        done = CliRunner().invoke(cli, ["init", str(folder)])
+        assert done.exit_code == 0, done.output
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=self.folder, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def change(self, before: str, after: str, path: str = TRAINING) -> str:
+        """A commit that replaces ``before``, which is there once."""
+        file = self.folder / path
+        text = file.read_text()
+        assert text.count(before) == 1
+        file.write_text(text.replace(before, after))
+        self.git("commit", "--quiet", "--all", "--message", f"{after}")
+        return self.head
+
+    def merge(self, branch: str) -> str:
+        self.git("switch", "--quiet", "main")
+        self.git("merge", "--quiet", "--no-ff", "--no-edit", branch)
+        return self.head
+
+    @property
+    def head(self) -> str:
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    return Repository(tmp_path / "parcels", monkeypatch)
+
+
+@pytest.fixture
+def runner(repository: Repository, tmp_path: Path) -> Runner:
+    return Runner(repository.folder, tmp_path / "runner")
+
+
+# ------------------------------------------------------------------------------------------------------------ validate
+
+
+def test_validate_is_content_with_a_new_project(runner: Runner) -> None:
+    done = runner.run(step("validate", "Validate"))
+    assert done.returncode == 0, done.stderr
+    assert "::" not in done.stdout
+    assert runner.run(step("validate", "Write SARIF")).returncode == 0
+    assert json.loads((runner.temp / "specs.sarif").read_text())["runs"][0]["results"] == []
+
+
+def test_validate_marks_the_line_and_keeps_the_findings(repository: Repository, runner: Runner) -> None:
+    repository.change("estimator:", "estimater:")
+    done = runner.run(step("validate", "Validate"))
+    assert done.returncode == 1
+    assert f"::error file={TRAINING},line=" in done.stdout
+    assert runner.run(step("validate", "Write SARIF")).returncode == 0
+    (found, *_) = json.loads((runner.temp / "specs.sarif").read_text())["runs"][0]["results"]
+    assert found["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == TRAINING
+
+
+def test_the_pin_without_its_extras_is_what_light_jobs_install(repository: Repository, runner: Runner) -> None:
+    command = step("validate", "Install mlopsctl")["run"].partition("|")[0]
+    done = runner.run({"run": command})
+    (pin,) = [line for line in done.stdout.splitlines() if not line.startswith("#")]
+    assert pin.startswith("mlopsctl==")
+
+
+# ---------------------------------------------------------------------------------------------------------------- plan
+
+
+def test_plan_compares_the_merge_with_its_target_for_every_environment(repository: Repository, runner: Runner) -> None:
+    repository.change("max_iter: 300", "max_iter: 400")
+    done = runner.run(step("plan", "Plan"), ENVIRONMENT="")
+    assert done.returncode == 0, done.stderr
+    plans = runner.temp / "plans"
+    assert sorted(path.name for path in plans.iterdir()) == ["local.json", "local.md", "prod.json", "prod.md"]
+    for environment in ("local", "prod"):
+        page = (plans / f"{environment}.md").read_text()
+        assert page.startswith(f"<!-- mlopsctl-plan:{environment} -->\n")
+        assert "max_iter" in page
+        assert page in runner.summary
+        found = json.loads((plans / f"{environment}.json").read_text())
+        assert (found["environment"], found["base"]) == (environment, repository.git("rev-parse", "HEAD^1"))
+        assert found["digest"] in page
+
+
+def test_plan_of_one_environment_and_nothing_to_do(repository: Repository, runner: Runner) -> None:
+    repository.change("# From tables to", "# All the way from tables to")
+    done = runner.run(step("plan", "Plan"), ENVIRONMENT="local")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (runner.temp / "plans").iterdir()) == ["local.json", "local.md"]
+    assert "othing to do" in (runner.temp / "plans" / "local.md").read_text()
+
+
+def test_a_project_that_declares_no_environment_is_planned_as_local(repository: Repository, runner: Runner) -> None:
+    repository.git("rm", "--quiet", "-r", "mlops_specs/environments")
+    repository.git("commit", "--quiet", "--message", "none")
+    runner.run(step("plan", "Plan"), ENVIRONMENT="")
+    assert sorted(path.name for path in (runner.temp / "plans").iterdir()) == ["local.json", "local.md"]
+
+
+def test_a_commit_that_cannot_be_planned_fails_and_is_told(repository: Repository, runner: Runner) -> None:
+    repository.change("spine: deliveries", "spine: delivreies")
+    done = runner.run(step("plan", "Plan"), ENVIRONMENT="local")
+    assert done.returncode == 1
+    page = (runner.temp / "plans" / "local.md").read_text()
+    assert page.startswith("<!-- mlopsctl-plan:local -->\n### `local` cannot be planned")
+    assert f"{TRAINING}:" in page
+    assert "did you mean 'deliveries'" in page
+
+
+def test_a_plan_that_a_policy_refuses_fails_and_says_why(repository: Repository, runner: Runner) -> None:
+    repository.change("replicas: {min: 2, max: 8}", "replicas: {min: 2, max: 99}", "mlops_specs/environments/prod.yaml")
+    done = runner.run(step("plan", "Plan"), ENVIRONMENT="prod")
+    assert done.returncode == 1
+    assert "platform team" in (runner.temp / "plans" / "prod.md").read_text()
+
+
+# ------------------------------------------------------------------------------------------------------------- comment
+
+HEAD = "a" * 40
+RUN = {
+    "id": 77,
+    "head_sha": HEAD,
+    "head_branch": "better",
+    "head_repository": {"id": 5, "full_name": "fork/parcels", "owner": {"login": "fork"}},
+}
+CONTEXT: dict[str, Any] = {
+    "repo": {"owner": "team", "repo": "parcels"},
+    "serverUrl": "https://github.example.com",
+    "runId": 99,
+    "ref": "refs/heads/main",
+    "payload": {"workflow_run": RUN},
+}
+PULL: dict[str, Any] = {"number": 12, "head": {"sha": HEAD, "repo": {"id": 5}}}
+ARTIFACT = {"id": 31, "name": "plan", "expired": False, "size_in_bytes": 4000}
+
+
+def found(runner: Runner, pulls: list[Any], artifacts: list[Any], run: Mapping[str, Any] = RUN) -> Any:
+    answers = [
+        Answer("pulls.list", pulls, {"head": "fork:better", "state": "open"}),
+        Answer("actions.listWorkflowRunArtifacts", {"artifacts": artifacts}, {"run_id": 77}),
+    ]
+    one = step("plan-comment", "Find the pull request and its plan")
+    return runner.javascript(one, {**CONTEXT, "payload": {"workflow_run": run}}, answers)
+
+
+@NEEDS_NODE
+def test_the_pull_request_is_the_open_one_at_the_commit_that_was_planned(runner: Runner) -> None:
+    assert found(runner, [PULL], [ARTIFACT]).outputs == {"pull": 12, "artifact": 31}
+
+
+@NEEDS_NODE
+@pytest.mark.parametrize(
+    ("pulls", "artifacts", "told"),
+    [
+        ([], [ARTIFACT], "notice"),
+        ([{**PULL, "head": {**PULL["head"], "sha": "b" * 40}}], [ARTIFACT], "notice"),
+        ([{**PULL, "head": {**PULL["head"], "repo": {"id": 6}}}], [ARTIFACT], "notice"),
+        ([{**PULL, "head": {**PULL["head"], "repo": None}}], [ARTIFACT], "notice"),
+        ([PULL], [], "notice"),
+        ([PULL], [{**ARTIFACT, "expired": True}], "notice"),
+        ([PULL], [{**ARTIFACT, "name": "plans"}], "notice"),
+        ([PULL], [{**ARTIFACT, "size_in_bytes": 2 << 20}], "failed"),
+    ],
+    ids=["closed", "moved on", "other fork", "fork gone", "no artifact", "expired", "other artifact", "too large"],
+)
+def test_where_anything_is_amiss_nothing_is_downloaded(runner: Runner, pulls: Any, artifacts: Any, told: str) -> None:
+    played = found(runner, pulls, artifacts)
+    assert played.outputs == {}
+    assert [word for word, _ in played.told] == [told]
+
+
+@NEEDS_NODE
+def test_a_fork_that_is_gone_is_no_mistake(runner: Runner) -> None:
+    assert found(runner, [PULL], [ARTIFACT], {**RUN, "head_repository": None}).outputs == {}
+
+
+def commented(runner: Runner, comments: list[Any]) -> Any:
+    answers = [
+        Answer("issues.listComments", comments, {"issue_number": 12}),
+        Answer("issues.createComment"),
+        Answer("issues.updateComment"),
+    ]
+    one = step("plan-comment", "Comment")
+    return runner.javascript(one, CONTEXT, answers, PLANS=str(runner.temp / "plans"), PULL="12")
+
+
+def page(runner: Runner, name: str, text: str) -> None:
+    (runner.temp / "plans").mkdir(exist_ok=True)
+    (runner.temp / "plans" / name).write_text(text)
+
+
+@NEEDS_NODE
+def test_the_plans_of_the_other_workflow_become_one_comment(repository: Repository, runner: Runner) -> None:
+    repository.change("max_iter: 300", "max_iter: 400")
+    runner.run(step("plan", "Plan"), ENVIRONMENT="")
+    played = commented(runner, [])
+    (comment,) = played.called("issues.createComment")
+    assert comment["issue_number"] == 12
+    assert comment["body"].startswith("<!-- mlopsctl plan -->\n_What merging aaaa")
+    for environment in ("local", "prod"):
+        assert f"### Plan for `{environment}`" in comment["body"]
+    assert "/team/parcels/actions/runs/77" in comment["body"]
+    assert played.told == []
+
+
+@NEEDS_NODE
+def test_our_own_comment_is_kept_up_to_date_and_nobody_elses_is_touched(runner: Runner) -> None:
+    page(runner, "local.md", "<!-- mlopsctl-plan:local -->\n### new\n")
+    marked = "<!-- mlopsctl plan -->\nold"
+    comments = [
+        {"id": 1, "user": {"login": "somebody"}, "body": marked},
+        {"id": 2, "user": BOT, "body": "something else"},
+        {"id": 3, "user": None, "body": marked},
+        {"id": 4, "user": BOT, "body": marked},
+    ]
+    played = commented(runner, comments)
+    assert [call["comment_id"] for call in played.called("issues.updateComment")] == [4]
+    assert played.called("issues.createComment") == []
+    assert "### new" in played.called("issues.updateComment")[0]["body"]
+
+
+@NEEDS_NODE
+def test_a_hostile_artifact_is_only_text(runner: Runner) -> None:
+    secret = runner.temp / "secret.txt"
+    secret.write_text("<!-- mlopsctl-plan:link -->\ntoken")
+    page(runner, "local.md", "<!-- mlopsctl-plan:local -->\n@team/all ${{ github.token }} <!-- mlopsctl plan --> `x`\n")
+    page(runner, "prod.md", "### without the first line\n")
+    page(runner, "other.md", "<!-- mlopsctl-plan:local -->\nanother's first line\n")
+    page(runner, "..md", "<!-- mlopsctl-plan:. -->\ndots\n")
+    page(runner, "script.js", "<!-- mlopsctl-plan:script -->\ncode\n")
+    page(runner, "huge.md", "<!-- mlopsctl-plan:huge -->\n" + "x" * 300_000)
+    (runner.temp / "plans" / "link.md").symlink_to(secret)
+    (runner.temp / "plans" / "folder.md").mkdir()
+    (comment,) = commented(runner, []).called("issues.createComment")
+    body = comment["body"]
+    assert "@\u200bteam/all ${{ github.token }} &lt;!-- mlopsctl plan -->" in body
+    assert "@team" not in body
+    assert all(word not in body for word in ("token\n", "without the first", "another's", "dots", "code", "xxxx"))
+    assert body.count("<!--") == 1
+
+
+@NEEDS_NODE
+def test_a_comment_never_grows_beyond_what_github_takes(runner: Runner) -> None:
+    for name in ("a", "b", "c"):
+        page(runner, f"{name}.md", f"<!-- mlopsctl-plan:{name} -->\n{name * 40_000}")
+    (comment,) = commented(runner, []).called("issues.createComment")
+    assert len(comment["body"]) < 65_536
+    assert "a" * 40_000 in comment["body"]
+    assert "2 more in the artifact" in comment["body"]
+
+
+@NEEDS_NODE
+def test_an_artifact_without_a_plan_is_told(runner: Runner) -> None:
+    page(runner, "x.txt", "")
+    played = commented(runner, [])
+    assert [word for word, _ in played.told] == ["failed"]
+    assert played.calls == []
+
+
+# ----------------------------------------------------------------------------------------------------------- reconcile
+
+
+def test_the_newest_commit_is_taken_and_said(repository: Repository, runner: Runner) -> None:
+    first = repository.head
+    newest = repository.change("max_iter: 300", "max_iter: 400")
+    done = runner.run(step("reconcile", "Take the newest commit"), GITHUB_SHA=first)
+    assert runner.outputs == {"commit": newest}
+    assert f"::notice::The branch has moved on: reconciling {newest} instead of {first}" in done.stdout
+    assert "::" not in runner.run(step("reconcile", "Take the newest commit"), GITHUB_SHA=newest).stdout
+
+
+def artifact_of(plans: Path) -> dict[str, str]:
+    """What a pull request's run left, zipped as GitHub does."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted(plans.iterdir()):
+            archive.write(path, path.name)
+    return zipped(packed.getvalue())
+
+
+class Merged:
+    """A pull request that was planned, and merged into main. ``meanwhile``: main moved on in between."""
+
+    def __init__(
+        self, repository: Repository, runner: Runner, *, artifact: bytes | None = None, meanwhile: bool = False
+    ) -> None:
+        repository.git("switch", "--quiet", "--create", "change")
+        self.head = repository.change("max_iter: 300", "max_iter: 400")
+        self.artifact = zipped(artifact) if artifact is not None else self._planned(repository, runner)
+        repository.git("switch", "--quiet", "main")
+        if meanwhile:
+            repository.change("maxQueued: 200", "maxQueued: 100", "mlops_specs/deployments/late.yaml")
+        self.start = repository.head
+        self.commit = repository.merge("change")
+
+    def _planned(self, repository: Repository, runner: Runner) -> dict[str, str]:
+        """As plan.yml does: on the merge that GitHub offers."""
+        repository.git("switch", "--quiet", "--detach", "main")
+        repository.git("merge", "--quiet", "--no-ff", "--no-edit", "change")
+        done = runner.run(step("plan", "Plan"), ENVIRONMENT="prod")
+        assert done.returncode == 0, done.stderr
+        return artifact_of(runner.temp / "plans")
+
+    @property
+    def answers(self) -> list[Answer]:
+        pull = {
+            "number": 12,
+            "merged_at": "2026-01-01T00:00:00Z",
+            "merge_commit_sha": self.commit,
+            "base": {"ref": "main"},
+            "head": {"sha": self.head},
+        }
+        return [
+            Answer("repos.listPullRequestsAssociatedWithCommit", [pull], {"commit_sha": self.commit}),
+            Answer("actions.listWorkflowRuns", {"workflow_runs": [{"id": 70}]}, {"head_sha": self.head}),
+            Answer("actions.listWorkflowRunArtifacts", {"artifacts": [ARTIFACT]}, {"run_id": 70, "name": "plan"}),
+            Answer("actions.downloadArtifact", self.artifact, {"artifact_id": ARTIFACT["id"]}),
+        ]
+
+
+def successes(*heads: str, title: str = "reconcile prod") -> Answer:
+    runs = [{"head_sha": head, "display_title": title} for head in heads]
+    where = {"workflow_id": "reconcile.yml", "branch": "main", "status": "success"}
+    return Answer("actions.listWorkflowRuns", {"workflow_runs": runs}, where)
+
+
+NOBODYS = Answer("repos.listPullRequestsAssociatedWithCommit", [])
+
+
+def look_up(runner: Runner, *answers: Answer) -> Any:
+    """Find what was merged; gives merges.json and what was told."""
+    workflow = "team/parcels/.github/workflows/reconcile.yml@refs/heads/main"
+    one = step("reconcile", "Find what was merged and the plans that were shown")
+    played = runner.javascript(one, CONTEXT, answers, TITLE="reconcile prod", GITHUB_WORKFLOW_REF=workflow)
+    return json.loads((runner.temp / "reviewed" / "merges.json").read_text()), played.told
+
+
+@NEEDS_NODE
+def test_a_merge_of_what_was_shown_goes_on(repository: Repository, runner: Runner) -> None:
+    merged = Merged(repository, runner)
+    merges, told = look_up(runner, successes(merged.start), *merged.answers)
+    expected = {"pull": 12, "base": merged.start, "commit": merged.commit, "file": "12.zip"}
+    assert (merges, told) == ({"start": merged.start, "merges": [expected]}, [])
+    done = runner.run(step("reconcile", "Compare"), ENVIRONMENT="prod", FORCE="")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = runner.run(step("reconcile", "Plan for whoever approves"), ENVIRONMENT="prod")
+    assert done.returncode == 0, done.stderr
+    assert "### Plan for `prod`" in runner.summary
+
+
+@NEEDS_NODE
+def test_a_merge_of_something_else_stops_unless_forced(repository: Repository, runner: Runner) -> None:
+    merged = Merged(repository, runner, meanwhile=True)
+    look_up(runner, successes(merged.start), *merged.answers)
+    done = runner.run(step("reconcile", "Compare"), ENVIRONMENT="prod", FORCE="false")
+    assert done.returncode == 1
+    assert "::error title=Not the plan that was reviewed::#12: planned" in done.stdout
+    assert runner.run(step("reconcile", "Compare"), ENVIRONMENT="prod", FORCE="true").returncode == 0
+
+
+@NEEDS_NODE
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"prod.json": '{"digest": "0123456789"}'}, "shown 0123456789"),
+        ({"local.json": '{"digest": "0123456789"}'}, "no plan for prod was shown"),
+        ({"prod.json": "not json"}, "no plan for prod was shown"),
+        ({"prod.json": '{"digest": "::error::x"}'}, "the plan has no digest"),
+        ({"prod.json": "[]"}, "no plan for prod was shown"),
+        ({"../../../prod.json": '{"digest": "0123456789"}'}, "no plan for prod was shown"),
+        ({"prod.json": " " * (9 << 20)}, "the plan is too large"),
+        (None, "no plan for prod was shown"),
+    ],
+    ids=["forged", "other environment", "no json", "command", "list", "climbing", "bomb", "no zip"],
+)
+def test_a_forged_artifact_cannot_pass(
+    repository: Repository, runner: Runner, content: dict[str, str] | None, words: str
+) -> None:
+    packed = io.BytesIO(b"no zip" if content is None else b"")
+    if content is not None:
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, text in content.items():
+                archive.writestr(name, text)
+    merged = Merged(repository, runner, artifact=packed.getvalue())
+    look_up(runner, successes(merged.start), *merged.answers)
+    done = runner.run(step("reconcile", "Compare"), ENVIRONMENT="prod", FORCE="")
+    assert done.returncode == 1
+    assert words in done.stdout
+    assert "::error::x" not in done.stdout
+    assert list(runner.temp.parent.rglob("prod.json")) == []
+
+
+@NEEDS_NODE
+def test_a_merge_without_a_kept_plan_stops(repository: Repository, runner: Runner) -> None:
+    merged = Merged(repository, runner, artifact=b"zip")
+    gone = Answer("actions.listWorkflowRunArtifacts", {"artifacts": [{**ARTIFACT, "expired": True}]})
+    merges, _ = look_up(runner, successes(merged.start), gone, *merged.answers)
+    assert merges["merges"][0]["file"] is None
+    done = runner.run(step("reconcile", "Compare"), ENVIRONMENT="prod", FORCE="")
+    assert done.returncode == 1
+    assert "no plan was kept" in done.stdout
+
+
+@NEEDS_NODE
+def test_merges_of_runs_that_were_replaced_are_compared_too(repository: Repository, runner: Runner) -> None:
+    """Two pushes while a run was waiting: GitHub drops the run in between."""
+    merged = Merged(repository, runner, artifact=b"zip")
+    pushed = repository.change("seed: 7", "seed: 8")
+    staging = successes(repository.head, title="reconcile staging")
+    assert staging.data["workflow_runs"]
+    both = Answer(
+        staging.call, {"workflow_runs": staging.data["workflow_runs"] + successes(merged.start).data["workflow_runs"]},
+        staging.where,
+    )  # fmt: skip
+    merges, told = look_up(runner, both, *merged.answers, NOBODYS)
+    assert [merge["commit"] for merge in merges["merges"]] == [merged.commit]
+    assert told == [["notice", f"{pushed} was pushed without a pull request: there is no plan to compare it with."]]
+
+
+@NEEDS_NODE
+def test_a_rebased_pull_request_is_compared_as_one(repository: Repository, runner: Runner) -> None:
+    start = repository.head
+    first = repository.change("max_iter: 300", "max_iter: 400")
+    second = repository.change("seed: 7", "seed: 8")
+    merged = object.__new__(Merged)
+    merged.head, merged.commit, merged.artifact = "f" * 40, second, zipped(b"zip")
+    part = Answer(merged.answers[0].call, merged.answers[0].data, {"commit_sha": first})
+    merges, told = look_up(runner, successes(start), part, *merged.answers)
+    assert told == []
+    assert merges["merges"] == [{"pull": 12, "base": start, "commit": second, "file": "12.zip"}]
+
+
+@NEEDS_NODE
+def test_the_first_run_ever_compares_the_newest_merge(repository: Repository, runner: Runner) -> None:
+    repository.change("seed: 7", "seed: 8")
+    merged = Merged(repository, runner, artifact=b"zip")
+    merges, _ = look_up(runner, successes(), *merged.answers)
+    assert [merge["commit"] for merge in merges["merges"]] == [merged.commit]
+
+
+@NEEDS_NODE
+def test_a_repository_of_one_commit_has_nothing_to_compare(repository: Repository, runner: Runner) -> None:
+    merges, _ = look_up(runner, successes())
+    assert merges == {"start": "", "merges": []}
+    assert runner.run(step("reconcile", "Compare"), ENVIRONMENT="prod", FORCE="").returncode == 0
+    assert runner.run(step("reconcile", "Plan for whoever approves"), ENVIRONMENT="prod").returncode == 0
+
+
+def outcome(runner: Runner, word: str, code: int) -> subprocess.CompletedProcess[str]:
+    """The last step, with a reconcile that ends like that."""
+    document = json.dumps({"outcome": word})
+    (runner.temp / "bin" / "mlopsctl").write_text(f"#!/bin/sh\necho '{document}'\nexit {code}\n")
+    return runner.run(step("reconcile", "Reconcile"), ENVIRONMENT="prod")
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "ends"),
+    [("Converged", 0, 0), ("Stalled", 1, 1), ("Held", 3, 0), ("Started", 3, 3)],
+)
+def test_what_the_run_says_of_each_outcome(runner: Runner, word: str, code: int, ends: int) -> None:
+    done = outcome(runner, word, code)
+    assert done.returncode == ends
+    assert f'"outcome": "{word}"' in runner.summary
+    assert ("::warning::A person is awaited" in done.stdout) == (word == "Held")
+
+
+def test_a_reconcile_that_cannot_start_fails(runner: Runner) -> None:
+    (runner.temp / "bin" / "mlopsctl").write_text("#!/bin/sh\necho 'error: no Ray' >&2\nexit 1\n")
+    done = runner.run(step("reconcile", "Reconcile"), ENVIRONMENT="prod")
+    assert done.returncode == 1
+    assert "error: no Ray" in done.stderr
+
+
+# --------------------------------------------------------------------------------------------------------------- drift
+
+
+def test_what_nobody_reconciled_yet_is_drift(runner: Runner) -> None:
+    done = runner.run(step("drift", "Plan against what runs"), ENVIRONMENT="local")
+    assert done.returncode == 0, done.stderr
+    assert runner.outputs == {"drift": "true"}
+    assert "FeatureView/deliveries" in (runner.temp / "drift.md").read_text()
+    assert "FeatureView/deliveries" in runner.summary
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, {"drift": "false"}), (2, {"drift": "true"}), (1, {})])
+def test_exit_codes_of_a_plan_against_what_runs(runner: Runner, code: int, said: dict[str, str]) -> None:
+    (runner.temp / "bin" / "mlopsctl").write_text(f"#!/bin/sh\necho '### page'\nexit {code}\n")
+    done = runner.run(step("drift", "Plan against what runs"), ENVIRONMENT="prod")
+    assert (done.returncode, runner.outputs) == (code if code == 1 else 0, said)
+
+
+def told(runner: Runner, drift: str, issues: list[Any]) -> Any:
+    text = runner.temp / "drift.md"
+    text.write_text("### Plan for `prod`\n@somebody\n")
+    calls = [Answer(f"issues.{name}") for name in ("create", "update", "createComment")]
+    answers = [Answer("issues.listForRepo", issues, {"creator": BOT["login"], "state": "open"}), *calls]
+    one = step("drift", "Open, update or close the issue")
+    return runner.javascript(one, CONTEXT, answers, DRIFT=drift, PAGE=str(text), ENVIRONMENT="prod")
+
+
+ISSUES = [
+    {"number": 1, "body": None},
+    {"number": 2, "body": "<!-- mlopsctl drift local -->\nanother environment's"},
+    {"number": 3, "body": "<!-- mlopsctl drift prod -->\nold"},
+]
+
+
+@NEEDS_NODE
+def test_drift_opens_one_issue_and_then_keeps_it_up_to_date(runner: Runner) -> None:
+    (opened,) = told(runner, "true", ISSUES[:2]).called("issues.create")
+    assert opened["title"] == "Drift: prod is not what the branch asks for"
+    assert opened["body"].startswith("<!-- mlopsctl drift prod -->\n\n### Plan for `prod`\n@\u200bsomebody")
+    played = told(runner, "true", ISSUES)
+    assert [call["issue_number"] for call in played.called("issues.update")] == [3]
+    assert played.called("issues.create") == []
+
+
+@NEEDS_NODE
+def test_the_issue_is_closed_when_the_drift_is_gone(runner: Runner) -> None:
+    played = told(runner, "false", ISSUES)
+    assert [call.get("state") for call in played.called("issues.update")] == ["closed"]
+    assert len(played.called("issues.createComment")) == 1
+    assert told(runner, "false", ISSUES[:2]).calls == [
+        ["issues.listForRepo", {"owner": "team", "repo": "parcels", "state": "open", "creator": BOT["login"]}]
+    ]
