@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lock clean
+.PHONY: help demo static check test lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,14 +18,17 @@ help: ## Show what there is
 demo: $(STAMP) ## Commit, train, roll out, break and revert a model on this machine
 	$(BIN)/python -m examples.flights.demo
 
-check: $(STAMP) ## Lint, types, layers and the quick tests
+static: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n 2 -m "not ray"
 
-test: check ## The checks and every test, those on a real Ray included
+check: static ## Lint, types, layers and the quick tests
+	$(BIN)/pytest -q -n 2 -m "not ray" tests/unit tests/contract tests/golden tests/docs
+
+test: static ## The same, and every other test, those on a real Ray included
+	$(BIN)/pytest -q -n 2 -m "not ray"
 	$(BIN)/pytest -q -m ray
 
 lock: ## Resolve pyproject.toml anew and write requirements.lock

@@ -23,6 +23,8 @@ def commands() -> Iterator[tuple[str, click.Command]]:
         command = cli.get_command(TOP, name)
         assert command is not None
         yield f"mlopsctl {name}", command
+        below = command.commands if isinstance(command, click.Group) else {}
+        yield from ((f"mlopsctl {name} {part}", item) for part, item in below.items())
 
 
 def sections() -> dict[str, str]:

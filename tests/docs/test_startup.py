@@ -42,7 +42,8 @@ def run(*arguments: str, code: str = _RUN, cache: Path | None = None) -> subproc
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "--version", "validate", "validate --help", "schema", "plan --help", "reconcile --help"]
+    "command",
+    ["--help", "--version", "validate", "validate --help", "schema", "init --help", "plan --help", "reconcile --help"],
 )
 def test_commands_that_read_specs_load_nothing_heavy(command: str) -> None:
     done = run(*command.split())
