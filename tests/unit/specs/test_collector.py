@@ -18,10 +18,10 @@ def test_it_is_off_inside_and_on_again_whatever_happens() -> None:
     def build() -> None:
         with collector.paused():
             assert not gc.isenabled()
-            raise ValueError
+            raise ValueError("half way")
 
     assert gc.isenabled()
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match="half way"):
         build()
     assert gc.isenabled()
 
