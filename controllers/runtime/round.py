@@ -27,8 +27,8 @@ class Round:
         elapsed, self._last = now - self._last, now
         if not self._refs or elapsed <= timedelta(0):
             return ()
-        self._owed = min(self._owed + len(self._refs) * (elapsed / self._interval), float(len(self._refs)))
-        count = int(self._owed)
+        self._owed += len(self._refs) * min(elapsed / self._interval, 1.0)
+        count = min(int(self._owed), len(self._refs))
         self._owed -= count
         start = self._next % len(self._refs)
         self._next = (start + count) % len(self._refs)

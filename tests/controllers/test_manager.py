@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controllers.loaded import Loaded
@@ -252,6 +252,7 @@ def test_ten_thousand_are_spread_evenly_over_the_interval() -> None:
     assert len(seen) >= 9_999
 
 
+@example(count=1, steps=[1.0, 1.0, 1.0, 60.0, 59.0, 60.0, 59.0])
 @given(count=st.integers(1, 50), steps=st.lists(st.floats(0.01, 90.0), max_size=40))
 def test_everyone_comes_up_once_an_interval_however_the_turns_fall(count: int, steps: list[float]) -> None:
     found = Counter(ref for turn in turns(count, steps) for ref in turn)
