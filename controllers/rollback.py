@@ -219,5 +219,11 @@ class _Leftovers:
 
 def _failed_gates(asked: Desired[Any], model: ModelVersion) -> list[str]:
     known = model.lineage
-    rows = judge(asked.spec.evaluation, model.metrics, known.get("champion_metrics"), known.get("slices", ()))
+    rows = judge(
+        asked.spec.evaluation,
+        model.metrics,
+        known.get("champion_metrics"),
+        known.get("slices", ()),
+        known.get("champion_problem"),
+    )
     return [row["message"] for row in rows if not row["passed"]]

@@ -46,6 +46,9 @@ from framework.specs.snapshot import desired
 
 log = logging.getLogger(__name__)
 
+TRUSTED_WITHIN = 20
+"""Commits back from the newest in which one has to be signed, where signatures are required."""
+
 OBSERVERS: Mapping[str, Observe] = {
     "FeatureView": feature_view.observe,
     "TrainingJob": training_job.observe,
@@ -149,7 +152,7 @@ def _followed(settings: Settings, clock: Callable[[], datetime]) -> _Followed:
 
 
 def _environment(source: GitSource, settings: Settings, cache: ParseCache) -> EnvironmentSpec:
-    commit = source.resolve(settings.revision)
+    commit = _trusted(source, settings)
     spec = read_environment(source, commit, settings.specs, settings.environment, KINDS, cache)
     assert isinstance(spec, EnvironmentSpec)
     missing = KINDS["Environment"].unsupported(spec)
@@ -157,6 +160,30 @@ def _environment(source: GitSource, settings: Settings, cache: ParseCache) -> En
         names = ", ".join(missing)
         raise ConfigurationError(f"Environment/{settings.environment}: not executed by this version: {names}")
     return spec
+
+
+def _trusted(source: GitSource, settings: Settings) -> str:
+    """The newest commit. Where signatures are required, the newest that has one: nobody else says where state is kept,
+    or which cluster gets our credentials.
+
+    Raises:
+        ConfigurationError: none of the newest commits has a signature that the operator allows.
+    """
+    commit = source.resolve(settings.revision)
+    if settings.allowed_signers is None:
+        return commit
+    candidate = commit
+    for back in range(TRUSTED_WITHIN):
+        try:
+            candidate = source.resolve(f"{commit}~{back}") if back else commit
+        except ConfigurationError:
+            break  # there are no more
+        if source.signature(candidate).trusted:
+            return candidate
+    raise ConfigurationError(
+        f"MLOPS_ALLOWED_SIGNERS is set, and of the newest commits down to {candidate[:7]} none has a signature that "
+        f"it allows; the newest {source.signature(commit).problem}"
+    )
 
 
 def _reader(source: GitSource, settings: Settings, storage: str, cache: ParseCache) -> Read:

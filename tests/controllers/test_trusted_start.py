@@ -1,0 +1,67 @@
+"""Where signatures are required, an unsigned commit does not even say where state is kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from controllers.settings import Settings
+from controllers.wiring import open_project
+from framework.api.errors import ConfigurationError
+from tests.controllers.test_followed import SPECS
+
+
+class Origin:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.key, self.allowed = folder / "repository", folder / "key", folder / "allowed"
+        self.folder.mkdir()
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True, timeout=30)
+        public = " ".join(self.key.with_suffix(".pub").read_text().split()[:2])
+        self.allowed.write_text(f"ada@example.org {public}\n")
+        self.git("init", "--quiet", "--initial-branch=main")
+        for path, text in SPECS.items():
+            (self.folder / path).parent.mkdir(exist_ok=True)
+            (self.folder / path).write_text(text)
+
+    def git(self, *words: str) -> None:
+        identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+        signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={self.key}"]
+        subprocess.run(
+            ["git", *identity, *signing, *words], cwd=self.folder, check=True, capture_output=True,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder)},
+        )  # fmt: skip
+
+    def commit(self, *options: str, state: str) -> None:
+        local = self.folder / "mlops_specs" / "local.yaml"
+        local.write_text(SPECS["mlops_specs/local.yaml"].replace("spec: {", f"spec: {{state: '{state}', "))
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "change", *options)
+
+    def state(self, signers: Path | None) -> str:
+        settings = Settings(root=self.folder, allowed_signers=signers)
+        environment = open_project(settings, lambda: datetime.now(UTC)).environment
+        assert environment is not None
+        return environment.state
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Origin:
+    return Origin(tmp_path)
+
+
+def test_the_newest_signed_commit_says_where_state_is(origin: Origin) -> None:
+    origin.commit("--gpg-sign", state="sqlite:///ours.db")
+    origin.commit(state="sqlite:///theirs.db")
+    assert origin.state(origin.allowed) == "sqlite:///ours.db"
+    assert origin.state(None) == "sqlite:///theirs.db"
+
+
+def test_without_any_signed_commit_nothing_starts(origin: Origin) -> None:
+    origin.commit(state="sqlite:///theirs.db")
+    with pytest.raises(ConfigurationError, match="is not signed"):
+        origin.state(origin.allowed)
+    assert not (origin.folder / "theirs.db").exists()
