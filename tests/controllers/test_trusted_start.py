@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from controllers.settings import Settings
 from controllers.wiring import open_project
 from framework.api.errors import ConfigurationError
 from tests.controllers.test_followed import SPECS
+
+pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen to make keys")
 
 
 class Origin:

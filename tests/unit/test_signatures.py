@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from framework.backends.git_remote import parse_remote
 from framework.backends.mirror import GitMirror
 from framework.backends.signatures import Signers
 from tests.contract.repositories import Repository
+
+pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen to make keys")
 
 COMMITTED = "2024-06-01T12:00:00Z"
 
