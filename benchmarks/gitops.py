@@ -49,13 +49,18 @@ class Bench:
         self._environment = {**kept, "PYTHONPATH": here, "XDG_CACHE_HOME": str(work / "home"), "NO_COLOR": "1"}
         # What is measured starts from compiled files, as an installed mlopsctl does.
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._made: dict[int, Repository] = {}
 
     def repository(self, specs: int) -> Repository:
+        """One of this size; the same one whenever it is asked for."""
+        if specs in self._made:
+            return self._made[specs]
         self._say(f"writing {specs:,} specs")
         root = self._work / f"specs-{specs}"
         root.mkdir()
         made = repository.make(root, specs, self._runs)
         self._plan(made, made.empty, made.empty).run()  # compiles what is not yet
+        self._made[specs] = made
         return made
 
     def _plan(self, made: Repository, base: str, head: str, says: str = "") -> Command:

@@ -32,3 +32,9 @@ def test_its_specs_are_right_and_of_all_kinds_that_run() -> None:
 
     assert report.problems == ()
     assert report.objects == 101
+
+
+def test_a_size_that_is_measured_twice_is_written_once(tmp_path: Path) -> None:
+    bench = gitops.Bench(tmp_path, 1, lambda text: None)
+    assert bench.repository(20) is bench.repository(20)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("specs-")] == ["specs-20"]
