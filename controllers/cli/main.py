@@ -39,6 +39,15 @@ COMMANDS = {
 
 EXIT_ERROR = 1
 
+EXTRAS = {
+    **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
+    **dict.fromkeys(("lightgbm", "sklearn", "skops"), "train"),
+    **dict.fromkeys(("optuna", "ray"), "ray"),
+    "plotly": "reports",
+    "whylogs": "profiling",
+}
+"""Packages that a command may miss where only the specs are worked on, and the extra that brings each."""
+
 
 class LazyGroup(Group):
     """Knows its commands by name and imports one when it is asked for."""
@@ -109,6 +118,11 @@ def main() -> None:
         sys.exit(EXIT_ERROR)
     except MlopsError as error:
         click.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_ERROR)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        click.echo(f"error: {error.name} is not installed: pip install 'mlopsctl[{EXTRAS[error.name]}]'", err=True)
         sys.exit(EXIT_ERROR)
 
 
