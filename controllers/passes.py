@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import threading
 from collections import Counter
@@ -21,11 +22,13 @@ from controllers.runtime.backoff import Backoff
 from controllers.runtime.leadership import Leadership
 from controllers.runtime.webhook import Webhook
 from controllers.source import SourceController
-from framework.api.errors import ConfigurationError
+from framework.api.errors import ConfigurationError, SpecError
 from framework.api.meta import Ref
 from framework.planning.changes import Status
 from framework.planning.settled import Standing, standing
 from framework.render.terminal import LONGEST_MESSAGE, one_line
+
+log = logging.getLogger(__name__)
 
 
 class Word(StrEnum):
@@ -84,6 +87,8 @@ class PassResult:
         return "\n".join([*lines, *([self.note] if self.note else []), self._summary()])
 
     def _summary(self) -> str:
+        if not self.commit:
+            return f"{self.word.value}: no commit is in force yet, and nothing was changed."
         commit, total = self.commit[:7], self.calls.total()
         if self.word is Word.CONVERGED and total == 0 and not self.followed:
             count = len(self.standing.ready)
@@ -136,15 +141,31 @@ def serve(project: Project, stop: threading.Event, listen: Callable[[Result], No
             stop.wait(settings.poll.total_seconds())
             continue
         try:
-            manager, _ = _manager(project, leadership, resync=settings.resync, poll=settings.poll, listen=listen)
+            manager, source = _manager(project, leadership, resync=settings.resync, poll=settings.poll, listen=listen)
+            refusals = _Refusals(source)
 
-            def over(manager: Manager, leadership: Leadership = leadership) -> bool:
+            def over(manager: Manager, leadership: Leadership = leadership, refusals: _Refusals = refusals) -> bool:
+                refusals.tell()
                 return stop.is_set() or _orphaned(settings.keeper) or not leadership.held
 
             with _door(project, manager.wake):
                 manager.run(over)
         finally:
             leadership.release()
+
+
+@dataclass
+class _Refusals:
+    """Logs each refused commit once. A single pass raises what is wrong instead."""
+
+    source: SourceController
+    told: SpecError | None = None
+
+    def tell(self) -> None:
+        problem = self.source.problem
+        if problem is not None and problem is not self.told:
+            log.warning("commit %s is refused:\n%s", self.source.newest[:7], problem)
+        self.told = problem
 
 
 @contextmanager

@@ -232,7 +232,6 @@ class SourceController:
     def _refuse(self, commit: str, error: SpecError) -> None:
         self.refused[commit] = error
         problems = acceptance.told(error.problems)
-        log.warning("commit %s is refused: %s", commit[:7], _first_of(problems))
         newest = next(iter(self.ports.state.revisions(1)), None)
         if newest is not None and (newest.commit, newest.accepted, newest.problems) == (commit, False, problems):
             return  # after a restart: nothing new to write down

@@ -8,6 +8,7 @@ from typing import Any
 from controllers.upstream import published_view
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
+from framework.kinds.training_job.gates import compares
 from framework.kinds.training_job.observed import TrainingJobObserved
 from framework.kinds.training_job.plan import run_name
 from framework.planning.changes import Desired, Status
@@ -17,7 +18,8 @@ from framework.ports import ModelVersion, Ports, RunPhase, RunState
 def observe(
     ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
 ) -> TrainingJobObserved:
-    """The run only while the registry has no version of this identity."""
+    """The run only while the registry has no version of this identity; the champion, for which every record has to be
+    read, only when a run is about to start that is judged against it."""
     if desired is None:
         absent = RunState(RunPhase.ABSENT)
         return TrainingJobObserved(ref, ports.storage, None, absent, used_by=users(ref.name, ports))
@@ -29,7 +31,9 @@ def observe(
     for item, identity in desired.upstream.items():
         published = published_view(item, identity, ports)
         views[item.name] = published.model_dump(mode="json") if published else None
-    return TrainingJobObserved(ref, ports.storage, None, run, views, champion(ref.name, ports))
+    starts = run.phase in (RunPhase.ABSENT, RunPhase.FAILED) and all(views.values())
+    live = champion(ref.name, ports) if starts and compares(desired.spec.evaluation) else None
+    return TrainingJobObserved(ref, ports.storage, None, run, views, live)
 
 
 def champion(training: str, ports: Ports) -> ModelVersion | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from framework.ports import FailureKind, Json, RunPhase, RunState
+from framework.planning.changes import Desired
+from framework.ports import FailureKind, Json, RunPhase, RunSpec, RunState
 
 POLL = timedelta(seconds=0.5)
 """How soon to look again at a run that is under way."""
@@ -35,6 +37,33 @@ class GaveUp:
 
 
 Next = Start | Await | Finished | GaveUp
+
+
+def request(
+    desired: Desired[Any],
+    name: str,
+    attempt: int,
+    workload: str,
+    payload: Mapping[str, Json],
+    timeout: timedelta | None = None,
+) -> RunSpec:
+    """A run on behalf of a resource, marked with what people look for in Ray's dashboard."""
+    return RunSpec(
+        name=name,
+        attempt=attempt,
+        workload=workload,
+        payload=payload,
+        storage=desired.storage,
+        title=f"{desired.ref} at {desired.commit[:7]}",
+        code=desired.code,
+        metadata={
+            "commit": desired.commit,
+            "spec": desired.file,
+            "resource": str(desired.ref),
+            "fingerprint": desired.identity,
+        },
+        timeout_seconds=timeout.total_seconds() if timeout else None,
+    )
 
 
 def next_step(run: RunState, limit: int, backoff: timedelta, now: datetime) -> Next:

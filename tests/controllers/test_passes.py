@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from controllers.passes import Word, follow, lead, serve
+from controllers.passes import PassResult, Word, follow, lead, serve
 from controllers.project import Project
 from controllers.runtime.leadership import Leadership
 from controllers.settings import Settings
 from controllers.wiring import imagining
 from framework.api.errors import ConfigurationError, ConflictError, SpecError
 from framework.kinds import KINDS
+from framework.planning.settled import Standing
 from framework.ports import Pin
 from tests.builders import NOW
 from tests.world import ENDPOINT, OBSERVERS, TRAINING, World
@@ -74,6 +76,29 @@ def test_a_pass_reconciles_the_newest_commit_and_gives_the_lease_back(world: Wor
     again = lead(project(world, "another"), wait=True, timeout=MINUTE, listen=lambda result: None)
     assert again.text().startswith("Nothing to do: 3 resources match commit")
     assert again.document()["changing_calls"] == {}
+
+
+def test_a_pass_before_the_first_commit_is_in_force_says_so() -> None:
+    held = PassResult(Word.HELD, "local", "", 0.1, Standing(), note="no new commit takes effect until 23:00 UTC")
+    assert held.text().splitlines() == [held.note, "Held: no commit is in force yet, and nothing was changed."]
+
+
+def test_while_serving_a_refused_commit_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
+    wrong = world.commit(classifier=TRAINING.replace("rounds", "ruonds"))
+    stop = threading.Event()
+    with caplog.at_level("WARNING", "controllers.passes"):
+        controller = threading.Thread(target=serve, args=(project(world), stop, lambda result: None))
+        controller.start()
+        deadline = time.monotonic() + 10
+        while not caplog.records and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.2)  # several polls
+        stop.set()
+        controller.join(10)
+    (told,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert wrong[:7] in told
+    assert "ruonds" in told
 
 
 def test_without_waiting_everything_is_looked_at_and_started(world: World) -> None:

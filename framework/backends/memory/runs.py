@@ -36,6 +36,7 @@ class MemoryRuns:
         self._clock = clock
         self._lock = threading.RLock()
         self._attempts: dict[str, _Attempt] = {}
+        self._of_run: dict[str, list[_Attempt]] = {}
         self.cluster: Capacity | None = None
 
     def submit(self, run: RunSpec, code_uri: str | None) -> None:
@@ -43,7 +44,9 @@ class MemoryRuns:
         json.dumps([dict(run.payload), dict(run.metadata)])  # what a request file could not hold must fail here too
         with self._lock:
             pending = RunState(RunPhase.PENDING, run.attempt, link=f"memory://{run.submission_id}")
-            self._attempts.setdefault(run.submission_id, _Attempt(run, code_uri, pending))
+            if run.submission_id not in self._attempts:
+                self._attempts[run.submission_id] = attempt = _Attempt(run, code_uri, pending)
+                self._of_run.setdefault(run.name, []).append(attempt)
 
     def observe(self, storage: str, run: str) -> RunState:
         with self._lock:
@@ -133,11 +136,7 @@ class MemoryRuns:
         )
 
     def _newest(self, run: str, storage: str | None = None) -> _Attempt | None:
-        matching = [
-            item
-            for item in self._attempts.values()
-            if item.spec.name == run and (storage is None or item.spec.storage == storage)
-        ]
+        matching = [item for item in self._of_run.get(run, ()) if storage is None or item.spec.storage == storage]
         return max(matching, key=lambda item: item.spec.attempt, default=None)
 
     def _known(self, run: str) -> _Attempt:

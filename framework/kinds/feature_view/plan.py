@@ -15,7 +15,7 @@ from framework.planning import runs
 from framework.planning.actions import Action, DeleteTable, StopRun, SubmitRun
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.outcomes import Outcome
-from framework.ports import RunSpec, RunState, TableState
+from framework.ports import RunState, TableState
 
 WORKLOAD = "framework.workloads.features.materialize:run"
 RETRY_LIMIT = 2
@@ -136,21 +136,7 @@ class _View:
                 k: {"uri": v.uri, "version": v.version} for k, v in observed.upstream.items() if v is not None
             },
         }
-        run = RunSpec(
-            name=name,
-            attempt=attempt,
-            workload=WORKLOAD,
-            payload=payload,
-            storage=desired.storage,
-            title=f"{desired.ref} at {desired.commit[:7]}",
-            code=desired.code,
-            metadata={
-                "commit": desired.commit,
-                "spec": desired.file,
-                "resource": str(desired.ref),
-                "fingerprint": desired.identity,
-            },
-        )
+        run = runs.request(desired, name, attempt, WORKLOAD, payload)
         message = "materialises" if attempt == 1 else f"materialises, attempt {attempt}"
         return self.outcome.acting(
             state,

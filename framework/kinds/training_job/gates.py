@@ -8,6 +8,11 @@ from typing import Any
 from framework.kinds.training_job.spec import Evaluation, Gate
 
 
+def compares(evaluation: Evaluation) -> bool:
+    """Whether some bar is against the live model, so that this has to be measured, too."""
+    return any(gate.comparedTo == "live" for gate in evaluation.gates)
+
+
 def judge(
     evaluation: Evaluation,
     metrics: Mapping[str, float],

@@ -10,7 +10,7 @@ from framework.api import layout
 from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.meta import Ref
-from framework.kinds.training_job.gates import judge
+from framework.kinds.training_job.gates import compares, judge
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
 from framework.planning import runs
@@ -179,7 +179,6 @@ class _Training:
 
     def _request(self, attempt: int) -> RunSpec:
         desired, champion = self.desired, self.observed.champion
-        compares = any(gate.comparedTo == "live" for gate in desired.spec.evaluation.gates)
         payload = {
             "training": desired.ref.name,
             "identity": desired.identity,
@@ -191,26 +190,10 @@ class _Training:
             "champion": champion.model_dump(
                 mode="json", include={"version", "artifact", "sha256", "format", "signature"}
             )
-            if champion is not None and compares
+            if champion is not None and compares(desired.spec.evaluation)
             else None,
         }
-        timeout = desired.spec.timeout
-        return RunSpec(
-            name=self.name,
-            attempt=attempt,
-            workload=WORKLOAD,
-            payload=payload,
-            storage=desired.storage,
-            title=f"{desired.ref} at {desired.commit[:7]}",
-            code=desired.code,
-            metadata={
-                "commit": desired.commit,
-                "spec": desired.file,
-                "resource": str(desired.ref),
-                "fingerprint": desired.identity,
-            },
-            timeout_seconds=timeout.total_seconds() if timeout else None,
-        )
+        return runs.request(desired, self.name, attempt, WORKLOAD, payload, desired.spec.timeout)
 
     def _version(self, result: Any) -> ModelVersion:
         desired = self.desired
