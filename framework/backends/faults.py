@@ -36,7 +36,8 @@ _PROTOCOLS: Mapping[str, type[Any]] = {
 
 CHANGING = frozenset(
     {
-        "state.save", "state.delete", "state.append_events", "state.save_revision", "state.set_pin",
+        "state.save", "state.delete", "state.append_events", "state.save_revision", "state.set_pin", "state.end_pin",
+        "state.say", "state.take_back",
         "registry.register", "registry.adopt", "registry.forget",
         "code.ensure",
         "runs.submit", "runs.stop",

@@ -43,7 +43,18 @@ from framework.ports.source import (
     SpecSource,
     SpecWriter,
 )
-from framework.ports.state import Event, Lease, ModelRegistry, ModelVersion, Pin, Record, Revision, Seal, StateStore
+from framework.ports.state import (
+    Event,
+    Lease,
+    ModelRegistry,
+    ModelVersion,
+    Pin,
+    Record,
+    Revision,
+    Seal,
+    StateStore,
+    Word,
+)
 
 __all__ = [
     "LATENCY_BOUNDS",
@@ -91,6 +102,7 @@ __all__ = [
     "TableCatalog",
     "TableState",
     "VersionCounters",
+    "Word",
 ]
 
 

@@ -58,6 +58,17 @@ class Pin(Stored):
     message: str = ""
 
 
+class Word(Stored):
+    """What an operator says beside git about ``subject``, e.g. that one commit may remove what it likes. The last word
+    on a subject counts, until whoever acts on it takes it back. An input like a pin, so saying it is not fenced."""
+
+    subject: str
+    verb: str
+    actor: str
+    time: datetime
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
 class Seal(Stored):
     """The state of the audit log: whoever notes ``head`` elsewhere can tell later whether what was logged until then is
     still what it was. ``events`` counts all that were ever appended; ``first`` and ``last`` are the times of those that
@@ -79,19 +90,26 @@ class Lease(Stored):
 
 
 class StateStore(Protocol):
-    """The durable memory of one environment. Every write carries the lease token; a stale one raises ConflictError."""
+    """The durable memory of one environment. Every write carries the lease token; a stale one raises ConflictError.
+
+    ``events`` of a write tell what it comes to: both are kept, or neither is.
+    """
 
     def load(self, ref: Ref) -> Record | None: ...
 
     def records(self) -> Sequence[Record]: ...
 
-    def save(self, record: Record, token: int) -> Record:
+    def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         """Compare-and-set on ``record.version`` (0 = must not exist). Returns the record at its new version."""
         ...
 
-    def delete(self, record: Record, token: int) -> None: ...
+    def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
+        """Compare-and-set like ``save``; a record that is missing is fine, and ``events`` are told all the same."""
+        ...
 
-    def append_events(self, events: Sequence[Event], token: int) -> None: ...
+    def append_events(self, events: Sequence[Event], token: int) -> None:
+        """Tell what changed nothing that is remembered; all of them or none."""
+        ...
 
     def events(self, ref: Ref | None = None, limit: int = 100) -> Sequence[Event]:
         """The newest ``limit`` events, oldest first."""
@@ -103,7 +121,7 @@ class StateStore(Protocol):
 
     def seal(self) -> Seal: ...
 
-    def save_revision(self, revision: Revision, token: int) -> None: ...
+    def save_revision(self, revision: Revision, token: int, events: Sequence[Event] = ()) -> None: ...
 
     def revisions(self, limit: int = 50) -> Sequence[Revision]:
         """Newest first."""
@@ -112,6 +130,20 @@ class StateStore(Protocol):
     def pin(self) -> Pin | None: ...
 
     def set_pin(self, pin: Pin | None) -> None: ...
+
+    def end_pin(self, pin: Pin, token: int, events: Sequence[Event]) -> None:
+        """Take ``pin`` back, unless an operator has set another one meanwhile; ``events`` are told in any case."""
+        ...
+
+    def words(self) -> Sequence[Word]:
+        """Sorted by subject."""
+        ...
+
+    def say(self, word: Word) -> None: ...
+
+    def take_back(self, word: Word, token: int, events: Sequence[Event] = ()) -> None:
+        """``word`` was acted upon; one that an operator said on the same subject since then stands."""
+        ...
 
     def acquire(
         self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None

@@ -16,7 +16,7 @@ from framework.backends.memory import MemoryRegistry, MemoryStateStore
 from framework.backends.registry import SqlModelRegistry
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
-from framework.ports import Event, Lease, ModelRegistry, ModelVersion, Pin, Record, Revision, StateStore
+from framework.ports import Event, Lease, ModelRegistry, ModelVersion, Pin, Record, Revision, StateStore, Word
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REFS = (Ref("FeatureView", "flights"), Ref("FeatureView", "weather"), Ref("TrainingJob", "delay"))
@@ -46,6 +46,8 @@ def _version(name: str, created: datetime, auc: float) -> ModelVersion:
 
 
 pins = st.builds(Pin, commit=st.sampled_from("xyz"), over=st.just("o"), actor=holders, time=moments)
+words = st.builds(Word, subject=st.sampled_from("xy"), verb=st.sampled_from("vw"), actor=st.just("a"), time=moments)
+told = st.lists(events, max_size=3)
 versions = st.builds(_version, st.sampled_from("uvw"), moments, st.floats(0, 1))
 
 
@@ -60,16 +62,16 @@ def _token(store: StateStore, given_token: int) -> int:
     return lease.token if lease is not None and given_token else given_token
 
 
-def _save(record: Record, token: int) -> Step:
-    return lambda store, _: store.save(record, _token(store, token))
+def _save(record: Record, token: int, told: list[Event]) -> Step:
+    return lambda store, _: store.save(record, _token(store, token), told)
 
 
 def _renew(ref: Ref, status: dict[str, Any], token: int) -> Step:
     return lambda store, _: store.save(_current(store, ref, status), _token(store, token))
 
 
-def _delete(record: Record, token: int) -> Step:
-    return lambda store, _: store.delete(record, _token(store, token))
+def _delete(record: Record, token: int, told: list[Event]) -> Step:
+    return lambda store, _: store.delete(record, _token(store, token), told)
 
 
 def _forget(ref: Ref, token: int) -> Step:
@@ -100,6 +102,18 @@ def _pin(pin: Pin | None) -> Step:
     return lambda store, _: store.set_pin(pin)
 
 
+def _end_pin(pin: Pin, token: int) -> Step:
+    return lambda store, _: store.end_pin(pin, _token(store, token), [])
+
+
+def _say(word: Word) -> Step:
+    return lambda store, _: store.say(word)
+
+
+def _take_back(word: Word, token: int) -> Step:
+    return lambda store, _: store.take_back(word, _token(store, token))
+
+
 def _acquire(holder: str, ttl: int, now: datetime, note: dict[str, Any] | None) -> Step:
     return lambda store, _: store.acquire(holder, float(ttl), now, note)
 
@@ -111,16 +125,19 @@ def _release(token: int) -> Step:
 steps = st.lists(
     st.one_of(
         st.builds(_acquire, holders, st.integers(0, 50), moments, st.none() | values),
-        st.builds(_save, records, tokens),
+        st.builds(_save, records, tokens, told),
         st.builds(_renew, refs, values, tokens),
-        st.builds(_delete, records, tokens),
+        st.builds(_delete, records, tokens, told),
         st.builds(_forget, refs, tokens),
-        st.builds(_append, st.lists(events, max_size=3), tokens),
+        st.builds(_append, told, tokens),
         st.builds(_accept, revisions, tokens),
         st.builds(_register, versions, tokens),
         st.builds(_adopt, versions),
         st.builds(_forget_versions, tokens),
         st.builds(_pin, st.none() | pins),
+        st.builds(_end_pin, pins, tokens),
+        st.builds(_say, words),
+        st.builds(_take_back, words, tokens),
         st.builds(_release, tokens),
     ),
     min_size=5,
@@ -143,6 +160,7 @@ def _all_of(store: StateStore, registry: ModelRegistry) -> list[Any]:
         list(store.events()),
         store.seal(),
         store.pin(),
+        list(store.words()),
         [list(store.events(ref, limit=2)) for ref in REFS],
         list(store.revisions()),
         list(store.revisions(limit=1)),

@@ -499,8 +499,8 @@ def test_a_newer_schema_is_refused(file: Path, database: Database) -> None:
 
 
 def _as_version_1(file: Path) -> None:
-    """What an mlopsctl without pins left behind."""
-    by_hand(file, "DROP TABLE mlops_pins", "UPDATE mlops_schema SET version = 1")
+    """What an mlopsctl without pins and notes left behind."""
+    by_hand(file, "DROP TABLE mlops_pins", "DROP TABLE mlops_notes", "UPDATE mlops_schema SET version = 1")
 
 
 def test_a_database_of_an_older_version_opens_with_all_it_has(file: Path, store: SqlStateStore, token: int) -> None:

@@ -12,7 +12,7 @@ from framework.api.meta import Ref
 from framework.backends.memory.calls import Calls
 from framework.backends.state import chain
 from framework.backends.state.leases import next_lease
-from framework.ports import Event, Lease, ModelVersion, Pin, Record, Revision, Seal
+from framework.ports import Event, Lease, ModelVersion, Pin, Record, Revision, Seal, Word
 
 
 class MemoryStateStore:
@@ -27,6 +27,7 @@ class MemoryStateStore:
         self._lease: Lease | None = None
         self._token = 0
         self._pin: Pin | None = None
+        self._words: dict[str, Word] = {}
 
     def adopt(self, records: Iterable[Record], revisions: Sequence[Revision]) -> None:
         """Start from what another store remembers. ``revisions`` newest first, as stores give them."""
@@ -44,22 +45,24 @@ class MemoryStateStore:
         with self._lock:
             return tuple(_copy(self._records[ref]) for ref in sorted(self._records))
 
-    def save(self, record: Record, token: int) -> Record:
+    def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         self._calls.record("state.save", record.ref)
         with self._lock:
             self.fence(token)
             self._ensure_version(record, self._version(record.ref))
+            self._log(events)
             self._records[record.ref] = _copy(record.model_copy(update={"version": record.version + 1}))
             return _copy(self._records[record.ref])
 
-    def delete(self, record: Record, token: int) -> None:
+    def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
         self._calls.record("state.delete", record.ref)
         with self._lock:
             self.fence(token)
             found = self._version(record.ref)
             if found:
                 self._ensure_version(record, found)
-                del self._records[record.ref]
+            self._log(events)
+            self._records.pop(record.ref, None)
 
     def append_events(self, events: Sequence[Event], token: int) -> None:
         if not events:
@@ -67,10 +70,13 @@ class MemoryStateStore:
         self._calls.record("state.append_events", ", ".join(event.reason for event in events))
         with self._lock:
             self.fence(token)
-            links = list(self._links)
-            for event in events:
-                links.append(chain.link(event, len(links) + 1, links[-1].hash if links else chain.GENESIS))
-            self._links = links
+            self._log(events)
+
+    def _log(self, events: Sequence[Event]) -> None:
+        links = list(self._links)
+        for event in events:
+            links.append(chain.link(event, len(links) + 1, links[-1].hash if links else chain.GENESIS))
+        self._links = links
 
     def events(self, ref: Ref | None = None, limit: int = 100) -> Sequence[Event]:
         with self._lock:
@@ -92,11 +98,12 @@ class MemoryStateStore:
         first, last = chain.time_of(links[0].body), chain.time_of(links[-1].body)
         return Seal(events=len(links), head=links[-1].hash, first=first, last=last)
 
-    def save_revision(self, revision: Revision, token: int) -> None:
+    def save_revision(self, revision: Revision, token: int, events: Sequence[Event] = ()) -> None:
         """A commit that is known already becomes the newest again, with what is known now."""
         self._calls.record("state.save_revision", revision.commit)
         with self._lock:
             self.fence(token)
+            self._log(events)
             self._revisions.pop(revision.commit, None)
             self._revisions[revision.commit] = chain.dump(revision)
 
@@ -113,6 +120,31 @@ class MemoryStateStore:
         self._calls.record("state.set_pin", pin.commit if pin else None)
         with self._lock:
             self._pin = None if pin is None else _copy(pin)
+
+    def end_pin(self, pin: Pin, token: int, events: Sequence[Event]) -> None:
+        self._calls.record("state.end_pin", pin.commit)
+        with self._lock:
+            self.fence(token)
+            self._log(events)
+            if self._pin == pin:
+                self._pin = None
+
+    def words(self) -> Sequence[Word]:
+        with self._lock:
+            return tuple(_copy(self._words[subject]) for subject in sorted(self._words))
+
+    def say(self, word: Word) -> None:
+        self._calls.record("state.say", word.subject)
+        with self._lock:
+            self._words[word.subject] = _copy(word)
+
+    def take_back(self, word: Word, token: int, events: Sequence[Event] = ()) -> None:
+        self._calls.record("state.take_back", word.subject)
+        with self._lock:
+            self.fence(token)
+            self._log(events)
+            if self._words.get(word.subject) == word:
+                del self._words[word.subject]
 
     def acquire(
         self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None

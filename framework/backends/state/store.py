@@ -13,7 +13,9 @@ from framework.api.meta import Ref
 from framework.backends.state import chain, tables
 from framework.backends.state.database import Database
 from framework.backends.state.leases import next_lease
-from framework.ports import Event, Lease, Pin, Record, Revision, Seal
+from framework.ports import Event, Lease, Pin, Record, Revision, Seal, Word
+
+_WORD = "word/"
 
 
 def fence(connection: Connection, environment: str, token: int) -> RowMapping:
@@ -66,31 +68,31 @@ class SqlStateStore:
             bodies = connection.execute(query).scalars().all()
         return tuple(chain.load(Record, body) for body in bodies)
 
-    def save(self, record: Record, token: int) -> Record:
+    def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         table = tables.records
         saved = record.model_copy(update={"version": record.version + 1})
         body = chain.dump(saved)
         with self._database.write() as connection:
-            fence(connection, self._environment, token)
+            row = fence(connection, self._environment, token)
             found = self._version(connection, record.ref)
             if found != record.version:
                 raise ConflictError(_moved(record, found))
+            self._log(connection, row, events)
             if record.version == 0:
-                row = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
-                connection.execute(insert(table).values(**row, version=1, body=body))
+                key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
+                connection.execute(insert(table).values(**key, version=1, body=body))
             else:
                 change = update(table).where(self._is(record.ref, table)).values(version=saved.version, body=body)
                 connection.execute(change)
         return chain.load(Record, body)
 
-    def delete(self, record: Record, token: int) -> None:
+    def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
         with self._database.write() as connection:
-            fence(connection, self._environment, token)
+            row = fence(connection, self._environment, token)
             found = self._version(connection, record.ref)
-            if found == 0:
-                return
-            if found != record.version:
+            if found not in (0, record.version):
                 raise ConflictError(_moved(record, found))
+            self._log(connection, row, events)
             connection.execute(delete(tables.records).where(self._is(record.ref, tables.records)))
 
     def append_events(self, events: Sequence[Event], token: int) -> None:
@@ -98,27 +100,32 @@ class SqlStateStore:
         if not events:
             return
         with self._database.write() as connection:
-            row = fence(connection, self._environment, token)
-            sequence, head = row["events"], row["head"]
-            rows: list[dict[str, Any]] = []
-            for event in events:
-                sequence += 1
-                item = chain.link(event, sequence, head)
-                head = item.hash
-                ref = event.ref
-                rows.append(
-                    {
-                        "environment": self._environment,
-                        "sequence": sequence,
-                        "kind": ref.kind if ref else None,
-                        "name": ref.name if ref else None,
-                        "body": item.body,
-                        "previous": item.previous,
-                        "hash": item.hash,
-                    }
-                )
-            connection.execute(insert(tables.events), rows)
-            self._advance(connection, events=sequence, head=head)
+            self._log(connection, fence(connection, self._environment, token), events)
+
+    def _log(self, connection: Connection, row: RowMapping, events: Sequence[Event]) -> None:
+        """Add to the chain that ends as the environment's locked ``row`` says."""
+        if not events:
+            return
+        sequence, head = row["events"], row["head"]
+        rows: list[dict[str, Any]] = []
+        for event in events:
+            sequence += 1
+            item = chain.link(event, sequence, head)
+            head = item.hash
+            ref = event.ref
+            rows.append(
+                {
+                    "environment": self._environment,
+                    "sequence": sequence,
+                    "kind": ref.kind if ref else None,
+                    "name": ref.name if ref else None,
+                    "body": item.body,
+                    "previous": item.previous,
+                    "hash": item.hash,
+                }
+            )
+        connection.execute(insert(tables.events), rows)
+        self._advance(connection, events=sequence, head=head)
 
     def events(self, ref: Ref | None = None, limit: int = 100) -> Sequence[Event]:
         table = tables.events
@@ -158,13 +165,15 @@ class SqlStateStore:
             events=row["events"] if row else 0, head=row["head"] if row else chain.GENESIS, first=first, last=last
         )
 
-    def save_revision(self, revision: Revision, token: int) -> None:
+    def save_revision(self, revision: Revision, token: int, events: Sequence[Event] = ()) -> None:
         """A commit that is known already becomes the newest again, with what is known now."""
         table = tables.revisions
         body = chain.dump(revision)
         here = (table.c.environment == self._environment) & (table.c.sha == revision.commit)
         with self._database.write() as connection:
-            position = fence(connection, self._environment, token)["revisions"] + 1
+            environment = fence(connection, self._environment, token)
+            self._log(connection, environment, events)
+            position = environment["revisions"] + 1
             found = connection.execute(select(table.c.position).where(here)).scalar_one_or_none()
             if found is None:
                 row = {"environment": self._environment, "sha": revision.commit, "position": position, "body": body}
@@ -194,6 +203,33 @@ class SqlStateStore:
             connection.execute(delete(table).where(table.c.environment == self._environment))
             if pin is not None:
                 connection.execute(insert(table).values(environment=self._environment, body=chain.dump(pin)))
+
+    def end_pin(self, pin: Pin, token: int, events: Sequence[Event]) -> None:
+        table = tables.pins
+        here = (table.c.environment == self._environment) & (table.c.body == chain.dump(pin))
+        with self._database.write() as connection:
+            self._log(connection, fence(connection, self._environment, token), events)
+            connection.execute(delete(table).where(here))
+
+    def words(self) -> Sequence[Word]:
+        table = tables.notes
+        here = (table.c.environment == self._environment) & table.c.name.startswith(_WORD, autoescape=True)
+        with self._database.read() as connection:
+            bodies = connection.execute(select(table.c.body).where(here).order_by(table.c.name)).scalars().all()
+        return tuple(chain.load(Word, body) for body in bodies)
+
+    def say(self, word: Word) -> None:
+        """Not fenced: it is an operator's, whoever leads. The last word counts."""
+        table, key = tables.notes, {"environment": self._environment, "name": _WORD + word.subject}
+        with self._database.write() as connection:
+            connection.execute(delete(table).filter_by(**key))
+            connection.execute(insert(table).values(**key, body=chain.dump(word)))
+
+    def take_back(self, word: Word, token: int, events: Sequence[Event] = ()) -> None:
+        table, key = tables.notes, {"environment": self._environment, "name": _WORD + word.subject}
+        with self._database.write() as connection:
+            self._log(connection, fence(connection, self._environment, token), events)
+            connection.execute(delete(table).filter_by(**key, body=chain.dump(word)))
 
     def acquire(
         self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None

@@ -18,9 +18,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Grows with every change that older code must not work beside. 2: pins, which a controller that does not know them
-would undo. A database of an older version is brought up to this one when it is opened; so far by adding tables."""
+would undo. 3: notes. A database of an older version is brought up to this one when it is opened; so far by adding
+tables."""
 
 METADATA = MetaData()
 
@@ -93,6 +94,15 @@ pins = Table(
 )
 """At most one row per environment. It may be there before the environment's own row: an operator's word needs no
 controller that ever ran."""
+
+notes = Table(
+    "mlops_notes",
+    METADATA,
+    Column("environment", String(64), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("body", Text, nullable=False),
+)
+"""Single values by name, ``word/SUBJECT`` among them. Like pins, they need no controller that ever ran."""
 
 models = Table(
     "mlops_models",

@@ -12,7 +12,7 @@ import pytest
 
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
-from framework.ports import Event, Lease, Pin, Record, Revision, StateStore
+from framework.ports import Event, Lease, Pin, Record, Revision, StateStore, Word
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TTL = 30.0
@@ -49,6 +49,10 @@ def revision(number: int, accepted: bool = True) -> Revision:
 
 def pin(number: int) -> Pin:
     return Pin(commit=f"{number:040x}", over="f" * 40, actor="ann", time=NOW, message="the new one is slow, ä")
+
+
+def word(subject: str, verb: str = "prune") -> Word:
+    return Word(subject=subject, verb=verb, actor="ann", time=NOW, data={"why": "ä"})
 
 
 def taken(store: StateStore, holder: str = "a", now: datetime = NOW) -> Lease:
@@ -201,6 +205,52 @@ class StateStoreContract:
         taken(store, "b", NOW + timedelta(seconds=TTL))
         assert store.pin() == pin(2)
         assert store.verify_events() == ()
+
+    def test_the_end_of_a_pin_is_told_and_a_newer_pin_stands(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        store.set_pin(pin(1))
+        store.end_pin(pin(1), token, [event(1)])
+        assert store.pin() is None
+        store.set_pin(pin(3))
+        store.end_pin(pin(2), token, [event(2)])
+        assert store.pin() == pin(3)
+        assert _numbers(store.events()) == [1, 2]
+        with pytest.raises(ConflictError):
+            store.end_pin(pin(3), token + 1, [event(3)])
+        assert (store.pin(), _numbers(store.events())) == (pin(3), [1, 2])
+
+    def test_the_last_word_on_a_subject_stands_until_it_is_taken_back(self, store: VerifiedStore) -> None:
+        assert list(store.words()) == []
+        for said in (word("rollout/b"), word("prune/a_%"), word("rollout/b", "retry")):
+            store.say(said)
+        assert list(store.words()) == [word("prune/a_%"), word("rollout/b", "retry")]
+        token = taken(store).token
+        store.take_back(word("rollout/b"), token, [event(1)])
+        assert list(store.words()) == [word("prune/a_%"), word("rollout/b", "retry")]
+        with pytest.raises(ConflictError):
+            store.take_back(word("prune/a_%"), token + 1)
+        store.take_back(word("prune/a_%"), token)
+        assert list(store.words()) == [word("rollout/b", "retry")]
+        assert _numbers(store.events()) == [1]
+
+    def test_what_is_written_and_what_it_comes_to_are_kept_together_or_not_at_all(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        saved = store.save(record(VIEW, step=1), token, [event(1)])
+        store.save_revision(revision(1), token, [event(2, None)])
+        refused: Sequence[Callable[[], object]] = (
+            lambda: store.save(record(VIEW), token, [event(8)]),
+            lambda: store.save(saved, token + 1, [event(8)]),
+            lambda: store.delete(record(VIEW, version=9), token, [event(8)]),
+            lambda: store.save_revision(revision(2), token + 1, [event(8)]),
+        )
+        for write in refused:
+            with pytest.raises(ConflictError):
+                write()
+        assert (list(store.records()), list(store.revisions())) == ([saved], [revision(1)])
+        store.delete(saved, token, [event(3)])
+        store.delete(saved, token, [event(4)])
+        assert _numbers(store.events()) == [1, 2, 3, 4]
+        assert (list(store.records()), store.verify_events()) == ([], ())
 
     def test_revisions_come_newest_first(self, store: VerifiedStore) -> None:
         token = taken(store).token
