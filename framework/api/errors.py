@@ -71,5 +71,16 @@ class ConflictError(MlopsError):
     """Somebody else wrote first (compare-and-set failed, or the lease was lost): read again."""
 
 
+class DamagedError(MlopsError):
+    """Something that was remembered cannot be read. Nothing is done on the strength of it, and everything else goes on.
+
+    ``where`` says what it is, ``problem`` what is wrong with it.
+    """
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where, self.problem = where, problem
+        super().__init__(f"{where} cannot be read: {problem}")
+
+
 class ConfigurationError(MlopsError):
     """The operator's settings cannot work (busy port, unwritable store, missing extra): fix and start again."""

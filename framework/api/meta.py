@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from json import JSONDecodeError
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
 API_VERSION = "mlops/v1alpha1"
@@ -51,6 +52,16 @@ class Stored(BaseModel):
     """Base of everything we stored ourselves: immutable, and unknown keys of a newer version are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+def problem_of(error: Exception) -> str:
+    """What is wrong with a stored value, in a few words: what a library says about it is for programmers."""
+    if isinstance(error, ValidationError):
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        place = ".".join(str(part) for part in found[0]["loc"])
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        return f"{place}: {found[0]['msg']}{more}" if place else f"{found[0]['msg']}{more}"
+    return "it is no JSON" if isinstance(error, JSONDecodeError | RecursionError) else str(error)
 
 
 ANNOTATION_PREFIX = "mlops/"

@@ -36,8 +36,8 @@ _PROTOCOLS: Mapping[str, type[Any]] = {
 
 CHANGING = frozenset(
     {
-        "state.save", "state.delete", "state.append_events", "state.save_revision", "state.set_pin", "state.end_pin",
-        "state.say", "state.take_back",
+        "state.save", "state.delete", "state.forget", "state.append_events", "state.save_revision", "state.set_pin",
+        "state.end_pin", "state.say", "state.take_back",
         "registry.register", "registry.adopt", "registry.forget",
         "code.ensure",
         "runs.submit", "runs.stop",
@@ -68,12 +68,14 @@ class _Fault:
 class FaultInjector:
     """Wraps ports; decides for each call whether it fails, before or after having done its work.
 
-    ``changing`` lists the changing calls that reached a wrapped port, failed ones included. After a :class:`Crash`
-    every further call crashes too, since a dead process calls nobody; :meth:`revive` stands for its restart.
+    ``changing`` lists the changing calls that reached a wrapped port, ``calls`` counts all of them, reading ones
+    included; both count those that failed. After a :class:`Crash` every further call crashes too, since a dead process
+    calls nobody; :meth:`revive` stands for its restart.
     """
 
     def __init__(self) -> None:
         self.changing: list[str] = []
+        self.calls = 0
         self._faults: list[_Fault] = []
         self._dead = False
         self._lock = threading.Lock()
@@ -87,6 +89,11 @@ class FaultInjector:
         target = len(self.changing) + call
         self._faults.append(_Fault(error, lambda verb, number: verb in CHANGING and number == target, after, 1))
 
+    def fail_at_any(self, call: int, error: BaseException, *, after: bool = False) -> None:
+        """Raise ``error`` once, at the ``call``-th call from now (counted from 1), reading ones included."""
+        target = self.calls + call
+        self._faults.append(_Fault(error, lambda verb, number: self.calls == target, after, 1))
+
     def fail_on(self, verb: str, error: BaseException, *, after: bool = False, times: int | None = 1) -> None:
         """Raise ``error`` at the next ``times`` calls of ``verb`` (``serving.apps``); None: until :meth:`revive`.
 
@@ -97,6 +104,11 @@ class FaultInjector:
         if port not in _PROTOCOLS or not hasattr(_PROTOCOLS[port], method):
             raise ValueError(f"no port has the verb {verb!r}")
         self._faults.append(_Fault(error, lambda called, _: called == verb, after, times))
+
+    @property
+    def pending(self) -> bool:
+        """Whether some fault has yet to come."""
+        return bool(self._faults)
 
     def revive(self) -> None:
         """Forget all faults, and let a crashed process call again."""
@@ -126,6 +138,7 @@ class FaultInjector:
         with self._lock:
             if self._dead:
                 raise Crash("the process is dead")
+            self.calls += 1
             if verb in CHANGING:
                 self.changing.append(verb)
             for fault in self._faults:

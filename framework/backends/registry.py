@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from framework.backends.state import chain, tables
+from framework.api.errors import DamagedError
+from framework.backends.state import tables
+from framework.backends.state.counters import counters, fence, next_position
+from framework.backends.state.damage import Damages, model_of
 from framework.backends.state.database import Database
-from framework.backends.state.store import counters, fence
+from framework.backends.state.stored import dump
 from framework.ports import ModelVersion
 
 
@@ -18,42 +21,54 @@ class SqlModelRegistry:
     def __init__(self, database: Database, environment: str) -> None:
         self._database = database
         self._environment = environment
+        self._damages = Damages()
 
     def get(self, training: str, version: str) -> ModelVersion | None:
         table = tables.models
-        query = select(table.c.body).where(
+        query = select(table.c.training, table.c.version, table.c.body).where(
             table.c.environment == self._environment, table.c.training == training, table.c.version == version
         )
         with self._database.read() as connection:
-            body = connection.execute(query).scalar_one_or_none()
-        return None if body is None else chain.load(ModelVersion, body)
+            rows = connection.execute(query).all()
+        return next(self._damages.readable(model_of, rows), None)
 
     def versions(self, training: str) -> Sequence[ModelVersion]:
         """By when they were created, newest first; registered later comes first where that is equal."""
         table = tables.models
-        query = select(table.c.body).where(table.c.environment == self._environment, table.c.training == training)
+        query = select(table.c.training, table.c.version, table.c.body)
+        query = query.where(table.c.environment == self._environment, table.c.training == training)
         with self._database.read() as connection:
-            bodies = connection.execute(query.order_by(table.c.position.desc())).scalars().all()
+            rows = connection.execute(query.order_by(table.c.position.desc())).all()
         # Instants, not their texts, are compared: offsets may differ.
-        return sorted((chain.load(ModelVersion, body) for body in bodies), key=lambda item: item.created, reverse=True)
+        return sorted(self._damages.readable(model_of, rows), key=lambda item: item.created, reverse=True)
 
     def register(self, version: ModelVersion, token: int) -> None:
         with self._database.write() as connection:
-            self._insert(connection, version, fence(connection, self._environment, token)["models"] + 1)
+            self._insert(connection, version, fence(connection, self._environment, token)["models"])
 
     def adopt(self, version: ModelVersion) -> None:
         with self._database.write() as connection:
-            self._insert(connection, version, counters(connection, self._environment)["models"] + 1)
+            self._insert(connection, version, counters(connection, self._environment)["models"])
 
-    def _insert(self, connection: Connection, version: ModelVersion, position: int) -> None:
+    def _insert(self, connection: Connection, version: ModelVersion, counter: object) -> None:
         table, environments = tables.models, tables.environments
         key = {"environment": self._environment, "training": version.training, "version": version.version}
-        known = select(table.c.position).filter_by(**key)
-        if connection.execute(known).scalar_one_or_none() is not None:
+        known = connection.execute(select(table.c.body).filter_by(**key)).scalar_one_or_none()
+        if known is not None and self._is_readable(version, known):
             return
-        connection.execute(insert(table).values(**key, position=position, body=chain.dump(version)))
+        connection.execute(delete(table).filter_by(**key))
+        position = next_position(connection, table, self._environment, counter)
+        connection.execute(insert(table).values(**key, position=position, body=dump(version)))
         here = environments.c.environment == self._environment
         connection.execute(update(environments).where(here).values(models=position))
+
+    def _is_readable(self, version: ModelVersion, body: object) -> bool:
+        try:
+            model_of(version.training, version.version, body)
+        except DamagedError as error:
+            self._damages.tell(error)
+            return False
+        return True
 
     def forget(self, training: str, token: int) -> None:
         table = tables.models

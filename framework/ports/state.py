@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from pydantic import Field
 
 from framework.api.meta import Ref, Stored
-
-
-class Record(Stored):
-    """What we must remember about one resource because it cannot be observed again."""
-
-    ref: Ref
-    status: dict[str, Any]
-    inventory: tuple[str, ...] = ()
-    takes: dict[str, tuple[float, float]] = Field(default_factory=dict)
-    """CPUs and GPUs by item of the inventory that was let in: what quotas count."""
-    upstream: tuple[Ref, ...] = ()
-    version: int = 0
 
 
 class Event(Stored):
@@ -36,15 +25,44 @@ class Event(Stored):
     actor: str = ""
 
 
-class Revision(Stored):
-    """What we know of one commit: accepted or refused (with its problems)."""
+class Intent(Stored):
+    """An action that is about to be done: written down before, so that whoever finds it there knows that it may have
+    been done, and what of the world may therefore differ from what is remembered."""
 
-    commit: str
-    digest: str
-    accepted: bool
-    time: datetime
-    problems: tuple[str, ...] = ()
-    subject: str = ""
+    key: str
+    item: str = ""
+    """What it touches, as an inventory names it: ``app:x``, ``route:d``, ``run:r``."""
+    takes: tuple[float, float] | None = None
+    """CPUs and GPUs that the item takes once it is done. Until that is known, the larger of this and what is on record
+    counts."""
+    attempt: int | None = None
+    """Of the run that it starts."""
+    tells: tuple[Event, ...] = ()
+    """What is true, and has to be told, once it is done."""
+
+
+class Record(Stored):
+    """What we must remember about one resource because it cannot be observed again."""
+
+    ref: Ref
+    status: dict[str, Any]
+    inventory: tuple[str, ...] = ()
+    takes: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """CPUs and GPUs by item of the inventory that was let in: what quotas count."""
+    withheld: str = ""
+    """Why something was held back at the last look that got so far; told once, whatever failed in between."""
+    upstream: tuple[Ref, ...] = ()
+    doing: tuple[Intent, ...] = ()
+    """Empty but while actions are under way, or when nobody knows what became of them."""
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """All that is on record: what can be read, and what is wrong with each record that cannot."""
+
+    readable: tuple[Record, ...]
+    unreadable: Mapping[Ref, str] = field(default_factory=dict)
 
 
 class Pin(Stored):
@@ -56,6 +74,23 @@ class Pin(Stored):
     actor: str
     time: datetime
     message: str = ""
+
+
+class Revision(Stored):
+    """What we know of one commit: accepted or refused (with its problems)."""
+
+    commit: str
+    digest: str
+    accepted: bool
+    time: datetime
+    problems: tuple[str, ...] = ()
+    subject: str = ""
+    pin: Pin | None = None
+    """What put it in force; None where git did."""
+    unpinned: bool = False
+    """The pin that put it in force is over, and that was told."""
+    damaged: bool = False
+    """What was kept of it cannot be read, and the problem says why: nobody knows whether it was accepted."""
 
 
 class Word(Stored):
@@ -92,12 +127,24 @@ class Lease(Stored):
 class StateStore(Protocol):
     """The durable memory of one environment. Every write carries the lease token; a stale one raises ConflictError.
 
-    ``events`` of a write tell what it comes to: both are kept, or neither is.
+    ``events`` of a write tell what it comes to: both are kept, or neither is. What was damaged is told of where it is
+    come upon, and stands in nothing else's way.
     """
 
-    def load(self, ref: Ref) -> Record | None: ...
+    def load(self, ref: Ref) -> Record | None:
+        """
+        Raises:
+            DamagedError: there is one, and it cannot be read.
+        """
+        ...
 
-    def records(self) -> Sequence[Record]: ...
+    def recorded(self) -> Recorded:
+        """Sorted by kind and name."""
+        ...
+
+    def records(self) -> Sequence[Record]:
+        """Those that can be read."""
+        ...
 
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         """Compare-and-set on ``record.version`` (0 = must not exist). Returns the record at its new version."""
@@ -107,12 +154,31 @@ class StateStore(Protocol):
         """Compare-and-set like ``save``; a record that is missing is fine, and ``events`` are told all the same."""
         ...
 
+    def forget(self, ref: Ref, events: Sequence[Event], left: Record | None = None) -> None:
+        """Take a record away, whether it can be read or not, and put ``left`` in its place. An operator's word like a
+        pin, so it is not fenced."""
+        ...
+
     def append_events(self, events: Sequence[Event], token: int) -> None:
         """Tell what changed nothing that is remembered; all of them or none."""
         ...
 
-    def events(self, ref: Ref | None = None, limit: int = 100) -> Sequence[Event]:
-        """The newest ``limit`` events, oldest first."""
+    def events(
+        self,
+        ref: Ref | None = None,
+        limit: int = 100,
+        *,
+        kinds: Collection[str] = (),
+        reasons: Collection[str] = (),
+        since: datetime | None = None,
+    ) -> Sequence[Event]:
+        """The newest ``limit`` events, oldest first, of one resource or of all; ``kinds`` of resources, the empty one
+        for events of the environment itself. In the place of one that cannot be read stands one that says so, with the
+        reason ``UnreadableEvent``, whatever was asked for."""
+        ...
+
+    def log(self, after: int = 0, limit: int = 1_000, *, kinds: Collection[str] = ()) -> Sequence[Event]:
+        """The oldest ``limit`` events after the one with the number ``after``: page by page, the whole log."""
         ...
 
     def verify_events(self) -> Sequence[str]:
@@ -121,15 +187,21 @@ class StateStore(Protocol):
 
     def seal(self) -> Seal: ...
 
-    def save_revision(self, revision: Revision, token: int, events: Sequence[Event] = ()) -> None: ...
-
-    def revisions(self, limit: int = 50) -> Sequence[Revision]:
-        """Newest first."""
+    def damage(self) -> Sequence[str]:
+        """What of all that is kept beside the log cannot be read, and what is wrong with it."""
         ...
 
-    def pin(self) -> Pin | None: ...
+    def save_revision(self, revision: Revision, token: int, events: Sequence[Event] = ()) -> None: ...
 
-    def set_pin(self, pin: Pin | None) -> None: ...
+    def revisions(self, limit: int = 50, skip: int = 0) -> Sequence[Revision]:
+        """Newest first, without the newest ``skip``."""
+        ...
+
+    def pin(self) -> Pin | None:
+        """One that cannot be read is none."""
+        ...
+
+    def set_pin(self, pin: Pin | None, events: Sequence[Event] = ()) -> None: ...
 
     def end_pin(self, pin: Pin, token: int, events: Sequence[Event]) -> None:
         """Take ``pin`` back, unless an operator has set another one meanwhile; ``events`` are told in any case."""
@@ -153,7 +225,9 @@ class StateStore(Protocol):
 
     def release(self, lease: Lease) -> None: ...
 
-    def lease(self) -> Lease | None: ...
+    def lease(self) -> Lease | None:
+        """One that cannot be read is nobody's."""
+        ...
 
 
 class ModelVersion(Stored):
@@ -176,6 +250,8 @@ class ModelVersion(Stored):
 
 
 class ModelRegistry(Protocol):
+    """A version whose row cannot be read is as good as none, and is told of."""
+
     def get(self, training: str, version: str) -> ModelVersion | None: ...
 
     def versions(self, training: str) -> Sequence[ModelVersion]:
@@ -183,7 +259,7 @@ class ModelRegistry(Protocol):
         ...
 
     def register(self, version: ModelVersion, token: int) -> None:
-        """Idempotent: a version that exists is left as it is."""
+        """Idempotent: a version that exists is left as it is, unless it cannot be read."""
         ...
 
     def adopt(self, version: ModelVersion) -> None:

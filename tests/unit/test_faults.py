@@ -157,8 +157,9 @@ def test_every_changing_verb_is_one_of_a_port_and_every_other_verb_only_reads() 
         if not method.startswith("_")
     }
     reads = {
-        "state.load", "state.records", "state.events", "state.revisions", "state.lease",
-        "state.acquire", "state.release", "state.pin", "state.verify_events", "state.seal",
+        "state.load", "state.recorded", "state.records", "state.events", "state.log", "state.revisions",
+        "state.lease", "state.acquire", "state.release", "state.pin", "state.words", "state.verify_events",
+        "state.seal", "state.damage",
         "registry.get", "registry.versions",
         "source.resolve", "source.blobs", "source.read", "source.tree_digest", "source.archive",
         "source.refresh", "source.info", "source.descends", "source.signature",

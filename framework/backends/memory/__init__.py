@@ -14,6 +14,7 @@ from framework.backends.memory.runs import Clock, MemoryRuns, utc_now
 from framework.backends.memory.serving import MemoryServing, Served
 from framework.backends.memory.source import Link, MemoryCode, MemorySource
 from framework.backends.memory.state import MemoryRegistry, MemoryStateStore
+from framework.backends.state.damage import Check
 from framework.ports import Ports
 
 __all__ = [
@@ -55,11 +56,15 @@ class MemoryPorts(Ports):
 
 
 def memory_ports(
-    clock: Clock = utc_now, *, storage: str = "memory://store", observations: int | None = 1
+    clock: Clock = utc_now,
+    *,
+    storage: str = "memory://store",
+    observations: int | None = 1,
+    check: Check | None = None,
 ) -> MemoryPorts:
-    """A whole world in memory. ``observations``: see :class:`MemoryServing`."""
+    """A whole world in memory. ``observations``: see :class:`MemoryServing`; ``check``: see :class:`SqlStateStore`."""
     calls = Calls()
-    state = MemoryStateStore(calls)
+    state = MemoryStateStore(calls, check)
     source = MemorySource()
     return MemoryPorts(
         state=state,

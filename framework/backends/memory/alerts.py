@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from framework.backends.memory.calls import Calls
-from framework.backends.state.chain import dump_json
+from framework.backends.state.stored import dump_json
 from framework.ports import Alert, Json
 
 

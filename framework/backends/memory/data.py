@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from framework.api.errors import TerminalError
 from framework.backends.memory.calls import Calls
-from framework.backends.state.chain import dump_json
+from framework.backends.state.stored import dump_json
 from framework.ports import ColumnSummary, Json, LabelledWindow, Reference, TableState
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,17 +11,21 @@ from framework.api.errors import ConflictError
 from framework.api.meta import Ref
 from framework.backends.memory.calls import Calls
 from framework.backends.state import chain
+from framework.backends.state.damage import Check, Records
 from framework.backends.state.leases import next_lease
-from framework.ports import Event, Lease, ModelVersion, Pin, Record, Revision, Seal, Word
+from framework.backends.state.stored import StoredT, dump, load
+from framework.ports import Event, Lease, ModelVersion, Pin, Record, Recorded, Revision, Seal, Word
 
 
 class MemoryStateStore:
     """One environment. Holds to the same contract suite as the SQL store."""
 
-    def __init__(self, calls: Calls | None = None) -> None:
+    def __init__(self, calls: Calls | None = None, check: Check | None = None) -> None:
         self._calls = Calls() if calls is None else calls
+        self._reader = Records(check)
         self._lock = threading.RLock()
-        self._records: dict[Ref, Record] = {}
+        self._records: dict[Ref, tuple[int, str]] = {}
+        """Version and body, as a row has them."""
         self._links: list[chain.Link] = []
         self._revisions: dict[str, str] = {}
         self._lease: Lease | None = None
@@ -32,18 +36,27 @@ class MemoryStateStore:
     def adopt(self, records: Iterable[Record], revisions: Sequence[Revision]) -> None:
         """Start from what another store remembers. ``revisions`` newest first, as stores give them."""
         with self._lock:
-            self._records = {record.ref: _copy(record) for record in records}
-            self._revisions = {item.commit: chain.dump(item) for item in reversed(revisions)}
+            self._records = {record.ref: (record.version, dump(record)) for record in records}
+            self._revisions = {item.commit: dump(item) for item in reversed(revisions)}
+
+    def damage_record(self, ref: Ref, body: str) -> None:
+        """Somebody wrote ``body`` over what was kept of ``ref``."""
+        with self._lock:
+            self._records[ref] = (self._records[ref][0], body)
 
     def load(self, ref: Ref) -> Record | None:
         with self._lock:
-            record = self._records.get(ref)
-        return None if record is None else _copy(record)
+            row = self._records.get(ref)
+        return None if row is None else self._reader.read(*ref, *row)
 
-    def records(self) -> Sequence[Record]:
+    def recorded(self) -> Recorded:
         """Sorted by kind and name."""
         with self._lock:
-            return tuple(_copy(self._records[ref]) for ref in sorted(self._records))
+            rows = sorted((*ref, *row) for ref, row in self._records.items())
+        return self._reader.all(rows, lambda error: None)
+
+    def records(self) -> Sequence[Record]:
+        return self.recorded().readable
 
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         self._calls.record("state.save", record.ref)
@@ -51,8 +64,9 @@ class MemoryStateStore:
             self.fence(token)
             self._ensure_version(record, self._version(record.ref))
             self._log(events)
-            self._records[record.ref] = _copy(record.model_copy(update={"version": record.version + 1}))
-            return _copy(self._records[record.ref])
+            row = record.version + 1, dump(record.model_copy(update={"version": record.version + 1}))
+            self._records[record.ref] = row
+        return load(Record, row[1], f"the record of {record.ref}")
 
     def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
         self._calls.record("state.delete", record.ref)
@@ -64,6 +78,14 @@ class MemoryStateStore:
             self._log(events)
             self._records.pop(record.ref, None)
 
+    def forget(self, ref: Ref, events: Sequence[Event], left: Record | None = None) -> None:
+        self._calls.record("state.forget", ref)
+        with self._lock:
+            self._log(events)
+            self._records.pop(ref, None)
+            if left is not None:
+                self._records[ref] = (1, dump(left.model_copy(update={"version": 1})))
+
     def append_events(self, events: Sequence[Event], token: int) -> None:
         if not events:
             return
@@ -73,22 +95,46 @@ class MemoryStateStore:
             self._log(events)
 
     def _log(self, events: Sequence[Event]) -> None:
-        links = list(self._links)
+        new: list[chain.Link] = []
         for event in events:
-            links.append(chain.link(event, len(links) + 1, links[-1].hash if links else chain.GENESIS))
-        self._links = links
+            last = new[-1] if new else self._links[-1] if self._links else None
+            new.append(chain.link(event, len(self._links) + len(new) + 1, last.hash if last else chain.GENESIS))
+        self._links += new
 
-    def events(self, ref: Ref | None = None, limit: int = 100) -> Sequence[Event]:
+    def events(
+        self,
+        ref: Ref | None = None,
+        limit: int = 100,
+        *,
+        kinds: Collection[str] = (),
+        reasons: Collection[str] = (),
+        since: datetime | None = None,
+    ) -> Sequence[Event]:
+        found = [event for event in self._told(0, kinds, reasons, since) if ref is None or event.ref == ref]
+        return tuple(found[-limit:] if limit else ())
+
+    def log(self, after: int = 0, limit: int = 1_000, *, kinds: Collection[str] = ()) -> Sequence[Event]:
+        return tuple(self._told(after, kinds, (), None))[:limit]
+
+    def _told(
+        self, after: int, kinds: Collection[str], reasons: Collection[str], since: datetime | None
+    ) -> Iterator[Event]:
         with self._lock:
-            found = [chain.load(Event, item.body) for item in self._links]
-        matching = [event for event in found if ref is None or event.ref == ref]
-        return tuple(matching[-limit:] if limit else ())
+            links = self._links[after:]
+        for item in links:
+            event = chain.entry(item.sequence, item.body, item.filed or chain.Filed())
+            of_kind = not kinds or (event.ref.kind if event.ref else "") in kinds
+            if of_kind and chain.matches(event, reasons, since):
+                yield event
 
     def verify_events(self) -> tuple[str, ...]:
         """What is wrong with the audit log, in order; empty when no event was changed, moved or removed."""
         with self._lock:
             links = tuple(self._links)
-        return chain.problems(links, len(links), links[-1].hash if links else chain.GENESIS)
+        return tuple(chain.problems(links, len(links), links[-1].hash if links else chain.GENESIS))
+
+    def damage(self) -> Sequence[str]:
+        return tuple(f"the record of {ref} cannot be read: {why}" for ref, why in self.recorded().unreadable.items())
 
     def seal(self) -> Seal:
         with self._lock:
@@ -105,20 +151,21 @@ class MemoryStateStore:
             self.fence(token)
             self._log(events)
             self._revisions.pop(revision.commit, None)
-            self._revisions[revision.commit] = chain.dump(revision)
+            self._revisions[revision.commit] = dump(revision)
 
-    def revisions(self, limit: int = 50) -> Sequence[Revision]:
+    def revisions(self, limit: int = 50, skip: int = 0) -> Sequence[Revision]:
         with self._lock:
             bodies = tuple(reversed(self._revisions.values()))
-        return tuple(chain.load(Revision, body) for body in bodies[:limit])
+        return tuple(load(Revision, body, "a revision") for body in bodies[skip : skip + limit])
 
     def pin(self) -> Pin | None:
         with self._lock:
             return None if self._pin is None else _copy(self._pin)
 
-    def set_pin(self, pin: Pin | None) -> None:
+    def set_pin(self, pin: Pin | None, events: Sequence[Event] = ()) -> None:
         self._calls.record("state.set_pin", pin.commit if pin else None)
         with self._lock:
+            self._log(events)
             self._pin = None if pin is None else _copy(pin)
 
     def end_pin(self, pin: Pin, token: int, events: Sequence[Event]) -> None:
@@ -173,7 +220,7 @@ class MemoryStateStore:
                 )
 
     def _version(self, ref: Ref) -> int:
-        return self._records[ref].version if ref in self._records else 0
+        return self._records[ref][0] if ref in self._records else 0
 
     def _ensure_version(self, record: Record, found: int) -> None:
         if found != record.version:
@@ -212,5 +259,5 @@ class MemoryRegistry:
         self._versions = {key: found for key, found in self._versions.items() if key[0] != training}
 
 
-def _copy(value: chain.StoredT) -> chain.StoredT:
-    return chain.load(type(value), chain.dump(value))
+def _copy(value: StoredT) -> StoredT:
+    return load(type(value), dump(value), "")

@@ -6,6 +6,7 @@ unlinked, or quietly made anew and empty.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -13,15 +14,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, update
+from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, insert, inspect, make_url, select, update
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.schema import CreateColumn
 
 from framework.api.errors import ConfigurationError, ConflictError, MlopsError, TransientError
-from framework.backends.state.tables import METADATA, SCHEMA_VERSION, schema
+from framework.backends.state.stored import is_count
+from framework.backends.state.tables import METADATA, PREFIX, SCHEMA_VERSION, events, schema
+
+log = logging.getLogger(__name__)
 
 _WRITE = "mlops_write"
 _RETRY_SECONDS = 0.005
@@ -87,7 +93,7 @@ class Database:
 
     def _ensure_same_file(self) -> None:
         """Connections outlive the unlinking of a SQLite file; what they write then is lost, so they are dropped."""
-        if self._file is None:
+        if self._file is None or _inode(self._file) == self._inode is not None:
             return
         with self._lock:
             found = _inode(self._file)
@@ -171,6 +177,12 @@ def _configure(connection: sqlite3.Connection, busy_seconds: float) -> None:
     _switch_to_wal(connection, time.monotonic() + busy_seconds)
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    # One value that is no UTF-8 would fail every query that comes upon it.
+    connection.text_factory = _text
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
 
 
 def _switch_to_wal(connection: sqlite3.Connection, deadline: float) -> None:
@@ -201,10 +213,12 @@ def _prepare(engine: Engine, name: str, *, create: bool) -> None:
                 METADATA.create_all(connection)
                 connection.execute(insert(schema).values(id=1, version=SCHEMA_VERSION))
             found = connection.execute(select(schema.c.version)).scalar_one_or_none()
-            if found is not None and 1 <= found < SCHEMA_VERSION:
+            if found is not None and not (is_count(found) and found > 0):
+                found = _recovered(connection, name, found)
+            if found is not None and found < SCHEMA_VERSION:
                 found = _migrate(connection)
-    if found is None or found < SCHEMA_VERSION:
-        raise ConfigurationError(f"the database {name} has no schema version that this mlopsctl knows (found {found})")
+    if found is None:
+        raise ConfigurationError(f"the database {name} has no schema version that this mlopsctl knows")
     if found > SCHEMA_VERSION:
         raise ConfigurationError(
             f"the database {name} was written by a newer mlopsctl: "
@@ -212,10 +226,39 @@ def _prepare(engine: Engine, name: str, *, create: bool) -> None:
         )
 
 
+def _recovered(connection: Connection, name: str, found: Any) -> int:
+    """Of a database whose version cannot be read, the oldest that it may be: it is brought up to ours again, which
+    makes only what is missing. It is ours as long as it has nothing that we do not know.
+
+    Raises:
+        ConfigurationError: it has, so a newer mlopsctl wrote it.
+    """
+    seen = inspect(connection)
+    unknown = {table for table in seen.get_table_names() if table.startswith(PREFIX)} - set(METADATA.tables)
+    for table in METADATA.sorted_tables:
+        if seen.has_table(table.name):
+            columns = {column["name"] for column in seen.get_columns(table.name)}
+            unknown |= {f"{table.name}.{column}" for column in columns - set(table.c.keys())}
+    if unknown:
+        raise ConfigurationError(
+            f"the database {name} has no schema version that this mlopsctl knows (found {found!r}), "
+            f"and what a newer one may have made: {', '.join(sorted(unknown))}"
+        )
+    log.warning("the schema version of %s was damaged (%r); it is what this version makes", name, found)
+    connection.execute(delete(schema))
+    connection.execute(insert(schema).values(id=1, version=1))
+    return 1
+
+
 def _migrate(connection: Connection) -> int:
     """Bring an older database up to this version; of several that open it at once, one does. What it has is kept."""
     connection.execute(select(schema.c.version).with_for_update())
     METADATA.create_all(connection)
+    known = {column["name"] for column in inspect(connection).get_columns(events.name)}
+    for column in (events.c.reason, events.c.time):
+        if column.name not in known:
+            made = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {events.name} ADD COLUMN {made}")
     connection.execute(update(schema).values(version=SCHEMA_VERSION))
     return SCHEMA_VERSION
 
@@ -247,7 +290,7 @@ def _inode(file: Path | None) -> tuple[int, int] | None:
     if file is None:
         return None
     try:
-        found = file.stat()
+        found = os.stat(file)
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
-from framework.api.errors import ConflictError
+from framework.api.errors import ConflictError, DamagedError
 from framework.api.meta import Ref
-from framework.backends.state import chain, tables
+from framework.backends.state import tables
+from framework.backends.state.counters import (
+    counters,
+    fence,
+    fresh,
+    lease_of,
+    locked,
+    newest_token,
+    next_position,
+    row_of,
+)
+from framework.backends.state.damage import WORD, Check, Damages, Records, damage, pin_of, ref_of, revision_of, word_of
 from framework.backends.state.database import Database
+from framework.backends.state.events import EventLog
 from framework.backends.state.leases import next_lease
-from framework.ports import Event, Lease, Pin, Record, Revision, Seal, Word
-
-_WORD = "word/"
-
-
-def fence(connection: Connection, environment: str, token: int) -> RowMapping:
-    """Lock the environment's row and check that ``token`` is the newest ever given and its lease was not released.
-
-    Raises:
-        ConflictError: another holder has taken over since, or nobody holds the lease.
-    """
-    row = _locked(connection, environment)
-    if row is None or row["lease"] is None:
-        raise ConflictError(f"nobody holds the lease of {environment}: token {token} is not valid")
-    if row["token"] != token:
-        raise ConflictError(f"the lease of {environment} moved on to token {row['token']}: token {token} is stale")
-    return row
-
-
-def counters(connection: Connection, environment: str) -> RowMapping:
-    """Lock the environment's row, made where nobody ever took the lease: for writes that no lease has to cover."""
-    row = _locked(connection, environment)
-    if row is None:
-        connection.execute(insert(tables.environments).values(**_fresh(environment), token=0))
-        row = _locked(connection, environment)
-    assert row is not None
-    return row
+from framework.backends.state.stored import dump, load
+from framework.ports import Event, Lease, Pin, Record, Recorded, Revision, Seal, Word
 
 
 class SqlStateStore:
@@ -48,43 +35,50 @@ class SqlStateStore:
     A lease that has expired still fences until another holder takes it: nothing was lost by then.
     """
 
-    def __init__(self, database: Database, environment: str) -> None:
+    def __init__(self, database: Database, environment: str, check: Check | None = None) -> None:
+        """``check`` raises DamagedError for a record whose status makes no sense to who uses it."""
         self._database = database
         self._environment = environment
+        self._events = EventLog(environment)
+        self._damages = Damages()
+        self._records = Records(check)
 
     def load(self, ref: Ref) -> Record | None:
+        table = tables.records
+        query = select(table.c.kind, table.c.name, table.c.version, table.c.body).where(self._is(ref, table))
         with self._database.read() as connection:
-            body = connection.execute(
-                select(tables.records.c.body).where(self._is(ref, tables.records))
-            ).scalar_one_or_none()
-        return None if body is None else chain.load(Record, body)
+            row = connection.execute(query).one_or_none()
+        return None if row is None else self._records.read(*row)
 
-    def records(self) -> Sequence[Record]:
+    def recorded(self) -> Recorded:
         """Sorted by kind and name."""
         table = tables.records
-        query = select(table.c.body).where(table.c.environment == self._environment)
-        query = query.order_by(table.c.kind, table.c.name)
+        query = select(table.c.kind, table.c.name, table.c.version, table.c.body)
+        query = query.where(table.c.environment == self._environment).order_by(table.c.kind, table.c.name)
         with self._database.read() as connection:
-            bodies = connection.execute(query).scalars().all()
-        return tuple(chain.load(Record, body) for body in bodies)
+            rows = connection.execute(query).all()
+        return self._records.all((tuple(row) for row in rows), self._damages.tell)
+
+    def records(self) -> Sequence[Record]:
+        return self.recorded().readable
 
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         table = tables.records
         saved = record.model_copy(update={"version": record.version + 1})
-        body = chain.dump(saved)
+        body = dump(saved)
         with self._database.write() as connection:
             row = fence(connection, self._environment, token)
             found = self._version(connection, record.ref)
             if found != record.version:
                 raise ConflictError(_moved(record, found))
-            self._log(connection, row, events)
+            self._events.append(connection, row, events)
             if record.version == 0:
                 key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
                 connection.execute(insert(table).values(**key, version=1, body=body))
             else:
                 change = update(table).where(self._is(record.ref, table)).values(version=saved.version, body=body)
                 connection.execute(change)
-        return chain.load(Record, body)
+        return load(Record, body, f"the record of {record.ref}")
 
     def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
         with self._database.write() as connection:
@@ -92,89 +86,70 @@ class SqlStateStore:
             found = self._version(connection, record.ref)
             if found not in (0, record.version):
                 raise ConflictError(_moved(record, found))
-            self._log(connection, row, events)
+            self._events.append(connection, row, events)
             connection.execute(delete(tables.records).where(self._is(record.ref, tables.records)))
+
+    def forget(self, ref: Ref, events: Sequence[Event], left: Record | None = None) -> None:
+        """Not fenced: it is an operator's word, whoever leads."""
+        table = tables.records
+        here = table.c.environment == self._environment
+        with self._database.write() as connection:
+            row = counters(connection, self._environment)
+            for kind, name in connection.execute(select(table.c.kind, table.c.name).where(here)).all():
+                if ref_of(kind, name) == ref:
+                    connection.execute(delete(table).where(here, table.c.kind == kind, table.c.name == name))
+            if left is not None:
+                key = {"environment": self._environment, "kind": ref.kind, "name": ref.name}
+                body = dump(left.model_copy(update={"version": 1}))
+                connection.execute(insert(table).values(**key, version=1, body=body))
+            self._events.append(connection, row, events)
 
     def append_events(self, events: Sequence[Event], token: int) -> None:
         """All of them or none; their ``sequence`` is given here."""
         if not events:
             return
         with self._database.write() as connection:
-            self._log(connection, fence(connection, self._environment, token), events)
+            self._events.append(connection, fence(connection, self._environment, token), events)
 
-    def _log(self, connection: Connection, row: RowMapping, events: Sequence[Event]) -> None:
-        """Add to the chain that ends as the environment's locked ``row`` says."""
-        if not events:
-            return
-        sequence, head = row["events"], row["head"]
-        rows: list[dict[str, Any]] = []
-        for event in events:
-            sequence += 1
-            item = chain.link(event, sequence, head)
-            head = item.hash
-            ref = event.ref
-            rows.append(
-                {
-                    "environment": self._environment,
-                    "sequence": sequence,
-                    "kind": ref.kind if ref else None,
-                    "name": ref.name if ref else None,
-                    "body": item.body,
-                    "previous": item.previous,
-                    "hash": item.hash,
-                }
-            )
-        connection.execute(insert(tables.events), rows)
-        self._advance(connection, events=sequence, head=head)
-
-    def events(self, ref: Ref | None = None, limit: int = 100) -> Sequence[Event]:
-        table = tables.events
-        query = select(table.c.body).where(table.c.environment == self._environment)
-        if ref is not None:
-            query = query.where(table.c.kind == ref.kind, table.c.name == ref.name)
-        query = query.order_by(table.c.sequence.desc()).limit(limit)
+    def events(
+        self,
+        ref: Ref | None = None,
+        limit: int = 100,
+        *,
+        kinds: Collection[str] = (),
+        reasons: Collection[str] = (),
+        since: datetime | None = None,
+    ) -> Sequence[Event]:
         with self._database.read() as connection:
-            bodies = connection.execute(query).scalars().all()
-        return tuple(chain.load(Event, body) for body in reversed(bodies))
+            return self._events.newest(connection, ref, limit, kinds, reasons, since)
+
+    def log(self, after: int = 0, limit: int = 1_000, *, kinds: Collection[str] = ()) -> Sequence[Event]:
+        with self._database.read() as connection:
+            return self._events.following(connection, after, limit, kinds)
 
     def verify_events(self) -> tuple[str, ...]:
         """What is wrong with the audit log, in order; empty when no event was changed, moved or removed."""
-        table = tables.events
-        query = (
-            select(table.c.sequence, table.c.body, table.c.previous, table.c.hash)
-            .where(table.c.environment == self._environment)
-            .order_by(table.c.sequence)
-        )
         with self._database.read() as connection:
-            row = _row(connection, self._environment)
-            stream = connection.execute(query)
-            links = (chain.Link(*item) for item in stream)
-            return chain.problems(links, row["events"] if row else 0, row["head"] if row else chain.GENESIS)
+            return self._events.verify(connection)
 
     def seal(self) -> Seal:
-        table = tables.events
-        query = select(table.c.body).where(table.c.environment == self._environment).limit(1)
         with self._database.read() as connection:
-            row = _row(connection, self._environment)
-            ends = [
-                connection.execute(query.order_by(order)).scalar_one_or_none()
-                for order in (table.c.sequence.asc(), table.c.sequence.desc())
-            ]
-        first, last = (None if body is None else chain.time_of(body) for body in ends)
-        return Seal(
-            events=row["events"] if row else 0, head=row["head"] if row else chain.GENESIS, first=first, last=last
-        )
+            return self._events.seal(connection)
+
+    def damage(self) -> Sequence[str]:
+        with self._database.read() as connection:
+            return tuple(damage(connection, self._environment, self._records))
 
     def save_revision(self, revision: Revision, token: int, events: Sequence[Event] = ()) -> None:
         """A commit that is known already becomes the newest again, with what is known now."""
         table = tables.revisions
-        body = chain.dump(revision)
+        body = dump(revision)
         here = (table.c.environment == self._environment) & (table.c.sha == revision.commit)
         with self._database.write() as connection:
             environment = fence(connection, self._environment, token)
-            self._log(connection, environment, events)
-            position = environment["revisions"] + 1
-            found = connection.execute(select(table.c.position).where(here)).scalar_one_or_none()
+            self._events.append(connection, environment, events)
+            position = next_position(connection, table, self._environment, environment["revisions"])
+            found = connection.execute(select(table.c.sha).where(here)).scalar_one_or_none()
             if found is None:
                 row = {"environment": self._environment, "sha": revision.commit, "position": position, "body": body}
                 connection.execute(insert(table).values(**row))
@@ -182,72 +157,84 @@ class SqlStateStore:
                 connection.execute(update(table).where(here).values(position=position, body=body))
             self._advance(connection, revisions=position)
 
-    def revisions(self, limit: int = 50) -> Sequence[Revision]:
+    def revisions(self, limit: int = 50, skip: int = 0) -> Sequence[Revision]:
         table = tables.revisions
-        query = select(table.c.body).where(table.c.environment == self._environment)
-        query = query.order_by(table.c.position.desc()).limit(limit)
+        query = select(table.c.sha, table.c.body).where(table.c.environment == self._environment)
+        query = query.order_by(table.c.position.desc()).limit(limit).offset(skip)
         with self._database.read() as connection:
-            bodies = connection.execute(query).scalars().all()
-        return tuple(chain.load(Revision, body) for body in bodies)
+            rows = connection.execute(query).all()
+        return tuple(self._revision(*row) for row in rows)
+
+    def _revision(self, sha: Any, body: Any) -> Revision:
+        try:
+            return revision_of(sha, body)
+        except DamagedError as error:
+            self._damages.tell(error)
+            return Revision(
+                commit=str(sha), digest="", accepted=False, time=_UNKNOWN, problems=(str(error),), damaged=True
+            )
 
     def pin(self) -> Pin | None:
         query = select(tables.pins.c.body).where(tables.pins.c.environment == self._environment)
         with self._database.read() as connection:
-            body = connection.execute(query).scalar_one_or_none()
-        return None if body is None else chain.load(Pin, body)
+            rows = connection.execute(query).all()
+        return next(self._damages.readable(pin_of, rows), None)
 
-    def set_pin(self, pin: Pin | None) -> None:
+    def set_pin(self, pin: Pin | None, events: Sequence[Event] = ()) -> None:
         """Not fenced: it is an operator's word, whoever leads. The last word counts."""
         table = tables.pins
         with self._database.write() as connection:
+            if events:
+                self._events.append(connection, counters(connection, self._environment), events)
             connection.execute(delete(table).where(table.c.environment == self._environment))
             if pin is not None:
-                connection.execute(insert(table).values(environment=self._environment, body=chain.dump(pin)))
+                connection.execute(insert(table).values(environment=self._environment, body=dump(pin)))
 
     def end_pin(self, pin: Pin, token: int, events: Sequence[Event]) -> None:
         table = tables.pins
-        here = (table.c.environment == self._environment) & (table.c.body == chain.dump(pin))
+        here = (table.c.environment == self._environment) & (table.c.body == dump(pin))
         with self._database.write() as connection:
-            self._log(connection, fence(connection, self._environment, token), events)
+            self._events.append(connection, fence(connection, self._environment, token), events)
             connection.execute(delete(table).where(here))
 
     def words(self) -> Sequence[Word]:
         table = tables.notes
-        here = (table.c.environment == self._environment) & table.c.name.startswith(_WORD, autoescape=True)
+        here = (table.c.environment == self._environment) & table.c.name.startswith(WORD, autoescape=True)
+        query = select(table.c.name, table.c.body).where(here).order_by(table.c.name)
         with self._database.read() as connection:
-            bodies = connection.execute(select(table.c.body).where(here).order_by(table.c.name)).scalars().all()
-        return tuple(chain.load(Word, body) for body in bodies)
+            rows = connection.execute(query).all()
+        return tuple(self._damages.readable(word_of, rows))
 
     def say(self, word: Word) -> None:
         """Not fenced: it is an operator's, whoever leads. The last word counts."""
-        table, key = tables.notes, {"environment": self._environment, "name": _WORD + word.subject}
+        table, key = tables.notes, {"environment": self._environment, "name": WORD + word.subject}
         with self._database.write() as connection:
             connection.execute(delete(table).filter_by(**key))
-            connection.execute(insert(table).values(**key, body=chain.dump(word)))
+            connection.execute(insert(table).values(**key, body=dump(word)))
 
     def take_back(self, word: Word, token: int, events: Sequence[Event] = ()) -> None:
-        table, key = tables.notes, {"environment": self._environment, "name": _WORD + word.subject}
+        table, key = tables.notes, {"environment": self._environment, "name": WORD + word.subject}
         with self._database.write() as connection:
-            self._log(connection, fence(connection, self._environment, token), events)
-            connection.execute(delete(table).filter_by(**key, body=chain.dump(word)))
+            self._events.append(connection, fence(connection, self._environment, token), events)
+            connection.execute(delete(table).filter_by(**key, body=dump(word)))
 
     def acquire(
         self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None
     ) -> Lease | None:
         """``holder`` must name one process, not one machine: whoever gives the same name shares the lease.
 
-        A renewal keeps the token, and the note unless a new one is given.
+        A renewal keeps the token, and the note unless a new one is given. A lease that cannot be read is nobody's.
         """
         try:
             with self._database.write() as connection:
-                row = _locked(connection, self._environment)
-                current = chain.load(Lease, row["lease"]) if row and row["lease"] else None
-                lease = next_lease(current, row["token"] if row else 0, holder, ttl_seconds, now, note)
+                row = locked(connection, self._environment)
+                newest = newest_token(connection, self._environment, row)
+                lease = next_lease(self._lease(row), newest, holder, ttl_seconds, now, note)
                 if lease is None:
                     return None
-                values = {"token": lease.token, "lease": chain.dump(lease)}
+                values = {"token": lease.token, "lease": dump(lease)}
                 if row is None:
-                    connection.execute(insert(tables.environments).values(**_fresh(self._environment), **values))
+                    connection.execute(insert(tables.environments).values(**fresh(self._environment), **values))
                 else:
                     self._advance(connection, **values)
                 return lease
@@ -257,43 +244,39 @@ class SqlStateStore:
     def release(self, lease: Lease) -> None:
         """Give the lease back at once instead of letting it expire; the token is never given again."""
         with self._database.write() as connection:
-            row = _locked(connection, self._environment)
+            row = locked(connection, self._environment)
             if row is not None and row["lease"] is not None and row["token"] == lease.token:
                 self._advance(connection, lease=None)
 
     def lease(self) -> Lease | None:
-        """The lease as last taken, expired or not; None where nobody took it or it was released."""
+        """The lease as last taken, expired or not; None where nobody took it, it was released, or cannot be read."""
         with self._database.read() as connection:
-            row = _row(connection, self._environment)
-        return chain.load(Lease, row["lease"]) if row and row["lease"] else None
+            return self._lease(row_of(connection, self._environment))
+
+    def _lease(self, row: RowMapping | None) -> Lease | None:
+        try:
+            return lease_of(row)
+        except DamagedError as error:
+            self._damages.tell(error)
+            return None
 
     def _is(self, ref: Ref, table: Any) -> Any:
         return (table.c.environment == self._environment) & (table.c.kind == ref.kind) & (table.c.name == ref.name)
 
-    def _version(self, connection: Connection, ref: Ref) -> int:
+    def _version(self, connection: Connection, ref: Ref) -> Any:
+        """0 where there is none."""
         table = tables.records
         found = connection.execute(select(table.c.version).where(self._is(ref, table))).scalar_one_or_none()
-        return found or 0
+        return 0 if found is None else found
 
     def _advance(self, connection: Connection, **values: Any) -> None:
         table = tables.environments
         connection.execute(update(table).where(table.c.environment == self._environment).values(**values))
 
 
-def _fresh(environment: str) -> dict[str, Any]:
-    return {"environment": environment, "events": 0, "revisions": 0, "models": 0, "head": chain.GENESIS}
+_UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _row(connection: Connection, environment: str) -> RowMapping | None:
-    query = select(tables.environments).where(tables.environments.c.environment == environment)
-    return connection.execute(query).mappings().one_or_none()
-
-
-def _locked(connection: Connection, environment: str) -> RowMapping | None:
-    query = select(tables.environments).where(tables.environments.c.environment == environment).with_for_update()
-    return connection.execute(query).mappings().one_or_none()
-
-
-def _moved(record: Record, found: int) -> str:
+def _moved(record: Record, found: Any) -> str:
     state = f"is at version {found}" if found else "does not exist"
     return f"{record.ref} {state}, not at version {record.version}: read it again"

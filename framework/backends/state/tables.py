@@ -6,6 +6,7 @@ Values are kept as canonical JSON text beside the few columns that queries need,
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -18,10 +19,13 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
-"""Grows with every change that older code must not work beside. 2: pins, which a controller that does not know them
-would undo. 3: notes. A database of an older version is brought up to this one when it is opened; so far by adding
-tables."""
+SCHEMA_VERSION = 4
+"""Grows with every change that older code must not work beside, or that an older database has to be made fit for. 2:
+pins, which a controller that does not know them would undo. 3: notes. 4: reason and time beside events. A database of
+an older version is brought up to this one when it is opened; so far by adding tables, and columns that may be empty."""
+
+PREFIX = "mlops_"
+"""Of every table, so that others may share the database."""
 
 METADATA = MetaData()
 
@@ -73,8 +77,11 @@ events = Table(
     Column("body", Text, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("reason", String(128)),
+    Column("time", BigInteger),
     Index("mlops_events_by_ref", "environment", "kind", "name", "sequence"),
 )
+"""``reason`` and ``time`` (microseconds since 1970) are the body's own, to ask for; NULL in rows of older versions."""
 
 revisions = Table(
     "mlops_revisions",

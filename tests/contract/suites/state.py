@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from threading import Barrier
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ import pytest
 
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
-from framework.ports import Event, Lease, Pin, Record, Revision, StateStore, Word
+from framework.ports import Event, Lease, Pin, Record, Recorded, Revision, StateStore, Word
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TTL = 30.0
@@ -166,6 +166,32 @@ class StateStoreContract:
         assert _numbers(store.events(limit=0)) == []
         assert _numbers(store.events(ENDPOINT)) == []
 
+    def test_events_are_asked_for_by_kind_reason_and_time(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        told = [event(1, VIEW), event(2, JOB), event(3, None), event(4, VIEW), event(5, None)]
+        told[3] = told[3].model_copy(update={"reason": "Published"})
+        store.append_events(told, token)
+        assert _numbers(store.events(kinds=("FeatureView",))) == [1, 4]
+        assert _numbers(store.events(kinds=("",))) == [3, 5]
+        assert _numbers(store.events(kinds=("", "TrainingJob"), limit=2)) == [3, 5]
+        assert _numbers(store.events(reasons=("Published", "Nothing"))) == [4]
+        assert _numbers(store.events(VIEW, reasons=("Trained",))) == [1]
+        assert _numbers(store.events(since=event(4).time)) == [4, 5]
+        offset = timezone(timedelta(hours=2))
+        assert _numbers(store.events(since=event(4).time.astimezone(offset), kinds=("",))) == [5]
+
+    def test_the_whole_log_is_read_page_by_page(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        store.append_events([event(number, VIEW if number % 3 else None) for number in range(1, 11)], token)
+        pages, after = [], 0
+        while page := store.log(after, 4):
+            pages.append(_numbers(page))
+            after = page[-1].sequence
+        assert pages == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
+        assert _numbers(store.log(2, 2, kinds=("FeatureView",))) == [4, 5]
+        assert _numbers(store.log(kinds=("",))) == [3, 6, 9]
+        assert list(store.log(10)) == []
+
     def test_the_log_of_what_happened_verifies(self, store: VerifiedStore) -> None:
         token = taken(store).token
         for number in range(1, 6):
@@ -252,12 +278,39 @@ class StateStoreContract:
         assert _numbers(store.events()) == [1, 2, 3, 4]
         assert (list(store.records()), store.verify_events()) == ([], ())
 
+    def test_a_record_that_is_forgotten_is_gone_or_another_takes_its_place(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        old = store.save(store.save(record(VIEW, step=1), token), token)
+        kept = store.save(record(JOB), token)
+        store.forget(VIEW, [event(1, VIEW)])
+        assert (store.load(VIEW), list(store.records())) == (None, [kept])
+        with pytest.raises(ConflictError):
+            store.save(old, token)
+        store.forget(JOB, [event(2, JOB)], left=record(JOB, version=7, anew=True))
+        left = store.load(JOB)
+        assert left == record(JOB, version=1, anew=True)
+        assert store.save(left, token).version == 2
+        store.forget(ENDPOINT, [event(3)])
+        assert _numbers(store.events()) == [1, 2, 3]
+        assert store.verify_events() == ()
+
+    def test_what_can_be_read_is_not_damaged(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        saved = store.save(record(VIEW, step=1), token)
+        store.save_revision(revision(1), token)
+        store.set_pin(pin(1), [event(1, None)])
+        store.say(word("prune/a"))
+        assert store.recorded() == Recorded((saved,))
+        assert list(store.damage()) == []
+        assert _numbers(store.events()) == [1]
+
     def test_revisions_come_newest_first(self, store: VerifiedStore) -> None:
         token = taken(store).token
         for number in (3, 1, 2):
             store.save_revision(revision(number, accepted=number != 1), token)
         assert list(store.revisions()) == [revision(2), revision(1, accepted=False), revision(3)]
         assert list(store.revisions(limit=1)) == [revision(2)]
+        assert list(store.revisions(limit=2, skip=1)) == [revision(1, accepted=False), revision(3)]
 
     def test_a_commit_that_is_seen_again_is_the_newest(self, store: VerifiedStore) -> None:
         token = taken(store).token
