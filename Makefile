@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo static check test lock clean
+.PHONY: help demo static check test fuzz lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ check: static ## Lint, types, layers and the quick tests
 test: static ## The same, and every other test, those on a real Ray included
 	$(BIN)/pytest -q -n 2 -m "not ray"
 	$(BIN)/pytest -q -m ray
+
+fuzz: export MLOPS_FUZZ ?= 1000
+fuzz: $(STAMP) ## Random crashes, failures and damage, MLOPS_FUZZ of each kind (1000)
+	$(BIN)/pytest -q -n 2 -m fuzz
 
 lock: ## Resolve pyproject.toml anew and write requirements.lock
 	@$(PYTHON) -c '$(NEEDS_PYTHON)'

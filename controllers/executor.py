@@ -46,7 +46,7 @@ def execute(action: Action, ports: Ports, token: int) -> None:
         case DeleteRoute(deployment):
             ports.serving.delete_route(deployment)
         case DeleteTable(uri):
-            ports.tables.delete(uri)
+            _delete_table(uri, ports)
         case DeleteModels(training, folder):
             _delete_models(training, folder, ports, token)
         case WriteReport(uri, _, content):
@@ -55,6 +55,13 @@ def execute(action: Action, ports: Ports, token: int) -> None:
             ports.notifier.send(alert, target)
         case _:
             assert_never(action)
+
+
+def _delete_table(uri: str, ports: Ports) -> None:
+    """Nothing but the environment's own tables is deleted, whatever a record says."""
+    if not uri.startswith(f"{layout.feature_tables(ports.storage)}/") or ".." in uri.split("/"):
+        raise TerminalError("NotOurs", f"{uri} is not where this environment keeps its tables")
+    ports.tables.delete(uri)
 
 
 def _delete_models(training: str, folder: str, ports: Ports, token: int) -> None:

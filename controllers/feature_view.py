@@ -7,7 +7,7 @@ from typing import Any
 
 from controllers.upstream import published_view
 from framework.api import layout
-from framework.api.errors import TerminalError
+from framework.api.errors import DamagedError, TerminalError
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewObserved
 from framework.kinds.feature_view.plan import run_name
@@ -32,5 +32,10 @@ def observe(
         problem = (error.reason, str(error))
     run = ports.runs.observe(ports.storage, run_name(ref.name, desired.identity, source_digest))
     table = ports.tables.describe(layout.feature_table(ports.storage, ref.name, desired.identity))
-    upstream = {item.name: published_view(item, identity, ports) for item, identity in desired.upstream.items()}
+    try:
+        upstream = {item.name: published_view(item, identity, ports) for item, identity in desired.upstream.items()}
+    except DamagedError:
+        if table is None:
+            raise
+        upstream = {item.name: None for item in desired.upstream}  # what was published from it stays published
     return FeatureViewObserved(ref, ports.storage, table, source_digest, run, problem, upstream)

@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from framework.api import layout
+from framework.api.errors import DamagedError
 from framework.api.meta import Ref
-from framework.kinds.model_deployment.observed import DeploymentObserved
+from framework.kinds.model_deployment.observed import DeploymentObserved, ServedVersion
 from framework.kinds.model_deployment.spec import ModelRef
+from framework.kinds.model_deployment.target import served
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.planning.changes import Desired, Status
 from framework.ports import ModelVersion, Ports
@@ -19,13 +21,17 @@ def observe(
 ) -> DeploymentObserved:
     """The version that git asks for, the apps that run and the traffic table in force."""
     target, reason = (None, "removed from git") if desired is None else resolve(desired, ports)
-    return DeploymentObserved(
-        ref=ref,
-        target=target,
-        target_reason=reason,
-        apps=ports.serving.apps(ref.name),
-        route=ports.serving.route(ref.name, layout.traffic_folder(ports.storage, ref.name)),
-    )
+    apps = ports.serving.apps(ref.name)
+    route = ports.serving.route(ref.name, layout.traffic_folder(ports.storage, ref.name))
+    remembered = status is not None and status.state.get("stable") is not None
+    found = _serving(desired, route.spec.stable, ports) if desired and route and not remembered else None
+    return DeploymentObserved(ref, target, reason, apps, route, found)
+
+
+def _serving(desired: Desired[Any], app: str, ports: Ports) -> ServedVersion | None:
+    """The version that ``app`` serves, where nobody remembers it: one of the models that the spec may mean."""
+    versions = (served(desired, model) for model in ports.registry.versions(desired.spec.model.training))
+    return next((version for version in versions if version.app == app), None)
 
 
 def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:
@@ -41,12 +47,16 @@ def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, s
         if pinned is None:
             return None, f"{job} has no version {model.version}"
         return (pinned, "") if pinned.deployable else (None, f"version {model.version} failed its gates")
-    record = ports.state.load(job)
+    identity = desired.upstream.get(job, "")
+    try:
+        record = ports.state.load(job)
+    except DamagedError as error:
+        trained = ports.registry.get(model.training, identity)
+        return (trained, "") if trained is not None and trained.deployable else (None, f"waits for {job}: {error}")
     if record is None:
         return None, f"waits for {job}"
     status = Status.model_validate(record.status)
     state = TrainingJobState.model_validate(status.state)
-    identity = desired.upstream.get(job, "")
     if status.identity != identity:
         return None, f"waits for {job}, which has yet to take up what git asks for"
     if state.version != identity:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from controllers.executor import execute
+from controllers.in_force import in_force
 from controllers.runtime.allowance import Allowance
 from controllers.runtime.dependents import Dependents
 from framework.api.categories import Category
 from framework.api.conditions import transition
-from framework.api.errors import ConflictError, MlopsError, TerminalError, TransientError
-from framework.api.meta import Ref
-from framework.planning.admission import Admitted, Ledger, Rules, admit, starts_something, takes
+from framework.api.errors import ConflictError, DamagedError, MlopsError, TerminalError, TransientError
+from framework.api.meta import Ref, problem_of
+from framework.planning.admission import Admitted, Ledger, Rules, admit, holdings, starts_something, takes
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.intent import Begun, Resumed, begin, resume, unsettled
 from framework.planning.kind import Kind, Needs
-from framework.planning.news import happened
+from framework.planning.news import told
 from framework.planning.planner import Inputs, plan_resource
-from framework.ports import Event, Ports, Record
+from framework.planning.remembered import UNREADABLE, way_out
+from framework.ports import Event, Intent, Ports, Record
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +76,11 @@ class Reconciler:
         """Bring one resource one step nearer to what git asks for. Never raises for a failure of the world."""
         record = None
         try:
-            record = self.ports.state.load(ref)
+            try:
+                record = self.ports.state.load(ref)
+            except DamagedError as error:
+                return self._untouched(ref, desired, error)
+            self._saw(ref, record)
             if desired is None and record is None:
                 return Result(ref, None)
             if desired is None and self.rules().prune and self.dependents.on(ref, self.ports.state):
@@ -90,21 +97,24 @@ class Reconciler:
             return self._failed(ref, desired, record, type(error).__name__, str(error), stalled=True)
         except Exception as error:
             log.exception("%s: unexpected failure", ref)
-            return self._failed(
-                ref, desired, record, "InternalError", f"{type(error).__name__}: {error}", stalled=False
-            )
+            message = f"{type(error).__name__}: {problem_of(error)}"
+            return self._failed(ref, desired, record, "InternalError", message, stalled=False)
 
     def _step(self, ref: Ref, desired: Desired[Any] | None, record: Record | None) -> Result:
         inputs = self.inputs(ref, desired, record)
-        planned = plan_resource(inputs, self.clock())
-        admitted, record = self._admit(planned, inputs, record)
+        resumed = self._resumed(plan_resource(inputs, self.clock()), record)
+        with self._ledger(ref, resumed.change) as ledger:
+            needs = inputs.kind.needs(desired.spec) if desired is not None else Needs()
+            admitted = admit(resumed.change, inputs.status, record, needs, self.rules(), ledger, self.clock())
+            look = _Look(self, ref, desired, record, inputs.status, resumed, admitted)
+            ledger.let_in(ref, admitted, record)
+            look.begin()
         change = admitted.change
         for action in change.actions:
             self._confirm_lease()
             log.info("%s: %s", ref, action.key)
             execute(action, self.ports, self.token())
-        owned = frozenset(record.inventory if record else ())
-        news = self._record(ref, desired, record, admitted)
+        news = look.end()
         return Result(
             ref,
             change,
@@ -112,30 +122,29 @@ class Reconciler:
             news=news,
             calls=len(change.actions),
             hungry=admitted.over,
-            freed=bool(owned - change.inventory),
+            freed=_gave_back(record, look.record),
         )
 
-    def _admit(self, planned: Change, inputs: Inputs, record: Record | None) -> tuple[Admitted, Record | None]:
-        """What of it may be done now, and the record with what will be owned then.
+    def _resumed(self, change: Change, record: Record | None) -> Resumed:
+        """Of what an earlier look was about to do, nobody knows the end: that is looked up first."""
+        if record is None or not record.doing:
+            return Resumed(change)
+        runs = {
+            intent.key: self.ports.runs.observe(self.ports.storage, intent.item.removeprefix("run:"))
+            for intent in unsettled(change, record.doing)
+        }
+        return resume(change, record.doing, runs, self.ports.storage)
 
-        That is saved before anything is created: a crash in between must not leave an orphan that nobody remembers, and
-        two workers must not both be let in where there is room for one.
-        """
-        ref, desired, rules = inputs.ref, inputs.desired, self.rules()
-        needs = inputs.kind.needs(desired.spec) if desired is not None else Needs()
-        counted = bool(rules.limits) and any(starts_something(action) for action in planned.actions)
-        with self.allowance.of(self.ports.state) if counted else nullcontext(Ledger()) as ledger:
-            admitted = admit(planned, inputs.status, record, needs, rules, ledger, self.clock())
-            change = admitted.change
-            owned = frozenset(record.inventory) if record else frozenset()
-            if change.status is not None and change.inventory - owned:
-                record = self._save(
-                    ref, record, self._before(change, record), owned | change.inventory, desired, admitted
-                )
-            ledger.let_in(ref, admitted, record)
-        if not counted:
+    @contextmanager
+    def _ledger(self, ref: Ref, change: Change) -> Iterator[Ledger]:
+        """Who holds how much, where a quota counts what ``change`` starts. What is let in is saved before the next one
+        is asked: two workers must not both be let in where there is room for one."""
+        if self.rules().limits and any(starts_something(action) for action in change.actions):
+            with self.allowance.of(self.ports.state) as ledger:
+                yield ledger
+        else:
+            yield Ledger()
             self.allowance.waits_no_more(ref)
-        return admitted, record
 
     def _confirm_lease(self) -> None:
         """A store refuses what a paused leader writes; Ray would not. So its actions stop here.
@@ -147,79 +156,64 @@ class Reconciler:
         if lease is None or lease.token != token:
             raise ConflictError(f"the lease has moved on: nothing is done under token {token}")
 
-    def _before(self, change: Change, record: Record | None) -> Status:
-        """The status to keep while the actions are under way: the old one, or for a new resource its first."""
-        if record is not None:
-            return Status.model_validate(record.status)
-        assert change.status is not None
-        return change.status.model_copy(update={"state": {}, "spec": {}})
-
-    def _record(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, admitted: Admitted) -> bool:
-        """Save what was decided, if it says anything new."""
-        change = admitted.change
-        if change.status is None:
-            if record is not None:
-                self.ports.state.delete(record, self.token())
-                self.allowance.forget(ref)
-                self.dependents.saw(ref, ())
-            self._events(ref, desired, record, change)
-            return record is not None
-        inventory = tuple(sorted(change.inventory))
-        same = (
-            record is not None
-            and record.status == change.status.model_dump(mode="json")
-            and record.inventory == inventory
-        )
-        if same and not change.happenings:
-            return False
-        self.allowance.hold(self._save(ref, record, change.status, change.inventory, desired, admitted))
-        self._events(ref, desired, record, change)
-        return True
-
-    def _save(
-        self,
-        ref: Ref,
-        record: Record | None,
-        status: Status,
-        inventory: frozenset[str],
-        desired: Desired[Any] | None,
-        admitted: Admitted,
-    ) -> Record:
-        base = record or Record(ref=ref, status={})
-        upstream = tuple(sorted(desired.upstream)) if desired else base.upstream
-        changed = base.model_copy(
-            update={
-                "status": status.model_dump(mode="json"),
-                "inventory": tuple(sorted(inventory)),
-                "takes": takes(admitted, base, inventory),
-                "upstream": upstream,
-            }
-        )
-        saved = self.ports.state.save(changed, self.token())
-        self.dependents.saw(ref, upstream)
+    def save(self, record: Record, events: Sequence[Event]) -> Record:
+        """Keep a record with what it comes to, and what is known from it of quotas and dependents."""
+        with self._written():
+            saved = self.ports.state.save(record, self.token(), events)
+        self._saw(saved.ref, saved)
         return saved
 
-    def _events(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, change: Change) -> None:
-        happenings = happened(change, Status.model_validate(record.status).conditions if record else None)
-        commit = desired.commit if desired else self._in_force() if happenings else ""
-        events = [
-            Event(
-                time=self.clock(),
-                commit=commit,
-                ref=ref,
-                reason=item.reason,
-                message=item.message,
-                data=dict(item.data),
-                actor=self.actor,
-            )
-            for item in happenings
-        ]
-        if events:
-            self.ports.state.append_events(events, self.token())
+    def delete(self, record: Record, events: Sequence[Event]) -> None:
+        with self._written():
+            self.ports.state.delete(record, self.token(), events)
+        self._saw(record.ref, None)
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """A write that fails may have been made all the same, and its answer lost."""
+        try:
+            yield
+        except Exception:
+            self.allowance.doubt()
+            self.dependents.doubt()
+            raise
+
+    def _saw(self, ref: Ref, record: Record | None) -> None:
+        """What is kept of a record follows what was read or written last, however that came about."""
+        if record is None:
+            self.allowance.forget(ref)
+        else:
+            self.allowance.hold(record)
+        self.dependents.saw(ref, record.upstream if record is not None else ())
+
+    def event(self, ref: Ref, desired: Desired[Any] | None, happening: Happening) -> Event:
+        return Event(
+            time=self.clock(),
+            commit=desired.commit if desired else self._in_force(),
+            ref=ref,
+            reason=happening.reason,
+            message=happening.message,
+            data=dict(happening.data),
+            actor=self.actor,
+        )
 
     def _in_force(self) -> str:
         """The commit that no longer asks for what goes."""
-        return next((item.commit for item in self.ports.state.revisions() if item.accepted), "")
+        revision = in_force(self.ports.state)
+        return revision.commit if revision is not None else ""
+
+    def _untouched(self, ref: Ref, desired: Desired[Any] | None, error: DamagedError) -> Result:
+        """Nothing is done about a resource whose record cannot be read; that is told once, until it can be again."""
+        try:
+            said = next(iter(self.ports.state.events(ref, limit=1)), None)
+            if said is None or said.reason != UNREADABLE:
+                log.warning("%s: %s", ref, error)
+                event = self.event(ref, desired, Happening(UNREADABLE, way_out(ref, error.problem)))
+                self.ports.state.append_events([event], self.token())
+        except MlopsError as failure:
+            log.warning("%s: that could not be logged: %s", ref, failure)
+            return Result(ref, None, retry=True)
+        return Result(ref, None)
 
     def _failed(
         self, ref: Ref, desired: Desired[Any] | None, record: Record | None, reason: str, message: str, *, stalled: bool
@@ -233,8 +227,6 @@ class Reconciler:
             record = self.ports.state.load(ref)
             old = Status.model_validate(record.status) if record else None
             status = _failure_status(desired, old, reason, message, stalled=stalled, now=self.clock())
-            if status == old:
-                return result
             happenings = (Happening(reason, message),) if old is None or old.conditions.ready.reason != reason else ()
             change = Change(
                 ref,
@@ -245,17 +237,105 @@ class Reconciler:
                 happenings=happenings,
                 inventory=frozenset(record.inventory if record else ()),
             )
-            news = self._record(ref, desired, record, Admitted(change))
+            unfinished = Resumed(change, record.doing if record else ())
+            as_before = Admitted(change, withheld=record.withheld if record else "")
+            news = _Look(self, ref, desired, record, old, unfinished, as_before).end()
             return replace(result, change=change, news=news)
         except MlopsError as error:
             log.warning("%s: the failure could not be recorded: %s", ref, error)
             return result
 
 
+@dataclass
+class _Look:
+    """What one look writes down: before the first action what it is about to do, and once all are done what came of
+    them. ``record`` and ``status`` are what is on record now."""
+
+    loop: Reconciler
+    ref: Ref
+    desired: Desired[Any] | None
+    record: Record | None
+    status: Status | None
+    resumed: Resumed
+    admitted: Admitted
+    begun: Begun | None = None
+
+    def begin(self) -> None:
+        """Save what is about to be done, if anything is: a crash must leave nothing that nobody remembers."""
+        change = self.admitted.change
+        if not change.actions:
+            return
+        self.begun = begin(self.resumed, change, self.admitted.takes, self.status, self._event, self.loop.clock())
+        owned = change.inventory.union(self.record.inventory if self.record else ())
+        before = Admitted(change)  # what is about to be let in counts as an intent
+        so_far = replace(change, status=self.begun.status, happenings=self.begun.decided)
+        self._save(so_far, owned, takes(before, self.record, owned), self.begun.doing, self.resumed.owed)
+
+    def end(self) -> bool:
+        """Save what came of it, if that says anything new."""
+        change, owed, kept = self.admitted.change, self.resumed.owed, self.resumed.kept
+        if self.begun is not None:
+            change, owed, kept = replace(change, happenings=self.begun.rest), self.begun.owed, self.begun.kept
+        if change.status is not None:
+            held = takes(self.admitted, self.record, change.inventory)
+            return self._save(change, change.inventory, held, kept, owed)
+        if self.record is None:
+            return False
+        self.loop.delete(self.record, self._told(change, owed))
+        self.record = None
+        return True
+
+    def _save(
+        self,
+        change: Change,
+        inventory: frozenset[str],
+        held: dict[str, tuple[float, float]],
+        doing: tuple[Intent, ...],
+        owed: Sequence[Event],
+    ) -> bool:
+        events = self._told(change, owed)
+        base = self.record or Record(ref=self.ref, status={})
+        assert change.status is not None
+        update: dict[str, Any] = {
+            "inventory": tuple(sorted(inventory)),
+            "takes": held,
+            "withheld": self.admitted.withheld,
+            "doing": doing,
+            "upstream": tuple(sorted(self.desired.upstream)) if self.desired else base.upstream,
+        }
+        same = change.status == self.status and all(getattr(base, name) == value for name, value in update.items())
+        if same and not events:
+            return False
+        update["status"] = change.status.model_dump(mode="json")
+        self.record, self.status = self.loop.save(base.model_copy(update=update), events), change.status
+        return True
+
+    def _told(self, change: Change, owed: Sequence[Event]) -> tuple[Event, ...]:
+        now = self.loop.clock()
+        owed = [event.model_copy(update={"time": now}) for event in owed]
+        return told(change, self.status.conditions if self.status else None, owed, self._event)
+
+    def _event(self, happening: Happening) -> Event:
+        return self.loop.event(self.ref, self.desired, happening)
+
+
+def _gave_back(before: Record | None, after: Record | None) -> bool:
+    """Whether something that quotas count is free now."""
+    if before is None:
+        return False
+    held, left = holdings(before), holdings(after) if after is not None else {}
+    kept = after.inventory if after is not None else ()
+    if any(item not in kept for item in before.inventory):
+        return True
+    return any(item in left and (left[item][0] < cpus or left[item][1] < gpus) for item, (cpus, gpus) in held.items())
+
+
 def _failure_status(
     desired: Desired[Any], old: Status | None, reason: str, message: str, *, stalled: bool, now: datetime
 ) -> Status:
+    """What was given up before stays so when a look fails: nothing was tried anew."""
     previous = old.conditions if old else None
+    stalled = stalled or bool(previous and previous.stalled.status)
     conditions = transition(
         previous,
         now,

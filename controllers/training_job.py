@@ -47,13 +47,16 @@ def champion(training: str, ports: Ports) -> ModelVersion | None:
 
 
 def users(training: str, ports: Ports) -> tuple[Ref, ...]:
-    """Deployments that serve a version of this training job, or are about to."""
-    return tuple(
+    """Deployments that serve a version of this training job, or are about to; also those of which nobody knows, because
+    their record cannot be read."""
+    recorded = ports.state.recorded()
+    found = [
         record.ref
-        for record in ports.state.records()
+        for record in recorded.readable
         if record.ref.kind == "ModelDeployment"
         and any(
             version.training == training
             for version in DeploymentState.model_validate(Status.model_validate(record.status).state).members
         )
-    )
+    ]
+    return (*found, *(ref for ref in recorded.unreadable if ref.kind == "ModelDeployment"))

@@ -17,6 +17,7 @@ from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.changes import Plan, Status
 from framework.planning.planner import plan_all
+from framework.planning.remembered import sound
 from framework.planning.settled import Standing, standing
 from framework.ports import Ports
 from framework.specs.read import read_snapshot
@@ -92,7 +93,7 @@ class World:
 
     def __init__(self, files: Mapping[str, str] = PROJECT) -> None:
         self.now = NOW
-        self.ports = memory_ports(lambda: self.now, storage="memory://store", observations=None)
+        self.ports = memory_ports(lambda: self.now, storage="memory://store", observations=None, check=sound(KINDS))
         self.error_rate: Callable[[str], float] = lambda app: 0.0
         self.auc: Callable[[str], float] = lambda identity: 0.7
         self.requests_per_second = 100
@@ -146,7 +147,9 @@ class World:
     def pass_(self) -> None:
         """Look at every resource once."""
         self.source.poll()
-        vanished = [record.ref for record in self.ports.state.records() if record.ref not in self.source.desired]
+        recorded = self.ports.state.recorded()
+        refs = [*(record.ref for record in recorded.readable), *recorded.unreadable]
+        vanished = [ref for ref in refs if ref not in self.source.desired]
         for ref in (*self.source.desired, *sorted(vanished)):
             self.reconciler.reconcile(ref, self.source.desired.get(ref))
         for record in self.ports.state.records():

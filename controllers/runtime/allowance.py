@@ -12,8 +12,8 @@ from framework.ports import Record, StateStore
 
 
 class Allowance:
-    """A ledger shared by workers. It is read from the records once and kept by whoever saves one: nobody else writes
-    while the lease is held. Whoever takes the lease over starts with another."""
+    """A ledger shared by workers. It is read from the records once and kept by whoever reads or saves one: nobody else
+    writes while the lease is held. Whoever takes the lease over starts with another."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -36,6 +36,11 @@ class Allowance:
         with self._lock:
             if self._ledger is not None:
                 self._ledger.forget(ref)
+
+    def doubt(self) -> None:
+        """Nobody knows what became of a write: read the records again when it matters."""
+        with self._lock:
+            self._ledger = None
 
     def waits_no_more(self, ref: Ref) -> None:
         with self._lock:

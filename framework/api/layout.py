@@ -7,9 +7,14 @@ same thing.
 from __future__ import annotations
 
 
+def feature_tables(storage: str) -> str:
+    """Every table of every FeatureView."""
+    return f"{storage}/features"
+
+
 def feature_table(storage: str, view: str, identity: str) -> str:
     """The Delta table of one identity of a FeatureView."""
-    return f"{storage}/features/{view}/{identity}"
+    return f"{feature_tables(storage)}/{view}/{identity}"
 
 
 def run_folder(storage: str, run: str) -> str:

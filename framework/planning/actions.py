@@ -1,6 +1,6 @@
 """What a plan may ask for. Frozen data with two interpreters: controllers.executor runs it, framework.render shows it.
 
-``key`` is deterministic: running an action twice is harmless.
+``key`` is deterministic: running an action twice is harmless. ``item`` is what it touches, as an inventory names it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ class SubmitRun:
     def key(self) -> str:
         return f"submit/{self.run.submission_id}"
 
+    @property
+    def item(self) -> str:
+        return f"run:{self.run.name}"
+
 
 @dataclass(frozen=True)
 class StopRun:
@@ -29,6 +33,10 @@ class StopRun:
     def key(self) -> str:
         return f"stop/{self.run}"
 
+    @property
+    def item(self) -> str:
+        return f"run:{self.run}"
+
 
 @dataclass(frozen=True)
 class RegisterModel:
@@ -37,6 +45,10 @@ class RegisterModel:
     @property
     def key(self) -> str:
         return f"register/{self.version.training}/{self.version.version}"
+
+    @property
+    def item(self) -> str:
+        return f"model:{self.version.training}@{self.version.version}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,10 @@ class DeployApp:
     def key(self) -> str:
         return f"deploy/{self.app.name}"
 
+    @property
+    def item(self) -> str:
+        return f"app:{self.app.name}"
+
 
 @dataclass(frozen=True)
 class DeleteApp:
@@ -55,6 +71,10 @@ class DeleteApp:
     @property
     def key(self) -> str:
         return f"delete-app/{self.app}"
+
+    @property
+    def item(self) -> str:
+        return f"app:{self.app}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +85,10 @@ class SetRoute:
     def key(self) -> str:
         return f"route/{self.route.deployment}/{self.route.generation}"
 
+    @property
+    def item(self) -> str:
+        return f"route:{self.route.deployment}"
+
 
 @dataclass(frozen=True)
 class DeleteRoute:
@@ -74,6 +98,10 @@ class DeleteRoute:
     def key(self) -> str:
         return f"delete-route/{self.deployment}"
 
+    @property
+    def item(self) -> str:
+        return f"route:{self.deployment}"
+
 
 @dataclass(frozen=True)
 class DeleteTable:
@@ -82,6 +110,10 @@ class DeleteTable:
     @property
     def key(self) -> str:
         return f"delete-table/{self.uri}"
+
+    @property
+    def item(self) -> str:
+        return f"table:{self.uri}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +126,10 @@ class DeleteModels:
     @property
     def key(self) -> str:
         return f"delete-models/{self.training}"
+
+    @property
+    def item(self) -> str:
+        return f"models:{self.training}"
 
 
 @dataclass(frozen=True)
@@ -108,6 +144,10 @@ class WriteReport:
     def key(self) -> str:
         return f"report/{self.monitor}"
 
+    @property
+    def item(self) -> str:
+        return f"report:{self.monitor}"
+
 
 @dataclass(frozen=True)
 class SendAlert:
@@ -117,6 +157,10 @@ class SendAlert:
     @property
     def key(self) -> str:
         return f"alert/{self.alert.episode}/{self.alert.state}"
+
+    @property
+    def item(self) -> str:
+        return f"alert:{self.alert.episode}"
 
 
 Action = (

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from framework.api.categories import Category
-from framework.api.conditions import transition
+from framework.api.conditions import Condition, transition
 from framework.api.meta import Ref
 from framework.planning.actions import (
     Action,
@@ -59,6 +59,11 @@ class Take(NamedTuple):
     def minus(self, other: Take) -> Take:
         return Take(self.cpus - other.cpus, self.gpus - other.gpus, self.runs - other.runs)
 
+    @property
+    def pair(self) -> tuple[float, float]:
+        """As a record keeps it."""
+        return self.cpus, self.gpus
+
     def beyond(self, other: Take) -> Take:
         """What this takes more than ``other``, dimension by dimension."""
         less = self.minus(other)
@@ -102,8 +107,10 @@ class Ledger:
             self.hold(record)
 
     def hold(self, record: Record) -> None:
-        """Take over what the record owns now."""
-        self._set(record.ref, record.inventory, record.takes)
+        """Take over what the record owns now, and what it may own by what is being done."""
+        stops = [intent.item for intent in record.doing if intent.key.startswith("stop/")]
+        starts = [intent.item for intent in record.doing if intent.attempt is not None]
+        self._set(record.ref, _changing_places(_items(record.inventory, holdings(record)), stops, starts))
 
     def let_in(self, ref: Ref, admitted: Admitted, record: Record | None) -> None:
         """Count what a change was let in for, before it is done: the next one must find it here."""
@@ -112,35 +119,56 @@ class Ledger:
         else:
             self.waiting[ref] = admitted.want
         inventory = {*admitted.change.inventory, *(record.inventory if record else ())}
-        self._set(ref, inventory, takes(admitted, record, inventory))
+        before = takes(Admitted(admitted.change), record, inventory)
+        new = {item: take.pair for item, take in admitted.takes.items()}
+        stops = [action.item for action in admitted.change.actions if isinstance(action, StopRun)]
+        starts = [action.item for action in admitted.change.actions if isinstance(action, SubmitRun)]
+        self._set(ref, _changing_places(_items(inventory, _larger(before, new)), stops, starts))
 
     def forget(self, ref: Ref) -> None:
         self.waiting.pop(ref, None)
         for take in self.held.pop(ref, {}).values():
             self.total = self.total.minus(take)
 
-    def _set(self, ref: Ref, inventory: Iterable[str], taken: Mapping[str, tuple[float, float]]) -> None:
+    def _set(self, ref: Ref, items: Mapping[str, Take]) -> None:
+        if items == self.held.get(ref, {}):
+            return
         for take in self.held.pop(ref, {}).values():
             self.total = self.total.minus(take)
-        items = {
-            item: Take(*taken.get(item, (0.0, 0.0)), 1 if item.startswith("run:") else 0)
-            for item in sorted(inventory)
-            if item.startswith(("run:", "app:"))
-        }
         if items:
             self.held[ref] = items
             self.total = _sum((self.total, *items.values()))
 
 
+def _items(inventory: Iterable[str], taken: Mapping[str, tuple[float, float]]) -> dict[str, Take]:
+    return {
+        item: Take(*taken.get(item, (0.0, 0.0)), 1 if item.startswith("run:") else 0)
+        for item in sorted(inventory)
+        if item.startswith(("run:", "app:"))
+    }
+
+
+def _changing_places(held: dict[str, Take], stops: Iterable[str], starts: Iterable[str]) -> dict[str, Take]:
+    """What a run gives back goes to the one that starts in its place: together they take no more than the larger."""
+    room = _sum(held[item] for item in starts if item in held)
+    for item in stops:
+        if item in held and item not in starts:
+            left = held[item].beyond(room)
+            room = room.beyond(held[item])
+            held = {**held, item: left}
+    return held
+
+
 @dataclass(frozen=True)
 class Admitted:
     """``takes`` is what the items that the change starts take. ``over``: a quota holds something of it back; ``want``
-    is what that would take, where others will end and make room."""
+    is what that would take, where others will end and make room. ``withheld`` is why anything is held back."""
 
     change: Change
     takes: Mapping[str, Take] = field(default_factory=dict)
     over: bool = False
     want: Take | None = None
+    withheld: str = ""
 
 
 def admit(
@@ -155,13 +183,13 @@ def admit(
     """``change`` as it may be done now. ``status`` is that of ``record``; ``needs`` are those of one run or version."""
     owned = frozenset(record.inventory if record else ())
     if change.verb is Verb.DELETE and status is not None and not rules.prune:
-        return Admitted(_orphaned(change, status, owned, now))
+        return Admitted(_orphaned(change, status, record, owned, now), withheld=ORPHANED)
     if rules.keep_data:
         change = _keeping_data(change)
     held_back = change.status is None or any(isinstance(action, CHANGES_WHAT_RUNS) for action in change.actions)
     if rules.suspend and held_back:
-        return Admitted(_suspended(change, status, owned, now))
-    return _within_quotas(change, status, owned, needs, rules, ledger, now)
+        return Admitted(_suspended(change, status, record, owned, now), withheld=SUSPENDED)
+    return _within_quotas(change, status, record, owned, needs, rules, ledger, now)
 
 
 def admit_all(
@@ -179,12 +207,30 @@ def admit_all(
 
 
 def takes(admitted: Admitted, record: Record | None, inventory: Iterable[str]) -> dict[str, tuple[float, float]]:
-    """What a record remembers beside ``inventory``: what each item of it took when it was let in."""
+    """What a record remembers beside ``inventory`` once the change is done: what each item of it was let in with, or
+    was found to take. Of what an earlier look left open, the larger."""
     known = {
-        **(record.takes if record else {}),
-        **{item: (take.cpus, take.gpus) for item, take in admitted.takes.items()},
+        **(holdings(record) if record else {}),
+        **admitted.change.takes,
+        **{item: take.pair for item, take in admitted.takes.items()},
     }
     return {item: known[item] for item in sorted(inventory) if item in known}
+
+
+def holdings(record: Record) -> Mapping[str, tuple[float, float]]:
+    """What each item takes at most: a deployment in place that may or may not have been done counts at its larger
+    size."""
+    return _larger(record.takes, {intent.item: intent.takes for intent in record.doing if intent.takes is not None})
+
+
+def _larger(
+    one: Mapping[str, tuple[float, float]], other: Mapping[str, tuple[float, float]]
+) -> Mapping[str, tuple[float, float]]:
+    if not other:
+        return one
+    none = (0.0, 0.0)
+    pairs = {item: (one.get(item, none), other.get(item, none)) for item in one.keys() | other.keys()}
+    return {item: (max(a[0], b[0]), max(a[1], b[1])) for item, (a, b) in pairs.items()}
 
 
 def starts_something(action: Action) -> bool:
@@ -195,10 +241,9 @@ def starts_something(action: Action) -> bool:
 # ------------------------------------------------------------------- deletion
 
 
-def _orphaned(change: Change, status: Status, owned: frozenset[str], now: datetime) -> Change:
+def _orphaned(change: Change, status: Status, record: Record | None, owned: frozenset[str], now: datetime) -> Change:
     message = "git no longer has it; it keeps running, because deletion.prune of the Environment is false"
-    known = status.conditions.stalled
-    first = not (known.status and known.reason == ORPHANED)
+    first = _is_news(ORPHANED, record, status.conditions.stalled)
     conditions = transition(
         status.conditions, now, ready=status.conditions.ready.status, stalled=True, reason=ORPHANED, message=message
     )
@@ -213,6 +258,13 @@ def _orphaned(change: Change, status: Status, owned: frozenset[str], now: dateti
     )
 
 
+def _is_news(reason: str, record: Record | None, said: Condition | None) -> bool:
+    """Whether the last look that got so far did not say so: neither its record does, nor its status."""
+    if record is not None and record.withheld == reason:
+        return False
+    return said is None or not (said.status and said.reason == reason)
+
+
 def _keeping_data(change: Change) -> Change:
     kept = tuple(action for action in change.actions if not isinstance(action, (DeleteTable, DeleteModels)))
     if len(kept) == len(change.actions):
@@ -225,7 +277,9 @@ def _keeping_data(change: Change) -> Change:
 # ------------------------------------------------------------------- suspension
 
 
-def _suspended(change: Change, status: Status | None, owned: frozenset[str], now: datetime) -> Change:
+def _suspended(
+    change: Change, status: Status | None, record: Record | None, owned: frozenset[str], now: datetime
+) -> Change:
     """Nothing was done, so nothing is remembered as done: only what git asks for, and why nothing comes of it."""
     waits = [action.key for action in change.actions if isinstance(action, CHANGES_WHAT_RUNS)] or ["its removal"]
     message = f"the environment is suspended; {_some(waits)} {'waits' if len(waits) == 1 else 'wait'}"
@@ -236,7 +290,7 @@ def _suspended(change: Change, status: Status | None, owned: frozenset[str], now
         previous, now, ready=new.conditions.ready.status, reconciling=True, reason=SUSPENDED, message=message
     )
     kept = {"state": status.state, "spec": status.spec, "summary": status.summary} if status else _NOTHING
-    first = previous is None or previous.reconciling.reason != SUSPENDED
+    first = _is_news(SUSPENDED, record, previous.reconciling if previous else None)
     return replace(
         change,
         verb=Verb.WAIT,
@@ -258,6 +312,7 @@ _NOTHING = {"state": {}, "spec": {}, "summary": ""}
 def _within_quotas(
     change: Change,
     status: Status | None,
+    record: Record | None,
     owned: frozenset[str],
     needs: Needs,
     rules: Rules,
@@ -292,8 +347,8 @@ def _within_quotas(
     hopeful = _will_end(change.ref, over, rules, ledger)
     reason = WAITING if hopeful else EXCEEDED
     message = _message(change.ref, want, over, used, rules, ledger)
-    waiting = _waiting(change, status, tuple(kept), frozenset(withheld) - owned, reason, message, now)
-    return Admitted(waiting, let_in, True, want if hopeful else None)
+    waiting = _waiting(change, status, record, tuple(kept), frozenset(withheld) - owned, reason, message, now)
+    return Admitted(waiting, let_in, True, want if hopeful else None, reason)
 
 
 def _asks(action: Action, needs: Needs) -> tuple[str, Take] | None:
@@ -356,6 +411,7 @@ def _message(ref: Ref, want: Take, over: Sequence[str], used: Take, rules: Rules
 def _waiting(
     change: Change,
     status: Status | None,
+    record: Record | None,
     kept: tuple[Action, ...],
     absent: frozenset[str],
     reason: str,
@@ -368,7 +424,7 @@ def _waiting(
         previous, now, ready=change.status.conditions.ready.status, reconciling=True, reason=reason, message=message
     )
     told = tuple(item for item in change.happenings if item.reason not in _TOLD_WHEN_DONE)
-    if previous is None or previous.reconciling.reason != reason:
+    if _is_news(reason, record, previous.reconciling if previous else None):
         told = (*told, Happening(reason, message))
     soon = change.requeue_after if kept else None
     return replace(

@@ -79,11 +79,15 @@ class FieldDiff:
 
 @dataclass(frozen=True)
 class Happening:
-    """An event to record once the change was executed. ``reason`` is a CamelCase constant."""
+    """An event to record once the change was executed. ``reason`` is a CamelCase constant.
+
+    ``decided``: what ``meanwhile`` of its change says already, so it is told with that, before anything is done.
+    """
 
     reason: str
     message: str
     data: Mapping[str, Json] = field(default_factory=dict)
+    decided: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,11 @@ class Change:
     waits_for: tuple[Ref, ...] = ()
     causes: tuple[Ref, ...] = ()
     """Upstreams whose change made this one necessary."""
+    meanwhile: Mapping[str, Any] | None = field(default=None, compare=False)
+    """The state to remember while the actions are under way, and if nobody ever learns what became of them; None: the
+    one before."""
+    takes: Mapping[str, tuple[float, float]] = field(default_factory=dict, compare=False)
+    """CPUs and GPUs of items that were found to be as they are asked for."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ what runs now.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,9 @@ from typing import Any, TypeVar
 
 from framework.api.meta import Ref
 from framework.ports import Event
+
+_KEPT_WEIGHTS = 1_000
+"""Of one trial: far more than a rollout has steps."""
 
 KINDS = ("FeatureView", "TrainingJob", "ModelDeployment")
 """What has versions that take over from one another: tables, models, and the models in service."""
@@ -115,80 +119,130 @@ def _overlaps(start: datetime, end: datetime | None, since: datetime, until: dat
     return _starts(start, since, until) and (end is None or end > since)
 
 
-def history(events: Iterable[Event]) -> History:
-    """``events`` oldest first, as the state store gives them; those that change no version are passed over."""
-    turns: list[Turn] = []
-    lives: dict[Ref, Life] = {}
+def history(events: Iterable[Event], newest: int | None = None, at: tuple[datetime, datetime] | None = None) -> History:
+    """``events`` oldest first, as the state store gives them; those that change no version are passed over.
+
+    ``newest`` keeps so many of each kind of row, ``at`` what :meth:`History.between` would: however long the log is, no
+    more than that is held.
+    """
+    turns = _Turns(newest, at)
+    lives: dict[Ref, _Life] = {}
     for event in events:
         if event.ref is None:
-            turns.append(_turn(event))
+            turns.add(_turn(event))
         elif event.ref.kind in KINDS:
-            lives[event.ref] = _next(lives.get(event.ref, Life(event.ref)), event)
-    return History(tuple(turns), tuple(lives[ref] for ref in sorted(lives)))
+            if event.ref not in lives:
+                lives[event.ref] = _Life(event.ref, newest, at)
+            lives[event.ref].add(event)
+    found = History(turns.kept(), tuple(lives[ref].life() for ref in sorted(lives)))
+    return found if at is None else found.between(*at)
 
 
-_TAKES_EFFECT = frozenset({"RevisionAccepted", "PinInForce"})
+TAKES_EFFECT = frozenset({"RevisionAccepted", "PinInForce"})
 """Reasons after which the commit of the event is in force."""
 
 
 def _turn(event: Event) -> Turn:
     after = event.data.get("after")
     in_force = after if isinstance(after, str) and after else None
-    if in_force is None and event.reason in _TAKES_EFFECT:
+    if in_force is None and event.reason in TAKES_EFFECT:
         in_force = event.commit
     return Turn(event.time, event.commit, event.reason, event.message, event.actor, in_force)
 
 
-def _next(life: Life, event: Event) -> Life:
-    data = event.data
-    match event.reason:
-        case "RolloutStarted" if life.services and life.services[-1].until is None:
-            trial = Trial(_text(data, "version"), _text(data, "app"), _text(data, "commit") or event.commit, event.time)
-            return replace(life, trials=(*_ended(life.trials, event), trial))
-        case "WeightChanged":
-            return _weighed(life, _text(data, "app"), event.time, data.get("after"))
-        case "CandidateRejected" | "Superseded" | "Withdrawn":
-            return replace(life, trials=_ended(life.trials, event))
-        case "Promoted":
-            return _taken_over(life, _text(data, "version"), event)
-        case "ModelReady":
-            return _taken_over(life, f"{life.ref.name}@{_text(data, 'version')}", event)
-        case "Published":
-            table = f"{life.ref.name}@{_text(data, 'uri').rpartition('/')[2]} v{data.get('version')}"
-            return _taken_over(life, table, event)
-        case "Deleted":
-            return replace(life, services=_ended(life.services, event), trials=_ended(life.trials, event))
-        case _:
-            return life
+class _Turns:
+    def __init__(self, newest: int | None, at: tuple[datetime, datetime] | None) -> None:
+        self._at = at
+        self._turns: deque[Turn] = deque(maxlen=None if at else newest)
+
+    def add(self, turn: Turn) -> None:
+        if self._at is not None and turn.in_force and turn.time <= self._at[0]:
+            # What was in force before is no more: it says nothing of the time that is asked about.
+            self._turns = deque(item for item in self._turns if item.time >= self._at[0])
+        if self._at is None or turn.in_force or turn.time >= self._at[0]:
+            self._turns.append(turn)
+
+    def kept(self) -> tuple[Turn, ...]:
+        return tuple(self._turns)
 
 
-def _taken_over(life: Life, version: str, event: Event) -> Life:
-    last = life.services[-1] if life.services and life.services[-1].until is None else None
-    if last is not None and last.version == version and last.app == _text(event.data, "app"):
-        return life
-    service = Service(
-        version=version,
-        app=_text(event.data, "app"),
-        commit=_text(event.data, "commit") or event.commit,
-        since=event.time,
-        before=last.version if last else None,
-        message=event.message,
-    )
-    return replace(life, services=(*_ended(life.services, event), service), trials=_ended(life.trials, event))
+class _Life:
+    """A life while it is put together. Only the last service and the last trial still change."""
 
+    def __init__(self, ref: Ref, newest: int | None, at: tuple[datetime, datetime] | None) -> None:
+        self._ref, self._since = ref, at[0] if at else None
+        self._services: deque[Service] = deque(maxlen=None if at else newest)
+        self._trials: deque[Trial] = deque(maxlen=None if at else newest)
+        self._weights: deque[tuple[datetime, int]] = deque(maxlen=_KEPT_WEIGHTS)
 
-def _weighed(life: Life, app: str, time: datetime, weight: Any) -> Life:
-    if not life.trials or life.trials[-1].app != app or not isinstance(weight, int):
-        return life
-    trial = life.trials[-1]
-    return replace(life, trials=(*life.trials[:-1], replace(trial, weights=(*trial.weights, (time, weight)))))
+    def life(self) -> Life:
+        self._weigh()
+        return Life(self._ref, tuple(self._services), tuple(self._trials))
 
+    def add(self, event: Event) -> None:
+        data = event.data
+        match event.reason:
+            case "RolloutStarted" if self._services and self._services[-1].until is None:
+                self._end_trial(event)
+                commit = _text(data, "commit") or event.commit
+                self._trials.append(Trial(_text(data, "version"), _text(data, "app"), commit, event.time))
+            case "WeightChanged":
+                weight = data.get("after")
+                if self._trials and self._trials[-1].app == _text(data, "app") and isinstance(weight, int):
+                    self._weights.append((event.time, weight))
+            case "CandidateRejected" | "Superseded" | "Withdrawn":
+                self._end_trial(event)
+            case "Promoted" | "Adopted":
+                self._take_over(_text(data, "version"), event)
+            case "ModelReady":
+                self._take_over(f"{self._ref.name}@{_text(data, 'version')}", event)
+            case "Published":
+                identity = _text(data, "uri").rpartition("/")[2]
+                self._take_over(f"{self._ref.name}@{identity} v{data.get('version')}", event)
+            case "Deleted":
+                self._end_service(event)
+                self._end_trial(event)
 
-def _ended(periods: tuple[PeriodT, ...], event: Event) -> tuple[PeriodT, ...]:
-    """The last period ends with ``event``, if it has not ended before."""
-    if not periods or periods[-1].until is not None:
-        return periods
-    return (*periods[:-1], replace(periods[-1], until=event.time, outcome=event.reason))
+    def _take_over(self, version: str, event: Event) -> None:
+        last = self._services[-1] if self._services and self._services[-1].until is None else None
+        app = _text(event.data, "app")
+        if last is not None and (last.version, last.app) == (version, app):
+            return
+        self._end_service(event)
+        self._end_trial(event)
+        self._services.append(
+            Service(
+                version=version,
+                app=app,
+                commit=_text(event.data, "commit") or event.commit,
+                since=event.time,
+                before=last.version if last else None,
+                message=event.message,
+            )
+        )
+
+    def _end_service(self, event: Event) -> None:
+        self._end(self._services, event)
+
+    def _end_trial(self, event: Event) -> None:
+        self._weigh()
+        self._end(self._trials, event)
+
+    def _end(self, periods: deque[PeriodT], event: Event) -> None:
+        """The last period ends with ``event``, if it has not ended before. One that was over before the time that is
+        asked about is not kept."""
+        if not periods or periods[-1].until is not None:
+            return
+        if self._since is not None and event.time <= self._since:
+            periods.pop()
+        else:
+            periods[-1] = replace(periods[-1], until=event.time, outcome=event.reason)
+
+    def _weigh(self) -> None:
+        if self._trials and self._weights:
+            trial = self._trials[-1]
+            self._trials[-1] = replace(trial, weights=(*trial.weights, *self._weights)[-_KEPT_WEIGHTS:])
+        self._weights.clear()
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:

@@ -91,6 +91,10 @@ def _no_keys(spec: Any) -> frozenset[str]:
     return frozenset()
 
 
+def _recalls_anything(ref: Ref, state: Mapping[str, Any]) -> object:
+    return state
+
+
 def _consumes_nothing(spec: Any) -> Mapping[Ref, frozenset[str] | None]:
     return {}
 
@@ -124,5 +128,7 @@ class Kind:
     """Columns of the contract that every consumer uses, named or not: what rows are joined by."""
     consumes: Callable[[Any], Mapping[Ref, frozenset[str] | None]] = _consumes_nothing
     """Columns it uses by upstream; None: all of them."""
+    recall: Callable[[Ref, Mapping[str, Any]], object] = _recalls_anything
+    """What a status remembers of a resource, as the kind's own model. Raises ValueError where that is damaged."""
     merge_keys: Mapping[str, str] = field(default_factory=dict)
     """Lists that patches merge item by item: the field that names an item, by the list's dotted path in the spec."""

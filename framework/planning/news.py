@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from framework.api.conditions import Condition, Conditions
+from framework.api.conditions import Condition, Conditions, ConditionType
 from framework.planning.changes import Change, Happening
-from framework.ports import Json
+from framework.ports import Event, Json
+
+
+def told(
+    change: Change, before: Conditions | None, owed: Sequence[Event], event: Callable[[Happening], Event]
+) -> tuple[Event, ...]:
+    """What to log: what is ``owed`` of actions, and then the happenings of ``change``. Where a condition flipped and no
+    happening says so, what is owed does; but not that something came into service, which is seen after it was done."""
+    flips = _flips(before, change.status.conditions) if change.status is not None else {}
+    if not owed or change.happenings or not flips or _comes_into_service(flips):
+        return (*owed, *map(event, happened(change, before)))
+    first, *rest = owed
+    return (first.model_copy(update={"data": {**first.data, "conditions": flips}}), *rest)
+
+
+def _comes_into_service(flips: Mapping[str, Json]) -> bool:
+    ready = flips.get(ConditionType.READY.value)
+    return isinstance(ready, dict) and ready["after"] is True
 
 
 def happened(change: Change, before: Conditions | None) -> tuple[Happening, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -103,6 +103,8 @@ class Outcome:
         requeue_after: timedelta | None = None,
         happenings: tuple[Happening, ...] = (),
         waits_for: tuple[Ref, ...] = (),
+        meanwhile: Stored | None = None,
+        takes: Mapping[str, tuple[float, float]] | None = None,
     ) -> Change:
         desired, old = self.desired, self.status
         spec = desired.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
@@ -141,6 +143,8 @@ class Outcome:
             requeue_after=requeue_after,
             happenings=happenings,
             waits_for=waits_for,
+            meanwhile=None if meanwhile is None else meanwhile.model_dump(mode="json"),
+            takes=takes or {},
         )
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from framework.planning.changes import Desired
+from framework.planning.changes import Desired, Happening
 from framework.ports import FailureKind, Json, RunPhase, RunSpec, RunState
 
+RUN_STARTED = "RunStarted"
 POLL = timedelta(seconds=0.5)
 """How soon to look again at a run that is under way."""
 
@@ -81,6 +82,11 @@ def next_step(run: RunState, limit: int, backoff: timedelta, now: datetime) -> N
             return Finished(run.result or {})
         case RunPhase.FAILED:
             return _after_failure(run, limit, backoff, now)
+
+
+def started(run: RunSpec) -> Happening:
+    """An attempt is under way."""
+    return Happening(RUN_STARTED, f"run {run.submission_id}", {"run": run.submission_id})
 
 
 def took(run: RunState) -> dict[str, Json]:

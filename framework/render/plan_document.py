@@ -98,7 +98,9 @@ def _change_document(change: Change) -> dict[str, Any]:
         ],
         "inventory": change.inventory,
         "requeue_after_seconds": change.requeue_after,
-        "happenings": change.happenings,
+        "happenings": [
+            {"reason": item.reason, "message": item.message, "data": item.data} for item in change.happenings
+        ],
         "waits_for": change.waits_for,
         "status": change.status,
     }

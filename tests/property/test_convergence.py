@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from framework.backends.faults import Crash, FaultInjector
 from framework.planning.changes import Verb
 from framework.render.plan_document import plan_json
+from tests.fuzzing import rounds
+from tests.schedules import differences, schedule
 from tests.world import DEPLOYMENT, ENDPOINT, TRAINING, World
 
 EDITS: dict[str, dict[str, str]] = {
@@ -95,6 +97,14 @@ def test_a_crash_at_each_changing_call_of_a_first_deployment_and_a_rollout(call:
     assert list(world.weights().values()) == [100]
     assert len(world.ports.serving.apps("delay")) == 1
     assert len(world.ports.registry.versions("classifier")) == 2
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", range(rounds(60)))
+def test_whatever_fails_the_world_the_log_and_the_quotas_are_as_on_a_calm_day(seed: int) -> None:
+    """Kills before and after any changing call, and errors of any port at any call, before and after it has done its
+    work."""
+    assert differences(schedule(seed)) == []
 
 
 @settings(max_examples=25, deadline=None)

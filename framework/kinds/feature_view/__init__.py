@@ -1,11 +1,13 @@
 """FeatureView: a versioned, validated table of features."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
+from framework.kinds.feature_view.observed import FeatureViewState
 from framework.kinds.feature_view.plan import plan
 from framework.kinds.feature_view.rules import problems
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
@@ -61,11 +63,16 @@ def _consumes(spec: FeatureViewSpec) -> Mapping[Ref, frozenset[str] | None]:
     return {reference.ref: None for reference in _references(spec)}
 
 
+def _recall(ref: Ref, state: Mapping[str, Any]) -> FeatureViewState:
+    return FeatureViewState.model_validate(state)
+
+
 KIND = Kind(
     name="FeatureView",
     spec=FeatureViewSpec,
     categories=CATEGORIES,
     plan=plan,
+    recall=_recall,
     references=_references,
     entrypoints=_entrypoints,
     unsupported=_unsupported,

@@ -147,7 +147,7 @@ class _View:
             ready=ready,
             inventory=self._inventory(name),
             requeue_after=runs.POLL,
-            happenings=(Happening("RunStarted", f"run {run.submission_id}", {"run": run.submission_id}),),
+            happenings=(runs.started(run),),
         )
 
     def _due(self, table: TableState) -> bool:

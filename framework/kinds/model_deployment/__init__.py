@@ -1,6 +1,7 @@
 """ModelDeployment: a model version in service, and how the next one gets there."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -8,9 +9,10 @@ from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.model_deployment.exposure import exposure
+from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_deployment.plan import plan
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
-from framework.kinds.model_deployment.target import WORKLOAD_VERSION
+from framework.kinds.model_deployment.target import WORKLOAD_VERSION, owns
 from framework.planning.kind import Claim, CrossProblem, Kind, Needs, Reference
 from framework.rollout.analysis.comparison import EVALUATED
 from framework.rollout.strategies import Canary
@@ -90,11 +92,21 @@ def needs(spec: ModelDeploymentSpec) -> Needs:
     return Needs(replicas * resources.cpus, replicas * resources.gpus, standing=True)
 
 
+def _recall(ref: Ref, state: Mapping[str, Any]) -> DeploymentState:
+    """Apps are deleted and deployed by the names that are remembered, so these must be the deployment's own."""
+    found = DeploymentState.model_validate(state)
+    for app in (*(version.app for version in found.members), *(item.app for item in found.retiring)):
+        if not owns(ref.name, app):
+            raise ValueError(f"{app!r} is no app of {ref}")
+    return found
+
+
 KIND = Kind(
     name="ModelDeployment",
     spec=ModelDeploymentSpec,
     categories=CATEGORIES,
     plan=plan,
+    recall=_recall,
     references=_references,
     entrypoints=_entrypoints,
     unsupported=_unsupported,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, Retiring
@@ -23,6 +24,8 @@ class Deploys:
     happenings: tuple[Happening, ...] = ()
     fresh: bool = False
     """Whether an app is deployed that was not there."""
+    takes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """CPUs and GPUs at their peak, by item of the inventory, of apps that are as they should be."""
 
 
 def deploys(
@@ -36,28 +39,34 @@ def deploys(
     actions: list[DeployApp] = []
     news: list[Happening] = []
     digests: dict[str, str] = {}
+    takes: dict[str, tuple[float, float]] = {}
     fresh, repaired = False, state.repaired
     for version in state.members:
         app, live = app_spec(desired, version), observed.apps.get(version.app)
+        item = f"app:{version.app}"
         digest = digests[version.app] = app.digest
         asked = previous.digests.get(version.app)
         if live is None:
             actions.append(DeployApp(app))
             fresh = True
             if asked is not None and not _starting(previous, version.app):
-                news.append(Happening("DriftRepaired", f"{version.app} was gone and is deployed again"))
+                news.append(Happening("DriftRepaired", f"{version.app} was gone and is deployed again", {"item": item}))
         elif live.phase is AppPhase.DELETING:
             continue  # it can be deployed again once it is gone
         elif live.digest != digest:
             actions.append(DeployApp(app))
             if asked is not None and live.digest != asked:
-                news.append(Happening("DriftRepaired", f"{version.app} was changed and is deployed again"))
+                message = f"{version.app} was changed and is deployed again"
+                news.append(Happening("DriftRepaired", message, {"item": item}))
         elif _given_up(state, version.app, live.phase) and not serves(live) and _due(repaired, now):
             actions.append(DeployApp(app))
             repaired = now
-            news.append(Happening("StableRestarted", f"{version.app} failed and is deployed again: {live.message}"))
+            message = f"{version.app} failed and is deployed again: {live.message}"
+            news.append(Happening("StableRestarted", message, {"item": item}))
+        else:
+            takes[item] = (app.max_replicas * app.cpus, app.max_replicas * app.gpus)
     updated = state.model_copy(update={"digests": digests, "repaired": repaired})
-    return Deploys(updated, tuple(actions), tuple(news), fresh)
+    return Deploys(updated, tuple(actions), tuple(news), fresh, takes)
 
 
 def _starting(state: DeploymentState, app: str) -> bool:

@@ -94,10 +94,12 @@ class DeploymentState(Stored):
 
 @dataclass(frozen=True)
 class DeploymentObserved:
-    """``target`` is the version that the spec resolves to now; where there is none, ``target_reason`` says why."""
+    """``target`` is the version that the spec resolves to now; where there is none, ``target_reason`` says why.
+    ``found`` is the version that serves although no status remembers one."""
 
     ref: Ref
     target: ModelVersion | None
     target_reason: str
     apps: Mapping[str, AppState]
     route: RouteState | None
+    found: ServedVersion | None = None

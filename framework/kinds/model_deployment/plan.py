@@ -7,6 +7,7 @@ so a pass that was cut short anywhere is simply done again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,7 +45,8 @@ def plan(
     if canary is None:
         raise TerminalError("StrategyNotSupported", "only the canary strategy is executed")
     previous = DeploymentState.model_validate(status.state) if status else DeploymentState()
-    return _Deployment(desired, canary, observed, status, previous, now).decide()
+    adopted = transitions.adopt(previous, observed, now)
+    return _Deployment(desired, canary, observed, status, adopted.state, adopted.happenings, now).decide()
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class _Pass:
     actions: tuple[Action, ...]
     happenings: tuple[Happening, ...]
     floor: Category
+    takes: Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class _Deployment:
     observed: DeploymentObserved
     status: Status | None
     previous: DeploymentState
+    adopted: tuple[Happening, ...]
     now: datetime
 
     def decide(self) -> Change:
@@ -85,11 +89,13 @@ class _Deployment:
         deployed = apps.deploys(self.desired, shift.state, observed, self.previous, now)
         deleted = apps.deletes(deployed.state, observed, self.previous, now)
         route = (shift.action,) if shift.action else ()
+        decided = tuple(replace(item, decided=True) for item in (*self.adopted, *aimed.happenings, *rolled.happenings))
         return _Pass(
             state=deleted.state,
             actions=(*deployed.actions, *route, *deleted.actions),
-            happenings=(*aimed.happenings, *rolled.happenings, *shift.happenings, *deployed.happenings),
+            happenings=(*decided, *shift.happenings, *deployed.happenings),
             floor=_floor(deployed, bool(route)),
+            takes=deployed.takes,
         )
 
     def _in_place(self, state: DeploymentState) -> bool:
@@ -105,6 +111,8 @@ class _Deployment:
             "inventory": _inventory(state, self.observed),
             "happenings": done.happenings,
             "requeue_after": self._next_look(state, done, ready),
+            "meanwhile": _meanwhile(state, self.previous),
+            "takes": done.takes,
         }
         rejected = state.rejected(wanted.identity) if wanted and not _is_stable(state, wanted) else None
         if wanted is None:
@@ -151,6 +159,13 @@ class _Deployment:
             return None
         due = min(item.since + item.delay for item in state.retiring)
         return min(max(due - self.now, POLL), IDLE_POLL)
+
+
+def _meanwhile(state: DeploymentState, previous: DeploymentState) -> DeploymentState:
+    """Which version is where is decided, and stays so, before anything is done about it: a candidate that was rejected
+    gets no more traffic because somebody was killed. What was asked of the cluster last is still what it was."""
+    asked = ("digests", "repaired", "generation", "table", "table_since")
+    return state.model_copy(update={name: getattr(previous, name) for name in asked})
 
 
 def _is_stable(state: DeploymentState, wanted: ServedVersion) -> bool:

@@ -101,7 +101,7 @@ def direct(table: RouteSpec, state: DeploymentState, observed: DeploymentObserve
     generation = max([state.generation, *_generations(route)]) + 1
     shifted = state.model_copy(update={"generation": generation, "table": digest, "table_since": now})
     action = SetRoute(replace(table, generation=generation))
-    return Shift(_excluded(shifted, table, generation), action, _drift(state, route, live))
+    return Shift(_excluded(shifted, table, generation), action, _drift(table.deployment, state, route, live))
 
 
 def _generations(route: RouteState | None) -> list[int]:
@@ -132,11 +132,12 @@ def unrouted(state: DeploymentState, route: RouteState | None) -> DeploymentStat
     return state.model_copy(update={"retiring": retiring})
 
 
-def _drift(state: DeploymentState, route: RouteState | None, live: str) -> tuple[Happening, ...]:
+def _drift(deployment: str, state: DeploymentState, route: RouteState | None, live: str) -> tuple[Happening, ...]:
     """A table that differs from the one we asked for last was changed by somebody else."""
     if state.generation == 0 or live == state.table:
         return ()
+    item = f"route:{deployment}"
     if route is None:
-        return (Happening("DriftRepaired", "the route was gone and is set again"),)
+        return (Happening("DriftRepaired", "the route was gone and is set again", {"item": item}),)
     message = f"the traffic table was changed to {dict(route.spec.weights)} and is set again"
-    return (Happening("DriftRepaired", message, {"found": dict(route.spec.weights)}),)
+    return (Happening("DriftRepaired", message, {"item": item, "found": dict(route.spec.weights)}),)

@@ -13,7 +13,7 @@ from framework.kinds.model_deployment.observed import (
     Rollout,
     ServedVersion,
 )
-from framework.kinds.model_deployment.traffic import serves
+from framework.kinds.model_deployment.traffic import serves, table_digest
 from framework.planning.changes import Happening
 from framework.ports import Json
 from framework.rollout.canary import advance, begin
@@ -28,6 +28,27 @@ KEPT_QUARANTINES = 20
 class Moved:
     state: DeploymentState
     happenings: tuple[Happening, ...] = ()
+
+
+def adopt(state: DeploymentState, observed: DeploymentObserved, now: datetime) -> Moved:
+    """Take over what serves where nobody remembers it, because the record was lost or forgotten: it is the stable
+    version, at the table that is in force. Beginning anew would move all traffic to whatever git asks for, untried."""
+    version, route = observed.found, observed.route
+    if state.stable is not None or version is None or route is None or version.app not in observed.apps:
+        return Moved(state)
+    adopted = state.model_copy(
+        update={
+            "stable": version,
+            "stable_since": now,
+            "promoted": (*state.promoted, version.identity),
+            "generation": route.spec.generation,
+            "table": table_digest(route.spec),
+            "table_since": now,
+            "digests": {version.app: observed.apps[version.app].digest},
+        }
+    )
+    message = f"{version.label} serves as {version.app} already, and is taken over as it is"
+    return Moved(adopted, (Happening("Adopted", message, _names(version)),))
 
 
 def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, now: datetime) -> Moved:

@@ -1,11 +1,13 @@
 """ModelMonitor: drift, data quality and late-arriving performance of a deployment."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
+from framework.kinds.model_monitor.observed import MonitorState
 from framework.kinds.model_monitor.plan import plan
 from framework.kinds.model_monitor.rules import problems
 from framework.kinds.model_monitor.spec import CATEGORIES, ModelMonitorSpec, ReferenceWindow
@@ -49,11 +51,16 @@ def _consumes(spec: ModelMonitorSpec) -> Mapping[Ref, frozenset[str] | None]:
     return {Ref("FeatureView", labels.view): frozenset({labels.key, labels.column})}
 
 
+def _recall(ref: Ref, state: Mapping[str, Any]) -> MonitorState:
+    return MonitorState.model_validate(state)
+
+
 KIND = Kind(
     name="ModelMonitor",
     spec=ModelMonitorSpec,
     categories=CATEGORIES,
     plan=plan,
+    recall=_recall,
     references=_references,
     entrypoints=_entrypoints,
     unsupported=_unsupported,

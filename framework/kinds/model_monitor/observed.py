@@ -37,6 +37,13 @@ class Checked(Stored):
     labelled: int = 0
 
 
+class Judging(Stored):
+    """A window whose findings are being told. Until all of them were, it is judged again, whatever time it is."""
+
+    app: str
+    until: datetime
+
+
 class MonitorState(Stored):
     app: str = ""
     """The app that the rest of the state is about; another one starts afresh."""
@@ -50,6 +57,7 @@ class MonitorState(Stored):
     history: tuple[Checked, ...] = ()
     episodes: dict[str, Episode] = {}  # noqa: RUF012 (pydantic copies it)
     """Open ones by subject: drift, performance, quality."""
+    judging: Judging | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,8 @@ def due(
     length: timedelta, state: MonitorState, app: str, live_since: datetime, flush: timedelta, now: datetime
 ) -> tuple[datetime, datetime] | None:
     """The window [since, until) to judge now; None where it was judged already or ended before ``app`` took over."""
+    if state.judging is not None and state.judging.app == app:
+        return state.judging.until - length, state.judging.until
     until = window_end(length, flush, now)
     judged = state.judged_until if state.app == app else None
     if until <= live_since or (judged is not None and until <= judged):

@@ -12,7 +12,7 @@ from framework.api.meta import Ref
 from framework.kinds.model_monitor import episodes
 from framework.kinds.model_monitor.content import report_content
 from framework.kinds.model_monitor.judgement import checked, judge, sightings, summary
-from framework.kinds.model_monitor.observed import MonitorObserved, MonitorState, ObservedWindow, window_end
+from framework.kinds.model_monitor.observed import Judging, MonitorObserved, MonitorState, ObservedWindow, window_end
 from framework.kinds.model_monitor.spec import CATEGORIES, ModelMonitorSpec
 from framework.planning.actions import Action, SendAlert, WriteReport
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
@@ -122,12 +122,14 @@ class _Monitor:
         return tuple(SendAlert(alert, target) for alert in alerts for target in targets)
 
     def _conclude(self, told: _Told) -> Change:
-        state = told.state
+        state, window = told.state, self.observed.window
+        judging = Judging(app=self.observed.app, until=window.until) if window is not None else None
         words = summary(state.drift, state.performance, len(state.quality))
         more: dict[str, Any] = {
             "actions": told.actions,
             "happenings": told.happenings,
             "requeue_after": self._next_window(),
+            "meanwhile": self.previous.model_copy(update={"judging": judging}),
         }
         if state.reference_missing:
             message = f"the training profile of {self.observed.app} is missing: drift cannot be judged"

@@ -1,11 +1,13 @@
 """TrainingJob: a point-in-time training set, a search, a trained and judged model version."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
+from framework.kinds.training_job.observed import TrainingJobState
 from framework.kinds.training_job.plan import plan
 from framework.kinds.training_job.rules import problems
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
@@ -73,11 +75,16 @@ def _consumes(spec: TrainingJobSpec) -> Mapping[Ref, frozenset[str] | None]:
     return found
 
 
+def _recall(ref: Ref, state: Mapping[str, Any]) -> TrainingJobState:
+    return TrainingJobState.model_validate(state)
+
+
 KIND = Kind(
     name="TrainingJob",
     spec=TrainingJobSpec,
     categories=CATEGORIES,
     plan=plan,
+    recall=_recall,
     references=_references,
     entrypoints=_entrypoints,
     unsupported=_unsupported,

@@ -118,7 +118,7 @@ class _Training:
             case runs.Start(attempt):
                 submit = SubmitRun(self._request(attempt))
                 message = "trains" if attempt == 1 else f"trains, attempt {attempt}"
-                event = Happening("RunStarted", f"run {submit.run.submission_id}", {"run": submit.run.submission_id})
+                event = runs.started(submit.run)
                 return self.outcome.acting(
                     self._keeping(self.name),
                     self._summary,

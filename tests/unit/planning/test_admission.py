@@ -23,10 +23,21 @@ from framework.planning.actions import (
     StopRun,
     SubmitRun,
 )
-from framework.planning.admission import EXCEEDED, ORPHANED, SUSPENDED, WAITING, Ledger, Rules, admit, admit_all, takes
+from framework.planning.admission import (
+    EXCEEDED,
+    ORPHANED,
+    SUSPENDED,
+    WAITING,
+    Admitted,
+    Ledger,
+    Rules,
+    admit,
+    admit_all,
+    takes,
+)
 from framework.planning.changes import Change, Happening, Status, Verb
 from framework.planning.kind import Needs
-from framework.ports import Alert, AppSpec, Record, RunSpec
+from framework.ports import Alert, AppSpec, Intent, Record, RunSpec
 from tests.builders import NOW, STORAGE, model_version
 
 A, B, C = Ref("TrainingJob", "a"), Ref("TrainingJob", "b"), Ref("TrainingJob", "c")
@@ -216,6 +227,50 @@ def test_who_waits_for_something_else_is_in_nobodys_way() -> None:
     ledger.let_in(B, admit(change(submit("b"), ref=B), status(), None, ONE_GPU, rules(gpus=4), ledger, NOW), None)
     found = admit(change(submit("c"), ref=C), status(), None, Needs(cpus=1), rules(gpus=4, cpus=8), ledger, NOW)
     assert len(found.change.actions) == 1
+
+
+def doing(action: Action, *pair: float) -> Intent:
+    attempt = action.run.attempt if isinstance(action, SubmitRun) else None
+    return Intent(key=action.key, item=action.item, takes=pair or None, attempt=attempt)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1.0, 4.0), (4.0, 1.0)])
+def test_until_it_is_known_which_the_larger_size_counts(before: float, after: float) -> None:
+    kept = Record(
+        ref=A, status={}, inventory=("app:x",), takes={"app:x": (before, 0)}, doing=(doing(deploy("x"), after, 0),)
+    )
+    assert Ledger([kept]).total.cpus == 4
+    unknown = Admitted(change(inventory=frozenset({"app:x"})))
+    assert takes(unknown, kept, ["app:x"]) == {"app:x": (4, 0)}
+    seen = Admitted(change(inventory=frozenset({"app:x"}), takes={"app:x": (after, 0)}))
+    assert takes(seen, kept, ["app:x"]) == {"app:x": (after, 0)}, "what was found there is what it takes"
+
+
+def test_a_run_that_takes_the_place_of_another_takes_no_more_than_the_larger() -> None:
+    old, stop, start = "run:old", StopRun(STORAGE, "old"), submit("new")
+    for held, asked in ((1.0, 3.0), (3.0, 1.0)):
+        kept = Record(
+            ref=A, status={}, inventory=("run:new", old), takes={old: (held, 0)},
+            doing=(doing(stop), doing(start, asked, 0)),
+        )  # fmt: skip
+        total = Ledger([kept]).total
+        assert (total.cpus, total.runs) == (3, 1)
+    ledger = Ledger([record(A, old)])
+    found = admit(change(stop, start), status(), record(A, old), Needs(cpus=2), rules(cpus=2, runs=1), ledger, NOW)
+    ledger.let_in(A, found, record(A, old))
+    assert (ledger.total.cpus, ledger.total.runs) == (2, 1)
+
+
+@pytest.mark.parametrize("reason", ["TransientError", SUSPENDED])
+def test_why_something_is_held_back_is_told_once_whatever_failed_in_between(reason: str) -> None:
+    failed = status(reason=reason)
+    known = record(A, "run:x").model_copy(update={"withheld": SUSPENDED})
+    again = admit(change(submit("x")), failed, known, ONE_GPU, Rules(suspend=True), Ledger(), NOW)
+    assert (again.change.happenings, again.withheld) == ((), SUSPENDED)
+    waits = admit(change(submit("x")), failed, known, ONE_GPU, rules(gpus=0), Ledger(), NOW)
+    assert ([item.reason for item in waits.change.happenings], waits.withheld) == ([EXCEEDED], EXCEEDED)
+    free = admit(change(submit("x")), failed, known, ONE_GPU, Rules(), Ledger(), NOW)
+    assert free.withheld == ""
 
 
 def test_what_a_plan_lets_in_is_what_a_pass_would() -> None:

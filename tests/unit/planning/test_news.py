@@ -4,7 +4,8 @@ from framework.api.categories import Category
 from framework.api.conditions import Conditions, transition
 from framework.api.meta import Ref
 from framework.planning.changes import Change, Happening, Status, Verb
-from framework.planning.news import happened
+from framework.planning.news import happened, told
+from framework.ports import Event
 from tests.builders import NOW
 
 REF = Ref("ModelDeployment", "delay")
@@ -29,16 +30,16 @@ def test_what_happened_says_which_condition_flipped_with_it() -> None:
 
 
 def test_a_flip_that_nothing_tells_of_is_news_of_its_own() -> None:
-    (told,) = happened(change(WORKING), READY)
-    assert (told.reason, told.message) == ("Starting", "comes up")
-    assert told.data == {"conditions": {"Ready": {"before": True, "after": False}}}
-    (told,) = happened(change(STALLED), READY)
-    assert (told.reason, told.data["conditions"]) == (
+    (found,) = happened(change(WORKING), READY)
+    assert (found.reason, found.message) == ("Starting", "comes up")
+    assert found.data == {"conditions": {"Ready": {"before": True, "after": False}}}
+    (found,) = happened(change(STALLED), READY)
+    assert (found.reason, found.data["conditions"]) == (
         "CandidateRejected",
         {"Stalled": {"before": False, "after": True}},
     )
-    (told,) = happened(change(READY), STALLED)
-    assert (told.reason, told.data["conditions"]) == ("Serving", {"Stalled": {"before": True, "after": False}})
+    (found,) = happened(change(READY), STALLED)
+    assert (found.reason, found.data["conditions"]) == ("Serving", {"Stalled": {"before": True, "after": False}})
 
 
 def test_work_that_goes_on_is_no_news() -> None:
@@ -49,9 +50,30 @@ def test_work_that_goes_on_is_no_news() -> None:
 
 def test_of_a_new_resource_only_what_is_true_is_news() -> None:
     assert happened(change(WORKING), None) == ()
-    (told,) = happened(change(READY), None)
-    assert told.data == {"conditions": {"Ready": {"before": None, "after": True}}}
+    (found,) = happened(change(READY), None)
+    assert found.data == {"conditions": {"Ready": {"before": None, "after": True}}}
 
 
 def test_what_goes_has_no_conditions() -> None:
     assert happened(change(None, PROMOTED), READY) == (PROMOTED,)
+
+
+def _event(happening: Happening) -> Event:
+    return Event(time=NOW, commit="c", ref=REF, reason=happening.reason, message="", data=dict(happening.data))
+
+
+OWED = _event(Happening("RunStarted", ""))
+
+
+def test_what_is_owed_comes_first_and_says_what_flipped_where_nothing_newer_does() -> None:
+    resumed = transition(STALLED, NOW, ready=True, reconciling=True, reason="Starting")
+    (only,) = told(change(resumed), STALLED, [OWED], _event)
+    assert (only.reason, list(only.data["conditions"])) == ("RunStarted", ["Stalled"])
+    first, second = told(change(resumed, PROMOTED), STALLED, [OWED], _event)
+    assert (first, second.reason, list(second.data["conditions"])) == (OWED, "Promoted", ["Stalled"])
+
+
+def test_that_it_came_into_service_is_news_of_its_own_whatever_is_owed() -> None:
+    found = told(change(READY), WORKING, [OWED], _event)
+    assert [item.reason for item in found] == ["RunStarted", "Serving"]
+    assert told(change(None, PROMOTED), WORKING, [], _event) == (_event(PROMOTED),)
