@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
-from framework.planning.history import KINDS, History, history
+from framework.planning.history import KINDS, history
 from framework.ports import Event, Json, ModelRegistry, Ports, StateStore
 from framework.render.history import HistoryReport
 
 DEPLOYMENT = "ModelDeployment"
-EVERYTHING = 2**31 - 1
-"""More events than any log has."""
+_PAGE = 1_000
+"""Events that are held at a time."""
 
 
 def report_of(
@@ -26,15 +27,12 @@ def report_of(
     """
     if ref is not None and ref.kind not in KINDS:
         raise ConfigurationError(f"a {ref.kind} has no versions; there is history of {', '.join(KINDS)}")
-    found = history(ports.state.events(limit=EVERYTHING))
-    lives = tuple(life for life in found.lives if (life.ref == ref if ref else life.ref.kind == DEPLOYMENT))
-    if ref is not None and not lives:
+    lived = whole_log(ports.state, ref.kind if ref else DEPLOYMENT)
+    asked = (event for event in lived if event.ref == (ref or event.ref))
+    found = history(chain(whole_log(ports.state, ""), asked), limit, at)
+    if ref is not None and not found.lives:
         raise ConfigurationError(f"nothing ever happened to {ref} in environment {environment}")
-    found = History(found.turns, lives)
-    if at is not None:
-        found = found.between(*at)
-    deployments = [life for life in found.lives if life.ref.kind == DEPLOYMENT]
-    served = {one.version for life in deployments for one in life.services}
+    served = {one.version for life in found.lives if life.ref.kind == DEPLOYMENT for one in life.services}
     return HistoryReport(
         environment=environment,
         history=found,
@@ -43,6 +41,14 @@ def report_of(
         until=at[1] if at else None,
         limit=limit,
     )
+
+
+def whole_log(state: StateStore, kind: str) -> Iterator[Event]:
+    """What ever happened to resources of a kind (empty: to the environment itself), oldest first, a page at a time."""
+    after = 0
+    while page := state.log(after, _PAGE, kinds=(kind,)):
+        yield from page
+        after = page[-1].sequence
 
 
 def features(versions: Iterable[str], registry: ModelRegistry) -> dict[str, Mapping[str, Mapping[str, Json]]]:
@@ -56,30 +62,15 @@ def features(versions: Iterable[str], registry: ModelRegistry) -> dict[str, Mapp
     return found
 
 
-def newest_events(
-    state: StateStore, ref: Ref | None, limit: int, since: datetime | None, reasons: frozenset[str]
-) -> tuple[Event, ...]:
-    """The newest ``limit`` of those from ``since`` on with one of ``reasons`` (none: any), oldest first."""
-    if since is None and not reasons:
-        return tuple(state.events(ref, limit))
-    found = [event for event in state.events(ref, EVERYTHING) if _matches(event, reasons)]
-    recent = [event for event in found if since is None or event.time >= since]
-    return tuple(recent[max(len(recent) - limit, 0) :])
-
-
 def next_events(
-    state: StateStore, ref: Ref | None, reasons: frozenset[str], wait: Callable[[], None]
+    state: StateStore, ref: Ref | None, reasons: Collection[str], wait: Callable[[], None]
 ) -> Iterator[Event]:
     """What happens from now on, each event once and without an end. ``wait`` is called between two looks."""
     seen = state.seal().events
     while True:
         wait()
-        logged = state.seal().events
-        if logged > seen:
-            new = [event for event in state.events(limit=logged - seen) if event.sequence > seen]
-            seen = max([seen, *(event.sequence for event in new)])
-            yield from (event for event in new if ref in (None, event.ref) and _matches(event, reasons))
-
-
-def _matches(event: Event, reasons: frozenset[str]) -> bool:
-    return not reasons or event.reason in reasons
+        while page := state.log(seen, _PAGE):
+            seen = page[-1].sequence
+            yield from (
+                event for event in page if ref in (None, event.ref) and (not reasons or event.reason in reasons)
+            )

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from controllers import plans
 from controllers.acceptance import Terms, rules, withheld
+from controllers.in_force import in_force
 from controllers.reconciler import Observe, Reconciler
 from controllers.runtime.leadership import Leadership
 from controllers.settings import Settings
@@ -18,6 +19,7 @@ from controllers.source import Loaded, Read, SourceController
 from framework.api.errors import MlopsError, SpecError
 from framework.api.meta import Ref
 from framework.kinds.environment.spec import EnvironmentSpec
+from framework.planning import remembered
 from framework.planning.admission import admit_all
 from framework.planning.changes import Change, Desired, Plan
 from framework.planning.durations import Durations, durations
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 
 _REMEMBERED = 10_000
 """Events that are read for how long things took."""
+_RUN = ("FeatureView", "TrainingJob")
+"""Kinds whose work is a run."""
 
 
 class Cluster(Protocol):
@@ -79,7 +83,7 @@ class Project:
         try:
             return self.read(self.ports.source.resolve(self.settings.revision))
         except SpecError:
-            accepted = next((item for item in self.ports.state.revisions() if item.accepted), None)
+            accepted = in_force(self.ports.state)
             if accepted is None:
                 raise
             return self.read(accepted.commit)
@@ -96,17 +100,21 @@ class Project:
             SpecError: the commit is wrong.
         """
         loaded = self.read(self.ports.source.resolve(revision or self.settings.revision))
-        records = {record.ref: record for record in self.ports.state.records()}
+        recorded = self.ports.state.recorded()
+        records = {record.ref: record for record in recorded.readable}
         vanished = sorted((ref for ref in records if ref not in loaded.desired), reverse=True)
+        asked = [ref for ref in loaded.desired if ref not in recorded.unreadable]
         ports = self.ports if self.cluster.running() else self.idle
         reconciler = replace(self.reconciler(lambda: 0), ports=ports)
-        inputs = [
-            reconciler.inputs(ref, loaded.desired.get(ref), records.get(ref)) for ref in (*loaded.desired, *vanished)
-        ]
+        inputs = [reconciler.inputs(ref, loaded.desired.get(ref), records.get(ref)) for ref in (*asked, *vanished)]
         plan = plan_all(self.settings.environment, loaded.commit, loaded.digest, inputs, self.clock())
-        plan = replace(plan, changes=self._admitted(plan.changes, inputs, records, loaded))
+        untouched = [
+            remembered.untouched(ref, loaded.desired.get(ref), problem, self.clock())
+            for ref, problem in recorded.unreadable.items()
+        ]
+        plan = replace(plan, changes=(*self._admitted(plan.changes, inputs, records, loaded), *untouched))
         known = Known(self.durations(), ports.runs.capacity(), plans.requests(inputs))
-        guarded = () if self.settings.allow_prune else tuple(records)
+        guarded = () if self.settings.allow_prune else (*records, *recorded.unreadable)
         return plans.live(plan, self.in_force(loaded), loaded, self.kinds, known, guarded)
 
     def _admitted(
@@ -119,7 +127,7 @@ class Project:
 
     def in_force(self, newest: Loaded) -> Loaded | None:
         """The revision that was accepted last; None before the first, and where this version cannot read it."""
-        accepted = next((item for item in self.ports.state.revisions() if item.accepted), None)
+        accepted = in_force(self.ports.state)
         if accepted is None or accepted.commit == newest.commit:
             return None if accepted is None else newest
         try:
@@ -134,7 +142,7 @@ class Project:
 
     def durations(self) -> Durations:
         """How long runs took so far."""
-        return durations(self.ports.state.events(limit=_REMEMBERED))
+        return durations(self.ports.state.events(limit=_REMEMBERED, kinds=_RUN))
 
     def simulate(self, start: str | None, end: str | None) -> tuple[Sequence, ...]:
         """From ``start`` (None: what runs now) to ``end`` (None: the newest commit), in a copy of what is live. Where

@@ -9,11 +9,12 @@ from typing import Any
 
 from controllers import acceptance
 from controllers.acceptance import Terms
+from controllers.in_force import in_force, revisions
 from controllers.loaded import Loaded, Read
 from controllers.proposals import propose
 from framework.api import layout
 from framework.api.categories import Category
-from framework.api.errors import ConfigurationError, SpecError
+from framework.api.errors import ConfigurationError, DamagedError, SpecError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_deployment.target import served
@@ -50,7 +51,8 @@ class Rollbacks:
         newest = self._readable(over)
         pin = state.pin()
         now = self._in_force(newest, pin)
-        recorded = [record.ref for record in state.records()]
+        known = state.recorded()
+        recorded = [*(record.ref for record in known.readable), *known.unreadable]
         problems = acceptance.prune_refusal(now, then, recorded, Terms(allow_prune=self.allow_prune))
         if problems:
             raise SpecError(problems)
@@ -65,7 +67,7 @@ class Rollbacks:
             over=source.info(over),
             returns=returns,
             same=newest is not None and newest.digest == then.digest,
-            accepted=any(item.accepted and item.commit == then.commit for item in state.revisions(_ALL)),
+            accepted=any(item.accepted and item.commit == then.commit for item in revisions(state)),
             standing=pin,
         )
 
@@ -80,8 +82,7 @@ class Rollbacks:
     def end(self) -> Pin | None:
         """Let the newest commit take effect again; the pin that stood until now."""
         pin = self.ports.state.pin()
-        if pin is not None:
-            self.ports.state.set_pin(None)
+        self.ports.state.set_pin(None)  # one that cannot be read goes, too
         return pin
 
     def revert(
@@ -113,7 +114,7 @@ class Rollbacks:
     def _in_force(self, newest: Loaded | None, pin: Pin | None) -> Loaded | None:
         if pin is not None and newest is not None and pin.over == newest.commit:
             return self._readable(pin.commit)
-        accepted = next((item for item in self.ports.state.revisions() if item.accepted), None)
+        accepted = in_force(self.ports.state)
         if accepted is None:
             return newest
         return self._readable(accepted.commit) or newest
@@ -123,9 +124,6 @@ class Rollbacks:
             return self.read(commit)
         except (SpecError, ConfigurationError):
             return None
-
-
-_ALL = 2**31 - 1
 
 
 def _message(prospect: Prospect, actor: str, message: str) -> str:
@@ -178,7 +176,10 @@ class _Leftovers:
         model, problem = self._asked_model(asked)
         if model is None:
             return problem
-        record = self._ports.state.load(asked.ref)
+        try:
+            record = self._ports.state.load(asked.ref)
+        except DamagedError as error:
+            return Kept(False, f"{error}; nothing is done about it until it can be", blocked=True)
         state = DeploymentState.model_validate(Status.model_validate(record.status).state if record else {})
         version, canary = served(asked, model), asked.spec.strategy.canary
         rejected = state.rejected(version.identity)

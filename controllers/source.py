@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from controllers import acceptance
 from controllers.acceptance import Terms
+from controllers.in_force import in_force
 from controllers.loaded import Loaded, Read
 from framework.api.errors import ConfigurationError, Problem, SpecError, TransientError
 from framework.api.meta import Ref
@@ -24,7 +25,7 @@ __all__ = ["Loaded", "Read", "SourceController"]
 
 log = logging.getLogger(__name__)
 
-_ALL_REVISIONS = 1_000_000
+_UNAVAILABLE, _AVAILABLE = "SourceUnavailable", "SourceAvailable"
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,14 @@ class SourceController:
     """The pin in force."""
     unreachable: str = ""
     """Why the source cannot be read now."""
+    _over: str | None = field(default=None, init=False)
+    """The commit that what is in force was pinned over; None where git put it in force."""
+    _governed: bool = field(default=False, init=False)
+    """Whether the rules are those of what is in force now."""
     _told: bool = field(default=False, init=False)
     """Whether everything in force was given out to be looked at."""
+    _work: dict[Ref, None] | None = field(default=None, init=False)
+    """What took effect asks to be looked at, until it was given out: a poll may fail after that."""
     _kept: dict[str, Loaded] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -94,13 +101,17 @@ class SourceController:
         """
         if self.loaded is None:
             self._restore()
-        work = self._look()
-        if self._told or self.loaded is None:
-            return work
-        self._told = True
-        return self._everything()
+        self._look()
+        if self.loaded is not None:
+            if not self._governed:
+                self._govern()
+            if not self._told:
+                self._owe(self._everything())
+                self._told = True
+        work, self._work = self._work, None
+        return None if work is None else tuple(work)
 
-    def _look(self) -> tuple[Ref, ...] | None:
+    def _look(self) -> None:
         try:
             self.ports.source.refresh()
             self.newest = self.ports.source.resolve(self.revision)
@@ -108,48 +119,46 @@ class SourceController:
             self._lost(error)
             if self.loaded is None:
                 raise
-            return None
+            return
         self._found()
         pin = self.ports.state.pin()
-        ended = self.pin if pin is None else None
-        if ended is not None:
-            self._end_pin(ended)  # somebody took it back
-        work = None
+        if pin is None and self.pin is not None:
+            self._unpin(by_git=False)  # somebody took it back
         if pin is None or not self._stands(pin):
-            over = pin or ended
-            work = self._consider(self.newest, over.over if over else None)
+            self._consider(self.newest, pin.over if pin else self._over)
             if pin is not None and self.loaded is not None and self.loaded.commit == self.newest:
-                self.ports.state.set_pin(None)
-                self._end_pin(pin)
+                self._outlived(pin)
                 pin = None
         if pin is not None:
-            held = self._hold(pin)
-            work = work if held is None else held
+            self._hold(pin)
         if self.loaded is None and self.problem is not None:
             raise self.problem
-        return work
 
     def _restore(self) -> None:
         """What was in force when the last controller ended is in force now."""
-        for revision in self.ports.state.revisions(_ALL_REVISIONS):
-            if revision.accepted:
-                try:
-                    self.loaded = self._load(revision.commit)
-                except (SpecError, ConfigurationError) as error:
-                    log.error("commit %s was in force and cannot be read any more: %s", revision.commit[:7], error)
-                    return
-                pin = self.ports.state.pin()
-                self.pin = pin if pin is not None and pin.commit == revision.commit else None
-                self._govern()
-                return
+        revision, pin = in_force(self.ports.state), self.ports.state.pin()
+        if revision is None:
+            return
+        said = self._said(_UNAVAILABLE, _AVAILABLE)
+        try:
+            loaded = self._load(revision.commit)
+        except (SpecError, ConfigurationError) as error:
+            log.error("commit %s was in force and cannot be read any more: %s", revision.commit[:7], error)
+            return
+        by = revision.pin or (pin if pin is not None and pin.commit == revision.commit else None)
+        self.pin, self._over = None if revision.unpinned else by, by.over if by else None
+        self.unreachable = said.message if said is not None and said.reason == _UNAVAILABLE else ""
+        self.loaded = loaded
 
-    def _consider(self, commit: str, over: str | None) -> tuple[Ref, ...] | None:
+    def _consider(self, commit: str, over: str | None) -> None:
         """Take ``commit`` up, if it may take effect now. ``over``: the commit that a pin was set over."""
-        if commit in self.refused or (self.loaded is not None and commit == self.loaded.commit):
+        followed = self.loaded is not None and commit == self.loaded.commit
+        if commit in self.refused or followed:
+            self._over = None if followed else self._over
             self._wait(None)
-            return None
+            return
         if self._still_waits(commit):
-            return None
+            return
         base = over or (self.loaded.commit if self.loaded else None)
         problems = self._distrust(commit, base)
         try:
@@ -157,7 +166,8 @@ class SourceController:
                 raise SpecError(problems)
             candidate = self._load(commit)
             if self.loaded is not None and candidate.digest == self.loaded.digest:
-                return self._take_up(candidate, "RevisionAccepted", candidate.subject)
+                self._take_up(candidate, "RevisionAccepted", candidate.subject)
+                return
             self._ensure(
                 acceptance.refusals(
                     self.loaded, candidate, self._at_stake(candidate), self.kinds, self.wired, self._terms
@@ -166,12 +176,12 @@ class SourceController:
         except SpecError as error:
             self._refuse(commit, error)
             self._wait(None)
-            return None
+            return
         until = acceptance.window_end(self.loaded, candidate, self.clock())
         if until is not None:
             self._wait(Waiting(candidate, until))
-            return None
-        return self._take_up(candidate, "RevisionAccepted", candidate.subject)
+            return
+        self._take_up(candidate, "RevisionAccepted", candidate.subject)
 
     def _stands(self, pin: Pin) -> bool:
         """Whether git still asks for what it asked for when the pin was set. What cannot be read asks for nothing."""
@@ -182,75 +192,98 @@ class SourceController:
         except (SpecError, ConfigurationError):
             return False
 
-    def _hold(self, pin: Pin) -> tuple[Ref, ...] | None:
+    def _hold(self, pin: Pin) -> None:
         """Put the pinned commit in force. An operator's word passes through windows and policies, not through the
         demand for a signature nor through the guard against removing too much."""
         if pin == self.pin or pin.commit in self.refused:
-            return None
+            return
         try:
             self._ensure(self._distrust(pin.commit, None))
             candidate = self._load(pin.commit)
             self._ensure(acceptance.prune_refusal(self.loaded, candidate, self._at_stake(candidate), self._terms))
         except ConfigurationError as error:
             self._refuse_pin(pin, SpecError([Problem(f"commit {pin.commit[:7]}", 0, 0, "", str(error))]))
-            return None
+            return
         except SpecError as error:
             self._refuse_pin(pin, error)
-            return None
-        self.pin = pin
-        return self._take_up(candidate, acceptance.PIN_IN_FORCE, acceptance.pin_message(pin))
+            return
+        self._take_up(candidate, acceptance.PIN_IN_FORCE, acceptance.pin_message(pin), pin)
 
     def _refuse_pin(self, pin: Pin, error: SpecError) -> None:
-        self.refused[pin.commit] = error
         log.error("the pin on commit %s cannot be followed:\n%s", pin.commit[:7], error)
-        self._event(pin.commit, "PinRefused", "; ".join(acceptance.told(error.problems)))
+        said = self._said("PinRefused")
+        if said is None or said.commit != pin.commit or said.time < pin.time:
+            self._tell(self._event(pin.commit, "PinRefused", "; ".join(acceptance.told(error.problems))))
+        self.refused[pin.commit] = error
 
-    def _end_pin(self, pin: Pin) -> None:
-        self.pin = None
+    def _unpin(self, *, by_git: bool) -> None:
+        """What is in force stays so, but no longer by the pin. ``by_git``: git asks for that very commit now."""
+        assert self.loaded is not None
+        assert self.pin is not None
+        pin = None if by_git else self.pin
+        self._remember(self._revision(self.loaded, pin, unpinned=not by_git), self._pin_ended(self.pin))
+        self.pin, self._over = None, pin.over if pin is not None else None
         self._govern()
-        self._event(self.newest, "PinEnded", f"the pin on commit {pin.commit[:7]} is over")
 
-    def _take_up(self, candidate: Loaded, reason: str, message: str) -> tuple[Ref, ...]:
-        before, old_rules = self.loaded, self.rules
-        revision = Revision(
-            commit=candidate.commit,
-            digest=candidate.digest,
-            accepted=True,
-            time=self.clock(),
-            subject=candidate.subject,
-        )
-        self.ports.state.save_revision(revision, self.token())
-        self._event(candidate.commit, reason, message, before=before.commit if before else None, after=candidate.commit)
-        self.loaded, self.waiting = candidate, None
+    def _outlived(self, pin: Pin) -> None:
+        """The newest commit is in force, so no pin on another one is any more."""
+        if self.pin is not None:
+            self._unpin(by_git=True)
+        event, said = self._pin_ended(pin), self._said("PinEnded")
+        told = said is not None and said.data == event.data
+        self.ports.state.end_pin(pin, self.token(), () if told else (event,))
+
+    def _take_up(self, candidate: Loaded, reason: str, message: str, pin: Pin | None = None) -> None:
+        before, old_rules, looked_at = self.loaded, self.rules, self._told
+        changed = {"before": before.commit if before else None, "after": candidate.commit}
+        told = [self._event(candidate.commit, reason, message, **changed)]
+        if self.pin is not None and pin is None:
+            told.append(self._pin_ended(self.pin))
+        self._remember(self._revision(candidate, pin), *told)
+        self.loaded, self.waiting, self.pin, self._over = candidate, None, pin, pin.over if pin else None
         self.refused.clear()
+        self._told = False
+        if before is not None:
+            self._owe(acceptance.changed(before, candidate))
         self._govern()
-        if before is None or self.rules != old_rules:
-            self._told = True
-            return self._everything()
-        return acceptance.changed(before, candidate)
+        self._told = looked_at and before is not None and self.rules == old_rules
 
     def _refuse(self, commit: str, error: SpecError) -> None:
-        self.refused[commit] = error
         problems = acceptance.told(error.problems)
-        newest = next(iter(self.ports.state.revisions(1)), None)
-        if newest is not None and (newest.commit, newest.accepted, newest.problems) == (commit, False, problems):
-            return  # after a restart: nothing new to write down
         revision = Revision(commit=commit, digest="", accepted=False, time=self.clock(), problems=problems)
-        self.ports.state.save_revision(revision, self.token())
-        self._event(commit, "RevisionRefused", _first_of(problems))
+        self._remember(revision, self._event(commit, "RevisionRefused", _first_of(problems)))
+        self.refused[commit] = error
+
+    def _revision(self, loaded: Loaded, pin: Pin | None, *, unpinned: bool = False) -> Revision:
+        return Revision(
+            commit=loaded.commit,
+            digest=loaded.digest,
+            accepted=True,
+            time=self.clock(),
+            subject=loaded.subject,
+            pin=pin,
+            unpinned=unpinned,
+        )
+
+    def _remember(self, revision: Revision, *told: Event) -> None:
+        """Write it down with what it comes to, unless it is what was written last: then a process ended, or an answer
+        was lost, before anybody here knew of it."""
+        newest = next(iter(self.ports.state.revisions(1)), None)
+        if newest is None or newest.model_copy(update={"time": revision.time}) != revision:
+            self.ports.state.save_revision(revision, self.token(), told)
 
     def _wait(self, waiting: Waiting | None) -> None:
         """Remember which commit waits for a window, or that none does."""
-        before, self.waiting = self.waiting, waiting
+        before = self.waiting
+        if waiting is not None and (before is None or before.candidate.commit != waiting.candidate.commit):
+            commit, message = waiting.candidate.commit, acceptance.window_message(waiting.until)
+            log.info("commit %s: %s", commit[:7], message)
+            said = self._said(acceptance.WAITS_FOR_WINDOW)
+            if said is None or said.commit != commit:
+                self._tell(self._event(commit, acceptance.WAITS_FOR_WINDOW, message))
+        self.waiting = waiting
         if before != waiting:
             self._govern()
-        if waiting is None or (before is not None and before.candidate.commit == waiting.candidate.commit):
-            return
-        commit, message = waiting.candidate.commit, acceptance.window_message(waiting.until)
-        log.info("commit %s: %s", commit[:7], message)
-        told = self.ports.state.events(limit=50)
-        if not any((event.commit, event.reason) == (commit, acceptance.WAITS_FOR_WINDOW) for event in told):
-            self._event(commit, acceptance.WAITS_FOR_WINDOW, message)
 
     def _still_waits(self, commit: str) -> bool:
         waiting = self.waiting
@@ -260,6 +293,7 @@ class SourceController:
         """Work out what may be done now. Under a pin the newest commit's Environment governs, where it can be read."""
         if self.loaded is None:
             return
+        self._governed = False
         governing = self.loaded.environment
         if self.pin is not None:
             try:
@@ -267,6 +301,7 @@ class SourceController:
             except (SpecError, ConfigurationError) as error:
                 log.warning("the pinned commit's own Environment governs: %s", error)
         self.rules = acceptance.rules(self.loaded, governing, self.waiting.candidate if self.waiting else None)
+        self._governed = True
 
     def _distrust(self, commit: str, base: str | None) -> tuple[Problem, ...]:
         source, terms = self.ports.source, self._terms
@@ -302,31 +337,49 @@ class SourceController:
         return self._recorded()
 
     def _recorded(self) -> list[Ref]:
-        return [record.ref for record in self.ports.state.records()]
+        found = self.ports.state.recorded()
+        return [*(record.ref for record in found.readable), *found.unreadable]
 
     def _everything(self) -> tuple[Ref, ...]:
         """All that is asked for, and what is recorded but no longer asked for."""
         return (*self.desired, *sorted(ref for ref in self._recorded() if ref not in self.desired))
 
+    def _owe(self, work: Iterable[Ref]) -> None:
+        self._work = {**(self._work or {}), **dict.fromkeys(work)}
+
     def _lost(self, error: Exception) -> None:
         if self.loaded is not None and not self.unreachable:
             log.warning("the source cannot be read, commit %s stays in force: %s", self.loaded.commit[:7], error)
-            self._event(
-                self.loaded.commit, "SourceUnavailable", f"commit {self.loaded.commit[:7]} stays in force: {error}"
-            )
+            said = self._said(_UNAVAILABLE, _AVAILABLE)
+            if said is None or said.reason != _UNAVAILABLE:
+                message = f"commit {self.loaded.commit[:7]} stays in force: {error}"
+                self._tell(self._event(self.loaded.commit, _UNAVAILABLE, message))
         self.unreachable = str(error)
 
     def _found(self) -> None:
         if self.unreachable and self.loaded is not None:
-            self._event(self.loaded.commit, "SourceAvailable", "the source can be read again")
+            said = self._said(_UNAVAILABLE, _AVAILABLE)
+            if said is not None and said.reason == _UNAVAILABLE:
+                self._tell(self._event(self.loaded.commit, _AVAILABLE, "the source can be read again"))
         self.unreachable = ""
 
-    def _event(self, commit: str, reason: str, message: str, **data: Any) -> None:
+    def _pin_ended(self, pin: Pin) -> Event:
+        message = f"the pin on commit {pin.commit[:7]} is over"
+        return self._event(self.newest, "PinEnded", message, pin=pin.commit, set=pin.time.isoformat())
+
+    def _said(self, *reasons: str) -> Event | None:
+        """What the log has last said of it, by whichever process."""
+        found = self.ports.state.events(limit=1, kinds=("",), reasons=reasons)
+        return found[0] if found and found[0].reason in reasons else None
+
+    def _tell(self, event: Event) -> None:
+        self.ports.state.append_events([event], self.token())
+
+    def _event(self, commit: str, reason: str, message: str, **data: Any) -> Event:
         """``data``: where the commit in force changed, the one before and the one after."""
-        event = Event(
+        return Event(
             time=self.clock(), commit=commit, ref=None, reason=reason, message=message, data=data, actor=self.actor
         )
-        self.ports.state.append_events([event], self.token())
 
 
 def _first_of(problems: tuple[str, ...]) -> str:

@@ -41,7 +41,10 @@ def _status_text(project: Any, resource: str | None, output: str) -> str:
     state, moment = project.ports.state, now()
     newest, environment = project.newest(), project.settings.environment
     withheld = project.withheld(newest)
-    found = report(environment, newest.desired, state.records(), state.revisions(), moment, withheld)
+    recorded = state.recorded()
+    found = report(
+        environment, newest.desired, recorded.readable, state.revisions(), moment, withheld, recorded.unreadable
+    )
     width, colour = width_and_colour()
     if resource is None:
         return status_json(found) if output == "json" else status_text(found, width=width, colour=colour)
@@ -75,20 +78,20 @@ def events(
     import time
 
     from controllers.cli.session import emit, now, project_of, width_and_colour
-    from controllers.history import newest_events, next_events
+    from controllers.history import next_events
     from framework.render.events import event_row, events_jsonl, events_text
 
     state = project_of(options).ports.state
     ref = resource_ref(resource) if resource else None
     start = now() - since if isinstance(since, timedelta) else since
     colour = width_and_colour()[1]
-    found = newest_events(state, ref, limit, start, frozenset(reasons))
+    found = state.events(ref, limit, reasons=reasons, since=start)
     if output == "text":
         emit(events_text(found, colour=colour))
     elif found:
         emit(events_jsonl(found))
     if follow:
-        for event in next_events(state, ref, frozenset(reasons), wait=lambda: time.sleep(1)):
+        for event in next_events(state, ref, reasons, wait=lambda: time.sleep(1)):
             emit(events_jsonl([event]) if output == "json" else event_row(event, colour=colour))
 
 
@@ -106,7 +109,10 @@ def why(options: dict[str, Any], resource: str, output: str) -> None:
     try:
         newest = project.newest()
         withheld = project.withheld(newest)
-        reason = explain(resource_ref(resource), newest.desired, project.ports.state.records(), now(), withheld)
+        recorded = project.ports.state.recorded()
+        reason = explain(
+            resource_ref(resource), newest.desired, recorded.readable, now(), withheld, recorded.unreadable
+        )
     except LookupError as error:
         raise click.ClickException(str(error.args[0])) from None
     width, colour = width_and_colour()

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from controllers.history import EVERYTHING, newest_events, next_events, report_of
+from controllers.history import next_events, report_of
 from controllers.lineage import lineage, lineage_of
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
@@ -46,7 +46,7 @@ def with_two_versions() -> World:
 
 
 def life(world: World, ref: Ref = ENDPOINT) -> Life:
-    return next(item for item in history(world.ports.state.events(limit=EVERYTHING)).lives if item.ref == ref)
+    return next(item for item in history(world.ports.state.events(limit=1_000)).lives if item.ref == ref)
 
 
 def test_the_log_alone_tells_what_served_when() -> None:
@@ -147,14 +147,13 @@ def test_reports_of_equal_logs_are_equal() -> None:
 def test_events_from_a_time_on_and_of_a_reason() -> None:
     world = with_two_versions()
     state = world.ports.state
-    promoted = newest_events(state, None, 50, None, frozenset({"Promoted"}))
+    promoted = state.events(limit=50, reasons=("Promoted",))
     assert [event.reason for event in promoted] == ["Promoted", "Promoted"]
-    late = newest_events(state, None, 50, NOW + timedelta(minutes=30), frozenset({"Promoted"}))
+    late = state.events(limit=50, reasons=("Promoted",), since=NOW + timedelta(minutes=30))
     assert late == promoted[1:]
-    assert newest_events(state, None, 1, None, frozenset({"Promoted"})) == promoted[1:]
-    assert newest_events(state, None, 0, None, frozenset({"Promoted"})) == ()
-    assert {event.ref for event in newest_events(state, JOB, 50, NOW, frozenset())} == {JOB}
-    assert newest_events(state, None, 3, None, frozenset()) == tuple(state.events(limit=3))
+    assert state.events(limit=1, reasons=("Promoted",)) == promoted[1:]
+    assert state.events(limit=0, reasons=("Promoted",)) == ()
+    assert {event.ref for event in state.events(JOB, 50, since=NOW)} == {JOB}
 
 
 def test_following_tells_each_new_event_once() -> None:
@@ -208,7 +207,7 @@ def test_what_changed_hands_is_told_with_before_and_after() -> None:
     first, second = (one.version for one in life(world).services)
     assert (found["Promoted"]["before"], found["Promoted"]["after"]) == (first, second)
     assert (found["WeightChanged"]["before"], found["WeightChanged"]["after"]) == (10, 50)
-    for event in world.ports.state.events(limit=EVERYTHING):
+    for event in world.ports.state.events(limit=1_000):
         assert event.commit, event
         assert event.actor, event
         assert event.time.tzinfo, event
