@@ -129,7 +129,8 @@ class Manager:
         """How far things are; resources that were not looked at since the newest commit count as moving."""
         with self._lock:
             unseen = frozenset(self._unseen)
-        found = standing(self._source.desired, self._reconciler.ports.state.records())
+        recorded = self._reconciler.ports.state.recorded()
+        found = standing(self._source.desired, recorded.readable, recorded.unreadable)
         if not unseen or self._source.loaded is None:
             return found
         return Standing(
@@ -149,7 +150,7 @@ class Manager:
         try:
             work = self._source.poll()
         except (TransientError, ConflictError) as error:
-            log.warning("the source could not be read: %s", error)
+            log.warning("the newest commit was not looked at: %s", error)
             return
         if work is None:
             return

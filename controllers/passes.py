@@ -25,6 +25,7 @@ from controllers.source import SourceController
 from framework.api.errors import ConfigurationError, SpecError
 from framework.api.meta import Ref
 from framework.planning.changes import Status
+from framework.planning.remembered import way_out
 from framework.planning.settled import Standing, standing
 from framework.render.terminal import LONGEST_MESSAGE, one_line
 
@@ -205,7 +206,8 @@ def follow(project: Project, *, wait: bool, timeout: timedelta, stop: threading.
         held = project.withheld(newest)
         taken = held is not None or (revision is not None and revision.commit == newest.commit)
         loaded = (project.in_force(newest) or newest) if held is not None else newest
-        found = standing(loaded.desired, project.ports.state.records())
+        recorded = project.ports.state.recorded()
+        found = standing(loaded.desired, recorded.readable, recorded.unreadable)
         over = project.clock() - started > timeout
         if over or (taken and (found.settled or not wait)) or stop.wait(0.2):
             return _result(project, loaded.commit, started, found, None, held.message if held else "")
@@ -249,7 +251,10 @@ def _result(
         word = Word.STALLED
     else:
         word = Word.HELD  # what is blocked then waits for what a person is awaited for
-    statuses = {record.ref: Status.model_validate(record.status) for record in project.ports.state.records()}
+    recorded = project.ports.state.recorded()
+    statuses = {record.ref: Status.model_validate(record.status).conditions.ready for record in recorded.readable}
+    reasons = {ref: said.message or said.reason for ref, said in statuses.items()}
+    reasons |= {ref: way_out(ref, problem) for ref, problem in recorded.unreadable.items()}
     return PassResult(
         word=word,
         environment=project.settings.environment,
@@ -261,8 +266,8 @@ def _result(
         followed=manager is None,
         note=note,
         reasons=tuple(
-            (ref, statuses[ref].conditions.ready.message or statuses[ref].conditions.ready.reason)
+            (ref, reasons[ref])
             for ref in (*found.stalled, *found.blocked, *found.held, *found.moving)
-            if ref in statuses
+            if ref in reasons
         ),
     )

@@ -39,6 +39,7 @@ from framework.backends.tables import DeltaTables
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec, RayCluster
 from framework.planning.fingerprint import short_hash
+from framework.planning.remembered import sound
 from framework.ports import Ports, RunSpec, SpecWriter
 from framework.specs.cache import ParseCache, kept_in
 from framework.specs.read import read_environment, read_snapshot
@@ -75,7 +76,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
     database = open_database(environment.state, str(settings.root))
     rest = RayRest(cluster.locate)
     ports = Ports(
-        state=SqlStateStore(database, settings.environment),
+        state=SqlStateStore(database, settings.environment, sound(KINDS)),
         registry=SqlModelRegistry(database, settings.environment),
         source=source,
         code=CodeArchive(source, storage),

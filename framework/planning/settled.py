@@ -49,8 +49,11 @@ class Withheld:
     message: str
 
 
-def standing(desired: Mapping[Ref, Desired[Any]], records: Sequence[Record]) -> Standing:
-    """Sort every resource, the vanished ones (recorded, but not asked for) included, by how it stands.
+def standing(
+    desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], unreadable: Collection[Ref] = ()
+) -> Standing:
+    """Sort every resource, the vanished ones (recorded, but not asked for) included, by how it stands. One whose record
+    is ``unreadable`` is stalled: nothing is done about it.
 
     ``desired`` must be in dependency order, so that what blocks a resource is known before the resource is looked at.
     """
@@ -58,12 +61,13 @@ def standing(desired: Mapping[Ref, Desired[Any]], records: Sequence[Record]) -> 
     found: dict[str, list[Ref]] = {"ready": [], "moving": [], "stalled": [], "blocked": [], "held": [], "orphaned": []}
     stuck: set[Ref] = set()
     for ref, asked in desired.items():
-        word = _word(asked, statuses.get(ref), stuck)
+        word = "stalled" if ref in unreadable else _word(asked, statuses.get(ref), stuck)
         if word in {"stalled", "blocked", "held"}:
             stuck.add(ref)
         found[word].append(ref)
     for ref in sorted(set(statuses) - set(desired)):
         found[_vanished(statuses[ref])].append(ref)
+    found["stalled"] += sorted(set(unreadable) - set(desired))
     return Standing(**{word: tuple(refs) for word, refs in found.items()})
 
 

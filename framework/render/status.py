@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from framework.api.conditions import Condition, Conditions
-from framework.api.meta import Ref
+from framework.api.meta import Ref, problem_of
 from framework.planning.admission import ORPHANED
 from framework.planning.changes import Desired, Status
+from framework.planning.remembered import UNREADABLE, way_out
 from framework.planning.settled import Withheld
 from framework.ports import Json, Record, Revision
 from framework.render.canonical import document, plain_value
@@ -104,25 +105,30 @@ def report(
     revisions: Sequence[Revision],
     now: datetime,
     withheld: Withheld | None = None,
+    unreadable: Mapping[Ref, str] | None = None,
 ) -> StatusReport:
-    """``revisions`` newest first, as the state store gives them."""
+    """``revisions`` newest first, as the state store gives them; ``unreadable`` what is wrong with other records."""
     newest = revisions[0] if revisions else None
     return StatusReport(
         environment=environment,
         accepted=next((revision for revision in revisions if revision.accepted), None),
         refused=newest if newest is not None and not newest.accepted else None,
-        rows=tuple(rows(desired, records, now, withheld)),
+        rows=tuple(rows(desired, records, now, withheld, unreadable)),
         withheld=withheld,
     )
 
 
 def rows(
-    desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], now: datetime, withheld: Withheld | None = None
+    desired: Mapping[Ref, Desired[Any]],
+    records: Sequence[Record],
+    now: datetime,
+    withheld: Withheld | None = None,
+    unreadable: Mapping[Ref, str] | None = None,
 ) -> Sequence[StatusRow]:
     """One row per resource that git asks for or a record remembers: git's order first, then what git no longer has."""
-    recorded = {record.ref: record for record in records}
-    gone = sorted(ref for ref in recorded if ref not in desired)
-    found = [_row(ref, desired.get(ref), recorded.get(ref), now) for ref in (*desired, *gone)]
+    recorded, damaged = {record.ref: record for record in records}, unreadable or {}
+    gone = sorted(ref for ref in {*recorded, *damaged} if ref not in desired)
+    found = [_row(ref, desired.get(ref), recorded.get(ref), damaged.get(ref), now) for ref in (*desired, *gone)]
     return found if withheld is None else [_waiting(row, withheld) for row in found]
 
 
@@ -136,7 +142,9 @@ def _waiting(row: StatusRow, withheld: Withheld) -> StatusRow:
 _NOT_TAKEN_UP = frozenset({"NotReconciled", "NotTakenUp", "RemovedFromGit"})
 
 
-def _row(ref: Ref, desired: Desired[Any] | None, record: Record | None, now: datetime) -> StatusRow:
+def _row(
+    ref: Ref, desired: Desired[Any] | None, record: Record | None, damaged: str | None, now: datetime
+) -> StatusRow:
     row = StatusRow(
         *ref,
         Sync.OUT_OF_SYNC,
@@ -145,13 +153,14 @@ def _row(ref: Ref, desired: Desired[Any] | None, record: Record | None, now: dat
         asked_commit=desired.commit if desired else None,
         asked_identity=desired.identity if desired else None,
     )
+    if damaged is not None:
+        return replace(row, sync=Sync.UNKNOWN, reason=UNREADABLE, message=way_out(ref, damaged))
     if record is None:
         return row
     try:
         status = Status.model_validate(record.status)
     except ValidationError as error:
-        problem = f"its record cannot be read: {error.error_count()} fields differ from what this version expects"
-        return replace(row, sync=Sync.UNKNOWN, reason="UnreadableRecord", message=problem)
+        return replace(row, sync=Sync.UNKNOWN, reason=UNREADABLE, message=way_out(ref, problem_of(error)))
     sync, reason, message, since = _judge(desired, status)
     return replace(
         row,
@@ -174,6 +183,8 @@ def _judge(desired: Desired[Any] | None, status: Status) -> tuple[Sync, str, str
     def by(sync: Sync, condition: Condition) -> tuple[Sync, str, str, datetime | None]:
         return sync, condition.reason, condition.message, condition.since
 
+    if desired is not None and not status.digest:
+        return by(Sync.OUT_OF_SYNC, conditions.reconciling)
     if desired is not None and (status.digest, status.identity) != (desired.digest, desired.identity):
         return (
             Sync.OUT_OF_SYNC,
@@ -297,13 +308,18 @@ def status_json(report: StatusReport) -> str:
         {
             "format": FORMAT,
             "environment": report.environment,
-            "accepted": report.accepted,
-            "refused": report.refused,
+            "accepted": _revision(report.accepted),
+            "refused": _revision(report.refused),
             "withheld": report.withheld,
             "summary": {sync.value: tally[sync] for sync in Sync},
             "resources": [row_document(row) for row in report.rows],
         }
     )
+
+
+def _revision(revision: Revision | None) -> Mapping[str, Any] | None:
+    names = ("commit", "digest", "accepted", "time", "problems", "subject")
+    return None if revision is None else {name: getattr(revision, name) for name in names}
 
 
 def resource_json(row: StatusRow) -> str:

@@ -43,13 +43,14 @@ def why(
     records: Sequence[Record],
     now: datetime,
     withheld: Withheld | None = None,
+    unreadable: Mapping[Ref, str] | None = None,
 ) -> Reason:
     """The tree of what ``ref`` waits for. It has no causes when ``ref`` is Synced, or held up by itself alone.
 
     Raises:
         LookupError: neither git nor a record knows ``ref``.
     """
-    known = {row.ref: row for row in rows(desired, records, now, withheld)}
+    known = {row.ref: row for row in rows(desired, records, now, withheld, unreadable)}
     if ref not in known:
         raise LookupError(f"{ref} is neither in git nor on record")
     recorded = {record.ref: record.upstream for record in records}
