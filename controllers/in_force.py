@@ -34,3 +34,10 @@ def in_force(state: StateStore) -> Revision | None:
     if told is None or told.reason not in TAKES_EFFECT or (found is not None and told.time <= found.time):
         return found
     return Revision(commit=told.commit, digest="", accepted=True, time=told.time, subject=told.message)
+
+
+def newest(state: StateStore) -> tuple[Revision, ...]:
+    """Of the newest revisions those that can be read, newest first, with what is in force among them."""
+    known = tuple(item for item in state.revisions() if not item.damaged)
+    current = in_force(state)
+    return known if current is None or current in known else (current, *known)

@@ -50,6 +50,8 @@ def lineage_of(name: str, desired: Mapping[Ref, Desired[Any]], ports: Ports) -> 
             parts += [part for item in ports.registry.versions(ref.name) for part in gathering.model(*_label(item))]
         wanted = lambda node: node.ref == ref  # noqa: E731
     found = _assembled(iter(parts)).around(wanted)
+    if not found.nodes and (problem := gathering.unreadable.get(name)) is not None:
+        raise ConfigurationError(f"the record of {name} cannot be read: {problem}")
     if not found.nodes:
         raise ConfigurationError(f"nothing came of {name} yet, and nothing is known that it came from")
     return found
@@ -69,7 +71,9 @@ def _label(model: ModelVersion) -> tuple[str, str]:
 class _Gathering:
     def __init__(self, desired: Mapping[Ref, Desired[Any]], ports: Ports) -> None:
         self._desired, self._ports = desired, ports
-        self._records = {record.ref: record for record in ports.state.records()}
+        recorded = ports.state.recorded()
+        self._records = {record.ref: record for record in recorded.readable}
+        self.unreadable = {str(ref): problem for ref, problem in recorded.unreadable.items()}
 
     def everything(self) -> Iterator[Part]:
         for record in self._records.values():

@@ -199,7 +199,7 @@ def follow(project: Project, *, wait: bool, timeout: timedelta, stop: threading.
     newest = project.read(project.ports.source.resolve(project.settings.revision))
     while True:
         revision = next(iter(project.ports.state.revisions(1)), None)
-        if revision is not None and revision.commit == newest.commit and not revision.accepted:
+        if revision is not None and revision.commit == newest.commit and not (revision.accepted or revision.damaged):
             raise ConfigurationError(
                 f"the controller refuses commit {newest.commit[:7]}: {'; '.join(revision.problems)}"
             )

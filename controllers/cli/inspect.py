@@ -36,6 +36,7 @@ def status(options: dict[str, Any], resource: str | None, watch: bool, output: s
 
 def _status_text(project: Any, resource: str | None, output: str) -> str:
     from controllers.cli.session import now, width_and_colour
+    from controllers.in_force import newest as revisions
     from framework.render.status import report, resource_json, resource_text, status_json, status_text
 
     state, moment = project.ports.state, now()
@@ -43,7 +44,7 @@ def _status_text(project: Any, resource: str | None, output: str) -> str:
     withheld = project.withheld(newest)
     recorded = state.recorded()
     found = report(
-        environment, newest.desired, recorded.readable, state.revisions(), moment, withheld, recorded.unreadable
+        environment, newest.desired, recorded.readable, revisions(state), moment, withheld, recorded.unreadable
     )
     width, colour = width_and_colour()
     if resource is None:

@@ -26,8 +26,9 @@ def sound(kinds: Mapping[str, Kind]) -> Callable[[Record], None]:
         try:
             status = Status.model_validate(record.status)
             kind = kinds.get(record.ref.kind)
-            if kind is not None:
-                kind.recall(record.ref, status.state)
+            if kind is None:
+                raise ValueError(f"there is no kind {record.ref.kind!r}")
+            kind.recall(record.ref, status.state)
         except ValueError as error:
             raise DamagedError(f"the record of {record.ref}", problem_of(error)) from None
 

@@ -220,6 +220,15 @@ def test_a_record_whose_name_was_damaged_can_be_forgotten_as_it_is_printed(mine:
     assert call(mine, "audit", "verify").returncode == 0
 
 
+def test_what_is_in_force_is_known_though_its_revision_is_damaged(mine: Project) -> None:
+    before = json.loads(call(mine, "status", "--output", "json").stdout)["accepted"]["commit"]
+    with closing(sqlite3.connect(mine.root / ".mlops" / "state.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE mlops_revisions SET body = 'x' WHERE sha = ?", (before,))
+    after = json.loads(call(mine, "status", "--output", "json").stdout)
+    assert (after["accepted"]["commit"], after["refused"]) == (before, None)
+    assert call(mine, "audit", "verify").returncode == 1
+
+
 # ------------------------------------------------------------------- one record, in the loop
 
 
@@ -338,6 +347,25 @@ def test_what_git_no_longer_asks_for_goes_once_its_record_is_forgotten(remove_fi
     assert world.ports.serving.apps("delay") == {}
     assert {record.ref for record in world.ports.state.records()} == {VIEW, JOB}
     assert told(world, ENDPOINT)[-1] == "Deleted"
+
+
+def test_a_restart_onto_a_damaged_revision_keeps_it_in_force_whatever_is_newer(tmp_path: Path) -> None:
+    world = Kept(tmp_path)
+    world.run()
+    world.commit(classifier=BETTER)
+    world.run()
+    good = world.head
+    with closing(sqlite3.connect(world.file, isolation_level=None)) as connection:
+        connection.execute("UPDATE mlops_revisions SET body = 'x' WHERE sha = ?", (good,))
+    world.commit(classifier=TRAINING.replace("rounds", "ruonds"))
+    world.restart(world.ports)
+    world.ports.calls.clear()
+    passes(world)
+    assert world.source.loaded is not None
+    assert world.source.loaded.commit == good
+    assert [made.verb for made in world.ports.calls.made] == []
+    reasons = [event.reason for event in world.ports.state.events(limit=1_000, kinds=("",))]
+    assert reasons.count("RevisionAccepted") == 2
 
 
 @pytest.mark.parametrize("name", ["TrainingJob/classifier", "TrainingJob/nothing", "nothing"])
