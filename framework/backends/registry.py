@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from framework.api.errors import DamagedError
 from framework.backends.state import tables
@@ -13,6 +13,14 @@ from framework.backends.state.damage import Damages, model_of
 from framework.backends.state.database import Database
 from framework.backends.state.stored import dump
 from framework.ports import ModelVersion
+
+_KEPT = tables.models.c
+_ONE = select(_KEPT.training, _KEPT.version, _KEPT.body).where(
+    _KEPT.environment == bindparam("environment"),
+    _KEPT.training == bindparam("training"),
+    _KEPT.version == bindparam("version"),
+)
+"""Put together once: every look asks for it."""
 
 
 class SqlModelRegistry:
@@ -24,12 +32,9 @@ class SqlModelRegistry:
         self._damages = Damages()
 
     def get(self, training: str, version: str) -> ModelVersion | None:
-        table = tables.models
-        query = select(table.c.training, table.c.version, table.c.body).where(
-            table.c.environment == self._environment, table.c.training == training, table.c.version == version
-        )
+        named = {"environment": self._environment, "training": training, "version": version}
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(_ONE, named).all()
         return next(self._damages.readable(model_of, rows), None)
 
     def versions(self, training: str) -> Sequence[ModelVersion]:

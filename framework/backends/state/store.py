@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
 
 from framework.api.errors import ConflictError, DamagedError
 from framework.api.meta import Ref
@@ -28,6 +28,14 @@ from framework.backends.state.leases import next_lease
 from framework.backends.state.stored import dump, load
 from framework.ports import Event, Lease, Pin, Record, Recorded, Revision, Seal, Word
 
+_KEPT = tables.records.c
+_ONE = select(_KEPT.kind, _KEPT.name, _KEPT.version, _KEPT.body).where(
+    _KEPT.environment == bindparam("environment"),
+    _KEPT.kind == bindparam("kind"),
+    _KEPT.name == bindparam("name"),
+)
+"""Put together once: every look asks for it, and putting it together takes as long as asking."""
+
 
 class SqlStateStore:
     """StateStore of one environment; several environments and the registry may share a database.
@@ -44,10 +52,9 @@ class SqlStateStore:
         self._records = Records(check)
 
     def load(self, ref: Ref) -> Record | None:
-        table = tables.records
-        query = select(table.c.kind, table.c.name, table.c.version, table.c.body).where(self._is(ref, table))
+        named = {"environment": self._environment, "kind": ref.kind, "name": ref.name}
         with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_ONE, named).one_or_none()
         return None if row is None else self._records.read(*row)
 
     def recorded(self) -> Recorded:
