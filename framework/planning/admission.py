@@ -6,7 +6,7 @@ asking for more, and of those that wait the first in dependency order goes first
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -109,8 +109,7 @@ class Ledger:
     def hold(self, record: Record) -> None:
         """Take over what the record owns now, and what it may own by what is being done."""
         stops = [intent.item for intent in record.doing if intent.key.startswith("stop/")]
-        starts = [intent.item for intent in record.doing if intent.attempt is not None]
-        self._set(record.ref, _changing_places(_items(record.inventory, holdings(record)), stops, starts))
+        self._set(record.ref, _changing_places(_items(record.inventory, holdings(record)), stops))
 
     def let_in(self, ref: Ref, admitted: Admitted, record: Record | None) -> None:
         """Count what a change was let in for, before it is done: the next one must find it here."""
@@ -122,8 +121,7 @@ class Ledger:
         before = takes(Admitted(admitted.change), record, inventory)
         new = {item: take.pair for item, take in admitted.takes.items()}
         stops = [action.item for action in admitted.change.actions if isinstance(action, StopRun)]
-        starts = [action.item for action in admitted.change.actions if isinstance(action, SubmitRun)]
-        self._set(ref, _changing_places(_items(inventory, _larger(before, new)), stops, starts))
+        self._set(ref, _changing_places(_items(inventory, _larger(before, new)), stops))
 
     def forget(self, ref: Ref) -> None:
         self.waiting.pop(ref, None)
@@ -148,11 +146,11 @@ def _items(inventory: Iterable[str], taken: Mapping[str, tuple[float, float]]) -
     }
 
 
-def _changing_places(held: dict[str, Take], stops: Iterable[str], starts: Iterable[str]) -> dict[str, Take]:
-    """What a run gives back goes to the one that starts in its place: together they take no more than the larger."""
-    room = _sum(held[item] for item in starts if item in held)
+def _changing_places(held: dict[str, Take], stops: Collection[str]) -> dict[str, Take]:
+    """What a run gives back goes to the one that is there in its place: together they take no more than the larger."""
+    room = _sum(take for item, take in held.items() if item.startswith("run:") and item not in stops)
     for item in stops:
-        if item in held and item not in starts:
+        if item in held:
             left = held[item].beyond(room)
             room = room.beyond(held[item])
             held = {**held, item: left}

@@ -307,6 +307,21 @@ def test_hands_on_something_else_are_seen_while_something_is_under_way() -> None
     assert told(world, ENDPOINT).count("DriftRepaired") == 1
 
 
+@pytest.mark.parametrize("passes", range(1, 6))
+def test_what_was_taken_away_and_is_asked_for_again_was_changed_by_no_hands(passes: int) -> None:
+    world = reconciled()
+    world.source.allow_prune = True
+    world.commit(delay=None)
+    for _ in range(passes):
+        world.pass_()
+        world.advance()
+    world.commit(delay=DEPLOYMENT)
+    world.run()
+    assert world.standing().converged
+    assert "DriftRepaired" not in told(world, ENDPOINT)
+    assert world.ports.serving.harm == []
+
+
 def test_a_candidate_that_was_rejected_gets_no_more_traffic_whoever_is_killed() -> None:
     world = reconciled()
     (stable,) = world.weights()

@@ -33,12 +33,14 @@ def remove(observed: DeploymentObserved, status: Status | None, now: datetime) -
         status.conditions if status else None, now, ready=False, reconciling=True, reason="Deleting", message=message
     )
     base = status or Status(commit="", identity="", digest="", conditions=conditions)
+    # Whoever asks for it again before it is gone finds missing what was taken away here, not by other hands.
+    state = {**base.state, "digests": {}, "table": ""} if base.state else {}
     return Change(
         observed.ref,
         Verb.DELETE,
         Category.METADATA,
         message,
-        base.model_copy(update={"conditions": conditions, "summary": "goes out of service"}),
+        base.model_copy(update={"conditions": conditions, "summary": "goes out of service", "state": state}),
         actions=actions,
         inventory=frozenset(inventory),
         requeue_after=POLL,

@@ -255,6 +255,9 @@ def test_a_run_that_takes_the_place_of_another_takes_no_more_than_the_larger() -
         )  # fmt: skip
         total = Ledger([kept]).total
         assert (total.cpus, total.runs) == (3, 1)
+    both = {"run:new": (1.0, 0.0), old: (1.0, 0.0)}
+    stopping = Record(ref=A, status={}, inventory=("run:new", old), takes=both, doing=(doing(stop),))
+    assert Ledger([stopping]).total.runs == 1
     ledger = Ledger([record(A, old)])
     found = admit(change(stop, start), status(), record(A, old), Needs(cpus=2), rules(cpus=2, runs=1), ledger, NOW)
     ledger.let_in(A, found, record(A, old))
