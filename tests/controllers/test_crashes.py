@@ -15,7 +15,7 @@ from framework.api.meta import Ref
 from framework.backends.faults import Crash, FaultInjector
 from framework.planning.admission import Ledger
 from framework.ports import Event, FailureKind
-from tests.schedules import FIRST, JOB_TEXT, MONITOR, SERVED, Stage
+from tests.stage import FIRST, JOB_TEXT, MONITOR, SERVED, Stage
 from tests.world import DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World
 
 BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
@@ -243,9 +243,9 @@ def test_an_alert_and_the_log_name_the_same_episode_however_late_it_is_told(verb
             faults.revive()
             stage.world.restart(faults.around(stage.world.ports))
             for _ in range(20):
-                stage._advance()
+                stage.advance()
             faults.fail_on(verb, TransientError("not now"), after=after)
-        stage._advance()
+        stage.advance()
     (alert,) = (alert for alert, _ in stage.world.ports.notifier.sent)
     (episode,) = stage.episodes().values()
     assert alert.episode == episode["id"]
@@ -472,8 +472,8 @@ def test_a_port_that_fails_for_a_while_makes_nothing_be_told_again(verb: str) ->
     faults = faulty(stage.world)
     faults.fail_on(verb, TransientError("not now"), times=None)
     for _ in range(5):
-        stage._pass([])
-        stage._advance()
+        stage.look([])
+        stage.advance()
     faults.revive()
     stage.go(lambda stage: iter(()))
     after = Counter(event.reason for event in stage.world.ports.state.events(limit=1_000))

@@ -12,6 +12,7 @@ from framework.backends.faults import Crash, FaultInjector
 from framework.planning.changes import Verb
 from framework.render.plan_document import plan_json
 from tests.fuzzing import rounds
+from tests.interruptions import violations
 from tests.schedules import differences, schedule
 from tests.world import DEPLOYMENT, ENDPOINT, TRAINING, World
 
@@ -105,6 +106,12 @@ def test_whatever_fails_the_world_the_log_and_the_quotas_are_as_on_a_calm_day(se
     """Kills before and after any changing call, and errors of any port at any call, before and after it has done its
     work."""
     assert differences(schedule(seed)) == []
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", range(rounds(20)))
+def test_whenever_commits_come_and_whatever_fails_the_world_and_the_log_agree(seed: int) -> None:
+    assert violations(seed) == []
 
 
 @settings(max_examples=25, deadline=None)
