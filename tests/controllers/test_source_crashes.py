@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from controllers.loaded import Loaded
 from framework.api.errors import ConfigurationError, SpecError, TransientError
 from framework.api.meta import Ref
 from framework.backends.faults import Crash, FaultInjector
@@ -14,6 +15,7 @@ from framework.ports import Pin
 from tests.controllers.test_source import ANOTHER, BETTER, NOON_TO_TWO, environment
 from tests.world import DEPARTURES, DEPLOYMENT, PROJECT, TRAINING, World
 
+READ: dict[str, Loaded] = {}
 OUTAGE = {"SourceUnavailable", "SourceAvailable"}
 
 
@@ -30,6 +32,7 @@ class Life:
 
     def _restart(self) -> None:
         self.world.restart(self.world.ports)
+        self.world.source.read = self._read
         self.world.source.ports = self.faults.around(self.world.ports)
         source = self.world.source.ports.source
         read = source.refresh
@@ -40,6 +43,12 @@ class Life:
             read()
 
         object.__setattr__(self.world.source.ports, "source", _Refreshing(source, refresh))
+
+    def _read(self, commit: str) -> Loaded:
+        """Equal commits have equal names in every life, so each is read once."""
+        if commit not in READ:
+            READ[commit] = self.world.read(commit)
+        return READ[commit]
 
     def poll(self) -> None:
         """Until a look was not disturbed, and one more."""
