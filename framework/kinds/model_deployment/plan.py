@@ -111,7 +111,7 @@ class _Deployment:
             "inventory": _inventory(state, self.observed),
             "happenings": done.happenings,
             "requeue_after": self._next_look(state, done, ready),
-            "meanwhile": _meanwhile(state, self.previous),
+            "meanwhile": _meanwhile(state, self.previous) if done.actions else None,
             "takes": done.takes,
         }
         rejected = state.rejected(wanted.identity) if wanted and not _is_stable(state, wanted) else None

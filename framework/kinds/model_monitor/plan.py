@@ -122,14 +122,13 @@ class _Monitor:
         return tuple(SendAlert(alert, target) for alert in alerts for target in targets)
 
     def _conclude(self, told: _Told) -> Change:
-        state, window = told.state, self.observed.window
-        judging = Judging(app=self.observed.app, until=window.until) if window is not None else None
+        state = told.state
         words = summary(state.drift, state.performance, len(state.quality))
         more: dict[str, Any] = {
             "actions": told.actions,
             "happenings": told.happenings,
             "requeue_after": self._next_window(),
-            "meanwhile": self.previous.model_copy(update={"judging": judging}),
+            "meanwhile": self._judging() if told.actions else None,
         }
         if state.reference_missing:
             message = f"the training profile of {self.observed.app} is missing: drift cannot be judged"
@@ -139,6 +138,11 @@ class _Monitor:
         if not told.actions:
             return change
         return replace(change, verb=Verb.UPDATE, category=max(change.category, Category.METADATA))
+
+    def _judging(self) -> MonitorState:
+        window = self.observed.window
+        judging = Judging(app=self.observed.app, until=window.until) if window is not None else None
+        return self.previous.model_copy(update={"judging": judging})
 
     def _next_window(self) -> timedelta:
         length, flush = self.desired.spec.window, self.observed.flush
