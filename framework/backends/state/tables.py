@@ -77,7 +77,7 @@ events = Table(
     Column("body", Text, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
-    Column("reason", String(128)),
+    Column("reason", Text),
     Column("time", BigInteger),
     Index("mlops_events_by_ref", "environment", "kind", "name", "sequence"),
 )
