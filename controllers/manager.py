@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from controllers.loaded import same_meaning
 from controllers.reconciler import Reconciler, Result
@@ -50,7 +50,6 @@ class Manager:
         reconciler: Reconciler,
         source: SourceController,
         backoff: Backoff,
-        clock: Callable[[], datetime],
         *,
         workers: int,
         poll: timedelta,
@@ -58,15 +57,15 @@ class Manager:
         jitter: Callable[[], float] = lambda: 1.0,
         listen: Callable[[Result], None] = lambda result: None,
     ) -> None:
-        self._reconciler, self._source, self._backoff, self._clock = reconciler, source, backoff, clock
+        self._reconciler, self._source, self._backoff = reconciler, source, backoff
         self._workers, self._poll, self._resync, self._listen = workers, poll, resync, listen
         self._jitter = jitter
-        self._queue = WorkQueue(clock)
+        self._queue = WorkQueue()
         self._stop, self._woken = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._unseen: set[Ref] = set()
         self._hungry: set[Ref] = set()
-        self._round = Round(resync, clock()) if resync is not None else None
+        self._round = Round(resync, time.monotonic()) if resync is not None else None
         self._weighed, self._weigh_after = -1, 0.0
         self.activity = Activity()
 
@@ -162,7 +161,7 @@ class Manager:
     def _resync_if_due(self) -> None:
         """Look at everything now and then, because what was changed by hand tells nobody. A few at each turn."""
         if self._round is not None and self._source.loaded is not None:
-            for ref in self._round.due(self._source.loaded.desired, self._clock()):
+            for ref in self._round.due(self._source.loaded.desired, time.monotonic()):
                 self._queue.add(ref)
 
     def _work(self) -> None:

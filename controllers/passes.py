@@ -134,9 +134,8 @@ def lead(project: Project, *, wait: bool, timeout: timedelta, listen: Callable[[
 def serve(project: Project, stop: threading.Event, listen: Callable[[Result], None]) -> None:
     """The long-running controller: follow the source and repair what drifts, until ``stop``. Waits for the lease, and
     starts over without anything that it kept in memory when it loses it."""
-    settings = project.settings
+    settings, leadership = project.settings, project.leadership()
     while not stop.is_set() and not _orphaned(settings.keeper):
-        leadership = project.leadership()
         if not leadership.acquire():
             stop.wait(settings.poll.total_seconds())
             continue
@@ -152,6 +151,7 @@ def serve(project: Project, stop: threading.Event, listen: Callable[[Result], No
                 manager.run(over)
         finally:
             leadership.release()
+            leadership = project.leadership()
 
 
 @dataclass
@@ -228,7 +228,6 @@ def _manager(
         replace(project.reconciler(token), rules=lambda: source.rules),
         source,
         Backoff(jitter.random),
-        project.clock,
         workers=project.settings.workers,
         poll=poll,
         resync=resync,

@@ -26,7 +26,8 @@ from framework.planning.kind import Kind, Needs
 from framework.planning.planner import Inputs, plan_all
 from framework.planning.settled import Withheld
 from framework.planning.steps import Sequence
-from framework.ports import Ports, Record, SpecWriter
+from framework.ports import Lease, Ports, Record, SpecWriter
+from framework.process import dead
 
 log = logging.getLogger(__name__)
 
@@ -160,10 +161,16 @@ class Project:
     def leadership(self) -> Leadership:
         return Leadership(self.ports.state, self.settings.holder, self.settings.lease.total_seconds(), self.clock)
 
-    def leader_elsewhere(self) -> bool:
-        """Whether another controller holds a lease that has not expired."""
+    def leader(self) -> Lease | None:
+        """The lease, unless its holder is known to be dead. Whether one that nothing is known of lives shows only in
+        time: whoever waits for it takes it over."""
         lease = self.ports.state.lease()
-        return lease is not None and lease.holder != self.settings.holder and lease.expires > self.clock()
+        return None if lease is None or dead(lease.note) else lease
+
+    def leader_elsewhere(self) -> bool:
+        """Whether another controller may be at work."""
+        lease = self.leader()
+        return lease is not None and lease.holder != self.settings.holder
 
     def reconciler(self, token: Callable[[], int]) -> Reconciler:
         return Reconciler(self.ports, self.kinds, self.observers, self.clock, token, self.settings.holder)

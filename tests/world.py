@@ -113,7 +113,7 @@ class World:
     def restart(self, ports: Ports) -> None:
         """A fresh controller process on ``ports``: nothing is remembered but what is in the store."""
         self.process += 1
-        lease = self.ports.state.acquire(f"controller-{self.process}", 30.0, self.now + timedelta(days=self.process))
+        lease = self.ports.state.acquire(f"controller-{self.process}", 30.0, self.now, over=self.ports.state.lease())
         assert lease is not None
         self.token = lease.token
         self.source = SourceController(ports, self.read, "main", self.clock, lambda: self.token, "test")

@@ -72,9 +72,8 @@ def rollback(
     actor = operator()
     rollbacks.pin(prospect, actor, message)
     revert = None if no_commit else rollbacks.revert(prospect, project.writer, branch, actor, message)
-    lease = project.ports.state.lease()
-    leads = lease is not None and lease.expires > project.clock()
-    done = Done(lease.holder if lease is not None and leads else None, revert)
+    lease = project.leader()
+    done = Done(lease.holder if lease is not None else None, revert)
     emit(rollback_json(prospect, done) if output == "json" else done_text(prospect, done))
 
 

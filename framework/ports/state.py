@@ -81,11 +81,21 @@ class Seal(Stored):
 
 
 class Lease(Stored):
-    """The right to change an environment. ``token`` grows with every new holder and fences off the old one."""
+    """The right to change an environment. ``token`` grows with every new holder and fences off the old one,
+    ``renewals`` with every sign of life of this one.
+
+    No time of day counts, because clocks are set: who has seen a lease unchanged for ``ttl_seconds``, by a clock of
+    their own that nobody sets, may take it over, and who has not renewed theirs for so long counts it as lost.
+    """
 
     holder: str
     token: int
-    expires: datetime
+    renewals: int = 0
+    ttl_seconds: float = 15.0
+    renewed: datetime | None = None
+    """By the holder's clock; for people."""
+    expires: datetime | None = None
+    """Of a lease that an older version took: it renews by moving this."""
     note: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -146,9 +156,19 @@ class StateStore(Protocol):
         ...
 
     def acquire(
-        self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None
+        self,
+        holder: str,
+        ttl_seconds: float,
+        now: datetime,
+        note: Mapping[str, Any] | None = None,
+        over: Lease | None = None,
     ) -> Lease | None:
-        """Take or renew the lease; None while another holder's lease has not expired."""
+        """Take the lease where nobody else holds it, or the one who does still holds exactly ``over``: compare-and-set
+        on what the caller saw. None otherwise. ``holder`` names one process; ``now`` is only remembered."""
+        ...
+
+    def renew(self, lease: Lease, now: datetime) -> Lease | None:
+        """A sign of life of its holder; None once it is no longer the lease."""
         ...
 
     def release(self, lease: Lease) -> None: ...

@@ -114,17 +114,27 @@ def _take_back(word: Word, token: int) -> Step:
     return lambda store, _: store.take_back(word, _token(store, token))
 
 
-def _acquire(holder: str, ttl: int, now: datetime, note: dict[str, Any] | None) -> Step:
-    return lambda store, _: store.acquire(holder, float(ttl), now, note)
+def _acquire(holder: str, ttl: int, now: datetime, note: dict[str, Any] | None, over: int) -> Step:
+    return lambda store, _: store.acquire(holder, float(ttl), now, note, over=_lease(store, over))
+
+
+def _renew_lease(token: int, now: datetime) -> Step:
+    return lambda store, _: store.renew(_lease(store, token), now)
 
 
 def _release(token: int) -> Step:
-    return lambda store, _: store.release(Lease(holder="a", token=_token(store, token), expires=START))
+    return lambda store, _: store.release(_lease(store, token))
+
+
+def _lease(store: StateStore, given_token: int) -> Lease:
+    """Mostly the one that is held."""
+    return (store.lease() if given_token else None) or Lease(holder="a", token=given_token)
 
 
 steps = st.lists(
     st.one_of(
-        st.builds(_acquire, holders, st.integers(0, 50), moments, st.none() | values),
+        st.builds(_acquire, holders, st.integers(0, 50), moments, st.none() | values, tokens),
+        st.builds(_renew_lease, tokens, moments),
         st.builds(_save, records, tokens, told),
         st.builds(_renew, refs, values, tokens),
         st.builds(_delete, records, tokens, told),
@@ -177,7 +187,7 @@ def test_they_agree(script: list[Step], tmp_path_factory: pytest.TempPathFactory
     memory = MemoryStateStore()
     ours = memory, MemoryRegistry(memory)
     theirs = SqlStateStore(database, "local"), SqlModelRegistry(database, "local")
-    for step in (_acquire("a", 30, START, None), *script):
+    for step in (_acquire("a", 30, START, None, 0), *script):
         assert _answer(step, *ours) == _answer(step, *theirs)
         assert _all_of(*ours) == _all_of(*theirs)
     assert ours[0].verify_events() == theirs[0].verify_events() == ()

@@ -10,8 +10,7 @@ from typing import Any
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
 from framework.backends.memory.calls import Calls
-from framework.backends.state import chain
-from framework.backends.state.leases import next_lease
+from framework.backends.state import chain, leases
 from framework.ports import Event, Lease, ModelVersion, Pin, Record, Revision, Seal, Word
 
 
@@ -147,13 +146,25 @@ class MemoryStateStore:
                 del self._words[word.subject]
 
     def acquire(
-        self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None
+        self,
+        holder: str,
+        ttl_seconds: float,
+        now: datetime,
+        note: Mapping[str, Any] | None = None,
+        over: Lease | None = None,
     ) -> Lease | None:
         with self._lock:
-            lease = next_lease(self._lease, self._token, holder, ttl_seconds, now, note)
+            lease = leases.taken(self._lease, self._token, holder, ttl_seconds, now, note, over)
             if lease is not None:
                 self._lease, self._token = _copy(lease), lease.token
             return lease
+
+    def renew(self, lease: Lease, now: datetime) -> Lease | None:
+        with self._lock:
+            found = leases.renewed(self._lease, lease, now)
+            if found is not None:
+                self._lease = _copy(found)
+            return found
 
     def release(self, lease: Lease) -> None:
         with self._lock:

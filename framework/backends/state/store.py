@@ -10,9 +10,8 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
-from framework.backends.state import chain, tables
+from framework.backends.state import chain, leases, tables
 from framework.backends.state.database import Database
-from framework.backends.state.leases import next_lease
 from framework.ports import Event, Lease, Pin, Record, Revision, Seal, Word
 
 _WORD = "word/"
@@ -45,7 +44,7 @@ def counters(connection: Connection, environment: str) -> RowMapping:
 class SqlStateStore:
     """StateStore of one environment; several environments and the registry may share a database.
 
-    A lease that has expired still fences until another holder takes it: nothing was lost by then.
+    A lease that has run out still fences until another holder takes it: nothing was lost by then.
     """
 
     def __init__(self, database: Database, environment: str) -> None:
@@ -232,17 +231,18 @@ class SqlStateStore:
             connection.execute(delete(table).filter_by(**key, body=chain.dump(word)))
 
     def acquire(
-        self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None
+        self,
+        holder: str,
+        ttl_seconds: float,
+        now: datetime,
+        note: Mapping[str, Any] | None = None,
+        over: Lease | None = None,
     ) -> Lease | None:
-        """``holder`` must name one process, not one machine: whoever gives the same name shares the lease.
-
-        A renewal keeps the token, and the note unless a new one is given.
-        """
         try:
             with self._database.write() as connection:
                 row = _locked(connection, self._environment)
-                current = chain.load(Lease, row["lease"]) if row and row["lease"] else None
-                lease = next_lease(current, row["token"] if row else 0, holder, ttl_seconds, now, note)
+                token = row["token"] if row else 0
+                lease = leases.taken(_lease(row), token, holder, ttl_seconds, now, note, over)
                 if lease is None:
                     return None
                 values = {"token": lease.token, "lease": chain.dump(lease)}
@@ -254,18 +254,24 @@ class SqlStateStore:
         except ConflictError:
             return None  # another process made the environment's row at the same moment
 
+    def renew(self, lease: Lease, now: datetime) -> Lease | None:
+        with self._database.write() as connection:
+            found = leases.renewed(_lease(_locked(connection, self._environment)), lease, now)
+            if found is not None:
+                self._advance(connection, lease=chain.dump(found))
+            return found
+
     def release(self, lease: Lease) -> None:
-        """Give the lease back at once instead of letting it expire; the token is never given again."""
+        """Give the lease back at once instead of letting it run out; the token is never given again."""
         with self._database.write() as connection:
             row = _locked(connection, self._environment)
             if row is not None and row["lease"] is not None and row["token"] == lease.token:
                 self._advance(connection, lease=None)
 
     def lease(self) -> Lease | None:
-        """The lease as last taken, expired or not; None where nobody took it or it was released."""
+        """The lease as last taken or renewed, however long ago; None where nobody took it or it was released."""
         with self._database.read() as connection:
-            row = _row(connection, self._environment)
-        return chain.load(Lease, row["lease"]) if row and row["lease"] else None
+            return _lease(_row(connection, self._environment))
 
     def _is(self, ref: Ref, table: Any) -> Any:
         return (table.c.environment == self._environment) & (table.c.kind == ref.kind) & (table.c.name == ref.name)
@@ -282,6 +288,10 @@ class SqlStateStore:
 
 def _fresh(environment: str) -> dict[str, Any]:
     return {"environment": environment, "events": 0, "revisions": 0, "models": 0, "head": chain.GENESIS}
+
+
+def _lease(row: RowMapping | None) -> Lease | None:
+    return chain.load(Lease, row["lease"]) if row and row["lease"] else None
 
 
 def _row(connection: Connection, environment: str) -> RowMapping | None:

@@ -20,8 +20,8 @@ from sqlalchemy import (
 
 SCHEMA_VERSION = 3
 """Grows with every change that older code must not work beside. 2: pins, which a controller that does not know them
-would undo. 3: notes. A database of an older version is brought up to this one when it is opened; so far by adding
-tables."""
+would undo. 3: notes, and leases for which no time of day counts. A database of an older version is brought up to this
+one when it is opened; so far by adding tables."""
 
 METADATA = MetaData()
 
