@@ -16,8 +16,8 @@ from controllers.reconciler import Reconciler, Result
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.queue import WorkQueue
 from controllers.runtime.round import Round
+from controllers.runtime.trouble import Trouble
 from controllers.source import SourceController
-from framework.api.errors import ConflictError, TransientError
 from framework.api.meta import Ref
 from framework.planning.settled import Standing, standing
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 SHORTEST_REQUEUE = timedelta(milliseconds=50)
 LONGEST_REST = 1.0
 """Seconds until the next look at whether to go on."""
+LONGEST_POLL = 10.0
+"""Seconds to which the wait between two looks at the source grows while they fail, unless it is longer anyway."""
 WOKEN_AT_ONCE = 32
 """Of those that wait for a quota, so many are looked at when something is given back: the first in order."""
 
@@ -43,7 +45,8 @@ class Activity:
 
 
 class Manager:
-    """One environment's controller. ``run`` returns when ``until`` says so, or after ``stop``."""
+    """One environment's controller. ``run`` returns when ``until`` says so, or after ``stop``, and for no other reason:
+    what fails is told and tried again, whatever it raises."""
 
     def __init__(
         self,
@@ -67,7 +70,13 @@ class Manager:
         self._hungry: set[Ref] = set()
         self._round = Round(resync, time.monotonic()) if resync is not None else None
         self._weighed, self._weigh_after = -1, 0.0
+        self._lookout = Trouble(log, "what git asks for could not be looked at")
+        self._trouble = Trouble(log, "the loop")
         self.activity = Activity()
+        self.failure: Exception | None = None
+        """Of the last look at the source, where that failed."""
+        self.failures = 0
+        """Looks at the source in a row that failed, or found that it cannot be read."""
 
     def stop(self) -> None:
         """Let workers finish what they are at, then return from ``run``."""
@@ -79,11 +88,7 @@ class Manager:
         self._woken.set()
 
     def run(self, until: Callable[[Manager], bool] = lambda manager: False) -> None:
-        """Work until ``until`` holds or ``stop`` is called.
-
-        Raises:
-            SpecError: the newest commit is wrong and no earlier one was accepted.
-        """
+        """Work until ``until`` holds or ``stop`` is called."""
         threads = [
             threading.Thread(target=self._work, name=f"worker-{index}", daemon=True) for index in range(self._workers)
         ]
@@ -96,8 +101,7 @@ class Manager:
                     self._woken.clear()
                     self._look_at_source()
                     next_poll = time.monotonic() + self._interval()
-                self._resync_if_due()
-                if until(self):
+                if self._turn(until):
                     break
                 self._woken.wait(max(0.0, min(LONGEST_REST, next_poll - time.monotonic())))
         finally:
@@ -105,6 +109,17 @@ class Manager:
             self._queue.close()
             for thread in threads:
                 thread.join()
+
+    def _turn(self, until: Callable[[Manager], bool]) -> bool:
+        """Have a part of the round looked at, and say whether it is over."""
+        try:
+            self._resync_if_due()
+            over = until(self)
+        except Exception as error:
+            self._trouble.came_up(error)
+            return False
+        self._trouble.over()
+        return over
 
     def all_seen(self) -> bool:
         """Whether every resource was looked at since the newest commit was taken up."""
@@ -141,15 +156,23 @@ class Manager:
         )
 
     def _interval(self) -> float:
-        """Seconds to the next poll: up to a fifth less than asked for, so that many controllers do not poll in step."""
-        return self._poll.total_seconds() * (0.8 + 0.2 * self._jitter())
+        """Seconds to the next poll: up to a fifth less than asked for, so that many controllers do not poll in step;
+        longer after each that failed."""
+        poll = self._poll.total_seconds()
+        return min(poll * 2.0 ** min(self.failures, 20), max(poll, LONGEST_POLL)) * (0.8 + 0.2 * self._jitter())
 
     def _look_at_source(self) -> None:
         try:
             work = self._source.poll()
-        except (TransientError, ConflictError) as error:
-            log.warning("the source could not be read: %s", error)
+        except Exception as error:
+            self.failure = error
+            self.failures += 1
+            if error is not self._source.problem:  # which is told as a refusal
+                self._lookout.came_up(error)
             return
+        self.failure = None
+        self.failures = self.failures + 1 if self._source.unreachable else 0
+        self._lookout.over()
         if work is None:
             return
         with self._lock:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from framework.api.meta import Ref
+from framework.planning.changes import Status
 from framework.planning.settled import Standing
+from framework.ports import Record
 from framework.render.terminal import LONGEST_MESSAGE, one_line
 
 
@@ -42,7 +45,10 @@ class PassResult:
     followed: bool = False
     """Another process did the work, so its calls are not counted here."""
     note: str = ""
-    """Why the newest commit is not what is in force, where nothing is wrong with it."""
+    """Why the newest commit is not what is in force, where nothing is wrong with it; or why it cannot be said that all
+    is as git asks."""
+    taken_up: bool = True
+    """Whether whoever does the work knows of the newest commit."""
 
     def document(self) -> dict[str, object]:
         return {
@@ -53,6 +59,7 @@ class PassResult:
             "seconds": round(self.seconds, 3),
             "looks": self.looks,
             "followed": self.followed,
+            "taken_up": self.taken_up,
             "note": self.note,
             "changing_calls": dict(sorted(self.calls.items())),
             "resources": {word: [str(ref) for ref in getattr(self.standing, word)] for word in WORDS},
@@ -80,3 +87,46 @@ class PassResult:
         )
         counts = ", ".join(f"{len(refs)} {word}" for word in WORDS if (refs := getattr(self.standing, word)))
         return f"{self.word.value} at commit {commit} in {self.seconds:.1f} s: {counts}; changing calls: {done}."
+
+
+def outcome(
+    environment: str,
+    commit: str,
+    seconds: float,
+    found: Standing,
+    records: Iterable[Record],
+    *,
+    looks: int = 0,
+    calls: Counter[str] | None = None,
+    note: str = "",
+    doubt: str = "",
+    taken_up: bool = True,
+) -> PassResult:
+    """What to say of a pass that left things as they were ``found``. ``calls`` is None where another did the work;
+    ``doubt`` why the records alone do not prove that all is as git asks."""
+    if found.converged:
+        word = Word.HELD if note else Word.STARTED if doubt else Word.CONVERGED
+    elif found.moving:
+        word = Word.STARTED
+    elif found.stalled:
+        word = Word.STALLED
+    else:
+        word = Word.HELD  # what is blocked then waits for what a person is awaited for
+    statuses = {record.ref: Status.model_validate(record.status) for record in records}
+    return PassResult(
+        word=word,
+        environment=environment,
+        commit=commit,
+        seconds=seconds,
+        standing=found,
+        looks=looks,
+        calls=Counter(calls or {}),
+        followed=calls is None,
+        note=note or doubt,
+        taken_up=taken_up,
+        reasons=tuple(
+            (ref, statuses[ref].conditions.ready.message or statuses[ref].conditions.ready.reason)
+            for ref in (*found.stalled, *found.blocked, *found.held, *found.moving)
+            if ref in statuses
+        ),
+    )

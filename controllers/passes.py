@@ -5,82 +5,142 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import psutil
 
-from controllers.manager import Manager
-from controllers.outcome import PassResult, Word
+from controllers.following import follow
+from controllers.manager import LONGEST_POLL, Manager
+from controllers.outcome import PassResult, Word, outcome
 from controllers.project import Project
 from controllers.reconciler import Result
 from controllers.runtime.backoff import Backoff
+from controllers.runtime.door import Door
 from controllers.runtime.leadership import Leadership
+from controllers.runtime.trouble import Trouble
 from controllers.runtime.webhook import Webhook
 from controllers.source import SourceController
-from framework.api.errors import ConfigurationError, SpecError
-from framework.planning.changes import Status
-from framework.planning.settled import Standing, standing
+from framework.api.errors import ConfigurationError, ConflictError, SpecError, TransientError
 
 __all__ = ["PassResult", "Word", "follow", "lead", "serve"]
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 5
+"""Looks at git in a row that may fail before one pass gives up, where waiting does not help by itself."""
 
-def lead(project: Project, *, wait: bool, timeout: timedelta, listen: Callable[[Result], None]) -> PassResult:
-    """Take the lease, reconcile the newest commit, give the lease back.
+
+def lead(
+    project: Project,
+    *,
+    wait: bool,
+    timeout: timedelta,
+    listen: Callable[[Result], None],
+    leadership: Leadership | None = None,
+    stop: threading.Event | None = None,
+) -> PassResult:
+    """Reconcile the newest commit and give the lease back. ``leadership`` holds it already; None: it is taken here.
 
     Raises:
         SpecError: the newest commit is wrong. What was accepted before stays in force.
-        ConfigurationError: another controller took the lease meanwhile.
+        ConfigurationError: another controller took the lease, before or meanwhile.
+        Exception: what git asks for could not be looked at, time and again, whatever that raised.
     """
-    started = project.clock()
-    leadership = project.leadership()
-    if not leadership.acquire():
-        raise ConfigurationError("another controller holds the lease of this environment")
+    started = time.monotonic()
+    if leadership is None:
+        leadership = project.leadership()
+        if not leadership.acquire():
+            raise ConfigurationError("another controller holds the lease of this environment")
     try:
         manager, source = _manager(project, leadership, resync=None, poll=timedelta(milliseconds=100), listen=listen)
+        held = leadership
 
         def enough(manager: Manager) -> bool:
-            if not leadership.held:
-                raise ConfigurationError("another controller took the lease of this environment meanwhile")
-            if source.problem or project.clock() - started > timeout or (source.waiting and source.loaded is None):
+            late = time.monotonic() - started > timeout.total_seconds() or (stop is not None and stop.is_set())
+            if late or not held.held or _hopeless(manager):
+                return True
+            if source.problem or (source.waiting and source.loaded is None):
                 return True
             return manager.settled() if wait else manager.all_seen()
 
         manager.run(enough)
+        if not leadership.held:
+            raise ConfigurationError("another controller took the lease of this environment meanwhile")
         if source.problem is not None:
             raise source.problem
-        commit = source.loaded.commit if source.loaded else ""
-        return _result(project, commit, started, manager.standing(), manager, source.note)
+        if manager.failure is not None and (source.loaded is None or _hopeless(manager)):
+            raise manager.failure
+        return outcome(
+            project.settings.environment, source.loaded.commit if source.loaded else "", time.monotonic() - started,
+            manager.standing(), project.ports.state.records(),
+            looks=manager.activity.looks, calls=manager.activity.calls, note=source.note,
+        )  # fmt: skip
     finally:
         leadership.release()
 
 
+def _hopeless(manager: Manager) -> bool:
+    """Whether nothing that one pass could wait for is going to let it see what git asks for."""
+    passing = isinstance(manager.failure, TransientError | ConflictError)
+    return manager.failure is not None and manager.failures >= PATIENCE and not passing
+
+
 def serve(project: Project, stop: threading.Event, listen: Callable[[Result], None]) -> None:
     """The long-running controller: follow the source and repair what drifts, until ``stop``. Waits for the lease, and
-    starts over without anything that it kept in memory when it loses it."""
-    settings, leadership = project.settings, project.leadership()
-    while not stop.is_set() and not _orphaned(settings.keeper):
-        if not leadership.acquire():
-            stop.wait(settings.poll.total_seconds())
-            continue
+    starts over without anything that it kept in memory when it loses it. No failure ends it: each is told and tried
+    again."""
+    settings, leadership, trouble, failed = project.settings, project.leadership(), Trouble(log, "the controller"), 0
+
+    def over() -> bool:
+        return stop.is_set() or _orphaned(settings.keeper)
+
+    while not over():
         try:
-            manager, source = _manager(project, leadership, resync=settings.resync, poll=settings.poll, listen=listen)
-            refusals = _Refusals(source)
-
-            def over(manager: Manager, leadership: Leadership = leadership, refusals: _Refusals = refusals) -> bool:
-                refusals.tell()
-                return stop.is_set() or _orphaned(settings.keeper) or not leadership.held
-
-            with _door(project, manager.wake):
-                manager.run(over)
-        finally:
-            leadership.release()
+            if leadership.acquire():
+                _serve(project, leadership, over, listen)
+        except Exception as error:
+            trouble.came_up(error)
+            failed += 1
+        else:
+            trouble.over()
+            failed = 0
+        if leadership.over:
             leadership = project.leadership()
+        stop.wait(min(settings.poll.total_seconds() * 2.0 ** min(failed, 20), LONGEST_POLL))
+
+
+def _serve(
+    project: Project, leadership: Leadership, stopped: Callable[[], bool], listen: Callable[[Result], None]
+) -> None:
+    """Lead until the lease is lost."""
+    settings = project.settings
+    try:
+        manager, source = _manager(project, leadership, resync=settings.resync, poll=settings.poll, listen=listen)
+        refusals, door = _Refusals(source), Door(lambda: _webhook(project, manager))
+
+        def over(manager: Manager) -> bool:
+            door.keep_open()
+            refusals.tell()
+            return stopped() or not leadership.held
+
+        with door:
+            manager.run(over)
+    finally:
+        leadership.release()
+
+
+def _webhook(project: Project, manager: Manager) -> Webhook | None:
+    """Where a forge may say that something was pushed."""
+    address = project.settings.webhook
+
+    def knocked() -> None:
+        project.hurry()
+        manager.wake()
+
+    return None if address is None else Webhook(address.host, address.port, address.secret, knocked)
 
 
 @dataclass
@@ -97,47 +157,8 @@ class _Refusals:
         self.told = problem
 
 
-@contextmanager
-def _door(project: Project, wake: Callable[[], None]) -> Iterator[None]:
-    """Open while this controller leads: a forge may say that something was pushed."""
-    address = project.settings.webhook
-    if address is None:
-        yield
-        return
-
-    def knocked() -> None:
-        project.hurry()
-        wake()
-
-    webhook = Webhook(address.host, address.port, address.secret, knocked)
-    webhook.start()
-    try:
-        yield
-    finally:
-        webhook.stop()
-
-
 def _orphaned(keeper: int | None) -> bool:
     return keeper is not None and not psutil.pid_exists(keeper)
-
-
-def follow(project: Project, *, wait: bool, timeout: timedelta, stop: threading.Event) -> PassResult:
-    """Watch the controller that holds the lease bring the newest commit about. Changes nothing itself."""
-    started = project.clock()
-    newest = project.read(project.ports.source.resolve(project.settings.revision))
-    while True:
-        revision = next(iter(project.ports.state.revisions(1)), None)
-        if revision is not None and revision.commit == newest.commit and not revision.accepted:
-            raise ConfigurationError(
-                f"the controller refuses commit {newest.commit[:7]}: {'; '.join(revision.problems)}"
-            )
-        held = project.withheld(newest)
-        taken = held is not None or (revision is not None and revision.commit == newest.commit)
-        loaded = (project.in_force(newest) or newest) if held is not None else newest
-        found = standing(loaded.desired, project.ports.state.records())
-        over = project.clock() - started > timeout
-        if over or (taken and (found.settled or not wait)) or stop.wait(0.2):
-            return _result(project, loaded.commit, started, found, None, held.message if held else "")
 
 
 def _manager(
@@ -164,33 +185,3 @@ def _manager(
         listen=listen,
     )
     return manager, source
-
-
-def _result(
-    project: Project, commit: str, started: datetime, found: Standing, manager: Manager | None, note: str
-) -> PassResult:
-    if found.converged:
-        word = Word.HELD if note else Word.CONVERGED
-    elif found.moving:
-        word = Word.STARTED
-    elif found.stalled:
-        word = Word.STALLED
-    else:
-        word = Word.HELD  # what is blocked then waits for what a person is awaited for
-    statuses = {record.ref: Status.model_validate(record.status) for record in project.ports.state.records()}
-    return PassResult(
-        word=word,
-        environment=project.settings.environment,
-        commit=commit,
-        seconds=(project.clock() - started).total_seconds(),
-        standing=found,
-        looks=manager.activity.looks if manager else 0,
-        calls=Counter(manager.activity.calls) if manager else Counter(),
-        followed=manager is None,
-        note=note,
-        reasons=tuple(
-            (ref, statuses[ref].conditions.ready.message or statuses[ref].conditions.ready.reason)
-            for ref in (*found.stalled, *found.blocked, *found.held, *found.moving)
-            if ref in statuses
-        ),
-    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 from controllers import acceptance
 from controllers.acceptance import Terms
 from controllers.loaded import Loaded, Read
-from framework.api.errors import ConfigurationError, Problem, SpecError, TransientError
+from controllers.runtime.trouble import Trouble, cause
+from framework.api.errors import ConfigurationError, Problem, SpecError
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
@@ -25,6 +27,25 @@ __all__ = ["Loaded", "Read", "SourceController"]
 log = logging.getLogger(__name__)
 
 _ALL_REVISIONS = 1_000_000
+
+
+class UnreadableError(Exception):
+    """Something of the repository cannot be read now, for whatever ``reason``: that says nothing about any commit."""
+
+    def __init__(self, reason: Exception) -> None:
+        self.reason = reason
+        super().__init__(cause(reason))
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Around every question to the repository. Only what is wrong with a commit itself passes as it is."""
+    try:
+        yield
+    except SpecError:
+        raise
+    except Exception as error:
+        raise UnreadableError(error) from error
 
 
 @dataclass(frozen=True)
@@ -64,6 +85,12 @@ class SourceController:
     """Why the source cannot be read now."""
     _told: bool = field(default=False, init=False)
     """Whether everything in force was given out to be looked at."""
+    _due: tuple[Ref, ...] | None = field(default=None, init=False)
+    """What took effect and has not been given out yet: a look may fail after that."""
+    _trouble: Trouble = field(default_factory=lambda: Trouble(log, "the source cannot be read"), init=False, repr=False)
+    _past: Trouble = field(
+        default_factory=lambda: Trouble(log, "what was in force cannot be read any more"), init=False, repr=False
+    )
     _kept: dict[str, Loaded] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -90,44 +117,42 @@ class SourceController:
 
         Raises:
             SpecError: the newest commit may not take effect, and nothing earlier is in force.
-            TransientError, ConfigurationError: the source cannot be read, and nothing is in force.
+            Exception: the source cannot be read, whatever it raises, and nothing is in force; or the store cannot.
         """
-        if self.loaded is None:
-            self._restore()
-        work = self._look()
-        if self._told or self.loaded is None:
-            return work
-        self._told = True
-        return self._everything()
-
-    def _look(self) -> tuple[Ref, ...] | None:
         try:
+            if self.loaded is None:
+                self._restore()
+            self._look()
+            self._found()
+        except UnreadableError as error:
+            self._lost(error.reason)
+            if self.loaded is None:
+                raise error.reason from None
+        if self.loaded is None:
+            if self.problem is not None:
+                raise self.problem
+            return None
+        work = self._due if self._told else self._everything()
+        self._due, self._told = None, True
+        return work
+
+    def _look(self) -> None:
+        with _reading():
             self.ports.source.refresh()
             self.newest = self.ports.source.resolve(self.revision)
-        except (TransientError, ConfigurationError) as error:
-            self._lost(error)
-            if self.loaded is None:
-                raise
-            return None
-        self._found()
         pin = self.ports.state.pin()
         ended = self.pin if pin is None else None
         if ended is not None:
             self._end_pin(ended)  # somebody took it back
-        work = None
         if pin is None or not self._stands(pin):
             over = pin or ended
-            work = self._consider(self.newest, over.over if over else None)
+            self._consider(self.newest, over.over if over else None)
             if pin is not None and self.loaded is not None and self.loaded.commit == self.newest:
                 self.ports.state.set_pin(None)
                 self._end_pin(pin)
                 pin = None
         if pin is not None:
-            held = self._hold(pin)
-            work = work if held is None else held
-        if self.loaded is None and self.problem is not None:
-            raise self.problem
-        return work
+            self._hold(pin)
 
     def _restore(self) -> None:
         """What was in force when the last controller ended is in force now."""
@@ -135,21 +160,23 @@ class SourceController:
             if revision.accepted:
                 try:
                     self.loaded = self._load(revision.commit)
-                except (SpecError, ConfigurationError) as error:
-                    log.error("commit %s was in force and cannot be read any more: %s", revision.commit[:7], error)
+                except (SpecError, UnreadableError) as error:
+                    if isinstance(error, UnreadableError) and not isinstance(error.reason, ConfigurationError):
+                        raise
+                    self._past.came_up(error if isinstance(error, SpecError) else error.reason)
                     return
                 pin = self.ports.state.pin()
                 self.pin = pin if pin is not None and pin.commit == revision.commit else None
                 self._govern()
                 return
 
-    def _consider(self, commit: str, over: str | None) -> tuple[Ref, ...] | None:
+    def _consider(self, commit: str, over: str | None) -> None:
         """Take ``commit`` up, if it may take effect now. ``over``: the commit that a pin was set over."""
         if commit in self.refused or (self.loaded is not None and commit == self.loaded.commit):
             self._wait(None)
-            return None
+            return
         if self._still_waits(commit):
-            return None
+            return
         base = over or (self.loaded.commit if self.loaded else None)
         problems = self._distrust(commit, base)
         try:
@@ -157,7 +184,8 @@ class SourceController:
                 raise SpecError(problems)
             candidate = self._load(commit)
             if self.loaded is not None and candidate.digest == self.loaded.digest:
-                return self._take_up(candidate, "RevisionAccepted", candidate.subject)
+                self._take_up(candidate, "RevisionAccepted", candidate.subject)
+                return
             self._ensure(
                 acceptance.refusals(
                     self.loaded, candidate, self._at_stake(candidate), self.kinds, self.wired, self._terms
@@ -166,39 +194,41 @@ class SourceController:
         except SpecError as error:
             self._refuse(commit, error)
             self._wait(None)
-            return None
+            return
         until = acceptance.window_end(self.loaded, candidate, self.clock())
         if until is not None:
             self._wait(Waiting(candidate, until))
-            return None
-        return self._take_up(candidate, "RevisionAccepted", candidate.subject)
+            return
+        self._take_up(candidate, "RevisionAccepted", candidate.subject)
 
     def _stands(self, pin: Pin) -> bool:
-        """Whether git still asks for what it asked for when the pin was set. What cannot be read asks for nothing."""
+        """Whether git still asks for what it asked for when the pin was set. What is wrong asks for nothing."""
         if self.newest == pin.over:
             return True
         try:
             return self._load(self.newest).digest == self._load(pin.over).digest
-        except (SpecError, ConfigurationError):
+        except SpecError:
             return False
 
-    def _hold(self, pin: Pin) -> tuple[Ref, ...] | None:
+    def _hold(self, pin: Pin) -> None:
         """Put the pinned commit in force. An operator's word passes through windows and policies, not through the
         demand for a signature nor through the guard against removing too much."""
         if pin == self.pin or pin.commit in self.refused:
-            return None
+            return
         try:
             self._ensure(self._distrust(pin.commit, None))
             candidate = self._load(pin.commit)
             self._ensure(acceptance.prune_refusal(self.loaded, candidate, self._at_stake(candidate), self._terms))
-        except ConfigurationError as error:
+        except UnreadableError as error:
+            if not isinstance(error.reason, ConfigurationError):
+                raise
             self._refuse_pin(pin, SpecError([Problem(f"commit {pin.commit[:7]}", 0, 0, "", str(error))]))
-            return None
+            return
         except SpecError as error:
             self._refuse_pin(pin, error)
-            return None
+            return
         self.pin = pin
-        return self._take_up(candidate, acceptance.PIN_IN_FORCE, acceptance.pin_message(pin))
+        self._take_up(candidate, acceptance.PIN_IN_FORCE, acceptance.pin_message(pin))
 
     def _refuse_pin(self, pin: Pin, error: SpecError) -> None:
         self.refused[pin.commit] = error
@@ -210,7 +240,7 @@ class SourceController:
         self._govern()
         self._event(self.newest, "PinEnded", f"the pin on commit {pin.commit[:7]} is over")
 
-    def _take_up(self, candidate: Loaded, reason: str, message: str) -> tuple[Ref, ...]:
+    def _take_up(self, candidate: Loaded, reason: str, message: str) -> None:
         before, old_rules = self.loaded, self.rules
         revision = Revision(
             commit=candidate.commit,
@@ -225,9 +255,9 @@ class SourceController:
         self.refused.clear()
         self._govern()
         if before is None or self.rules != old_rules:
-            self._told = True
-            return self._everything()
-        return acceptance.changed(before, candidate)
+            self._told = False
+        else:
+            self._due = (*(self._due or ()), *acceptance.changed(before, candidate))
 
     def _refuse(self, commit: str, error: SpecError) -> None:
         self.refused[commit] = error
@@ -264,14 +294,16 @@ class SourceController:
         if self.pin is not None:
             try:
                 governing = self._load(self.newest or self.pin.over).environment
-            except (SpecError, ConfigurationError) as error:
+            except (SpecError, UnreadableError) as error:
                 log.warning("the pinned commit's own Environment governs: %s", error)
         self.rules = acceptance.rules(self.loaded, governing, self.waiting.candidate if self.waiting else None)
 
     def _distrust(self, commit: str, base: str | None) -> tuple[Problem, ...]:
         source, terms = self.ports.source, self._terms
-        descends = base is None or terms.allow_force_push or source.descends(commit, base)
-        return acceptance.distrust(commit, base, descends, source.signature(commit) if terms.signed else None, terms)
+        with _reading():
+            descends = base is None or terms.allow_force_push or source.descends(commit, base)
+            signature = source.signature(commit) if terms.signed else None
+        return acceptance.distrust(commit, base, descends, signature, terms)
 
     @property
     def _terms(self) -> Terms:
@@ -285,7 +317,8 @@ class SourceController:
         """Read a commit; the few that matter at a time are kept."""
         found = self._kept.get(commit)
         if found is None:
-            found = self.read(commit)
+            with _reading():
+                found = self.read(commit)
             matter = {self.newest, self.loaded.commit if self.loaded else ""}
             self._kept = {key: item for key, item in self._kept.items() if key in matter} | {commit: found}
         return found
@@ -308,18 +341,18 @@ class SourceController:
         """All that is asked for, and what is recorded but no longer asked for."""
         return (*self.desired, *sorted(ref for ref in self._recorded() if ref not in self.desired))
 
-    def _lost(self, error: Exception) -> None:
+    def _lost(self, reason: Exception) -> None:
+        self._trouble.came_up(reason)
         if self.loaded is not None and not self.unreachable:
-            log.warning("the source cannot be read, commit %s stays in force: %s", self.loaded.commit[:7], error)
-            self._event(
-                self.loaded.commit, "SourceUnavailable", f"commit {self.loaded.commit[:7]} stays in force: {error}"
-            )
-        self.unreachable = str(error)
+            message = f"commit {self.loaded.commit[:7]} stays in force: {cause(reason)}"
+            self._event(self.loaded.commit, "SourceUnavailable", message)
+        self.unreachable = cause(reason)
 
     def _found(self) -> None:
         if self.unreachable and self.loaded is not None:
             self._event(self.loaded.commit, "SourceAvailable", "the source can be read again")
         self.unreachable = ""
+        self._trouble.over()
 
     def _event(self, commit: str, reason: str, message: str, **data: Any) -> None:
         """``data``: where the commit in force changed, the one before and the one after."""

@@ -48,6 +48,8 @@ class Leadership:
         self._state, self._holder, self._ttl, self._clock = state, holder, ttl_seconds, clock
         self._monotonic = monotonic
         self._watched: Watched | None = None
+        self.signs_of_life = 0
+        """Of whoever else holds the lease, since this one waits for it."""
         self._lease: Lease | None = None
         self._renewed = 0.0
         self._lock = threading.RLock()
@@ -64,7 +66,7 @@ class Leadership:
         taken = self._state.acquire(self._holder, self._ttl, self._clock(), identity(), over=lease)
         if taken is None:
             return False
-        if lease is not None:
+        if lease is not None and lease.holder != self._holder:
             log.warning("took the lease over from %s, which shows no sign of life", lease.holder)
         self._lease, self._renewed = taken, asked
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -74,6 +76,7 @@ class Leadership:
     def _may_take(self, lease: Lease) -> bool:
         now = self._monotonic()
         if self._watched is None or self._watched.lease != lease:
+            self.signs_of_life += self._watched is not None
             self._watched = Watched(lease, now)
         return lease.holder == self._holder or dead(lease.note) or now - self._watched.since >= lease.ttl_seconds
 
@@ -92,6 +95,11 @@ class Leadership:
             if self._lease is not None and self._monotonic() - self._renewed >= self._ttl:
                 self._lost(f"it could not be renewed for {self._ttl:g} s")
             return self._lease is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether it was held and is not any more: there is no way back but another one."""
+        return self._thread is not None and not self.held
 
     def release(self) -> None:
         self._stop.set()

@@ -49,6 +49,14 @@ CHANGING = frozenset(
 )  # fmt: skip
 """Verbs that change the world, as ``port.verb``. Taking and renewing the lease is not counted: a leader always does."""
 
+
+def verbs() -> tuple[str, ...]:
+    """Every verb of every port, as ``port.verb``."""
+    return tuple(
+        f"{port}.{name}" for port, protocol in _PROTOCOLS.items() for name in dir(protocol) if not name.startswith("_")
+    )
+
+
 PortT = TypeVar("PortT")
 PortsT = TypeVar("PortsT", bound=Ports)
 

@@ -46,6 +46,8 @@ class Source:
     loaded: Loaded | None = None
     rules: Rules = field(default_factory=Rules)
     polls: int = 0
+    problem: Exception | None = None
+    unreachable: str = ""
 
     @property
     def desired(self) -> Any:

@@ -58,7 +58,13 @@ def world() -> Iterator[World]:
 
 
 def project(world: World, holder: str = "test") -> Project:
-    settings = Settings(Path("/project"), revision="main", holder=holder, poll=timedelta(milliseconds=20))
+    settings = Settings(
+        Path("/project"),
+        revision="main",
+        holder=holder,
+        poll=timedelta(milliseconds=20),
+        lease=timedelta(seconds=3),
+    )
     return Project(
         settings, world.ports, world.ports, NoCluster(), KINDS, OBSERVERS, world.read, real_time, imagining,
         writer=world.ports.source,
