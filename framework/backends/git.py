@@ -20,10 +20,8 @@ from framework.backends.signatures import Signers
 from framework.ports import Blob, CommitInfo, Signature
 from framework.specs.code import parent_inits
 from framework.specs.positions import MAX_BYTES
-from framework.specs.tree import archive, inside
+from framework.specs.tree import MAX_ARCHIVE_BYTES, archive, inside
 from framework.specs.worktree import refused_link, refused_submodule
-
-MAX_ARCHIVE_BYTES = 256 << 20
 
 _SYMLINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
 _CHUNK = 1 << 16
@@ -109,6 +107,10 @@ class GitSource:
         if "" in wanted and (whole := self.tree_digest(commit, "")) is not None:
             found[""] = whole
         return {path: found.get(inside(path)) for path in paths}
+
+    def weight(self, commit: str, folder: str) -> int:
+        """Bytes of all files below ``folder``."""
+        return sum(entry.size for entry in self._list(commit, inside(folder), "-r", "-l"))
 
     def archive(self, commit: str, folder: str) -> bytes:
         """A zip of ``folder`` and of the ``__init__.py`` files above it, so that its packages import.
