@@ -9,13 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
+from controllers import acceptance
 from controllers.loaded import Loaded
 from controllers.outcome import PassResult, outcome
 from controllers.project import Project
 from controllers.runtime.leadership import Leadership
+from controllers.runtime.permits import Permit, said, say
 from controllers.runtime.trouble import Trouble
 from framework.api.errors import ConfigurationError, TransientError
 from framework.planning.settled import Standing, standing
@@ -35,9 +38,12 @@ def follow(
     timeout: timedelta,
     stop: threading.Event,
     leadership: Leadership | None = None,
+    permits: Collection[Permit] = (),
+    actor: str = "",
 ) -> PassResult | None:
     """How the newest commit came out. None where the controller at work is gone: ``leadership`` then holds the lease.
-    Changes nothing itself.
+    Changes nothing itself; where the controller refuses the commit for what ``permits`` allow, it is told so, as a word
+    of ``actor``.
 
     Raises:
         SpecError: the newest commit is wrong.
@@ -46,13 +52,20 @@ def follow(
     started, watch = time.monotonic(), leadership or project.leadership()
     patience = timeout.total_seconds() if wait else min(timeout.total_seconds(), TAKEN_UP_SECONDS)
     newest = project.read(project.ports.source.resolve(project.settings.revision))
-    trouble, since = Trouble(log, "following"), None
+    trouble, since, unsaid = Trouble(log, "following"), None, frozenset(permits)
     while True:
         late = time.monotonic() - started > patience or stop.is_set()
         try:
             if watch.acquire():
                 return None
             seen = _look(project, newest)
+            if seen.refused:
+                needed = acceptance.lifted_by(seen.refused) & unsaid
+                say(project.ports.state, needed, newest.commit, actor, project.clock())
+                unsaid -= needed
+                if not said(project.ports.state, newest.commit):
+                    why = "; ".join(seen.refused)
+                    raise ConfigurationError(f"the controller refuses commit {newest.commit[:7]}: {why}")
             if since is None and seen.taken_up:
                 since = watch.signs_of_life
             doubt = seen.doubt(since is not None and watch.signs_of_life > since)
@@ -75,6 +88,7 @@ class _Seen:
     """``note``: why the newest commit is not ``in_force``, where nothing is wrong with it."""
 
     taken_up: bool
+    refused: tuple[str, ...]
     in_force: Loaded
     standing: Standing
     note: str
@@ -92,13 +106,18 @@ class _Seen:
 def _look(project: Project, newest: Loaded) -> _Seen:
     state = project.ports.state
     revision = next(iter(state.revisions(1)), None)
-    known = revision is not None and revision.commit == newest.commit
-    if revision is not None and known and not revision.accepted:
-        raise ConfigurationError(f"the controller refuses commit {newest.commit[:7]}: {'; '.join(revision.problems)}")
+    known = revision if revision is not None and revision.commit == newest.commit else None
     held = project.withheld(newest)
     in_force = newest if held is None else project.in_force(newest) or newest
     found = standing(in_force.desired, state.records())
-    return _Seen(known or held is not None, in_force, found, held.message if held else "", _ray(project))
+    return _Seen(
+        taken_up=held is not None or (known is not None and known.accepted),
+        refused=known.problems if known is not None and not known.accepted else (),
+        in_force=in_force,
+        standing=found,
+        note=held.message if held else "",
+        ray=_ray(project),
+    )
 
 
 def _ray(project: Project) -> bool:

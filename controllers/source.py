@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import Any
 from controllers import acceptance
 from controllers.acceptance import Terms
 from controllers.loaded import Loaded, Read
+from controllers.runtime.permits import Permit, Permits
 from controllers.runtime.trouble import Trouble, cause
 from framework.api.errors import ConfigurationError, Problem, SpecError
 from framework.api.meta import Ref
@@ -85,6 +86,11 @@ class SourceController:
     """Why the source cannot be read now."""
     _told: bool = field(default=False, init=False)
     """Whether everything in force was given out to be looked at."""
+    _distrusted: set[str] = field(default_factory=set, init=False)
+    """Refused before they were read: for who signed them or what they follow on, which may change."""
+    _permits: Permits = field(init=False, repr=False)
+    _decided: bool = field(default=True, init=False)
+    """Whether operators' words may have been acted upon since they were last taken back."""
     _due: tuple[Ref, ...] | None = field(default=None, init=False)
     """What took effect and has not been given out yet: a look may fail after that."""
     _trouble: Trouble = field(default_factory=lambda: Trouble(log, "the source cannot be read"), init=False, repr=False)
@@ -92,6 +98,9 @@ class SourceController:
         default_factory=lambda: Trouble(log, "what was in force cannot be read any more"), init=False, repr=False
     )
     _kept: dict[str, Loaded] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._permits = Permits(self.ports.state)
 
     @property
     def desired(self) -> Mapping[Ref, Desired[Any]]:
@@ -153,6 +162,9 @@ class SourceController:
                 pin = None
         if pin is not None:
             self._hold(pin)
+        if self._decided:
+            self._permits.settle(self.token(), refused=self.refused, in_force=self.loaded.commit if self.loaded else "")
+            self._decided = False
 
     def _restore(self) -> None:
         """What was in force when the last controller ended is in force now."""
@@ -172,25 +184,24 @@ class SourceController:
 
     def _consider(self, commit: str, over: str | None) -> None:
         """Take ``commit`` up, if it may take effect now. ``over``: the commit that a pin was set over."""
-        if commit in self.refused or (self.loaded is not None and commit == self.loaded.commit):
+        base = over or (self.loaded.commit if self.loaded else None)
+        if self._stays_refused(commit, base) or (self.loaded is not None and commit == self.loaded.commit):
             self._wait(None)
             return
         if self._still_waits(commit):
             return
-        base = over or (self.loaded.commit if self.loaded else None)
-        problems = self._distrust(commit, base)
+        terms = self._terms(commit)
+        problems = self._distrust(commit, base, terms)
         try:
             if problems:
+                self._distrusted.add(commit)
                 raise SpecError(problems)
             candidate = self._load(commit)
             if self.loaded is not None and candidate.digest == self.loaded.digest:
-                self._take_up(candidate, "RevisionAccepted", candidate.subject)
+                self._take_up(candidate, "RevisionAccepted", candidate.subject, self._allowed(candidate, ()))
                 return
-            self._ensure(
-                acceptance.refusals(
-                    self.loaded, candidate, self._at_stake(candidate), self.kinds, self.wired, self._terms
-                )
-            )
+            stake = self._at_stake(candidate)
+            self._ensure(acceptance.refusals(self.loaded, candidate, stake, self.kinds, self.wired, terms))
         except SpecError as error:
             self._refuse(commit, error)
             self._wait(None)
@@ -199,7 +210,7 @@ class SourceController:
         if until is not None:
             self._wait(Waiting(candidate, until))
             return
-        self._take_up(candidate, "RevisionAccepted", candidate.subject)
+        self._take_up(candidate, "RevisionAccepted", candidate.subject, self._allowed(candidate, stake))
 
     def _stands(self, pin: Pin) -> bool:
         """Whether git still asks for what it asked for when the pin was set. What is wrong asks for nothing."""
@@ -213,12 +224,14 @@ class SourceController:
     def _hold(self, pin: Pin) -> None:
         """Put the pinned commit in force. An operator's word passes through windows and policies, not through the
         demand for a signature nor through the guard against removing too much."""
-        if pin == self.pin or pin.commit in self.refused:
+        if pin == self.pin or self._stays_refused(pin.commit, None):
             return
         try:
-            self._ensure(self._distrust(pin.commit, None))
+            terms = self._terms(pin.commit)
+            self._ensure(self._distrust(pin.commit, None, terms))
             candidate = self._load(pin.commit)
-            self._ensure(acceptance.prune_refusal(self.loaded, candidate, self._at_stake(candidate), self._terms))
+            stake = self._at_stake(candidate)
+            self._ensure(acceptance.prune_refusal(self.loaded, candidate, stake, terms, acceptance.ROLL_BACK))
         except UnreadableError as error:
             if not isinstance(error.reason, ConfigurationError):
                 raise
@@ -228,10 +241,10 @@ class SourceController:
             self._refuse_pin(pin, error)
             return
         self.pin = pin
-        self._take_up(candidate, acceptance.PIN_IN_FORCE, acceptance.pin_message(pin))
+        self._take_up(candidate, acceptance.PIN_IN_FORCE, acceptance.pin_message(pin), self._allowed(candidate, stake))
 
     def _refuse_pin(self, pin: Pin, error: SpecError) -> None:
-        self.refused[pin.commit] = error
+        self.refused[pin.commit], self._decided = error, True
         log.error("the pin on commit %s cannot be followed:\n%s", pin.commit[:7], error)
         self._event(pin.commit, "PinRefused", "; ".join(acceptance.told(error.problems)))
 
@@ -240,7 +253,8 @@ class SourceController:
         self._govern()
         self._event(self.newest, "PinEnded", f"the pin on commit {pin.commit[:7]} is over")
 
-    def _take_up(self, candidate: Loaded, reason: str, message: str) -> None:
+    def _take_up(self, candidate: Loaded, reason: str, message: str, allowed: tuple[str, ...]) -> None:
+        """Put ``candidate`` in force. ``allowed``: what an operator had to allow for that."""
         before, old_rules = self.loaded, self.rules
         revision = Revision(
             commit=candidate.commit,
@@ -251,8 +265,11 @@ class SourceController:
         )
         self.ports.state.save_revision(revision, self.token())
         self._event(candidate.commit, reason, message, before=before.commit if before else None, after=candidate.commit)
-        self.loaded, self.waiting = candidate, None
+        for word in allowed:
+            self._event(candidate.commit, "CommitAllowed", word)
+        self.loaded, self.waiting, self._decided = candidate, None, True
         self.refused.clear()
+        self._distrusted.clear()
         self._govern()
         if before is None or self.rules != old_rules:
             self._told = False
@@ -260,7 +277,7 @@ class SourceController:
             self._due = (*(self._due or ()), *acceptance.changed(before, candidate))
 
     def _refuse(self, commit: str, error: SpecError) -> None:
-        self.refused[commit] = error
+        self.refused[commit], self._decided = error, True
         problems = acceptance.told(error.problems)
         newest = next(iter(self.ports.state.revisions(1)), None)
         if newest is not None and (newest.commit, newest.accepted, newest.problems) == (commit, False, problems):
@@ -298,16 +315,40 @@ class SourceController:
                 log.warning("the pinned commit's own Environment governs: %s", error)
         self.rules = acceptance.rules(self.loaded, governing, self.waiting.candidate if self.waiting else None)
 
-    def _distrust(self, commit: str, base: str | None) -> tuple[Problem, ...]:
-        source, terms = self.ports.source, self._terms
+    def _distrust(self, commit: str, base: str | None, terms: Terms) -> tuple[Problem, ...]:
+        source = self.ports.source
         with _reading():
             descends = base is None or terms.allow_force_push or source.descends(commit, base)
             signature = source.signature(commit) if terms.signed else None
         return acceptance.distrust(commit, base, descends, signature, terms)
 
-    @property
-    def _terms(self) -> Terms:
-        return replace(self.terms, allow_prune=self.terms.allow_prune or self.allow_prune)
+    def _terms(self, commit: str) -> Terms:
+        """What the operator allows: always, or said of this commit."""
+        permits, always = self._permits.of(commit), self.terms
+        return replace(
+            always,
+            allow_prune=always.allow_prune or self.allow_prune or Permit.PRUNE in permits,
+            allow_force_push=always.allow_force_push or Permit.REWRITE in permits,
+        )
+
+    def _allowed(self, candidate: Loaded, stake: Sequence[Ref]) -> tuple[str, ...]:
+        """What ``candidate`` could not do without an operator's word, in a sentence each."""
+        words, none = self._permits.of(candidate.commit), replace(self.terms, allow_prune=False)
+        found = []
+        if acceptance.prune_refusal(self.loaded, candidate, stake, none):
+            found.append((Permit.PRUNE, "remove as much as it does"))
+        if Permit.REWRITE in words and not self.terms.allow_force_push:
+            found.append((Permit.REWRITE, "follow on something else than what was in force"))
+        return tuple(
+            f"{words[permit].actor if permit in words else self.actor} let commit {candidate.commit[:7]} {what}"
+            for permit, what in found
+        )
+
+    def _stays_refused(self, commit: str, base: str | None) -> bool:
+        """Whether nothing has changed that a refusal came from: an operator's word, or who may sign."""
+        if commit not in self.refused or self._permits.news(commit):
+            return False
+        return commit not in self._distrusted or bool(self._distrust(commit, base, self._terms(commit)))
 
     def _ensure(self, problems: tuple[Problem, ...]) -> None:
         if problems:
@@ -356,10 +397,12 @@ class SourceController:
 
     def _event(self, commit: str, reason: str, message: str, **data: Any) -> None:
         """``data``: where the commit in force changed, the one before and the one after."""
-        event = Event(
+        self.ports.state.append_events([self._happened(commit, reason, message, **data)], self.token())
+
+    def _happened(self, commit: str, reason: str, message: str, **data: Any) -> Event:
+        return Event(
             time=self.clock(), commit=commit, ref=None, reason=reason, message=message, data=data, actor=self.actor
         )
-        self.ports.state.append_events([event], self.token())
 
 
 def _first_of(problems: tuple[str, ...]) -> str:

@@ -63,6 +63,7 @@ def reconcile(
 
 def run_once(project: Any, *, wait: bool, timeout: timedelta, output: str, quiet: bool) -> NoReturn:
     """One pass over the project, or watching the controller that is at work on it; tells the result and exits."""
+    from controllers.cli.arguments import operator
     from controllers.cli.progress import Progress
     from controllers.cli.session import emit, now
     from controllers.passes import Word, follow
@@ -72,7 +73,10 @@ def run_once(project: Any, *, wait: bool, timeout: timedelta, output: str, quiet
         leadership, result = project.leadership(), None
         if not leadership.acquire():
             progress.say("a controller is at work on this environment; following it")
-            result = follow(project, wait=wait, timeout=timeout, stop=stop, leadership=leadership)
+            result = follow(
+                project, wait=wait, timeout=timeout, stop=stop, leadership=leadership,
+                permits=_permits(project.settings), actor=operator(),
+            )  # fmt: skip
             if result is None:
                 progress.say("that controller is gone; going on in its place")
         if result is None:
@@ -80,6 +84,18 @@ def run_once(project: Any, *, wait: bool, timeout: timedelta, output: str, quiet
     emit(result.json() if output == "json" else result.text())
     codes = {Word.CONVERGED: 0, Word.STALLED: EXIT_NOT_CONVERGED, Word.HELD: EXIT_TIMEOUT}
     sys.exit(codes.get(result.word, EXIT_TIMEOUT if wait or not result.taken_up else 0))
+
+
+def _permits(settings: Any) -> frozenset[Any]:
+    """What the operator says with this command that a controller at work may have been started without."""
+    import os
+
+    from controllers.operator import FORCE_PUSH
+    from controllers.runtime.permits import Permit
+
+    rewrite = FORCE_PUSH in os.environ and settings.allow_force_push
+    allowed = {Permit.PRUNE: settings.allow_prune, Permit.REWRITE: rewrite}
+    return frozenset(permit for permit, word in allowed.items() if word)
 
 
 def _lead(
