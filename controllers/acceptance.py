@@ -76,10 +76,14 @@ def refusals(
         place = file or f"commit {after.commit[:_SHORT]}"
         problems.append(_problem(place, str(refusal.ref), f"{refusal.reason}: {refusal.message}"))
     pruned = prune_refusal(before, after, recorded, terms)
-    moved = _moved(wired, after.environment)
-    if moved:
+    unknown = kinds["Environment"].unsupported(after.environment)
+    elsewhere = moved(wired, after.environment) if wired is not None else ()
+    if unknown:
+        message = f"not executed by this version: {', '.join(unknown)}"
+        problems.append(_problem(f"commit {after.commit[:_SHORT]}", "Environment", message))
+    elif elsewhere:
         message = (
-            f"{', '.join(moved)} changed: that takes effect as a whole once the controller is started again: "
+            f"{', '.join(elsewhere)} changed: that takes effect as a whole once the controller is started again: "
             "mlopsctl down, then mlopsctl up"
         )
         problems.append(_problem(f"commit {after.commit[:_SHORT]}", "Environment", message))
@@ -99,10 +103,8 @@ def prune_refusal(
     return () if found is None else (_problem(f"commit {after.commit[:_SHORT]}", "", found.message),)
 
 
-def _moved(wired: EnvironmentSpec | None, asked: EnvironmentSpec) -> tuple[str, ...]:
+def moved(wired: EnvironmentSpec, asked: EnvironmentSpec) -> tuple[str, ...]:
     """Fields that a running controller cannot follow: it is connected to what they said at its start."""
-    if wired is None:
-        return ()
     fields = ("ray", "storage", "state", "tracking", "onlineStore")
     return tuple(f"spec.{name}" for name in fields if getattr(wired, name) != getattr(asked, name))
 

@@ -12,10 +12,11 @@ from controllers import plans
 from controllers.acceptance import Terms, rules, withheld
 from controllers.reconciler import Observe, Reconciler
 from controllers.runtime.leadership import Leadership
+from controllers.runtime.trouble import in_a_line
 from controllers.settings import Settings
 from controllers.simulation import Imagine, simulation
 from controllers.source import Loaded, Read, SourceController
-from framework.api.errors import MlopsError, SpecError
+from framework.api.errors import MlopsError
 from framework.api.meta import Ref
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.admission import admit_all
@@ -70,24 +71,55 @@ class Project:
     """Let the next look at the source ask the remote, however soon it comes."""
     environment: EnvironmentSpec | None = None
     """The Environment that the ports were opened with; None where they follow none."""
+    accepted: Callable[[Loaded], None] = lambda loaded: None
+    """Told of each commit that takes effect."""
 
     def newest(self) -> Loaded:
-        """The newest commit; where that one is wrong, the last accepted one, which is still in force.
+        """The newest commit; where that one is wrong or cannot be read, the last accepted one, which is still in force.
 
         Raises:
-            SpecError: the newest commit is wrong and none was accepted.
+            SpecError, ConfigurationError, TransientError: what speaks against the newest commit, where no other can be
+                read either.
         """
         try:
             return self.read(self.ports.source.resolve(self.settings.revision))
-        except SpecError:
-            accepted = next((item for item in self.ports.state.revisions() if item.accepted), None)
-            if accepted is None:
+        except MlopsError as error:
+            loaded = self._last_accepted()
+            if loaded is None:
                 raise
-            return self.read(accepted.commit)
+            log.warning("%s; going by commit %s, which is in force", in_a_line(error), loaded.commit[:7])
+            return loaded
+
+    def _last_accepted(self) -> Loaded | None:
+        accepted = next((item for item in self.ports.state.revisions() if item.accepted), None)
+        try:
+            return None if accepted is None else self.read(accepted.commit)
+        except MlopsError:
+            return None
+
+    def ensure_startable(self) -> None:
+        """A controller that starts goes on with what was in force, or waits until that can be read again.
+
+        Raises:
+            SpecError, ConfigurationError, TransientError: what speaks against the newest commit, where none was in
+                force before.
+        """
+        try:
+            self.newest()
+        except MlopsError as error:
+            if not any(item.accepted for item in self.ports.state.revisions()):
+                raise
+            log.warning("%s; nothing is done until it can be read again", in_a_line(error))
 
     def desired(self) -> Mapping[Ref, Desired[Any]]:
-        """What git asks for, in dependency order."""
-        return self.newest().desired
+        """What git asks for, in dependency order; nothing, where that cannot be read and something is on record."""
+        try:
+            return self.newest().desired
+        except MlopsError as error:
+            if not self.ports.state.records():
+                raise
+            log.warning("%s; going by what is on record", in_a_line(error))
+            return {}
 
     def plan(self, revision: str | None = None) -> Plan:
         """What a pass would do now to ``revision`` (None: what is followed), with what it comes from, what it comes to,
@@ -188,4 +220,5 @@ class Project:
             terms=Terms(allow_force_push=settings.allow_force_push, signed=settings.allowed_signers is not None),
             kinds=self.kinds,
             wired=self.environment,
+            accepted=self.accepted,
         )

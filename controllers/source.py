@@ -77,6 +77,8 @@ class SourceController:
     terms: Terms = field(default_factory=Terms)
     kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
     wired: EnvironmentSpec | None = None
+    accepted: Callable[[Loaded], None] = lambda loaded: None
+    """Told of what is in force, once it is."""
     rules: Rules = field(default_factory=Rules)
     newest: str = ""
     waiting: Waiting | None = None
@@ -94,6 +96,10 @@ class SourceController:
     _due: tuple[Ref, ...] | None = field(default=None, init=False)
     """What took effect and has not been given out yet: a look may fail after that."""
     _trouble: Trouble = field(default_factory=lambda: Trouble(log, "the source cannot be read"), init=False, repr=False)
+    _noted: Loaded | None = field(default=None, init=False, repr=False)
+    _unnoted: Trouble = field(
+        default_factory=lambda: Trouble(log, "what is in force cannot be noted"), init=False, repr=False
+    )
     _past: Trouble = field(
         default_factory=lambda: Trouble(log, "what was in force cannot be read any more"), init=False, repr=False
     )
@@ -141,9 +147,21 @@ class SourceController:
             if self.problem is not None:
                 raise self.problem
             return None
+        self._note_in_force(self.loaded)
         work = self._due if self._told else self._everything()
         self._due, self._told = None, True
         return work
+
+    def _note_in_force(self, loaded: Loaded) -> None:
+        if loaded is self._noted:
+            return
+        try:
+            self.accepted(loaded)
+        except Exception as error:
+            self._unnoted.came_up(error)
+            return
+        self._noted = loaded
+        self._unnoted.over()
 
     def _look(self) -> None:
         with _reading():

@@ -51,8 +51,8 @@ def reconcile(
     from controllers.cli.session import now, project_of
     from controllers.passes import serve
 
-    project = project_of(options, allow_prune=allow_prune, fresh=True)
-    project.newest()  # a project that cannot be read is told before anything is started
+    project = project_of(options, allow_prune=allow_prune, fresh=True, starts=True)
+    project.ensure_startable()  # a project that cannot be read is told before anything is started
     if once:
         run_once(project, wait=wait, timeout=timeout, output=output, quiet=quiet)
     stop = _stopped_by(signal.SIGTERM, signal.SIGINT)
@@ -102,12 +102,11 @@ def _lead(
     project: Any, leadership: Any, progress: Any, *, wait: bool, timeout: timedelta, stop: threading.Event
 ) -> Any:
     """A pass of our own."""
+    from controllers.cli.daemon import start_ray
     from controllers.passes import lead
 
     try:
-        if not project.cluster.running():
-            with progress.step("starting Ray"):
-                project.cluster.start()
+        start_ray(project.cluster, progress)
         for name, value in project.cluster.links().items():
             progress.say(f"{name}: {value}")
         return lead(project, wait=wait, timeout=timeout, listen=progress.listen, leadership=leadership, stop=stop)

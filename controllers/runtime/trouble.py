@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from framework.api.errors import MlopsError
+from framework.api.errors import MlopsError, SpecError
 
 _REMEMBERED = 100
 
@@ -21,14 +21,15 @@ class Trouble:
     def came_up(self, error: Exception) -> None:
         """Told unless it was since things last went well. Of what no backend says on purpose, where it came from is
         told as well."""
-        words = cause(error)
+        known = f"{type(error)}{error.errno}" if isinstance(error, OSError) else cause(error)
         with self._lock:
-            if words in self._told:
+            if known in self._told:
                 return
             if len(self._told) >= _REMEMBERED:  # a cause that never says the same twice
                 self._told.clear()
-            self._told.add(words)
-        self._log.warning("%s: %s", self._what, words, exc_info=None if isinstance(error, MlopsError) else error)
+            self._told.add(known)
+        expected = isinstance(error, MlopsError | OSError)
+        self._log.warning("%s: %s", self._what, cause(error), exc_info=None if expected else error)
 
     def over(self) -> None:
         with self._lock:
@@ -39,5 +40,11 @@ class Trouble:
 
 
 def cause(error: Exception) -> str:
-    """In a few words."""
+    """What an error of ours says; of any other, what it is as well."""
     return str(error) if isinstance(error, MlopsError) else f"{type(error).__name__}: {error}"
+
+
+def in_a_line(error: Exception) -> str:
+    """Its cause, cut short: of several problems the first."""
+    found = str(error.problems[0]) if isinstance(error, SpecError) and error.problems else cause(error)
+    return (found.splitlines() or [type(error).__name__])[0]

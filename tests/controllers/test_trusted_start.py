@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from controllers.opening import LOOKED_BACK, AcceptedEnvironment
 from controllers.settings import Settings
 from controllers.wiring import open_project
 from framework.api.errors import ConfigurationError
+from framework.backends.git import GitSource
+from framework.kinds.environment.spec import EnvironmentSpec
 from tests.controllers.test_followed import SPECS
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen to make keys")
@@ -68,3 +71,28 @@ def test_without_any_signed_commit_nothing_starts(origin: Origin) -> None:
     with pytest.raises(ConfigurationError, match="is not signed"):
         origin.state(origin.allowed)
     assert not (origin.folder / "theirs.db").exists()
+
+
+@pytest.mark.parametrize("repository", ["there", "gone"])
+def test_a_copy_of_the_environment_in_force_is_believed_of_a_signed_commit_alone(
+    origin: Origin, repository: str
+) -> None:
+    """A commit may bring a file of that name into a work tree."""
+    origin.commit("--gpg-sign", state="sqlite:///ours.db")
+    signed = GitSource(origin.folder).resolve("HEAD")
+    origin.commit(state="sqlite:///theirs.db")
+    unsigned = GitSource(origin.folder).resolve("HEAD")
+    for _ in range(LOOKED_BACK):
+        origin.commit("--allow-empty", state="sqlite:///more.db")
+    kept = AcceptedEnvironment(origin.folder / ".mlops", "local")
+    kept.keep(unsigned, EnvironmentSpec(state="sqlite:///theirs.db"))
+    with pytest.raises(ConfigurationError, match="is not signed"):
+        origin.state(origin.allowed)
+    kept.keep("1" * 40, EnvironmentSpec(state="sqlite:///theirs.db"))
+    with pytest.raises(ConfigurationError, match="is not signed"):
+        origin.state(origin.allowed)
+    assert not (origin.folder / "theirs.db").exists()
+    kept.keep(signed, EnvironmentSpec(state="sqlite:///ours.db"))
+    if repository == "gone":
+        (origin.folder / ".git").rename(origin.folder / "away")
+    assert origin.state(origin.allowed) == "sqlite:///ours.db"
