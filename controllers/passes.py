@@ -20,6 +20,7 @@ from controllers.reconciler import Result
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.door import Door
 from controllers.runtime.leadership import Leadership
+from controllers.runtime.revival import Revival
 from controllers.runtime.trouble import Trouble
 from controllers.runtime.webhook import Webhook
 from controllers.source import SourceController
@@ -56,7 +57,7 @@ def lead(
             raise ConfigurationError("another controller holds the lease of this environment")
     try:
         manager, source = _manager(project, leadership, resync=None, poll=timedelta(milliseconds=100), listen=listen)
-        held = leadership
+        held, revival = leadership, Revival(project.cluster, source.tell)
 
         def enough(manager: Manager) -> bool:
             late = time.monotonic() - started > timeout.total_seconds() or (stop is not None and stop.is_set())
@@ -64,7 +65,10 @@ def lead(
                 return True
             if source.problem or (source.waiting and source.loaded is None):
                 return True
-            return manager.settled() if wait else manager.all_seen()
+            if (manager.settled() if wait else manager.all_seen()) and not project.cluster.lost():
+                return True
+            revival.look()
+            return False
 
         manager.run(enough)
         if not leadership.held:
@@ -120,11 +124,15 @@ def _serve(
     try:
         manager, source = _manager(project, leadership, resync=settings.resync, poll=settings.poll, listen=listen)
         refusals, door = _Refusals(source), Door(lambda: _webhook(project, manager))
+        revival = Revival(project.cluster, source.tell)
 
         def over(manager: Manager) -> bool:
+            if stopped() or not leadership.held:
+                return True
             door.keep_open()
             refusals.tell()
-            return stopped() or not leadership.held
+            revival.look()
+            return False
 
         with door:
             manager.run(over)

@@ -47,6 +47,10 @@ class Cluster(Protocol):
 
     def running(self) -> bool: ...
 
+    def lost(self) -> str:
+        """Why it does not run, where it is ours and nobody stopped it; else "". Costs next to nothing."""
+        ...
+
     def links(self) -> Mapping[str, str]:
         """URLs for people by what they show, e.g. ``Ray dashboard``; empty while nothing runs."""
         ...

@@ -417,6 +417,10 @@ class SourceController:
         """``data``: where the commit in force changed, the one before and the one after."""
         self.ports.state.append_events([self._happened(commit, reason, message, **data)], self.token())
 
+    def tell(self, reason: str, message: str) -> None:
+        """An event about all that is in force."""
+        self._event(self.loaded.commit if self.loaded else self.newest, reason, message)
+
     def _happened(self, commit: str, reason: str, message: str, **data: Any) -> Event:
         return Event(
             time=self.clock(), commit=commit, ref=None, reason=reason, message=message, data=data, actor=self.actor

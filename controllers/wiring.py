@@ -256,6 +256,9 @@ class EmbeddedCluster:
     def running(self) -> bool:
         return self.ray.running() is not None
 
+    def lost(self) -> str:
+        return self.ray.lost()
+
     def links(self) -> Mapping[str, str]:
         address = self.ray.running()
         if address is None:
@@ -288,6 +291,10 @@ class RemoteCluster:
 
     def running(self) -> bool:
         return True
+
+    def lost(self) -> str:
+        """Whoever runs it sees to it that it does."""
+        return ""
 
     def links(self) -> Mapping[str, str]:
         return {"Ray dashboard": self.spec.address}

@@ -31,6 +31,9 @@ class NoCluster:
     def running(self) -> bool:
         return True
 
+    def lost(self) -> str:
+        return ""
+
     def links(self) -> Mapping[str, str]:
         return {}
 

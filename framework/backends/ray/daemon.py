@@ -39,6 +39,8 @@ START_SECONDS = 120.0
 """A head is ready in 4 s on a quiet machine; a cold disk on a loaded one needs far longer."""
 
 _LOG_LINES = 25
+_LONGEST_LINE = 200
+_STATE = {"pid": int, "birth": str, "marker": str, "temp": str, "dashboardPort": int, "servePort": int}
 _SOCKET_ROOT_LENGTH = 24
 """Longer temporary folders would push Ray's socket names over the 107 characters that the kernel takes."""
 
@@ -60,6 +62,7 @@ class EmbeddedRay:
         self._ports = {"dashboardPort": dashboard_port, "servePort": serve_port}
         self._state_file = self.folder / "daemon.json"
         self._token_file = self.folder / "token"
+        self._stopped_file = self.folder / "stopped"
 
     def start(self, keeper: int | None = None) -> RayAddress:
         """Start the head and wait until its REST interface answers; one that runs already is taken as it is.
@@ -69,6 +72,7 @@ class EmbeddedRay:
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._lock():
+            self._stopped_file.unlink(missing_ok=True)
             if (address := self.running()) is not None:
                 return address
             self._sweep()
@@ -94,7 +98,17 @@ class EmbeddedRay:
         if not self.folder.is_dir():
             return
         with self._lock():
+            self._stopped_file.touch()
             self._end()
+
+    def lost(self) -> str:
+        """Why it does not run though nobody stopped it: the end of its log. "" where it runs, was stopped, or was never
+        started."""
+        if self._stopped_file.exists() or not self._token_file.exists() or self.running() is not None:
+            return ""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "it left no log")
+        return f"its processes have ended: {last[:_LONGEST_LINE]}"
 
     def processes(self) -> list[psutil.Process]:
         """Every live process of the daemon: the supervisor's tree, and strays with its mark or in their session."""
@@ -176,9 +190,10 @@ class EmbeddedRay:
     def _state(self) -> dict[str, Any] | None:
         try:
             state = json.loads(self._state_file.read_text())
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
-        return state if isinstance(state, dict) else None
+        whole = isinstance(state, dict) and all(isinstance(state.get(key), kind) for key, kind in _STATE.items())
+        return state if whole else None
 
     def _read_token(self) -> str:
         return self._token_file.read_text().strip()
