@@ -59,7 +59,10 @@ class Manager:
         resync: timedelta | None,
         jitter: Callable[[], float] = lambda: 1.0,
         listen: Callable[[Result], None] = lambda result: None,
+        first: Callable[[], None] = lambda: None,
     ) -> None:
+        """``first`` is done at each turn before anything else."""
+        self._first = first
         self._reconciler, self._source, self._backoff = reconciler, source, backoff
         self._workers, self._poll, self._resync, self._listen = workers, poll, resync, listen
         self._jitter = jitter
@@ -71,6 +74,7 @@ class Manager:
         self._round = Round(resync, time.monotonic()) if resync is not None else None
         self._weighed, self._weigh_after = -1, 0.0
         self._lookout = Trouble(log, "what git asks for could not be looked at")
+        self._preparing = Trouble(log, "nothing is looked at yet")
         self._trouble = Trouble(log, "the loop")
         self.activity = Activity()
         self.failure: Exception | None = None
@@ -97,6 +101,7 @@ class Manager:
         next_poll = time.monotonic()
         try:
             while not self._stop.is_set():
+                self._do_first()
                 if self._woken.is_set() or time.monotonic() >= next_poll:
                     self._woken.clear()
                     self._look_at_source()
@@ -109,6 +114,14 @@ class Manager:
             self._queue.close()
             for thread in threads:
                 thread.join()
+
+    def _do_first(self) -> None:
+        try:
+            self._first()
+        except Exception as error:
+            self._preparing.came_up(error)
+        else:
+            self._preparing.over()
 
     def _turn(self, until: Callable[[Manager], bool]) -> bool:
         """Have a part of the round looked at, and say whether it is over."""

@@ -18,12 +18,14 @@ from controllers.outcome import PassResult, Word, outcome
 from controllers.project import Project
 from controllers.reconciler import Result
 from controllers.runtime.backoff import Backoff
+from controllers.runtime.clock import WatchedClock
 from controllers.runtime.door import Door
 from controllers.runtime.leadership import Leadership
 from controllers.runtime.revival import Revival
 from controllers.runtime.trouble import Trouble
 from controllers.runtime.webhook import Webhook
 from controllers.source import SourceController
+from controllers.timekeeping import Timekeeper
 from framework.api.errors import ConfigurationError, ConflictError, SpecError, TransientError
 
 __all__ = ["PassResult", "Word", "follow", "lead", "serve"]
@@ -180,10 +182,13 @@ def _manager(
     def token() -> int:
         return leadership.token
 
+    clock = WatchedClock(project.clock, project.steady)
+    project = replace(project, clock=clock)
+    keeper = Timekeeper(project.ports.state, project.kinds, clock, token, project.settings.holder)
     source = project.source_controller(token)
     jitter = random.Random()  # noqa: S311  spreads retries over time; nothing secret about it
     manager = Manager(
-        replace(project.reconciler(token), rules=lambda: source.rules),
+        replace(project.reconciler(token), rules=lambda: source.rules, era=lambda: keeper.era),
         source,
         Backoff(jitter.random),
         workers=project.settings.workers,
@@ -191,5 +196,6 @@ def _manager(
         resync=resync,
         jitter=jitter.random,
         listen=listen,
+        first=keeper.look,
     )
     return manager, source

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from controllers import plans
 from controllers.acceptance import Terms, rules, withheld
 from controllers.reconciler import Observe, Reconciler
+from controllers.runtime.clock import uptime
 from controllers.runtime.leadership import Leadership
 from controllers.runtime.trouble import in_a_line
 from controllers.settings import Settings
@@ -75,6 +76,8 @@ class Project:
     """Let the next look at the source ask the remote, however soon it comes."""
     environment: EnvironmentSpec | None = None
     """The Environment that the ports were opened with; None where they follow none."""
+    steady: Callable[[], float] = uptime
+    """Seconds by a clock that nobody sets."""
     accepted: Callable[[Loaded], None] = lambda loaded: None
     """Told of each commit that takes effect."""
 

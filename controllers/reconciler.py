@@ -60,6 +60,8 @@ class Reconciler:
     actor: str
     rules: Callable[[], Rules] = Rules
     """What the Environment in force lets be done."""
+    era: Callable[[], int | None] = lambda: 0
+    """Another number after the clock was set; None while what is remembered has not moved with it yet."""
     allowance: Allowance = field(default_factory=Allowance)
     dependents: Dependents = field(default_factory=Dependents)
 
@@ -71,14 +73,16 @@ class Reconciler:
 
     def reconcile(self, ref: Ref, desired: Desired[Any] | None) -> Result:
         """Bring one resource one step nearer to what git asks for. Never raises for a failure of the world."""
-        record = None
+        record, era = None, self.era()
+        if era is None:
+            return Result(ref, None, retry=True)
         try:
             record = self.ports.state.load(ref)
             if desired is None and record is None:
                 return Result(ref, None)
             if desired is None and self.rules().prune and self.dependents.on(ref, self.ports.state):
                 return Result(ref, None, requeue_after=AFTER_DEPENDENTS)
-            return self._step(ref, desired, record)
+            return self._step(ref, desired, record, era)
         except ConflictError as error:
             log.info("%s: %s; reading again", ref, error)
             return Result(ref, None, retry=True)
@@ -94,9 +98,11 @@ class Reconciler:
                 ref, desired, record, "InternalError", f"{type(error).__name__}: {error}", stalled=False
             )
 
-    def _step(self, ref: Ref, desired: Desired[Any] | None, record: Record | None) -> Result:
+    def _step(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, era: int) -> Result:
         inputs = self.inputs(ref, desired, record)
         planned = plan_resource(inputs, self.clock())
+        if self.era() != era:
+            raise ConflictError("the clock was set during the look")
         admitted, record = self._admit(planned, inputs, record)
         change = admitted.change
         for action in change.actions:

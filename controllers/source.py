@@ -318,8 +318,14 @@ class SourceController:
             self._event(commit, acceptance.WAITS_FOR_WINDOW, message)
 
     def _still_waits(self, commit: str) -> bool:
+        """By the clock as it is now: it may have been set since the window was found closed."""
         waiting = self.waiting
-        return waiting is not None and waiting.candidate.commit == commit and self.clock() < waiting.until
+        if waiting is None or waiting.candidate.commit != commit:
+            return False
+        until = acceptance.window_end(self.loaded, waiting.candidate, self.clock())
+        if until is not None and until != waiting.until:
+            self._wait(Waiting(waiting.candidate, until))
+        return until is not None
 
     def _govern(self) -> None:
         """Work out what may be done now. Under a pin the newest commit's Environment governs, where it can be read."""

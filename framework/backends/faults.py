@@ -37,7 +37,7 @@ _PROTOCOLS: Mapping[str, type[Any]] = {
 CHANGING = frozenset(
     {
         "state.save", "state.delete", "state.append_events", "state.save_revision", "state.set_pin", "state.end_pin",
-        "state.say", "state.take_back",
+        "state.say", "state.take_back", "state.set_clock",
         "registry.register", "registry.adopt", "registry.forget",
         "code.ensure",
         "runs.submit", "runs.stop",

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from framework.api.categories import Category
-from framework.api.meta import Ref
+from framework.api.meta import Ref, Stored
 from framework.planning.changes import Change, Desired, Status
 
 PlanFunction = Callable[[Desired[Any] | None, Any, Status | None, datetime], Change]
@@ -124,5 +124,7 @@ class Kind:
     """Columns of the contract that every consumer uses, named or not: what rows are joined by."""
     consumes: Callable[[Any], Mapping[Ref, frozenset[str] | None]] = _consumes_nothing
     """Columns it uses by upstream; None: all of them."""
+    state: type[Stored] = Stored
+    """What a record remembers of one, beside what every kind has."""
     merge_keys: Mapping[str, str] = field(default_factory=dict)
     """Lists that patches merge item by item: the field that names an item, by the list's dotted path in the spec."""

@@ -80,6 +80,15 @@ class Seal(Stored):
     last: datetime | None = None
 
 
+class ClockMark(Stored):
+    """That it was ``wall`` when a machine had been up for ``uptime`` seconds since the start that ``boot`` names: by
+    that it shows later whether its clock was set meanwhile."""
+
+    boot: str
+    wall: datetime
+    uptime: float
+
+
 class Lease(Stored):
     """The right to change an environment. ``token`` grows with every new holder and fences off the old one,
     ``renewals`` with every sign of life of this one.
@@ -153,6 +162,17 @@ class StateStore(Protocol):
 
     def take_back(self, word: Word, token: int, events: Sequence[Event] = ()) -> None:
         """``word`` was acted upon; one that an operator said on the same subject since then stands."""
+        ...
+
+    def clock(self) -> ClockMark | None:
+        """How the clock of the last leader's machine stood; None where nobody noted it."""
+        ...
+
+    def set_clock(
+        self, mark: ClockMark, token: int, records: Sequence[Record] = (), events: Sequence[Event] = ()
+    ) -> None:
+        """Note how it stands. ``records`` are what it moved, each at the version that was read; all is kept, or
+        nothing."""
         ...
 
     def acquire(

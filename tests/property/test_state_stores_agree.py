@@ -16,7 +16,18 @@ from framework.backends.memory import MemoryRegistry, MemoryStateStore
 from framework.backends.registry import SqlModelRegistry
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
-from framework.ports import Event, Lease, ModelRegistry, ModelVersion, Pin, Record, Revision, StateStore, Word
+from framework.ports import (
+    ClockMark,
+    Event,
+    Lease,
+    ModelRegistry,
+    ModelVersion,
+    Pin,
+    Record,
+    Revision,
+    StateStore,
+    Word,
+)
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REFS = (Ref("FeatureView", "flights"), Ref("FeatureView", "weather"), Ref("TrainingJob", "delay"))
@@ -122,6 +133,11 @@ def _renew_lease(token: int, now: datetime) -> Step:
     return lambda store, _: store.renew(_lease(store, token), now)
 
 
+def _set_clock(ref: Ref, status: dict[str, Any], wall: datetime, token: int, told: list[Event]) -> Step:
+    mark = ClockMark(boot="b", wall=wall, uptime=1.0)
+    return lambda store, _: store.set_clock(mark, _token(store, token), [_current(store, ref, status)], told)
+
+
 def _release(token: int) -> Step:
     return lambda store, _: store.release(_lease(store, token))
 
@@ -148,6 +164,7 @@ steps = st.lists(
         st.builds(_end_pin, pins, tokens),
         st.builds(_say, words),
         st.builds(_take_back, words, tokens),
+        st.builds(_set_clock, refs, values, moments, tokens, told),
         st.builds(_release, tokens),
     ),
     min_size=5,
@@ -171,6 +188,7 @@ def _all_of(store: StateStore, registry: ModelRegistry) -> list[Any]:
         store.seal(),
         store.pin(),
         list(store.words()),
+        store.clock(),
         [list(store.events(ref, limit=2)) for ref in REFS],
         list(store.revisions()),
         list(store.revisions(limit=1)),

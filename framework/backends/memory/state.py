@@ -11,7 +11,7 @@ from framework.api.errors import ConflictError
 from framework.api.meta import Ref
 from framework.backends.memory.calls import Calls
 from framework.backends.state import chain, leases
-from framework.ports import Event, Lease, ModelVersion, Pin, Record, Revision, Seal, Word
+from framework.ports import ClockMark, Event, Lease, ModelVersion, Pin, Record, Revision, Seal, Word
 
 
 class MemoryStateStore:
@@ -27,6 +27,7 @@ class MemoryStateStore:
         self._token = 0
         self._pin: Pin | None = None
         self._words: dict[str, Word] = {}
+        self._clock: ClockMark | None = None
 
     def adopt(self, records: Iterable[Record], revisions: Sequence[Revision]) -> None:
         """Start from what another store remembers. ``revisions`` newest first, as stores give them."""
@@ -144,6 +145,23 @@ class MemoryStateStore:
             self._log(events)
             if self._words.get(word.subject) == word:
                 del self._words[word.subject]
+
+    def clock(self) -> ClockMark | None:
+        with self._lock:
+            return None if self._clock is None else _copy(self._clock)
+
+    def set_clock(
+        self, mark: ClockMark, token: int, records: Sequence[Record] = (), events: Sequence[Event] = ()
+    ) -> None:
+        self._calls.record("state.set_clock", mark.wall)
+        with self._lock:
+            self.fence(token)
+            for record in records:
+                self._ensure_version(record, self._version(record.ref))
+            self._log(events)
+            self._clock = _copy(mark)
+            for record in records:
+                self._records[record.ref] = _copy(record.model_copy(update={"version": record.version + 1}))
 
     def acquire(
         self,

@@ -12,9 +12,9 @@ from framework.api.errors import ConflictError
 from framework.api.meta import Ref
 from framework.backends.state import chain, leases, tables
 from framework.backends.state.database import Database
-from framework.ports import Event, Lease, Pin, Record, Revision, Seal, Word
+from framework.ports import ClockMark, Event, Lease, Pin, Record, Revision, Seal, Word
 
-_WORD = "word/"
+_WORD, _CLOCK = "word/", "clock"
 
 
 def fence(connection: Connection, environment: str, token: int) -> RowMapping:
@@ -68,22 +68,25 @@ class SqlStateStore:
         return tuple(chain.load(Record, body) for body in bodies)
 
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
-        table = tables.records
+        with self._database.write() as connection:
+            self._log(connection, fence(connection, self._environment, token), events)
+            body = self._put(connection, record)
+        return chain.load(Record, body)
+
+    def _put(self, connection: Connection, record: Record) -> str:
+        """Compare-and-set; the body at its new version."""
+        table, found = tables.records, self._version(connection, record.ref)
+        if found != record.version:
+            raise ConflictError(_moved(record, found))
         saved = record.model_copy(update={"version": record.version + 1})
         body = chain.dump(saved)
-        with self._database.write() as connection:
-            row = fence(connection, self._environment, token)
-            found = self._version(connection, record.ref)
-            if found != record.version:
-                raise ConflictError(_moved(record, found))
-            self._log(connection, row, events)
-            if record.version == 0:
-                key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
-                connection.execute(insert(table).values(**key, version=1, body=body))
-            else:
-                change = update(table).where(self._is(record.ref, table)).values(version=saved.version, body=body)
-                connection.execute(change)
-        return chain.load(Record, body)
+        if record.version == 0:
+            key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
+            connection.execute(insert(table).values(**key, version=1, body=body))
+        else:
+            change = update(table).where(self._is(record.ref, table)).values(version=saved.version, body=body)
+            connection.execute(change)
+        return body
 
     def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
         with self._database.write() as connection:
@@ -229,6 +232,24 @@ class SqlStateStore:
         with self._database.write() as connection:
             self._log(connection, fence(connection, self._environment, token), events)
             connection.execute(delete(table).filter_by(**key, body=chain.dump(word)))
+
+    def clock(self) -> ClockMark | None:
+        table = tables.notes
+        query = select(table.c.body).filter_by(environment=self._environment, name=_CLOCK)
+        with self._database.read() as connection:
+            body = connection.execute(query).scalar_one_or_none()
+        return None if body is None else chain.load(ClockMark, body)
+
+    def set_clock(
+        self, mark: ClockMark, token: int, records: Sequence[Record] = (), events: Sequence[Event] = ()
+    ) -> None:
+        table, key = tables.notes, {"environment": self._environment, "name": _CLOCK}
+        with self._database.write() as connection:
+            self._log(connection, fence(connection, self._environment, token), events)
+            connection.execute(delete(table).filter_by(**key))
+            connection.execute(insert(table).values(**key, body=chain.dump(mark)))
+            for record in records:
+                self._put(connection, record)
 
     def acquire(
         self,

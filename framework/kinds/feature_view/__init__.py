@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
+from framework.kinds.feature_view.observed import FeatureViewState
 from framework.kinds.feature_view.plan import plan
 from framework.kinds.feature_view.rules import problems
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
@@ -70,6 +71,7 @@ KIND = Kind(
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    state=FeatureViewState,
     workload_version="1",
     rebuild=Category.MATERIALIZE,
     contract=_contract,

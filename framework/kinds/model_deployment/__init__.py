@@ -8,6 +8,7 @@ from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.model_deployment.exposure import exposure
+from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_deployment.plan import plan
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import WORKLOAD_VERSION
@@ -99,6 +100,7 @@ KIND = Kind(
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    state=DeploymentState,
     claims=_claims,
     consumes=_consumes,
     workload_version=WORKLOAD_VERSION,

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
+from framework.kinds.model_monitor.observed import MonitorState
 from framework.kinds.model_monitor.plan import plan
 from framework.kinds.model_monitor.rules import problems
 from framework.kinds.model_monitor.spec import CATEGORIES, ModelMonitorSpec, ReferenceWindow
@@ -58,6 +59,7 @@ KIND = Kind(
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    state=MonitorState,
     workload_version="1",
     rebuild=Category.RELOAD,
     consumes=_consumes,

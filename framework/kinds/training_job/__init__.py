@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
+from framework.kinds.training_job.observed import TrainingJobState
 from framework.kinds.training_job.plan import plan
 from framework.kinds.training_job.rules import problems
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
@@ -82,6 +83,7 @@ KIND = Kind(
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    state=TrainingJobState,
     workload_version="1",
     rebuild=Category.RETRAIN,
     needs=needs,

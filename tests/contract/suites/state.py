@@ -12,7 +12,7 @@ import pytest
 
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
-from framework.ports import Event, Lease, Pin, Record, Revision, StateStore, Word
+from framework.ports import ClockMark, Event, Lease, Pin, Record, Revision, StateStore, Word
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TTL = 30.0
@@ -251,6 +251,25 @@ class StateStoreContract:
         store.delete(saved, token, [event(4)])
         assert _numbers(store.events()) == [1, 2, 3, 4]
         assert (list(store.records()), store.verify_events()) == ([], ())
+
+    def test_how_a_clock_stands_is_kept_with_what_it_moved_or_nothing_is(self, store: VerifiedStore) -> None:
+        assert store.clock() is None
+        token = taken(store).token
+        first, second = ClockMark(boot="b", wall=NOW, uptime=1.5), ClockMark(boot="b", wall=NOW, uptime=2.5)
+        store.set_clock(first, token)
+        assert store.clock() == first
+        view, job = store.save(record(VIEW, step=1), token), store.save(record(JOB, step=1), token)
+        later = [item.model_copy(update={"status": {"step": 2}}) for item in (view, job)]
+        store.set_clock(second, token, later, [event(1)])
+        assert store.clock() == second
+        assert [(item.version, item.status) for item in store.records()] == [(2, {"step": 2})] * 2
+        stale = [store.records()[0], job]
+        with pytest.raises(ConflictError):
+            store.set_clock(first, token, stale, [event(2)])
+        with pytest.raises(ConflictError):
+            store.set_clock(first, token + 1)
+        assert (store.clock(), [item.version for item in store.records()]) == (second, [2, 2])
+        assert _numbers(store.events()) == [1]
 
     def test_revisions_come_newest_first(self, store: VerifiedStore) -> None:
         token = taken(store).token
