@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from controllers import acceptance
 from controllers.acceptance import Terms
+from controllers.commits import Commits, UnreadableError
 from controllers.loaded import Loaded, Read
 from controllers.runtime.permits import Permit, Permits
 from controllers.runtime.trouble import Trouble, cause
@@ -28,25 +28,6 @@ __all__ = ["Loaded", "Read", "SourceController"]
 log = logging.getLogger(__name__)
 
 _ALL_REVISIONS = 1_000_000
-
-
-class UnreadableError(Exception):
-    """Something of the repository cannot be read now, for whatever ``reason``: that says nothing about any commit."""
-
-    def __init__(self, reason: Exception) -> None:
-        self.reason = reason
-        super().__init__(cause(reason))
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Around every question to the repository. Only what is wrong with a commit itself passes as it is."""
-    try:
-        yield
-    except SpecError:
-        raise
-    except Exception as error:
-        raise UnreadableError(error) from error
 
 
 @dataclass(frozen=True)
@@ -103,10 +84,10 @@ class SourceController:
     _past: Trouble = field(
         default_factory=lambda: Trouble(log, "what was in force cannot be read any more"), init=False, repr=False
     )
-    _kept: dict[str, Loaded] = field(default_factory=dict, init=False, repr=False)
+    _commits: Commits = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._permits = Permits(self.ports.state)
+        self._permits, self._commits = Permits(self.ports.state), Commits(self.ports.source, self.read)
 
     @property
     def desired(self) -> Mapping[Ref, Desired[Any]]:
@@ -164,9 +145,7 @@ class SourceController:
         self._unnoted.over()
 
     def _look(self) -> None:
-        with _reading():
-            self.ports.source.refresh()
-            self.newest = self.ports.source.resolve(self.revision)
+        self.newest = self._commits.newest(self.revision)
         pin = self.ports.state.pin()
         ended = self.pin if pin is None else None
         if ended is not None:
@@ -340,10 +319,8 @@ class SourceController:
         self.rules = acceptance.rules(self.loaded, governing, self.waiting.candidate if self.waiting else None)
 
     def _distrust(self, commit: str, base: str | None, terms: Terms) -> tuple[Problem, ...]:
-        source = self.ports.source
-        with _reading():
-            descends = base is None or terms.allow_force_push or source.descends(commit, base)
-            signature = source.signature(commit) if terms.signed else None
+        descends = base is None or terms.allow_force_push or self._commits.descends(commit, base)
+        signature = self._commits.signature(commit) if terms.signed else None
         return acceptance.distrust(commit, base, descends, signature, terms)
 
     def _terms(self, commit: str) -> Terms:
@@ -380,13 +357,7 @@ class SourceController:
 
     def _load(self, commit: str) -> Loaded:
         """Read a commit; the few that matter at a time are kept."""
-        found = self._kept.get(commit)
-        if found is None:
-            with _reading():
-                found = self.read(commit)
-            matter = {self.newest, self.loaded.commit if self.loaded else ""}
-            self._kept = {key: item for key, item in self._kept.items() if key in matter} | {commit: found}
-        return found
+        return self._commits.load(commit, (self.newest, self.loaded.commit if self.loaded else ""))
 
     def _at_stake(self, candidate: Loaded) -> list[Ref]:
         """What is on record, where ``candidate`` removes something of it. Else nobody has to read all records."""
