@@ -62,10 +62,10 @@ class Background:
         return True
 
     def _process(self) -> psutil.Process | None:
+        """None also where what the pid file holds is no process of ours."""
         try:
             known = json.loads(self._pid_file.read_text())
-            process = psutil.Process(known["pid"])
-            same = known["birth"] is not None and birth(process.pid) == known["birth"]
-        except (FileNotFoundError, ValueError, KeyError, psutil.Error):
+            pid, born = int(known["pid"]), str(known["birth"])
+            return psutil.Process(pid) if birth(pid) == born else None
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, psutil.Error):
             return None
-        return process if same else None

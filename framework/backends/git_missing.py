@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from framework.api.errors import ConfigurationError, MlopsError, TransientError
-from framework.backends.git_process import Answer, Git, is_sha
+from framework.backends.git_process import Git, is_sha
+from framework.backends.git_remote import words_of
 from framework.specs import words
 
 _SHALLOW = "this clone is shallow; fetch more of it (git fetch --unshallow, or fetch-depth: 0 in a workflow)"
@@ -25,7 +26,7 @@ def unresolved(git: Git, root: Path, revision: str) -> MlopsError:
         return ConfigurationError(f"{here} {why}{_if_shallow(git)}")
     kind = git.run("cat-file", "-t", stands)
     if kind.status != 0:
-        why = _last_words(git.run("cat-file", "commit", stands))
+        why = words_of(git.run("cat-file", "commit", stands).complaint)
         return TransientError(f"{here}: {start!r} stands at commit {stands[:10]}, which cannot be read: {why}")
     if start != revision:
         return ConfigurationError(
@@ -46,7 +47,9 @@ def unreadable(git: Git, root: Path, commit: str, complaint: str) -> MlopsError:
 
 def damaged(git: Git, root: Path, what: str, complaint: str) -> TransientError:
     """An object is not there or cannot be read, which a person may mend."""
-    return TransientError(f"{what} cannot be read from the repository at {root}: {complaint}{_if_partial(git)}")
+    return TransientError(
+        f"{what} cannot be read from the repository at {root}: {words_of(complaint)}{_if_partial(git)}"
+    )
 
 
 def shallow(git: Git) -> bool:
@@ -56,7 +59,9 @@ def shallow(git: Git) -> bool:
 def _gone(git: Git, root: Path) -> ConfigurationError | None:
     answer = git.run("rev-parse", "--git-dir")
     return (
-        None if answer.status == 0 else ConfigurationError(f"the repository of {root} is gone: {_last_words(answer)}")
+        None
+        if answer.status == 0
+        else ConfigurationError(f"the repository of {root} is gone: {words_of(answer.complaint)}")
     )
 
 
@@ -103,8 +108,3 @@ def _if_partial(git: Git) -> str:
         "; this clone is partial, and what it left out is not fetched here; fetch all of it "
         f"(git fetch --refetch --filter=blob:limit=1g {remote}), or clone without --filter"
     )
-
-
-def _last_words(answer: Answer) -> str:
-    lines = answer.complaint.splitlines()
-    return re.sub(r"^(error|fatal): ", "", lines[-1]) if lines else "git gives no reason"
