@@ -76,6 +76,8 @@ class Project:
     """Let the next look at the source ask the remote, however soon it comes."""
     environment: EnvironmentSpec | None = None
     """The Environment that the ports were opened with; None where they follow none."""
+    told: str = ""
+    """What was said when it was opened of a newest commit that cannot be gone by; it is not said again."""
     steady: Callable[[], float] = uptime
     """Seconds by a clock that nobody sets."""
     accepted: Callable[[Loaded], None] = lambda loaded: None
@@ -94,7 +96,8 @@ class Project:
             loaded = self._last_accepted()
             if loaded is None:
                 raise
-            log.warning("%s; going by commit %s, which is in force", in_a_line(error), loaded.commit[:7])
+            if not self.told.startswith(in_a_line(error)):
+                log.warning("%s; going by commit %s, which is in force", in_a_line(error), loaded.commit[:7])
             return loaded
 
     def _last_accepted(self) -> Loaded | None:

@@ -115,6 +115,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         writer=followed.writer,
         hurry=followed.hurry,
         environment=environment,
+        told=opening.note,
         accepted=_keeping(kept, environment),
     )
 

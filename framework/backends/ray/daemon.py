@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -40,6 +41,8 @@ START_SECONDS = 120.0
 
 _LOG_LINES = 25
 _LONGEST_LINE = 200
+_ENDED = re.compile(r"(\w+)\s+\[exit code=(-?\d+)")
+"""As the head says of a process of its own whose end it did not expect."""
 _STATE = {"pid": int, "birth": str, "marker": str, "temp": str, "dashboardPort": int, "servePort": int}
 _SOCKET_ROOT_LENGTH = 24
 """Longer temporary folders would push Ray's socket names over the 107 characters that the kernel takes."""
@@ -106,9 +109,11 @@ class EmbeddedRay:
         started."""
         if self._stopped_file.exists() or not self._token_file.exists() or self.running() is not None:
             return ""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "it left no log")
-        return f"its processes have ended: {last[:_LONGEST_LINE]}"
+        said = self.log.read_text(errors="replace") if self.log.exists() else ""
+        if ended := _ENDED.findall(said):
+            return "; ".join(dict.fromkeys(f"{name} ended with exit code {code}" for name, code in ended))
+        last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it left no log")
+        return f"its processes have ended: {last[-_LONGEST_LINE:]}"
 
     def processes(self) -> list[psutil.Process]:
         """Every live process of the daemon: the supervisor's tree, and strays with its mark or in their session."""

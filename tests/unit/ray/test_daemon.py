@@ -115,6 +115,11 @@ def test_one_that_was_never_started_or_was_stopped_is_not_lost_and_one_that_died
     state = {"pid": 2**22 + 1, "birth": "1", "marker": "x", "temp": "/nowhere", "dashboardPort": 1, "servePort": 2}
     (ray.folder / "daemon.json").write_text(json.dumps(state))
     assert ray.lost() == "its processes have ended: 2026 gcs_server died"
+    (ray.folder / "ray.log").write_text(
+        "12:00 ERR scripts.py:1306 -- Some Ray subprocesses exited unexpectedly:\n"
+        "12:00 ERR scripts.py:87 --   gcs_server [exit code=-9]\n12:00 ERR -- Remaining processes will be killed.\n"
+    )
+    assert ray.lost() == "gcs_server ended with exit code -9"
     (ray.folder / "daemon.json").unlink()
     assert ray.lost(), "a start that failed leaves it lost"
     ray.stop()
