@@ -75,7 +75,7 @@ class Manager:
         self._weighed, self._weigh_after = -1, 0.0
         self._lookout = Trouble(log, "what git asks for could not be looked at")
         self._preparing = Trouble(log, "nothing is looked at yet")
-        self._trouble = Trouble(log, "the loop")
+        self._trouble = Trouble(log, "a turn of the loop failed")
         self.activity = Activity()
         self.failure: Exception | None = None
         """Of the last look at the source, where that failed."""

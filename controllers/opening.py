@@ -112,7 +112,7 @@ class Opener:
             accepted = self.kept.load()
         except ConfigurationError:
             return None  # it is written anew when a commit takes effect
-        if accepted is None or not (fields := moved(accepted.environment, newest)):
+        if accepted is None or not (fields := moved(accepted.environment, newest)) or not self._believed(accepted):
             return None
         if self.settings.starts and not self._led(accepted) and self.valid(commit):
             return None

@@ -98,7 +98,12 @@ def serve(project: Project, stop: threading.Event, listen: Callable[[Result], No
     """The long-running controller: follow the source and repair what drifts, until ``stop``. Waits for the lease, and
     starts over without anything that it kept in memory when it loses it. No failure ends it: each is told and tried
     again."""
-    settings, leadership, trouble, failed = project.settings, project.leadership(), Trouble(log, "the controller"), 0
+    settings, leadership, trouble, failed = (
+        project.settings,
+        project.leadership(),
+        Trouble(log, "the controller starts over"),
+        0,
+    )
 
     def over() -> bool:
         return stop.is_set() or _orphaned(settings.keeper)

@@ -193,6 +193,7 @@ class SourceController:
             if problems:
                 self._distrusted.add(commit)
                 raise SpecError(problems)
+            self._distrusted.discard(commit)
             candidate = self._load(commit)
             if self.loaded is not None and candidate.digest == self.loaded.digest:
                 self._take_up(candidate, "RevisionAccepted", candidate.subject, self._allowed(candidate, ()))

@@ -81,7 +81,8 @@ class Timekeeper:
             self.state.set_clock(mark, self.token())
             return
         direction = "ahead" if jump > timedelta(0) else "back"
-        message = f"the clock went {direction} by {span(abs(jump))}; what is remembered moves with it"
+        much = span(timedelta(seconds=round(abs(jump).total_seconds())))
+        message = f"the clock went {direction} by {much}; what is remembered moves with it"
         event = Event(time=mark.wall, commit="", ref=None, reason="ClockSet", message=message, actor=self.actor)
         self.state.set_clock(mark, self.token(), self._moved(jump), [event])
         log.warning("%s", message)

@@ -185,3 +185,27 @@ def test_a_signer_who_is_allowed_later_lets_the_refused_commit_in(monkeypatch: p
     trusted.add(commit)
     world.run()
     assert in_force(world) == commit
+
+
+def test_a_commit_that_is_trusted_at_last_and_refused_all_the_same_is_not_read_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = governed()
+    world.source.terms = replace(world.source.terms, signed=True)
+    trusted: set[str] = set()
+    asked: list[str] = []
+
+    def signature(commit: str) -> Signature:
+        asked.append(commit)
+        return Signature(commit in trusted, problem="is not signed")
+
+    monkeypatch.setattr(world.ports.source, "signature", signature)
+    commit = emptied(world)
+    world.pass_()
+    trusted.add(commit)
+    world.pass_()
+    assert "would remove" in "".join(world.ports.state.revisions(1)[0].problems)
+    asked.clear()
+    for _ in range(5):
+        world.pass_()
+    assert asked == []

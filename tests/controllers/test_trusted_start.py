@@ -47,8 +47,8 @@ class Origin:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "change", *options)
 
-    def state(self, signers: Path | None) -> str:
-        settings = Settings(root=self.folder, allowed_signers=signers)
+    def state(self, signers: Path | None, *, starts: bool = False) -> str:
+        settings = Settings(root=self.folder, allowed_signers=signers, starts=starts)
         environment = open_project(settings, lambda: datetime.now(UTC)).environment
         assert environment is not None
         return environment.state
@@ -96,3 +96,13 @@ def test_a_copy_of_the_environment_in_force_is_believed_of_a_signed_commit_alone
     if repository == "gone":
         (origin.folder / ".git").rename(origin.folder / "away")
     assert origin.state(origin.allowed) == "sqlite:///ours.db"
+
+
+def test_a_copy_that_an_unsigned_commit_brings_leads_nobody_elsewhere(origin: Origin) -> None:
+    """Nor does anybody ask there whether a controller is at work."""
+    origin.commit("--gpg-sign", state="sqlite:///ours.db")
+    kept = AcceptedEnvironment(origin.folder / ".mlops", "local")
+    kept.keep("1" * 40, EnvironmentSpec(state="sqlite:///theirs.db"))
+    for starts in (False, True):
+        assert origin.state(origin.allowed, starts=starts) == "sqlite:///ours.db"
+    assert not (origin.folder / "theirs.db").exists()
