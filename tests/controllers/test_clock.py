@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -129,6 +130,13 @@ def trial(stage: str, upset: Callable[[World], None]) -> tuple[World, float]:
     raise AssertionError(f"not settled: {world.message(ENDPOINT)}")
 
 
+@cache
+def calm(stage: str) -> tuple[float, tuple[list[int], list[str]]]:
+    """How long it takes, and how it ends, where nothing is upset."""
+    world, seconds = trial(stage, lambda world: None)
+    return seconds, served(world)
+
+
 def served(world: World) -> tuple[list[int], list[str]]:
     """Shares of the traffic, and who was turned down."""
     return sorted(world.weights().values()), [item["reason"] for item in world.state(ENDPOINT)["quarantined"]]
@@ -141,10 +149,10 @@ def told(world: World) -> list[str]:
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("jump", JUMPS)
 def test_a_rollout_takes_as_long_as_it_would_have(stage: str, jump: timedelta) -> None:
-    calm, seconds = trial(stage, lambda world: None)
+    seconds, result = calm(stage)
     world, took = trial(stage, lambda world: world.jump(jump))
     assert took == pytest.approx(seconds, abs=2.0)
-    assert served(world) == served(calm) == ([100], [])
+    assert served(world) == result == ([100], [])
     assert len(told(world)) == 1
     assert ("ahead" if jump > timedelta(0) else "back") in told(world)[0]
 
@@ -157,10 +165,10 @@ def test_a_clock_that_is_wrong_for_a_moment_changes_nothing(stage: str, jump: ti
         world.pass_()
         world.jump(-jump)
 
-    calm, seconds = trial(stage, lambda world: None)
+    seconds, result = calm(stage)
     world, took = trial(stage, upset)
     assert took == pytest.approx(seconds, abs=2.0)
-    assert served(world) == served(calm)
+    assert served(world) == result
     assert len(told(world)) == 2
 
 
@@ -171,7 +179,7 @@ def test_nor_does_one_that_is_set_while_no_controller_runs(stage: str, jump: tim
         world.jump(jump)
         world.restart(world.ports)
 
-    _, seconds = trial(stage, lambda world: world.restart(world.ports))
+    seconds, _ = calm(stage)
     world, took = trial(stage, upset)
     assert took == pytest.approx(seconds, abs=2.0)
     assert len(told(world)) == 1
@@ -229,7 +237,7 @@ def test_a_failure_while_everything_moves_moves_it_once(jump: timedelta, error: 
         if isinstance(error, Crash):
             world.restart(world.ports)
 
-    _, seconds = trial("the first analysis", lambda world: None)
+    seconds, _ = calm("the first analysis")
     world, took = trial("the first analysis", upset)
     assert took == pytest.approx(seconds, abs=3.0)
     assert served(world) == ([100], [])
