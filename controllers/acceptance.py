@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from controllers.loaded import Loaded, same_meaning
+from controllers.runtime.permits import Permit
 from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.kinds.environment.policies import refusals as policy_refusals
@@ -16,12 +17,15 @@ from framework.planning.admission import Rules
 from framework.planning.breaking import unacknowledged
 from framework.planning.compare import compare
 from framework.planning.kind import Kind
-from framework.planning.pruning import too_much
+from framework.planning.pruning import RECONCILE, WOULD_REMOVE, too_much
 from framework.planning.settled import Withheld
 from framework.ports import Pin, Signature
 
 WAITS_FOR_WINDOW = "WaitsForWindow"
 PIN_IN_FORCE = "PinInForce"
+REWRITTEN = "history was rewritten"
+ROLL_BACK = "mlopsctl rollback COMMIT --allow-prune"
+"""How an operator lets a pinned commit remove what it likes."""
 _SHORT = 7
 
 
@@ -43,8 +47,8 @@ def distrust(
     found = []
     if base is not None and not descends and not terms.allow_force_push:
         found.append(
-            f"history was rewritten: commit {base[:_SHORT]}, which is in force, is not among its ancestors; "
-            "if that is meant, let the controller take it with MLOPS_ALLOW_FORCE_PUSH=1"
+            f"{REWRITTEN}: commit {base[:_SHORT]}, which is in force, is not among its ancestors; "
+            "if that is meant, say so: MLOPS_ALLOW_FORCE_PUSH=1 mlopsctl reconcile --once"
         )
     if signature is not None and not signature.trusted:
         found.append(f"a signature of an allowed signer is required, but the commit {signature.problem}")
@@ -72,27 +76,35 @@ def refusals(
         place = file or f"commit {after.commit[:_SHORT]}"
         problems.append(_problem(place, str(refusal.ref), f"{refusal.reason}: {refusal.message}"))
     pruned = prune_refusal(before, after, recorded, terms)
-    moved = _moved(wired, after.environment)
-    if moved:
-        message = f"{', '.join(moved)} changed: that takes effect as a whole once the controller is started again"
+    unknown = kinds["Environment"].unsupported(after.environment)
+    elsewhere = moved(wired, after.environment) if wired is not None else ()
+    if unknown:
+        message = f"not executed by this version: {', '.join(unknown)}"
+        problems.append(_problem(f"commit {after.commit[:_SHORT]}", "Environment", message))
+    elif elsewhere:
+        message = (
+            f"{', '.join(elsewhere)} changed: that takes effect as a whole once the controller is started again: "
+            "mlopsctl down, then mlopsctl up"
+        )
         problems.append(_problem(f"commit {after.commit[:_SHORT]}", "Environment", message))
     return (*problems, *pruned)
 
 
-def prune_refusal(before: Loaded | None, after: Loaded, recorded: Collection[Ref], terms: Terms) -> tuple[Problem, ...]:
-    """A refusal where ``after`` would remove too large a share of what is there. What goes already does not count."""
+def prune_refusal(
+    before: Loaded | None, after: Loaded, recorded: Collection[Ref], terms: Terms, remedy: str = RECONCILE
+) -> tuple[Problem, ...]:
+    """A refusal where ``after`` would remove too large a share of what is there. What goes already does not count.
+    ``remedy`` is the command with which an operator lets it."""
     if terms.allow_prune or not after.environment.deletion.prune:
         return ()
     going = before is not None and before.environment.deletion.prune
     there = [ref for ref in recorded if not going or before is None or ref in before.desired]
-    found = too_much(there, after.desired, after.environment.deletion.maxShare)
+    found = too_much(there, after.desired, after.environment.deletion.maxShare, remedy)
     return () if found is None else (_problem(f"commit {after.commit[:_SHORT]}", "", found.message),)
 
 
-def _moved(wired: EnvironmentSpec | None, asked: EnvironmentSpec) -> tuple[str, ...]:
+def moved(wired: EnvironmentSpec, asked: EnvironmentSpec) -> tuple[str, ...]:
     """Fields that a running controller cannot follow: it is connected to what they said at its start."""
-    if wired is None:
-        return ()
     fields = ("ray", "storage", "state", "tracking", "onlineStore")
     return tuple(f"spec.{name}" for name in fields if getattr(wired, name) != getattr(asked, name))
 
@@ -146,6 +158,12 @@ def pin_message(pin: Pin) -> str:
 
 def window_message(until: datetime) -> str:
     return f"no new commit takes effect until {_clock(until)}"
+
+
+def lifted_by(problems: Sequence[str]) -> frozenset[Permit]:
+    """Which of an operator's words would lift something of a refusal, given as a revision keeps it."""
+    signs = {Permit.PRUNE: WOULD_REMOVE, Permit.REWRITE: REWRITTEN}
+    return frozenset(permit for permit, sign in signs.items() if any(sign in problem for problem in problems))
 
 
 def told(problems: Sequence[Problem]) -> tuple[str, ...]:

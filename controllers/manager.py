@@ -9,15 +9,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from controllers.loaded import same_meaning
 from controllers.reconciler import Reconciler, Result
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.queue import WorkQueue
 from controllers.runtime.round import Round
+from controllers.runtime.trouble import Trouble
 from controllers.source import SourceController
-from framework.api.errors import ConflictError, TransientError
 from framework.api.meta import Ref
 from framework.planning.settled import Standing, standing
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 SHORTEST_REQUEUE = timedelta(milliseconds=50)
 LONGEST_REST = 1.0
 """Seconds until the next look at whether to go on."""
+LONGEST_POLL = 10.0
+"""Seconds to which the wait between two looks at the source grows while they fail, unless it is longer anyway."""
 WOKEN_AT_ONCE = 32
 """Of those that wait for a quota, so many are looked at when something is given back: the first in order."""
 
@@ -43,32 +45,42 @@ class Activity:
 
 
 class Manager:
-    """One environment's controller. ``run`` returns when ``until`` says so, or after ``stop``."""
+    """One environment's controller. ``run`` returns when ``until`` says so, or after ``stop``, and for no other reason:
+    what fails is told and tried again, whatever it raises."""
 
     def __init__(
         self,
         reconciler: Reconciler,
         source: SourceController,
         backoff: Backoff,
-        clock: Callable[[], datetime],
         *,
         workers: int,
         poll: timedelta,
         resync: timedelta | None,
         jitter: Callable[[], float] = lambda: 1.0,
         listen: Callable[[Result], None] = lambda result: None,
+        first: Callable[[], None] = lambda: None,
     ) -> None:
-        self._reconciler, self._source, self._backoff, self._clock = reconciler, source, backoff, clock
+        """``first`` is done at each turn before anything else."""
+        self._first = first
+        self._reconciler, self._source, self._backoff = reconciler, source, backoff
         self._workers, self._poll, self._resync, self._listen = workers, poll, resync, listen
         self._jitter = jitter
-        self._queue = WorkQueue(clock)
+        self._queue = WorkQueue()
         self._stop, self._woken = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._unseen: set[Ref] = set()
         self._hungry: set[Ref] = set()
-        self._round = Round(resync, clock()) if resync is not None else None
+        self._round = Round(resync, time.monotonic()) if resync is not None else None
         self._weighed, self._weigh_after = -1, 0.0
+        self._lookout = Trouble(log, "what git asks for could not be looked at")
+        self._preparing = Trouble(log, "nothing is looked at yet")
+        self._trouble = Trouble(log, "a turn of the loop failed")
         self.activity = Activity()
+        self.failure: Exception | None = None
+        """Of the last look at the source, where that failed."""
+        self.failures = 0
+        """Looks at the source in a row that failed, or found that it cannot be read."""
 
     def stop(self) -> None:
         """Let workers finish what they are at, then return from ``run``."""
@@ -80,11 +92,7 @@ class Manager:
         self._woken.set()
 
     def run(self, until: Callable[[Manager], bool] = lambda manager: False) -> None:
-        """Work until ``until`` holds or ``stop`` is called.
-
-        Raises:
-            SpecError: the newest commit is wrong and no earlier one was accepted.
-        """
+        """Work until ``until`` holds or ``stop`` is called."""
         threads = [
             threading.Thread(target=self._work, name=f"worker-{index}", daemon=True) for index in range(self._workers)
         ]
@@ -93,12 +101,12 @@ class Manager:
         next_poll = time.monotonic()
         try:
             while not self._stop.is_set():
+                self._do_first()
                 if self._woken.is_set() or time.monotonic() >= next_poll:
                     self._woken.clear()
                     self._look_at_source()
                     next_poll = time.monotonic() + self._interval()
-                self._resync_if_due()
-                if until(self):
+                if self._turn(until):
                     break
                 self._woken.wait(max(0.0, min(LONGEST_REST, next_poll - time.monotonic())))
         finally:
@@ -106,6 +114,25 @@ class Manager:
             self._queue.close()
             for thread in threads:
                 thread.join()
+
+    def _do_first(self) -> None:
+        try:
+            self._first()
+        except Exception as error:
+            self._preparing.came_up(error)
+        else:
+            self._preparing.over()
+
+    def _turn(self, until: Callable[[Manager], bool]) -> bool:
+        """Have a part of the round looked at, and say whether it is over."""
+        try:
+            self._resync_if_due()
+            over = until(self)
+        except Exception as error:
+            self._trouble.came_up(error)
+            return False
+        self._trouble.over()
+        return over
 
     def all_seen(self) -> bool:
         """Whether every resource was looked at since the newest commit was taken up."""
@@ -143,15 +170,23 @@ class Manager:
         )
 
     def _interval(self) -> float:
-        """Seconds to the next poll: up to a fifth less than asked for, so that many controllers do not poll in step."""
-        return self._poll.total_seconds() * (0.8 + 0.2 * self._jitter())
+        """Seconds to the next poll: up to a fifth less than asked for, so that many controllers do not poll in step;
+        longer after each that failed."""
+        poll = self._poll.total_seconds()
+        return min(poll * 2.0 ** min(self.failures, 20), max(poll, LONGEST_POLL)) * (0.8 + 0.2 * self._jitter())
 
     def _look_at_source(self) -> None:
         try:
             work = self._source.poll()
-        except (TransientError, ConflictError) as error:
-            log.warning("the newest commit was not looked at: %s", error)
+        except Exception as error:
+            self.failure = error
+            self.failures += 1
+            if error is not self._source.problem:  # which is told as a refusal
+                self._lookout.came_up(error)
             return
+        self.failure = None
+        self.failures = self.failures + 1 if self._source.unreachable else 0
+        self._lookout.over()
         if work is None:
             return
         with self._lock:
@@ -163,7 +198,7 @@ class Manager:
     def _resync_if_due(self) -> None:
         """Look at everything now and then, because what was changed by hand tells nobody. A few at each turn."""
         if self._round is not None and self._source.loaded is not None:
-            for ref in self._round.due(self._source.loaded.desired, self._clock()):
+            for ref in self._round.due(self._source.loaded.desired, time.monotonic()):
                 self._queue.add(ref)
 
     def _work(self) -> None:

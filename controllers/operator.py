@@ -13,6 +13,7 @@ from framework.api.errors import ConfigurationError
 from framework.api.fields import parse_duration
 
 SOURCE = "MLOPS_SOURCE"
+FORCE_PUSH = "MLOPS_ALLOW_FORCE_PUSH"
 SHORTEST_SECRET = 16
 
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
@@ -29,7 +30,7 @@ def operator_settings(variables: Mapping[str, str], root: Path) -> dict[str, Any
     source = variables.get(SOURCE, "")
     found: dict[str, Any] = {
         # A repository on this machine is its owner's to amend and to switch; at a remote, others build on what stands.
-        "allow_force_push": _flag(variables, "MLOPS_ALLOW_FORCE_PUSH", default=not source),
+        "allow_force_push": _flag(variables, FORCE_PUSH, default=not source),
         "allowed_signers": _signers(variables, root),
         "git": _access(variables),
         "webhook": _webhook(variables),

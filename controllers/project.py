@@ -12,11 +12,13 @@ from controllers import plans
 from controllers.acceptance import Terms, rules, withheld
 from controllers.in_force import in_force
 from controllers.reconciler import Observe, Reconciler
+from controllers.runtime.clock import uptime
 from controllers.runtime.leadership import Leadership
+from controllers.runtime.trouble import in_a_line
 from controllers.settings import Settings
 from controllers.simulation import Imagine, simulation
 from controllers.source import Loaded, Read, SourceController
-from framework.api.errors import MlopsError, SpecError
+from framework.api.errors import MlopsError
 from framework.api.meta import Ref
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning import remembered
@@ -28,7 +30,8 @@ from framework.planning.kind import Kind, Needs
 from framework.planning.planner import Inputs, plan_all
 from framework.planning.settled import Withheld
 from framework.planning.steps import Sequence
-from framework.ports import Ports, Record, SpecWriter
+from framework.ports import Lease, Ports, Record, SpecWriter
+from framework.process import dead
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,10 @@ class Cluster(Protocol):
     def stop(self) -> None: ...
 
     def running(self) -> bool: ...
+
+    def lost(self) -> str:
+        """Why it does not run, where it is ours and nobody stopped it; else "". Costs next to nothing."""
+        ...
 
     def links(self) -> Mapping[str, str]:
         """URLs for people by what they show, e.g. ``Ray dashboard``; empty while nothing runs."""
@@ -73,24 +80,60 @@ class Project:
     """Let the next look at the source ask the remote, however soon it comes."""
     environment: EnvironmentSpec | None = None
     """The Environment that the ports were opened with; None where they follow none."""
+    told: str = ""
+    """What was said when it was opened of a newest commit that cannot be gone by; it is not said again."""
+    steady: Callable[[], float] = uptime
+    """Seconds by a clock that nobody sets."""
+    accepted: Callable[[Loaded], None] = lambda loaded: None
+    """Told of each commit that takes effect."""
 
     def newest(self) -> Loaded:
-        """The newest commit; where that one is wrong, the last accepted one, which is still in force.
+        """The newest commit; where that one is wrong or cannot be read, the last accepted one, which is still in force.
 
         Raises:
-            SpecError: the newest commit is wrong and none was accepted.
+            SpecError, ConfigurationError, TransientError: what speaks against the newest commit, where no other can be
+                read either.
         """
         try:
             return self.read(self.ports.source.resolve(self.settings.revision))
-        except SpecError:
-            accepted = in_force(self.ports.state)
-            if accepted is None:
+        except MlopsError as error:
+            loaded = self._last_accepted()
+            if loaded is None:
                 raise
-            return self.read(accepted.commit)
+            if not self.told.startswith(in_a_line(error)):
+                log.warning("%s; going by commit %s, which is in force", in_a_line(error), loaded.commit[:7])
+            return loaded
+
+    def _last_accepted(self) -> Loaded | None:
+        accepted = in_force(self.ports.state)
+        try:
+            return None if accepted is None else self.read(accepted.commit)
+        except MlopsError:
+            return None
+
+    def ensure_startable(self) -> None:
+        """A controller that starts goes on with what was in force, or waits until that can be read again.
+
+        Raises:
+            SpecError, ConfigurationError, TransientError: what speaks against the newest commit, where none was in
+                force before.
+        """
+        try:
+            self.newest()
+        except MlopsError as error:
+            if in_force(self.ports.state) is None:
+                raise
+            log.warning("%s; nothing is done until it can be read again", in_a_line(error))
 
     def desired(self) -> Mapping[Ref, Desired[Any]]:
-        """What git asks for, in dependency order."""
-        return self.newest().desired
+        """What git asks for, in dependency order; nothing, where that cannot be read and something is on record."""
+        try:
+            return self.newest().desired
+        except MlopsError as error:
+            if not self.ports.state.records():
+                raise
+            log.warning("%s; going by what is on record", in_a_line(error))
+            return {}
 
     def plan(self, revision: str | None = None) -> Plan:
         """What a pass would do now to ``revision`` (None: what is followed), with what it comes from, what it comes to,
@@ -168,10 +211,16 @@ class Project:
     def leadership(self) -> Leadership:
         return Leadership(self.ports.state, self.settings.holder, self.settings.lease.total_seconds(), self.clock)
 
-    def leader_elsewhere(self) -> bool:
-        """Whether another controller holds a lease that has not expired."""
+    def leader(self) -> Lease | None:
+        """The lease, unless its holder is known to be dead. Whether one that nothing is known of lives shows only in
+        time: whoever waits for it takes it over."""
         lease = self.ports.state.lease()
-        return lease is not None and lease.holder != self.settings.holder and lease.expires > self.clock()
+        return None if lease is None or dead(lease.note) else lease
+
+    def leader_elsewhere(self) -> bool:
+        """Whether another controller may be at work."""
+        lease = self.leader()
+        return lease is not None and lease.holder != self.settings.holder
 
     def reconciler(self, token: Callable[[], int]) -> Reconciler:
         return Reconciler(self.ports, self.kinds, self.observers, self.clock, token, self.settings.holder)
@@ -189,4 +238,5 @@ class Project:
             terms=Terms(allow_force_push=settings.allow_force_push, signed=settings.allowed_signers is not None),
             kinds=self.kinds,
             wired=self.environment,
+            accepted=self.accepted,
         )

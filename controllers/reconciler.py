@@ -63,6 +63,8 @@ class Reconciler:
     actor: str
     rules: Callable[[], Rules] = Rules
     """What the Environment in force lets be done."""
+    era: Callable[[], int | None] = lambda: 0
+    """Another number after the clock was set; None while what is remembered has not moved with it yet."""
     allowance: Allowance = field(default_factory=Allowance)
     dependents: Dependents = field(default_factory=Dependents)
 
@@ -74,7 +76,9 @@ class Reconciler:
 
     def reconcile(self, ref: Ref, desired: Desired[Any] | None) -> Result:
         """Bring one resource one step nearer to what git asks for. Never raises for a failure of the world."""
-        record = None
+        record, era = None, self.era()
+        if era is None:
+            return Result(ref, None, retry=True)
         try:
             try:
                 record = self.ports.state.load(ref)
@@ -85,7 +89,7 @@ class Reconciler:
                 return Result(ref, None)
             if desired is None and self.rules().prune and self.dependents.on(ref, self.ports.state):
                 return Result(ref, None, requeue_after=AFTER_DEPENDENTS)
-            return self._step(ref, desired, record)
+            return self._step(ref, desired, record, era)
         except ConflictError as error:
             log.info("%s: %s; reading again", ref, error)
             return Result(ref, None, retry=True)
@@ -100,8 +104,10 @@ class Reconciler:
             message = f"{type(error).__name__}: {problem_of(error)}"
             return self._failed(ref, desired, record, "InternalError", message, stalled=False)
 
-    def _step(self, ref: Ref, desired: Desired[Any] | None, record: Record | None) -> Result:
+    def _step(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, era: int) -> Result:
         inputs = self.inputs(ref, desired, record)
+        if self.era() != era:
+            raise ConflictError("the clock was set during the look")
         resumed = self._resumed(plan_resource(inputs, self.clock()), record)
         with self._ledger(ref, resumed.change) as ledger:
             needs = inputs.kind.needs(desired.spec) if desired is not None else Needs()

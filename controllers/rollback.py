@@ -12,6 +12,7 @@ from controllers.acceptance import Terms
 from controllers.in_force import in_force, revisions
 from controllers.loaded import Loaded, Read
 from controllers.proposals import propose
+from controllers.runtime.permits import Permit, say
 from framework.api import layout
 from framework.api.categories import Category
 from framework.api.errors import ConfigurationError, DamagedError, SpecError
@@ -53,7 +54,8 @@ class Rollbacks:
         now = self._in_force(newest, pin)
         known = state.recorded()
         recorded = [*(record.ref for record in known.readable), *known.unreadable]
-        problems = acceptance.prune_refusal(now, then, recorded, Terms(allow_prune=self.allow_prune))
+        remedy = f"mlopsctl rollback {short(then.commit)} --allow-prune"
+        problems = acceptance.prune_refusal(now, then, recorded, Terms(allow_prune=self.allow_prune), remedy)
         if problems:
             raise SpecError(problems)
         asked = now.desired if now else {}
@@ -76,8 +78,10 @@ class Rollbacks:
         first word stays."""
         if prospect.pinned:
             return
-        pin = Pin(commit=prospect.commit.sha, over=prospect.over.sha, actor=actor, time=self.clock(), message=message)
-        self.ports.state.set_pin(pin)
+        commit, now = prospect.commit.sha, self.clock()
+        if self.allow_prune:
+            say(self.ports.state, {Permit.PRUNE}, commit, actor, now)
+        self.ports.state.set_pin(Pin(commit=commit, over=prospect.over.sha, actor=actor, time=now, message=message))
 
     def end(self) -> Pin | None:
         """Let the newest commit take effect again; the pin that stood until now."""

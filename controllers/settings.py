@@ -54,6 +54,9 @@ class Settings:
     """How often a remote is asked at most."""
     fresh: bool = False
     """Ask the remote before anything is read, where it can be reached. Else what was fetched last will do."""
+    starts: bool = False
+    """This command may go to work on the environment, wherever the newest commit says that its state and cluster are;
+    else it goes by what is in force."""
     allowed_signers: Path | None = None
     """Set: only commits that one of these signed take effect."""
     allow_force_push: bool = False
@@ -79,14 +82,18 @@ def project_folder(start: Path) -> Path:
 
 
 def find_root(start: Path) -> Path:
-    """The nearest folder upwards that holds specs, or else the work tree: a project may be a folder of a repository.
+    """The nearest folder upwards that holds specs, or else the work tree: a project may be a folder of a repository. Of
+    one whose repository is gone, the folder where mlopsctl keeps its state.
 
     Raises:
-        ConfigurationError: this is no git work tree.
+        ConfigurationError: this is no git work tree, and none that mlopsctl ever worked in.
     """
     specs: Path | None = None
     for folder in (start, *start.parents):
         specs = specs or (folder if (folder / Settings.specs).is_dir() else None)
         if (folder / ".git").exists():
             return specs or folder
+    for folder in (start, *start.parents):
+        if (folder / ".mlops").is_dir():
+            return folder
     raise ConfigurationError(f"{start} is not inside a git repository; run git init and commit your specs first")

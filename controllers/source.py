@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from controllers import acceptance
 from controllers.acceptance import Terms
+from controllers.chronicle import Chronicle
+from controllers.commits import Commits, UnreadableError
+from controllers.consent import Consent
 from controllers.in_force import in_force
 from controllers.loaded import Loaded, Read
-from framework.api.errors import ConfigurationError, Problem, SpecError, TransientError
+from controllers.runtime.permits import Permits
+from controllers.runtime.trouble import Trouble, cause
+from framework.api.errors import ConfigurationError, Problem, SpecError
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.admission import Rules
 from framework.planning.changes import Desired
 from framework.planning.kind import Kind
-from framework.ports import Event, Pin, Ports, Revision
+from framework.ports import Pin, Ports
 
 __all__ = ["Loaded", "Read", "SourceController"]
 
@@ -56,6 +61,8 @@ class SourceController:
     terms: Terms = field(default_factory=Terms)
     kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
     wired: EnvironmentSpec | None = None
+    accepted: Callable[[Loaded], None] = lambda loaded: None
+    """Told of what is in force, once it is."""
     rules: Rules = field(default_factory=Rules)
     newest: str = ""
     waiting: Waiting | None = None
@@ -70,8 +77,23 @@ class SourceController:
     _told: bool = field(default=False, init=False)
     """Whether everything in force was given out to be looked at."""
     _work: dict[Ref, None] | None = field(default=None, init=False)
-    """What took effect asks to be looked at, until it was given out: a poll may fail after that."""
-    _kept: dict[str, Loaded] = field(default_factory=dict, init=False, repr=False)
+    """What took effect asks to be looked at, until it was given out: a look may fail after that."""
+    _decided: bool = field(default=True, init=False)
+    """Whether operators' words may have been acted upon since they were last taken back."""
+    _noted: Loaded | None = field(default=None, init=False, repr=False)
+    _consent: Consent = field(init=False, repr=False)
+    _commits: Commits = field(init=False, repr=False)
+    _chronicle: Chronicle = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._lost_sight = Trouble(log, "the source cannot be read")
+        self._unnoted = Trouble(log, "what is in force cannot be noted")
+        self._past = Trouble(log, "what was in force cannot be read any more")
+        self._self_governed = Trouble(log, "the pinned commit's own Environment governs")
+        self._commits = Commits(self.ports.source, self.read)
+        always = replace(self.terms, allow_prune=self.terms.allow_prune or self.allow_prune)
+        self._consent = Consent(always, Permits(self.ports.state), self._commits, self.actor)
+        self._chronicle = Chronicle(self.ports.state, self.clock, self.token, self.actor)
 
     @property
     def desired(self) -> Mapping[Ref, Desired[Any]]:
@@ -97,30 +119,48 @@ class SourceController:
 
         Raises:
             SpecError: the newest commit may not take effect, and nothing earlier is in force.
-            TransientError, ConfigurationError: the source cannot be read, and nothing is in force.
+            Exception: the source cannot be read, whatever it raises, and nothing is in force; or the store cannot.
         """
+        try:
+            if self.loaded is None:
+                self._restore()
+            self._look()
+            self._found()
+        except UnreadableError as error:
+            self._lost(error.reason)
+            if self.loaded is None:
+                raise error.reason from None
         if self.loaded is None:
-            self._restore()
-        self._look()
-        if self.loaded is not None:
-            if not self._governed:
-                self._govern()
-            if not self._told:
-                self._owe(self._everything())
-                self._told = True
+            if self.problem is not None:
+                raise self.problem
+            return None
+        self._note_in_force(self.loaded)
+        if not self._governed:
+            self._govern()
+        if not self._told:
+            self._owe(self._everything())
+            self._told = True
         work, self._work = self._work, None
         return None if work is None else tuple(work)
 
-    def _look(self) -> None:
-        try:
-            self.ports.source.refresh()
-            self.newest = self.ports.source.resolve(self.revision)
-        except (TransientError, ConfigurationError) as error:
-            self._lost(error)
-            if self.loaded is None:
-                raise
+    def tell(self, reason: str, message: str) -> None:
+        """An event about all that is in force."""
+        commit = self.loaded.commit if self.loaded else self.newest
+        self._chronicle.tell(self._chronicle.event(commit, reason, message))
+
+    def _note_in_force(self, loaded: Loaded) -> None:
+        if loaded is self._noted:
             return
-        self._found()
+        try:
+            self.accepted(loaded)
+        except Exception as error:
+            self._unnoted.came_up(error)
+            return
+        self._noted = loaded
+        self._unnoted.over()
+
+    def _look(self) -> None:
+        self.newest = self._commits.newest(self.revision)
         pin = self.ports.state.pin()
         if pin is None and self.pin is not None:
             self._unpin(by_git=False)  # somebody took it back
@@ -131,19 +171,23 @@ class SourceController:
                 pin = None
         if pin is not None:
             self._hold(pin)
-        if self.loaded is None and self.problem is not None:
-            raise self.problem
+        if self._decided:
+            in_force = self.loaded.commit if self.loaded else ""
+            self._consent.settle(self.token(), refused=self.refused, in_force=in_force)
+            self._decided = False
 
     def _restore(self) -> None:
         """What was in force when the last controller ended is in force now."""
         revision, pin = in_force(self.ports.state), self.ports.state.pin()
         if revision is None:
             return
-        said = self._said(_UNAVAILABLE, _AVAILABLE)
+        said = self._chronicle.said(_UNAVAILABLE, _AVAILABLE)
         try:
             loaded = self._load(revision.commit)
-        except (SpecError, ConfigurationError) as error:
-            log.error("commit %s was in force and cannot be read any more: %s", revision.commit[:7], error)
+        except (SpecError, UnreadableError) as error:
+            if isinstance(error, UnreadableError) and not isinstance(error.reason, ConfigurationError):
+                raise
+            self._past.came_up(error if isinstance(error, SpecError) else error.reason)
             return
         by = revision.pin or (pin if pin is not None and pin.commit == revision.commit else None)
         self.pin, self._over = None if revision.unpinned else by, by.over if by else None
@@ -153,26 +197,23 @@ class SourceController:
     def _consider(self, commit: str, over: str | None) -> None:
         """Take ``commit`` up, if it may take effect now. ``over``: the commit that a pin was set over."""
         followed = self.loaded is not None and commit == self.loaded.commit
-        if commit in self.refused or followed:
+        base = over or (self.loaded.commit if self.loaded else None)
+        if followed or (commit in self.refused and not self._consent.changed(commit, base)):
             self._over = None if followed else self._over
             self._wait(None)
             return
         if self._still_waits(commit):
             return
-        base = over or (self.loaded.commit if self.loaded else None)
-        problems = self._distrust(commit, base)
+        terms = self._consent.terms(commit)
+        problems = self._consent.distrust(commit, base, terms)
         try:
-            if problems:
-                raise SpecError(problems)
+            self._ensure(problems)
             candidate = self._load(commit)
             if self.loaded is not None and candidate.digest == self.loaded.digest:
-                self._take_up(candidate, "RevisionAccepted", candidate.subject)
+                self._take_up(candidate, "RevisionAccepted", candidate.subject, ())
                 return
-            self._ensure(
-                acceptance.refusals(
-                    self.loaded, candidate, self._at_stake(candidate), self.kinds, self.wired, self._terms
-                )
-            )
+            stake = self._at_stake(candidate)
+            self._ensure(acceptance.refusals(self.loaded, candidate, stake, self.kinds, self.wired, terms))
         except SpecError as error:
             self._refuse(commit, error)
             self._wait(None)
@@ -181,47 +222,53 @@ class SourceController:
         if until is not None:
             self._wait(Waiting(candidate, until))
             return
-        self._take_up(candidate, "RevisionAccepted", candidate.subject)
+        self._take_up(candidate, "RevisionAccepted", candidate.subject, stake)
 
     def _stands(self, pin: Pin) -> bool:
-        """Whether git still asks for what it asked for when the pin was set. What cannot be read asks for nothing."""
+        """Whether git still asks for what it asked for when the pin was set. What is wrong asks for nothing."""
         if self.newest == pin.over:
             return True
         try:
             return self._load(self.newest).digest == self._load(pin.over).digest
-        except (SpecError, ConfigurationError):
+        except SpecError:
             return False
 
     def _hold(self, pin: Pin) -> None:
         """Put the pinned commit in force. An operator's word passes through windows and policies, not through the
         demand for a signature nor through the guard against removing too much."""
-        if pin == self.pin or pin.commit in self.refused:
+        if pin == self.pin or (pin.commit in self.refused and not self._consent.changed(pin.commit, None)):
             return
         try:
-            self._ensure(self._distrust(pin.commit, None))
+            terms = self._consent.terms(pin.commit)
+            self._ensure(self._consent.distrust(pin.commit, None, terms))
             candidate = self._load(pin.commit)
-            self._ensure(acceptance.prune_refusal(self.loaded, candidate, self._at_stake(candidate), self._terms))
-        except ConfigurationError as error:
+            stake = self._at_stake(candidate)
+            self._ensure(acceptance.prune_refusal(self.loaded, candidate, stake, terms, acceptance.ROLL_BACK))
+        except UnreadableError as error:
+            if not isinstance(error.reason, ConfigurationError):
+                raise
             self._refuse_pin(pin, SpecError([Problem(f"commit {pin.commit[:7]}", 0, 0, "", str(error))]))
             return
         except SpecError as error:
             self._refuse_pin(pin, error)
             return
-        self._take_up(candidate, acceptance.PIN_IN_FORCE, acceptance.pin_message(pin), pin)
+        self._take_up(candidate, acceptance.PIN_IN_FORCE, acceptance.pin_message(pin), stake, pin)
 
     def _refuse_pin(self, pin: Pin, error: SpecError) -> None:
         log.error("the pin on commit %s cannot be followed:\n%s", pin.commit[:7], error)
-        said = self._said("PinRefused")
+        said = self._chronicle.said("PinRefused")
         if said is None or said.commit != pin.commit or said.time < pin.time:
-            self._tell(self._event(pin.commit, "PinRefused", "; ".join(acceptance.told(error.problems))))
-        self.refused[pin.commit] = error
+            told = "; ".join(acceptance.told(error.problems))
+            self._chronicle.tell(self._chronicle.event(pin.commit, "PinRefused", told))
+        self.refused[pin.commit], self._decided = error, True
 
     def _unpin(self, *, by_git: bool) -> None:
         """What is in force stays so, but no longer by the pin. ``by_git``: git asks for that very commit now."""
         assert self.loaded is not None
         assert self.pin is not None
         pin = None if by_git else self.pin
-        self._remember(self._revision(self.loaded, pin, unpinned=not by_git), self._pin_ended(self.pin))
+        told = [self._chronicle.pin_ended(self.pin, self.newest)]
+        self._chronicle.accept(self.loaded, pin, told, unpinned=not by_git)
         self.pin, self._over = None, pin.over if pin is not None else None
         self._govern()
 
@@ -229,48 +276,33 @@ class SourceController:
         """The newest commit is in force, so no pin on another one is any more."""
         if self.pin is not None:
             self._unpin(by_git=True)
-        event, said = self._pin_ended(pin), self._said("PinEnded")
-        told = said is not None and said.data == event.data
-        self.ports.state.end_pin(pin, self.token(), () if told else (event,))
+        self._chronicle.end_pin(pin, self.newest)
 
-    def _take_up(self, candidate: Loaded, reason: str, message: str, pin: Pin | None = None) -> None:
-        before, old_rules, looked_at = self.loaded, self.rules, self._told
+    def _take_up(
+        self, candidate: Loaded, reason: str, message: str, stake: Sequence[Ref], pin: Pin | None = None
+    ) -> None:
+        """Put ``candidate`` in force. ``stake``: what is on record, where it removes something of it."""
+        before, event = self.loaded, self._chronicle.event
         changed = {"before": before.commit if before else None, "after": candidate.commit}
-        told = [self._event(candidate.commit, reason, message, **changed)]
+        told = [event(candidate.commit, reason, message, **changed)]
+        told += [
+            event(candidate.commit, "CommitAllowed", word) for word in self._consent.given(before, candidate, stake)
+        ]
         if self.pin is not None and pin is None:
-            told.append(self._pin_ended(self.pin))
-        self._remember(self._revision(candidate, pin), *told)
+            told.append(self._chronicle.pin_ended(self.pin, self.newest))
+        self._chronicle.accept(candidate, pin, told)
         self.loaded, self.waiting, self.pin, self._over = candidate, None, pin, pin.over if pin else None
+        self._decided = True
         self.refused.clear()
-        self._told = False
-        if before is not None:
+        if before is None:
+            self._told = False
+        else:
             self._owe(acceptance.changed(before, candidate))
         self._govern()
-        self._told = looked_at and before is not None and self.rules == old_rules
 
     def _refuse(self, commit: str, error: SpecError) -> None:
-        problems = acceptance.told(error.problems)
-        revision = Revision(commit=commit, digest="", accepted=False, time=self.clock(), problems=problems)
-        self._remember(revision, self._event(commit, "RevisionRefused", _first_of(problems)))
-        self.refused[commit] = error
-
-    def _revision(self, loaded: Loaded, pin: Pin | None, *, unpinned: bool = False) -> Revision:
-        return Revision(
-            commit=loaded.commit,
-            digest=loaded.digest,
-            accepted=True,
-            time=self.clock(),
-            subject=loaded.subject,
-            pin=pin,
-            unpinned=unpinned,
-        )
-
-    def _remember(self, revision: Revision, *told: Event) -> None:
-        """Write it down with what it comes to, unless it is what was written last: then a process ended, or an answer
-        was lost, before anybody here knew of it."""
-        newest = next(iter(self.ports.state.revisions(1)), None)
-        if newest is None or newest.model_copy(update={"time": revision.time}) != revision:
-            self.ports.state.save_revision(revision, self.token(), told)
+        self._chronicle.refuse(commit, acceptance.told(error.problems))
+        self.refused[commit], self._decided = error, True
 
     def _wait(self, waiting: Waiting | None) -> None:
         """Remember which commit waits for a window, or that none does."""
@@ -278,39 +310,39 @@ class SourceController:
         if waiting is not None and (before is None or before.candidate.commit != waiting.candidate.commit):
             commit, message = waiting.candidate.commit, acceptance.window_message(waiting.until)
             log.info("commit %s: %s", commit[:7], message)
-            said = self._said(acceptance.WAITS_FOR_WINDOW)
+            said = self._chronicle.said(acceptance.WAITS_FOR_WINDOW)
             if said is None or said.commit != commit:
-                self._tell(self._event(commit, acceptance.WAITS_FOR_WINDOW, message))
+                self._chronicle.tell(self._chronicle.event(commit, acceptance.WAITS_FOR_WINDOW, message))
         self.waiting = waiting
         if before != waiting:
             self._govern()
 
     def _still_waits(self, commit: str) -> bool:
+        """By the clock as it is now: it may have been set since the window was found closed."""
         waiting = self.waiting
-        return waiting is not None and waiting.candidate.commit == commit and self.clock() < waiting.until
+        if waiting is None or waiting.candidate.commit != commit:
+            return False
+        until = acceptance.window_end(self.loaded, waiting.candidate, self.clock())
+        if until is not None and until != waiting.until:
+            self._wait(Waiting(waiting.candidate, until))
+        return until is not None
 
     def _govern(self) -> None:
-        """Work out what may be done now. Under a pin the newest commit's Environment governs, where it can be read."""
+        """Work out what may be done now; under other rules everything is looked at again. Under a pin the newest
+        commit's Environment governs, where it can be read."""
         if self.loaded is None:
             return
-        self._governed = False
-        governing = self.loaded.environment
+        governing, self._governed = self.loaded.environment, True
         if self.pin is not None:
             try:
                 governing = self._load(self.newest or self.pin.over).environment
-            except (SpecError, ConfigurationError) as error:
-                log.warning("the pinned commit's own Environment governs: %s", error)
-        self.rules = acceptance.rules(self.loaded, governing, self.waiting.candidate if self.waiting else None)
-        self._governed = True
-
-    def _distrust(self, commit: str, base: str | None) -> tuple[Problem, ...]:
-        source, terms = self.ports.source, self._terms
-        descends = base is None or terms.allow_force_push or source.descends(commit, base)
-        return acceptance.distrust(commit, base, descends, source.signature(commit) if terms.signed else None, terms)
-
-    @property
-    def _terms(self) -> Terms:
-        return replace(self.terms, allow_prune=self.terms.allow_prune or self.allow_prune)
+                self._self_governed.over()
+            except (SpecError, UnreadableError) as error:
+                self._governed = isinstance(error, SpecError)
+                self._self_governed.came_up(error)
+        rules = acceptance.rules(self.loaded, governing, self.waiting.candidate if self.waiting else None)
+        self._told = self._told and rules == self.rules
+        self.rules = rules
 
     def _ensure(self, problems: tuple[Problem, ...]) -> None:
         if problems:
@@ -318,12 +350,7 @@ class SourceController:
 
     def _load(self, commit: str) -> Loaded:
         """Read a commit; the few that matter at a time are kept."""
-        found = self._kept.get(commit)
-        if found is None:
-            found = self.read(commit)
-            matter = {self.newest, self.loaded.commit if self.loaded else ""}
-            self._kept = {key: item for key, item in self._kept.items() if key in matter} | {commit: found}
-        return found
+        return self._commits.load(commit, (self.newest, self.loaded.commit if self.loaded else ""))
 
     def _at_stake(self, candidate: Loaded) -> list[Ref]:
         """What is on record, where ``candidate`` removes something of it. Else nobody has to read all records."""
@@ -347,41 +374,21 @@ class SourceController:
     def _owe(self, work: Iterable[Ref]) -> None:
         self._work = {**(self._work or {}), **dict.fromkeys(work)}
 
-    def _lost(self, error: Exception) -> None:
+    def _lost(self, reason: Exception) -> None:
+        self._lost_sight.came_up(reason)
         if self.loaded is not None and not self.unreachable:
-            log.warning("the source cannot be read, commit %s stays in force: %s", self.loaded.commit[:7], error)
-            said = self._said(_UNAVAILABLE, _AVAILABLE)
+            said = self._chronicle.said(_UNAVAILABLE, _AVAILABLE)
             if said is None or said.reason != _UNAVAILABLE:
-                message = f"commit {self.loaded.commit[:7]} stays in force: {error}"
-                self._tell(self._event(self.loaded.commit, _UNAVAILABLE, message))
-        self.unreachable = str(error)
+                commit = self.loaded.commit
+                message = f"commit {commit[:7]} stays in force: {cause(reason)}"
+                self._chronicle.tell(self._chronicle.event(commit, _UNAVAILABLE, message))
+        self.unreachable = cause(reason)
 
     def _found(self) -> None:
         if self.unreachable and self.loaded is not None:
-            said = self._said(_UNAVAILABLE, _AVAILABLE)
+            said = self._chronicle.said(_UNAVAILABLE, _AVAILABLE)
             if said is not None and said.reason == _UNAVAILABLE:
-                self._tell(self._event(self.loaded.commit, _AVAILABLE, "the source can be read again"))
+                event = self._chronicle.event(self.loaded.commit, _AVAILABLE, "the source can be read again")
+                self._chronicle.tell(event)
         self.unreachable = ""
-
-    def _pin_ended(self, pin: Pin) -> Event:
-        message = f"the pin on commit {pin.commit[:7]} is over"
-        return self._event(self.newest, "PinEnded", message, pin=pin.commit, set=pin.time.isoformat())
-
-    def _said(self, *reasons: str) -> Event | None:
-        """What the log has last said of it, by whichever process."""
-        found = self.ports.state.events(limit=1, kinds=("",), reasons=reasons)
-        return found[0] if found and found[0].reason in reasons else None
-
-    def _tell(self, event: Event) -> None:
-        self.ports.state.append_events([event], self.token())
-
-    def _event(self, commit: str, reason: str, message: str, **data: Any) -> Event:
-        """``data``: where the commit in force changed, the one before and the one after."""
-        return Event(
-            time=self.clock(), commit=commit, ref=None, reason=reason, message=message, data=data, actor=self.actor
-        )
-
-
-def _first_of(problems: tuple[str, ...]) -> str:
-    """Of one problem all of it, of several the number and the first."""
-    return problems[0] if len(problems) == 1 else f"{len(problems)} problems; the first: {problems[0]}"
+        self._lost_sight.over()

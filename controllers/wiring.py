@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
+from controllers.acceptance import moved
+from controllers.opening import AcceptedEnvironment, Opener
 from controllers.project import Project
 from controllers.reconciler import Observe
 from controllers.settings import Settings
 from controllers.simulation import Clock, Imagine, Imagined
 from controllers.source import Loaded, Read
-from framework.api.errors import ConfigurationError, TransientError
+from framework.api.errors import MlopsError, TransientError
 from framework.backends.code import CodeArchive
 from framework.backends.files import FileReports
 from framework.backends.git import GitSource
@@ -40,15 +44,13 @@ from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec, RayCluster
 from framework.planning.fingerprint import short_hash
 from framework.planning.remembered import sound
-from framework.ports import Ports, RunSpec, SpecWriter
+from framework.ports import Ports, RunSpec, SpecWriter, StateStore
+from framework.process import dead
 from framework.specs.cache import ParseCache, kept_in
-from framework.specs.read import read_environment, read_snapshot
+from framework.specs.read import read_snapshot
 from framework.specs.snapshot import desired
 
 log = logging.getLogger(__name__)
-
-TRUSTED_WITHIN = 20
-"""Commits back from the newest in which one has to be signed, where signatures are required."""
 
 OBSERVERS: Mapping[str, Observe] = {
     "FeatureView": feature_view.observe,
@@ -63,14 +65,27 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
     """Open the project that ``settings`` name, in their environment. Starts nothing.
 
     Raises:
-        SpecError: the Environment is wrong or missing in the newest commit.
-        ConfigurationError: no repository or commit, a state store that cannot be opened, or an Environment that asks
-            for something that this version does not execute.
+        SpecError: the Environment is wrong or missing in the newest commit, and none was ever in force.
+        ConfigurationError: a state store that cannot be opened; no repository or commit, or an Environment that asks
+            for something that this version does not execute, and none was ever in force.
     """
     followed = _followed(settings, clock)
     source = followed.source
     cache = kept_in(settings.folder / "cache", "framework.kinds:KINDS")
-    environment = _environment(source, settings, cache)
+    kept = AcceptedEnvironment(settings.folder, settings.environment)
+    opening = Opener(
+        source,
+        settings,
+        cache,
+        kept,
+        led=partial(_led, settings=settings),
+        inhabited=partial(_inhabited, settings=settings),
+        refresh=followed.refresh,
+        valid=partial(_valid, source=source, settings=settings, cache=cache),
+    ).find()
+    if opening.note:
+        log.warning("%s", opening.note)
+    environment = opening.environment
     storage = _absolute(environment.storage, settings.root)
     cluster = _cluster(settings, environment.ray)
     database = open_database(environment.state, str(settings.root))
@@ -101,7 +116,50 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         writer=followed.writer,
         hurry=followed.hurry,
         environment=environment,
+        told=opening.note,
+        accepted=_keeping(kept, environment),
     )
+
+
+@contextmanager
+def _state_of(environment: EnvironmentSpec, settings: Settings) -> Iterator[StateStore]:
+    database = open_database(environment.state, str(settings.root))
+    try:
+        yield SqlStateStore(database, settings.environment)
+    finally:
+        database.close()
+
+
+def _led(environment: EnvironmentSpec, settings: Settings) -> bool:
+    """Whether a controller may be at work with it."""
+    with _state_of(environment, settings) as state:
+        lease = state.lease()
+    return lease is not None and not dead(lease.note)
+
+
+def _inhabited(environment: EnvironmentSpec, settings: Settings) -> bool:
+    """Whether a commit ever took effect there."""
+    with _state_of(environment, settings) as state:
+        return any(revision.accepted for revision in state.revisions())
+
+
+def _valid(commit: str, source: GitSource, settings: Settings, cache: ParseCache) -> bool:
+    """Whether all of it can be read and is free of mistakes."""
+    try:
+        read_snapshot(source, commit, settings.specs, settings.environment, KINDS, cache=cache)
+    except MlopsError:
+        return False
+    return True
+
+
+def _keeping(kept: AcceptedEnvironment, opened: EnvironmentSpec) -> Callable[[Loaded], None]:
+    """Notes the Environment of each commit that takes effect, unless it is about a place where nobody is yet."""
+
+    def keep(loaded: Loaded) -> None:
+        if not moved(opened, loaded.environment):
+            kept.keep(loaded.commit, loaded.environment)
+
+    return keep
 
 
 def imagining(live: Ports) -> Imagine:
@@ -122,6 +180,8 @@ class _Followed:
     source: GitSource
     writer: SpecWriter
     hurry: Callable[[], None] = lambda: None
+    refresh: Callable[[], None] = lambda: None
+    """Ask the remote for what is new, if this command wants it. Raises TransientError, ConfigurationError."""
 
 
 def _followed(settings: Settings, clock: Callable[[], datetime]) -> _Followed:
@@ -142,49 +202,17 @@ def _followed(settings: Settings, clock: Callable[[], datetime]) -> _Followed:
         settings.folder / f"mirror-{short_hash(address)}.git", remote, settings.revision,
         project=settings.source_folder, signers=signers, interval=settings.remote_poll,
     )  # fmt: skip
-    if settings.fresh:
+
+    def refresh() -> None:
         try:
             mirror.refresh()
         except TransientError as error:
             if not mirror.known():
                 raise
             log.warning("going on with what was fetched before: %s", error)
-    return _Followed(source, GitWriter(source, RemoteBranches(mirror), author, clock), mirror.hurry)
 
-
-def _environment(source: GitSource, settings: Settings, cache: ParseCache) -> EnvironmentSpec:
-    commit = _trusted(source, settings)
-    spec = read_environment(source, commit, settings.specs, settings.environment, KINDS, cache)
-    assert isinstance(spec, EnvironmentSpec)
-    missing = KINDS["Environment"].unsupported(spec)
-    if missing:
-        names = ", ".join(missing)
-        raise ConfigurationError(f"Environment/{settings.environment}: not executed by this version: {names}")
-    return spec
-
-
-def _trusted(source: GitSource, settings: Settings) -> str:
-    """The newest commit. Where signatures are required, the newest that has one: nobody else says where state is kept,
-    or which cluster gets our credentials.
-
-    Raises:
-        ConfigurationError: none of the newest commits has a signature that the operator allows.
-    """
-    commit = source.resolve(settings.revision)
-    if settings.allowed_signers is None:
-        return commit
-    candidate = commit
-    for back in range(TRUSTED_WITHIN):
-        try:
-            candidate = source.resolve(f"{commit}~{back}") if back else commit
-        except ConfigurationError:
-            break  # there are no more
-        if source.signature(candidate).trusted:
-            return candidate
-    raise ConfigurationError(
-        f"MLOPS_ALLOWED_SIGNERS is set, and of the newest commits down to {candidate[:7]} none has a signature that "
-        f"it allows; the newest {source.signature(commit).problem}"
-    )
+    writer = GitWriter(source, RemoteBranches(mirror), author, clock)
+    return _Followed(source, writer, mirror.hurry, refresh if settings.fresh else lambda: None)
 
 
 def _reader(source: GitSource, settings: Settings, storage: str, cache: ParseCache) -> Read:
@@ -230,6 +258,9 @@ class EmbeddedCluster:
     def running(self) -> bool:
         return self.ray.running() is not None
 
+    def lost(self) -> str:
+        return self.ray.lost()
+
     def links(self) -> Mapping[str, str]:
         address = self.ray.running()
         if address is None:
@@ -238,6 +269,11 @@ class EmbeddedCluster:
             "Ray dashboard": f"{address.dashboard_url} (token: {self.ray.folder / 'token'})",
             "Endpoints": f"http://{address.serve_host}:{address.serve_port}",
         }
+
+
+def own_ray(settings: Settings) -> EmbeddedCluster:
+    """The Ray that mlopsctl runs for this project, if any: known from its folder alone."""
+    return EmbeddedCluster.of(settings, RayCluster())
 
 
 @dataclass(frozen=True)
@@ -257,6 +293,10 @@ class RemoteCluster:
 
     def running(self) -> bool:
         return True
+
+    def lost(self) -> str:
+        """Whoever runs it sees to it that it does."""
+        return ""
 
     def links(self) -> Mapping[str, str]:
         return {"Ray dashboard": self.spec.address}

@@ -8,7 +8,9 @@ from typing import Any
 
 from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
 from controllers.reconciler import Observe, Reconciler
+from controllers.runtime.clock import WatchedClock
 from controllers.source import Loaded, SourceController
+from controllers.timekeeping import Timekeeper
 from framework.api.conditions import violations
 from framework.api.meta import Ref
 from framework.backends.memory import memory_ports
@@ -93,6 +95,7 @@ class World:
 
     def __init__(self, files: Mapping[str, str] = PROJECT) -> None:
         self.now = NOW
+        self.jumped = timedelta(0)
         self.ports = memory_ports(lambda: self.now, storage="memory://store", observations=None, check=sound(KINDS))
         self.error_rate: Callable[[str], float] = lambda app: 0.0
         self.auc: Callable[[str], float] = lambda identity: 0.7
@@ -114,16 +117,24 @@ class World:
     def restart(self, ports: Ports) -> None:
         """A fresh controller process on ``ports``: nothing is remembered but what is in the store."""
         self.process += 1
-        lease = self.ports.state.acquire(f"controller-{self.process}", 30.0, self.now + timedelta(days=self.process))
+        lease = self.ports.state.acquire(f"controller-{self.process}", 30.0, self.now, over=self.ports.state.lease())
         assert lease is not None
         self.token = lease.token
-        self.source = SourceController(ports, self.read, "main", self.clock, lambda: self.token, "test")
+        watched = WatchedClock(self.clock, lambda: (self.now - NOW - self.jumped).total_seconds())
+        self.keeper = Timekeeper(ports.state, KINDS, watched, lambda: self.token, "test", lambda: "boot")
+        self.source = SourceController(ports, self.read, "main", watched, lambda: self.token, "test")
         self.reconciler = Reconciler(
-            ports, KINDS, OBSERVERS, self.clock, lambda: self.token, "test", lambda: self.source.rules
-        )
+            ports, KINDS, OBSERVERS, watched, lambda: self.token, "test", lambda: self.source.rules,
+            lambda: self.keeper.era,
+        )  # fmt: skip
 
     def clock(self) -> datetime:
         return self.now
+
+    def jump(self, by: timedelta) -> None:
+        """Somebody sets the clock; no time passes."""
+        self.now += by
+        self.jumped += by
 
     def read(self, commit: str) -> Loaded:
         snapshot = read_snapshot(
@@ -146,6 +157,7 @@ class World:
 
     def pass_(self) -> None:
         """Look at every resource once."""
+        self.keeper.look()
         self.source.poll()
         recorded = self.ports.state.recorded()
         refs = [*(record.ref for record in recorded.readable), *recorded.unreadable]

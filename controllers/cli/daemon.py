@@ -8,6 +8,13 @@ from typing import Any
 import click
 
 
+def start_ray(cluster: Any, progress: Any) -> None:
+    """Unless it runs."""
+    if not cluster.running():
+        with progress.step("starting Ray"):
+            cluster.start()
+
+
 @click.command()
 @click.option("--no-controller", is_flag=True, help="Only Ray; reconcile by hand.")
 @click.pass_obj
@@ -17,10 +24,10 @@ def up(options: dict[str, Any], no_controller: bool) -> None:
     from controllers.cli.progress import Progress
     from controllers.cli.session import emit, now, project_of
 
-    project = project_of(options, fresh=True)
-    project.newest()  # a project that cannot be read is told before anything is started
-    with Progress(now) as progress, progress.step("starting Ray"):
-        project.cluster.start()
+    project = project_of(options, fresh=True, starts=True)
+    project.ensure_startable()  # a project that cannot be read is told before anything is started
+    with Progress(now) as progress:
+        start_ray(project.cluster, progress)
     lines = dict(project.cluster.links())
     if not no_controller:
         controller = Background(project.settings.folder)
@@ -50,13 +57,15 @@ def down(options: dict[str, Any], keep_ray: bool) -> None:
     """Stop the controller and the embedded Ray. Data, models and history stay."""
     from controllers.background import Background
     from controllers.cli.progress import Progress
-    from controllers.cli.session import emit, now, project_of
+    from controllers.cli.session import emit, now, settings_of
+    from controllers.wiring import own_ray
 
-    project = project_of(options)
+    settings = settings_of(options)  # neither git nor the state store has a say in this
+    ray = own_ray(settings)
     with Progress(now) as progress, progress.step("stopping"):
-        controller = Background(project.settings.folder).stop()
-        was_running = project.cluster.running()
+        controller = Background(settings.folder).stop()
+        was_running = ray.running()
         if not keep_ray:
-            project.cluster.stop()
+            ray.stop()
     words = {True: "stopped", False: "was not running"}
     emit(f"controller {words[controller]}, Ray {'is kept' if keep_ray and was_running else words[was_running]}")

@@ -24,6 +24,7 @@ COMMANDS = {
     "reconcile": "controllers.cli.reconcile:reconcile",
     "up": "controllers.cli.daemon:up",
     "down": "controllers.cli.daemon:down",
+    "lease": "controllers.cli.lease:lease",
     "status": "controllers.cli.inspect:status",
     "events": "controllers.cli.inspect:events",
     "why": "controllers.cli.inspect:why",

@@ -51,8 +51,8 @@ def reconcile(
     from controllers.cli.session import now, project_of
     from controllers.passes import serve
 
-    project = project_of(options, allow_prune=allow_prune, fresh=True)
-    project.newest()  # a project that cannot be read is told before anything is started
+    project = project_of(options, allow_prune=allow_prune, fresh=True, starts=True)
+    project.ensure_startable()  # a project that cannot be read is told before anything is started
     if once:
         run_once(project, wait=wait, timeout=timeout, output=output, quiet=quiet)
     stop = _stopped_by(signal.SIGTERM, signal.SIGINT)
@@ -63,24 +63,55 @@ def reconcile(
 
 def run_once(project: Any, *, wait: bool, timeout: timedelta, output: str, quiet: bool) -> NoReturn:
     """One pass over the project, or watching the controller that is at work on it; tells the result and exits."""
+    from controllers.cli.arguments import operator
     from controllers.cli.progress import Progress
     from controllers.cli.session import emit, now
-    from controllers.passes import Word, follow, lead
+    from controllers.passes import Word, follow
 
     stop = _stopped_by(signal.SIGTERM)
     with Progress(now, quiet=quiet) as progress:
-        if project.leader_elsewhere():
+        leadership, result = project.leadership(), None
+        if not leadership.acquire():
             progress.say("a controller is at work on this environment; following it")
-            result = follow(project, wait=wait, timeout=timeout, stop=stop)
-        else:
-            with progress.step("starting Ray"):
-                project.cluster.start()
-            for name, value in project.cluster.links().items():
-                progress.say(f"{name}: {value}")
-            result = lead(project, wait=wait, timeout=timeout, listen=progress.listen)
+            result = follow(
+                project, wait=wait, timeout=timeout, stop=stop, leadership=leadership,
+                permits=_permits(project.settings), actor=operator(),
+            )  # fmt: skip
+            if result is None:
+                progress.say("that controller is gone; going on in its place")
+        if result is None:
+            result = _lead(project, leadership, progress, wait=wait, timeout=timeout, stop=stop)
     emit(result.json() if output == "json" else result.text())
     codes = {Word.CONVERGED: 0, Word.STALLED: EXIT_NOT_CONVERGED, Word.HELD: EXIT_TIMEOUT}
-    sys.exit(codes.get(result.word, EXIT_TIMEOUT if wait else 0))
+    sys.exit(codes.get(result.word, EXIT_TIMEOUT if wait or not result.taken_up else 0))
+
+
+def _permits(settings: Any) -> frozenset[Any]:
+    """What the operator says with this command that a controller at work may have been started without."""
+    import os
+
+    from controllers.operator import FORCE_PUSH
+    from controllers.runtime.permits import Permit
+
+    rewrite = FORCE_PUSH in os.environ and settings.allow_force_push
+    allowed = {Permit.PRUNE: settings.allow_prune, Permit.REWRITE: rewrite}
+    return frozenset(permit for permit, word in allowed.items() if word)
+
+
+def _lead(
+    project: Any, leadership: Any, progress: Any, *, wait: bool, timeout: timedelta, stop: threading.Event
+) -> Any:
+    """A pass of our own."""
+    from controllers.cli.daemon import start_ray
+    from controllers.passes import lead
+
+    try:
+        start_ray(project.cluster, progress)
+        for name, value in project.cluster.links().items():
+            progress.say(f"{name}: {value}")
+        return lead(project, wait=wait, timeout=timeout, listen=progress.listen, leadership=leadership, stop=stop)
+    finally:
+        leadership.release()
 
 
 def _stopped_by(*signals: signal.Signals) -> threading.Event:

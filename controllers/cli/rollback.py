@@ -15,6 +15,7 @@ import click
 @click.option("--message", metavar="TEXT", default="", help="Why: for the log and the revert.")
 @click.option("--no-commit", is_flag=True, help="Prepare no revert for git.")
 @click.option("--rebuild", is_flag=True, help="Go back even where a model has to be trained again.")
+@click.option("--allow-prune", is_flag=True, help="Let that commit remove a large share of the environment.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_obj
@@ -26,6 +27,7 @@ def rollback(
     message: str,
     no_commit: bool,
     rebuild: bool,
+    allow_prune: bool,
     yes: bool,
     output: str,
 ) -> None:
@@ -40,7 +42,7 @@ def rollback(
 
     if (commit is None) != end:
         raise click.UsageError("name the commit to go back to, or --end to take a rollback back")
-    project = project_of(options, fresh=True)
+    project = project_of(options, allow_prune=allow_prune, fresh=True)
     settings = project.settings
     rollbacks = Rollbacks(
         settings.environment,
@@ -72,9 +74,8 @@ def rollback(
     actor = operator()
     rollbacks.pin(prospect, actor, message)
     revert = None if no_commit else rollbacks.revert(prospect, project.writer, branch, actor, message)
-    lease = project.ports.state.lease()
-    leads = lease is not None and lease.expires > project.clock()
-    done = Done(lease.holder if lease is not None and leads else None, revert)
+    lease = project.leader()
+    done = Done(lease.holder if lease is not None else None, revert)
     emit(rollback_json(prospect, done) if output == "json" else done_text(prospect, done))
 
 

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import heapq
 import threading
+import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from framework.api.meta import Ref
 
 
 class WorkQueue:
-    """Deduplicating queue with delays. ``add`` during work on the same resource makes it due again afterwards."""
+    """Deduplicating queue with delays. ``add`` during work on the same resource makes it due again afterwards.
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        self._due: dict[Ref, datetime] = {}
-        self._heap: list[tuple[datetime, Ref]] = []
+    ``monotonic`` gives seconds: no delay depends on a clock that somebody may set.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._now = monotonic
+        self._due: dict[Ref, float] = {}
+        self._heap: list[tuple[float, Ref]] = []
         self._working: set[Ref] = set()
         self._changed = threading.Condition()
         self._closed = False
 
     def add(self, ref: Ref, after: timedelta = timedelta(0)) -> None:
         """Make ``ref`` due ``after`` from now, or earlier if it is due earlier already."""
-        when = self._clock() + after
+        when = self._now() + after.total_seconds()
         with self._changed:
             if ref not in self._due or when < self._due[ref]:
                 self._due[ref] = when
@@ -32,7 +36,7 @@ class WorkQueue:
 
     def take(self, timeout: timedelta) -> Ref | None:
         """The next due resource, None when nothing is due within ``timeout`` or the queue was closed."""
-        deadline = self._clock() + timeout
+        deadline = self._now() + timeout.total_seconds()
         with self._changed:
             while not self._closed:
                 ref, wait = self._next(deadline)
@@ -40,9 +44,9 @@ class WorkQueue:
                     del self._due[ref]
                     self._working.add(ref)
                     return ref
-                if wait <= timedelta(0):
+                if wait <= 0:
                     return None
-                self._changed.wait(wait.total_seconds())
+                self._changed.wait(wait)
             return None
 
     def done(self, ref: Ref) -> None:
@@ -58,8 +62,9 @@ class WorkQueue:
             self._closed = True
             self._changed.notify_all()
 
-    def _next(self, deadline: datetime) -> tuple[Ref | None, timedelta]:
-        now = self._clock()
+    def _next(self, deadline: float) -> tuple[Ref | None, float]:
+        """Who is due, or nobody and the seconds until somebody may be."""
+        now = self._now()
         while self._heap:
             when, ref = self._heap[0]
             if self._due.get(ref) != when or ref in self._working:
@@ -67,6 +72,6 @@ class WorkQueue:
                 continue
             if when <= now:
                 heapq.heappop(self._heap)
-                return ref, timedelta(0)
+                return ref, 0.0
             return None, min(when, deadline) - now
         return None, deadline - now

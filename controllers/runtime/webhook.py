@@ -10,12 +10,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import io
 import logging
 import socket
 import socketserver
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from http import HTTPStatus
+from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -23,10 +27,13 @@ from framework.api.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
 
+MAX_HEAD = 1 << 14
 MAX_BODY = 1 << 20
-MAX_CONNECTIONS = 16
+MAX_CONNECTIONS = 64
 SECONDS = 10.0
 """For a call as a whole, however slowly it comes."""
+TOLD_SECONDS = 60.0
+"""Between two lines in the log about calls that were turned away."""
 
 HOOK, HEALTH = "/hooks/git", "/healthz"
 _HEX_SIGNATURES = ("X-Gitea-Signature", "X-Forgejo-Signature")
@@ -81,38 +88,65 @@ class Webhook:
         self._server = self._thread = None
 
 
+class Tally:
+    """Counts what was turned away, and tells it once in TOLD_SECONDS at most: no caller says how long the log is."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._next = monotonic()
+
+    def note(self, why: str) -> None:
+        with self._lock:
+            self._counts[why] += 1
+            if self._monotonic() < self._next:
+                return
+            self._next = self._monotonic() + TOLD_SECONDS
+            told = ", ".join(f"{count} {reason}" for reason, count in sorted(self._counts.items()))
+            self._counts.clear()
+        log.warning("webhook calls turned away: %s", told)
+
+
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """A thread a connection, for a few connections and a short time each."""
+    """A thread a connection, for some connections and a short time each.
+
+    Where there are too many, whoever has most of them loses the oldest. A call that is signed comes all at once and is
+    answered in milliseconds, so callers who take their time make room for it, and not it for them.
+    """
 
     allow_reuse_address = True
-    request_queue_size = MAX_CONNECTIONS
+    request_queue_size = 2 * MAX_CONNECTIONS
     daemon_threads = True
     block_on_close = False
 
     def __init__(self, address: tuple[str, int], secret: bytes, wake: Callable[[], None], seconds: float) -> None:
         self.secret, self.wake, self.seconds = secret, wake, seconds
-        self._open: dict[socket.socket, threading.Timer] = {}
+        self.tally = Tally()
+        self._open: dict[socket.socket, str] = {}
         self._lock = threading.Lock()
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        timer = threading.Timer(self.seconds, _cut, [request])
-        timer.daemon = True
         with self._lock:
-            if len(self._open) >= MAX_CONNECTIONS:
-                log.warning("a webhook was turned away: %d calls are under way", MAX_CONNECTIONS)
-                super().shutdown_request(request)
-                return
-            self._open[request] = timer
-        timer.start()
+            excess = self._oldest() if len(self._open) >= MAX_CONNECTIONS else None
+            if excess is not None:
+                del self._open[excess]
+            self._open[request] = client_address[0]
+        if excess is not None:
+            self.tally.note("to make room for others")
+            _cut(excess)
         super().process_request(request, client_address)
+
+    def _oldest(self) -> socket.socket:
+        """Of those of the caller who has most."""
+        most, _ = Counter(self._open.values()).most_common(1)[0]
+        return next(request for request, caller in self._open.items() if caller == most)
 
     def shutdown_request(self, request: Any) -> None:
         with self._lock:
-            timer = self._open.pop(request, None)
-        if timer is not None:
-            timer.cancel()
+            self._open.pop(request, None)
         super().shutdown_request(request)
 
     def cut_off(self) -> None:
@@ -131,6 +165,38 @@ def _cut(request: socket.socket) -> None:
         request.shutdown(socket.SHUT_RDWR)
 
 
+class _Arriving(io.RawIOBase):
+    """What a caller sends: no more of it than was allowed, and nothing after ``seconds``."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self._connection = connection
+        self._deadline = time.monotonic() + seconds
+        self._left = MAX_HEAD
+        self.late = False
+
+    def allow(self, more: int) -> None:
+        """The head is there, and a body of so many bytes may follow it."""
+        self._left += more
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._left == 0:
+            raise LineTooLong("header")
+        seconds = self._deadline - time.monotonic()
+        try:
+            if seconds <= 0:
+                raise TimeoutError
+            self._connection.settimeout(seconds)
+            count = self._connection.recv_into(memoryview(buffer)[: self._left])
+        except TimeoutError:
+            self.late = True
+            raise
+        self._left -= count
+        return count
+
+
 class _Handler(BaseHTTPRequestHandler):
     """One call, one answer without a body that would tell anything, and the connection is closed."""
 
@@ -138,7 +204,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.connection.settimeout(self.server.seconds)
+        self._arriving = _Arriving(self.connection, self.server.seconds)
+        self.rfile = io.BufferedReader(self._arriving)
+
+    def finish(self) -> None:
+        if self._arriving.late:
+            self.server.tally.note("that took too long")
+        super().finish()
 
     def do_GET(self) -> None:
         if self.path == HEALTH:
@@ -161,10 +233,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _called(self, length: int) -> None:
+        self._arriving.allow(length)
         body = self.rfile.read(length)
         if len(body) < length:
             return  # cut off, or gone
         if not self._signed(body):
+            self.server.tally.note("without the right signature")
             self._answer(HTTPStatus.UNAUTHORIZED)
             return
         self.server.wake()

@@ -37,7 +37,7 @@ _PROTOCOLS: Mapping[str, type[Any]] = {
 CHANGING = frozenset(
     {
         "state.save", "state.delete", "state.forget", "state.append_events", "state.save_revision", "state.set_pin",
-        "state.end_pin", "state.say", "state.take_back",
+        "state.end_pin", "state.say", "state.take_back", "state.set_clock",
         "registry.register", "registry.adopt", "registry.forget",
         "code.ensure",
         "runs.submit", "runs.stop",
@@ -48,6 +48,14 @@ CHANGING = frozenset(
     }
 )  # fmt: skip
 """Verbs that change the world, as ``port.verb``. Taking and renewing the lease is not counted: a leader always does."""
+
+
+def verbs() -> tuple[str, ...]:
+    """Every verb of every port, as ``port.verb``."""
+    return tuple(
+        f"{port}.{name}" for port, protocol in _PROTOCOLS.items() for name in dir(protocol) if not name.startswith("_")
+    )
+
 
 PortT = TypeVar("PortT")
 PortsT = TypeVar("PortsT", bound=Ports)

@@ -10,26 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
-from framework.api.errors import ConfigurationError, MlopsError, SpecError, TerminalError, TransientError
-from framework.backends.git_process import (
-    TIMEOUT_SECONDS,
-    Git,
-    checked_revision,
-    checked_sha,
-    git_python,
-    is_sha,
-)
+from framework.api.errors import ConfigurationError, MlopsError, SpecError, TerminalError
+from framework.backends.git_missing import damaged, shallow, unreadable, unresolved
+from framework.backends.git_place import Place, find_repository
+from framework.backends.git_process import TIMEOUT_SECONDS, Git, checked_revision, checked_sha, is_sha
 from framework.backends.signatures import Signers
 from framework.ports import Blob, CommitInfo, Signature
-from framework.specs import words
 from framework.specs.code import parent_inits
 from framework.specs.positions import MAX_BYTES
-from framework.specs.tree import archive, inside
+from framework.specs.tree import MAX_ARCHIVE_BYTES, archive, inside
 from framework.specs.worktree import refused_link, refused_submodule
-
-MAX_ARCHIVE_BYTES = 256 << 20
 
 _SYMLINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
 _CHUNK = 1 << 16
@@ -75,16 +67,12 @@ class GitSource:
 
         Raises:
             ConfigurationError: no repository, no commit yet, or an unknown or unsafe name.
+            TransientError: the commit is known and cannot be read.
         """
         commit = self.find(checked_revision(revision))
-        if commit is not None:
-            return commit
-        names = self._names()
-        if not names:
-            raise ConfigurationError(f"the git repository at {self._root} has no commit yet")
-        near = words.nearest(revision, names)
-        guess = f"; did you mean {near!r}?" if near else ""
-        raise ConfigurationError(f"the repository at {self._root} has no commit, branch or tag {revision!r}{guess}")
+        if commit is None:
+            raise unresolved(self.git, self._root, revision)
+        return commit
 
     def blobs(self, commit: str, folder: str) -> Sequence[Blob]:
         """Regular files below ``folder`` (or the one file it names), sorted by path.
@@ -120,6 +108,10 @@ class GitSource:
             found[""] = whole
         return {path: found.get(inside(path)) for path in paths}
 
+    def weight(self, commit: str, folder: str) -> int:
+        """Bytes of all files below ``folder``."""
+        return sum(entry.size for entry in self._list(commit, inside(folder), "-r", "-l"))
+
     def archive(self, commit: str, folder: str) -> bytes:
         """A zip of ``folder`` and of the ``__init__.py`` files above it, so that its packages import.
 
@@ -151,7 +143,7 @@ class GitSource:
         if answer.status != 0:
             raise self._missing(commit, answer.complaint)
         author, seconds, subject = answer.output.decode("utf-8", "replace").rstrip("\n").split("\0")
-        return CommitInfo(commit, author, datetime.fromtimestamp(int(seconds), UTC), subject)
+        return CommitInfo(commit, author, _time(int(seconds)), subject)
 
     def subject(self, commit: str) -> str:
         """The first line of a commit's message."""
@@ -167,7 +159,7 @@ class GitSource:
             raise self._missing(commit)
         if self._has_ancestor(commit, ancestor):
             return True
-        if self.git.run("rev-parse", "--is-shallow-repository").text == "true":
+        if shallow(self.git):
             raise ConfigurationError(
                 f"whether commit {commit[:10]} descends from {ancestor[:10]} cannot be told, because the clone at "
                 f"{self._root} is shallow; fetch all of it (git fetch --unshallow, or fetch-depth: 0 in a workflow)"
@@ -226,26 +218,20 @@ class GitSource:
         return checked_sha(commit)
 
     def _missing(self, commit: str, complaint: str = "") -> MlopsError:
-        why = f": {complaint}" if complaint else ""
-        return ConfigurationError(f"commit {commit[:10]} is not in the repository at {self._root}{why}")
-
-    def _names(self) -> list[str]:
-        return self.git.run("for-each-ref", "--count=1000", "--format=%(refname:short)").text.split()
+        return unreadable(self.git, self._root, commit, complaint)
 
     # -- the repository ----------------------------------------------------------------------------------------------
 
     @cached_property
     def git(self) -> Git:
-        return Git(Path(self._repository.git_dir), timeout_seconds=self._timeout)
+        return Git(self._repository.folder, timeout_seconds=self._timeout)
 
     @cached_property
-    def _repository(self) -> Any:
-        git = git_python()
-        try:
-            return git.Repo(self._root, search_parent_directories=True)
-        except (git.exc.InvalidGitRepositoryError, git.exc.NoSuchPathError) as error:
-            message = f"{self._root} is not inside a git repository; run git init there first"
-            raise ConfigurationError(message) from error
+    def _repository(self) -> Place:
+        found = find_repository(self._root)
+        if found is None:
+            raise ConfigurationError(f"{self._root} is not inside a git repository; run git init there first")
+        return found
 
     @cached_property
     def prefix(self) -> str:
@@ -253,8 +239,8 @@ class GitSource:
         if self._folder is not None:
             below = inside(self._folder)
         else:
-            top = self._repository.working_tree_dir
-            below = "" if top is None else os.path.relpath(self._root, os.path.realpath(top))
+            top = self._repository.top
+            below = "" if top is None else os.path.relpath(self._root, top)
         return "" if below in {"", "."} else f"{below}/"
 
     def _contents(self, shas: set[str], limit: int) -> dict[str, bytes]:
@@ -267,13 +253,21 @@ class GitSource:
             with self.git.reading("cat-file", "--batch", "--buffer", data=data) as stream:
                 return {sha: _next_blob(stream, sha, limit) for sha in wanted}
         except EOFError as error:
-            raise TransientError(f"an object of {self._root} cannot be read: {error}") from error
+            raise damaged(self.git, self._root, "an object", str(error)) from error
+
+
+def _time(seconds: int) -> datetime:
+    """A committer's clock may say anything, and what it says decides nothing."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.max.replace(tzinfo=UTC) if seconds > 0 else datetime.min.replace(tzinfo=UTC)
 
 
 def _next_blob(stream: IO[bytes], sha: str, limit: int) -> bytes:
     header = stream.readline().split()
     if len(header) != 3 or header[0].decode("ascii") != sha:
-        raise EOFError(f"{sha} is missing" if header[1:] == [b"missing"] else f"no answer for {sha}")
+        raise EOFError(f"{sha} is missing" if header[1:] == [b"missing"] else f"{sha} is missing or damaged")
     size = int(header[2])
     data = stream.read(min(size, limit))
     rest = size - len(data) + 1  # the newline after it

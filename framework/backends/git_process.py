@@ -34,6 +34,7 @@ _KEPT = frozenset({"GIT_EXEC_PATH", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH"})
 """Of the variables git reads: where this machine has git and the certificates it trusts."""
 
 _ENVIRONMENT = {
+    "LC_ALL": "C",  # what it complains about is read here
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "",
     "SSH_ASKPASS": "",
@@ -169,11 +170,10 @@ class Git:
 
 
 def git_python() -> Any:
-    """The package, loaded when it is needed. Raises ConfigurationError where there is no git for it to drive."""
-    try:
-        import git
-    except ImportError as error:
-        raise ConfigurationError("the program git is not installed or not on the PATH") from error
+    """The package, loaded when it is needed, whatever its own variables say."""
+    os.environ["GIT_PYTHON_REFRESH"] = "quiet"  # it need not find a git: it is told which program to run
+    import git
+
     return git
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from framework.api.categories import Category
-from framework.api.meta import Ref
+from framework.api.meta import Ref, Stored
 from framework.planning.changes import Change, Desired, Status
 
 PlanFunction = Callable[[Desired[Any] | None, Any, Status | None, datetime], Change]
@@ -91,8 +91,8 @@ def _no_keys(spec: Any) -> frozenset[str]:
     return frozenset()
 
 
-def _recalls_anything(ref: Ref, state: Mapping[str, Any]) -> object:
-    return state
+def _anything_goes(ref: Ref, state: Any) -> None:
+    pass
 
 
 def _consumes_nothing(spec: Any) -> Mapping[Ref, frozenset[str] | None]:
@@ -128,7 +128,9 @@ class Kind:
     """Columns of the contract that every consumer uses, named or not: what rows are joined by."""
     consumes: Callable[[Any], Mapping[Ref, frozenset[str] | None]] = _consumes_nothing
     """Columns it uses by upstream; None: all of them."""
-    recall: Callable[[Ref, Mapping[str, Any]], object] = _recalls_anything
-    """What a status remembers of a resource, as the kind's own model. Raises ValueError where that is damaged."""
+    state: type[Stored] = Stored
+    """What a record remembers of one, beside what every kind has."""
+    ensure: Callable[[Ref, Any], None] = _anything_goes
+    """Raises ValueError where a ``state`` that can be read cannot be that of the resource."""
     merge_keys: Mapping[str, str] = field(default_factory=dict)
     """Lists that patches merge item by item: the field that names an item, by the list's dotted path in the spec."""

@@ -28,7 +28,7 @@ def sound(kinds: Mapping[str, Kind]) -> Callable[[Record], None]:
             kind = kinds.get(record.ref.kind)
             if kind is None:
                 raise ValueError(f"there is no kind {record.ref.kind!r}")
-            kind.recall(record.ref, status.state)
+            kind.ensure(record.ref, kind.state.model_validate(status.state))
         except ValueError as error:
             raise DamagedError(f"the record of {record.ref}", problem_of(error)) from None
 

@@ -101,8 +101,9 @@ def _after_failure(run: RunState, limit: int, backoff: timedelta, now: datetime)
         return GaveUp(run.reason or "RunFailed", run.message)
     if run.attempt > limit:
         return GaveUp("RetriesExhausted", f"{run.attempt} attempts failed; the last: {run.message}")
-    due = (run.finished or now) + backoff * 2 ** max(0, run.attempt - 1)
-    if now < due:
+    wait = backoff * 2 ** max(0, run.attempt - 1)
+    due = (run.finished or now) + wait
+    if now < due <= now + 2 * wait:  # what ended further ahead of the clock ended before that was set
         return Await(due - now, f"attempt {run.attempt} failed ({run.message}); the next starts at {due:%H:%M:%S}")
     return Start(run.attempt + 1)
 

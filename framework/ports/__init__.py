@@ -44,6 +44,7 @@ from framework.ports.source import (
     SpecWriter,
 )
 from framework.ports.state import (
+    ClockMark,
     Event,
     Intent,
     Lease,
@@ -66,6 +67,7 @@ __all__ = [
     "AppState",
     "Blob",
     "Capacity",
+    "ClockMark",
     "CodeRef",
     "CodeStore",
     "ColumnSummary",

@@ -115,12 +115,31 @@ class Seal(Stored):
     last: datetime | None = None
 
 
+class ClockMark(Stored):
+    """That it was ``wall`` when a machine had been up for ``uptime`` seconds since the start that ``boot`` names: by
+    that it shows later whether its clock was set meanwhile."""
+
+    boot: str
+    wall: datetime
+    uptime: float
+
+
 class Lease(Stored):
-    """The right to change an environment. ``token`` grows with every new holder and fences off the old one."""
+    """The right to change an environment. ``token`` grows with every new holder and fences off the old one,
+    ``renewals`` with every sign of life of this one.
+
+    No time of day counts, because clocks are set: who has seen a lease unchanged for ``ttl_seconds``, by a clock of
+    their own that nobody sets, may take it over, and who has not renewed theirs for so long counts it as lost.
+    """
 
     holder: str
     token: int
-    expires: datetime
+    renewals: int = 0
+    ttl_seconds: float = 15.0
+    renewed: datetime | None = None
+    """By the holder's clock; for people."""
+    expires: datetime | None = None
+    """Of a lease that an older version took: it renews by moving this."""
     note: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -217,10 +236,31 @@ class StateStore(Protocol):
         """``word`` was acted upon; one that an operator said on the same subject since then stands."""
         ...
 
+    def clock(self) -> ClockMark | None:
+        """How the clock of the last leader's machine stood; None where nobody noted it."""
+        ...
+
+    def set_clock(
+        self, mark: ClockMark, token: int, records: Sequence[Record] = (), events: Sequence[Event] = ()
+    ) -> None:
+        """Note how it stands. ``records`` are what it moved, each at the version that was read; all is kept, or
+        nothing."""
+        ...
+
     def acquire(
-        self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None
+        self,
+        holder: str,
+        ttl_seconds: float,
+        now: datetime,
+        note: Mapping[str, Any] | None = None,
+        over: Lease | None = None,
     ) -> Lease | None:
-        """Take or renew the lease; None while another holder's lease has not expired."""
+        """Take the lease where nobody else holds it, or the one who does still holds exactly ``over``: compare-and-set
+        on what the caller saw. None otherwise. ``holder`` names one process; ``now`` is only remembered."""
+        ...
+
+    def renew(self, lease: Lease, now: datetime) -> Lease | None:
+        """A sign of life of its holder; None once it is no longer the lease."""
         ...
 
     def release(self, lease: Lease) -> None: ...

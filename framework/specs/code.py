@@ -16,6 +16,7 @@ from framework.ports import Blob, CodeRef, SpecSource
 from framework.specs import words
 from framework.specs.outline import Import, Outline, read_outline
 from framework.specs.resource import Resource
+from framework.specs.tree import MAX_ARCHIVE_BYTES
 
 EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 """Git's name of a file without content."""
@@ -30,6 +31,15 @@ class ManyDigests(Protocol):
         ...
 
 
+@runtime_checkable
+class Weighed(Protocol):
+    """A source that knows how large a folder is without reading it."""
+
+    def weight(self, commit: str, folder: str) -> int:
+        """Bytes of all files below it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Code:
     """The code of one commit. ``outlines`` remembers files by blob SHA. ``sound`` holds the entrypoints of resources
@@ -41,6 +51,7 @@ class Code:
     sound: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
     _digests: dict[str, str | None] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
+    _unshippable: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
 
     def digest(self, path: str) -> str | None:
         """The tree or blob SHA of a path of the commit."""
@@ -121,6 +132,27 @@ class Code:
         if running:
             digest = hashlib.sha1("\n".join([digest, *running]).encode(), usedforsecurity=False).hexdigest()
         return CodeRef(self.commit, folder, digest)
+
+    def unshippable(self, folder: str) -> tuple[Problem, ...]:
+        """What of a folder, or of the packages above it, cannot travel to the cluster."""
+        if folder not in self._unshippable:
+            self._unshippable[folder] = tuple(self._find_unshippable(folder))
+        return self._unshippable[folder]
+
+    def _find_unshippable(self, folder: str) -> Iterator[Problem]:
+        for path in (folder, *parent_inits(folder)):
+            try:
+                blobs = self.source.blobs(self.commit, path)
+            except SpecError as error:
+                yield from error.problems
+                continue
+            for blob in blobs:
+                if not _encodable(blob.path):
+                    yield Problem(blob.path, 0, 0, "", "its name is no UTF-8, and an archive cannot hold it")
+        weight = self.source.weight(self.commit, folder) if isinstance(self.source, Weighed) else 0
+        if weight > MAX_ARCHIVE_BYTES:
+            message = f"holds {weight >> 20} MiB; at most {MAX_ARCHIVE_BYTES >> 20} MiB of code travel"
+            yield Problem(folder, 0, 0, "", message)
 
     def modules_near(self, name: str) -> list[str]:
         """Modules of the nearest package above ``name`` that exists, to guess what a misspelt one stands for."""
@@ -210,6 +242,16 @@ def _check_folder(
                     blob.path, item.line, item.column, "",
                     f"imports {outside}, but only {folder} travels to the cluster for {resource.ref}",
                 )  # fmt: skip
+    if folder is not None:
+        yield from code.unshippable(folder)
+
+
+def _encodable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _outside(item: Import, file: str, folder: str, code: Code) -> str | None:

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 from framework.api.errors import ConfigurationError
 
+MAX_ARCHIVE_BYTES = 256 << 20
+"""Of the code that travels to the cluster as one archive."""
+
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip can hold: an archive tells nothing about when or where it was made."""
 

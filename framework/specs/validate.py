@@ -127,7 +127,7 @@ def _code(resources: Mapping[Ref, Resource], code: Code) -> list[Problem]:
     naming = [resource for resource in resources.values() if resource.facts.names]
     fresh = {resource.facts.names for resource in naming} - code.sound.keys()
     code.look_ahead(entrypoint for names in fresh for entrypoint in names)
-    return [problem for resource in naming for problem in code.check(resource)]
+    return list(dict.fromkeys(problem for resource in naming for problem in code.check(resource)))
 
 
 def _claims(resources: Mapping[Ref, Resource]) -> Iterator[Problem]:

@@ -115,6 +115,10 @@ class WorktreeSource:
             for name, entry in self._below(path, [])
         )
 
+    def weight(self, commit: str, folder: str) -> int:
+        """Bytes of all files below ``folder``."""
+        return sum(entry.st_size for _, entry in self._files(inside(folder), []))
+
     def archive(self, commit: str, folder: str) -> bytes:
         """A zip of ``folder`` and of the ``__init__.py`` files above it."""
         start = inside(folder)

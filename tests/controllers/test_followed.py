@@ -157,3 +157,25 @@ def test_the_command_line_takes_it_from_the_environment(upstream: Repository, ro
     assert done.returncode == 1
     assert done.stderr.startswith("error: MLOPS_SOURCE has credentials in it")
     assert "s3cr3t" not in done.stderr
+
+
+def test_without_the_remote_and_without_what_was_fetched_there_is_still_the_state(
+    upstream: Repository, root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = upstream.folder.as_uri()
+    project = opened(root, source)
+    leadership = project.leadership()
+    assert leadership.acquire()
+    project.source_controller(lambda: leadership.token).poll()
+    leadership.release()
+    (mirror,) = (root / ".mlops").glob("mirror-*.git")
+    mirror.rename(tmp_path / "mirror")
+    upstream.folder.rename(tmp_path / "away")
+    for fresh in (False, True):
+        without = opened(root, source, fresh=fresh, starts=fresh)
+        assert without.ports.state.revisions(1)[0].accepted
+        without.ensure_startable()
+    assert "which is in force" in caplog.text
+    assert "nothing is done until it can be read again" in caplog.text
+    (tmp_path / "away").rename(upstream.folder)
+    assert FEATURES in opened(root, source, fresh=True).desired()

@@ -12,14 +12,12 @@ import pytest
 
 from controllers.passes import PassResult, Word, follow, lead, serve
 from controllers.project import Project
-from controllers.runtime.leadership import Leadership
 from controllers.settings import Settings
 from controllers.wiring import imagining
-from framework.api.errors import ConfigurationError, ConflictError, SpecError
+from framework.api.errors import ConfigurationError, SpecError
 from framework.kinds import KINDS
 from framework.planning.settled import Standing
 from framework.ports import Pin
-from tests.builders import NOW
 from tests.world import ENDPOINT, OBSERVERS, TRAINING, World
 
 MINUTE = timedelta(minutes=1)
@@ -32,6 +30,9 @@ class NoCluster:
 
     def running(self) -> bool:
         return True
+
+    def lost(self) -> str:
+        return ""
 
     def links(self) -> Mapping[str, str]:
         return {}
@@ -60,7 +61,13 @@ def world() -> Iterator[World]:
 
 
 def project(world: World, holder: str = "test") -> Project:
-    settings = Settings(Path("/project"), revision="main", holder=holder, poll=timedelta(milliseconds=20))
+    settings = Settings(
+        Path("/project"),
+        revision="main",
+        holder=holder,
+        poll=timedelta(milliseconds=20),
+        lease=timedelta(seconds=3),
+    )
     return Project(
         settings, world.ports, world.ports, NoCluster(), KINDS, OBSERVERS, world.read, real_time, imagining,
         writer=world.ports.source,
@@ -133,24 +140,6 @@ def test_while_a_controller_serves_another_pass_follows_it(world: World) -> None
     assert not controller.is_alive()
     assert not project(world, "other").leader_elsewhere()
     assert world.status(ENDPOINT).conditions.ready.status
-
-
-def test_a_holder_whose_lease_ran_out_has_no_token(world: World) -> None:
-    now = NOW
-    first = Leadership(world.ports.state, "first", 0.3, lambda: now)
-    assert first.acquire()
-    token = first.token
-    now += MINUTE
-    second = Leadership(world.ports.state, "second", 0.3, lambda: now)
-    assert second.acquire()
-    assert second.token > token
-    deadline = threading.Event()
-    while first.held and not deadline.wait(0.05):
-        pass
-    with pytest.raises(ConflictError):
-        assert first.token
-    second.release()
-    first.release()
 
 
 def environment(spec: str) -> str:

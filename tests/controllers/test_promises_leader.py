@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,8 @@ from controllers.settings import Settings
 from framework.api.errors import ConflictError
 from framework.backends.faults import FaultInjector
 from framework.kinds import KINDS
-from framework.ports import Ports
+from framework.ports import Lease, Ports, StateStore
+from tests.builders import NOW
 from tests.controllers.test_passes import project
 from tests.controllers.test_promises import BETTER, reconciled
 from tests.world import ENDPOINT, OBSERVERS, World
@@ -74,6 +75,23 @@ def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+def taken_over(state: StateStore, holder: str) -> Leadership:
+    """By somebody who has seen no sign of life for longer than the lease lasts."""
+    seconds = iter([0.0, 3600.0])
+    made = Leadership(state, holder, 3600.0, lambda: NOW, monotonic=lambda: next(seconds, 3600.0))
+    assert not made.acquire()
+    assert made.acquire()
+    return made
+
+
+def stolen(state: StateStore, ttl_seconds: float) -> Lease:
+    """The lease, at once, whatever its holder believes."""
+    taken = None
+    while taken is None:
+        taken = state.acquire("thief", ttl_seconds, NOW, over=state.lease())
+    return taken
+
+
 def test_10_of_two_controllers_on_one_store_exactly_one_acts(shared: Store) -> None:
     stops = {name: threading.Event() for name in ("one", "two")}
     threads = {
@@ -103,8 +121,7 @@ def test_10_of_two_controllers_on_one_store_exactly_one_acts(shared: Store) -> N
 
 def test_10_a_leader_that_was_paused_acts_no_more_once_another_took_over(shared: Store) -> None:
     world = shared.world
-    now = datetime.now(UTC)
-    first = Leadership(world.ports.state, "first", 60.0, lambda: now)
+    first = Leadership(world.ports.state, "first", 60.0, lambda: NOW)
     assert first.acquire()
     paused = shared.project("paused", 60.0).reconciler(lambda: first.token)
     source = shared.project("source", 60.0).source_controller(lambda: first.token)
@@ -113,8 +130,7 @@ def test_10_a_leader_that_was_paused_acts_no_more_once_another_took_over(shared:
     until(lambda: not paused.reconcile(ENDPOINT, source.desired[ENDPOINT]).calls)
     (app,) = world.weights()
     world.ports.serving.change_route_by_hand("delay", weights={app: 40})
-    second = Leadership(world.ports.state, "second", 60.0, lambda: now + timedelta(minutes=5))
-    assert second.acquire()
+    second = taken_over(world.ports.state, "second")
     shared.faults["paused"].changing.clear()
     token = world.ports.state.lease()
     assert token is not None
@@ -140,10 +156,7 @@ def test_10_a_controller_that_lost_its_lease_starts_over_and_acts_again_once_it_
     try:
         until(lambda: bool(shared.world.weights()))
         state = shared.world.ports.state
-        with state._lock:
-            state._lease = None
-            taken = state.acquire("thief", 1.0, datetime.now(UTC))
-        assert taken is not None
+        taken = stolen(state, ttl_seconds=1.0)
         until(lambda: (lease := state.lease()) is not None and lease.holder == "mine" and lease.token > taken.token)
         before = len(shared.changed("mine"))
         shared.world.commit(classifier=BETTER)
@@ -157,12 +170,9 @@ def test_10_a_controller_that_lost_its_lease_starts_over_and_acts_again_once_it_
 def test_10_a_lease_that_was_lost_stays_lost_for_who_held_it(shared: Store) -> None:
     """What it kept in memory says nothing about what the other one did; it has to start over."""
     state = shared.world.ports.state
-    first = Leadership(state, "first", 0.15, lambda: datetime.now(UTC))
+    first = Leadership(state, "first", 0.15, lambda: NOW)
     assert first.acquire()
-    with state._lock:
-        state._lease = None
-        taken = state.acquire("thief", 60.0, datetime.now(UTC))
-    assert taken is not None
+    taken = stolen(state, ttl_seconds=60.0)
     until(lambda: not first.held)
     state.release(taken)
     time.sleep(0.3)  # it would have renewed several times by then

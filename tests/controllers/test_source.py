@@ -11,6 +11,7 @@ from controllers.acceptance import Terms
 from controllers.loaded import Loaded
 from framework.api.errors import ConfigurationError, SpecError, TransientError
 from framework.backends.faults import FaultInjector
+from framework.backends.memory import Link
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.admission import SUSPENDED
@@ -493,3 +494,24 @@ def test_under_a_pin_the_newest_environment_governs() -> None:
     assert first != in_force(world), "git asks for something else: the pin is over"
     with pytest.raises(SpecError):
         world.read(world.commit(local=environment("suspend: maybe")))
+
+
+# ------------------------------------------------------------------- code
+
+
+def test_code_that_cannot_travel_is_refused_with_the_commit_and_no_run_finds_out() -> None:
+    coded = DEPARTURES.replace("  columns:\n", "  transform: {function: p.features:rows}\n  columns:\n", 1)
+    files = {**PROJECT, "mlops_specs/departures.yaml": coded, "p/features.py": "def rows(flights): ...\n"}
+    world = World(files)
+    world.run()
+    good, runs = world.head, len(world.ports.calls.subjects("runs.submit"))
+    world.files["p/leak.py"] = Link("/etc/passwd")
+    world.commit()
+    world.pass_()
+    assert "p/leak.py: a symbolic link" in refusal(world)
+    assert in_force(world) == good
+    assert len(world.ports.calls.subjects("runs.submit")) == runs
+    del world.files["p/leak.py"]
+    world.commit()
+    world.run()
+    assert in_force(world) == world.head

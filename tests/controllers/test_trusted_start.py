@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from controllers.opening import LOOKED_BACK, AcceptedEnvironment
 from controllers.settings import Settings
 from controllers.wiring import open_project
 from framework.api.errors import ConfigurationError
+from framework.backends.git import GitSource
+from framework.kinds.environment.spec import EnvironmentSpec
 from tests.controllers.test_followed import SPECS
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen to make keys")
@@ -44,8 +47,8 @@ class Origin:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "change", *options)
 
-    def state(self, signers: Path | None) -> str:
-        settings = Settings(root=self.folder, allowed_signers=signers)
+    def state(self, signers: Path | None, *, starts: bool = False) -> str:
+        settings = Settings(root=self.folder, allowed_signers=signers, starts=starts)
         environment = open_project(settings, lambda: datetime.now(UTC)).environment
         assert environment is not None
         return environment.state
@@ -67,4 +70,39 @@ def test_without_any_signed_commit_nothing_starts(origin: Origin) -> None:
     origin.commit(state="sqlite:///theirs.db")
     with pytest.raises(ConfigurationError, match="is not signed"):
         origin.state(origin.allowed)
+    assert not (origin.folder / "theirs.db").exists()
+
+
+@pytest.mark.parametrize("repository", ["there", "gone"])
+def test_a_copy_of_the_environment_in_force_is_believed_of_a_signed_commit_alone(
+    origin: Origin, repository: str
+) -> None:
+    """A commit may bring a file of that name into a work tree."""
+    origin.commit("--gpg-sign", state="sqlite:///ours.db")
+    signed = GitSource(origin.folder).resolve("HEAD")
+    origin.commit(state="sqlite:///theirs.db")
+    unsigned = GitSource(origin.folder).resolve("HEAD")
+    for _ in range(LOOKED_BACK):
+        origin.commit("--allow-empty", state="sqlite:///more.db")
+    kept = AcceptedEnvironment(origin.folder / ".mlops", "local")
+    kept.keep(unsigned, EnvironmentSpec(state="sqlite:///theirs.db"))
+    with pytest.raises(ConfigurationError, match="is not signed"):
+        origin.state(origin.allowed)
+    kept.keep("1" * 40, EnvironmentSpec(state="sqlite:///theirs.db"))
+    with pytest.raises(ConfigurationError, match="is not signed"):
+        origin.state(origin.allowed)
+    assert not (origin.folder / "theirs.db").exists()
+    kept.keep(signed, EnvironmentSpec(state="sqlite:///ours.db"))
+    if repository == "gone":
+        (origin.folder / ".git").rename(origin.folder / "away")
+    assert origin.state(origin.allowed) == "sqlite:///ours.db"
+
+
+def test_a_copy_that_an_unsigned_commit_brings_leads_nobody_elsewhere(origin: Origin) -> None:
+    """Nor does anybody ask there whether a controller is at work."""
+    origin.commit("--gpg-sign", state="sqlite:///ours.db")
+    kept = AcceptedEnvironment(origin.folder / ".mlops", "local")
+    kept.keep("1" * 40, EnvironmentSpec(state="sqlite:///theirs.db"))
+    for starts in (False, True):
+        assert origin.state(origin.allowed, starts=starts) == "sqlite:///ours.db"
     assert not (origin.folder / "theirs.db").exists()

@@ -15,8 +15,9 @@ from datetime import timedelta
 import pytest
 
 from controllers.passes import serve
+from controllers.runtime.door import RETRY_SECONDS, Door
+from controllers.runtime.webhook import Webhook
 from controllers.settings import WebhookAddress
-from framework.api.errors import ConfigurationError
 from tests.controllers.test_passes import project
 from tests.world import World
 
@@ -68,15 +69,24 @@ def test_a_push_is_taken_up_when_the_forge_says_so(monkeypatch: pytest.MonkeyPat
         knock(port, SECRET)
 
 
-def test_an_address_that_is_taken_is_told_and_the_lease_given_back() -> None:
-    world = World()
-    world.ports.state.release(world.ports.state.lease())  # type: ignore[arg-type]
+def test_an_address_that_is_taken_is_told_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    seconds = [0.0]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        made = project(world)
-        webhook = WebhookAddress("127.0.0.1", taken.getsockname()[1], SECRET)
-        made = replace(made, settings=replace(made.settings, webhook=webhook))
-        with pytest.raises(ConfigurationError, match="cannot listen on"):
-            serve(made, threading.Event(), lambda result: None)
-    assert not project(world, "another").leader_elsewhere()
+        port = taken.getsockname()[1]
+        made = Door(lambda: Webhook("127.0.0.1", port, SECRET, lambda: None), lambda: seconds[0])
+        with made:
+            for _ in range(3):
+                seconds[0] += RETRY_SECONDS
+                made.keep_open()
+            assert caplog.text.count("cannot listen on") == 1
+            taken.close()
+            made.keep_open()
+            with pytest.raises(ConnectionRefusedError):
+                knock(port, SECRET)
+            seconds[0] += RETRY_SECONDS
+            made.keep_open()
+            assert knock(port, SECRET) == 202
+    with pytest.raises(ConnectionRefusedError):
+        knock(port, SECRET)

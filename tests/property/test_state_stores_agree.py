@@ -16,7 +16,18 @@ from framework.backends.memory import MemoryRegistry, MemoryStateStore
 from framework.backends.registry import SqlModelRegistry
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
-from framework.ports import Event, Lease, ModelRegistry, ModelVersion, Pin, Record, Revision, StateStore, Word
+from framework.ports import (
+    ClockMark,
+    Event,
+    Lease,
+    ModelRegistry,
+    ModelVersion,
+    Pin,
+    Record,
+    Revision,
+    StateStore,
+    Word,
+)
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REFS = (Ref("FeatureView", "flights"), Ref("FeatureView", "weather"), Ref("TrainingJob", "delay"))
@@ -114,17 +125,32 @@ def _take_back(word: Word, token: int) -> Step:
     return lambda store, _: store.take_back(word, _token(store, token))
 
 
-def _acquire(holder: str, ttl: int, now: datetime, note: dict[str, Any] | None) -> Step:
-    return lambda store, _: store.acquire(holder, float(ttl), now, note)
+def _acquire(holder: str, ttl: int, now: datetime, note: dict[str, Any] | None, over: int) -> Step:
+    return lambda store, _: store.acquire(holder, float(ttl), now, note, over=_lease(store, over))
+
+
+def _renew_lease(token: int, now: datetime) -> Step:
+    return lambda store, _: store.renew(_lease(store, token), now)
+
+
+def _set_clock(ref: Ref, status: dict[str, Any], wall: datetime, token: int, told: list[Event]) -> Step:
+    mark = ClockMark(boot="b", wall=wall, uptime=1.0)
+    return lambda store, _: store.set_clock(mark, _token(store, token), [_current(store, ref, status)], told)
 
 
 def _release(token: int) -> Step:
-    return lambda store, _: store.release(Lease(holder="a", token=_token(store, token), expires=START))
+    return lambda store, _: store.release(_lease(store, token))
+
+
+def _lease(store: StateStore, given_token: int) -> Lease:
+    """Mostly the one that is held."""
+    return (store.lease() if given_token else None) or Lease(holder="a", token=given_token)
 
 
 steps = st.lists(
     st.one_of(
-        st.builds(_acquire, holders, st.integers(0, 50), moments, st.none() | values),
+        st.builds(_acquire, holders, st.integers(0, 50), moments, st.none() | values, tokens),
+        st.builds(_renew_lease, tokens, moments),
         st.builds(_save, records, tokens, told),
         st.builds(_renew, refs, values, tokens),
         st.builds(_delete, records, tokens, told),
@@ -138,6 +164,7 @@ steps = st.lists(
         st.builds(_end_pin, pins, tokens),
         st.builds(_say, words),
         st.builds(_take_back, words, tokens),
+        st.builds(_set_clock, refs, values, moments, tokens, told),
         st.builds(_release, tokens),
     ),
     min_size=5,
@@ -161,6 +188,7 @@ def _all_of(store: StateStore, registry: ModelRegistry) -> list[Any]:
         store.seal(),
         store.pin(),
         list(store.words()),
+        store.clock(),
         [list(store.events(ref, limit=2)) for ref in REFS],
         list(store.revisions()),
         list(store.revisions(limit=1)),
@@ -177,7 +205,7 @@ def test_they_agree(script: list[Step], tmp_path_factory: pytest.TempPathFactory
     memory = MemoryStateStore()
     ours = memory, MemoryRegistry(memory)
     theirs = SqlStateStore(database, "local"), SqlModelRegistry(database, "local")
-    for step in (_acquire("a", 30, START, None), *script):
+    for step in (_acquire("a", 30, START, None, 0), *script):
         assert _answer(step, *ours) == _answer(step, *theirs)
         assert _all_of(*ours) == _all_of(*theirs)
     assert ours[0].verify_events() == theirs[0].verify_events() == ()

@@ -146,7 +146,7 @@ def test_a_leader_that_was_paused_in_another_process_cannot_write(file: Path, st
     leader.start()
     old = here.recv()
     assert store.acquire("new", TTL, NOW) is None
-    lease = store.acquire("new", TTL, NOW + timedelta(seconds=TTL))
+    lease = store.acquire("new", TTL, NOW, over=store.lease())
     assert lease is not None
     here.send("go on")
     answers, refused = here.recv()
@@ -561,3 +561,17 @@ def test_the_tables_compile_for_postgresql_and_writers_lock_their_environment() 
         assert f"CREATE TABLE {table.name}" in str(CreateTable(table).compile(dialect=dialect))
     locked = select(tables.environments).with_for_update()
     assert str(locked.compile(dialect=dialect)).endswith("FOR UPDATE")
+
+
+def test_the_lease_that_an_older_version_left_is_read_and_taken_over(
+    file: Path, store: SqlStateStore, token: int
+) -> None:
+    left = '{"expires":"2027-11-29T00:00:00Z","holder":"old","note":{},"token":1}'
+    by_hand(file, f"UPDATE mlops_environments SET lease = '{left}'")
+    found = store.lease()
+    assert found is not None
+    assert (found.holder, found.token, found.renewals) == ("old", token, 0)
+    taken = store.acquire("new", TTL, NOW, over=found)
+    assert taken is not None
+    assert taken.token > token
+    assert store.lease() == taken

@@ -10,11 +10,10 @@ from typing import Any
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
 from framework.backends.memory.calls import Calls
-from framework.backends.state import chain
+from framework.backends.state import chain, leases
 from framework.backends.state.damage import Check, Records
-from framework.backends.state.leases import next_lease
 from framework.backends.state.stored import StoredT, dump, load
-from framework.ports import Event, Lease, ModelVersion, Pin, Record, Recorded, Revision, Seal, Word
+from framework.ports import ClockMark, Event, Lease, ModelVersion, Pin, Record, Recorded, Revision, Seal, Word
 
 
 class MemoryStateStore:
@@ -32,6 +31,7 @@ class MemoryStateStore:
         self._token = 0
         self._pin: Pin | None = None
         self._words: dict[str, Word] = {}
+        self._clock: ClockMark | None = None
 
     def adopt(self, records: Iterable[Record], revisions: Sequence[Revision]) -> None:
         """Start from what another store remembers. ``revisions`` newest first, as stores give them."""
@@ -64,9 +64,14 @@ class MemoryStateStore:
             self.fence(token)
             self._ensure_version(record, self._version(record.ref))
             self._log(events)
-            row = record.version + 1, dump(record.model_copy(update={"version": record.version + 1}))
-            self._records[record.ref] = row
-        return load(Record, row[1], f"the record of {record.ref}")
+            body = self._put(record)
+        return load(Record, body, f"the record of {record.ref}")
+
+    def _put(self, record: Record) -> str:
+        version = record.version + 1
+        body = dump(record.model_copy(update={"version": version}))
+        self._records[record.ref] = version, body
+        return body
 
     def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
         self._calls.record("state.delete", record.ref)
@@ -193,14 +198,43 @@ class MemoryStateStore:
             if self._words.get(word.subject) == word:
                 del self._words[word.subject]
 
+    def clock(self) -> ClockMark | None:
+        with self._lock:
+            return None if self._clock is None else _copy(self._clock)
+
+    def set_clock(
+        self, mark: ClockMark, token: int, records: Sequence[Record] = (), events: Sequence[Event] = ()
+    ) -> None:
+        self._calls.record("state.set_clock", mark.wall)
+        with self._lock:
+            self.fence(token)
+            for record in records:
+                self._ensure_version(record, self._version(record.ref))
+            self._log(events)
+            self._clock = _copy(mark)
+            for record in records:
+                self._put(record)
+
     def acquire(
-        self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None
+        self,
+        holder: str,
+        ttl_seconds: float,
+        now: datetime,
+        note: Mapping[str, Any] | None = None,
+        over: Lease | None = None,
     ) -> Lease | None:
         with self._lock:
-            lease = next_lease(self._lease, self._token, holder, ttl_seconds, now, note)
+            lease = leases.taken(self._lease, self._token, holder, ttl_seconds, now, note, over)
             if lease is not None:
                 self._lease, self._token = _copy(lease), lease.token
             return lease
+
+    def renew(self, lease: Lease, now: datetime) -> Lease | None:
+        with self._lock:
+            found = leases.renewed(self._lease, lease, now)
+            if found is not None:
+                self._lease = _copy(found)
+            return found
 
     def release(self, lease: Lease) -> None:
         with self._lock:

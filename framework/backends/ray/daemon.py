@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -31,13 +32,18 @@ import psutil
 from framework.api.errors import ConfigurationError
 from framework.backends.ray.head import LOOPBACK, MARKER, command, environment
 from framework.backends.ray.rest import RayAddress
-from framework.backends.ray.supervisor import GRACE_SECONDS, birth
+from framework.backends.ray.supervisor import GRACE_SECONDS
 from framework.backends.ray.tls import ensure_certificates, write_private
+from framework.process import birth
 
 START_SECONDS = 120.0
 """A head is ready in 4 s on a quiet machine; a cold disk on a loaded one needs far longer."""
 
 _LOG_LINES = 25
+_LONGEST_LINE = 200
+_ENDED = re.compile(r"(\w+)\s+\[exit code=(-?\d+)")
+"""As the head says of a process of its own whose end it did not expect."""
+_STATE = {"pid": int, "birth": str, "marker": str, "temp": str, "dashboardPort": int, "servePort": int}
 _SOCKET_ROOT_LENGTH = 24
 """Longer temporary folders would push Ray's socket names over the 107 characters that the kernel takes."""
 
@@ -59,6 +65,7 @@ class EmbeddedRay:
         self._ports = {"dashboardPort": dashboard_port, "servePort": serve_port}
         self._state_file = self.folder / "daemon.json"
         self._token_file = self.folder / "token"
+        self._stopped_file = self.folder / "stopped"
 
     def start(self, keeper: int | None = None) -> RayAddress:
         """Start the head and wait until its REST interface answers; one that runs already is taken as it is.
@@ -68,6 +75,7 @@ class EmbeddedRay:
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._lock():
+            self._stopped_file.unlink(missing_ok=True)
             if (address := self.running()) is not None:
                 return address
             self._sweep()
@@ -93,7 +101,19 @@ class EmbeddedRay:
         if not self.folder.is_dir():
             return
         with self._lock():
+            self._stopped_file.touch()
             self._end()
+
+    def lost(self) -> str:
+        """Why it does not run though nobody stopped it: the end of its log. "" where it runs, was stopped, or was never
+        started."""
+        if self._stopped_file.exists() or not self._token_file.exists() or self.running() is not None:
+            return ""
+        said = self.log.read_text(errors="replace") if self.log.exists() else ""
+        if ended := _ENDED.findall(said):
+            return "; ".join(dict.fromkeys(f"{name} ended with exit code {code}" for name, code in ended))
+        last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it left no log")
+        return f"its processes have ended: {last[-_LONGEST_LINE:]}"
 
     def processes(self) -> list[psutil.Process]:
         """Every live process of the daemon: the supervisor's tree, and strays with its mark or in their session."""
@@ -175,9 +195,10 @@ class EmbeddedRay:
     def _state(self) -> dict[str, Any] | None:
         try:
             state = json.loads(self._state_file.read_text())
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
-        return state if isinstance(state, dict) else None
+        whole = isinstance(state, dict) and all(isinstance(state.get(key), kind) for key, kind in _STATE.items())
+        return state if whole else None
 
     def _read_token(self) -> str:
         return self._token_file.read_text().strip()

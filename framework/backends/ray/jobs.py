@@ -14,6 +14,7 @@ from framework.api.errors import TransientError
 from framework.api.layout import run_folder
 from framework.backends.ray.capacity import read_capacity
 from framework.backends.ray.rest import RayRest
+from framework.backends.ray.silence import Silence
 from framework.ports import Capacity, FailureKind, RunPhase, RunSpec, RunState
 from framework.storage import list_files, read_json, write_json
 
@@ -38,8 +39,7 @@ class RayJobs:
         self, rest: RayRest, clock: Callable[[], datetime] = utc_now, silence: timedelta = timedelta(minutes=10)
     ):
         self._rest = rest
-        self._clock = clock
-        self._silence = silence
+        self._silence = Silence(silence, clock)
 
     def submit(self, run: RunSpec, code_uri: str | None) -> None:
         """Write the request, then start the job. An attempt that has begun, if on a head since lost, stays as it is."""
@@ -74,7 +74,7 @@ class RayJobs:
             result = read_json(result_file)
             if result is not None:
                 return state_of_result(result, attempt, link)
-        return state_of_job(job, heartbeat, attempt, link, self._clock() - self._silence)
+        return state_of_job(job, heartbeat, attempt, link, self._silence.since(submission_id, heartbeat))
 
     def stop(self, storage: str, run: str) -> None:
         folder = run_folder(storage, run)

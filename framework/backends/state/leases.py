@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from framework.ports import Lease
 
 
-def next_lease(
+def taken(
     current: Lease | None,
     newest_token: int,
     holder: str,
     ttl_seconds: float,
     now: datetime,
     note: Mapping[str, Any] | None,
+    over: Lease | None,
 ) -> Lease | None:
-    """The lease that ``holder`` gets, None while somebody else's has not expired.
+    """The lease that ``holder`` gets, None where somebody else holds another one than ``over``.
 
-    The token grows with every new holder and stays through renewals, so that a former holder that was paused cannot
-    write once somebody took over. A renewal keeps the note unless a new one is given.
+    The token grows with every taking, so that a former holder that was paused cannot write once somebody took over.
     """
-    expires = now + timedelta(seconds=ttl_seconds)
-    if current is not None and current.holder == holder:
-        return current.model_copy(update={"expires": expires, "note": current.note if note is None else dict(note)})
-    if current is not None and now < current.expires:
+    if current is not None and current.holder != holder and current != over:
         return None
-    return Lease(holder=holder, token=newest_token + 1, expires=expires, note=dict(note or {}))
+    return Lease(holder=holder, token=newest_token + 1, ttl_seconds=ttl_seconds, renewed=now, note=dict(note or {}))
+
+
+def renewed(current: Lease | None, lease: Lease, now: datetime) -> Lease | None:
+    """``lease`` after one more sign of life, None where it is no longer the one in force."""
+    if current is None or current.token != lease.token:
+        return None
+    return current.model_copy(update={"renewals": current.renewals + 1, "renewed": now})

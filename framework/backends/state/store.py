@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 
 from framework.api.errors import ConflictError, DamagedError
 from framework.api.meta import Ref
-from framework.backends.state import tables
+from framework.backends.state import leases, tables
 from framework.backends.state.counters import (
     counters,
     fence,
@@ -21,12 +21,23 @@ from framework.backends.state.counters import (
     next_position,
     row_of,
 )
-from framework.backends.state.damage import WORD, Check, Damages, Records, damage, pin_of, ref_of, revision_of, word_of
+from framework.backends.state.damage import (
+    CLOCK,
+    WORD,
+    Check,
+    Damages,
+    Records,
+    clock_of,
+    damage,
+    pin_of,
+    ref_of,
+    revision_of,
+    word_of,
+)
 from framework.backends.state.database import Database
 from framework.backends.state.events import EventLog
-from framework.backends.state.leases import next_lease
 from framework.backends.state.stored import dump, load
-from framework.ports import Event, Lease, Pin, Record, Recorded, Revision, Seal, Word
+from framework.ports import ClockMark, Event, Lease, Pin, Record, Recorded, Revision, Seal, Word
 
 _KEPT = tables.records.c
 _ONE = select(_KEPT.kind, _KEPT.name, _KEPT.version, _KEPT.body).where(
@@ -40,7 +51,7 @@ _ONE = select(_KEPT.kind, _KEPT.name, _KEPT.version, _KEPT.body).where(
 class SqlStateStore:
     """StateStore of one environment; several environments and the registry may share a database.
 
-    A lease that has expired still fences until another holder takes it: nothing was lost by then.
+    A lease that shows no sign of life still fences until another holder takes it: nothing was lost by then.
     """
 
     def __init__(self, database: Database, environment: str, check: Check | None = None) -> None:
@@ -70,22 +81,26 @@ class SqlStateStore:
         return self.recorded().readable
 
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
-        table = tables.records
-        saved = record.model_copy(update={"version": record.version + 1})
-        body = dump(saved)
         with self._database.write() as connection:
             row = fence(connection, self._environment, token)
-            found = self._version(connection, record.ref)
-            if found != record.version:
-                raise ConflictError(_moved(record, found))
+            body = self._put(connection, record)
             self._events.append(connection, row, events)
-            if record.version == 0:
-                key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
-                connection.execute(insert(table).values(**key, version=1, body=body))
-            else:
-                change = update(table).where(self._is(record.ref, table)).values(version=saved.version, body=body)
-                connection.execute(change)
         return load(Record, body, f"the record of {record.ref}")
+
+    def _put(self, connection: Connection, record: Record) -> str:
+        """Compare-and-set; the body at its new version."""
+        table, found = tables.records, self._version(connection, record.ref)
+        if found != record.version:
+            raise ConflictError(_moved(record, found))
+        saved = record.model_copy(update={"version": record.version + 1})
+        body = dump(saved)
+        if record.version == 0:
+            key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
+            connection.execute(insert(table).values(**key, version=1, body=body))
+        else:
+            change = update(table).where(self._is(record.ref, table)).values(version=saved.version, body=body)
+            connection.execute(change)
+        return body
 
     def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
         with self._database.write() as connection:
@@ -225,18 +240,37 @@ class SqlStateStore:
             self._events.append(connection, fence(connection, self._environment, token), events)
             connection.execute(delete(table).filter_by(**key, body=dump(word)))
 
-    def acquire(
-        self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None
-    ) -> Lease | None:
-        """``holder`` must name one process, not one machine: whoever gives the same name shares the lease.
+    def clock(self) -> ClockMark | None:
+        table = tables.notes
+        query = select(table.c.body).filter_by(environment=self._environment, name=CLOCK)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return next(self._damages.readable(clock_of, rows), None)
 
-        A renewal keeps the token, and the note unless a new one is given. A lease that cannot be read is nobody's.
-        """
+    def set_clock(
+        self, mark: ClockMark, token: int, records: Sequence[Record] = (), events: Sequence[Event] = ()
+    ) -> None:
+        table, key = tables.notes, {"environment": self._environment, "name": CLOCK}
+        with self._database.write() as connection:
+            self._events.append(connection, fence(connection, self._environment, token), events)
+            connection.execute(delete(table).filter_by(**key))
+            connection.execute(insert(table).values(**key, body=dump(mark)))
+            for record in records:
+                self._put(connection, record)
+
+    def acquire(
+        self,
+        holder: str,
+        ttl_seconds: float,
+        now: datetime,
+        note: Mapping[str, Any] | None = None,
+        over: Lease | None = None,
+    ) -> Lease | None:
         try:
             with self._database.write() as connection:
                 row = locked(connection, self._environment)
                 newest = newest_token(connection, self._environment, row)
-                lease = next_lease(self._lease(row), newest, holder, ttl_seconds, now, note)
+                lease = leases.taken(self._lease(row), newest, holder, ttl_seconds, now, note, over)
                 if lease is None:
                     return None
                 values = {"token": lease.token, "lease": dump(lease)}
@@ -248,15 +282,23 @@ class SqlStateStore:
         except ConflictError:
             return None  # another process made the environment's row at the same moment
 
+    def renew(self, lease: Lease, now: datetime) -> Lease | None:
+        with self._database.write() as connection:
+            found = leases.renewed(self._lease(locked(connection, self._environment)), lease, now)
+            if found is not None:
+                self._advance(connection, lease=dump(found))
+            return found
+
     def release(self, lease: Lease) -> None:
-        """Give the lease back at once instead of letting it expire; the token is never given again."""
+        """Give the lease back at once instead of letting it run out; the token is never given again."""
         with self._database.write() as connection:
             row = locked(connection, self._environment)
             if row is not None and row["lease"] is not None and row["token"] == lease.token:
                 self._advance(connection, lease=None)
 
     def lease(self) -> Lease | None:
-        """The lease as last taken, expired or not; None where nobody took it, it was released, or cannot be read."""
+        """The lease as last taken or renewed, however long ago; None where nobody took it, it was released, or it
+        cannot be read."""
         with self._database.read() as connection:
             return self._lease(row_of(connection, self._environment))
 

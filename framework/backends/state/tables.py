@@ -21,8 +21,9 @@ from sqlalchemy import (
 
 SCHEMA_VERSION = 4
 """Grows with every change that older code must not work beside, or that an older database has to be made fit for. 2:
-pins, which a controller that does not know them would undo. 3: notes. 4: reason and time beside events. A database of
-an older version is brought up to this one when it is opened; so far by adding tables, and columns that may be empty."""
+pins, which a controller that does not know them would undo. 3: notes, and leases for which no time of day counts. 4:
+reason and time beside events. A database of an older version is brought up to this one when it is opened; so far by
+adding tables, and columns that may be empty."""
 
 PREFIX = "mlops_"
 """Of every table, so that others may share the database."""

@@ -1,7 +1,6 @@
 """FeatureView: a versioned, validated table of features."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -63,20 +62,16 @@ def _consumes(spec: FeatureViewSpec) -> Mapping[Ref, frozenset[str] | None]:
     return {reference.ref: None for reference in _references(spec)}
 
 
-def _recall(ref: Ref, state: Mapping[str, Any]) -> FeatureViewState:
-    return FeatureViewState.model_validate(state)
-
-
 KIND = Kind(
     name="FeatureView",
     spec=FeatureViewSpec,
     categories=CATEGORIES,
     plan=plan,
-    recall=_recall,
     references=_references,
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    state=FeatureViewState,
     workload_version="1",
     rebuild=Category.MATERIALIZE,
     contract=_contract,

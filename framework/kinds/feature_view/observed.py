@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from framework.api.meta import Ref, Stored
+from framework.planning.instants import DatedElsewhere
 from framework.ports import RunState, TableState
 
 
@@ -19,7 +19,7 @@ class Published(Stored):
     identity: str
     source_digest: str
     commit: str
-    at: datetime
+    at: DatedElsewhere
     entities: tuple[str, ...]
     timestamp: str
     columns: tuple[tuple[str, str], ...]

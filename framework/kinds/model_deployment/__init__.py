@@ -1,7 +1,6 @@
 """ModelDeployment: a model version in service, and how the next one gets there."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -92,13 +91,11 @@ def needs(spec: ModelDeploymentSpec) -> Needs:
     return Needs(replicas * resources.cpus, replicas * resources.gpus, standing=True)
 
 
-def _recall(ref: Ref, state: Mapping[str, Any]) -> DeploymentState:
+def _ensure(ref: Ref, found: DeploymentState) -> None:
     """Apps are deleted and deployed by the names that are remembered, so these must be the deployment's own."""
-    found = DeploymentState.model_validate(state)
     for app in (*(version.app for version in found.members), *(item.app for item in found.retiring)):
         if not owns(ref.name, app):
             raise ValueError(f"{app!r} is no app of {ref}")
-    return found
 
 
 KIND = Kind(
@@ -106,11 +103,12 @@ KIND = Kind(
     spec=ModelDeploymentSpec,
     categories=CATEGORIES,
     plan=plan,
-    recall=_recall,
+    ensure=_ensure,
     references=_references,
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    state=DeploymentState,
     claims=_claims,
     consumes=_consumes,
     workload_version=WORKLOAD_VERSION,

@@ -61,11 +61,12 @@ def table_digest(table: RouteSpec) -> str:
 
 
 def acknowledged(route: RouteState | None, generation: int, since: datetime, now: datetime) -> bool:
-    """Whether every router replica took ``generation``, asked for at ``since``, and has drained older ones."""
+    """Whether every router replica took ``generation``, asked for at ``since``, and has drained older ones. One that
+    wrote nothing since then, or last wrote at a time that is yet to come, has ended."""
     if route is None or route.spec.generation < generation:
         return False
     behind = [replica for replica in route.replicas if replica.generation < generation]
-    alive = [replica for replica in behind if replica.written >= since or now - since <= SILENCE]
+    alive = [item for item in behind if since <= item.written <= now + SILENCE or now - since <= SILENCE]
     return not alive and len(behind) < len(route.replicas)
 
 

@@ -1,7 +1,6 @@
 """ModelMonitor: drift, data quality and late-arriving performance of a deployment."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -51,20 +50,16 @@ def _consumes(spec: ModelMonitorSpec) -> Mapping[Ref, frozenset[str] | None]:
     return {Ref("FeatureView", labels.view): frozenset({labels.key, labels.column})}
 
 
-def _recall(ref: Ref, state: Mapping[str, Any]) -> MonitorState:
-    return MonitorState.model_validate(state)
-
-
 KIND = Kind(
     name="ModelMonitor",
     spec=ModelMonitorSpec,
     categories=CATEGORIES,
     plan=plan,
-    recall=_recall,
     references=_references,
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    state=MonitorState,
     workload_version="1",
     rebuild=Category.RELOAD,
     consumes=_consumes,

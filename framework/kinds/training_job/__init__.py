@@ -1,7 +1,6 @@
 """TrainingJob: a point-in-time training set, a search, a trained and judged model version."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -75,20 +74,16 @@ def _consumes(spec: TrainingJobSpec) -> Mapping[Ref, frozenset[str] | None]:
     return found
 
 
-def _recall(ref: Ref, state: Mapping[str, Any]) -> TrainingJobState:
-    return TrainingJobState.model_validate(state)
-
-
 KIND = Kind(
     name="TrainingJob",
     spec=TrainingJobSpec,
     categories=CATEGORIES,
     plan=plan,
-    recall=_recall,
     references=_references,
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    state=TrainingJobState,
     workload_version="1",
     rebuild=Category.RETRAIN,
     needs=needs,

@@ -20,8 +20,8 @@ class RegistryWorld:
     registry: ModelRegistry
     state: StateStore
 
-    def token(self, holder: str = "a", now: datetime = NOW) -> int:
-        lease = self.state.acquire(holder, 30.0, now)
+    def token(self, holder: str = "a") -> int:
+        lease = self.state.acquire(holder, 30.0, NOW, over=self.state.lease())
         assert lease is not None
         return lease.token
 
@@ -83,7 +83,7 @@ class ModelRegistryContract:
         with pytest.raises(ConflictError):
             world.registry.register(version("v0"), 1)
         old = world.token("a")
-        world.token("b", NOW + timedelta(seconds=30))
+        world.token("b")
         with pytest.raises(ConflictError):
             world.registry.register(version("v1"), old)
         assert list(world.registry.versions("delay")) == []
@@ -113,7 +113,7 @@ class ModelRegistryContract:
     def test_the_old_leader_cannot_forget(self, world: RegistryWorld) -> None:
         old = world.token("a")
         world.registry.register(version("v1"), old)
-        world.token("b", NOW + timedelta(seconds=30))
+        world.token("b")
         with pytest.raises(ConflictError):
             world.registry.forget("delay", old)
         assert world.registry.get("delay", "v1") == version("v1")

@@ -12,7 +12,7 @@ import pytest
 
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
-from framework.ports import Event, Lease, Pin, Record, Recorded, Revision, StateStore, Word
+from framework.ports import ClockMark, Event, Lease, Pin, Record, Recorded, Revision, StateStore, Word
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TTL = 30.0
@@ -56,8 +56,8 @@ def word(subject: str, verb: str = "prune") -> Word:
 
 
 def taken(store: StateStore, holder: str = "a", now: datetime = NOW) -> Lease:
-    """The lease, which must be free."""
-    lease = store.acquire(holder, TTL, now)
+    """The lease, whoever holds it."""
+    lease = store.acquire(holder, TTL, now, over=store.lease())
     assert lease is not None
     return lease
 
@@ -228,7 +228,7 @@ class StateStoreContract:
         saved = store.save(record(VIEW, step=1), old.token)
         store.set_pin(pin(2))
         assert store.save(saved, old.token).version == 2
-        taken(store, "b", NOW + timedelta(seconds=TTL))
+        taken(store, "b")
         assert store.pin() == pin(2)
         assert store.verify_events() == ()
 
@@ -278,6 +278,24 @@ class StateStoreContract:
         assert _numbers(store.events()) == [1, 2, 3, 4]
         assert (list(store.records()), store.verify_events()) == ([], ())
 
+    def test_how_a_clock_stands_is_kept_with_what_it_moved_or_nothing_is(self, store: VerifiedStore) -> None:
+        assert store.clock() is None
+        token = taken(store).token
+        first, second = ClockMark(boot="b", wall=NOW, uptime=1.5), ClockMark(boot="b", wall=NOW, uptime=2.5)
+        store.set_clock(first, token)
+        assert store.clock() == first
+        view, job = store.save(record(VIEW, step=1), token), store.save(record(JOB, step=1), token)
+        later = [item.model_copy(update={"status": {"step": 2}}) for item in (view, job)]
+        store.set_clock(second, token, later, [event(1)])
+        assert store.clock() == second
+        assert [(item.version, item.status) for item in store.records()] == [(2, {"step": 2})] * 2
+        stale = [store.records()[0], job]
+        with pytest.raises(ConflictError):
+            store.set_clock(first, token, stale, [event(2)])
+        with pytest.raises(ConflictError):
+            store.set_clock(first, token + 1)
+        assert (store.clock(), [item.version for item in store.records()]) == (second, [2, 2])
+
     def test_a_record_that_is_forgotten_is_gone_or_another_takes_its_place(self, store: VerifiedStore) -> None:
         token = taken(store).token
         old = store.save(store.save(record(VIEW, step=1), token), token)
@@ -321,39 +339,71 @@ class StateStoreContract:
 
     def test_one_holder_at_a_time(self, store: VerifiedStore) -> None:
         lease = store.acquire("a", TTL, NOW, {"pid": 7})
-        assert lease == Lease(holder="a", token=1, expires=NOW + timedelta(seconds=TTL), note={"pid": 7})
-        assert store.acquire("b", TTL, NOW + timedelta(seconds=TTL - 0.001)) is None
+        assert lease == Lease(holder="a", token=1, ttl_seconds=TTL, renewed=NOW, note={"pid": 7})
+        assert store.acquire("b", TTL, NOW + timedelta(days=400)) is None, "no time of day ends a lease"
         assert store.lease() == lease
 
-    def test_renewing_keeps_the_token_and_moves_the_expiry(self, store: VerifiedStore) -> None:
+    def test_renewing_keeps_the_token_and_the_note_and_counts(self, store: VerifiedStore) -> None:
         first = store.acquire("a", TTL, NOW, {"pid": 7})
         assert first is not None
-        later = NOW + timedelta(seconds=20)
-        renewed = store.acquire("a", TTL, later)
-        assert renewed == first.model_copy(update={"expires": later + timedelta(seconds=TTL)})
-        assert store.acquire("b", TTL, NOW + timedelta(seconds=TTL + 1)) is None
-        noted = store.acquire("a", TTL, later, {"pid": 8})
-        assert noted is not None
-        assert (noted.token, noted.note) == (first.token, {"pid": 8})
+        second = store.renew(first, NOW - timedelta(days=400))
+        assert second == first.model_copy(update={"renewals": 1, "renewed": NOW - timedelta(days=400)})
+        assert store.lease() == second
+        third = store.renew(first, NOW)
+        assert third is not None, "whose renewal was written and not heard of may renew again"
+        assert (third.token, third.renewals) == (first.token, 2)
 
-    def test_an_expired_lease_is_taken_over_with_a_higher_token(self, store: VerifiedStore) -> None:
-        old = taken(store, "a")
-        new = taken(store, "b", NOW + timedelta(seconds=TTL))
-        assert (new.holder, new.token > old.token) == ("b", True)
+    def test_only_the_lease_that_was_seen_is_taken_over_and_with_a_higher_token(self, store: VerifiedStore) -> None:
+        seen = taken(store, "a")
+        renewed = store.renew(seen, NOW)
+        assert store.acquire("b", TTL, NOW, over=seen) is None, "it showed a sign of life"
+        assert store.lease() == renewed
+        new = store.acquire("b", TTL, NOW, {"pid": 8}, over=renewed)
+        assert new is not None
+        assert (new.holder, new.token > seen.token, new.renewals, new.note) == ("b", True, 0, {"pid": 8})
         assert store.lease() == new
+        assert store.renew(seen, NOW) is None
+        assert store.acquire("a", TTL, NOW, over=renewed) is None
+        assert store.lease() == new
+
+    def test_of_many_that_saw_the_same_lease_one_takes_it(self, store: VerifiedStore) -> None:
+        seen = taken(store, "dead")
+        barrier = Barrier(8)
+
+        def take(number: int) -> Lease | None:
+            barrier.wait()
+            return store.acquire(f"holder-{number}", TTL, NOW, over=seen)
+
+        with ThreadPoolExecutor(8) as pool:
+            found = [lease for lease in pool.map(take, range(8)) if lease is not None]
+        assert found == [store.lease()]
+
+    def test_who_gives_the_name_of_the_holder_fences_off_what_it_was(self, store: VerifiedStore) -> None:
+        first = taken(store, "a")
+        second = store.acquire("a", TTL, NOW)
+        assert second is not None
+        assert second.token > first.token
+        assert store.renew(first, NOW) is None
+
+    def test_a_lease_that_was_given_back_is_not_renewed(self, store: VerifiedStore) -> None:
+        lease = taken(store)
+        store.release(lease)
+        assert store.renew(lease, NOW) is None
+        assert store.lease() is None
+        assert store.acquire("b", TTL, NOW, over=lease) is not None
 
     def test_the_old_leader_can_write_nothing(self, store: VerifiedStore) -> None:
         old = taken(store, "a")
         saved = store.save(record(VIEW, step=1), old.token)
         store.append_events([event(1)], old.token)
-        taken(store, "b", NOW + timedelta(seconds=TTL))
+        taken(store, "b")
         for write in _writes(store, saved, old.token):
             with pytest.raises(ConflictError):
                 write()
         assert list(store.records()) == [saved]
         assert len(store.events()) == 1
         assert list(store.revisions()) == []
-        assert store.acquire("a", TTL, NOW + timedelta(seconds=TTL)) is None
+        assert store.acquire("a", TTL, NOW) is None
 
     def test_without_a_lease_nothing_is_written(self, store: VerifiedStore) -> None:
         for write in _writes(store, record(VIEW), 1):
@@ -377,7 +427,7 @@ class StateStoreContract:
 
     def test_a_stale_release_does_not_take_the_lease_from_its_new_holder(self, store: VerifiedStore) -> None:
         old = taken(store, "a")
-        new = taken(store, "b", NOW + timedelta(seconds=TTL))
+        new = taken(store, "b")
         store.release(old)
         assert store.lease() == new
         assert store.save(record(VIEW), new.token).version == 1

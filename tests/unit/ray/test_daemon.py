@@ -99,9 +99,34 @@ def test_no_folder_is_deleted_because_a_state_file_names_it(
     assert (place / "victim" / "r" / "work.txt").read_text() == "mine"
 
 
-def test_a_torn_state_file_means_no_daemon(tmp_path: Path) -> None:
-    (tmp_path / "daemon.json").write_text('{"pid": 1')
+@pytest.mark.parametrize("text", ['{"pid": 1', "", "{}", "[]", '{"pid": "1"}', "\x00\xff", '{"pid": 1, "birth": "1"}'])
+def test_a_torn_state_file_means_no_daemon(tmp_path: Path, text: str) -> None:
+    (tmp_path / "daemon.json").write_bytes(text.encode("latin-1"))
     assert EmbeddedRay(tmp_path).running() is None
+    EmbeddedRay(tmp_path).stop()
+
+
+def test_one_that_was_never_started_or_was_stopped_is_not_lost_and_one_that_died_is(tmp_path: Path) -> None:
+    ray = EmbeddedRay(tmp_path / "ray")
+    assert ray.lost() == ""
+    ray.folder.mkdir()
+    (ray.folder / "token").write_text("secret")
+    (ray.folder / "ray.log").write_text("started\n2026 gcs_server died\n\n")
+    state = {"pid": 2**22 + 1, "birth": "1", "marker": "x", "temp": "/nowhere", "dashboardPort": 1, "servePort": 2}
+    (ray.folder / "daemon.json").write_text(json.dumps(state))
+    assert ray.lost() == "its processes have ended: 2026 gcs_server died"
+    (ray.folder / "ray.log").write_text(
+        "12:00 ERR scripts.py:1306 -- Some Ray subprocesses exited unexpectedly:\n"
+        "12:00 ERR scripts.py:87 --   gcs_server [exit code=-9]\n12:00 ERR -- Remaining processes will be killed.\n"
+    )
+    assert ray.lost() == "gcs_server ended with exit code -9"
+    (ray.folder / "daemon.json").unlink()
+    assert ray.lost(), "a start that failed leaves it lost"
+    ray.stop()
+    assert ray.lost() == ""
+    (ray.folder / "stopped").unlink()
+    (ray.folder / "ray.log").unlink()
+    assert ray.lost() == "its processes have ended: it left no log"
 
 
 def test_the_temporary_folder_is_private_and_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

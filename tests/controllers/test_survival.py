@@ -1,0 +1,136 @@
+"""No failure ends the controller: whatever any call of any port raises, it is told, tried again, and got over."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controllers import passes
+from controllers.loaded import Loaded
+from controllers.passes import serve
+from controllers.project import Project
+from controllers.runtime.backoff import Backoff
+from framework.api.errors import ConfigurationError, ConflictError, TerminalError, TransientError
+from framework.backends.faults import FaultInjector, verbs
+from framework.kinds import KINDS
+from framework.kinds.environment.spec import EnvironmentSpec
+from framework.specs.read import read_snapshot
+from framework.specs.snapshot import desired
+from tests.controllers.test_passes import project
+from tests.world import ENDPOINT, JOB, TRAINING, World
+
+BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
+ERRORS = [
+    TransientError("not ready"),
+    ConfigurationError("does not work"),
+    ConflictError("was changed meanwhile"),
+    TerminalError("Broken", "is broken"),
+    OSError(5, "Input/output error"),
+    ValueError("not a number"),
+    KeyError("lease"),
+    RecursionError("too deep"),
+]
+
+
+class Running:
+    """A controller at work on a world in memory, through ports that may fail."""
+
+    def __init__(self, faults: FaultInjector) -> None:
+        self.world, self.faults = World(), faults
+        self.world.ports.state.release(self.world.ports.state.lease())  # type: ignore[arg-type]
+        self.ports = faults.around(self.world.ports)
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.plane = threading.Thread(target=self._plane, daemon=True)
+
+    def project(self) -> Project:
+        made = project(self.world)
+        settings = replace(made.settings, resync=timedelta(seconds=0.05))
+        return replace(
+            made, settings=settings, ports=self.ports, idle=self.ports, read=self.read, clock=self.world.clock
+        )
+
+    def read(self, commit: str) -> Loaded:
+        snapshot = read_snapshot(
+            self.ports.source, commit, "mlops_specs", "local", KINDS, root="/project", storage="memory://store"
+        )
+        environment = snapshot.environment_spec
+        assert isinstance(environment, EnvironmentSpec)
+        return Loaded(
+            commit, self.ports.source.info(commit).subject, snapshot.digest, desired(snapshot, KINDS), environment
+        )
+
+    def _serve(self) -> None:
+        serve(self.project(), self.stop, lambda result: None)
+
+    def _plane(self) -> None:
+        while not self.stop.wait(0.01):
+            self.world.advance(0.5)
+
+    def until(self, holds: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert self.thread.is_alive(), f"the controller has ended before {what}"
+            assert time.monotonic() < deadline, f"{what} did not come about in time: {self.world.message(ENDPOINT)}"
+            time.sleep(0.01)
+
+    def serves(self, commit: str) -> Callable[[], bool]:
+        """Whether the model of that commit has all the traffic."""
+        version = self.world.read(commit).desired[JOB].identity
+
+        def holds() -> bool:
+            stable = self.world.state(ENDPOINT).get("stable") or {}
+            return stable.get("version") == version and self.world.weights() == {stable["app"]: 100}
+
+        return holds
+
+
+@contextmanager
+def running(monkeypatch: pytest.MonkeyPatch, prepare: Callable[[FaultInjector], None]) -> Iterator[Running]:
+    quick = timedelta(milliseconds=5)
+    monkeypatch.setattr(passes, "Backoff", lambda jitter: Backoff(jitter, quick, 4 * quick))
+    monkeypatch.setattr(passes, "LONGEST_POLL", 0.1)
+    monkeypatch.setattr("controllers.manager.LONGEST_POLL", 0.1)
+    faults = FaultInjector()
+    prepare(faults)
+    made = Running(faults)
+    made.thread.start()
+    made.plane.start()
+    try:
+        yield made
+    finally:
+        made.stop.set()
+        made.thread.join(10)
+        made.plane.join(10)
+    assert not made.thread.is_alive()
+
+
+@pytest.mark.parametrize(("turn", "after"), [(0, False), (2, False), (4, False), (1, True)])
+def test_whatever_any_verb_raises_the_controller_lives_and_gets_there(
+    turn: int, after: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every verb fails twice at the start, and again in the middle of each change, in a different way each time."""
+    phase = iter(range(turn, turn + 6, 2))
+
+    def fail(faults: FaultInjector) -> None:
+        number = next(phase)
+        for place, verb in enumerate(verbs()):
+            for error in (ERRORS[(place + number) % len(ERRORS)], ERRORS[(place + number + 1) % len(ERRORS)]):
+                faults.fail_on(verb, error, after=after)
+
+    with running(monkeypatch, fail) as made:
+        made.until(made.serves(made.world.head), "the first deployment")
+        fail(made.faults)
+        made.until(made.serves(made.world.commit(classifier=BETTER)), "the better model")
+        fail(made.faults)
+        made.world.commit(delay=None)
+        made.until(lambda: made.world.ports.state.load(ENDPOINT) is None, "the removal")
+        assert made.world.ports.state.verify_events() == ()
+    told = "\n".join(record.getMessage() for record in caplog.records)
+    assert [error for error in ERRORS if str(error) not in told] == []
