@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
 
-from pydantic import ValidationError
-
-from framework.api.conditions import Condition, Conditions
-from framework.api.meta import Ref
-from framework.planning.admission import ORPHANED
-from framework.planning.changes import Desired, Status
+from framework.api.conditions import Condition
+from framework.planning.health import Sync
+from framework.planning.overview import StatusReport, StatusRow, report, rows
 from framework.planning.settled import Withheld
-from framework.ports import Json, Record, Revision
+from framework.ports import Json, Revision
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET
 from framework.render.terminal import (
@@ -31,22 +25,20 @@ from framework.render.terminal import (
 )
 from framework.render.wording import ago, count, short, span
 
+__all__ = [
+    "StatusReport",
+    "StatusRow",
+    "Sync",
+    "report",
+    "resource_json",
+    "resource_text",
+    "row_document",
+    "rows",
+    "status_json",
+    "status_text",
+]
+
 FORMAT = 1
-
-
-class Sync(StrEnum):
-    """How what runs relates to what git asks. ``Synced`` is said only when nothing speaks against it."""
-
-    SYNCED = "Synced"
-    """What git asks is in service, and no work goes on."""
-    PROGRESSING = "Progressing"
-    """Work towards what git asks goes on, or waits."""
-    STALLED = "Stalled"
-    """What git asks was tried and given up, until something changes."""
-    OUT_OF_SYNC = "OutOfSync"
-    """Git asks for something that no pass has taken up yet."""
-    UNKNOWN = "Unknown"
-    """The record cannot be read, or says nothing."""
 
 
 _STYLES = {
@@ -56,143 +48,6 @@ _STYLES = {
     Sync.OUT_OF_SYNC: "yellow",
     Sync.UNKNOWN: "magenta",
 }
-
-
-@dataclass(frozen=True)
-class StatusRow:
-    """One resource.
-
-    ``asked_commit`` and ``asked_identity`` are git's side (None: git no longer has it), ``commit`` and ``identity`` the
-    recorded side (None: nothing recorded). ``since`` is when the condition that decided ``sync`` last flipped.
-    """
-
-    kind: str
-    name: str
-    sync: Sync
-    reason: str
-    message: str
-    summary: str = ""
-    asked_commit: str | None = None
-    asked_identity: str | None = None
-    commit: str | None = None
-    identity: str | None = None
-    conditions: Conditions | None = None
-    since: datetime | None = None
-    age: timedelta | None = None
-
-    @property
-    def ref(self) -> Ref:
-        return Ref(self.kind, self.name)
-
-
-@dataclass(frozen=True)
-class StatusReport:
-    """An environment. ``accepted`` is the revision in force, ``refused`` a newer one that is not, with its problems,
-    ``withheld`` a newer one that is valid and has to wait."""
-
-    environment: str
-    accepted: Revision | None
-    refused: Revision | None
-    rows: tuple[StatusRow, ...]
-    withheld: Withheld | None = None
-
-
-def report(
-    environment: str,
-    desired: Mapping[Ref, Desired[Any]],
-    records: Sequence[Record],
-    revisions: Sequence[Revision],
-    now: datetime,
-    withheld: Withheld | None = None,
-) -> StatusReport:
-    """``revisions`` newest first, as the state store gives them."""
-    newest = revisions[0] if revisions else None
-    return StatusReport(
-        environment=environment,
-        accepted=next((revision for revision in revisions if revision.accepted), None),
-        refused=newest if newest is not None and not newest.accepted else None,
-        rows=tuple(rows(desired, records, now, withheld)),
-        withheld=withheld,
-    )
-
-
-def rows(
-    desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], now: datetime, withheld: Withheld | None = None
-) -> Sequence[StatusRow]:
-    """One row per resource that git asks for or a record remembers: git's order first, then what git no longer has."""
-    recorded = {record.ref: record for record in records}
-    gone = sorted(ref for ref in recorded if ref not in desired)
-    found = [_row(ref, desired.get(ref), recorded.get(ref), now) for ref in (*desired, *gone)]
-    return found if withheld is None else [_waiting(row, withheld) for row in found]
-
-
-def _waiting(row: StatusRow, withheld: Withheld) -> StatusRow:
-    """What the newest commit would change waits for what that commit waits for."""
-    if row.reason not in _NOT_TAKEN_UP:
-        return row
-    return replace(row, reason=withheld.reason, message=withheld.message)
-
-
-_NOT_TAKEN_UP = frozenset({"NotReconciled", "NotTakenUp", "RemovedFromGit"})
-
-
-def _row(ref: Ref, desired: Desired[Any] | None, record: Record | None, now: datetime) -> StatusRow:
-    row = StatusRow(
-        *ref,
-        Sync.OUT_OF_SYNC,
-        "NotReconciled",
-        "no pass has looked at it yet",
-        asked_commit=desired.commit if desired else None,
-        asked_identity=desired.identity if desired else None,
-    )
-    if record is None:
-        return row
-    try:
-        status = Status.model_validate(record.status)
-    except ValidationError as error:
-        problem = f"its record cannot be read: {error.error_count()} fields differ from what this version expects"
-        return replace(row, sync=Sync.UNKNOWN, reason="UnreadableRecord", message=problem)
-    sync, reason, message, since = _judge(desired, status)
-    return replace(
-        row,
-        sync=sync,
-        reason=reason,
-        message=message,
-        summary=status.summary,
-        commit=status.commit,
-        identity=status.identity,
-        conditions=status.conditions,
-        since=since,
-        age=None if since is None else now - since,
-    )
-
-
-def _judge(desired: Desired[Any] | None, status: Status) -> tuple[Sync, str, str, datetime | None]:
-    """(sync, reason, message, since). A verdict on an older spec says nothing about the one that git asks for now."""
-    conditions = status.conditions
-
-    def by(sync: Sync, condition: Condition) -> tuple[Sync, str, str, datetime | None]:
-        return sync, condition.reason, condition.message, condition.since
-
-    if desired is not None and (status.digest, status.identity) != (desired.digest, desired.identity):
-        return (
-            Sync.OUT_OF_SYNC,
-            "NotTakenUp",
-            f"git asks for {desired.identity} of commit {short(desired.commit)}; the last pass saw {status.identity} "
-            f"of {short(status.commit)}",
-            None,
-        )
-    if desired is None and conditions.stalled.status and conditions.stalled.reason == ORPHANED:
-        return by(Sync.OUT_OF_SYNC, conditions.stalled)
-    if conditions.stalled.status:
-        return by(Sync.STALLED, conditions.stalled)
-    if conditions.reconciling.status:
-        return by(Sync.PROGRESSING, conditions.reconciling)
-    if desired is None:
-        return Sync.OUT_OF_SYNC, "RemovedFromGit", "git no longer has it, and it is not pruned yet", None
-    if conditions.ready.status:
-        return by(Sync.SYNCED, conditions.ready)
-    return by(Sync.UNKNOWN, conditions.ready)
 
 
 # ------------------------------------------------------------------- text

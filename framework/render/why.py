@@ -9,11 +9,12 @@ from typing import Any
 
 from framework.api.meta import Ref
 from framework.planning.changes import Desired
+from framework.planning.health import Sync
+from framework.planning.overview import rows
 from framework.planning.settled import Withheld
 from framework.ports import Record
 from framework.render.canonical import document
 from framework.render.diffs import QUIET
-from framework.render.status import Sync, rows
 from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, one_line, paragraph, text_of
 from framework.render.wording import span
 
