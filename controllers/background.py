@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from framework.api.errors import ConfigurationError
+from framework.process import birth
 
 STOP_SECONDS = 20.0
 START_SECONDS = 1.0
@@ -38,7 +39,7 @@ class Background:
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
             )
-        self._pid_file.write_text(json.dumps({"pid": child.pid, "birth": psutil.Process(child.pid).create_time()}))
+        self._pid_file.write_text(json.dumps({"pid": child.pid, "birth": birth(child.pid)}))
         try:
             code = child.wait(START_SECONDS)
         except subprocess.TimeoutExpired:
@@ -64,7 +65,7 @@ class Background:
         try:
             known = json.loads(self._pid_file.read_text())
             process = psutil.Process(known["pid"])
-            alive = process.create_time() == known["birth"] and process.status() != psutil.STATUS_ZOMBIE
+            same = known["birth"] is not None and birth(process.pid) == known["birth"]
         except (FileNotFoundError, ValueError, KeyError, psutil.Error):
             return None
-        return process if alive else None
+        return process if same else None

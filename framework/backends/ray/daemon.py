@@ -31,8 +31,9 @@ import psutil
 from framework.api.errors import ConfigurationError
 from framework.backends.ray.head import LOOPBACK, MARKER, command, environment
 from framework.backends.ray.rest import RayAddress
-from framework.backends.ray.supervisor import GRACE_SECONDS, birth
+from framework.backends.ray.supervisor import GRACE_SECONDS
 from framework.backends.ray.tls import ensure_certificates, write_private
+from framework.process import birth
 
 START_SECONDS = 120.0
 """A head is ready in 4 s on a quiet machine; a cold disk on a loaded one needs far longer."""

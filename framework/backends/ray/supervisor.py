@@ -16,9 +16,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import psutil
+
+from framework.process import birth
 
 GRACE_SECONDS = 10.0
 """How long the head may take to end by itself before everything is killed."""
@@ -28,24 +29,6 @@ _WOKEN_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 _LINUX = platform.system() == "Linux"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-
-
-def birth(pid: int) -> str | None:
-    """Names this process for good, because a pid alone is used again; None where no such process lives.
-
-    On Linux the start time in clock ticks since boot, which a change of the wall clock does not move.
-    """
-    if _LINUX:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return None
-        return None if fields[0] in "ZX" else fields[19]
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
-    except psutil.Error:
-        return None
 
 
 def supervise(command: Sequence[str], keeper: int | None) -> int:

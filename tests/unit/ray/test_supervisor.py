@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from framework.backends.ray.supervisor import birth
+from framework.process import birth
 
 ROOT = Path(__file__).parents[3]
 STRAY = "setsid sh -c 'setsid sleep 1234 & echo $! >> {pids}; sleep 1234' & echo $! >> {pids};"
@@ -101,20 +100,3 @@ def test_the_head_goes_when_the_supervisor_is_killed_the_hard_way(pids: Path) ->
     held.process.kill()
     held.process.wait()
     _until(lambda: _gone(pids))
-
-
-def test_a_birth_names_one_process() -> None:
-    first = subprocess.Popen(["sleep", "1234"])
-    time.sleep(0.05)
-    second = subprocess.Popen(["sleep", "1234"])
-    try:
-        assert birth(first.pid) == birth(first.pid)
-        assert birth(first.pid) != birth(second.pid)
-        first.kill()
-        _until(lambda: psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE)
-        assert birth(first.pid) is None, "what waits to be collected does not live"
-    finally:
-        second.kill()
-        first.wait()
-        second.wait()
-    assert birth(first.pid) is None
