@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from framework.api.conditions import Condition
-from framework.planning.admission import ORPHANED
+from pydantic import ValidationError
+
+from framework.api.conditions import Condition, Conditions
+from framework.api.meta import Ref
+from framework.planning.admission import EXCEEDED, ORPHANED, SUSPENDED
 from framework.planning.changes import Desired, Status
+from framework.ports import Record
 
 SHORT_COMMIT = 7
 """Characters of a commit SHA that are shown."""
+
+HELD = frozenset({"Paused", SUSPENDED, EXCEEDED})
+"""Reasons for which a person is awaited: nothing moves by itself."""
 
 
 class Sync(StrEnum):
@@ -20,7 +28,11 @@ class Sync(StrEnum):
     SYNCED = "Synced"
     """What git asks is in service, and no work goes on."""
     PROGRESSING = "Progressing"
-    """Work towards what git asks goes on, or waits."""
+    """Work towards what git asks goes on, or waits for something that will come by itself."""
+    BLOCKED = "Blocked"
+    """It waits for another resource that is stalled, held or blocked itself: nothing progresses."""
+    HELD = "Held"
+    """It waits for a person: nothing progresses."""
     STALLED = "Stalled"
     """What git asks was tried and given up, until something changes."""
     OUT_OF_SYNC = "OutOfSync"
@@ -29,37 +41,91 @@ class Sync(StrEnum):
     """The record cannot be read, or says nothing."""
 
 
+STUCK = frozenset({Sync.STALLED, Sync.BLOCKED, Sync.HELD, Sync.UNKNOWN})
+"""Whoever waits for one of these waits in vain until somebody does something."""
+
+
 class Health(NamedTuple):
-    """``since`` is when the condition that decided last flipped; None where no condition did."""
+    """``since`` is when the resource came into this state, as far as its conditions tell; None where they do not.
+    ``status`` is what is recorded, None where that cannot be read."""
 
     sync: Sync
     reason: str
     message: str
     since: datetime | None = None
+    status: Status | None = None
 
 
-def recorded_health(desired: Desired[Any] | None, status: Status) -> Health:
-    """By the record alone. A verdict on an older spec says nothing about the one that git asks for now."""
+def healths(desired: Mapping[Ref, Desired[Any]], records: Iterable[Record]) -> dict[Ref, Health | None]:
+    """By the records alone, in the order of ``desired``, which must be dependency order, and then what git no longer
+    has. None for what was never looked at."""
+    recorded = {record.ref: record for record in records}
+    found: dict[Ref, Health | None] = {}
+    stuck: dict[Ref, Health] = {}
+    for ref in (*desired, *sorted(ref for ref in recorded if ref not in desired)):
+        record = recorded.get(ref)
+        health = None if record is None else _of(desired.get(ref), record, stuck)
+        if health is not None and health.sync in STUCK:
+            stuck[ref] = health
+        found[ref] = health
+    return found
+
+
+def _of(desired: Desired[Any] | None, record: Record, stuck: Mapping[Ref, Health]) -> Health:
+    try:
+        status = Status.model_validate(record.status)
+    except ValidationError as error:
+        count = error.error_count()
+        differ = "1 field differs" if count == 1 else f"{count} fields differ"
+        told = f"its record cannot be read: {differ} from what this version expects"
+        return Health(Sync.UNKNOWN, "UnreadableRecord", told)
+    return recorded_health(desired, status, stuck)._replace(status=status)
+
+
+def recorded_health(desired: Desired[Any] | None, status: Status, stuck: Mapping[Ref, Health]) -> Health:
+    """By the record alone. A verdict on an older spec says nothing about the one that git asks for now.
+
+    ``desired`` is None where git no longer has it; ``stuck`` are the resources that nothing but an intervention moves.
+    """
     conditions = status.conditions
-
-    def by(sync: Sync, condition: Condition) -> Health:
-        return Health(sync, condition.reason, condition.message, condition.since)
-
-    if desired is not None and (status.digest, status.identity) != (desired.digest, desired.identity):
+    if desired is None:
+        return _vanished(conditions)
+    if (status.digest, status.identity) != (desired.digest, desired.identity):
         return Health(
             Sync.OUT_OF_SYNC,
             "NotTakenUp",
             f"git asks for {desired.identity} of commit {desired.commit[:SHORT_COMMIT]}; the last pass saw "
             f"{status.identity} of {status.commit[:SHORT_COMMIT]}",
         )
-    if desired is None and conditions.stalled.status and conditions.stalled.reason == ORPHANED:
-        return by(Sync.OUT_OF_SYNC, conditions.stalled)
     if conditions.stalled.status:
-        return by(Sync.STALLED, conditions.stalled)
+        return _by(Sync.STALLED, conditions.stalled, conditions.stalled.since)
     if conditions.reconciling.status:
-        return by(Sync.PROGRESSING, conditions.reconciling)
-    if desired is None:
-        return Health(Sync.OUT_OF_SYNC, "RemovedFromGit", "git no longer has it, and it is not pruned yet")
+        return _under_way(conditions.reconciling, [stuck[ref] for ref in status.waits_for if ref in stuck])
     if conditions.ready.status:
-        return by(Sync.SYNCED, conditions.ready)
-    return by(Sync.UNKNOWN, conditions.ready)
+        return _by(Sync.SYNCED, conditions.ready, max(item.since for item in conditions.all()))
+    return _by(Sync.UNKNOWN, conditions.ready, conditions.ready.since)
+
+
+def _under_way(reconciling: Condition, waits_for: list[Health]) -> Health:
+    if reconciling.reason in HELD:
+        return _by(Sync.HELD, reconciling, reconciling.reason_since or reconciling.since)
+    if waits_for:
+        both = [reconciling.since, *(item.since for item in waits_for if item.since is not None)]
+        return _by(Sync.BLOCKED, reconciling, max(both))
+    return _by(Sync.PROGRESSING, reconciling, reconciling.since)
+
+
+def _vanished(conditions: Conditions) -> Health:
+    """What an older look said about work towards something else no longer counts; that it must stay, or goes, does."""
+    stalled, reconciling = conditions.stalled, conditions.reconciling
+    if stalled.status and stalled.reason == ORPHANED:
+        return _by(Sync.OUT_OF_SYNC, stalled, stalled.since)
+    if reconciling.status and reconciling.reason == SUSPENDED:
+        return _by(Sync.HELD, reconciling, reconciling.reason_since or reconciling.since)
+    if reconciling.status:
+        return _by(Sync.PROGRESSING, reconciling, reconciling.since)
+    return Health(Sync.OUT_OF_SYNC, "RemovedFromGit", "git no longer has it, and it is not pruned yet")
+
+
+def _by(sync: Sync, condition: Condition, since: datetime) -> Health:
+    return Health(sync, condition.reason, condition.message, since)

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
-
 from framework.api.conditions import Conditions
 from framework.api.meta import Ref
-from framework.planning.changes import Desired, Status
-from framework.planning.health import Sync, recorded_health
+from framework.planning.changes import Desired
+from framework.planning.health import Health, Sync, healths
 from framework.planning.settled import Withheld
 from framework.ports import Record, Revision
 
@@ -22,7 +20,7 @@ class StatusRow:
     """One resource.
 
     ``asked_commit`` and ``asked_identity`` are git's side (None: git no longer has it), ``commit`` and ``identity`` the
-    recorded side (None: nothing recorded). ``since`` is when the condition that decided ``sync`` last flipped.
+    recorded side (None: nothing recorded). ``since`` is when the resource came into this state, as far as is known.
     """
 
     kind: str
@@ -78,10 +76,9 @@ def report(
 def rows(
     desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], now: datetime, withheld: Withheld | None = None
 ) -> Sequence[StatusRow]:
-    """One row per resource that git asks for or a record remembers: git's order first, then what git no longer has."""
-    recorded = {record.ref: record for record in records}
-    gone = sorted(ref for ref in recorded if ref not in desired)
-    found = [_row(ref, desired.get(ref), recorded.get(ref), now) for ref in (*desired, *gone)]
+    """One row per resource that git asks for or a record remembers: git's order first, which must be dependency order,
+    then what git no longer has."""
+    found = [_row(ref, desired.get(ref), health, now) for ref, health in healths(desired, records).items()]
     return found if withheld is None else [_waiting(row, withheld) for row in found]
 
 
@@ -93,34 +90,24 @@ def _waiting(row: StatusRow, withheld: Withheld) -> StatusRow:
 
 
 _NOT_TAKEN_UP = frozenset({"NotReconciled", "NotTakenUp", "RemovedFromGit"})
+_NEVER = Health(Sync.OUT_OF_SYNC, "NotReconciled", "no pass has looked at it yet")
 
 
-def _row(ref: Ref, desired: Desired[Any] | None, record: Record | None, now: datetime) -> StatusRow:
-    row = StatusRow(
-        *ref,
-        Sync.OUT_OF_SYNC,
-        "NotReconciled",
-        "no pass has looked at it yet",
+def _row(ref: Ref, desired: Desired[Any] | None, health: Health | None, now: datetime) -> StatusRow:
+    found = health or _NEVER
+    status = found.status
+    return StatusRow(
+        kind=ref.kind,
+        name=ref.name,
+        sync=found.sync,
+        reason=found.reason,
+        message=found.message,
+        summary=status.summary if status else "",
         asked_commit=desired.commit if desired else None,
         asked_identity=desired.identity if desired else None,
-    )
-    if record is None:
-        return row
-    try:
-        status = Status.model_validate(record.status)
-    except ValidationError as error:
-        problem = f"its record cannot be read: {error.error_count()} fields differ from what this version expects"
-        return replace(row, sync=Sync.UNKNOWN, reason="UnreadableRecord", message=problem)
-    health = recorded_health(desired, status)
-    return replace(
-        row,
-        sync=health.sync,
-        reason=health.reason,
-        message=health.message,
-        summary=status.summary,
-        commit=status.commit,
-        identity=status.identity,
-        conditions=status.conditions,
-        since=health.since,
-        age=None if health.since is None else now - health.since,
+        commit=status.commit if status else None,
+        identity=status.identity if status else None,
+        conditions=status.conditions if status else None,
+        since=found.since,
+        age=None if found.since is None else now - found.since,
     )

@@ -44,6 +44,8 @@ FORMAT = 1
 _STYLES = {
     Sync.SYNCED: "green",
     Sync.PROGRESSING: "cyan",
+    Sync.BLOCKED: "yellow",
+    Sync.HELD: "yellow",
     Sync.STALLED: "red",
     Sync.OUT_OF_SYNC: "yellow",
     Sync.UNKNOWN: "magenta",
