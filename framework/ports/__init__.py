@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from framework.ports.data import TableCatalog, TableState
+from framework.ports.heartbeat import Heartbeat, Trouble
 from framework.ports.json import Json
 from framework.ports.monitoring import (
     Alert,
@@ -70,6 +71,7 @@ __all__ = [
     "CommitInfo",
     "Event",
     "FailureKind",
+    "Heartbeat",
     "Json",
     "LabelledWindow",
     "Lease",
@@ -101,6 +103,7 @@ __all__ = [
     "StateStore",
     "TableCatalog",
     "TableState",
+    "Trouble",
     "VersionCounters",
     "Word",
 ]

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from framework.api.meta import Ref, Stored
+from framework.ports.heartbeat import Heartbeat
 
 
 class Record(Stored):
@@ -154,6 +155,14 @@ class StateStore(Protocol):
     def release(self, lease: Lease) -> None: ...
 
     def lease(self) -> Lease | None: ...
+
+    def beat(self, heartbeat: Heartbeat, token: int) -> None:
+        """Put ``heartbeat`` in the place of the last one."""
+        ...
+
+    def heartbeat(self) -> Heartbeat | None:
+        """The last one; None where no controller ever told of itself, or what is kept cannot be read."""
+        ...
 
 
 class ModelVersion(Stored):

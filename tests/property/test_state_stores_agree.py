@@ -16,7 +16,18 @@ from framework.backends.memory import MemoryRegistry, MemoryStateStore
 from framework.backends.registry import SqlModelRegistry
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
-from framework.ports import Event, Lease, ModelRegistry, ModelVersion, Pin, Record, Revision, StateStore, Word
+from framework.ports import (
+    Event,
+    Heartbeat,
+    Lease,
+    ModelRegistry,
+    ModelVersion,
+    Pin,
+    Record,
+    Revision,
+    StateStore,
+    Word,
+)
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REFS = (Ref("FeatureView", "flights"), Ref("FeatureView", "weather"), Ref("TrainingJob", "delay"))
@@ -47,6 +58,7 @@ def _version(name: str, created: datetime, auc: float) -> ModelVersion:
 
 pins = st.builds(Pin, commit=st.sampled_from("xyz"), over=st.just("o"), actor=holders, time=moments)
 words = st.builds(Word, subject=st.sampled_from("xy"), verb=st.sampled_from("vw"), actor=st.just("a"), time=moments)
+beats = st.builds(Heartbeat, holder=holders, started=st.just(START), time=moments, every=st.just(5), resync=st.just(9))
 told = st.lists(events, max_size=3)
 versions = st.builds(_version, st.sampled_from("uvw"), moments, st.floats(0, 1))
 
@@ -114,6 +126,10 @@ def _take_back(word: Word, token: int) -> Step:
     return lambda store, _: store.take_back(word, _token(store, token))
 
 
+def _beat(heartbeat: Heartbeat, token: int) -> Step:
+    return lambda store, _: store.beat(heartbeat, _token(store, token))
+
+
 def _acquire(holder: str, ttl: int, now: datetime, note: dict[str, Any] | None) -> Step:
     return lambda store, _: store.acquire(holder, float(ttl), now, note)
 
@@ -138,6 +154,7 @@ steps = st.lists(
         st.builds(_end_pin, pins, tokens),
         st.builds(_say, words),
         st.builds(_take_back, words, tokens),
+        st.builds(_beat, beats, tokens),
         st.builds(_release, tokens),
     ),
     min_size=5,
@@ -161,6 +178,7 @@ def _all_of(store: StateStore, registry: ModelRegistry) -> list[Any]:
         store.seal(),
         store.pin(),
         list(store.words()),
+        store.heartbeat(),
         [list(store.events(ref, limit=2)) for ref in REFS],
         list(store.revisions()),
         list(store.revisions(limit=1)),

@@ -12,7 +12,7 @@ from framework.api.meta import Ref
 from framework.backends.memory.calls import Calls
 from framework.backends.state import chain
 from framework.backends.state.leases import next_lease
-from framework.ports import Event, Lease, ModelVersion, Pin, Record, Revision, Seal, Word
+from framework.ports import Event, Heartbeat, Lease, ModelVersion, Pin, Record, Revision, Seal, Word
 
 
 class MemoryStateStore:
@@ -28,6 +28,7 @@ class MemoryStateStore:
         self._token = 0
         self._pin: Pin | None = None
         self._words: dict[str, Word] = {}
+        self._heartbeat: Heartbeat | None = None
 
     def adopt(self, records: Iterable[Record], revisions: Sequence[Revision]) -> None:
         """Start from what another store remembers. ``revisions`` newest first, as stores give them."""
@@ -163,6 +164,15 @@ class MemoryStateStore:
     def lease(self) -> Lease | None:
         with self._lock:
             return None if self._lease is None else _copy(self._lease)
+
+    def beat(self, heartbeat: Heartbeat, token: int) -> None:
+        with self._lock:
+            self.fence(token)
+            self._heartbeat = _copy(heartbeat)
+
+    def heartbeat(self) -> Heartbeat | None:
+        with self._lock:
+            return None if self._heartbeat is None else _copy(self._heartbeat)
 
     def fence(self, token: int) -> None:
         """Raise ConflictError unless ``token`` is the newest and its lease was not released. The registry asks too."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
-from framework.api.errors import ConflictError
+from framework.api.errors import ConfigurationError, ConflictError
 from framework.api.meta import Ref
 from framework.backends.state import chain, tables
 from framework.backends.state.database import Database
 from framework.backends.state.leases import next_lease
-from framework.ports import Event, Lease, Pin, Record, Revision, Seal, Word
+from framework.ports import Event, Heartbeat, Lease, Pin, Record, Revision, Seal, Word
+
+log = logging.getLogger(__name__)
 
 _WORD = "word/"
+_HEARTBEAT = "heartbeat"
 
 
 def fence(connection: Connection, environment: str, token: int) -> RowMapping:
@@ -266,6 +270,25 @@ class SqlStateStore:
         with self._database.read() as connection:
             row = _row(connection, self._environment)
         return chain.load(Lease, row["lease"]) if row and row["lease"] else None
+
+    def beat(self, heartbeat: Heartbeat, token: int) -> None:
+        table, key = tables.notes, {"environment": self._environment, "name": _HEARTBEAT}
+        body = chain.dump(heartbeat)
+        with self._database.write() as connection:
+            fence(connection, self._environment, token)
+            known = connection.execute(update(table).filter_by(**key).values(body=body))
+            if not known.rowcount:
+                connection.execute(insert(table).values(**key, body=body))
+
+    def heartbeat(self) -> Heartbeat | None:
+        query = select(tables.notes.c.body).filter_by(environment=self._environment, name=_HEARTBEAT)
+        with self._database.read() as connection:
+            body = connection.execute(query).scalar_one_or_none()
+        try:
+            return None if body is None else chain.load(Heartbeat, body)
+        except ConfigurationError:
+            log.warning("the last heartbeat in environment %s cannot be read", self._environment)
+            return None
 
     def _is(self, ref: Ref, table: Any) -> Any:
         return (table.c.environment == self._environment) & (table.c.kind == ref.kind) & (table.c.name == ref.name)
