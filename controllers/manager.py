@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from controllers.loaded import same_meaning
 from controllers.reconciler import Reconciler, Result
 from controllers.runtime.backoff import Backoff
+from controllers.runtime.looks import Looks
 from controllers.runtime.queue import WorkQueue
 from controllers.runtime.round import Round
 from controllers.source import SourceController
@@ -57,6 +58,7 @@ class Manager:
         resync: timedelta | None,
         jitter: Callable[[], float] = lambda: 1.0,
         listen: Callable[[Result], None] = lambda result: None,
+        looks: Looks | None = None,
     ) -> None:
         self._reconciler, self._source, self._backoff, self._clock = reconciler, source, backoff, clock
         self._workers, self._poll, self._resync, self._listen = workers, poll, resync, listen
@@ -69,6 +71,9 @@ class Manager:
         self._round = Round(resync, clock()) if resync is not None else None
         self._weighed, self._weigh_after = -1, 0.0
         self.activity = Activity()
+        self.looks = looks or Looks(time.monotonic)
+        self.failure: Exception | None = None
+        """Of the last look at the source, where that failed."""
 
     def stop(self) -> None:
         """Let workers finish what they are at, then return from ``run``."""
@@ -150,7 +155,9 @@ class Manager:
             work = self._source.poll()
         except (TransientError, ConflictError) as error:
             log.warning("the source could not be read: %s", error)
+            self.failure = error
             return
+        self.failure = None
         if work is None:
             return
         with self._lock:
@@ -181,6 +188,8 @@ class Manager:
     def _one(self, ref: Ref) -> None:
         desired = self._source.desired.get(ref)
         result = self._reconciler.reconcile(ref, desired)
+        if result.change is not None or not result.retry:  # else nobody could write down what was found
+            self.looks.saw(ref)
         with self._lock:
             if same_meaning(self._source.desired.get(ref), desired):
                 self._unseen.discard(ref)

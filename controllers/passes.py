@@ -15,11 +15,13 @@ from enum import StrEnum
 
 import psutil
 
+from controllers.heartbeat import Beats, looks_of
 from controllers.manager import Manager
 from controllers.project import Project
 from controllers.reconciler import Result
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.leadership import Leadership
+from controllers.runtime.pulse import Pulse
 from controllers.runtime.webhook import Webhook
 from controllers.source import SourceController
 from framework.api.errors import ConfigurationError, SpecError
@@ -113,7 +115,7 @@ def lead(project: Project, *, wait: bool, timeout: timedelta, listen: Callable[[
     if not leadership.acquire():
         raise ConfigurationError("another controller holds the lease of this environment")
     try:
-        manager, source = _manager(project, leadership, resync=None, poll=timedelta(milliseconds=100), listen=listen)
+        manager, source = _manager(project, leadership, poll=timedelta(milliseconds=100), listen=listen)
 
         def enough(manager: Manager) -> bool:
             if not leadership.held:
@@ -122,7 +124,8 @@ def lead(project: Project, *, wait: bool, timeout: timedelta, listen: Callable[[
                 return True
             return manager.settled() if wait else manager.all_seen()
 
-        manager.run(enough)
+        with _pulse(project, leadership, manager, source):
+            manager.run(enough)
         if source.problem is not None:
             raise source.problem
         commit = source.loaded.commit if source.loaded else ""
@@ -141,14 +144,14 @@ def serve(project: Project, stop: threading.Event, listen: Callable[[Result], No
             stop.wait(settings.poll.total_seconds())
             continue
         try:
-            manager, source = _manager(project, leadership, resync=settings.resync, poll=settings.poll, listen=listen)
+            manager, source = _manager(project, leadership, poll=settings.poll, listen=listen)
             refusals = _Refusals(source)
 
             def over(manager: Manager, leadership: Leadership = leadership, refusals: _Refusals = refusals) -> bool:
                 refusals.tell()
                 return stop.is_set() or _orphaned(settings.keeper) or not leadership.held
 
-            with _door(project, manager.wake):
+            with _door(project, manager.wake), _pulse(project, leadership, manager, source):
                 manager.run(over)
         finally:
             leadership.release()
@@ -215,7 +218,6 @@ def _manager(
     project: Project,
     leadership: Leadership,
     *,
-    resync: timedelta | None,
     poll: timedelta,
     listen: Callable[[Result], None],
 ) -> tuple[Manager, SourceController]:
@@ -231,11 +233,16 @@ def _manager(
         project.clock,
         workers=project.settings.workers,
         poll=poll,
-        resync=resync,
+        resync=project.settings.resync,
         jitter=jitter.random,
         listen=listen,
+        looks=looks_of(project),
     )
     return manager, source
+
+
+def _pulse(project: Project, leadership: Leadership, manager: Manager, source: SourceController) -> Pulse:
+    return Pulse(Beats(project, manager, source, lambda: leadership.token))
 
 
 def _result(

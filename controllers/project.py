@@ -45,6 +45,10 @@ class Cluster(Protocol):
 
     def running(self) -> bool: ...
 
+    def trouble(self) -> str:
+        """Why it does not answer now; "" where it does. Takes no more than a few seconds."""
+        ...
+
     def links(self) -> Mapping[str, str]:
         """URLs for people by what they show, e.g. ``Ray dashboard``; empty while nothing runs."""
         ...

@@ -237,7 +237,7 @@ class SourceController:
             return  # after a restart: nothing new to write down
         revision = Revision(commit=commit, digest="", accepted=False, time=self.clock(), problems=problems)
         self.ports.state.save_revision(revision, self.token())
-        self._event(commit, "RevisionRefused", _first_of(problems))
+        self._event(commit, "RevisionRefused", acceptance.first_of(error.problems))
 
     def _wait(self, waiting: Waiting | None) -> None:
         """Remember which commit waits for a window, or that none does."""
@@ -327,8 +327,3 @@ class SourceController:
             time=self.clock(), commit=commit, ref=None, reason=reason, message=message, data=data, actor=self.actor
         )
         self.ports.state.append_events([event], self.token())
-
-
-def _first_of(problems: tuple[str, ...]) -> str:
-    """Of one problem all of it, of several the number and the first."""
-    return problems[0] if len(problems) == 1 else f"{len(problems)} problems; the first: {problems[0]}"

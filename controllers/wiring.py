@@ -15,7 +15,7 @@ from controllers.reconciler import Observe
 from controllers.settings import Settings
 from controllers.simulation import Clock, Imagine, Imagined
 from controllers.source import Loaded, Read
-from framework.api.errors import ConfigurationError, TransientError
+from framework.api.errors import ConfigurationError, MlopsError, TransientError
 from framework.backends.code import CodeArchive
 from framework.backends.files import FileReports
 from framework.backends.git import GitSource
@@ -29,7 +29,7 @@ from framework.backends.notify import Notifications
 from framework.backends.profiles import Profiles
 from framework.backends.ray.daemon import EmbeddedRay
 from framework.backends.ray.jobs import RayJobs
-from framework.backends.ray.rest import RayAddress, RayRest
+from framework.backends.ray.rest import Locate, RayAddress, RayRest
 from framework.backends.ray.serve import RayServe
 from framework.backends.registry import SqlModelRegistry
 from framework.backends.signatures import Signers
@@ -46,6 +46,7 @@ from framework.specs.snapshot import desired
 
 log = logging.getLogger(__name__)
 
+PING_SECONDS = 2.0
 TRUSTED_WITHIN = 20
 """Commits back from the newest in which one has to be signed, where signatures are required."""
 
@@ -229,6 +230,9 @@ class EmbeddedCluster:
     def running(self) -> bool:
         return self.ray.running() is not None
 
+    def trouble(self) -> str:
+        return _trouble(self.locate)
+
     def links(self) -> Mapping[str, str]:
         address = self.ray.running()
         if address is None:
@@ -257,8 +261,22 @@ class RemoteCluster:
     def running(self) -> bool:
         return True
 
+    def trouble(self) -> str:
+        return _trouble(self.locate)
+
     def links(self) -> Mapping[str, str]:
         return {"Ray dashboard": self.spec.address}
+
+
+def _trouble(locate: Locate) -> str:
+    rest = RayRest(locate)
+    try:
+        rest.ping(PING_SECONDS)
+    except MlopsError as error:
+        return str(error)
+    finally:
+        rest.close()
+    return ""
 
 
 def _cluster(settings: Settings, spec: RayCluster) -> EmbeddedCluster | RemoteCluster:

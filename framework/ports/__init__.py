@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from framework.ports.data import TableCatalog, TableState
-from framework.ports.heartbeat import Heartbeat, Trouble
+from framework.ports.heartbeat import Heartbeat, Outage
 from framework.ports.json import Json
 from framework.ports.monitoring import (
     Alert,
@@ -78,6 +78,7 @@ __all__ = [
     "ModelRegistry",
     "ModelVersion",
     "Notifier",
+    "Outage",
     "Pin",
     "Ports",
     "ProfileStore",
@@ -103,7 +104,6 @@ __all__ = [
     "StateStore",
     "TableCatalog",
     "TableState",
-    "Trouble",
     "VersionCounters",
     "Word",
 ]

@@ -11,8 +11,8 @@ from framework.api.meta import Stored
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
-class Trouble(Stored):
-    """Something that goes wrong, and since when."""
+class Outage(Stored):
+    """Something that does not answer or does not work, since when, and how that shows."""
 
     since: AwareDatetime
     message: str
@@ -46,9 +46,9 @@ class Heartbeat(Stored):
     """The newest that was found in git."""
     note: str = ""
     """Why ``newest`` is not in force, where it was looked at: refused, waiting, or behind a pin."""
-    source: Trouble | None = None
+    source: Outage | None = None
     """Why git cannot be read."""
-    cluster: Trouble | None = None
+    cluster: Outage | None = None
     """Why Ray does not answer."""
-    loop: Trouble | None = None
+    loop: Outage | None = None
     """What else keeps the controller from its work, such as a state store that is locked."""

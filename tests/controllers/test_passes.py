@@ -33,6 +33,9 @@ class NoCluster:
     def running(self) -> bool:
         return True
 
+    def trouble(self) -> str:
+        return ""
+
     def links(self) -> Mapping[str, str]:
         return {}
 

@@ -12,7 +12,7 @@ import pytest
 
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
-from framework.ports import Event, Heartbeat, Lease, Pin, Record, Revision, StateStore, Trouble, Word
+from framework.ports import Event, Heartbeat, Lease, Outage, Pin, Record, Revision, StateStore, Word
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TTL = 30.0
@@ -245,7 +245,7 @@ class StateStoreContract:
             store.beat(heartbeat(0), 1)
         old = taken(store, "a")
         store.beat(heartbeat(1), old.token)
-        last = heartbeat(2, cluster=Trouble(since=NOW, message="gone, ä"), process={"pid": 7, "host": None})
+        last = heartbeat(2, cluster=Outage(since=NOW, message="gone, ä"), process={"pid": 7, "host": None})
         store.beat(last, old.token)
         assert store.heartbeat() == last
         new = taken(store, "b", NOW + timedelta(seconds=TTL))
