@@ -30,4 +30,5 @@ def history(
     ref = resource_ref(resource) if resource else None
     project = project_of(options)
     report = report_of(project.settings.environment, project.ports, ref, at, limit)
-    emit(history_json(report) if output == "json" else history_text(report, colour=width_and_colour()[1]))
+    width, colour = width_and_colour()
+    emit(history_json(report) if output == "json" else history_text(report, width=width, colour=colour))

@@ -51,7 +51,8 @@ def promote(
         sides.append(Side(environment, project.ports, loaded, project.settings.specs))
     found = promotion(sides[0], sides[1], refs)
     if output == "text":
-        emit(promotion_text(found, colour=width_and_colour()[1]))
+        width, colour = width_and_colour()
+        emit(promotion_text(found, width=width, colour=colour))
     if found.refused:
         names = ", ".join(str(item.ref) for item in found.refused)
         raise click.ClickException(f"{names} cannot be promoted: {found.refused[0].message}")

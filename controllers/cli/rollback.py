@@ -56,7 +56,8 @@ def rollback(
         return
     prospect = rollbacks.prospect(commit)
     if output == "text":
-        emit(prospect_text(prospect, colour=width_and_colour()[1]))
+        width, colour = width_and_colour()
+        emit(prospect_text(prospect, width=width, colour=colour))
     if prospect.same:
         if prospect.standing is not None:
             raise click.ClickException(
