@@ -19,6 +19,7 @@ from framework.api.errors import MlopsError, SpecError
 from framework.api.meta import Ref
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.admission import admit_all
+from framework.planning.asked import Uncommitted
 from framework.planning.changes import Change, Desired, Plan
 from framework.planning.durations import Durations, durations
 from framework.planning.estimate import Known
@@ -73,6 +74,9 @@ class Project:
     """Let the next look at the source ask the remote, however soon it comes."""
     environment: EnvironmentSpec | None = None
     """The Environment that the ports were opened with; None where they follow none."""
+    uncommitted: Callable[[Mapping[Ref, Desired[Any]]], Uncommitted | None] = lambda desired: None
+    """What of the specs, and of the code and data that they name, differs in the work tree from the commit that is
+    followed; None where that commit is not the checked-out one."""
 
     def newest(self) -> Loaded:
         """The newest commit; where that one is wrong, the last accepted one, which is still in force.

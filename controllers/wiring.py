@@ -8,14 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
+from controllers.loaded import files_of
 from controllers.project import Project
 from controllers.reconciler import Observe
 from controllers.settings import Settings
 from controllers.simulation import Clock, Imagine, Imagined
 from controllers.source import Loaded, Read
 from framework.api.errors import ConfigurationError, MlopsError, TransientError
+from framework.api.meta import Ref
 from framework.backends.code import CodeArchive
 from framework.backends.files import FileReports
 from framework.backends.git import GitSource
@@ -36,8 +39,11 @@ from framework.backends.signatures import Signers
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
 from framework.backends.tables import DeltaTables
+from framework.backends.uncommitted import uncommitted
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec, RayCluster
+from framework.planning.asked import Uncommitted
+from framework.planning.changes import Desired
 from framework.planning.fingerprint import short_hash
 from framework.ports import Ports, RunSpec, SpecWriter
 from framework.specs.cache import ParseCache, kept_in
@@ -101,7 +107,16 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         writer=followed.writer,
         hurry=followed.hurry,
         environment=environment,
+        uncommitted=_uncommitted(settings),
     )
+
+
+def _uncommitted(settings: Settings) -> Callable[[Mapping[Ref, Desired[Any]]], Uncommitted | None]:
+    def look(desired: Mapping[Ref, Desired[Any]]) -> Uncommitted | None:
+        found = uncommitted(settings.root, files_of(desired, KINDS, settings.specs)) if settings.follows_here else None
+        return Uncommitted(*found) if found else None
+
+    return look
 
 
 def imagining(live: Ports) -> Imagine:

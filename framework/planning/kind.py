@@ -124,5 +124,8 @@ class Kind:
     """Columns of the contract that every consumer uses, named or not: what rows are joined by."""
     consumes: Callable[[Any], Mapping[Ref, frozenset[str] | None]] = _consumes_nothing
     """Columns it uses by upstream; None: all of them."""
+    data: Callable[[Any], tuple[str, ...]] | None = None
+    """Files of the project that it reads, as paths from its root, which may have wildcards; None for a kind that reads
+    none."""
     merge_keys: Mapping[str, str] = field(default_factory=dict)
     """Lists that patches merge item by item: the field that names an item, by the list's dotted path in the spec."""

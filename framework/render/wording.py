@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 SHORT_COMMIT = 7
@@ -28,6 +29,12 @@ def span(duration: timedelta) -> str:
         if seconds >= size:
             return f"{seconds // size}{unit}"
     return "0s"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """``a, b, c and 4 more``."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
 
 
 def ago(duration: timedelta) -> str:
