@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from framework.api.conditions import Condition, Conditions
 from framework.api.meta import Ref
 from framework.planning.admission import EXCEEDED, ORPHANED, SUSPENDED
 from framework.planning.changes import Desired, Status
+from framework.planning.oversight import Oversight, stamp
 from framework.ports import Record
 
 SHORT_COMMIT = 7
@@ -38,7 +39,7 @@ class Sync(StrEnum):
     OUT_OF_SYNC = "OutOfSync"
     """Git asks for something that no pass has taken up yet."""
     UNKNOWN = "Unknown"
-    """The record cannot be read, or says nothing."""
+    """Nobody can tell: nobody looked lately, Ray does not answer, or the record cannot be read."""
 
 
 STUCK = frozenset({Sync.STALLED, Sync.BLOCKED, Sync.HELD, Sync.UNKNOWN})
@@ -56,15 +57,22 @@ class Health(NamedTuple):
     status: Status | None = None
 
 
-def healths(desired: Mapping[Ref, Desired[Any]], records: Iterable[Record]) -> dict[Ref, Health | None]:
+_UNREADABLE = Health(Sync.UNKNOWN, "UnreadableRecord", "what the state store holds of it cannot be read")
+
+
+def healths(
+    desired: Mapping[Ref, Desired[Any]], records: Iterable[Record], unreadable: Collection[Ref] = ()
+) -> dict[Ref, Health | None]:
     """By the records alone, in the order of ``desired``, which must be dependency order, and then what git no longer
-    has. None for what was never looked at."""
+    has. None for what was never looked at. ``unreadable``: there is a record, and nobody can read it."""
     recorded = {record.ref: record for record in records}
     found: dict[Ref, Health | None] = {}
     stuck: dict[Ref, Health] = {}
-    for ref in (*desired, *sorted(ref for ref in recorded if ref not in desired)):
+    for ref in (*desired, *sorted({*recorded, *unreadable} - desired.keys())):
         record = recorded.get(ref)
         health = None if record is None else _of(desired.get(ref), record, stuck)
+        if ref in unreadable:
+            health = _UNREADABLE
         if health is not None and health.sync in STUCK:
             stuck[ref] = health
         found[ref] = health
@@ -104,6 +112,26 @@ def recorded_health(desired: Desired[Any] | None, status: Status, stuck: Mapping
     if conditions.ready.status:
         return _by(Sync.SYNCED, conditions.ready, max(item.since for item in conditions.all()))
     return _by(Sync.UNKNOWN, conditions.ready, conditions.ready.since)
+
+
+def as_known(health: Health, ref: Ref, needs_ray: bool, oversight: Oversight) -> Health:
+    """What can still be said of a resource that was recorded to be well, or to get there: nothing, unless somebody
+    looked at it lately and, where it is served on Ray, Ray answers."""
+    silent, unseen = needs_ray and oversight.cluster is not None, not oversight.knows(ref)
+    if health.sync not in _CLAIMS or not (unseen or (silent and health.sync is Sync.SYNCED)):
+        return health
+    seen, outage = oversight.looked_at(ref), oversight.cluster if silent else None
+    told = [
+        *([f"Ray has not answered since {stamp(outage.since)}: {outage.message}"] if outage else []),
+        f"last looked at {stamp(seen)}, when it was {health.sync}" if seen else "it is not known when it was looked at",
+        *([oversight.absence or "the controller has not come by since"] if unseen else []),
+    ]
+    since = outage.since if outage else seen
+    return Health(Sync.UNKNOWN, "RayUnavailable" if outage else "NotLookedAt", "; ".join(told), since, health.status)
+
+
+_CLAIMS = frozenset({Sync.SYNCED, Sync.PROGRESSING})
+"""Words that are true only as long as somebody looks."""
 
 
 def _under_way(reconciling: Condition, waits_for: list[Health]) -> Health:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from framework.api.conditions import Condition
+from framework.planning.asked import Asked, Stand
 from framework.planning.health import Sync
-from framework.planning.overview import StatusReport, StatusRow, report, rows
+from framework.planning.overview import StatusReport, StatusRow, report
 from framework.planning.settled import Withheld
 from framework.ports import Json, Revision
 from framework.render.canonical import document, plain_value
@@ -18,28 +19,18 @@ from framework.render.terminal import (
     LONGEST_MESSAGE,
     Line,
     Span,
-    columns,
+    fitted,
     one_line,
     paragraph,
     text_of,
 )
+from framework.render.uncommitted import not_looked_at
+from framework.render.watch import controller_document, ray_document, watch_lines
 from framework.render.wording import ago, count, short, span
 
-__all__ = [
-    "StatusReport",
-    "StatusRow",
-    "Sync",
-    "report",
-    "resource_json",
-    "resource_text",
-    "row_document",
-    "rows",
-    "status_json",
-    "status_text",
-]
+__all__ = ["Sync", "report", "resource_json", "resource_text", "row_document", "status_json", "status_text"]
 
 FORMAT = 1
-
 
 _STYLES = {
     Sync.SYNCED: "green",
@@ -51,7 +42,6 @@ _STYLES = {
     Sync.UNKNOWN: "magenta",
 }
 
-
 # ------------------------------------------------------------------- text
 
 
@@ -60,14 +50,14 @@ def status_text(report: StatusReport, *, width: int = DEFAULT_WIDTH, colour: boo
     lines = [*_header(report, width), ()]
     if not report.rows:
         return text_of([*lines, (Span("No resources."),)], colour=colour)
-    table = columns([_HEADINGS, *(_cells(row) for row in report.rows)])
-    lines.append(table[0])
+    table = fitted([_HEADINGS, *(_cells(row) for row in report.rows)], width)
+    lines += table[0]
     for row, cells in zip(report.rows, table[1:], strict=True):
-        lines.append(cells)
+        lines += cells
         if row.sync is not Sync.SYNCED:
             because = one_line(_because(row), LONGEST_MESSAGE)
             lines += paragraph(because, width=width, indent="    ", style=_STYLES[row.sync])
-    return text_of([*lines, (), (Span(_tally(report.rows), "bold"),)], colour=colour)
+    return text_of([*lines, (), *paragraph(_tally(report.rows), width=width, style="bold")], colour=colour)
 
 
 def resource_text(row: StatusRow, now: datetime, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
@@ -75,47 +65,80 @@ def resource_text(row: StatusRow, now: datetime, *, width: int = DEFAULT_WIDTH, 
     facts = [
         ("git asks", _side(row.asked_identity, row.asked_commit) or "nothing: it was removed"),
         ("recorded", _side(row.identity, row.commit) or "nothing yet"),
-        *([("runs", one_line(row.summary))] if row.summary else []),
+        *([("runs" if row.current else "ran", one_line(row.summary))] if row.summary else []),
+        *([("looked at", ago(now - row.looked_at))] if row.looked_at else []),
     ]
+    age = "" if row.age is None else f" for {span(row.age)}"
+    title = (Span(str(row.ref), "bold"), Span(f"{row.sync}{age}", _STYLES[row.sync]))
     lines: list[Line] = [
-        (Span(str(row.ref), "bold"), Span("  "), Span(row.sync, _STYLES[row.sync]), *_age(row)),
+        *(line for rows in fitted([title], width) for line in rows),
         *paragraph(_because(row), width=width, indent="  "),
         (),
-        *columns([(Span(f"  {name}", QUIET), Span(value)) for name, value in facts]),
+        *_table([(Span(f"  {name}", QUIET), Span(value)) for name, value in facts], width),
     ]
     if row.conditions is not None:
-        lines += [(), *columns([_condition(condition, now) for condition in row.conditions.all()])]
+        lines += [(), *_table([_condition(condition, now) for condition in row.conditions.all()], width)]
     return text_of(lines, colour=colour)
 
 
+def _table(rows: Sequence[Line], width: int) -> list[Line]:
+    return [line for lines in fitted(rows, width) for line in lines]
+
+
 def _header(report: StatusReport, width: int) -> list[Line]:
-    accepted, refused = report.accepted, report.refused
+    accepted, refused, withheld = report.accepted, report.refused, report.withheld
     where = f"at commit {_named(accepted)}" if accepted else "has no accepted commit yet"
-    lines: list[Line] = [(Span(f"Environment {report.environment} {where}", "bold"),)]
+    lines = paragraph(f"Environment {report.environment} {where}", width=width, style="bold")
+    if report.oversight:
+        lines += watch_lines(report.oversight, width)
     if refused:
-        lines.append((Span(f"Commit {_named(refused)} is refused, nothing of it is in force:", "red"),))
-        for problem in refused.problems or ("no reason was recorded",):
-            lines += paragraph(problem, width=width, indent="  ")
-    if report.withheld:
-        lines.append((Span(f"Commit {_named(report.withheld)} is not in force: {report.withheld.reason}", "yellow"),))
-        lines += paragraph(report.withheld.message, width=width, indent="  ")
+        told = f"Commit {_named(refused)} is refused, nothing of it is in force:"
+        lines += _problems(told, refused.problems or ("no reason was recorded",), width)
+    if withheld:
+        told = f"Commit {_named(withheld)} is not in force: {withheld.reason}"
+        lines += paragraph(told, width=width, style="yellow")
+        lines += paragraph(withheld.message, width=width, indent="  ")
+    lines += _asked(report, width)
+    if report.uncommitted and report.uncommitted.files:
+        lines += paragraph(not_looked_at(report.uncommitted), width=width, style="yellow")
     return lines
 
 
-def _named(revision: Revision | Withheld) -> str:
-    return f'{short(revision.commit)} "{one_line(revision.subject)}"' if revision.subject else short(revision.commit)
+def _asked(report: StatusReport, width: int) -> list[Line]:
+    """What becomes of the newest commit, where no controller has looked at it."""
+    asked = report.asked
+    who = (report.oversight.absence if report.oversight else "") or "no controller has looked at it yet"
+    if asked is not None and asked.stand is Stand.NEW:
+        return paragraph(f"Commit {_named(asked)} is not in force: {who}", width=width, style="yellow")
+    if asked is not None and asked.stand is Stand.WRONG:
+        return _problems(f"Commit {_named(asked)} is wrong and will be refused; {who}:", asked.problems, width)
+    if asked is not None and asked.stand is Stand.UNREADABLE:
+        return _problems("Git cannot be read, so nobody can tell what it asks for:", asked.problems, width)
+    return []
+
+
+def _problems(title: str, problems: Sequence[str], width: int) -> list[Line]:
+    lines = paragraph(title, width=width, style="red")
+    for problem in problems:
+        lines += paragraph(problem, width=width, indent="  ")
+    return lines
+
+
+def _named(commit: Revision | Withheld | Asked) -> str:
+    return f'{short(commit.commit)} "{one_line(commit.subject)}"' if commit.subject else short(commit.commit)
 
 
 _HEADINGS: Line = tuple(Span(title, "bold") for title in ("RESOURCE", "GIT ASKS", "SYNC", "FOR", "RUNNING"))
 
 
 def _cells(row: StatusRow) -> Line:
+    summary = one_line(row.summary)
     return (
         Span(str(row.ref)),
         Span(row.asked_identity or "removed"),
         Span(row.sync, _STYLES[row.sync]),
         Span("-" if row.age is None else span(row.age)),
-        Span(one_line(row.summary) or "-"),
+        Span(summary if row.current or not summary else f"was: {summary}") if summary else Span("-"),
     )
 
 
@@ -125,10 +148,6 @@ def _because(row: StatusRow) -> str:
 
 def _side(identity: str | None, commit: str | None) -> str:
     return f"{identity} of commit {short(commit)}" if identity and commit else ""
-
-
-def _age(row: StatusRow) -> Line:
-    return () if row.age is None else (Span(f" for {span(row.age)}", QUIET),)
 
 
 def _condition(condition: Condition, now: datetime) -> Line:
@@ -155,8 +174,12 @@ def status_json(report: StatusReport) -> str:
             "format": FORMAT,
             "environment": report.environment,
             "accepted": report.accepted,
+            "asked": report.asked,
             "refused": report.refused,
             "withheld": report.withheld,
+            "uncommitted": report.uncommitted,
+            "controller": controller_document(report.oversight),
+            "ray": ray_document(report.oversight),
             "summary": {sync.value: tally[sync] for sync in Sync},
             "resources": [row_document(row) for row in report.rows],
         }
@@ -177,7 +200,9 @@ def row_document(row: StatusRow) -> dict[str, Json]:
         "reason": row.reason,
         "message": row.message,
         "summary": row.summary,
+        "current": row.current,
         "since": row.since,
+        "looked_at": row.looked_at,
         "asked": {"commit": row.asked_commit, "identity": row.asked_identity},
         "recorded": {"commit": row.commit, "identity": row.identity},
         "conditions": [] if row.conditions is None else row.conditions.all(),
