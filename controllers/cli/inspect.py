@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from controllers.cli.arguments import Since, resource_ref
+from controllers.cli.arguments import Count, Since, before, resource_ref
 
 EXIT_CODES = {"settled": 0, "unsettled": 3, "troubled": 4}
 """Of ``status --exit-code``, by what an environment comes to."""
@@ -68,7 +68,7 @@ def _status(project: Any, ref: Any, output: str) -> tuple[str, Any]:
 
 @click.command()
 @click.argument("resource", required=False, metavar="[KIND/NAME]")
-@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="The newest so many.")
+@click.option("--limit", type=Count(), default=50, show_default=True, help="The newest so many.")
 @click.option("--since", type=Since(), help="Only from a date or time (UTC) on, or from so long ago: 2h.")
 @click.option("--reason", "reasons", multiple=True, help="Only events of this reason, such as Promoted; repeatable.")
 @click.option("--follow", is_flag=True, help="Go on with what happens from now on, until interrupted.")
@@ -92,7 +92,7 @@ def events(
 
     state = project_of(options).ports.state
     ref = resource_ref(resource) if resource else None
-    start = now() - since if isinstance(since, timedelta) else since
+    start = before(now(), since)
     width, colour = width_and_colour()
     found = newest_events(state, ref, limit, start, frozenset(reasons))
     if output == "text":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from typing import Any
 
 from framework.planning.promotion import Course, Item, Promotion
 from framework.ports import Proposed
@@ -68,25 +69,28 @@ def proposed_text(proposed: Proposed) -> str:
 
 def promotion_json(promotion: Promotion, proposed: Proposed | None) -> str:
     """The same as a JSON document; ``proposed`` is null where no commit was made."""
-    return document(
-        {
-            "format": FORMAT,
-            "from": promotion.source,
-            "to": promotion.target,
-            "base": promotion.base,
-            "deployments": [
-                {
-                    "ref": item.ref,
-                    "course": item.course,
-                    "message": item.message,
-                    "before": item.before or None,
-                    "version": item.version or None,
-                    "adopts": item.adopt is not None,
-                }
-                for item in promotion.items
-            ],
-            "file": promotion.file or None,
-            "diff": list(diff(promotion)),
-            "proposed": proposed,
-        }
-    )
+    return document(promotion_document(promotion, proposed))
+
+
+def promotion_document(promotion: Promotion, proposed: Proposed | None) -> dict[str, Any]:
+    """What the JSON document holds."""
+    return {
+        "format": FORMAT,
+        "from": promotion.source,
+        "to": promotion.target,
+        "base": promotion.base,
+        "deployments": [
+            {
+                "ref": item.ref,
+                "course": item.course,
+                "message": item.message,
+                "before": item.before or None,
+                "version": item.version or None,
+                "adopts": item.adopt is not None,
+            }
+            for item in promotion.items
+        ],
+        "file": promotion.file or None,
+        "diff": list(diff(promotion)),
+        "proposed": proposed,
+    }

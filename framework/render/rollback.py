@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from framework.planning.restore import Prospect, Return, Way
 from framework.ports import CommitInfo, Proposed
@@ -99,29 +100,32 @@ def done_text(prospect: Prospect, done: Done) -> str:
 
 def rollback_json(prospect: Prospect, done: Done | None) -> str:
     """The prospect, and what was done about it: ``done`` is null where nothing was."""
+    return document(rollback_document(prospect, done))
+
+
+def rollback_document(prospect: Prospect, done: Done | None) -> dict[str, Any]:
+    """What the JSON document holds."""
     revert = done.revert if done else None
-    return document(
-        {
-            "format": FORMAT,
-            "environment": prospect.environment,
-            "commit": prospect.commit,
-            "over": prospect.over,
-            "same": prospect.same,
-            "accepted": prospect.accepted,
-            "resources": [
-                {
-                    "ref": item.ref,
-                    "way": item.way,
-                    "message": item.message,
-                    "category": item.cost.label,
-                    "before": item.before,
-                    "after": item.after,
-                }
-                for item in prospect.returns
-            ],
-            "done": None if done is None else {"pinned": True, "controller": done.controller, "revert": revert},
-        }
-    )
+    return {
+        "format": FORMAT,
+        "environment": prospect.environment,
+        "commit": prospect.commit,
+        "over": prospect.over,
+        "same": prospect.same,
+        "accepted": prospect.accepted,
+        "resources": [
+            {
+                "ref": item.ref,
+                "way": item.way,
+                "message": item.message,
+                "category": item.cost.label,
+                "before": item.before,
+                "after": item.after,
+            }
+            for item in prospect.returns
+        ],
+        "done": None if done is None else {"pinned": True, "controller": done.controller, "revert": revert},
+    }
 
 
 def _named(commit: CommitInfo) -> str:
