@@ -14,7 +14,7 @@ from framework.api.meta import Ref
 from framework.planning.admission import EXCEEDED, ORPHANED, SUSPENDED
 from framework.planning.changes import Desired, Status
 from framework.planning.oversight import Oversight, stamp
-from framework.ports import Record
+from framework.ports import Outage, Record
 
 SHORT_COMMIT = 7
 """Characters of a commit SHA that are shown."""
@@ -121,13 +121,20 @@ def as_known(health: Health, ref: Ref, needs_ray: bool, oversight: Oversight) ->
     if health.sync not in _CLAIMS or not (unseen or (silent and health.sync is Sync.SYNCED)):
         return health
     seen, outage = oversight.looked_at(ref), oversight.cluster if silent else None
+    since = outage.since if outage is not None and outage.since < oversight.now else seen
     told = [
-        *([f"Ray has not answered since {stamp(outage.since)}: {outage.message}"] if outage else []),
+        *([f"Ray {_silence(outage, oversight)}: {outage.message}"] if outage else []),
         f"last looked at {stamp(seen)}, when it was {health.sync}" if seen else "it is not known when it was looked at",
         *([oversight.absence or "the controller has not come by since"] if unseen else []),
     ]
-    since = outage.since if outage else seen
-    return Health(Sync.UNKNOWN, "RayUnavailable" if outage else "NotLookedAt", "; ".join(told), since, health.status)
+    reason = "RayUnavailable" if outage else "NotLookedAt"
+    return Health(Sync.UNKNOWN, reason, "; ".join(told), since, health.status)
+
+
+def _silence(outage: Outage, oversight: Oversight) -> str:
+    if outage.since < oversight.now:
+        return f"has not answered since {stamp(outage.since)}"
+    return "does not answer"  # that is all that whoever asks only now can tell
 
 
 _CLAIMS = frozenset({Sync.SYNCED, Sync.PROGRESSING})
