@@ -36,6 +36,8 @@ LONGEST_MESSAGE = 400
 
 def printable(text: str) -> str:
     """``text`` with control and direction-changing characters spelled out (``\\x1b``, ``\\n``)."""
+    if text.isprintable():
+        return text
     return "".join(
         character
         if character.isprintable() or unicodedata.category(character) == "Zs"

@@ -99,9 +99,10 @@ def _nearest(refs: set[Ref], blocking: Callable[[Ref], set[Ref]]) -> set[Ref]:
 
 
 def why_text(reason: Reason, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
-    """The tree, indented from the resource that was asked about to the causes."""
-    if reason.sync is Sync.SYNCED:
-        told = f"Nothing blocks {reason.ref}: it is {_standing(reason)}{f', but {reason.note}' if reason.note else ''}."
+    """The tree, indented from the resource that was asked about to the causes. While nobody looks, that nothing blocks
+    a resource cannot be said."""
+    if reason.sync is Sync.SYNCED and not reason.note:
+        told = f"Nothing blocks {reason.ref}: it is {_standing(reason)}."
         return text_of(paragraph(told, width=width), colour=colour)
     lines = _lines(reason, width, "", "")
     if reason.note:

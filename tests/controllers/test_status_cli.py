@@ -104,7 +104,10 @@ def test_a_pass_that_has_just_ended_counts_and_one_that_ended_long_ago_does_not(
     ended = datetime.now(UTC)
     beat(mine, ended=ended)
     assert words(mine)["FeatureView"] == "Synced Published"
-    assert "but no controller runs" in call(mine, "why", "FeatureView/departures").stdout
+    why = call(mine, "why", "FeatureView/departures").stdout
+    assert why.startswith("FeatureView/departures is Synced for ")
+    assert "No controller runs; mlopsctl up starts one" in why
+    assert "Nothing blocks" not in why
     beat(mine, ago=3600, ended=ended)
     assert words(mine) == UNSEEN
 
