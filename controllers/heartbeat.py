@@ -59,7 +59,7 @@ class Beats:
             ended=now if last else None,
             resync=self.project.settings.resync.total_seconds(),
             round=ages.round,
-            seen=_before(now, ages.all),
+            seen=_before(now, ages.rest),
             late={str(ref): _before(now, age) for ref, age in ages.late.items()},
             commit=source.loaded.commit if source.loaded else "",
             newest=source.newest,

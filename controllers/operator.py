@@ -48,7 +48,7 @@ def operator_settings(variables: Mapping[str, str], root: Path) -> dict[str, Any
 
 
 def _process(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31):
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 0 < int(text) < 1 << 31):
         raise ConfigurationError(f"MLOPS_KEEPER is {text[:40]!r}; write the number of a process")
     return int(text)
 

@@ -52,6 +52,7 @@ class Situation:
 
 def situation(project: Project) -> Situation:
     """Changes nothing. Raises what the state store raises."""
+    oversight = _oversight(project)  # before the records: who looked must have seen what they say, or less
     revisions = project.ports.state.revisions()
     loaded, asked = _asked(project, revisions)
     withheld = project.withheld(loaded) if loaded is not None and asked.stand is Stand.NEW else None
@@ -65,9 +66,9 @@ def situation(project: Project) -> Situation:
         revisions=revisions,
         asked=asked,
         withheld=withheld,
-        oversight=_oversight(project),
+        oversight=oversight,
         uncommitted=project.uncommitted(desired or {}),
-        now=project.clock(),
+        now=oversight.now,
         environment=project.settings.environment,
     )
 

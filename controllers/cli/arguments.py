@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -47,14 +46,14 @@ MOST = 2**31 - 1
 
 
 class Count(click.IntRange):
-    """How many, at least ``min``. More than there ever is means all."""
+    """How many, and at least so many. More than there ever is means all."""
 
-    def __init__(self, min: int = 0) -> None:
-        super().__init__(min=min)
+    def __init__(self, least: int = 0) -> None:
+        super().__init__(min=least)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         found: int = super().convert(value, param, ctx)
-        return builtins.min(found, MOST)
+        return min(found, MOST)
 
 
 class Duration(click.ParamType[timedelta]):

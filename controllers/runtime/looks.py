@@ -18,10 +18,10 @@ LATE_ROUNDS = 2.0
 
 @dataclass(frozen=True)
 class Ages:
-    """Seconds since the last look: ``all`` at most for everything but ``late``, None where it never came. ``round`` is
+    """Seconds since the last look: ``rest`` at most for everything but ``late``, None where it never came. ``round`` is
     what the last round over everything took."""
 
-    all: float | None
+    rest: float | None
     late: dict[Ref, float | None] = field(default_factory=dict)
     round: float = 0.0
 
@@ -60,7 +60,7 @@ class Looks:
     def _age(self, ref: Ref, at: float | None, now: float) -> float | None:
         if at is not None:
             return now - at
-        left = self._before.late.get(ref, self._before.all)
+        left = self._before.late.get(ref, self._before.rest)
         return None if left is None else left + now - self._began
 
 

@@ -17,8 +17,9 @@ from framework.ports import Record
 class Standing:
     """How far an environment is from what git asks for.
 
-    ``moving``: work is under way. ``stalled``: given up until something changes. ``blocked``: waits for a stalled one.
-    ``held``: waits for a person. ``ready``: as git asks. ``orphaned``: git no longer asks for it, and it is to stay.
+    ``moving``: work is under way. ``stalled``: given up until something changes, or not to be read. ``blocked``: waits
+    for one that does not move by itself. ``held``: waits for a person. ``ready``: as git asks. ``orphaned``: git no
+    longer asks for it, and it is to stay.
     """
 
     ready: tuple[Ref, ...] = ()

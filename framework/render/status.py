@@ -132,13 +132,13 @@ _HEADINGS: Line = tuple(Span(title, "bold") for title in ("RESOURCE", "GIT ASKS"
 
 
 def _cells(row: StatusRow) -> Line:
-    summary = one_line(row.summary)
+    summary = one_line(row.summary) or "-"
     return (
         Span(str(row.ref)),
         Span(row.asked_identity or "removed"),
         Span(row.sync, _STYLES[row.sync]),
         Span("-" if row.age is None else span(row.age)),
-        Span(summary if row.current or not summary else f"was: {summary}") if summary else Span("-"),
+        Span(summary if row.current or summary == "-" else f"was: {summary}"),
     )
 
 

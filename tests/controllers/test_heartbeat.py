@@ -60,7 +60,7 @@ def test_the_oldest_look_is_that_of_everything() -> None:
     clock.see(looks, *REFS[10:], then=1)
     assert looks.ages(REFS) == Ages(5.0, {}, 5.0)
     clock.see(looks, *REFS[:10])
-    assert looks.ages(REFS).all == 1.0
+    assert looks.ages(REFS).rest == 1.0
 
 
 def test_the_few_that_are_late_are_named_and_the_others_are_not_judged_by_them() -> None:
@@ -71,7 +71,7 @@ def test_the_few_that_are_late_are_named_and_the_others_are_not_judged_by_them()
     clock.watch.seconds += 99
     clock.see(looks, *REFS[2:], then=3)
     assert looks.ages(REFS).late == {REFS[0]: 103.0, REFS[1]: 103.0}
-    assert looks.ages(REFS).all == 3.0
+    assert looks.ages(REFS).rest == 3.0
 
 
 def test_where_many_are_late_all_of_them_count() -> None:
@@ -81,7 +81,7 @@ def test_where_many_are_late_all_of_them_count() -> None:
     looks.ages(REFS)
     clock.watch.seconds += 99
     found = looks.ages(REFS)
-    assert (found.all, len(found.late)) == (100.0, MOST_LATE)
+    assert (found.rest, len(found.late)) == (100.0, MOST_LATE)
 
 
 def test_what_was_never_looked_at_is_so_old_that_it_comes_first() -> None:
@@ -89,7 +89,7 @@ def test_what_was_never_looked_at_is_so_old_that_it_comes_first() -> None:
     looks = clock.looks()
     clock.see(looks, *REFS[1:], then=2)
     assert looks.ages(REFS) == Ages(2.0, {REFS[0]: None}, 0.0)
-    assert clock.looks().ages(REFS).all is None, "more than can be named"
+    assert clock.looks().ages(REFS).rest is None, "more than can be named"
 
 
 def test_what_is_not_asked_for_any_more_counts_no_more() -> None:
@@ -260,6 +260,6 @@ def test_what_the_last_controller_looked_at_is_taken_over_and_what_cannot_be_tru
     )
     world.ports.state.beat(left, world.token)
     found = looks_of(made).ages([VIEW, JOB, ENDPOINT])
-    assert found.all == pytest.approx(7.0, abs=1)
+    assert found.rest == pytest.approx(7.0, abs=1)
     assert found.late[JOB] == pytest.approx(3600.0, abs=1)
     assert found.late[ENDPOINT] is None

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from framework.kinds.model_monitor.observed import Episode
 from framework.planning.changes import Happening
+from framework.planning.oversight import stamp
 from framework.ports import Alert, Json
 
 FIRING = "firing"
@@ -61,7 +62,7 @@ def tell(
 
 def open_words(open_: Mapping[str, Episode]) -> list[str]:
     """``drift since 2026-11-20 15:46 UTC`` for each: a window that cannot tell does not make them go away."""
-    return [f"{subject} since {episode.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC" for subject, episode in open_.items()]
+    return [f"{subject} since {stamp(episode.since)}" for subject, episode in open_.items()]
 
 
 def close(monitor: str, open_: Mapping[str, Episode], why: str, report: str, at: datetime) -> Told:
