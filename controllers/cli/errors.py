@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from framework.api.errors import MlopsError, Problem, SpecError
 
@@ -72,6 +73,8 @@ def _told(error: Exception) -> _Told | None:
         case Failure():
             listed = [{"message": problem} for problem in error.problems]
             return [f"error: {error.format_message()}"], error.message, listed, error.document
+        case NoArgsIsHelpError():
+            return [error.format_message()], "a command is missing", [], {}
         case click.UsageError():
             return [*_usage(error), f"error: {error.format_message()}"], error.format_message(), [], {}
         case click.ClickException():

@@ -68,6 +68,14 @@ def test_a_wrong_command_line_shows_how_it_is_used(lived: Project) -> None:
     assert lines[-1].startswith("error: No such option")
 
 
+def test_without_a_command_there_is_help(lived: Project) -> None:
+    done = call(lived, "audit")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Usage: mlopsctl audit")
+    assert "error:" not in done.stderr
+    assert failed(lived, "--output", "json", "audit")["error"]["message"] == "a command is missing"
+
+
 # ------------------------------------------------------------------- for programs
 
 
