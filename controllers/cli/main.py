@@ -117,7 +117,7 @@ def _run() -> int | str | None:
     """The exit code. Raises OSError where there is nobody to tell the result, or what went wrong."""
     try:
         width = min(shutil.get_terminal_size((WIDEST_HELP, 24)).columns, WIDEST_HELP)
-        cli.main(prog_name="mlopsctl", standalone_mode=False, terminal_width=width)
+        code: int | None = cli.main(prog_name="mlopsctl", standalone_mode=False, terminal_width=width)
     except SystemExit as leave:
         return leave.code
     except click.exceptions.Exit as leave:
@@ -128,7 +128,7 @@ def _run() -> int | str | None:
         if not errors.tell(_understood(error), sys.argv[1:]):
             raise
         return EXIT_ERROR
-    return 0
+    return code
 
 
 def _understood(error: Exception) -> Exception:

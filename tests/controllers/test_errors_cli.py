@@ -116,6 +116,14 @@ def test_every_command_tells_a_program_that_there_is_no_such_environment(lived: 
     assert any("prdo" in message or "plan.json" in message or "prod" in message for message in told), told
 
 
+def test_what_a_command_says_by_its_exit_code_is_said(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    assert call(project, "validate").returncode == 0
+    assert call(project, "fmt", "--check").returncode == 1
+    project.write(classifier=TRAINING.replace("rounds", "ruonds"))
+    assert call(project, "validate").returncode == 1
+
+
 def test_a_wrong_spec_is_told_with_its_places(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.commit(classifier=TRAINING.replace("rounds", "ruonds"))

@@ -158,7 +158,8 @@ def test_every_changing_verb_is_one_of_a_port_and_every_other_verb_only_reads() 
     }
     reads = {
         "state.load", "state.records", "state.events", "state.revisions", "state.lease",
-        "state.acquire", "state.release", "state.pin", "state.verify_events", "state.seal",
+        "state.acquire", "state.release", "state.pin", "state.words", "state.verify_events", "state.seal",
+        "state.beat", "state.heartbeat",
         "registry.get", "registry.versions",
         "source.resolve", "source.blobs", "source.read", "source.tree_digest", "source.archive",
         "source.refresh", "source.info", "source.descends", "source.signature",
