@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -57,22 +57,22 @@ class Health(NamedTuple):
     status: Status | None = None
 
 
-_UNREADABLE = Health(Sync.UNKNOWN, "UnreadableRecord", "what the state store holds of it cannot be read")
+UNREADABLE = "UnreadableRecord"
 
 
 def healths(
-    desired: Mapping[Ref, Desired[Any]], records: Iterable[Record], unreadable: Collection[Ref] = ()
+    desired: Mapping[Ref, Desired[Any]], records: Iterable[Record], unreadable: Mapping[Ref, str] | None = None
 ) -> dict[Ref, Health | None]:
     """By the records alone, in the order of ``desired``, which must be dependency order, and then what git no longer
-    has. None for what was never looked at. ``unreadable``: there is a record, and nobody can read it."""
-    recorded = {record.ref: record for record in records}
+    has. None for what was never looked at. ``unreadable``: there is a record, and what is wrong with it."""
+    recorded, damaged = {record.ref: record for record in records}, unreadable or {}
     found: dict[Ref, Health | None] = {}
     stuck: dict[Ref, Health] = {}
-    for ref in (*desired, *sorted({*recorded, *unreadable} - desired.keys())):
+    for ref in (*desired, *sorted({*recorded, *damaged} - desired.keys())):
         record = recorded.get(ref)
         health = None if record is None else _of(desired.get(ref), record, stuck)
-        if ref in unreadable:
-            health = _UNREADABLE
+        if ref in damaged:
+            health = Health(Sync.UNKNOWN, UNREADABLE, f"its record cannot be read: {damaged[ref]}")
         if health is not None and health.sync in STUCK:
             stuck[ref] = health
         found[ref] = health
@@ -86,7 +86,7 @@ def _of(desired: Desired[Any] | None, record: Record, stuck: Mapping[Ref, Health
         count = error.error_count()
         differ = "1 field differs" if count == 1 else f"{count} fields differ"
         told = f"its record cannot be read: {differ} from what this version expects"
-        return Health(Sync.UNKNOWN, "UnreadableRecord", told)
+        return Health(Sync.UNKNOWN, UNREADABLE, told)
     return recorded_health(desired, status, stuck)._replace(status=status)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -83,14 +83,14 @@ def report(
     revisions: Sequence[Revision],
     now: datetime,
     withheld: Withheld | None = None,
+    unreadable: Mapping[Ref, str] | None = None,
     *,
     asked: Asked | None = None,
     oversight: Oversight | None = None,
     uncommitted: Uncommitted | None = None,
-    unreadable: Collection[Ref] = (),
 ) -> StatusReport:
     """``revisions`` newest first, as the state store gives them. The rest as in ``rows``."""
-    found = rows(desired, records, now, withheld, asked=asked, oversight=oversight, unreadable=unreadable)
+    found = rows(desired, records, now, withheld, unreadable, asked=asked, oversight=oversight)
     return StatusReport(
         environment=environment,
         accepted=next((revision for revision in revisions if revision.accepted), None),
@@ -116,10 +116,10 @@ def rows(
     records: Sequence[Record],
     now: datetime,
     withheld: Withheld | None = None,
+    unreadable: Mapping[Ref, str] | None = None,
     *,
     asked: Asked | None = None,
     oversight: Oversight | None = None,
-    unreadable: Collection[Ref] = (),
 ) -> Sequence[StatusRow]:
     """One row per resource that git asks for or a record remembers: git's order first, which must be dependency order,
     then what git no longer has. ``desired`` is None where nobody can tell what git asks for. Without ``oversight`` the

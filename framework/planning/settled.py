@@ -48,13 +48,16 @@ class Withheld:
     message: str
 
 
-def standing(desired: Mapping[Ref, Desired[Any]], records: Sequence[Record]) -> Standing:
-    """Sort every resource, the vanished ones (recorded, but not asked for) included, by how it stands.
+def standing(
+    desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], unreadable: Mapping[Ref, str] | None = None
+) -> Standing:
+    """Sort every resource, the vanished ones (recorded, but not asked for) included, by how it stands. ``unreadable``:
+    there is a record, and what is wrong with it.
 
     ``desired`` must be in dependency order, so that what blocks a resource is known before the resource is looked at.
     """
     found: dict[str, list[Ref]] = {"ready": [], "moving": [], "stalled": [], "blocked": [], "held": [], "orphaned": []}
-    for ref, health in healths(desired, records).items():
+    for ref, health in healths(desired, records, unreadable).items():
         found[_word(health)].append(ref)
     return Standing(**{word: tuple(refs) for word, refs in found.items()})
 

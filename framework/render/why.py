@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,10 +49,10 @@ def why(
     records: Sequence[Record],
     now: datetime,
     withheld: Withheld | None = None,
+    unreadable: Mapping[Ref, str] | None = None,
     *,
     asked: Asked | None = None,
     oversight: Oversight | None = None,
-    unreadable: Collection[Ref] = (),
 ) -> Reason:
     """The tree of what ``ref`` waits for. It has no causes when ``ref`` is Synced, or held up by itself alone. The
     arguments are those of ``overview.rows``.
@@ -60,7 +60,7 @@ def why(
     Raises:
         LookupError: neither git nor a record knows ``ref``.
     """
-    found = rows(desired, records, now, withheld, asked=asked, oversight=oversight, unreadable=unreadable)
+    found = rows(desired, records, now, withheld, unreadable, asked=asked, oversight=oversight)
     known, desired = {row.ref: row for row in found}, desired or {}
     if ref not in known:
         raise LookupError(f"{ref} is neither in git nor on record")

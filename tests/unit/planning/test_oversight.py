@@ -200,8 +200,10 @@ def test_without_git_nobody_can_tell_what_it_asks_for() -> None:
 
 
 def test_what_the_store_cannot_read_is_unknown_and_nobody_else_is() -> None:
-    found = {item.ref: item for item in rows(ASKED, [record(VIEW)], NOW, oversight=AT_WORK, unreadable=[ENDPOINT])}
+    damaged = {ENDPOINT: "no JSON"}
+    found = {item.ref: item for item in rows(ASKED, [record(VIEW)], NOW, unreadable=damaged, oversight=AT_WORK)}
     assert (found[ENDPOINT].sync, found[ENDPOINT].reason) == (Sync.UNKNOWN, "UnreadableRecord")
+    assert "no JSON" in found[ENDPOINT].message
     assert found[VIEW].sync is Sync.SYNCED
 
 
