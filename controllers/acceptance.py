@@ -171,6 +171,12 @@ def told(problems: Sequence[Problem]) -> tuple[str, ...]:
     return tuple(str(problem) if problem.line else _unplaced(problem) for problem in problems)
 
 
+def first_of(problems: Sequence[Problem]) -> str:
+    """Of one problem all of it, of several the number and the first."""
+    words = told(problems)
+    return words[0] if len(words) == 1 else f"{len(words)} problems; the first: {words[0]}"
+
+
 def _unplaced(problem: Problem) -> str:
     return ": ".join(part for part in (problem.file, problem.path, problem.message) if part)
 

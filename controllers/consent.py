@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from controllers import acceptance
@@ -18,7 +18,7 @@ from framework.api.meta import Ref
 class Consent:
     """``always`` is what the operator allows every commit, ``permits`` what was said of one."""
 
-    always: Terms
+    always: Callable[[], Terms]
     permits: Permits
     commits: Commits
     actor: str
@@ -26,7 +26,7 @@ class Consent:
     """Refused before they were read: for who signed them or what they follow on, which may change."""
 
     def terms(self, commit: str) -> Terms:
-        permits, always = self.permits.of(commit), self.always
+        permits, always = self.permits.of(commit), self.always()
         return replace(
             always,
             allow_prune=always.allow_prune or Permit.PRUNE in permits,
@@ -51,11 +51,11 @@ class Consent:
     def given(self, before: Loaded | None, candidate: Loaded, stake: Sequence[Ref]) -> tuple[str, ...]:
         """What ``candidate`` could not do without an operator's word, in a sentence each. ``stake``: what is on record,
         where it removes something of it."""
-        words, none = self.permits.of(candidate.commit), replace(self.always, allow_prune=False)
+        words, always = self.permits.of(candidate.commit), self.always()
         found = []
-        if acceptance.prune_refusal(before, candidate, stake, none):
+        if acceptance.prune_refusal(before, candidate, stake, replace(always, allow_prune=False)):
             found.append((Permit.PRUNE, "remove as much as it does"))
-        if Permit.REWRITE in words and not self.always.allow_force_push:
+        if Permit.REWRITE in words and not always.allow_force_push:
             found.append((Permit.REWRITE, "follow on something else than what was in force"))
         return tuple(
             f"{words[permit].actor if permit in words else self.actor} let commit {candidate.commit[:7]} {what}"

@@ -10,6 +10,7 @@ from typing import Any
 from framework.api.meta import Ref
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.changes import Desired
+from framework.planning.kind import Kind
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ class Loaded:
 
 Read = Callable[[str], Loaded]
 """Reads one commit. Raises SpecError with every problem in it."""
+
+
+def files_of(desired: Mapping[Ref, Desired[Any]], kinds: Mapping[str, Kind], specs: str) -> frozenset[str]:
+    """Files and folders of the project that ``desired`` comes from: the specs, and the code and data that they name."""
+    code = {item.code.folder for item in desired.values() if item.code is not None}
+    data = {path for item in desired.values() if (reads := kinds[item.ref.kind].data) for path in reads(item.spec)}
+    return frozenset({specs, *code, *data})
 
 
 def same_meaning(one: Desired[Any] | None, other: Desired[Any] | None) -> bool:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from controllers.loaded import same_meaning
 from controllers.reconciler import Reconciler, Result
 from controllers.runtime.backoff import Backoff
+from controllers.runtime.looks import Looks
 from controllers.runtime.queue import WorkQueue
 from controllers.runtime.round import Round
 from controllers.runtime.trouble import Trouble
@@ -60,6 +61,7 @@ class Manager:
         jitter: Callable[[], float] = lambda: 1.0,
         listen: Callable[[Result], None] = lambda result: None,
         first: Callable[[], None] = lambda: None,
+        looks: Looks | None = None,
     ) -> None:
         """``first`` is done at each turn before anything else."""
         self._first = first
@@ -77,6 +79,7 @@ class Manager:
         self._preparing = Trouble(log, "nothing is looked at yet")
         self._trouble = Trouble(log, "a turn of the loop failed")
         self.activity = Activity()
+        self.looks = looks or Looks(time.monotonic)
         self.failure: Exception | None = None
         """Of the last look at the source, where that failed."""
         self.failures = 0
@@ -217,6 +220,8 @@ class Manager:
     def _one(self, ref: Ref) -> None:
         desired = self._source.desired.get(ref)
         result = self._reconciler.reconcile(ref, desired)
+        if result.change is not None or not result.retry:  # else nobody could write down what was found
+            self.looks.saw(ref)
         with self._lock:
             if same_meaning(self._source.desired.get(ref), desired):
                 self._unseen.discard(ref)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from pathlib import Path
 
 from controllers import plans
 from controllers.loaded import Loaded
@@ -14,8 +15,10 @@ from controllers.settings import Settings
 from framework.api.errors import SpecError
 from framework.backends.git import GitSource
 from framework.backends.git_remote import is_remote
+from framework.backends.uncommitted import uncommitted
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
+from framework.planning.asked import Uncommitted
 from framework.planning.changes import Plan
 from framework.ports import SpecSource
 from framework.specs.cache import ParseCache, kept_in
@@ -45,6 +48,12 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
     )
     before = after if after.commit == commit else _base(source, commit, settings, cache)
     return plans.between(settings.environment, before, after, KINDS, now)
+
+
+def uncommitted_specs(root: Path, specs: str) -> Uncommitted | None:
+    """What of the specs differs from the checked-out commit; None where nobody can tell."""
+    found = uncommitted(root, [specs])
+    return Uncommitted(*found) if found else None
 
 
 def _checkout(settings: Settings) -> tuple[GitSource, str]:

@@ -42,10 +42,16 @@ def operator_settings(variables: Mapping[str, str], root: Path) -> dict[str, Any
     elif source:
         found["revision"] = "main"
     if keeper := variables.get("MLOPS_KEEPER", ""):
-        found["keeper"] = int(keeper)
+        found["keeper"] = _process(keeper)
     if interval := variables.get("MLOPS_POLL", ""):
         found["remote_poll"] = _interval(interval)
     return found
+
+
+def _process(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 0 < int(text) < 1 << 31):
+        raise ConfigurationError(f"MLOPS_KEEPER is {text[:40]!r}; write the number of a process")
+    return int(text)
 
 
 def _flag(variables: Mapping[str, str], name: str, *, default: bool) -> bool:

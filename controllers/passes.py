@@ -13,6 +13,7 @@ from datetime import timedelta
 import psutil
 
 from controllers.following import follow
+from controllers.heartbeat import Beats, looks_of
 from controllers.manager import LONGEST_POLL, Manager
 from controllers.outcome import PassResult, Word, outcome
 from controllers.project import Project
@@ -21,6 +22,7 @@ from controllers.runtime.backoff import Backoff
 from controllers.runtime.clock import WatchedClock
 from controllers.runtime.door import Door
 from controllers.runtime.leadership import Leadership
+from controllers.runtime.pulse import Pulse
 from controllers.runtime.revival import Revival
 from controllers.runtime.trouble import Trouble
 from controllers.runtime.webhook import Webhook
@@ -58,7 +60,7 @@ def lead(
         if not leadership.acquire():
             raise ConfigurationError("another controller holds the lease of this environment")
     try:
-        manager, source = _manager(project, leadership, resync=None, poll=timedelta(milliseconds=100), listen=listen)
+        manager, source = _manager(project, leadership, poll=timedelta(milliseconds=100), listen=listen)
         held, revival = leadership, Revival(project.cluster, source.tell)
 
         def enough(manager: Manager) -> bool:
@@ -72,7 +74,8 @@ def lead(
             revival.look()
             return False
 
-        manager.run(enough)
+        with _pulse(project, leadership, manager, source):
+            manager.run(enough)
         if not leadership.held:
             raise ConfigurationError("another controller took the lease of this environment meanwhile")
         if source.problem is not None:
@@ -129,7 +132,7 @@ def _serve(
     """Lead until the lease is lost."""
     settings = project.settings
     try:
-        manager, source = _manager(project, leadership, resync=settings.resync, poll=settings.poll, listen=listen)
+        manager, source = _manager(project, leadership, poll=settings.poll, listen=listen)
         refusals, door = _Refusals(source), Door(lambda: _webhook(project, manager))
         revival = Revival(project.cluster, source.tell)
 
@@ -141,7 +144,7 @@ def _serve(
             revival.look()
             return False
 
-        with door:
+        with door, _pulse(project, leadership, manager, source):
             manager.run(over)
     finally:
         leadership.release()
@@ -180,7 +183,6 @@ def _manager(
     project: Project,
     leadership: Leadership,
     *,
-    resync: timedelta | None,
     poll: timedelta,
     listen: Callable[[Result], None],
 ) -> tuple[Manager, SourceController]:
@@ -198,9 +200,14 @@ def _manager(
         Backoff(jitter.random),
         workers=project.settings.workers,
         poll=poll,
-        resync=resync,
+        resync=project.settings.resync,
         jitter=jitter.random,
         listen=listen,
         first=keeper.look,
+        looks=looks_of(project),
     )
     return manager, source
+
+
+def _pulse(project: Project, leadership: Leadership, manager: Manager, source: SourceController) -> Pulse:
+    return Pulse(Beats(project, manager, source, lambda: leadership.token))

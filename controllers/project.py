@@ -23,6 +23,7 @@ from framework.api.meta import Ref
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning import remembered
 from framework.planning.admission import admit_all
+from framework.planning.asked import Uncommitted
 from framework.planning.changes import Change, Desired, Plan
 from framework.planning.durations import Durations, durations
 from framework.planning.estimate import Known
@@ -56,6 +57,10 @@ class Cluster(Protocol):
         """Why it does not run, where it is ours and nobody stopped it; else "". Costs next to nothing."""
         ...
 
+    def trouble(self) -> str:
+        """Why it does not answer now; "" where it does. Takes no more than a few seconds."""
+        ...
+
     def links(self) -> Mapping[str, str]:
         """URLs for people by what they show, e.g. ``Ray dashboard``; empty while nothing runs."""
         ...
@@ -86,6 +91,9 @@ class Project:
     """Seconds by a clock that nobody sets."""
     accepted: Callable[[Loaded], None] = lambda loaded: None
     """Told of each commit that takes effect."""
+    uncommitted: Callable[[Mapping[Ref, Desired[Any]]], Uncommitted | None] = lambda desired: None
+    """What of the specs, and of the code and data that they name, differs in the work tree from the commit that is
+    followed; None where that commit is not the checked-out one."""
 
     def newest(self) -> Loaded:
         """The newest commit; where that one is wrong or cannot be read, the last accepted one, which is still in force.

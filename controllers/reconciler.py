@@ -106,9 +106,10 @@ class Reconciler:
 
     def _step(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, era: int) -> Result:
         inputs = self.inputs(ref, desired, record)
+        planned = plan_resource(inputs, self.clock())
         if self.era() != era:
             raise ConflictError("the clock was set during the look")
-        resumed = self._resumed(plan_resource(inputs, self.clock()), record)
+        resumed = self._resumed(planned, record)
         with self._ledger(ref, resumed.change) as ledger:
             needs = inputs.kind.needs(desired.spec) if desired is not None else Needs()
             admitted = admit(resumed.change, inputs.status, record, needs, self.rules(), ledger, self.clock())

@@ -67,6 +67,11 @@ class Settings:
     holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}")
 
     @property
+    def follows_here(self) -> bool:
+        """Whether what is followed is what is checked out at ``root``."""
+        return self.source is None and self.revision == Settings.revision
+
+    @property
     def folder(self) -> Path:
         """What mlopsctl itself keeps for this project; git-ignored."""
         return self.root / ".mlops"

@@ -81,8 +81,8 @@ class SourceController:
     _decided: bool = field(default=True, init=False)
     """Whether operators' words may have been acted upon since they were last taken back."""
     _noted: Loaded | None = field(default=None, init=False, repr=False)
-    _consent: Consent = field(init=False, repr=False)
     _commits: Commits = field(init=False, repr=False)
+    _consent: Consent = field(init=False, repr=False)
     _chronicle: Chronicle = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -91,8 +91,7 @@ class SourceController:
         self._past = Trouble(log, "what was in force cannot be read any more")
         self._self_governed = Trouble(log, "the pinned commit's own Environment governs")
         self._commits = Commits(self.ports.source, self.read)
-        always = replace(self.terms, allow_prune=self.terms.allow_prune or self.allow_prune)
-        self._consent = Consent(always, Permits(self.ports.state), self._commits, self.actor)
+        self._consent = Consent(self._always, Permits(self.ports.state), self._commits, self.actor)
         self._chronicle = Chronicle(self.ports.state, self.clock, self.token, self.actor)
 
     @property
@@ -343,6 +342,9 @@ class SourceController:
         rules = acceptance.rules(self.loaded, governing, self.waiting.candidate if self.waiting else None)
         self._told = self._told and rules == self.rules
         self.rules = rules
+
+    def _always(self) -> Terms:
+        return replace(self.terms, allow_prune=self.terms.allow_prune or self.allow_prune)
 
     def _ensure(self, problems: tuple[Problem, ...]) -> None:
         if problems:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
 from controllers.acceptance import moved
+from controllers.loaded import files_of
 from controllers.opening import AcceptedEnvironment, Opener
 from controllers.project import Project
 from controllers.reconciler import Observe
@@ -20,6 +22,7 @@ from controllers.settings import Settings
 from controllers.simulation import Clock, Imagine, Imagined
 from controllers.source import Loaded, Read
 from framework.api.errors import MlopsError, TransientError
+from framework.api.meta import Ref
 from framework.backends.code import CodeArchive
 from framework.backends.files import FileReports
 from framework.backends.git import GitSource
@@ -33,15 +36,18 @@ from framework.backends.notify import Notifications
 from framework.backends.profiles import Profiles
 from framework.backends.ray.daemon import EmbeddedRay
 from framework.backends.ray.jobs import RayJobs
-from framework.backends.ray.rest import RayAddress, RayRest
+from framework.backends.ray.rest import Locate, RayAddress, RayRest
 from framework.backends.ray.serve import RayServe
 from framework.backends.registry import SqlModelRegistry
 from framework.backends.signatures import Signers
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
 from framework.backends.tables import DeltaTables
+from framework.backends.uncommitted import uncommitted
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec, RayCluster
+from framework.planning.asked import Uncommitted
+from framework.planning.changes import Desired
 from framework.planning.fingerprint import short_hash
 from framework.planning.remembered import sound
 from framework.ports import Ports, RunSpec, SpecWriter, StateStore
@@ -51,6 +57,8 @@ from framework.specs.read import read_snapshot
 from framework.specs.snapshot import desired
 
 log = logging.getLogger(__name__)
+
+PING_SECONDS = 2.0
 
 OBSERVERS: Mapping[str, Observe] = {
     "FeatureView": feature_view.observe,
@@ -118,6 +126,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         environment=environment,
         told=opening.note,
         accepted=_keeping(kept, environment),
+        uncommitted=_uncommitted(settings),
     )
 
 
@@ -160,6 +169,14 @@ def _keeping(kept: AcceptedEnvironment, opened: EnvironmentSpec) -> Callable[[Lo
             kept.keep(loaded.commit, loaded.environment)
 
     return keep
+
+
+def _uncommitted(settings: Settings) -> Callable[[Mapping[Ref, Desired[Any]]], Uncommitted | None]:
+    def look(desired: Mapping[Ref, Desired[Any]]) -> Uncommitted | None:
+        found = uncommitted(settings.root, files_of(desired, KINDS, settings.specs)) if settings.follows_here else None
+        return Uncommitted(*found) if found else None
+
+    return look
 
 
 def imagining(live: Ports) -> Imagine:
@@ -261,6 +278,9 @@ class EmbeddedCluster:
     def lost(self) -> str:
         return self.ray.lost()
 
+    def trouble(self) -> str:
+        return _trouble(self.locate)
+
     def links(self) -> Mapping[str, str]:
         address = self.ray.running()
         if address is None:
@@ -298,8 +318,22 @@ class RemoteCluster:
         """Whoever runs it sees to it that it does."""
         return ""
 
+    def trouble(self) -> str:
+        return _trouble(self.locate)
+
     def links(self) -> Mapping[str, str]:
         return {"Ray dashboard": self.spec.address}
+
+
+def _trouble(locate: Locate) -> str:
+    rest = RayRest(locate)
+    try:
+        rest.ping(PING_SECONDS)
+    except MlopsError as error:
+        return str(error)
+    finally:
+        rest.close()
+    return ""
 
 
 def _cluster(settings: Settings, spec: RayCluster) -> EmbeddedCluster | RemoteCluster:

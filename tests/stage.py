@@ -170,10 +170,7 @@ class Stage:
 
     def _restart(self) -> None:
         """Another process. Taking the lease is no call that may fail here: without one, nothing would be tried."""
-        self.world.restart(self.world.ports)
-        faulty = self.faults.around(self.world.ports)
-        self.world.source.ports = faulty
-        object.__setattr__(self.world.reconciler, "ports", faulty)
+        self.world.restart(self.faults.around(self.world.ports))
 
     def advance(self) -> None:
         runs, serving = self.world.ports.runs, self.world.ports.serving

@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-from controllers.cli.reconcile import Duration, run_once
+from controllers.cli.arguments import Duration
+from controllers.cli.errors import Failure
+from controllers.cli.reconcile import run_once
 
 LARGEST = 1 << 28
 """Bytes of a plan that are read."""
@@ -71,10 +73,9 @@ def _hold_against(path: Path, planned: Any, now: Any, allow_prune: bool) -> None
         )
     stale = differences(planned, now)
     if stale:
-        lines = "\n".join(f"  {line}" for line in stale)
-        raise click.ClickException(f"{path} is stale, and nothing was changed; plan again:\n{lines}")
+        raise Failure(f"{path} is stale, and nothing was changed; plan again:", stale)
     kept = [item for item in planned.refusals if not (allow_prune and item.reason == REASON)]
     refusals = dict.fromkeys((*now.refusals, *kept))
     if refusals:
-        lines = "\n".join(f"  {item.ref}: {item.reason}: {item.message}" for item in refusals)
-        raise click.ClickException(f"{path} is refused, and nothing was changed:\n{lines}")
+        told = [f"{item.ref}: {item.reason}: {item.message}" for item in refusals]
+        raise Failure(f"{path} is refused, and nothing was changed:", told)

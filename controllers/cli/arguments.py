@@ -35,7 +35,39 @@ def instant(text: str) -> datetime:
     except ValueError:
         message = f"{text!r} is neither a date (2026-11-20) nor a time (2026-11-20T12:00, 2026-11-20T12:00+01:00)"
         raise ValueError(message) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    try:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} lies before or after all time") from None
+
+
+MOST = 2**31 - 1
+"""More than there is of anything."""
+
+
+class Count(click.IntRange):
+    """How many, and at least so many. More than there ever is means all."""
+
+    def __init__(self, least: int = 0) -> None:
+        super().__init__(min=least)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found: int = super().convert(value, param, ctx)
+        return min(found, MOST)
+
+
+class Duration(click.ParamType[timedelta]):
+    """``90s``, ``5m``, ``1h``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        except OverflowError:
+            self.fail(f"{value!r} is longer than can be reckoned with", param, ctx)
 
 
 class Moment(click.ParamType[tuple[datetime, datetime]]):
@@ -51,6 +83,8 @@ class Moment(click.ParamType[tuple[datetime, datetime]]):
         try:
             start = datetime.combine(date.fromisoformat(value), time(), UTC)
             return start, start + timedelta(days=1)
+        except OverflowError:
+            return start, start  # the last day that there is
         except ValueError:
             pass
         try:
@@ -71,12 +105,24 @@ class Since(click.ParamType[datetime | timedelta]):
             return found
         try:
             return parse_duration(value)
+        except OverflowError:
+            return timedelta.max
         except ValueError:
             pass
         try:
             return instant(value)
         except ValueError as error:
             self.fail(f"{error}, nor a duration (2h)", param, ctx)
+
+
+def before(now: datetime, since: datetime | timedelta | None) -> datetime | None:
+    """From when on, where ``since`` may say how long ago that is. Before there was time, there is everything."""
+    if not isinstance(since, timedelta):
+        return since
+    try:
+        return now - since
+    except OverflowError:
+        return None
 
 
 def operator() -> str:

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from controllers.cli.arguments import Moment
+from controllers.cli.arguments import Count, Moment
 
 
 @click.command()
 @click.argument("resource", required=False, metavar="[KIND/NAME]")
 @click.option("--at", type=Moment(), help="What was in force and served on that day or at that moment; UTC.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The newest rows of a table.")
+@click.option("--limit", type=Count(1), default=20, show_default=True, help="The newest rows of a table.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_obj
 def history(
@@ -30,4 +30,5 @@ def history(
     ref = resource_ref(resource) if resource else None
     project = project_of(options)
     report = report_of(project.settings.environment, project.ports, ref, at, limit)
-    emit(history_json(report) if output == "json" else history_text(report, colour=width_and_colour()[1]))
+    width, colour = width_and_colour()
+    emit(history_json(report) if output == "json" else history_text(report, width=width, colour=colour))

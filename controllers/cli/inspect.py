@@ -7,7 +7,10 @@ from typing import Any
 
 import click
 
-from controllers.cli.arguments import Since, resource_ref
+from controllers.cli.arguments import Count, Since, before, resource_ref
+
+EXIT_CODES = {"settled": 0, "unsettled": 3, "troubled": 4}
+"""Of ``status --exit-code``, by what an environment comes to."""
 
 OUTPUT = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 
@@ -15,52 +18,57 @@ OUTPUT = click.option("--output", type=click.Choice(["text", "json"]), default="
 @click.command()
 @click.argument("resource", required=False, metavar="[KIND/NAME]")
 @click.option("--watch", is_flag=True, help="Show it again every two seconds until interrupted.")
+@click.option("--exit-code", is_flag=True, help="Exit with 3 where not all is Synced, with 4 where something is wrong.")
 @OUTPUT
 @click.pass_obj
-def status(options: dict[str, Any], resource: str | None, watch: bool, output: str) -> None:
-    """What git asks, what runs, where they differ, and why."""
+def status(options: dict[str, Any], resource: str | None, watch: bool, exit_code: bool, output: str) -> None:
+    """What git asks, what runs, where they differ, and why.
+
+    Exit code 0; with --exit-code 0 where all is Synced, 3 where work goes on or waits, 4 where something is stalled or
+    refused, or nobody can tell.
+    """
+    import sys
     import time
 
     from controllers.cli.session import emit, project_of
 
-    project = project_of(options)
+    if watch and exit_code:
+        raise click.UsageError("--watch goes on until it is interrupted; --exit-code is for one look")
+    project, ref = project_of(options), resource_ref(resource) if resource else None
     while True:
-        text = _status_text(project, resource, output)
+        text, overall = _status(project, ref, output)
         if watch:
             click.clear()
         emit(text)
         if not watch:
-            return
+            break
         time.sleep(2)
+    if exit_code:
+        sys.exit(EXIT_CODES[overall.value])
 
 
-def _status_text(project: Any, resource: str | None, output: str) -> str:
-    from controllers.cli.session import now, width_and_colour
-    from controllers.in_force import newest as revisions
-    from framework.render.status import report, resource_json, resource_text, status_json, status_text
+def _status(project: Any, ref: Any, output: str) -> tuple[str, Any]:
+    """What to show, and what it comes to."""
+    from controllers.cli.session import width_and_colour
+    from controllers.situation import situation
+    from framework.planning.overview import overall
+    from framework.render.status import resource_json, resource_text, status_json, status_text
 
-    state, moment = project.ports.state, now()
-    newest, environment = project.newest(), project.settings.environment
-    withheld = project.withheld(newest)
-    recorded = state.recorded()
-    found = report(
-        environment, newest.desired, recorded.readable, revisions(state), moment, withheld, recorded.unreadable
-    )
-    width, colour = width_and_colour()
-    if resource is None:
-        return status_json(found) if output == "json" else status_text(found, width=width, colour=colour)
-    ref = resource_ref(resource)
+    now = situation(project)
+    found, (width, colour) = now.report(), width_and_colour()
+    if ref is None:
+        text = status_json(found) if output == "json" else status_text(found, width=width, colour=colour)
+        return text, overall(found.rows, found.asked)
     row = next((item for item in found.rows if item.ref == ref), None)
     if row is None:
         raise click.ClickException(f"{ref} is neither in git nor on record")
-    if output == "json":
-        return resource_json(row)
-    return resource_text(row, moment, width=width, colour=colour)
+    text = resource_json(row) if output == "json" else resource_text(row, now.now, width=width, colour=colour)
+    return text, overall([row], None)
 
 
 @click.command()
 @click.argument("resource", required=False, metavar="[KIND/NAME]")
-@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="The newest so many.")
+@click.option("--limit", type=Count(), default=50, show_default=True, help="The newest so many.")
 @click.option("--since", type=Since(), help="Only from a date or time (UTC) on, or from so long ago: 2h.")
 @click.option("--reason", "reasons", multiple=True, help="Only events of this reason, such as Promoted; repeatable.")
 @click.option("--follow", is_flag=True, help="Go on with what happens from now on, until interrupted.")
@@ -84,16 +92,16 @@ def events(
 
     state = project_of(options).ports.state
     ref = resource_ref(resource) if resource else None
-    start = now() - since if isinstance(since, timedelta) else since
-    colour = width_and_colour()[1]
+    start = before(now(), since)
+    width, colour = width_and_colour()
     found = state.events(ref, limit, reasons=reasons, since=start)
     if output == "text":
-        emit(events_text(found, colour=colour))
+        emit(events_text(found, width=width, colour=colour))
     elif found:
         emit(events_jsonl(found))
     if follow:
         for event in next_events(state, ref, reasons, wait=lambda: time.sleep(1)):
-            emit(events_jsonl([event]) if output == "json" else event_row(event, colour=colour))
+            emit(events_jsonl([event]) if output == "json" else event_row(event, width=width, colour=colour))
 
 
 @click.command()
@@ -102,18 +110,13 @@ def events(
 @click.pass_obj
 def why(options: dict[str, Any], resource: str, output: str) -> None:
     """The chain of reasons that blocks a resource."""
-    from controllers.cli.session import emit, now, project_of, width_and_colour
-    from framework.render.why import why as explain
+    from controllers.cli.session import emit, project_of, width_and_colour
+    from controllers.situation import situation
     from framework.render.why import why_json, why_text
 
-    project = project_of(options)
+    ref = resource_ref(resource)
     try:
-        newest = project.newest()
-        withheld = project.withheld(newest)
-        recorded = project.ports.state.recorded()
-        reason = explain(
-            resource_ref(resource), newest.desired, recorded.readable, now(), withheld, recorded.unreadable
-        )
+        reason = situation(project_of(options)).why(ref)
     except LookupError as error:
         raise click.ClickException(str(error.args[0])) from None
     width, colour = width_and_colour()

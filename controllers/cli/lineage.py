@@ -26,4 +26,5 @@ def lineage(options: dict[str, Any], name: str | None, output: str) -> None:
     elif output == "mermaid":
         emit(lineage_mermaid(found))
     else:
-        emit(lineage_text(found, colour=width_and_colour()[1]))
+        width, colour = width_and_colour()
+        emit(lineage_text(found, width=width, colour=colour))

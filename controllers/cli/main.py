@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import errno
 import gc
 import importlib
 import os
+import shutil
 import sys
 
 import click
 
+from controllers.cli import errors, streams
 from controllers.cli.options import OUTPUTS, Group
 from framework import __version__
-from framework.api.errors import MlopsError, SpecError
 
 COMMANDS = {
     "init": "controllers.cli.init:init",
@@ -40,6 +43,9 @@ COMMANDS = {
 """In the order of the help page: the way a project is worked with."""
 
 EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130
+WIDEST_HELP = 110
+_UNWRITABLE = (errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 EXTRAS = {
     **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
@@ -65,7 +71,7 @@ class LazyGroup(Group):
         return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST_HELP})
 @click.option(
     "--env",
     default=lambda: os.environ.get("MLOPS_ENV", "local"),
@@ -100,32 +106,49 @@ def main() -> None:
     """The entry point: mistakes end in one clear message and an exit code, never in a traceback."""
     gc.set_threshold(200_000, 20, 20)  # thousands of specs are no garbage, and looking through them takes its time
     atexit.register(gc.freeze)  # at the end, too: all of it goes with the process
+    streams.claim()
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        code = _run()
+        sys.stdout.flush()
+    except OSError as error:
+        code = _unwritten(error)
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    """The exit code. Raises OSError where there is nobody to tell the result, or what went wrong."""
+    try:
+        width = min(shutil.get_terminal_size((WIDEST_HELP, 24)).columns, WIDEST_HELP)
+        code: int | None = cli.main(prog_name="mlopsctl", standalone_mode=False, terminal_width=width)
+    except SystemExit as leave:
+        return leave.code
     except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
-    except click.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(EXIT_ERROR)
-    except SpecError as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        click.echo(
-            f"{len(error.problems)} problem{'s' if len(error.problems) != 1 else ''}; nothing was changed.", err=True
-        )
-        sys.exit(EXIT_ERROR)
-    except MlopsError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(EXIT_ERROR)
-    except ModuleNotFoundError as error:
-        if error.name not in EXTRAS:
+        return leave.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if not errors.tell(_understood(error), sys.argv[1:]):
             raise
-        click.echo(f"error: {error.name} is not installed: pip install 'mlopsctl[{EXTRAS[error.name]}]'", err=True)
-        sys.exit(EXIT_ERROR)
+        return EXIT_ERROR
+    return code
+
+
+def _understood(error: Exception) -> Exception:
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        return click.ClickException(f"{error.name} is not installed: pip install 'mlopsctl[{EXTRAS[error.name]}]'")
+    if isinstance(error, OSError) and error.filename is not None:
+        return click.ClickException(f"{error.filename}: {error.strerror}")
+    return error
+
+
+def _unwritten(error: OSError) -> int:
+    """Nothing more can be done for a reader who has gone away, as ``head`` does, and nothing has to be said."""
+    if not isinstance(error, BrokenPipeError):
+        with contextlib.suppress(OSError):
+            what = "standard output cannot be written: " if error.errno in _UNWRITABLE else ""
+            click.echo(f"error: {what}{error.strerror or error}", err=True)
+    streams.abandon()
+    return EXIT_ERROR
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ print something else than was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,8 +15,21 @@ import click
 OUTPUTS = ("text", "json")
 
 
+class _Formatter(click.HelpFormatter):
+    """On a narrow terminal the first column of options leaves half of it to what they mean."""
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl(rows, min(col_max, max(self.width // 2 - col_spacing, 8)), col_spacing)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
 class Group(click.Group):
     """A group, the top one or one below, whose commands inherit what the top one's ``output`` and ``quiet`` say."""
+
+    context_class = _Context
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -26,6 +39,8 @@ class Group(click.Group):
         except click.UsageError as error:
             close = get_close_matches(args[0], self.list_commands(ctx), n=1)
             raise click.UsageError(f"{error.message}{f' Did you mean {close[0]!r}?' if close else ''}", ctx) from None
+        if command is not None:
+            command.context_class = _Context
         if name is not None and command is not None and not ctx.resilient_parsing:
             inherited = self._inherited(ctx, name, command, set(rest) & set(ctx.help_option_names))
             ctx.default_map = {**(ctx.default_map or {}), name: inherited}

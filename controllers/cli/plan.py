@@ -43,15 +43,17 @@ def plan(
     if explain and (base is not None or output != "text"):
         raise click.UsageError("--explain follows what runs now, as text; for commits and JSON: mlopsctl simulate")
     if base is not None:
-        from controllers.offline import plan_between
+        from controllers.offline import plan_between, uncommitted_specs
 
-        project, result = None, plan_between(settings_of(options), base, head, now())
+        settings = settings_of(options)
+        project, result = None, plan_between(settings, base, head, now())
+        if head is None and settings.follows_here:
+            _tell_uncommitted(uncommitted_specs(settings.root, settings.specs))
     else:
         project = project_of(options, fresh=True)
         result = project.plan(head)
-        held = project.withheld(project.read(result.commit)) if head is None else None
-        if held is not None:
-            click.echo(f"not now: {held.message}", err=True)
+        if head is None:
+            _tell_waiting(project, project.read(result.commit))
     if out is not None:
         _write(out, result)
     width, colour = width_and_colour()
@@ -65,6 +67,20 @@ def plan(
     if result.refusals:
         sys.exit(EXIT_REFUSED)
     sys.exit(EXIT_CHANGES if any(change.verb is not Verb.NOOP for change in result.changes) else 0)
+
+
+def _tell_waiting(project: Any, planned: Any) -> None:
+    held = project.withheld(planned)
+    if held is not None:
+        click.echo(f"not now: {held.message}", err=True)
+    _tell_uncommitted(project.uncommitted(planned.desired))
+
+
+def _tell_uncommitted(found: Any) -> None:
+    from framework.render.uncommitted import not_looked_at
+
+    if found is not None and found.files:
+        click.echo(f"note: {not_looked_at(found)}", err=True)
 
 
 def _shown(result: Any, output: str, width: int, colour: bool, unchanged: bool) -> str:

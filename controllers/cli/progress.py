@@ -96,5 +96,8 @@ def _word(status: Status) -> str:
 
 
 def _sentence(status: Status) -> str:
-    message = one_line(status.conditions.ready.message, LONGEST_MESSAGE)
-    return f"{status.summary}; {message}" if status.summary and message else status.summary or message
+    """Each thing once: a message often says in other words what the summary says, or all of it."""
+    summary, message = status.summary, one_line(status.conditions.ready.message, LONGEST_MESSAGE)
+    if message in summary or not message:
+        return summary
+    return message if summary in message else f"{summary}; {message}"

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from controllers.cli.errors import Failure
+
 
 @click.command()
 @click.option("--from", "source", metavar="ENV", required=True, help="The environment that they serve in.")
@@ -34,7 +36,7 @@ def promote(
     from controllers.cli.arguments import operator, resource_ref
     from controllers.cli.session import emit, project_of, width_and_colour
     from controllers.promote import Side, promotion, propose
-    from framework.render.promotion import promotion_json, promotion_text, proposed_text
+    from framework.render.promotion import promotion_document, promotion_json, promotion_text, proposed_text
 
     if source == target:
         raise click.UsageError("--from and --to name the same environment")
@@ -51,10 +53,12 @@ def promote(
         sides.append(Side(environment, project.ports, loaded, project.settings.specs))
     found = promotion(sides[0], sides[1], refs)
     if output == "text":
-        emit(promotion_text(found, colour=width_and_colour()[1]))
+        width, colour = width_and_colour()
+        emit(promotion_text(found, width=width, colour=colour))
     if found.refused:
         names = ", ".join(str(item.ref) for item in found.refused)
-        raise click.ClickException(f"{names} cannot be promoted: {found.refused[0].message}")
+        told = f"{names} cannot be promoted: {found.refused[0].message}"
+        raise Failure(told, document=promotion_document(found, None))
     proposed = None
     if found.pins and not dry_run:
         proposed = propose(found, project.writer, branch, operator(), sides[1].ports)

@@ -10,22 +10,10 @@ from typing import Any, NoReturn
 
 import click
 
-from framework.api.fields import parse_duration
+from controllers.cli.arguments import Duration
 
 EXIT_NOT_CONVERGED = 1
 EXIT_TIMEOUT = 3
-
-
-class Duration(click.ParamType[timedelta]):
-    """``90s``, ``5m``, ``1h``."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()

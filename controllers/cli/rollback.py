@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from controllers.cli.errors import Failure
+
 
 @click.command()
 @click.argument("commit", required=False, metavar="[COMMIT]")
@@ -38,7 +40,7 @@ def rollback(
     from controllers.cli.arguments import operator
     from controllers.cli.session import emit, project_of, width_and_colour
     from controllers.rollback import Rollbacks
-    from framework.render.rollback import Done, done_text, prospect_text, rollback_json
+    from framework.render.rollback import Done, done_text, prospect_text, rollback_document, rollback_json
 
     if (commit is None) != end:
         raise click.UsageError("name the commit to go back to, or --end to take a rollback back")
@@ -58,19 +60,22 @@ def rollback(
         return
     prospect = rollbacks.prospect(commit)
     if output == "text":
-        emit(prospect_text(prospect, colour=width_and_colour()[1]))
+        width, colour = width_and_colour()
+        emit(prospect_text(prospect, width=width, colour=colour))
+
+    def refused(message: str) -> Failure:
+        return Failure(message, document=rollback_document(prospect, None))
+
     if prospect.same:
         if prospect.standing is not None:
-            raise click.ClickException(
-                "git asks for that, but a rollback stands; mlopsctl rollback --end takes it back"
-            )
+            raise refused("git asks for that, but a rollback stands; mlopsctl rollback --end takes it back")
         emit(rollback_json(prospect, None) if output == "json" else "Git asks for that already: nothing to roll back.")
         return
     if prospect.retrained and not rebuild:
         names = ", ".join(str(item.ref) for item in prospect.retrained)
-        raise click.ClickException(f"{names} would have to be trained again; pass --rebuild to go back all the same")
-    if not yes and not prospect.pinned:
-        _confirm()
+        raise refused(f"{names} would have to be trained again; pass --rebuild to go back all the same")
+    if not yes and not prospect.pinned and (problem := _unconfirmed()):
+        raise refused(problem)
     actor = operator()
     rollbacks.pin(prospect, actor, message)
     revert = None if no_commit else rollbacks.revert(prospect, project.writer, branch, actor, message)
@@ -79,11 +84,11 @@ def rollback(
     emit(rollback_json(prospect, done) if output == "json" else done_text(prospect, done))
 
 
-def _confirm() -> None:
-    if not sys.stdin.isatty():
-        raise click.ClickException("nothing was changed: nobody can be asked here; pass --yes to go back")
-    if not click.confirm("Go back?", err=True):
-        raise click.ClickException("nothing was changed")
+def _unconfirmed() -> str:
+    """Why nothing may be changed; empty where a person said yes."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return "nothing was changed: nobody can be asked here; pass --yes to go back"
+    return "" if click.confirm("Go back?", err=True) else "nothing was changed"
 
 
 def _ended(pin: Any, output: str) -> str:

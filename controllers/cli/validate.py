@@ -53,7 +53,19 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet
             "sarif": lambda: report.sarif(_from_top(found, root), __version__),
         }
         click.echo(writers[output]())
+    if not quiet:
+        _tell_uncommitted(root, specs)
     context.exit(EXIT_INVALID if failed else 0)
+
+
+def _tell_uncommitted(root: Path, specs: str) -> None:
+    """What was checked is what lies here; what runs follows commits."""
+    from controllers.offline import uncommitted_specs
+    from framework.render.uncommitted import not_committed
+
+    found = uncommitted_specs(root, specs)
+    if found is not None and found.files:
+        click.echo(f"note: {not_committed(found)}", err=True)
 
 
 def project_root(project: str | None, paths: tuple[Path, ...]) -> Path:

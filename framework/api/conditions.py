@@ -28,6 +28,8 @@ class Condition(Stored):
     reason: str
     message: str = ""
     since: datetime
+    reason_since: datetime | None = None
+    """When the reason became what it is; None in what older versions stored."""
 
 
 class Conditions(Stored):
@@ -51,7 +53,7 @@ def transition(
     reason: str,
     message: str = "",
 ) -> Conditions:
-    """The next conditions; ``since`` moves only where a status flips.
+    """The next conditions; ``since`` moves only where a status flips, ``reason_since`` where the reason changes, too.
 
     Raises:
         ValueError: Reconciling and Stalled together, which would mean two things at once.
@@ -60,8 +62,10 @@ def transition(
         raise ValueError("a resource is either Reconciling or Stalled, never both")
 
     def one(kind: ConditionType, status: bool, old: Condition | None) -> Condition:
-        since = old.since if old is not None and old.status == status else now
-        return Condition(type=kind, status=status, reason=reason, message=message, since=since)
+        same = old is not None and old.status == status
+        since = old.since if old is not None and same else now
+        told = old.reason_since or old.since if old is not None and same and old.reason == reason else now
+        return Condition(type=kind, status=status, reason=reason, message=message, since=since, reason_since=told)
 
     return Conditions(
         ready=one(ConditionType.READY, ready, previous.ready if previous else None),

@@ -47,7 +47,8 @@ CHANGING = frozenset(
         "reports.write",
     }
 )  # fmt: skip
-"""Verbs that change the world, as ``port.verb``. Taking and renewing the lease is not counted: a leader always does."""
+"""Verbs that change the world, as ``port.verb``. Taking and renewing the lease and the heartbeat are not counted: a
+leader always does."""
 
 
 def verbs() -> tuple[str, ...]:

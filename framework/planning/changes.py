@@ -56,6 +56,8 @@ class Status(Stored):
     spec: dict[str, Any] = Field(default_factory=dict)
     summary: str = ""
     """One line for the status table, e.g. ``1,234 rows, version 3`` or ``10 % on 3f2a..., analyzing``."""
+    waits_for: tuple[Ref, ...] = ()
+    """The resources that have to come first: while one of them is stuck, nothing progresses here either."""
 
 
 class Verb(StrEnum):

@@ -132,5 +132,8 @@ class Kind:
     """What a record remembers of one, beside what every kind has."""
     ensure: Callable[[Ref, Any], None] = _anything_goes
     """Raises ValueError where a ``state`` that can be read cannot be that of the resource."""
+    data: Callable[[Any], tuple[str, ...]] | None = None
+    """Files of the project that it reads, as paths from its root, which may have wildcards; None for a kind that reads
+    none."""
     merge_keys: Mapping[str, str] = field(default_factory=dict)
     """Lists that patches merge item by item: the field that names an item, by the list's dotted path in the spec."""

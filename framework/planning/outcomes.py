@@ -129,6 +129,7 @@ class Outcome:
             state=state.model_dump(mode="json"),
             spec=spec,
             summary=summary,
+            waits_for=waits_for,
         )
         category = max(highest(diffs), self.floor) if verb is not Verb.NOOP or diffs else Category.NOOP
         return Change(

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.admission import EXCEEDED, ORPHANED, SUSPENDED
-from framework.planning.changes import Desired, Status
+from framework.planning.admission import ORPHANED
+from framework.planning.changes import Desired
+from framework.planning.health import Health, Sync, healths
 from framework.ports import Record
-
-HELD = frozenset({"Paused", SUSPENDED, EXCEEDED})
-"""Reasons for which a person is awaited: nothing moves by itself."""
 
 
 @dataclass(frozen=True)
 class Standing:
     """How far an environment is from what git asks for.
 
-    ``moving``: work is under way. ``stalled``: given up until something changes. ``blocked``: waits for a stalled one.
-    ``held``: waits for a person. ``ready``: as git asks. ``orphaned``: git no longer asks for it, and it is to stay.
+    ``moving``: work is under way. ``stalled``: given up until something changes, or not to be read. ``blocked``: waits
+    for one that does not move by itself. ``held``: waits for a person. ``ready``: as git asks. ``orphaned``: git no
+    longer asks for it, and it is to stay.
     """
 
     ready: tuple[Ref, ...] = ()
@@ -50,43 +49,33 @@ class Withheld:
 
 
 def standing(
-    desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], unreadable: Collection[Ref] = ()
+    desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], unreadable: Mapping[Ref, str] | None = None
 ) -> Standing:
-    """Sort every resource, the vanished ones (recorded, but not asked for) included, by how it stands. One whose record
-    is ``unreadable`` is stalled: nothing is done about it.
+    """Sort every resource, the vanished ones (recorded, but not asked for) included, by how it stands. ``unreadable``:
+    there is a record, and what is wrong with it.
 
     ``desired`` must be in dependency order, so that what blocks a resource is known before the resource is looked at.
     """
-    statuses = {record.ref: Status.model_validate(record.status) for record in records}
     found: dict[str, list[Ref]] = {"ready": [], "moving": [], "stalled": [], "blocked": [], "held": [], "orphaned": []}
-    stuck: set[Ref] = set()
-    for ref, asked in desired.items():
-        word = "stalled" if ref in unreadable else _word(asked, statuses.get(ref), stuck)
-        if word in {"stalled", "blocked", "held"}:
-            stuck.add(ref)
-        found[word].append(ref)
-    for ref in sorted(set(statuses) - set(desired)):
-        found[_vanished(statuses[ref])].append(ref)
-    found["stalled"] += sorted(set(unreadable) - set(desired))
+    for ref, health in healths(desired, records, unreadable).items():
+        found[_word(health)].append(ref)
     return Standing(**{word: tuple(refs) for word, refs in found.items()})
 
 
-def _vanished(status: Status) -> str:
-    """What an older look said about work towards something else no longer counts; that it must stay does."""
-    conditions = status.conditions
-    if conditions.stalled.status and conditions.stalled.reason == ORPHANED:
-        return "orphaned"
-    return "held" if conditions.reconciling.status and conditions.reconciling.reason == SUSPENDED else "moving"
-
-
-def _word(asked: Desired[Any], status: Status | None, stuck: Collection[Ref]) -> str:
-    if status is None or status.digest != asked.digest or status.identity != asked.identity:
+def _word(health: Health | None) -> str:
+    """What nobody looked at yet, or what has to be looked at again, is about to move."""
+    if health is None:
         return "moving"
-    conditions = status.conditions
-    if conditions.stalled.status:
-        return "stalled"
-    if conditions.reconciling.status:
-        if conditions.reconciling.reason in HELD:
-            return "held"
-        return "blocked" if any(ref in stuck for ref in asked.upstream) else "moving"
-    return "ready"
+    if health.sync is Sync.OUT_OF_SYNC:
+        return "orphaned" if health.reason == ORPHANED else "moving"
+    return _WORDS[health.sync]
+
+
+_WORDS = {
+    Sync.SYNCED: "ready",
+    Sync.PROGRESSING: "moving",
+    Sync.BLOCKED: "blocked",
+    Sync.HELD: "held",
+    Sync.STALLED: "stalled",
+    Sync.UNKNOWN: "stalled",
+}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from framework.ports.data import TableCatalog, TableState
+from framework.ports.heartbeat import Heartbeat, Outage
 from framework.ports.json import Json
 from framework.ports.monitoring import (
     Alert,
@@ -74,6 +75,7 @@ __all__ = [
     "CommitInfo",
     "Event",
     "FailureKind",
+    "Heartbeat",
     "Intent",
     "Json",
     "LabelledWindow",
@@ -81,6 +83,7 @@ __all__ = [
     "ModelRegistry",
     "ModelVersion",
     "Notifier",
+    "Outage",
     "Pin",
     "Ports",
     "ProfileStore",

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from framework.api.meta import Ref, Stored
+from framework.ports.heartbeat import Heartbeat
 
 
 class Event(Stored):
@@ -267,6 +268,14 @@ class StateStore(Protocol):
 
     def lease(self) -> Lease | None:
         """One that cannot be read is nobody's."""
+        ...
+
+    def beat(self, heartbeat: Heartbeat, token: int) -> None:
+        """Put ``heartbeat`` in the place of the last one."""
+        ...
+
+    def heartbeat(self) -> Heartbeat | None:
+        """The last one; None where no controller ever told of itself, or what is kept cannot be read."""
         ...
 
 

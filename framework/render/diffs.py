@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from framework.planning.changes import FieldDiff
-from framework.render.terminal import Line, Span
+from framework.render.terminal import Line, Span, cells, fitted, under
 
 ADDED, REMOVED, CHANGED, QUIET = "green", "red", "yellow", "dim"
 
@@ -36,13 +36,15 @@ def diff_lines(diff: FieldDiff, *, width: int, indent: str) -> list[Line]:
     """One field before and after, with the category that the difference costs."""
     cost = Span(f"  ({diff.category.label})", QUIET)
     one = _on_one_line(diff)
-    if len(indent) + len(one.text) + len(cost.text) <= width and not _has_breaks(diff):
+    if len(indent) + cells(one.text) + len(cost.text) <= width and not _has_breaks(diff):
         return [(Span(indent), one, cost)]
-    rows = _unified(_rows(diff.before), _rows(diff.after))
-    return [
-        (Span(indent), Span(f"{_symbol(diff)} {diff.path}:", one.style), cost),
-        *((Span(f"{indent}    "), Span(f"{mark} {row}".rstrip(), _STYLE_OF_MARK[mark])) for mark, row in rows),
-    ]
+    title = f"{_symbol(diff)} {diff.path}:"
+    below = f"{indent}    "
+    lines = fitted([(Span(f"{indent}{title}", one.style), Span(cost.text.strip(), QUIET))], width, indent=below)[0]
+    for mark, row in _unified(_rows(diff.before), _rows(diff.after)):
+        style = _STYLE_OF_MARK[mark]
+        lines += under(f"{mark} {row}".rstrip(), "", lead=below, stem=f"{below}  ", width=width, style=style)
+    return lines
 
 
 _STYLE_OF_MARK = {"+": ADDED, "-": REMOVED, " ": "", "…": QUIET}

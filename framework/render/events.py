@@ -8,24 +8,25 @@ from datetime import UTC
 from framework.ports import Event
 from framework.render.canonical import line
 from framework.render.diffs import QUIET
-from framework.render.terminal import LONGEST_MESSAGE, Line, Span, columns, one_line, text_of
+from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, fitted, one_line, text_of
 from framework.render.wording import short
 
 FORMAT = 1
 
 
-def events_text(events: Sequence[Event], *, colour: bool = False) -> str:
-    """One line an event, oldest first; times in UTC to the second. Long messages are cut; JSON has all of them."""
+def events_text(events: Sequence[Event], *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
+    """A row an event, oldest first; times in UTC to the second. Long messages are cut; JSON has all of them."""
     if not events:
         return "No events yet.\n"
-    return text_of(columns([_HEADINGS, *(_row(event) for event in events)]), colour=colour)
+    table = fitted([_HEADINGS, *(_row(event) for event in events)], width)
+    return text_of([line for lines in table for line in lines], colour=colour)
 
 
-def event_row(event: Event, *, colour: bool = False) -> str:
-    """One event on a line of its own, in columns of a fixed width: what comes next is not known yet."""
+def event_row(event: Event, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
+    """One event by itself, in columns as wide as most need: what comes next is not known yet."""
     cells = _row(event)
-    padded = [Span(f"{cell.text:<{width}}  ", cell.style) for cell, width in zip(cells, _WIDTHS, strict=False)]
-    return text_of([(*padded, cells[-1])], colour=colour)
+    padded = tuple(Span(cell.text.ljust(size), cell.style) for cell, size in zip(cells, _WIDTHS, strict=False))
+    return text_of(fitted([(*padded, cells[-1])], width)[0], colour=colour)
 
 
 def events_jsonl(events: Sequence[Event]) -> str:

@@ -11,7 +11,16 @@ from framework.planning.history import History, Life, Service, Trial, Turn
 from framework.ports import Json
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET
-from framework.render.terminal import LONGEST_MESSAGE, Line, Span, columns, one_line, text_of
+from framework.render.terminal import (
+    DEFAULT_WIDTH,
+    LONGEST_MESSAGE,
+    Line,
+    Span,
+    fitted,
+    one_line,
+    paragraph,
+    text_of,
+)
 from framework.render.wording import short
 
 FORMAT = 1
@@ -42,14 +51,15 @@ class HistoryReport:
 # ------------------------------------------------------------------- text
 
 
-def history_text(report: HistoryReport, *, colour: bool = False) -> str:
+def history_text(report: HistoryReport, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
     """The commits that were in force, and for each deployment its versions, oldest first; times in UTC."""
-    lines: list[Line] = [(Span(_title(report), "bold"),)]
+    lines = paragraph(_title(report), width=width, style="bold")
     turns = _newest(report, report.history.turns)
     if turns:
-        lines += [(), *columns([_heads("TIME (UTC)", "COMMIT", "WHAT", "BY", "WHY"), *(_turn(turn) for turn in turns)])]
+        heads = _heads("TIME (UTC)", "COMMIT", "WHAT", "BY", "WHY")
+        lines += [(), *_table([heads, *(_turn(turn) for turn in turns)], width)]
     for item in report.history.lives:
-        lines += [(), (Span(str(item.ref), "bold"),), *_life(item, report)]
+        lines += [(), *paragraph(str(item.ref), width=width, style="bold"), *_life(item, report, width)]
     if not turns and not report.history.lives:
         lines += [(), (Span("Nothing was in force, and nothing served." if report.asked else "No history yet."),)]
     return text_of(lines, colour=colour)
@@ -73,20 +83,24 @@ def _turn(turn: Turn) -> Line:
     )
 
 
-def _life(item: Life, report: HistoryReport) -> list[Line]:
+def _table(rows: Sequence[Line], width: int) -> list[Line]:
+    return [line for lines in fitted(rows, width, indent="      ") for line in lines]
+
+
+def _life(item: Life, report: HistoryReport, width: int) -> list[Line]:
     services, trials = _newest(report, item.services), _newest(report, item.trials)
     lines: list[Line] = []
     if not services:
         lines.append((Span("  nothing served" if item.ref.kind == "ModelDeployment" else "  no version"),))
     elif item.ref.kind == "ModelDeployment":
         heads = _heads("  SINCE (UTC)", "UNTIL", "SERVED", "APP", "COMMIT", "FEATURES")
-        lines += columns([heads, *((*_service(one), _tables(one, report.features)) for one in services)])
+        lines += _table([heads, *((*_service(one), _tables(one, report.features)) for one in services)], width)
     else:
         heads = _heads("  SINCE (UTC)", "UNTIL", "VERSION", "COMMIT", "WHY")
-        lines += columns([heads, *(_version(one) for one in services)])
+        lines += _table([heads, *(_version(one) for one in services)], width)
     if trials:
         heads = _heads("  SINCE (UTC)", "UNTIL", "CANDIDATE", "APP", "COMMIT", "TRAFFIC", "OUTCOME")
-        lines += columns([heads, *(_trial(one, report) for one in trials)])
+        lines += _table([heads, *(_trial(one, report) for one in trials)], width)
     return lines
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from framework.planning.lineage import Edge, Lineage, Node, Sort
 from framework.render.canonical import document
 from framework.render.diffs import QUIET
-from framework.render.terminal import Line, Span, one_line, printable, text_of
+from framework.render.terminal import DEFAULT_WIDTH, Line, one_line, printable, text_of, under
 from framework.render.wording import count, short
 
 FORMAT = 1
@@ -23,34 +23,35 @@ _STYLES = {Sort.COMMIT: QUIET, Sort.MODEL: "bold", Sort.SERVICE: "bold green", S
 # ------------------------------------------------------------------- text
 
 
-def lineage_text(lineage: Lineage, *, colour: bool = False) -> str:
+def lineage_text(lineage: Lineage, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
     """What nothing came from stands at the top; below each thing what it came from, each explained once."""
     if not lineage.nodes:
         return "Nothing was built yet.\n"
     lines: list[Line] = []
     explained: set[str] = set()
     for end in reversed(lineage.ends):
-        lines += [*([()] if lines else []), *_tree(lineage, end, Edge("", end.id), "", "", explained)]
+        lines += [*([()] if lines else []), *_tree(lineage, end, Edge("", end.id), ("", ""), explained, width)]
     return text_of(lines, colour=colour)
 
 
-def _tree(lineage: Lineage, node: Node, edge: Edge, branch: str, indent: str, explained: set[str]) -> Iterator[Line]:
+def _tree(
+    lineage: Lineage, node: Node, edge: Edge, branch: tuple[str, str], explained: set[str], width: int
+) -> Iterator[Line]:
+    """``branch``: what stands before the node's first line, and before all that is below it."""
     origins = lineage.origins(node)
     repeated = node.id in explained and bool(origins)
     explained.add(node.id)
     title, facts = _words(node)
-    yield (
-        Span(branch, QUIET),
-        Span(f"{edge.label}: " if edge.label else "", QUIET),
-        Span(title, _STYLES.get(node.sort, "")),
-        Span(f"  {', '.join(facts)}" if facts else ""),
-        *([Span("  (see above)", QUIET)] if repeated else []),
-    )
+    lead, indent = branch
+    head = f"{edge.label}: {title}" if edge.label else title
+    told = "".join([f"  {', '.join(facts)}" if facts else "", "  (see above)" if repeated else ""])
+    below = f"{indent}{'│  ' if origins and not repeated else '   '}"
+    yield from under(head, told, lead=lead, stem=below, width=width, style=_STYLES.get(node.sort, ""))
     if repeated:
         return
     for number, (origin, above) in enumerate(origins, 1):
         turn, line = ("└─ ", "   ") if number == len(origins) else ("├─ ", "│  ")
-        yield from _tree(lineage, origin, above, f"{indent}{turn}", f"{indent}{line}", explained)
+        yield from _tree(lineage, origin, above, (f"{indent}{turn}", f"{indent}{line}"), explained, width)
 
 
 def _words(node: Node) -> tuple[str, list[str]]:

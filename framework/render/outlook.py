@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from framework.planning.forecast import Endpoint, Forecast, Work
 from framework.render.diffs import QUIET
-from framework.render.terminal import Line, Span, columns, paragraph
+from framework.render.terminal import Line, Span, cells, columns, paragraph, under
 from framework.render.wording import count
 
 ALL_AT_ONCE = 100
@@ -29,8 +29,8 @@ def work_lines(forecast: Forecast, width: int) -> list[Line]:
             )
         )
     rows = columns(table)
-    if max(sum(len(span.text) for span in row) for row in rows) > width:
-        rows = list(_stacked(forecast))
+    if max(sum(cells(span.text) for span in row) for row in rows) > width:
+        rows = list(_stacked(forecast, width))
     lines: list[Line] = [(Span("What will run", "bold"),), *rows]
     duration, peak = totals(forecast)
     lines += paragraph(duration, width=width, indent="  ")
@@ -38,15 +38,13 @@ def work_lines(forecast: Forecast, width: int) -> list[Line]:
     return [*lines, ()]
 
 
-def _stacked(forecast: Forecast) -> Iterator[Line]:
-    """The same for a narrow terminal: two lines each."""
+def _stacked(forecast: Forecast, width: int) -> Iterator[Line]:
+    """The same for a narrow terminal: two lines each, or more where even they do not fit."""
     for item in forecast.work:
-        yield (Span(f"  {item.stage:<3}"), Span(f"{item.what} {item.ref}"))
+        yield from under("", f"{item.what} {item.ref}", lead=f"  {item.stage:<3}", stem=" " * 5, width=width)
         holds = holds_words(item.cpus, item.gpus)
-        yield (
-            Span(f"     {takes_words(item)}{f', {holds}' if holds else ''}"),
-            Span(f"  {item.basis}", QUIET),
-        )
+        told = f"{takes_words(item)}{f', {holds}' if holds else ''}"
+        yield from under(told, f"  {item.basis}", lead=" " * 5, stem=" " * 5, width=width)
 
 
 def takes_words(item: Work) -> str:
@@ -113,11 +111,11 @@ def endpoint_lines(forecast: Forecast, width: int) -> list[Line]:
         for item in forecast.endpoints
     ]
     rows = columns(table)
-    if max(sum(len(span.text) for span in row) for row in rows) > width:
+    if max(sum(cells(span.text) for span in row) for row in rows) > width:
         rows = []
         for item in forecast.endpoints:
-            rows.append((Span(f"  {item.ref}  {item.route}"),))
-            rows.append((Span(f"     {share_words(item)}; ", QUIET), Span(first_words(item))))
+            rows += under(f"{item.ref}  {item.route}", "", lead="  ", stem=" " * 5, width=width)
+            rows += under(f"{share_words(item)}; ", first_words(item), lead=" " * 5, stem=" " * 5, width=width)
     return [(Span("Who notices", "bold"),), *rows, ()]
 
 

@@ -10,7 +10,17 @@ from framework.planning.changes import Change, Plan, Verb
 from framework.render.actions import describe
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED, diff_lines
 from framework.render.outlook import endpoint_lines, work_lines
-from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, one_line, paragraph, text_of
+from framework.render.terminal import (
+    DEFAULT_WIDTH,
+    LONGEST_MESSAGE,
+    Line,
+    Span,
+    fitted,
+    one_line,
+    paragraph,
+    text_of,
+    under,
+)
 from framework.render.wording import count, short, span
 
 SYMBOLS: Mapping[Verb, str] = {
@@ -79,45 +89,51 @@ def _lines(plan: Plan, width: int, unchanged: bool) -> list[Line]:
     if shown or plan.refusals:
         against = compared_with(plan)
         title = f"Environment {plan.environment} at commit {short(plan.commit)}"
-        lines += [(Span(title, "bold"), *([Span(f" ({against})", QUIET)] if against else [])), ()]
+        lines += [*paragraph(f"{title}{f' ({against})' if against else ''}", width=width, style="bold"), ()]
     lines += _refusals(plan, width)
     for change in shown:
         lines += [*_change(change, width), ()]
     if plan.forecast is not None:
         lines += work_lines(plan.forecast, width)
         lines += endpoint_lines(plan.forecast, width)
-    return [*lines, (Span(summary(plan), "bold"),)]
+    return [*lines, *paragraph(summary(plan), width=width, style="bold")]
 
 
 def _refusals(plan: Plan, width: int) -> list[Line]:
     """First, because nothing of what follows will be done."""
     if not plan.refusals:
         return []
-    lines: list[Line] = [
-        (Span(f"REFUSED for {count(len(plan.refusals), 'reason')}: this commit does not take effect", "bold red"),)
-    ]
+    title = f"REFUSED for {count(len(plan.refusals), 'reason')}: this commit does not take effect"
+    lines = paragraph(title, width=width, style="bold red")
     for refusal in plan.refusals:
-        lines.append((Span("  ! ", "red"), Span(str(refusal.ref), "bold red"), Span(f"  {refusal.reason}", "red")))
+        lines += _titled(Span("  ! ", "red"), (Span(str(refusal.ref), "bold red"), Span(refusal.reason, "red")), width)
         lines += paragraph(refusal.message, width=width, indent=_INDENT)
     return [*lines, ()]
 
 
 def _change(change: Change, width: int) -> list[Line]:
     symbol, style = SYMBOLS[change.verb], _STYLES[change.verb]
-    category = () if change.category is Category.NOOP else (Span(f"  {change.category.label}", _weight(change)),)
-    lines: list[Line] = [(Span(f"{symbol:>3} ", style), Span(str(change.ref), f"bold {style}"), *category)]
+    category = () if change.category is Category.NOOP else (Span(change.category.label, _weight(change)),)
+    lines = _titled(Span(f"{symbol:>3} ", style), (Span(str(change.ref), f"bold {style}"), *category), width)
     lines += paragraph(one_line(change.reason, LONGEST_MESSAGE), width=width, indent=_INDENT)
     lines += _because(change, width)
     if spells_out(change):
         for diff in change.diffs:
             lines += diff_lines(diff, width=width, indent=_INDENT)
-    lines += [(Span(f"{_INDENT}> "), Span(describe(action))) for action in change.actions]
+    for action in change.actions:
+        lines += under("", describe(action), lead=f"{_INDENT}> ", stem=f"{_INDENT}  ", width=width)
     unnamed = [str(ref) for ref in change.waits_for if str(ref) not in change.reason]
     if unnamed:
-        lines.append((Span(f"{_INDENT}waits for {', '.join(unnamed)}", QUIET),))
+        lines += paragraph(f"waits for {', '.join(unnamed)}", width=width, indent=_INDENT, style=QUIET)
     if change.verb is Verb.WAIT and change.requeue_after is not None:
         lines.append((Span(f"{_INDENT}looks again in {span(change.requeue_after)}", QUIET),))
     return lines
+
+
+def _titled(sign: Span, cells: Line, width: int) -> list[Line]:
+    """A title behind its sign: names and words, one after the other where they do not fit on a line."""
+    first, *others = fitted([cells], width - len(sign.text), indent="  ")[0]
+    return [(sign, *first), *((Span(" " * len(sign.text)), *line) for line in others)]
 
 
 def spells_out(change: Change) -> bool:

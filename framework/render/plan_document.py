@@ -121,7 +121,7 @@ def _read_change(data: Mapping[str, Any]) -> Change:
         verb=Verb(data["verb"]),
         category=_CATEGORIES[data["category"]],
         reason=data["reason"],
-        status=None if data["status"] is None else Status.model_validate(data["status"]),
+        status=None if data["status"] is None else _read_status(data["status"]),
         diffs=tuple(FieldDiff(**{**item, "category": _CATEGORIES[item["category"]]}) for item in data["diffs"]),
         actions=tuple(_action_readers()[item["type"]].validate_python(item["arguments"]) for item in data["actions"]),
         inventory=frozenset(data["inventory"]),
@@ -130,6 +130,10 @@ def _read_change(data: Mapping[str, Any]) -> Change:
         waits_for=_read_refs(data["waits_for"]),
         causes=_read_refs(data["causes"]),
     )
+
+
+def _read_status(data: Mapping[str, Any]) -> Status:
+    return Status.model_validate({**data, "waits_for": _read_refs(data.get("waits_for", []))})
 
 
 def _read_forecast(data: Mapping[str, Any]) -> Forecast:

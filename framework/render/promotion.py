@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from typing import Any
 
 from framework.planning.promotion import Course, Item, Promotion
 from framework.ports import Proposed
 from framework.render.canonical import document
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED
-from framework.render.terminal import LONGEST_MESSAGE, Line, Span, columns, one_line, text_of
+from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, fitted, one_line, paragraph, text_of
 from framework.render.wording import short
 
 FORMAT = 1
@@ -23,14 +24,12 @@ _STYLES: Mapping[Course, str] = {
 _MARKS = {"+": ADDED, "-": REMOVED, "@": QUIET}
 
 
-def promotion_text(promotion: Promotion, *, colour: bool = False) -> str:
+def promotion_text(promotion: Promotion, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
     """Every deployment with what becomes of it, and the difference to the target's file."""
-    lines: list[Line] = [
-        (Span(f"Promote from {promotion.source} to {promotion.target} at {short(promotion.base)}", "bold"),),
-        (),
-    ]
+    title = f"Promote from {promotion.source} to {promotion.target} at {short(promotion.base)}"
+    lines: list[Line] = [*paragraph(title, width=width, style="bold"), ()]
     if promotion.items:
-        lines += columns([_row(item) for item in promotion.items])
+        lines += [line for lines in fitted([_row(item) for item in promotion.items], width) for line in lines]
     else:
         lines.append((Span(f"{promotion.source} has no deployments."),))
     if promotion.text:
@@ -70,25 +69,28 @@ def proposed_text(proposed: Proposed) -> str:
 
 def promotion_json(promotion: Promotion, proposed: Proposed | None) -> str:
     """The same as a JSON document; ``proposed`` is null where no commit was made."""
-    return document(
-        {
-            "format": FORMAT,
-            "from": promotion.source,
-            "to": promotion.target,
-            "base": promotion.base,
-            "deployments": [
-                {
-                    "ref": item.ref,
-                    "course": item.course,
-                    "message": item.message,
-                    "before": item.before or None,
-                    "version": item.version or None,
-                    "adopts": item.adopt is not None,
-                }
-                for item in promotion.items
-            ],
-            "file": promotion.file or None,
-            "diff": list(diff(promotion)),
-            "proposed": proposed,
-        }
-    )
+    return document(promotion_document(promotion, proposed))
+
+
+def promotion_document(promotion: Promotion, proposed: Proposed | None) -> dict[str, Any]:
+    """What the JSON document holds."""
+    return {
+        "format": FORMAT,
+        "from": promotion.source,
+        "to": promotion.target,
+        "base": promotion.base,
+        "deployments": [
+            {
+                "ref": item.ref,
+                "course": item.course,
+                "message": item.message,
+                "before": item.before or None,
+                "version": item.version or None,
+                "adopts": item.adopt is not None,
+            }
+            for item in promotion.items
+        ],
+        "file": promotion.file or None,
+        "diff": list(diff(promotion)),
+        "proposed": proposed,
+    }

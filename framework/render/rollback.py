@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from framework.planning.restore import Prospect, Return, Way
 from framework.ports import CommitInfo, Proposed
 from framework.render.canonical import document
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED
-from framework.render.terminal import LONGEST_MESSAGE, Line, Span, columns, one_line, text_of
+from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, fitted, one_line, paragraph, text_of
 from framework.render.wording import count, short
 
 FORMAT = 1
@@ -34,18 +35,19 @@ class Done:
     revert: Proposed | None
 
 
-def prospect_text(prospect: Prospect, *, colour: bool = False) -> str:
+def prospect_text(prospect: Prospect, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
     """Every resource with what becomes of it, and a sentence that sums up."""
+    title = f"Environment {prospect.environment}: back to {_named(prospect.commit)}"
     lines: list[Line] = [
-        (Span(f"Environment {prospect.environment}: back to {_named(prospect.commit)}", "bold"),),
-        (Span(f"instead of {_named(prospect.over)}", QUIET),),
+        *paragraph(title, width=width, style="bold"),
+        *paragraph(f"instead of {_named(prospect.over)}", width=width, style=QUIET),
         (),
-        *columns([_row(item) for item in prospect.returns]),
+        *(line for lines in fitted([_row(item) for item in prospect.returns], width) for line in lines),
         (),
-        (Span(_sum(prospect), "bold"),),
+        *paragraph(_sum(prospect), width=width, style="bold"),
     ]
     if not prospect.accepted:
-        lines.append((Span("That commit was never in force here.", CHANGED),))
+        lines += paragraph("That commit was never in force here.", width=width, style=CHANGED)
     return text_of(lines, colour=colour)
 
 
@@ -98,29 +100,32 @@ def done_text(prospect: Prospect, done: Done) -> str:
 
 def rollback_json(prospect: Prospect, done: Done | None) -> str:
     """The prospect, and what was done about it: ``done`` is null where nothing was."""
+    return document(rollback_document(prospect, done))
+
+
+def rollback_document(prospect: Prospect, done: Done | None) -> dict[str, Any]:
+    """What the JSON document holds."""
     revert = done.revert if done else None
-    return document(
-        {
-            "format": FORMAT,
-            "environment": prospect.environment,
-            "commit": prospect.commit,
-            "over": prospect.over,
-            "same": prospect.same,
-            "accepted": prospect.accepted,
-            "resources": [
-                {
-                    "ref": item.ref,
-                    "way": item.way,
-                    "message": item.message,
-                    "category": item.cost.label,
-                    "before": item.before,
-                    "after": item.after,
-                }
-                for item in prospect.returns
-            ],
-            "done": None if done is None else {"pinned": True, "controller": done.controller, "revert": revert},
-        }
-    )
+    return {
+        "format": FORMAT,
+        "environment": prospect.environment,
+        "commit": prospect.commit,
+        "over": prospect.over,
+        "same": prospect.same,
+        "accepted": prospect.accepted,
+        "resources": [
+            {
+                "ref": item.ref,
+                "way": item.way,
+                "message": item.message,
+                "category": item.cost.label,
+                "before": item.before,
+                "after": item.after,
+            }
+            for item in prospect.returns
+        ],
+        "done": None if done is None else {"pinned": True, "controller": done.controller, "revert": revert},
+    }
 
 
 def _named(commit: CommitInfo) -> str:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
-from framework.api.conditions import Condition, Conditions
-from framework.api.meta import Ref, problem_of
-from framework.planning.admission import ORPHANED
-from framework.planning.changes import Desired, Status
-from framework.planning.remembered import UNREADABLE, way_out
+from framework.api.conditions import Condition
+from framework.planning.asked import Asked, Stand
+from framework.planning.health import Sync
+from framework.planning.overview import StatusReport, StatusRow, report
 from framework.planning.settled import Withheld
-from framework.ports import Json, Record, Revision
+from framework.ports import Json, Revision
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET
 from framework.render.terminal import (
@@ -25,186 +20,28 @@ from framework.render.terminal import (
     LONGEST_MESSAGE,
     Line,
     Span,
-    columns,
+    fitted,
     one_line,
     paragraph,
     text_of,
 )
+from framework.render.uncommitted import not_looked_at
+from framework.render.watch import controller_document, ray_document, watch_lines
 from framework.render.wording import ago, count, short, span
 
+__all__ = ["Sync", "report", "resource_json", "resource_text", "row_document", "status_json", "status_text"]
+
 FORMAT = 1
-
-
-class Sync(StrEnum):
-    """How what runs relates to what git asks. ``Synced`` is said only when nothing speaks against it."""
-
-    SYNCED = "Synced"
-    """What git asks is in service, and no work goes on."""
-    PROGRESSING = "Progressing"
-    """Work towards what git asks goes on, or waits."""
-    STALLED = "Stalled"
-    """What git asks was tried and given up, until something changes."""
-    OUT_OF_SYNC = "OutOfSync"
-    """Git asks for something that no pass has taken up yet."""
-    UNKNOWN = "Unknown"
-    """The record cannot be read, or says nothing."""
-
 
 _STYLES = {
     Sync.SYNCED: "green",
     Sync.PROGRESSING: "cyan",
+    Sync.BLOCKED: "yellow",
+    Sync.HELD: "yellow",
     Sync.STALLED: "red",
     Sync.OUT_OF_SYNC: "yellow",
     Sync.UNKNOWN: "magenta",
 }
-
-
-@dataclass(frozen=True)
-class StatusRow:
-    """One resource.
-
-    ``asked_commit`` and ``asked_identity`` are git's side (None: git no longer has it), ``commit`` and ``identity`` the
-    recorded side (None: nothing recorded). ``since`` is when the condition that decided ``sync`` last flipped.
-    """
-
-    kind: str
-    name: str
-    sync: Sync
-    reason: str
-    message: str
-    summary: str = ""
-    asked_commit: str | None = None
-    asked_identity: str | None = None
-    commit: str | None = None
-    identity: str | None = None
-    conditions: Conditions | None = None
-    since: datetime | None = None
-    age: timedelta | None = None
-
-    @property
-    def ref(self) -> Ref:
-        return Ref(self.kind, self.name)
-
-
-@dataclass(frozen=True)
-class StatusReport:
-    """An environment. ``accepted`` is the revision in force, ``refused`` a newer one that is not, with its problems,
-    ``withheld`` a newer one that is valid and has to wait."""
-
-    environment: str
-    accepted: Revision | None
-    refused: Revision | None
-    rows: tuple[StatusRow, ...]
-    withheld: Withheld | None = None
-
-
-def report(
-    environment: str,
-    desired: Mapping[Ref, Desired[Any]],
-    records: Sequence[Record],
-    revisions: Sequence[Revision],
-    now: datetime,
-    withheld: Withheld | None = None,
-    unreadable: Mapping[Ref, str] | None = None,
-) -> StatusReport:
-    """``revisions`` newest first, as the state store gives them; ``unreadable`` what is wrong with other records."""
-    newest = revisions[0] if revisions else None
-    return StatusReport(
-        environment=environment,
-        accepted=next((revision for revision in revisions if revision.accepted), None),
-        refused=newest if newest is not None and not newest.accepted else None,
-        rows=tuple(rows(desired, records, now, withheld, unreadable)),
-        withheld=withheld,
-    )
-
-
-def rows(
-    desired: Mapping[Ref, Desired[Any]],
-    records: Sequence[Record],
-    now: datetime,
-    withheld: Withheld | None = None,
-    unreadable: Mapping[Ref, str] | None = None,
-) -> Sequence[StatusRow]:
-    """One row per resource that git asks for or a record remembers: git's order first, then what git no longer has."""
-    recorded, damaged = {record.ref: record for record in records}, unreadable or {}
-    gone = sorted(ref for ref in {*recorded, *damaged} if ref not in desired)
-    found = [_row(ref, desired.get(ref), recorded.get(ref), damaged.get(ref), now) for ref in (*desired, *gone)]
-    return found if withheld is None else [_waiting(row, withheld) for row in found]
-
-
-def _waiting(row: StatusRow, withheld: Withheld) -> StatusRow:
-    """What the newest commit would change waits for what that commit waits for."""
-    if row.reason not in _NOT_TAKEN_UP:
-        return row
-    return replace(row, reason=withheld.reason, message=withheld.message)
-
-
-_NOT_TAKEN_UP = frozenset({"NotReconciled", "NotTakenUp", "RemovedFromGit"})
-
-
-def _row(
-    ref: Ref, desired: Desired[Any] | None, record: Record | None, damaged: str | None, now: datetime
-) -> StatusRow:
-    row = StatusRow(
-        *ref,
-        Sync.OUT_OF_SYNC,
-        "NotReconciled",
-        "no pass has looked at it yet",
-        asked_commit=desired.commit if desired else None,
-        asked_identity=desired.identity if desired else None,
-    )
-    if damaged is not None:
-        return replace(row, sync=Sync.UNKNOWN, reason=UNREADABLE, message=way_out(ref, damaged))
-    if record is None:
-        return row
-    try:
-        status = Status.model_validate(record.status)
-    except ValidationError as error:
-        return replace(row, sync=Sync.UNKNOWN, reason=UNREADABLE, message=way_out(ref, problem_of(error)))
-    sync, reason, message, since = _judge(desired, status)
-    return replace(
-        row,
-        sync=sync,
-        reason=reason,
-        message=message,
-        summary=status.summary,
-        commit=status.commit,
-        identity=status.identity,
-        conditions=status.conditions,
-        since=since,
-        age=None if since is None else now - since,
-    )
-
-
-def _judge(desired: Desired[Any] | None, status: Status) -> tuple[Sync, str, str, datetime | None]:
-    """(sync, reason, message, since). A verdict on an older spec says nothing about the one that git asks for now."""
-    conditions = status.conditions
-
-    def by(sync: Sync, condition: Condition) -> tuple[Sync, str, str, datetime | None]:
-        return sync, condition.reason, condition.message, condition.since
-
-    if desired is not None and not status.digest:
-        return by(Sync.OUT_OF_SYNC, conditions.reconciling)
-    if desired is not None and (status.digest, status.identity) != (desired.digest, desired.identity):
-        return (
-            Sync.OUT_OF_SYNC,
-            "NotTakenUp",
-            f"git asks for {desired.identity} of commit {short(desired.commit)}; the last pass saw {status.identity} "
-            f"of {short(status.commit)}",
-            None,
-        )
-    if desired is None and conditions.stalled.status and conditions.stalled.reason == ORPHANED:
-        return by(Sync.OUT_OF_SYNC, conditions.stalled)
-    if conditions.stalled.status:
-        return by(Sync.STALLED, conditions.stalled)
-    if conditions.reconciling.status:
-        return by(Sync.PROGRESSING, conditions.reconciling)
-    if desired is None:
-        return Sync.OUT_OF_SYNC, "RemovedFromGit", "git no longer has it, and it is not pruned yet", None
-    if conditions.ready.status:
-        return by(Sync.SYNCED, conditions.ready)
-    return by(Sync.UNKNOWN, conditions.ready)
-
 
 # ------------------------------------------------------------------- text
 
@@ -214,14 +51,14 @@ def status_text(report: StatusReport, *, width: int = DEFAULT_WIDTH, colour: boo
     lines = [*_header(report, width), ()]
     if not report.rows:
         return text_of([*lines, (Span("No resources."),)], colour=colour)
-    table = columns([_HEADINGS, *(_cells(row) for row in report.rows)])
-    lines.append(table[0])
+    table = fitted([_HEADINGS, *(_cells(row) for row in report.rows)], width)
+    lines += table[0]
     for row, cells in zip(report.rows, table[1:], strict=True):
-        lines.append(cells)
+        lines += cells
         if row.sync is not Sync.SYNCED:
             because = one_line(_because(row), LONGEST_MESSAGE)
             lines += paragraph(because, width=width, indent="    ", style=_STYLES[row.sync])
-    return text_of([*lines, (), (Span(_tally(report.rows), "bold"),)], colour=colour)
+    return text_of([*lines, (), *paragraph(_tally(report.rows), width=width, style="bold")], colour=colour)
 
 
 def resource_text(row: StatusRow, now: datetime, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
@@ -229,47 +66,80 @@ def resource_text(row: StatusRow, now: datetime, *, width: int = DEFAULT_WIDTH, 
     facts = [
         ("git asks", _side(row.asked_identity, row.asked_commit) or "nothing: it was removed"),
         ("recorded", _side(row.identity, row.commit) or "nothing yet"),
-        *([("runs", one_line(row.summary))] if row.summary else []),
+        *([("runs" if row.current else "ran", one_line(row.summary))] if row.summary else []),
+        *([("looked at", ago(now - row.looked_at))] if row.looked_at else []),
     ]
+    age = "" if row.age is None else f" for {span(row.age)}"
+    title = (Span(str(row.ref), "bold"), Span(f"{row.sync}{age}", _STYLES[row.sync]))
     lines: list[Line] = [
-        (Span(str(row.ref), "bold"), Span("  "), Span(row.sync, _STYLES[row.sync]), *_age(row)),
+        *(line for rows in fitted([title], width) for line in rows),
         *paragraph(_because(row), width=width, indent="  "),
         (),
-        *columns([(Span(f"  {name}", QUIET), Span(value)) for name, value in facts]),
+        *_table([(Span(f"  {name}", QUIET), Span(value)) for name, value in facts], width),
     ]
     if row.conditions is not None:
-        lines += [(), *columns([_condition(condition, now) for condition in row.conditions.all()])]
+        lines += [(), *_table([_condition(condition, now) for condition in row.conditions.all()], width)]
     return text_of(lines, colour=colour)
 
 
+def _table(rows: Sequence[Line], width: int) -> list[Line]:
+    return [line for lines in fitted(rows, width) for line in lines]
+
+
 def _header(report: StatusReport, width: int) -> list[Line]:
-    accepted, refused = report.accepted, report.refused
+    accepted, refused, withheld = report.accepted, report.refused, report.withheld
     where = f"at commit {_named(accepted)}" if accepted else "has no accepted commit yet"
-    lines: list[Line] = [(Span(f"Environment {report.environment} {where}", "bold"),)]
+    lines = paragraph(f"Environment {report.environment} {where}", width=width, style="bold")
+    if report.oversight:
+        lines += watch_lines(report.oversight, width)
     if refused:
-        lines.append((Span(f"Commit {_named(refused)} is refused, nothing of it is in force:", "red"),))
-        for problem in refused.problems or ("no reason was recorded",):
-            lines += paragraph(problem, width=width, indent="  ")
-    if report.withheld:
-        lines.append((Span(f"Commit {_named(report.withheld)} is not in force: {report.withheld.reason}", "yellow"),))
-        lines += paragraph(report.withheld.message, width=width, indent="  ")
+        told = f"Commit {_named(refused)} is refused, nothing of it is in force:"
+        lines += _problems(told, refused.problems or ("no reason was recorded",), width)
+    if withheld:
+        told = f"Commit {_named(withheld)} is not in force: {withheld.reason}"
+        lines += paragraph(told, width=width, style="yellow")
+        lines += paragraph(withheld.message, width=width, indent="  ")
+    lines += _asked(report, width)
+    if report.uncommitted and report.uncommitted.files:
+        lines += paragraph(not_looked_at(report.uncommitted), width=width, style="yellow")
     return lines
 
 
-def _named(revision: Revision | Withheld) -> str:
-    return f'{short(revision.commit)} "{one_line(revision.subject)}"' if revision.subject else short(revision.commit)
+def _asked(report: StatusReport, width: int) -> list[Line]:
+    """What becomes of the newest commit, where no controller has looked at it."""
+    asked = report.asked
+    who = (report.oversight.absence if report.oversight else "") or "no controller has looked at it yet"
+    if asked is not None and asked.stand is Stand.NEW:
+        return paragraph(f"Commit {_named(asked)} is not in force: {who}", width=width, style="yellow")
+    if asked is not None and asked.stand is Stand.WRONG:
+        return _problems(f"Commit {_named(asked)} is wrong and will be refused; {who}:", asked.problems, width)
+    if asked is not None and asked.stand is Stand.UNREADABLE:
+        return _problems("Git cannot be read, so nobody can tell what it asks for:", asked.problems, width)
+    return []
+
+
+def _problems(title: str, problems: Sequence[str], width: int) -> list[Line]:
+    lines = paragraph(title, width=width, style="red")
+    for problem in problems:
+        lines += paragraph(problem, width=width, indent="  ")
+    return lines
+
+
+def _named(commit: Revision | Withheld | Asked) -> str:
+    return f'{short(commit.commit)} "{one_line(commit.subject)}"' if commit.subject else short(commit.commit)
 
 
 _HEADINGS: Line = tuple(Span(title, "bold") for title in ("RESOURCE", "GIT ASKS", "SYNC", "FOR", "RUNNING"))
 
 
 def _cells(row: StatusRow) -> Line:
+    summary = one_line(row.summary) or "-"
     return (
         Span(str(row.ref)),
         Span(row.asked_identity or "removed"),
         Span(row.sync, _STYLES[row.sync]),
         Span("-" if row.age is None else span(row.age)),
-        Span(one_line(row.summary) or "-"),
+        Span(summary if row.current or summary == "-" else f"was: {summary}"),
     )
 
 
@@ -279,10 +149,6 @@ def _because(row: StatusRow) -> str:
 
 def _side(identity: str | None, commit: str | None) -> str:
     return f"{identity} of commit {short(commit)}" if identity and commit else ""
-
-
-def _age(row: StatusRow) -> Line:
-    return () if row.age is None else (Span(f" for {span(row.age)}", QUIET),)
 
 
 def _condition(condition: Condition, now: datetime) -> Line:
@@ -309,8 +175,12 @@ def status_json(report: StatusReport) -> str:
             "format": FORMAT,
             "environment": report.environment,
             "accepted": _revision(report.accepted),
+            "asked": report.asked,
             "refused": _revision(report.refused),
             "withheld": report.withheld,
+            "uncommitted": report.uncommitted,
+            "controller": controller_document(report.oversight),
+            "ray": ray_document(report.oversight),
             "summary": {sync.value: tally[sync] for sync in Sync},
             "resources": [row_document(row) for row in report.rows],
         }
@@ -336,7 +206,9 @@ def row_document(row: StatusRow) -> dict[str, Json]:
         "reason": row.reason,
         "message": row.message,
         "summary": row.summary,
+        "current": row.current,
         "since": row.since,
+        "looked_at": row.looked_at,
         "asked": {"commit": row.asked_commit, "identity": row.asked_identity},
         "recorded": {"commit": row.commit, "identity": row.identity},
         "conditions": [] if row.conditions is None else row.conditions.all(),

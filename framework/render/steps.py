@@ -10,7 +10,18 @@ from framework.planning.steps import Sequence, Step
 from framework.render.actions import describe
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET
-from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, one_line, paragraph, text_of
+from framework.render.terminal import (
+    DEFAULT_WIDTH,
+    LONGEST_MESSAGE,
+    Line,
+    Span,
+    cells,
+    fitted,
+    one_line,
+    paragraph,
+    text_of,
+    under,
+)
 from framework.render.wording import count, short
 
 FORMAT = 1
@@ -33,23 +44,31 @@ def steps_text(sequence: Sequence, *, width: int = DEFAULT_WIDTH, colour: bool =
 def _lines(sequence: Sequence, width: int) -> Iterator[Line]:
     title = f"Environment {sequence.environment} to commit {short(sequence.commit)}"
     if not sequence.steps:
-        yield (Span(f"{title}: nothing to do.", "bold"),)
+        yield from paragraph(f"{title}: nothing to do.", width=width, style="bold")
     else:
-        yield (Span(title, "bold"),)
+        yield from paragraph(title, width=width, style="bold")
         ordered = sorted(sequence.steps, key=lambda step: (step.stage, step.at))
         for stage, steps in groupby(ordered, key=lambda step: step.stage):
             yield ()
             yield (Span(f"Stage {stage}", "bold"),)
             for step in steps:
-                yield from _step(step)
+                yield from _step(step, width)
     yield ()
     yield from _ending(sequence, width)
 
 
-def _step(step: Step) -> Iterator[Line]:
-    for number, action in enumerate(step.actions):
-        lead = f"  {'+' + clock(step.at):>9}  {step.ref}: " if number == 0 else " " * (13 + len(str(step.ref)) + 2)
-        yield (Span(lead, QUIET), Span(describe(action)))
+def _step(step: Step, width: int) -> Iterator[Line]:
+    """Actions beside the resource where they fit, else below it."""
+    title, told = f"  {'+' + clock(step.at):>9}  {step.ref}: ", [describe(action) for action in step.actions]
+    if cells(title) + max(map(cells, told)) > width:
+        yield from under(title.rstrip(), "", lead="", stem=_BELOW, width=width, style=QUIET)
+        title = ""
+    for number, text in enumerate(told):
+        lead = (title if number == 0 else " " * len(title)) or _BELOW
+        yield from under("", text, lead=lead, stem=" " * len(lead), width=width)
+
+
+_BELOW = " " * 6
 
 
 def clock(seconds: float) -> str:
@@ -63,10 +82,12 @@ def clock(seconds: float) -> str:
 def _ending(sequence: Sequence, width: int) -> Iterator[Line]:
     if sequence.steps:
         actions = sum(len(step.actions) for step in sequence.steps)
-        yield (Span(f"{count(actions, 'action')}, the last after about {clock(sequence.seconds)}.", "bold"),)
+        told = f"{count(actions, 'action')}, the last after about {clock(sequence.seconds)}."
+        yield from paragraph(told, width=width, style="bold")
     for item in sequence.endings:
         if item.word != "ready":
-            yield (Span(f"  {item.ref} ", "bold"), Span(f"ends {item.word}", _STYLES[item.word]))
+            title = (Span(f"  {item.ref}", "bold"), Span(f"ends {item.word}", _STYLES[item.word]))
+            yield from fitted([title], width, gap=1)[0]
             yield from paragraph(one_line(item.message, LONGEST_MESSAGE), width=width, indent="    ")
     if not sequence.settled:
         yield from paragraph("Cut off before everything had settled.", width=width, style="yellow")

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from framework.api.meta import Ref
+from framework.planning.asked import Asked
 from framework.planning.changes import Desired
+from framework.planning.health import Sync
+from framework.planning.oversight import Oversight
+from framework.planning.overview import rows
 from framework.planning.settled import Withheld
 from framework.ports import Record
 from framework.render.canonical import document
-from framework.render.diffs import QUIET
-from framework.render.status import Sync, rows
-from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, one_line, paragraph, text_of
+from framework.render.terminal import DEFAULT_WIDTH, Line, paragraph, text_of, under, without_traceback
 from framework.render.wording import span
 
 FORMAT = 1
+
+_HELP = "mlopsctl up starts one, mlopsctl reconcile --once looks once"
 
 
 @dataclass(frozen=True)
 class Reason:
     """One resource in the chain. ``causes`` are the upstreams that are not Synced themselves.
 
-    ``repeated``: it was explained further up in the tree, so its causes are not repeated here.
+    ``repeated``: it was explained further up in the tree, so its causes are not repeated here. ``note``, of the one
+    that was asked about: that nobody is at work on the environment.
     """
 
     ref: Ref
@@ -35,30 +40,37 @@ class Reason:
     age: timedelta | None
     causes: tuple[Reason, ...] = ()
     repeated: bool = False
+    note: str = ""
 
 
 def why(
     ref: Ref,
-    desired: Mapping[Ref, Desired[Any]],
+    desired: Mapping[Ref, Desired[Any]] | None,
     records: Sequence[Record],
     now: datetime,
     withheld: Withheld | None = None,
     unreadable: Mapping[Ref, str] | None = None,
+    *,
+    asked: Asked | None = None,
+    oversight: Oversight | None = None,
 ) -> Reason:
-    """The tree of what ``ref`` waits for. It has no causes when ``ref`` is Synced, or held up by itself alone.
+    """The tree of what ``ref`` waits for. It has no causes when ``ref`` is Synced, or held up by itself alone. The
+    arguments are those of ``overview.rows``.
 
     Raises:
         LookupError: neither git nor a record knows ``ref``.
     """
-    known = {row.ref: row for row in rows(desired, records, now, withheld, unreadable)}
+    found = rows(desired, records, now, withheld, unreadable, asked=asked, oversight=oversight)
+    known, desired = {row.ref: row for row in found}, desired or {}
     if ref not in known:
         raise LookupError(f"{ref} is neither in git nor on record")
     recorded = {record.ref: record.upstream for record in records}
     explained: set[Ref] = set()
 
     def blocking(current: Ref) -> set[Ref]:
-        """Upstreams of a resource that is not as git asks that are not so themselves."""
-        if current not in known or known[current].sync is Sync.SYNCED:
+        """Upstreams of a resource that is not as git asks that are not so themselves. What nobody knows waits for
+        somebody who looks, and for nothing above it."""
+        if current not in known or known[current].sync in {Sync.SYNCED, Sync.UNKNOWN}:
             return set()
         upstream = desired[current].upstream if current in desired else recorded.get(current, ())
         return {item for item in upstream if item not in known or known[item].sync is not Sync.SYNCED}
@@ -72,7 +84,7 @@ def why(
         causes = () if repeated else tuple(explain(item) for item in sorted(_nearest(blocking(current), blocking)))
         return Reason(row.ref, row.sync, row.reason, row.message, row.since, row.age, causes, repeated)
 
-    return explain(ref)
+    return replace(explain(ref), note=oversight.absence if oversight else "")
 
 
 def _nearest(refs: set[Ref], blocking: Callable[[Ref], set[Ref]]) -> set[Ref]:
@@ -87,20 +99,27 @@ def _nearest(refs: set[Ref], blocking: Callable[[Ref], set[Ref]]) -> set[Ref]:
 
 
 def why_text(reason: Reason, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
-    """The tree, indented from the resource that was asked about to the causes."""
-    if reason.sync is Sync.SYNCED:
-        return text_of([(Span(f"Nothing blocks {reason.ref}: it is {_standing(reason)}."),)], colour=colour)
-    return text_of(_lines(reason, width, "", ""), colour=colour)
+    """The tree, indented from the resource that was asked about to the causes. While nobody looks, that nothing blocks
+    a resource cannot be said."""
+    if reason.sync is Sync.SYNCED and not reason.note:
+        told = f"Nothing blocks {reason.ref}: it is {_standing(reason)}."
+        return text_of(paragraph(told, width=width), colour=colour)
+    lines = _lines(reason, width, "", "")
+    if reason.note:
+        told = f"{reason.note[0].upper()}{reason.note[1:]}; {_HELP}."
+        lines += paragraph(told, width=width, style="yellow")
+    return text_of(lines, colour=colour)
 
 
 def _lines(reason: Reason, width: int, lead: str, indent: str) -> list[Line]:
     """``lead`` is drawn before the first line, ``indent`` before all others."""
-    title = f" is {_standing(reason)}: {'explained above' if reason.repeated else reason.reason}"
-    lines: list[Line] = [(Span(lead, QUIET), Span(str(reason.ref), "bold"), Span(title))]
+    told = "explained above" if reason.repeated else reason.reason
+    stem = f"{indent}{'│  ' if reason.causes else '   '}"
+    title = f" is {_standing(reason)}: {told}"
+    lines = under(str(reason.ref), title, lead=lead, stem=stem, width=width, style="bold")
     if reason.repeated:
         return lines
-    stem = f"{indent}{'│  ' if reason.causes else '   '}"
-    lines += paragraph(one_line(reason.message, LONGEST_MESSAGE), width=width, indent=stem)
+    lines += paragraph(without_traceback(reason.message), width=width, indent=stem)
     for cause in reason.causes:
         last = cause is reason.causes[-1]
         lines += _lines(cause, width, f"{indent}{'└─ ' if last else '├─ '}", f"{indent}{'   ' if last else '│  '}")
@@ -113,7 +132,7 @@ def _standing(reason: Reason) -> str:
 
 def why_json(reason: Reason) -> str:
     """The tree as a JSON document."""
-    return document({"format": FORMAT, **_document(reason)})
+    return document({"format": FORMAT, **_document(reason), "note": reason.note})
 
 
 def _document(reason: Reason) -> dict[str, Any]:

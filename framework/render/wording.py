@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
-SHORT_COMMIT = 7
-"""Characters of a commit SHA shown to people."""
+from framework.planning.health import SHORT_COMMIT
 
 _HEX = frozenset("0123456789abcdef")
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
@@ -28,6 +28,12 @@ def span(duration: timedelta) -> str:
         if seconds >= size:
             return f"{seconds // size}{unit}"
     return "0s"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """``a, b, c and 4 more``."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
 
 
 def ago(duration: timedelta) -> str:

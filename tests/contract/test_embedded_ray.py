@@ -150,6 +150,7 @@ def test_a_second_daemon_lives_beside_the_first_and_leaves_nothing(
         assert busy_ray.running() not in (None, address)
         rest = RayRest(second.running)
         assert rest.get("/api/jobs/") == []
+        rest.ping(10)
         with pytest.raises(ConfigurationError, match="refuses the token"):
             RayRest(lambda: daemon.RayAddress(address.dashboard_url, "0" * 64)).get("/api/jobs/")
         held = second.processes()

@@ -9,7 +9,7 @@ from framework.backends.memory import MemoryStateStore
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
 from framework.ports import StateStore
-from tests.contract.suites.state import VIEW, StateStoreContract, event, pin, record, revision, taken, word
+from tests.contract.suites.state import VIEW, StateStoreContract, event, heartbeat, pin, record, revision, taken, word
 
 
 class TestMemoryState(StateStoreContract):
@@ -39,12 +39,14 @@ class TestSqliteStateBesideAnother(StateStoreContract):
         other.save_revision(revision(7), token)
         other.set_pin(pin(7))
         other.say(word("prune/x"))
+        other.beat(heartbeat(7), token)
         yield SqlStateStore(database, "local")
         assert list(other.records()) == [kept]
         assert [item.data for item in other.events()] == [{"number": 7}]
         assert list(other.revisions()) == [revision(7)]
         assert other.pin() == pin(7)
         assert list(other.words()) == [word("prune/x")]
+        assert other.heartbeat() == heartbeat(7)
         assert other.verify_events() == ()
         assert other.save(kept, token).version == 2
         database.close()

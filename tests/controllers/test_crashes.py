@@ -152,8 +152,7 @@ def test_one_locked_database_loses_nothing_and_tells_nothing_twice(
 ) -> None:
     world = World()
     state = FailsAt(world.ports.state, reason, after=after)
-    world.source.ports = replace(world.ports, state=state)  # type: ignore[arg-type]
-    world.reconciler = replace(world.reconciler, ports=world.source.ports)
+    world.restart(replace(world.ports, state=state))  # type: ignore[arg-type]
     monkeypatch.setattr(world, "pass_", _patient(world.pass_))
     found = _everything(world)
     assert state.failed
@@ -179,6 +178,7 @@ def _patient(look: Callable[[], None]) -> Callable[[], None]:
 def test_that_a_run_started_is_told_once_whatever_has_become_of_it_since(ref: Ref, after: bool, ended: str) -> None:
     world = World()
     world.plane.seconds = lambda run: 3.0
+    world.keeper.look()
     while ref == JOB and not world.state(VIEW).get("published"):
         world.source.poll()
         world.reconciler.reconcile(VIEW, world.source.desired[VIEW])
@@ -424,6 +424,7 @@ def test_removal_goes_in_reverse_order_and_to_its_end_whatever_fails_once(
 
 def test_a_step_that_acts_takes_two_writes_and_any_other_at_most_one() -> None:
     world = World()
+    world.keeper.look()
     for _ in range(60):
         for ref in (None, VIEW, JOB, ENDPOINT):
             before = len(world.ports.calls.made)

@@ -131,7 +131,10 @@ def test_history_says_what_served_when(lived: tuple[Project, dict[str, str]]) ->
         assert (done.returncode, told in done.stderr) == (1, True)
 
 
-def test_lineage_goes_back_to_the_commit(lived: tuple[Project, dict[str, str]]) -> None:
+def test_lineage_goes_back_to_the_commit(
+    lived: tuple[Project, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "110")
     project, commits = lived
     done = call(project, "lineage")
     assert done.returncode == 0

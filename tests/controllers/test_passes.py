@@ -34,6 +34,9 @@ class NoCluster:
     def lost(self) -> str:
         return ""
 
+    def trouble(self) -> str:
+        return ""
+
     def links(self) -> Mapping[str, str]:
         return {}
 

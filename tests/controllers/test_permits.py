@@ -131,7 +131,7 @@ def test_a_word_heard_with_another_refusal_is_used_up() -> None:
 
 
 @pytest.mark.parametrize("error", [TransientError("locked"), Crash("killed")])
-@pytest.mark.parametrize("verb", ["state.take_back", "state.save_revision", "state.append_events"])
+@pytest.mark.parametrize("verb", ["state.take_back", "state.save_revision"])
 @pytest.mark.parametrize("after", [False, True])
 def test_a_failure_at_any_step_neither_loses_the_word_nor_keeps_it(
     verb: str, error: BaseException, after: bool

@@ -116,7 +116,7 @@ def test_04_a_failed_upstream_leaves_downstream_on_its_last_good_version_and_say
     assert [cause.ref for cause in reason.causes] == [JOB]
     assert reason.causes[0].reason == "GateFailed"
     text = why_text(reason)
-    assert "ModelDeployment/delay is Progressing" in text
+    assert "ModelDeployment/delay is Blocked" in text
     assert "TrainingJob/classifier is Stalled" in text
     assert "0.5500" in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -27,14 +28,13 @@ class Life:
         self.faults = FaultInjector()
         self.down = False
         self.work: set[Ref] = set()
+        self.world.read = self._read  # type: ignore[method-assign]
         self._restart()
         arm(self.faults)
 
     def _restart(self) -> None:
-        self.world.restart(self.world.ports)
-        self.world.source.read = self._read
-        self.world.source.ports = self.faults.around(self.world.ports)
-        source = self.world.source.ports.source
+        ports = self.faults.around(self.world.ports)
+        source = ports.source
         read = source.refresh
 
         def refresh() -> None:
@@ -42,12 +42,12 @@ class Life:
                 raise TransientError("no answer")
             read()
 
-        object.__setattr__(self.world.source.ports, "source", _Refreshing(source, refresh))
+        self.world.restart(replace(ports, source=_Refreshing(source, refresh)))  # type: ignore[arg-type]
 
     def _read(self, commit: str) -> Loaded:
         """Equal commits have equal names in every life, so each is read once."""
         if commit not in READ:
-            READ[commit] = self.world.read(commit)
+            READ[commit] = World.read(self.world, commit)
         return READ[commit]
 
     def poll(self) -> None:

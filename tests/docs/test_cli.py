@@ -110,10 +110,10 @@ def test_exit_codes_of_the_command_line_itself(arguments: list[str], code: int) 
 
 
 def test_the_exit_codes_of_the_page_are_those_of_the_code() -> None:
-    from controllers.cli import plan, reconcile, validate
+    from controllers.cli import inspect, plan, reconcile, validate
     from controllers.cli.main import EXIT_ERROR
 
     _, text = section_of("mlopsctl")
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", text, flags=re.MULTILINE)}
     used = {EXIT_ERROR, plan.EXIT_CHANGES, reconcile.EXIT_NOT_CONVERGED, reconcile.EXIT_TIMEOUT, validate.EXIT_INVALID}
-    assert documented == {0, 130, *used}
+    assert documented == {0, 130, *used, *inspect.EXIT_CODES.values()}

@@ -6,18 +6,24 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from framework.planning.asked import Asked, Stand, Uncommitted
+from framework.planning.oversight import oversee
+from framework.planning.overview import report
+from framework.ports import Heartbeat, Outage
 from framework.render.events import events_jsonl, events_text
 from framework.render.markdown import plan_markdown
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_json
-from framework.render.status import report, resource_json, resource_text, status_json, status_text
+from framework.render.status import resource_json, resource_text, status_json, status_text
 from framework.render.why import why, why_json, why_text
 from tests.golden.conftest import FOLDER
 from tests.unit.render.samples import (
+    COMMIT,
     COMPARED,
     CONVERGED,
     DEPLOYMENT,
@@ -30,12 +36,45 @@ from tests.unit.render.samples import (
     RECORDS,
     REFUSED,
     REVISIONS,
+    TRAINING,
     WEATHER,
+    record,
+    status,
 )
 
 Golden = Callable[[str, str], None]
 REPORT = report("local", DESIRED, RECORDS, REVISIONS, NOW)
 ROWS = {row.ref: row for row in REPORT.rows}
+SERVING = (
+    RECORDS[0],
+    record(
+        DEPLOYMENT, status("5e6f7a8b9c", "Serving", summary="delay-classifier@aa11bb22cc serves"), TRAINING
+    ).model_copy(update={"inventory": ("app:delay-5e6f7a8b9c", "route:delay")}),
+)
+BEAT = Heartbeat(
+    holder="laptop:4711:abcdef",
+    process={"host": "laptop", "pid": 4711},
+    started=NOW - timedelta(hours=2),
+    time=NOW - timedelta(seconds=3),
+    every=5,
+    resync=10,
+    seen=NOW - timedelta(seconds=9),
+    commit=COMMIT,
+    newest=COMMIT,
+)
+AN_HOUR_AGO = NOW - timedelta(hours=1)
+DOWN = Outage(since=NOW - timedelta(minutes=4), message="Ray is not running")
+WATCHED = report(
+    "local", DESIRED, SERVING, REVISIONS, NOW,
+    asked=Asked(Stand.IN_FORCE, COMMIT, REVISIONS[1].subject),
+    oversight=oversee(BEAT, gone=False, here=True, probe=DOWN, now=NOW),
+    uncommitted=Uncommitted(COMMIT, ("mlops_specs/delay.yaml", "mlops_specs/new.yaml")),
+)  # fmt: skip
+NOBODY = oversee(
+    BEAT.model_copy(update={"ended": AN_HOUR_AGO, "seen": AN_HOUR_AGO, "time": AN_HOUR_AGO}),
+    gone=True, here=True, probe=DOWN, now=NOW,
+)  # fmt: skip
+NEW = Asked(Stand.NEW, "e" * 40, "Another column")
 
 
 def test_plan(golden: Golden) -> None:
@@ -103,6 +142,17 @@ def test_plan_json_does_not_depend_on_the_order_in_which_a_set_was_built() -> No
 
 def test_status(golden: Golden) -> None:
     golden("status.txt", status_text(REPORT))
+
+
+def test_status_beside_who_looks(golden: Golden) -> None:
+    golden("status-watched.txt", status_text(WATCHED, width=80))
+    golden("status-watched.json", status_json(WATCHED))
+
+
+def test_status_and_why_when_nobody_looks(golden: Golden) -> None:
+    found = report("local", DESIRED, SERVING, REVISIONS[1:], NOW, asked=NEW, oversight=NOBODY)
+    golden("status-alone.txt", status_text(found, width=80))
+    golden("why-alone.txt", why_text(why(DEPLOYMENT, DESIRED, SERVING, NOW, oversight=NOBODY), width=80))
 
 
 def test_status_in_colour(golden: Golden) -> None:

@@ -19,6 +19,7 @@ from framework.backends.state.store import SqlStateStore
 from framework.ports import (
     ClockMark,
     Event,
+    Heartbeat,
     Lease,
     ModelRegistry,
     ModelVersion,
@@ -58,6 +59,7 @@ def _version(name: str, created: datetime, auc: float) -> ModelVersion:
 
 pins = st.builds(Pin, commit=st.sampled_from("xyz"), over=st.just("o"), actor=holders, time=moments)
 words = st.builds(Word, subject=st.sampled_from("xy"), verb=st.sampled_from("vw"), actor=st.just("a"), time=moments)
+beats = st.builds(Heartbeat, holder=holders, started=st.just(START), time=moments, every=st.just(5), resync=st.just(9))
 told = st.lists(events, max_size=3)
 versions = st.builds(_version, st.sampled_from("uvw"), moments, st.floats(0, 1))
 
@@ -138,6 +140,10 @@ def _set_clock(ref: Ref, status: dict[str, Any], wall: datetime, token: int, tol
     return lambda store, _: store.set_clock(mark, _token(store, token), [_current(store, ref, status)], told)
 
 
+def _beat(heartbeat: Heartbeat, token: int) -> Step:
+    return lambda store, _: store.beat(heartbeat, _token(store, token))
+
+
 def _release(token: int) -> Step:
     return lambda store, _: store.release(_lease(store, token))
 
@@ -165,6 +171,7 @@ steps = st.lists(
         st.builds(_say, words),
         st.builds(_take_back, words, tokens),
         st.builds(_set_clock, refs, values, moments, tokens, told),
+        st.builds(_beat, beats, tokens),
         st.builds(_release, tokens),
     ),
     min_size=5,
@@ -189,6 +196,7 @@ def _all_of(store: StateStore, registry: ModelRegistry) -> list[Any]:
         store.pin(),
         list(store.words()),
         store.clock(),
+        store.heartbeat(),
         [list(store.events(ref, limit=2)) for ref in REFS],
         list(store.revisions()),
         list(store.revisions(limit=1)),

@@ -152,6 +152,7 @@ def test_every_changing_verb_is_one_of_a_port_and_every_other_verb_only_reads() 
         "state.load", "state.recorded", "state.records", "state.events", "state.log", "state.revisions",
         "state.lease", "state.acquire", "state.renew", "state.release", "state.pin", "state.words",
         "state.clock", "state.verify_events", "state.seal", "state.damage",
+        "state.beat", "state.heartbeat",
         "registry.get", "registry.versions",
         "source.resolve", "source.blobs", "source.read", "source.tree_digest", "source.archive",
         "source.refresh", "source.info", "source.descends", "source.signature",

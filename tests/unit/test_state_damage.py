@@ -260,7 +260,7 @@ def test_no_token_is_given_twice_whatever_is_damaged(
     if lease != "as it was":
         set_by_hand(file, "environments", "lease", lease)
     set_by_hand(file, "environments", "token", value)
-    taken = store.acquire("b", TTL, NOW + timedelta(hours=1))
+    taken = store.acquire("b", TTL, NOW + timedelta(hours=1), over=store.lease())
     assert taken is not None
     assert taken.token > token
     store.append_events([event(2)], taken.token)

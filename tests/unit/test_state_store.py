@@ -28,7 +28,7 @@ from framework.backends.state import chain, tables
 from framework.backends.state.database import Database, open_database
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.stored import dump
-from framework.ports import Event, Pin, Record
+from framework.ports import Event, Heartbeat, Pin, Record
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VIEW, JOB = Ref("FeatureView", "flights"), Ref("TrainingJob", "delay")
@@ -440,6 +440,20 @@ def test_damage_found_later_is_a_configuration_error(
         stream.write(b"\xff" * (size - 4096))
     with pytest.raises(ConfigurationError, match="damaged"):
         store.records()
+
+
+def test_a_heartbeat_that_cannot_be_read_is_none_and_the_next_one_takes_its_place(
+    file: Path, store: SqlStateStore, token: int
+) -> None:
+    beat = Heartbeat(holder="a", started=NOW, time=NOW, every=5, resync=10)
+    for field, junk in (("every", "1e999"), ("every", '"often"'), ("time", '"2026-03-01T12:00:00"'), ("late", "[]")):
+        store.beat(beat, token)
+        by_hand(file, f"UPDATE mlops_notes SET body = json_set(body, '$.{field}', json('{junk}'))")
+        assert store.heartbeat() is None, junk
+    by_hand(file, "UPDATE mlops_notes SET body = 'no JSON'")
+    assert store.heartbeat() is None
+    store.beat(beat, token)
+    assert store.heartbeat() == beat
 
 
 def test_records_of_a_newer_version_are_read_without_what_is_new(file: Path, store: SqlStateStore, token: int) -> None:

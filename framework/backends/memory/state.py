@@ -13,7 +13,19 @@ from framework.backends.memory.calls import Calls
 from framework.backends.state import chain, leases
 from framework.backends.state.damage import Check, Records
 from framework.backends.state.stored import StoredT, dump, load
-from framework.ports import ClockMark, Event, Lease, ModelVersion, Pin, Record, Recorded, Revision, Seal, Word
+from framework.ports import (
+    ClockMark,
+    Event,
+    Heartbeat,
+    Lease,
+    ModelVersion,
+    Pin,
+    Record,
+    Recorded,
+    Revision,
+    Seal,
+    Word,
+)
 
 
 class MemoryStateStore:
@@ -32,6 +44,7 @@ class MemoryStateStore:
         self._pin: Pin | None = None
         self._words: dict[str, Word] = {}
         self._clock: ClockMark | None = None
+        self._heartbeat: Heartbeat | None = None
 
     def adopt(self, records: Iterable[Record], revisions: Sequence[Revision]) -> None:
         """Start from what another store remembers. ``revisions`` newest first, as stores give them."""
@@ -244,6 +257,15 @@ class MemoryStateStore:
     def lease(self) -> Lease | None:
         with self._lock:
             return None if self._lease is None else _copy(self._lease)
+
+    def beat(self, heartbeat: Heartbeat, token: int) -> None:
+        with self._lock:
+            self.fence(token)
+            self._heartbeat = _copy(heartbeat)
+
+    def heartbeat(self) -> Heartbeat | None:
+        with self._lock:
+            return None if self._heartbeat is None else _copy(self._heartbeat)
 
     def fence(self, token: int) -> None:
         """Raise ConflictError unless ``token`` is the newest and its lease was not released. The registry asks too."""

@@ -13,6 +13,7 @@ import httpx
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.backends.ray.head import LOOPBACK
 
+_ALIVE = "/api/gcs_healthz"
 _SHOWN = 2000
 """Characters of a refusal that go into the error; Ray's tracebacks say the cause last."""
 
@@ -74,6 +75,17 @@ class RayRest:
     def put(self, path: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
         return self._send("PUT", path, body, timeout)
 
+    def ping(self, timeout: float) -> None:
+        """Whether the head is alive, and not the dashboard alone, which goes on answering for a while without it.
+
+        Raises:
+            TransientError: it is not, or nothing answers within ``timeout`` seconds.
+            ConfigurationError: it refuses the token.
+        """
+        answer, address = self._ask("GET", _ALIVE, timeout=timeout)
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            _ensure(answer, f"GET {_ALIVE}", address)
+
     def close(self) -> None:
         with self._lock:
             if self._client is not None:
@@ -81,14 +93,20 @@ class RayRest:
                 self._client = None
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float | None = None) -> Any:
+        answer, address = self._ask(method, path, body, timeout)
+        return _content(answer, f"{method} {path}", address)
+
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float | None = None
+    ) -> tuple[httpx.Response, RayAddress]:
         address = self.address()
         try:
             answer = self._client_for(address).request(method, path, json=body, timeout=timeout or self._timeout)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransientError(
-                f"Ray at {address.dashboard_url} does not answer: {error or type(error).__name__}"
+                f"Ray at {address.dashboard_url} does not answer: {str(error) or type(error).__name__}"
             ) from error
-        return _content(answer, f"{method} {path}", address)
+        return answer, address
 
     def _client_for(self, address: RayAddress) -> httpx.Client:
         with self._lock:
@@ -113,6 +131,13 @@ def _content(answer: httpx.Response, what: str, address: RayAddress) -> Any:
             ) from error
     if answer.status_code == httpx.codes.NOT_FOUND:
         return None
+    return _ensure(answer, what, address)
+
+
+def _ensure(answer: httpx.Response, what: str, address: RayAddress) -> None:
+    """Raises what the status of an answer means."""
+    if answer.is_success:
+        return
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ConfigurationError(f"Ray at {address.dashboard_url} refuses the token ({answer.status_code})")
     message = f"{what}: {answer.status_code}: {answer.text.strip()[-_SHOWN:]}"

@@ -14,13 +14,13 @@ from framework.api.meta import Ref, Stored
 from framework.backends.state import chain, tables
 from framework.backends.state.counters import lease_of, row_of
 from framework.backends.state.stored import is_count, load
-from framework.ports import ClockMark, ModelVersion, Pin, Record, Recorded, Revision, Word
+from framework.ports import ClockMark, Heartbeat, ModelVersion, Pin, Record, Recorded, Revision, Word
 
 log = logging.getLogger(__name__)
 
 StoredT = TypeVar("StoredT", bound=Stored)
-WORD, CLOCK = "word/", "clock"
-"""Among the notes: how the names of an operator's words begin, and the name of how the clock stood."""
+WORD, CLOCK, HEARTBEAT = "word/", "clock", "heartbeat"
+"""Among the notes: how the names of an operator's words begin, and the names of the others."""
 
 
 class Damages:
@@ -119,6 +119,10 @@ def clock_of(body: Any) -> ClockMark:
     return load(ClockMark, body, "how the clock stood")
 
 
+def heartbeat_of(body: Any) -> Heartbeat:
+    return load(Heartbeat, body, "the last heartbeat")
+
+
 def model_of(training: Any, version: Any, body: Any) -> ModelVersion:
     where = f"model version {_text(training)}@{_text(version)}"
     found = load(ModelVersion, body, where)
@@ -137,14 +141,15 @@ def damage(connection: Connection, environment: str, records: Records) -> Iterat
         ((tables.pins.c.body,), pin_of),
         ((tables.notes.c.name, tables.notes.c.body), word_of),
         ((tables.notes.c.body,), clock_of),
+        ((tables.notes.c.body,), heartbeat_of),
         ((tables.models.c.training, tables.models.c.version, tables.models.c.body), model_of),
     ):
         table = columns[0].table
         query = select(*columns).where(table.c.environment == environment)
         if read is word_of:
             query = query.where(tables.notes.c.name.startswith(WORD, autoescape=True))
-        if read is clock_of:
-            query = query.where(tables.notes.c.name == CLOCK)
+        if read in {clock_of, heartbeat_of}:
+            query = query.where(tables.notes.c.name == (CLOCK if read is clock_of else HEARTBEAT))
         for row in connection.execute(query):
             try:
                 read(*row)

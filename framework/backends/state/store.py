@@ -23,12 +23,14 @@ from framework.backends.state.counters import (
 )
 from framework.backends.state.damage import (
     CLOCK,
+    HEARTBEAT,
     WORD,
     Check,
     Damages,
     Records,
     clock_of,
     damage,
+    heartbeat_of,
     pin_of,
     ref_of,
     revision_of,
@@ -37,7 +39,7 @@ from framework.backends.state.damage import (
 from framework.backends.state.database import Database
 from framework.backends.state.events import EventLog
 from framework.backends.state.stored import dump, load
-from framework.ports import ClockMark, Event, Lease, Pin, Record, Recorded, Revision, Seal, Word
+from framework.ports import ClockMark, Event, Heartbeat, Lease, Pin, Record, Recorded, Revision, Seal, Word
 
 _KEPT = tables.records.c
 _ONE = select(_KEPT.kind, _KEPT.name, _KEPT.version, _KEPT.body).where(
@@ -308,6 +310,21 @@ class SqlStateStore:
         except DamagedError as error:
             self._damages.tell(error)
             return None
+
+    def beat(self, heartbeat: Heartbeat, token: int) -> None:
+        table, key = tables.notes, {"environment": self._environment, "name": HEARTBEAT}
+        body = dump(heartbeat)
+        with self._database.write() as connection:
+            fence(connection, self._environment, token)
+            known = connection.execute(update(table).filter_by(**key).values(body=body))
+            if not known.rowcount:
+                connection.execute(insert(table).values(**key, body=body))
+
+    def heartbeat(self) -> Heartbeat | None:
+        query = select(tables.notes.c.body).filter_by(environment=self._environment, name=HEARTBEAT)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return next(self._damages.readable(heartbeat_of, rows), None)
 
     def _is(self, ref: Ref, table: Any) -> Any:
         return (table.c.environment == self._environment) & (table.c.kind == ref.kind) & (table.c.name == ref.name)

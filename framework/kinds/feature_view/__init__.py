@@ -62,6 +62,10 @@ def _consumes(spec: FeatureViewSpec) -> Mapping[Ref, frozenset[str] | None]:
     return {reference.ref: None for reference in _references(spec)}
 
 
+def _data(spec: FeatureViewSpec) -> tuple[str, ...]:
+    return tuple(source.path for source in spec.sources.values() if source.path and "://" not in source.path)
+
+
 KIND = Kind(
     name="FeatureView",
     spec=FeatureViewSpec,
@@ -77,5 +81,6 @@ KIND = Kind(
     contract=_contract,
     keys=_keys,
     consumes=_consumes,
+    data=_data,
     merge_keys={"columns": "name"},
 )

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from framework.kinds.model_monitor.observed import Episode
 from framework.planning.changes import Happening
+from framework.planning.oversight import stamp
 from framework.ports import Alert, Json
 
 FIRING = "firing"
@@ -57,6 +58,11 @@ def tell(
             alerts.append(_resolved(monitor, subject, episode, seen.title, seen.evidence, report, at))
             news.append(Happening(_OVER[subject], seen.title, {"episode": episode.id}))
     return Told(episodes, tuple(alerts), tuple(news))
+
+
+def open_words(open_: Mapping[str, Episode]) -> list[str]:
+    """``drift since 2026-11-20 15:46 UTC`` for each: a window that cannot tell does not make them go away."""
+    return [f"{subject} since {stamp(episode.since)}" for subject, episode in open_.items()]
 
 
 def close(monitor: str, open_: Mapping[str, Episode], why: str, report: str, at: datetime) -> Told:

@@ -123,7 +123,8 @@ class _Monitor:
 
     def _conclude(self, told: _Told) -> Change:
         state = told.state
-        words = summary(state.drift, state.performance, len(state.quality))
+        seen = summary(state.drift, state.performance, len(state.quality))
+        words = "; ".join([*episodes.open_words(state.episodes), seen])
         more: dict[str, Any] = {
             "actions": told.actions,
             "happenings": told.happenings,
@@ -132,7 +133,7 @@ class _Monitor:
         }
         if state.reference_missing:
             message = f"the training profile of {self.observed.app} is missing: drift cannot be judged"
-            change = self.outcome.waiting(state, words, "ReferenceMissing", message, ready=False, **more)
+            change = self.outcome.stalled(state, words, "ReferenceMissing", message, ready=False, **more)
         else:
             change = self.outcome.settled(state, words, _reason(state), words, **more)
         if not told.actions:

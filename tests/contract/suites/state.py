@@ -12,7 +12,19 @@ import pytest
 
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
-from framework.ports import ClockMark, Event, Lease, Pin, Record, Recorded, Revision, StateStore, Word
+from framework.ports import (
+    ClockMark,
+    Event,
+    Heartbeat,
+    Lease,
+    Outage,
+    Pin,
+    Record,
+    Recorded,
+    Revision,
+    StateStore,
+    Word,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TTL = 30.0
@@ -53,6 +65,12 @@ def pin(number: int) -> Pin:
 
 def word(subject: str, verb: str = "prune") -> Word:
     return Word(subject=subject, verb=verb, actor="ann", time=NOW, data={"why": "ä"})
+
+
+def heartbeat(number: int, **more: Any) -> Heartbeat:
+    moment = NOW + timedelta(seconds=number)
+    late = {"FeatureView/ä": moment, "TrainingJob/delay": None}
+    return Heartbeat(holder="a", started=NOW, time=moment, every=5.0, resync=10.0, seen=moment, late=late, **more)
 
 
 def taken(store: StateStore, holder: str = "a", now: datetime = NOW) -> Lease:
@@ -258,6 +276,26 @@ class StateStoreContract:
         store.take_back(word("prune/a_%"), token)
         assert list(store.words()) == [word("rollout/b", "retry")]
         assert _numbers(store.events()) == [1]
+
+    def test_the_last_heartbeat_of_who_leads_is_kept(self, store: VerifiedStore) -> None:
+        assert store.heartbeat() is None
+        with pytest.raises(ConflictError):
+            store.beat(heartbeat(0), 1)
+        old = taken(store, "a")
+        store.beat(heartbeat(1), old.token)
+        last = heartbeat(2, cluster=Outage(since=NOW, message="gone, ä"), process={"pid": 7, "host": None})
+        store.beat(last, old.token)
+        assert store.heartbeat() == last
+        new = taken(store, "b", NOW + timedelta(seconds=TTL))
+        with pytest.raises(ConflictError):
+            store.beat(heartbeat(3), old.token)
+        assert store.heartbeat() == last, "it stands until the new leader says something"
+        store.beat(heartbeat(4), new.token)
+        store.release(new)
+        with pytest.raises(ConflictError):
+            store.beat(heartbeat(5), new.token)
+        assert store.heartbeat() == heartbeat(4)
+        assert (list(store.words()), list(store.events())) == ([], [])
 
     def test_what_is_written_and_what_it_comes_to_are_kept_together_or_not_at_all(self, store: VerifiedStore) -> None:
         token = taken(store).token

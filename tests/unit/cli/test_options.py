@@ -96,3 +96,20 @@ def test_every_output_of_a_command_is_text_or_json_at_least(name: str) -> None:
         if option.name == "quiet":
             assert isinstance(option, click.Option)
             assert option.is_flag
+
+
+def names() -> list[str]:
+    """Of every command, those of groups included; the empty one is mlopsctl itself."""
+    top, found = click.Context(cli), [""]
+    for name in COMMANDS:
+        command = cli.get_command(top, name)
+        found += [name, *(f"{name} {part}" for part in getattr(command, "commands", ()))]
+    return found
+
+
+@pytest.mark.parametrize("width", [40, 80, 110])
+@pytest.mark.parametrize("name", names())
+def test_no_line_of_help_is_longer_than_the_terminal(name: str, width: int) -> None:
+    done = CliRunner().invoke(cli, [*name.split(), "--help"], prog_name="mlopsctl", terminal_width=width)
+    assert done.exit_code == 0
+    assert [line for line in done.output.splitlines() if len(line.rstrip()) > width] == []

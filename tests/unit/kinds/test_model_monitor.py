@@ -175,7 +175,24 @@ def test_a_window_that_cannot_tell_begins_and_ends_nothing() -> None:
     assert alerts(monitor.look()) == []
     assert monitor.change is not None
     assert monitor.change.status is not None
-    assert monitor.change.status.summary == "drift cannot be judged on 0 rows"
+    assert monitor.change.status.summary.endswith("drift cannot be judged on 0 rows")
+
+
+def test_what_is_open_is_told_as_long_as_it_is_also_by_a_window_that_cannot_tell() -> None:
+    monitor = Monitor()
+    monitor.look(*MOVED)
+    assert monitor.status is not None
+    began = f"drift since {monitor.state.episodes['drift'].since:%Y-%m-%d %H:%M} UTC"
+    assert monitor.status.summary.startswith(f"{began}; 1 of 2 columns drifts")
+    for quiet in ((), (numeric([0] * 5),)):
+        monitor.look(*quiet)
+        assert monitor.status.summary == f"{began}; drift cannot be judged on 0 rows"
+        assert (monitor.status.conditions.ready.reason, began in monitor.status.conditions.ready.message) == (
+            "DriftDetected",
+            True,
+        )
+    monitor.look(*CALM)
+    assert "since" not in monitor.status.summary
 
 
 def test_drift_is_not_loss_of_performance() -> None:
@@ -225,6 +242,9 @@ def test_a_subject_no_longer_asked_for_is_over() -> None:
 def test_a_missing_training_profile_is_said_and_not_taken_for_calm() -> None:
     change = Monitor().look(reference=None)
     assert (reason(change), change.status and change.status.conditions.ready.status) == ("ReferenceMissing", False)
+    assert change.status is not None
+    assert change.status.conditions.stalled.status, "it does not come back by itself, so nobody waits for it"
+    assert change.requeue_after is not None, "the next window is looked at all the same"
 
 
 def test_the_history_is_bounded() -> None:

@@ -14,13 +14,14 @@ ASKED: dict[Ref, Desired[Any]] = {
 }
 
 
-def record(ref: Ref, *, digest: str | None = None, **conditions: Any) -> Record:
+def record(ref: Ref, *, digest: str | None = None, waits_for: tuple[Ref, ...] = (), **conditions: Any) -> Record:
     conditions = {"ready": True, "reason": "Fine", **conditions}
     status = Status(
         commit="c",
         identity="aaaaaaaaaa",
         digest=digest or ASKED[ref].digest,
         conditions=transition(None, NOW, **conditions),
+        waits_for=waits_for,
     )
     return Record(ref=ref, status=status.model_dump(mode="json"), version=1)
 
@@ -44,12 +45,18 @@ def test_what_waits_for_a_stalled_one_is_blocked_so_nobody_waits_for_ever() -> N
         ASKED,
         [
             record(VIEW, ready=False, stalled=True, reason="ExpectationFailed"),
-            record(JOB, ready=False, reconciling=True, reason="UpstreamNotReady"),
+            record(JOB, ready=False, reconciling=True, reason="UpstreamNotReady", waits_for=(VIEW,)),
         ],
     )
     assert found.settled
     assert not found.converged
     assert (found.stalled, found.blocked) == ((VIEW,), (JOB,))
+
+
+def test_what_goes_on_beside_a_stalled_upstream_is_moving() -> None:
+    """A deployment may be rolling out a version that it names, whatever becomes of the job's newest."""
+    stuck = record(VIEW, stalled=True, reason="ExpectationFailed")
+    assert standing(ASKED, [stuck, record(JOB, reconciling=True, reason="Analyzing")]).moving == (JOB,)
 
 
 def test_a_pause_for_a_person_is_held() -> None:

@@ -72,3 +72,29 @@ def test_links_lead_to_the_dashboard() -> None:
     address = RayAddress("http://127.0.0.1:8265")
     assert address.job_link("train-a-1") == "http://127.0.0.1:8265/#/jobs/train-a-1"
     assert address.app_link("delay-0123456789") == "http://127.0.0.1:8265/#/serve/applications/delay-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (httpx.Response(503, text="Health check failed"), TransientError),
+        (httpx.ReadTimeout("slow"), TransientError),
+        (httpx.ConnectError("refused"), TransientError),
+        (401, ConfigurationError),
+    ],
+)
+def test_a_head_that_is_not_alive_or_turns_us_away_is_told(
+    answer: httpx.Response | Exception | int, expected: type[MlopsError]
+) -> None:
+    ray = FakeRay()
+    ray.fail = [answer]
+    with pytest.raises(expected):
+        ray.rest().ping(2)
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(200, text="success"), 404])
+def test_a_head_that_is_alive_needs_no_json_for_that_nor_one_that_cannot_be_asked(answer: httpx.Response | int) -> None:
+    ray = FakeRay()
+    ray.fail = [answer]
+    ray.rest().ping(2)
+    assert ray.requests == [("GET", "/api/gcs_healthz")]

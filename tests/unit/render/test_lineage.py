@@ -74,7 +74,7 @@ def test_mermaid_reads_nothing_that_a_user_wrote(text: str) -> None:
 
 
 def test_the_text_is_steered_by_nothing_that_a_user_wrote() -> None:
-    text = lineage_text(assemble([commit(HOSTILE)], []))
+    text = lineage_text(assemble([commit(HOSTILE)], []), width=200)
     assert "\x1b" not in text
     assert len(text.splitlines()) == 1
 

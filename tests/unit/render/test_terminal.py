@@ -10,7 +10,18 @@ from datetime import timedelta
 
 import pytest
 
-from framework.render.terminal import Span, columns, one_line, paragraph, plain, printable, text_of, wants_colour
+from framework.render.terminal import (
+    Span,
+    cells,
+    columns,
+    fitted,
+    one_line,
+    paragraph,
+    plain,
+    printable,
+    text_of,
+    wants_colour,
+)
 from framework.render.wording import ago, count, short, span
 from tests.unit.render.samples import TRACEBACK
 
@@ -44,9 +55,86 @@ def test_a_traceback_that_breaks_off_is_no_trouble() -> None:
     assert one_line("x" * 50 + "Traceback (most recent call last):", 60) == "x" * 50 + " …"
 
 
-def test_paragraph_wraps_prose_but_no_identifier() -> None:
-    lines = paragraph("one two-three " + "x" * 40 + " four", width=24, indent="  ")
-    assert plain(lines).splitlines() == ["  one two-three", "  " + "x" * 40, "  four"]
+def test_paragraph_wraps_prose_and_breaks_a_word_only_where_it_fits_on_no_line() -> None:
+    lines = paragraph("one two-three-four five " + "x" * 30 + " six", width=24, indent="  ")
+    expected = ["  one two-three-four", "  five", "  " + "x" * 22, "  " + "x" * 8 + " six"]
+    assert plain(lines).splitlines() == expected
+
+
+def test_what_has_to_be_broken_is_broken_behind_a_joint() -> None:
+    text = "mlops_specs/deployments/delay.yaml:9:11"
+    assert plain(paragraph(text, width=26)).splitlines() == ["mlops_specs/deployments/", "delay.yaml:9:11"]
+
+
+def test_a_traceback_keeps_its_indentation() -> None:
+    assert plain(paragraph("File x\n    raise error", width=40)).splitlines() == ["File x", "    raise error"]
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+@pytest.mark.parametrize("indent", ["", "  ", "│  " * 30 + "└─ "])
+@pytest.mark.parametrize("text", ["word " * 60, "x" * 300, "東京" * 80, "e\u0301" * 100, "a/" * 200, "\x1b[2J" * 40])
+def test_no_line_of_a_paragraph_is_longer_than_the_terminal(text: str, indent: str, width: int) -> None:
+    rows = plain(paragraph(text, width=width, indent=indent)).splitlines()
+    assert max(cells(row) for row in rows) <= width
+    lost = set(printable(text)) - set("".join(rows))
+    assert not lost
+
+
+TABLE = [
+    (Span("NAME"), Span("WORD"), Span("SAYS")),
+    (Span("ModelDeployment/a-deployment-with-a-long-name"), Span("Stalled"), Span("it cannot start")),
+    (Span("FeatureView/b"), Span("Synced"), Span("one two three four five six seven")),
+]
+
+
+def test_a_table_that_fits_is_in_columns() -> None:
+    assert plain(line for row in fitted(TABLE, 100) for line in row) == plain(columns(TABLE))
+
+
+def test_the_last_cell_goes_below_where_it_does_not_fit_beside_the_others() -> None:
+    text = plain(line for row in fitted(TABLE, 72) for line in row)
+    assert text.splitlines() == [
+        "NAME                                           WORD     SAYS",
+        "ModelDeployment/a-deployment-with-a-long-name  Stalled  it cannot start",
+        "FeatureView/b                                  Synced",
+        "    one two three four five six seven",
+    ]
+
+
+def test_long_names_are_cut_in_the_middle_and_words_are_not() -> None:
+    text = plain(line for row in fitted(TABLE, 50) for line in row)
+    assert text.splitlines() == [
+        "NAME                                       WORD",
+        "    SAYS",
+        "ModelDeployment/a-de…ent-with-a-long-name  Stalled",
+        "    it cannot start",
+        "FeatureView/b                              Synced",
+        "    one two three four five six seven",
+    ]
+
+
+def test_on_a_very_narrow_terminal_cells_follow_each_other_and_nothing_is_cut() -> None:
+    text = plain(line for row in fitted(TABLE, 30) for line in row)
+    assert text.splitlines()[1:6] == [
+        "ModelDeployment/a-",
+        "    deployment-with-a-long-",
+        "    name  Stalled",
+        "    it cannot start",
+        "FeatureView/b  Synced",
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 60, 80, 110])
+def test_no_line_of_a_table_is_longer_than_the_terminal(width: int) -> None:
+    hostile = (Span("東京/" * 20), Span("\x1b[2J"), Span("word " * 30 + "x" * 200))
+    for row in fitted([*TABLE, hostile, (Span(""), Span(""), Span(""))], width):
+        assert all(cells(text) <= width for text in plain(row).splitlines())
+
+
+def test_widths_are_those_of_a_terminal() -> None:
+    assert [cells(text) for text in ("abc", "東京", "e\u0301", "", "…")] == [3, 4, 1, 0, 1]
+    table = columns([(Span("東京"), Span("a")), (Span("abc"), Span("b"))])
+    assert plain(table) == "東京  a\nabc   b\n"
 
 
 def test_paragraph_keeps_its_own_breaks() -> None:

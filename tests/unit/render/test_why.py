@@ -9,8 +9,8 @@ import pytest
 
 from framework.api.meta import Ref
 from framework.planning.changes import Desired
+from framework.planning.health import Sync
 from framework.ports import Record
-from framework.render.status import Sync
 from framework.render.why import Reason, why, why_json, why_text
 from tests.unit.render.samples import (
     DEPARTURES,

@@ -1,0 +1,40 @@
+"""The newest commit in git, and how it stands. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Stand(StrEnum):
+    """What became of a commit."""
+
+    IN_FORCE = "InForce"
+    NEW = "NotLookedAt"
+    """Nothing is wrong with it, and no controller has looked at it yet."""
+    WRONG = "Wrong"
+    """Its specs are wrong, and no controller has looked at it yet."""
+    REFUSED = "Refused"
+    """A controller looked at it, and it may not take effect."""
+    WITHHELD = "Withheld"
+    """It waits for a window or behind a pin."""
+    UNREADABLE = "Unreadable"
+    """Git cannot be read, so nobody can tell which one it is."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """``commit`` is empty where git cannot be read; ``problems`` say why it is not in force."""
+
+    stand: Stand
+    commit: str = ""
+    subject: str = ""
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Uncommitted:
+    """Files in the work tree that differ from ``commit``, the one that is looked at; sorted."""
+
+    commit: str
+    files: tuple[str, ...] = ()

@@ -1,0 +1,163 @@
+"""How one resource stands: what git asks for beside what is recorded of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from framework.api.conditions import Condition, Conditions
+from framework.api.meta import Ref, problem_of
+from framework.planning.admission import EXCEEDED, ORPHANED, SUSPENDED
+from framework.planning.changes import Desired, Status
+from framework.planning.oversight import Oversight, stamp
+from framework.planning.remembered import UNREADABLE, way_out
+from framework.ports import Outage, Record
+
+SHORT_COMMIT = 7
+"""Characters of a commit SHA that are shown."""
+
+HELD = frozenset({"Paused", SUSPENDED, EXCEEDED})
+"""Reasons for which a person is awaited: nothing moves by itself."""
+
+
+class Sync(StrEnum):
+    """How what runs relates to what git asks. ``Synced`` is said only when nothing speaks against it."""
+
+    SYNCED = "Synced"
+    """What git asks is in service, and no work goes on."""
+    PROGRESSING = "Progressing"
+    """Work towards what git asks goes on, or waits for something that will come by itself."""
+    BLOCKED = "Blocked"
+    """It waits for another resource that is stalled, held or blocked itself: nothing progresses."""
+    HELD = "Held"
+    """It waits for a person: nothing progresses."""
+    STALLED = "Stalled"
+    """What git asks was tried and given up, until something changes."""
+    OUT_OF_SYNC = "OutOfSync"
+    """Git asks for something that no pass has taken up yet."""
+    UNKNOWN = "Unknown"
+    """Nobody can tell: nobody looked lately, Ray does not answer, or the record cannot be read."""
+
+
+STUCK = frozenset({Sync.STALLED, Sync.BLOCKED, Sync.HELD, Sync.UNKNOWN})
+"""Whoever waits for one of these waits in vain until somebody does something."""
+
+
+class Health(NamedTuple):
+    """``since`` is when the resource came into this state, as far as its conditions tell; None where they do not.
+    ``status`` is what is recorded, None where that cannot be read."""
+
+    sync: Sync
+    reason: str
+    message: str
+    since: datetime | None = None
+    status: Status | None = None
+
+
+def healths(
+    desired: Mapping[Ref, Desired[Any]], records: Iterable[Record], unreadable: Mapping[Ref, str] | None = None
+) -> dict[Ref, Health | None]:
+    """By the records alone, in the order of ``desired``, which must be dependency order, and then what git no longer
+    has. None for what was never looked at. ``unreadable``: there is a record, and what is wrong with it."""
+    recorded, damaged = {record.ref: record for record in records}, unreadable or {}
+    found: dict[Ref, Health | None] = {}
+    stuck: dict[Ref, Health] = {}
+    for ref in (*desired, *sorted({*recorded, *damaged} - desired.keys())):
+        record = recorded.get(ref)
+        health = None if record is None else _of(desired.get(ref), record, stuck)
+        if ref in damaged:
+            health = Health(Sync.UNKNOWN, UNREADABLE, way_out(ref, damaged[ref]))
+        if health is not None and health.sync in STUCK:
+            stuck[ref] = health
+        found[ref] = health
+    return found
+
+
+def _of(desired: Desired[Any] | None, record: Record, stuck: Mapping[Ref, Health]) -> Health:
+    try:
+        status = Status.model_validate(record.status)
+    except ValidationError as error:
+        return Health(Sync.UNKNOWN, UNREADABLE, way_out(record.ref, problem_of(error)))
+    return recorded_health(desired, status, stuck)._replace(status=status)
+
+
+def recorded_health(desired: Desired[Any] | None, status: Status, stuck: Mapping[Ref, Health]) -> Health:
+    """By the record alone. A verdict on an older spec says nothing about the one that git asks for now.
+
+    ``desired`` is None where git no longer has it; ``stuck`` are the resources that nothing but an intervention moves.
+    """
+    conditions = status.conditions
+    if desired is None:
+        return _vanished(conditions)
+    if not status.digest:  # what was forgotten is to be looked at anew
+        return _by(Sync.OUT_OF_SYNC, conditions.reconciling, conditions.reconciling.since)
+    if (status.digest, status.identity) != (desired.digest, desired.identity):
+        return Health(
+            Sync.OUT_OF_SYNC,
+            "NotTakenUp",
+            f"git asks for {desired.identity} of commit {desired.commit[:SHORT_COMMIT]}; the last pass saw "
+            f"{status.identity} of {status.commit[:SHORT_COMMIT]}",
+        )
+    if conditions.stalled.status:
+        return _by(Sync.STALLED, conditions.stalled, conditions.stalled.since)
+    if conditions.reconciling.status:
+        return _under_way(conditions.reconciling, [stuck[ref] for ref in status.waits_for if ref in stuck])
+    if conditions.ready.status:
+        return _by(Sync.SYNCED, conditions.ready, max(item.since for item in conditions.all()))
+    return _by(Sync.UNKNOWN, conditions.ready, conditions.ready.since)
+
+
+def as_known(health: Health, ref: Ref, needs_ray: bool, oversight: Oversight) -> Health:
+    """What can still be said of a resource that was recorded to be well, or to get there: nothing, unless somebody
+    looked at it lately and, where it is served on Ray, Ray answers."""
+    silent, unseen = needs_ray and oversight.cluster is not None, not oversight.knows(ref)
+    if health.sync not in _CLAIMS or not (unseen or (silent and health.sync is Sync.SYNCED)):
+        return health
+    seen, outage = oversight.looked_at(ref), oversight.cluster if silent else None
+    since = outage.since if outage is not None and outage.since < oversight.now else seen
+    told = [
+        *([f"Ray {_silence(outage, oversight)}: {outage.message}"] if outage else []),
+        f"last looked at {stamp(seen)}, when it was {health.sync}" if seen else "it is not known when it was looked at",
+        *([oversight.absence or "the controller has not come by since"] if unseen else []),
+    ]
+    reason = "RayUnavailable" if outage else "NotLookedAt"
+    return Health(Sync.UNKNOWN, reason, "; ".join(told), since, health.status)
+
+
+def _silence(outage: Outage, oversight: Oversight) -> str:
+    if outage.since < oversight.now:
+        return f"has not answered since {stamp(outage.since)}"
+    return "does not answer"  # that is all that whoever asks only now can tell
+
+
+_CLAIMS = frozenset({Sync.SYNCED, Sync.PROGRESSING})
+"""Words that are true only as long as somebody looks."""
+
+
+def _under_way(reconciling: Condition, waits_for: list[Health]) -> Health:
+    if reconciling.reason in HELD:
+        return _by(Sync.HELD, reconciling, reconciling.reason_since or reconciling.since)
+    if waits_for:
+        both = [reconciling.since, *(item.since for item in waits_for if item.since is not None)]
+        return _by(Sync.BLOCKED, reconciling, max(both))
+    return _by(Sync.PROGRESSING, reconciling, reconciling.since)
+
+
+def _vanished(conditions: Conditions) -> Health:
+    """What an older look said about work towards something else no longer counts; that it must stay, or goes, does."""
+    stalled, reconciling = conditions.stalled, conditions.reconciling
+    if stalled.status and stalled.reason == ORPHANED:
+        return _by(Sync.OUT_OF_SYNC, stalled, stalled.since)
+    if reconciling.status and reconciling.reason == SUSPENDED:
+        return _by(Sync.HELD, reconciling, reconciling.reason_since or reconciling.since)
+    if reconciling.status:
+        return _by(Sync.PROGRESSING, reconciling, reconciling.since)
+    return Health(Sync.OUT_OF_SYNC, "RemovedFromGit", "git no longer has it, and it is not pruned yet")
+
+
+def _by(sync: Sync, condition: Condition, since: datetime) -> Health:
+    return Health(sync, condition.reason, condition.message, since)
