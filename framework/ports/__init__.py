@@ -21,10 +21,14 @@ from framework.ports.monitoring import (
 )
 from framework.ports.runs import Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from framework.ports.serving import (
+    BAD_REQUEST,
     LATENCY_BOUNDS,
+    RECENT_SECONDS,
     AppPhase,
     AppSpec,
     AppState,
+    Failure,
+    Recent,
     RouterReplica,
     RouteSpec,
     RouteState,
@@ -57,7 +61,9 @@ from framework.ports.state import (
 )
 
 __all__ = [
+    "BAD_REQUEST",
     "LATENCY_BOUNDS",
+    "RECENT_SECONDS",
     "Alert",
     "AppPhase",
     "AppSpec",
@@ -69,6 +75,7 @@ __all__ = [
     "ColumnSummary",
     "CommitInfo",
     "Event",
+    "Failure",
     "FailureKind",
     "Json",
     "LabelledWindow",
@@ -81,6 +88,7 @@ __all__ = [
     "ProfileStore",
     "Proposal",
     "Proposed",
+    "Recent",
     "Record",
     "Reference",
     "ReportStore",

@@ -86,15 +86,59 @@ class RouteSpec:
 
 
 @dataclass(frozen=True)
-class VersionCounters:
-    """Since the router replica started. ``latency_buckets`` counts answers by LATENCY_BOUNDS (the last: slower)."""
+class Failure:
+    """One way in which a version failed or refused requests. ``type`` is that of the exception, or ``Timeout``,
+    ``Refused`` (what stable answers) or BAD_REQUEST; ``where`` file and line in the user's code. Nothing of a request
+    is in it."""
+
+    type: str
+    message: str
+    where: str
+    count: int
+    last: datetime
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes two failures the same one, whatever the exception says of it."""
+        return self.type, self.where or self.message
+
+    @property
+    def text(self) -> str:
+        """``KeyError: 'plane_year' (serving.py:28, in enrich)``."""
+        return f"{self.type}: {self.message}{f' ({self.where})' if self.where else ''}"
+
+
+@dataclass(frozen=True)
+class Recent:
+    """What a version did in the last RECENT_SECONDS before its router replica wrote."""
 
     requests: int = 0
     errors: int = 0
-    """Failed by the version itself: raised, timed out or died, shielded ones included; never a 4xx."""
+    refused: int = 0
+
+
+RECENT_SECONDS = 300
+BAD_REQUEST = "BadRequest"
+"""The type of a Failure that is the caller's."""
+
+
+@dataclass(frozen=True)
+class VersionCounters:
+    """Since the router replica started. A request counts where the version answered it or failed it; one that it
+    refused with 4xx is the caller's mistake and counts in ``refused`` alone. ``latency_buckets`` counts requests by
+    LATENCY_BOUNDS (the last: slower), failed ones with the time that they took and timeouts with the whole timeout."""
+
+    requests: int = 0
+    errors: int = 0
+    """Failed by the version itself: raised, timed out or died, or refused where stable answered the same request;
+    shielded ones included."""
     shielded: int = 0
     """Errors that the caller never saw because stable answered."""
     latency_buckets: tuple[int, ...] = ()
+    refused: int = 0
+    recent: Recent = Recent()
+    failures: tuple[Failure, ...] = ()
+    """The last ways in which it failed or refused, with how often each was seen."""
 
 
 LATENCY_BOUNDS: tuple[float, ...] = tuple(0.001 * 1.25**step for step in range(48))

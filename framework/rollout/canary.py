@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from framework.api.fields import format_duration
 from framework.ports import AppPhase
+from framework.rollout.analysis.comparison import judged
 from framework.rollout.analysis.verdict import Outcome, Verdict, overall
 from framework.rollout.analysis.window import open_window
 from framework.rollout.state import HISTORY, CanaryPhase, CanaryState, Course, Decision, Reason, Signals
@@ -106,7 +107,7 @@ def _hold(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -> 
         window = open_window(signals.replicas, signals.candidate, signals.stable, now)
     window = window.follow(signals.replicas)
     closing = _ended(spec.steps[state.step], since, now) and not window.closed
-    new = window.total(signals.candidate).requests > window.looked_at
+    new = window.asked() > window.looked_at
     if spec.analysis and (window.look_due(spec.minRequests) or (closing and new)):
         window = window.look(spec, alarm_share(spec), now)
     if closing:
@@ -117,7 +118,7 @@ def _hold(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -> 
 def alarm_share(spec: Canary) -> float:
     """The chance of a false alarm that one metric may spend in one holding step, so that all together keep the rate."""
     holding = sum(step.setWeight is None for step in spec.steps)
-    return spec.falseAlarmRate / (max(1, holding) * max(1, len(spec.analysis)))
+    return spec.falseAlarmRate / (max(1, holding) * max(1, len(judged(spec))))
 
 
 def _analyze(spec: Canary, state: CanaryState, step: Step, now: datetime) -> Move | CanaryState:

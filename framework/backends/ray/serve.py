@@ -34,6 +34,8 @@ from framework.ports import (
     AppPhase,
     AppSpec,
     AppState,
+    Failure,
+    Recent,
     RouterReplica,
     RouteSpec,
     RouteState,
@@ -207,11 +209,24 @@ def router_replicas(
 
 
 def _router_replica(item: Mapping[str, Any], generation: int) -> RouterReplica:
-    versions = {
-        app: VersionCounters(counts["requests"], counts["errors"], counts["shielded"], tuple(counts["latency_buckets"]))
-        for app, counts in item["versions"].items()
-    }
+    versions = {app: _version_counters(counts) for app, counts in item["versions"].items()}
     return RouterReplica(item["replica"], generation, datetime.fromisoformat(item["written"]), versions)
+
+
+def _version_counters(counts: Mapping[str, Any]) -> VersionCounters:
+    """Routers of an earlier version know nothing of the last three."""
+    return VersionCounters(
+        requests=counts["requests"],
+        errors=counts["errors"],
+        shielded=counts["shielded"],
+        latency_buckets=tuple(counts["latency_buckets"]),
+        refused=counts.get("refused", 0),
+        recent=Recent(**counts.get("recent", {})),
+        failures=tuple(
+            Failure(**{**failure, "last": datetime.fromisoformat(failure["last"])})
+            for failure in counts.get("failures", ())
+        ),
+    )
 
 
 def _written(traffic: str) -> list[Mapping[str, Any]]:

@@ -185,6 +185,8 @@ def test_the_false_alarm_rate_is_shared_by_metrics_and_holding_steps() -> None:
     ]
     metrics = [{"metric": "error_rate", "max": 0.1}, {"metric": "latency_p95", "maxRatio": 1.5}]
     assert alarm_share(canary(*steps, analysis=metrics, falseAlarmRate=0.04)) == pytest.approx(0.01)
+    bare = canary(*steps, analysis=metrics, falseAlarmRate=0.06, shield=False)
+    assert alarm_share(bare) == pytest.approx(0.01), "without a shield refusals are judged, too"
 
 
 def test_without_analysis_only_time_decides() -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
-from framework.ports import RouterReplica
+from framework.ports import Failure, Recent, RouterReplica, VersionCounters
 from framework.rollout.analysis.window import FIRST_LOOK, Window, open_window
 from tests.builders import NOW
 from tests.unit.rollout.counting import CANDIDATE, STABLE, canary, counted, router
@@ -39,6 +40,34 @@ def test_a_replica_that_starts_again_under_its_name_never_counts_backwards() -> 
 def test_nothing_new_changes_nothing() -> None:
     window = opened(router(counted(5), counted(5)))
     assert window.follow([router(counted(5), counted(5))]) is window
+    busy = replace(counted(5), recent=Recent(5))
+    assert window.follow([router(busy, counted(5))]) is window, "what was recently passes by itself"
+
+
+def failing(count: int, message: str = "boom", where: str = "serving.py:3") -> VersionCounters:
+    return replace(counted(count, count), failures=(Failure("ValueError", message, where, count, NOW),))
+
+
+def test_failures_since_it_opened_are_added_up_by_kind() -> None:
+    window = opened(router(failing(5), counted(5)))
+    window = window.follow([router(failing(9, "bang"), counted(5)), router(failing(2), counted(5), "router-1")])
+    (failure,) = window.total(CANDIDATE).failures
+    assert (failure.type, failure.where, failure.count) == ("ValueError", "serving.py:3", 6)
+    assert window.total(STABLE).failures == ()
+
+
+def test_a_failure_that_was_forgotten_meanwhile_counts_anew() -> None:
+    window = opened(router(failing(5), counted(5))).follow(
+        [router(replace(failing(9), failures=failing(2).failures), counted(5))]
+    )
+    assert [failure.count for failure in window.total(CANDIDATE).failures] == [2]
+
+
+def test_a_candidate_that_refuses_everything_is_looked_at() -> None:
+    refuses = replace(counted(0), refused=FIRST_LOOK)
+    window = opened(router(counted(0), counted(0)))
+    assert not window.look_due(100)
+    assert window.follow([router(refuses, counted(90))]).look_due(100)
 
 
 def test_other_apps_are_not_kept() -> None:
