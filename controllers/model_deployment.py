@@ -9,9 +9,10 @@ from framework.api import layout
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentObserved
 from framework.kinds.model_deployment.spec import ModelRef
+from framework.kinds.model_deployment.words import subject
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.planning.changes import Desired, Status
-from framework.ports import ModelVersion, Ports
+from framework.ports import ModelVersion, Ports, Word
 
 
 def observe(
@@ -25,7 +26,16 @@ def observe(
         target_reason=reason,
         apps=ports.serving.apps(ref.name),
         route=ports.serving.route(ref.name, layout.traffic_folder(ports.storage, ref.name)),
+        word=_word(ref, status, ports),
     )
+
+
+def _word(ref: Ref, status: Status | None, ports: Ports) -> Word | None:
+    """What an operator says about the rollout. Where there is none, nor a version that was turned away, nobody asks."""
+    state = status.state if status else {}
+    if not state.get("rollout") and not state.get("quarantined"):
+        return None
+    return next((word for word in ports.state.words() if word.subject == subject(ref.name)), None)
 
 
 def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:

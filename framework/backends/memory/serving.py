@@ -225,11 +225,17 @@ class MemoryServing:
         """What :meth:`break_on_start` broke is whole again; it takes effect when the app is next deployed."""
         self._broken.pop(app, None)
 
-    def fail(self, app: str, message: str = "the replica died") -> None:
-        """A running app becomes unhealthy."""
+    def fail(self, app: str, message: str = "the replica died", *, answering: bool = False) -> None:
+        """A running app becomes unhealthy; ``answering``: some of its replicas are left."""
         with self._lock:
             found = self._apps[app]
-            found.phase, found.message, found.answering = AppPhase.UNHEALTHY, message, False
+            found.phase, found.message, found.answering = AppPhase.UNHEALTHY, message, answering
+
+    def recover(self, app: str) -> None:
+        """What :meth:`fail` did to it has passed."""
+        with self._lock:
+            found = self._apps[app]
+            found.phase, found.message, found.answering = AppPhase.RUNNING, "", True
 
     def change_by_hand(self, app: str) -> None:
         """Somebody redeployed ``app`` with another configuration."""

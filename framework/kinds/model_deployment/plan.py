@@ -14,13 +14,15 @@ from typing import Any
 from framework.api.categories import Category
 from framework.api.errors import TerminalError
 from framework.api.meta import Ref
-from framework.kinds.model_deployment import apps, traffic, transitions
-from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, ServedVersion
+from framework.kinds.model_deployment import apps, traffic, transitions, words
+from framework.kinds.model_deployment.naming import named
+from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, ServedVersion, Terms
 from framework.kinds.model_deployment.removal import remove
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import served
-from framework.planning.actions import Action, DeployApp
+from framework.planning.actions import Action, DeployApp, TakeBackWord
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.fingerprint import short_hash
 from framework.planning.outcomes import Outcome
 from framework.planning.runs import POLL
 from framework.rollout.state import CanaryPhase
@@ -72,8 +74,10 @@ class _Deployment:
         return self._conclude(wanted, self._pass(wanted))
 
     def _pass(self, wanted: ServedVersion | None) -> _Pass:
-        observed, now = self.observed, self.now
-        aimed = transitions.aim(self.previous, wanted, self.canary, now)
+        observed, now, terms = self.observed, self.now, self._terms()
+        watched = transitions.watch_stable(self.previous, observed, now)
+        heeded = words.heed(watched, wanted, self.canary, observed.word, now)
+        aimed = transitions.aim(heeded.state, wanted, self.canary, terms, now)
         in_place = self._in_place(aimed.state)
         rolled = transitions.roll(aimed.state, self.canary, observed, in_place=in_place, now=now)
         state = apps.adopt_orphans(rolled.state, observed, now)
@@ -87,10 +91,24 @@ class _Deployment:
         route = (shift.action,) if shift.action else ()
         return _Pass(
             state=deleted.state,
-            actions=(*deployed.actions, *route, *deleted.actions),
-            happenings=(*aimed.happenings, *rolled.happenings, *shift.happenings, *deployed.happenings),
+            actions=(*deployed.actions, *route, *deleted.actions, *self._acted_upon()),
+            happenings=(
+                *heeded.happenings,
+                *aimed.happenings,
+                *rolled.happenings,
+                *shift.happenings,
+                *deployed.happenings,
+            ),
             floor=_floor(deployed, bool(route)),
         )
+
+    def _terms(self) -> Terms:
+        strategy = self.desired.spec.strategy.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return Terms(digest=self.desired.digest, strategy=short_hash(strategy))
+
+    def _acted_upon(self) -> tuple[Action, ...]:
+        word = self.observed.word
+        return (TakeBackWord(word),) if word is not None and words.key(word) == self.previous.heard else ()
 
     def _in_place(self, state: DeploymentState) -> bool:
         table = traffic.wanted_table(self.desired, self.canary, state)
@@ -115,7 +133,11 @@ class _Deployment:
             at = state.rollout.canary
             change = outcome.waiting(state, summary, at.reason.value, at.message, ready=ready, **more)
         elif rejected is not None:
-            message = f"{rejected.label} ({rejected.reason}): {rejected.message}"
+            again = "its strategy" if rejected.exposed else "its spec"
+            message = (
+                f"{rejected.label} ({rejected.reason}): {rejected.message}; it is tried again when {again} changes, "
+                f"or with: mlopsctl rollout retry {self.desired.ref.name}"
+            )
             change = outcome.stalled(state, summary, "CandidateRejected", message, ready=ready, **more)
         elif not ready or not self._in_place(state):
             change = outcome.waiting(state, summary, *self._unsettled(state), ready=ready, **more)
@@ -168,11 +190,12 @@ def _floor(deployed: apps.Deploys, shifts: bool) -> Category:
 
 def _summary(state: DeploymentState) -> str:
     stable, rollout = state.stable, state.rollout
-    serving = f"{stable.label} serves" if stable else "nothing serves"
+    candidate = rollout.version if rollout else None
+    serving = f"{named(stable, candidate)} serves" if stable else "nothing serves"
     if rollout is None:
         return serving
-    at = rollout.canary
-    share = f"{at.weight} % on {rollout.version.label}" if at.phase is CanaryPhase.STEPPING else rollout.version.label
+    at, label = rollout.canary, named(rollout.version, stable)
+    share = f"{at.weight} % on {label}" if at.phase is CanaryPhase.STEPPING else label
     return f"{serving}; {share}, {at.reason}"
 
 

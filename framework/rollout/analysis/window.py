@@ -33,6 +33,8 @@ class Window(Stored):
     stable: str
     start: dict[str, Counts]
     last: dict[str, Counts]
+    fed_at: datetime | None = None
+    """When the candidate was last seen to have been asked something."""
     looks: int = 0
     looked_at: int = 0
     """What the candidate had been asked at the last look, refused requests included."""
@@ -40,7 +42,12 @@ class Window(Stored):
     """The step's time was up and its closing look was taken; later looks wait for more traffic."""
     verdicts: tuple[Verdict, ...] = ()
 
-    def follow(self, replicas: Iterable[RouterReplica]) -> Window:
+    @property
+    def fed(self) -> datetime:
+        """Since when the candidate has got nothing."""
+        return self.fed_at or self.opened
+
+    def follow(self, replicas: Iterable[RouterReplica], now: datetime) -> Window:
         """Take in what the routers say now."""
         start, last = dict(self.start), dict(self.last)
         for replica in replicas:
@@ -50,7 +57,8 @@ class Window(Stored):
             last[replica.replica] = {**last.get(replica.replica, {}), **counts}
         if start == self.start and last == self.last:
             return self
-        return self.model_copy(update={"start": start, "last": last})
+        followed = self.model_copy(update={"start": start, "last": last})
+        return followed.model_copy(update={"fed_at": now}) if followed.asked() != self.asked() else followed
 
     def total(self, app: str) -> VersionCounters:
         """What ``app`` was asked and answered since the window opened."""
