@@ -31,9 +31,9 @@ def observe(
 
 
 def _word(ref: Ref, status: Status | None, ports: Ports) -> Word | None:
-    """What an operator says about the rollout. Where there is none, nor a version that was turned away, nobody asks."""
+    """What an operator says about the rollout. Where nothing can be said, and nothing was, nobody asks."""
     state = status.state if status else {}
-    if not state.get("rollout") and not state.get("quarantined"):
+    if not any(state.get(name) for name in ("rollout", "quarantined", "heard")):
         return None
     return next((word for word in ports.state.words() if word.subject == subject(ref.name)), None)
 

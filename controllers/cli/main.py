@@ -30,6 +30,7 @@ COMMANDS = {
     "history": "controllers.cli.history:history",
     "lineage": "controllers.cli.lineage:lineage",
     "audit": "controllers.cli.audit:audit",
+    "rollout": "controllers.cli.rollout:rollout",
     "rollback": "controllers.cli.rollback:rollback",
     "promote": "controllers.cli.promote:promote",
     "schema": "controllers.cli.schema:schema",

@@ -104,7 +104,7 @@ class DeploymentState(Stored):
     repaired: datetime | None = None
     """When a failed stable app was last deployed again."""
     heard: str = ""
-    """The operator's word that was acted upon last."""
+    """The operator's word that was acted upon, until it was taken back."""
 
     @property
     def members(self) -> tuple[ServedVersion, ...]:

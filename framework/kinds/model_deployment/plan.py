@@ -167,7 +167,7 @@ class _Deployment:
 
     def _next_look(self, state: DeploymentState, done: _Pass, ready: bool) -> timedelta | None:
         serving = state.stable is None or (ready and self._in_place(state))
-        if done.actions or state.rollout is not None or not serving:
+        if done.actions or state.rollout is not None or self.observed.word is not None or not serving:
             return POLL
         if not state.retiring:
             return None

@@ -38,7 +38,9 @@ def heed(
 ) -> Moved:
     """Act on ``word``, if it is new. ``wanted`` is what git asks for. A word names the version that it is about, so
     that it does nothing to a later one."""
-    if word is None or key(word) == state.heard:
+    if word is None:
+        return Moved(state.model_copy(update={"heard": ""}))
+    if key(word) == state.heard:
         return Moved(state)
     moved = _act(state, wanted, canary, word, now)
     return Moved(moved.state.model_copy(update={"heard": key(word)}), moved.happenings)
