@@ -27,6 +27,11 @@ def model_folder(storage: str, training: str, version: str) -> str:
     return f"{training_folder(storage, training)}/{version}"
 
 
+def trial_file(model: str) -> str:
+    """Rows of its training set that a model version is tried on before it serves; ``model`` is its folder."""
+    return f"{model}/trial.json"
+
+
 def code_archive(storage: str, digest: str) -> str:
     """User code as a zip, named by content."""
     return f"{storage}/code/{digest}.zip"

@@ -27,7 +27,8 @@ class AppSpec:
     """One model version as a Serve application without a route of its own. ``name`` is ``<deployment>-<identity10>``.
 
     ``arguments`` go to framework.workloads.serving.model:build as plain values: {deployment, app, version, artifact,
-    sha256, format, signature, transformer (entrypoint or None), profiles, predictions, flushSeconds, predictionKey}.
+    sha256, format, signature, transformer (entrypoint or None), profiles, predictions, flushSeconds, predictionKey},
+    and ``trial`` {rows: what to try it on, None for the rows beside the artifact} where there is anything to try it on.
     The Serve backend adds batchSize, batchWaitSeconds and codeFolder from the fields below.
     """
 

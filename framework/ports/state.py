@@ -173,6 +173,8 @@ class ModelVersion(Stored):
     lineage: dict[str, Any]
     gates: tuple[dict[str, Any], ...] = ()
     deployable: bool = False
+    trial_rows: int = 0
+    """Rows of its training set that are kept to try it on before it serves; 0 for a model from before they were."""
 
 
 class ModelRegistry(Protocol):

@@ -54,6 +54,8 @@ def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, te
         "quarantined": tuple(item for item in moved.state.quarantined if item.identity != wanted.identity),
     }
     message = f"{label} as {wanted.app}{', which served before' if returning else ''}"
+    if "trial" not in wanted.arguments:
+        message += "; it starts untried: of its training set no rows were kept"
     again = (
         (Happening("QuarantineLifted", f"{label}: git asks for it in another way", _names(wanted)),) if entry else ()
     )

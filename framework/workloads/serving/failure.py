@@ -18,8 +18,10 @@ LONGEST = 200
 _LOOKED_AT = 1000
 """Characters of a message, and values of a request, that are compared with each other."""
 
-_LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-_NOT_THE_USERS = tuple(f"{Path(folder).absolute()}/" for folder in (*_LIBRARIES, str(Path(__file__).parents[2])))
+_OURS = f"{Path(__file__).parents[2]}/"
+_LIBRARIES = tuple(
+    f"{Path(sysconfig.get_path(name)).absolute()}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
 
 
 def told(error: BaseException, rows: Sequence[Mapping[str, Any]] = ()) -> dict[str, str]:
@@ -30,14 +32,16 @@ def told(error: BaseException, rows: Sequence[Mapping[str, Any]] = ()) -> dict[s
 
 
 def place(error: BaseException) -> str:
-    """``serving.py:12, in tidy``: the deepest frame in user code, of all frames where there is none; empty for an error
-    that was never raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
+    """``serving.py:12, in tidy``: the deepest frame in user code, or in a library where there is none; empty for an
+    error that this project raised itself."""
+    found = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in found if not str(Path(frame.filename).absolute()).startswith(_OURS)]
+    own = [frame for frame in theirs if not str(Path(frame.filename).absolute()).startswith(_LIBRARIES)]
+    if not theirs:
         return ""
-    own = [frame for frame in frames if not str(Path(frame.filename).absolute()).startswith(_NOT_THE_USERS)]
-    frame = (own or frames)[-1]
-    return f"{_short(frame.filename)}:{frame.lineno}, in {frame.name}"
+    frames = own or theirs
+    names = (frame.name for frame in reversed(frames) if not frame.name.startswith("<"))  # a comprehension has none
+    return f"{_short(frames[-1].filename)}:{frames[-1].lineno}, in {next(names, frames[-1].name)}"
 
 
 def _short(file: str) -> str:

@@ -20,6 +20,7 @@ from framework.workloads.serving import failure
 from framework.workloads.serving.asking import ask, ask_together
 from framework.workloads.serving.recorder import Destination, Recorder
 from framework.workloads.serving.scoring import BadRequestError, Preparation, answer, import_transformer, instances
+from framework.workloads.serving.trial import attempt, rows_to_try
 
 logger = logging.getLogger("ray.serve")
 
@@ -28,7 +29,8 @@ class ModelReplica:
     """What runs in a model replica; ``Model`` below is this class as a Serve deployment.
 
     Raises at construction whatever keeps the version from serving: WorkloadError for a model file that is missing,
-    altered or unsafe, ImportError for a transformer that is not in the code. Serve reports it as the app's failure.
+    altered or unsafe, and for a version that fails its trial; ImportError for a transformer that is not in the code.
+    Serve reports it as the app's failure.
     """
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
@@ -38,6 +40,7 @@ class ModelReplica:
         self._predictor = models.load(arguments["artifact"], arguments["sha256"], arguments["format"], signature)
         transformer = import_transformer(arguments.get("transformer"))
         self._preparation = Preparation(signature, transformer, arguments.get("predictionKey"))
+        self._try(arguments)
         self._recorder = Recorder(
             Destination(
                 profiles=arguments["profiles"],
@@ -54,6 +57,15 @@ class ModelReplica:
             self._together = serve.batch(
                 max_batch_size=arguments["batchSize"], batch_wait_timeout_s=arguments.get("batchWaitSeconds", 0.0)
             )(self._predict_many)
+
+    def _try(self, arguments: Mapping[str, Any]) -> None:
+        given = (arguments.get("trial") or {}).get("rows")
+        sets = rows_to_try(given, arguments["artifact"])
+        if sets:
+            known = attempt(self._preparation, self._predictor, sets, named=given is not None)
+            self._preparation = self._preparation.knowing(known)
+        else:
+            logger.warning("%s starts untried: no rows of its training set were kept", self._version)
 
     async def predict(self, body: bytes, request_id: str) -> dict[str, Any]:
         """Answer one request: ``{"status", "body"}``, 4xx for the caller's mistakes and 500 for a version that failed.

@@ -22,7 +22,7 @@ MAX_PROBLEMS = 20
 _MAX_DIGITS = 20
 """Of a JSON integer: no 64-bit column holds more, and Python's own integers are unbounded."""
 
-_ROW = re.compile(r"^instances\[\d+\]\.?")
+_ROW, _FOUND = re.compile(r"^instances\[\d+\]\.?"), re.compile(r"(, found \S+) .*$", re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 Rows = list[dict[str, Any]]
@@ -44,8 +44,8 @@ class BadRequestError(Exception):
 
     @property
     def gist(self) -> str:
-        """The first problem, without which row it was and what was found there."""
-        return "the body is not JSON" if self.status == 400 else _ROW.sub("", str(self)).partition(", found ")[0]
+        """The first problem, without which row it was and which value was found there."""
+        return "the body is not JSON" if self.status == 400 else _gist(str(self))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,11 @@ class Preparation:
         self._signature = signature
         self._transformer = transformer
         self._key = key
-        self.known = tuple(known)
+        self._known = tuple(known)
+
+    def knowing(self, rows: Sequence[Mapping[str, Any]]) -> Preparation:
+        """The same, with rows that the transformer is known to take."""
+        return Preparation(self._signature, self._transformer, self._key, rows)
 
     def prepare(self, body: bytes) -> Prepared:
         """The model's inputs for ``body``, and the key of each row.
@@ -101,7 +105,7 @@ class Preparation:
         made = rows if self._transformer is None else _made(self._transformer, rows)
         problems = check_rows(made, self._signature)
         if problems:
-            raise ValueError(f"{self._maker} the model cannot take: {problems[0]}")
+            raise ValueError(f"{self._maker} the model cannot take: {_gist(problems[0])}")
         return frame_of(made, self._signature)
 
     @property
@@ -112,7 +116,7 @@ class Preparation:
         try:
             return _made(transformer, rows)
         except Exception as error:
-            mistakes = Blame(self._signature, transformer, self.known).raised(rows)
+            mistakes = Blame(self._signature, transformer, self._known).raised(rows)
             if mistakes:
                 raise BadRequestError(422, mistakes) from error
             raise
@@ -120,10 +124,10 @@ class Preparation:
     def _blame(self, rows: Rows, made: Sequence[Any], problems: Sequence[str]) -> None:
         if self._transformer is None:
             raise BadRequestError(422, problems)
-        mistakes = Blame(self._signature, self._transformer, self.known).unfit(rows, made)
+        mistakes = Blame(self._signature, self._transformer, self._known).unfit(rows, made)
         if mistakes:
             raise BadRequestError(422, mistakes)
-        raise ValueError(f"{self._maker} the model cannot take: {problems[0]}")
+        raise ValueError(f"{self._maker} the model cannot take: {_gist(problems[0])}")
 
 
 def _made(transformer: Transformer, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -181,6 +185,11 @@ def instances(body: bytes) -> Rows:
     if wrong:
         raise BadRequestError(422, wrong)
     return rows
+
+
+def _gist(problem: str) -> str:
+    """A problem as the log may have it: with the kind of what was found, and not what it was."""
+    return _FOUND.sub(r"\1", _ROW.sub("", problem))
 
 
 def _no_constant(word: str) -> Any:

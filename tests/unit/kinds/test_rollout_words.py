@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from framework.planning.actions import TakeBackWord
+from framework.planning.actions import DeployApp, TakeBackWord
+from tests.builders import model_version
 from tests.unit.kinds.deployments import Deployment, deployment_spec, serving
 
 PAUSED = ({"setWeight": 10}, {"pause": {}}, {"setWeight": 50}, {"analyze": {"for": "10s"}}, {"setWeight": 100})
@@ -255,6 +256,39 @@ def test_several_steps_back_and_forward_again() -> None:
         deployment.want(version)
         deployment.run_until(10, version)
     assert deployment.events.count("Promoted") == 5
+
+
+# ------------------------------------------------------------------- tried
+
+
+def test_a_model_of_which_no_rows_were_kept_starts_untried_and_that_is_said() -> None:
+    deployment = serving()
+    assert deployment.told("RolloutStarted")[0].endswith(deployment.app("1"))
+    deployment.model = model_version("2" * 10).model_copy(update={"trial_rows": 0})
+    deployment.look()
+    assert "it starts untried" in deployment.told("RolloutStarted")[-1]
+
+
+def test_rows_to_try_a_version_on_are_no_other_version() -> None:
+    """They change nothing about its answers: what serves goes on, and what is yet to start is started with them."""
+    deployment = serving()
+    rows = {"rows": [{"carrier": "UA"}]}
+    deployment.spec = deployment_spec(serving={"trial": rows})
+    assert deployment.run().actions == ()
+    deployment.spec = deployment_spec()
+    deployment.serving.break_on_start(deployment.app("2"), "TrialFailed: KeyError: 'Carrier'")
+    deployment.want("2")
+    deployment.look()
+    deployment.spec = deployment_spec(serving={"trial": rows})
+    (deploy,) = [action for action in deployment.look().actions if isinstance(action, DeployApp)]
+    assert (deploy.app.name, deploy.app.arguments["trial"]) == (deployment.app("2"), rows)
+
+
+def test_a_version_that_failed_its_trial_is_tried_again_once_its_rows_are_named() -> None:
+    deployment = failed_to_start()
+    deployment.spec = deployment_spec(serving={"trial": {"rows": [{"carrier": "UA"}]}})
+    deployment.run()
+    assert deployment.weights == {deployment.app("2"): 100}
 
 
 # ------------------------------------------------------------------- names

@@ -70,7 +70,7 @@ def test_a_version_that_fails_says_how_and_where(tmp_path):
 
 def test_a_refusal_says_what_is_wrong_and_not_what_was_sent(tmp_path):
     reply = play(lambda replica: replica.predict(body("a secret"), "r1"), arguments(tmp_path, APP))
-    assert reply["failure"] == {"type": "BadRequest", "message": "temp must be Float64", "where": ""}
+    assert reply["failure"] == {"type": "BadRequest", "message": "temp must be Float64, found text", "where": ""}
 
 
 def test_a_row_that_the_model_has_no_finite_answer_for_is_refused(tmp_path):

@@ -154,7 +154,7 @@ def test_rows_that_are_nobodys_request_fail_with_what_was_raised():
     assert preparation.inputs([{"m": 3}])["month"].to_list() == [3]
     with pytest.raises(KeyError, match="m"):
         preparation.inputs([{"month": 3}])
-    with pytest.raises(ValueError, match="the model cannot take: instances"):
+    with pytest.raises(ValueError, match=r"the model cannot take: month must be Int8, found text$"):
         preparation.inputs([{"m": "March"}])
 
 
