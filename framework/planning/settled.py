@@ -85,4 +85,4 @@ def _word(asked: Desired[Any], status: Status | None, stuck: Collection[Ref]) ->
         if conditions.reconciling.reason in HELD:
             return "held"
         return "blocked" if any(ref in stuck for ref in asked.upstream) else "moving"
-    return "ready"
+    return "ready" if conditions.ready.status else "stalled"

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from framework.api.conditions import Condition, Conditions
+from framework.api.conditions import DEGRADED, Condition, Conditions
 from framework.api.meta import Ref
 from framework.planning.admission import ORPHANED
 from framework.planning.changes import Desired, Status
@@ -43,6 +43,8 @@ class Sync(StrEnum):
     """Work towards what git asks goes on, or waits."""
     STALLED = "Stalled"
     """What git asks was tried and given up, until something changes."""
+    DEGRADED = "Degraded"
+    """What git asks is in service, and does not do its work."""
     OUT_OF_SYNC = "OutOfSync"
     """Git asks for something that no pass has taken up yet."""
     UNKNOWN = "Unknown"
@@ -53,6 +55,7 @@ _STYLES = {
     Sync.SYNCED: "green",
     Sync.PROGRESSING: "cyan",
     Sync.STALLED: "red",
+    Sync.DEGRADED: "red",
     Sync.OUT_OF_SYNC: "yellow",
     Sync.UNKNOWN: "magenta",
 }
@@ -192,6 +195,8 @@ def _judge(desired: Desired[Any] | None, status: Status) -> tuple[Sync, str, str
         return Sync.OUT_OF_SYNC, "RemovedFromGit", "git no longer has it, and it is not pruned yet", None
     if conditions.ready.status:
         return by(Sync.SYNCED, conditions.ready)
+    if conditions.ready.reason == DEGRADED:
+        return by(Sync.DEGRADED, conditions.ready)
     return by(Sync.UNKNOWN, conditions.ready)
 
 

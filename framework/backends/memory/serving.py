@@ -6,15 +6,19 @@ import threading
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from framework.backends.memory.calls import Calls
 from framework.backends.memory.runs import Clock, utc_now
 from framework.ports import (
     LATENCY_BOUNDS,
+    RECENT_SECONDS,
     AppPhase,
     AppSpec,
     AppState,
+    Failure,
+    Recent,
     RouterReplica,
     RouteSpec,
     RouteState,
@@ -24,11 +28,14 @@ from framework.ports import (
 
 @dataclass(frozen=True)
 class Served:
-    """Traffic that one app got: ``errors`` of the ``requests`` failed, ``latencies`` (seconds) repeat over them."""
+    """Traffic that one app got: ``errors`` of the ``requests`` failed, ``latencies`` (seconds) repeat over them;
+    ``refused`` came on top, and ``failure`` is how it failed."""
 
     requests: int
     errors: int = 0
     latencies: Sequence[float] = (0.02,)
+    refused: int = 0
+    failure: Failure | None = None
 
 
 @dataclass
@@ -47,6 +54,16 @@ class _Router:
     replica: str
     generation: int
     versions: dict[str, VersionCounters] = field(default_factory=dict)
+    lately: list[tuple[datetime, str, Recent]] = field(default_factory=list)
+
+    def counted(self, now: datetime) -> dict[str, VersionCounters]:
+        """With what was counted lately, which passes as time does."""
+        self.lately = [item for item in self.lately if (now - item[0]).total_seconds() <= RECENT_SECONDS]
+        return {app: replace(counters, recent=self._recent(app)) for app, counters in self.versions.items()}
+
+    def _recent(self, app: str) -> Recent:
+        own = [recent for _, name, recent in self.lately if name == app]
+        return Recent(*(sum(getattr(item, name) for item in own) for name in ("requests", "errors", "refused")))
 
 
 @dataclass
@@ -116,7 +133,7 @@ class MemoryServing:
                 return None
             now = self._clock()
             replicas = tuple(
-                RouterReplica(item.replica, item.generation, now, dict(item.versions)) for item in found.routers
+                RouterReplica(item.replica, item.generation, now, item.counted(now)) for item in found.routers
             )
             state = RouteState(found.spec, AppPhase.RUNNING, replicas, url=f"memory://{deployment}{found.spec.route}")
             found.looks += 1
@@ -183,12 +200,21 @@ class MemoryServing:
             for app, served in traffic.items():
                 shielded = served.errors if found.spec.shield and app != found.spec.stable else 0
                 for index, router in enumerate(found.routers):
-                    old = router.versions.get(app, VersionCounters())
-                    router.versions[app] = VersionCounters(
-                        old.requests + _share(served.requests, index, len(found.routers)),
-                        old.errors + _share(served.errors, index, len(found.routers)),
-                        old.shielded + _share(shielded, index, len(found.routers)),
-                        _with_latencies(old.latency_buckets, served, index, len(found.routers)),
+                    old, count = router.versions.get(app, VersionCounters()), len(found.routers)
+                    new = Recent(
+                        _share(served.requests, index, count),
+                        _share(served.errors, index, count),
+                        _share(served.refused, index, count),
+                    )
+                    router.lately.append((self._clock(), app, new))
+                    router.versions[app] = replace(
+                        old,
+                        requests=old.requests + new.requests,
+                        errors=old.errors + new.errors,
+                        shielded=old.shielded + _share(shielded, index, count),
+                        latency_buckets=_with_latencies(old.latency_buckets, served, index, count),
+                        refused=old.refused + new.refused,
+                        failures=(served.failure,) if served.failure else old.failures,
                     )
 
     def send(

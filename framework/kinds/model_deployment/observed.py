@@ -82,6 +82,15 @@ class Quarantine(Stored):
         return self.terms.strategy == terms.strategy if self.exposed else self.terms.digest == terms.digest
 
 
+class Degraded(Stored):
+    """The stable version fails its callers. ``told`` is when the numbers in ``message`` were last looked up."""
+
+    app: str
+    since: datetime
+    told: datetime
+    message: str
+
+
 class DeploymentState(Stored):
     stable: ServedVersion | None = None
     stable_since: datetime | None = None
@@ -103,6 +112,7 @@ class DeploymentState(Stored):
     """AppSpec digest last asked for, by app."""
     repaired: datetime | None = None
     """When a failed stable app was last deployed again."""
+    degraded: Degraded | None = None
     heard: str = ""
     """The operator's word that was acted upon, until it was taken back."""
 

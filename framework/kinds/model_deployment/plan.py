@@ -14,9 +14,15 @@ from typing import Any
 from framework.api.categories import Category
 from framework.api.errors import TerminalError
 from framework.api.meta import Ref
-from framework.kinds.model_deployment import apps, traffic, transitions, words
+from framework.kinds.model_deployment import apps, health, traffic, transitions, words
 from framework.kinds.model_deployment.naming import named
-from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, ServedVersion, Terms
+from framework.kinds.model_deployment.observed import (
+    DeploymentObserved,
+    DeploymentState,
+    Quarantine,
+    ServedVersion,
+    Terms,
+)
 from framework.kinds.model_deployment.removal import remove
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import served
@@ -75,8 +81,8 @@ class _Deployment:
 
     def _pass(self, wanted: ServedVersion | None) -> _Pass:
         observed, now, terms = self.observed, self.now, self._terms()
-        watched = transitions.watch_stable(self.previous, observed, now)
-        heeded = words.heed(watched, wanted, self.canary, observed.word, now)
+        looked = transitions.watch_stable(self.previous, observed, now)
+        heeded = words.heed(looked, wanted, self.canary, observed.word, now)
         aimed = transitions.aim(heeded.state, wanted, self.canary, terms, now)
         in_place = self._in_place(aimed.state)
         rolled = transitions.roll(aimed.state, self.canary, observed, in_place=in_place, now=now)
@@ -88,9 +94,10 @@ class _Deployment:
             shift = traffic.direct(table, state, observed, now)
         deployed = apps.deploys(self.desired, shift.state, observed, self.previous, now)
         deleted = apps.deletes(deployed.state, observed, self.previous, now)
+        watched = health.watch(deleted.state, observed.route, now)
         route = (shift.action,) if shift.action else ()
         return _Pass(
-            state=deleted.state,
+            state=watched.state,
             actions=(*deployed.actions, *route, *deleted.actions, *self._acted_upon()),
             happenings=(
                 *heeded.happenings,
@@ -98,6 +105,7 @@ class _Deployment:
                 *rolled.happenings,
                 *shift.happenings,
                 *deployed.happenings,
+                *watched.happenings,
             ),
             floor=_floor(deployed, bool(route)),
         )
@@ -117,33 +125,40 @@ class _Deployment:
     def _conclude(self, wanted: ServedVersion | None, done: _Pass) -> Change:
         """Say where the deployment stands now."""
         state, outcome = done.state, Outcome(self.desired, self.status, CATEGORIES, self.now, done.floor)
-        ready, summary = self._ready(state), _summary(state)
+        serves, summary = self._ready(state), _summary(state)
+        ready, ills = serves and state.degraded is None, f"; {state.degraded.message}" if state.degraded else ""
         more: dict[str, Any] = {
             "actions": done.actions,
             "inventory": _inventory(state, self.observed),
             "happenings": done.happenings,
-            "requeue_after": self._next_look(state, done, ready),
+            "requeue_after": self._next_look(state, done, serves),
         }
         rejected = state.rejected(wanted.identity) if wanted and not _is_stable(state, wanted) else None
         if wanted is None:
             more["waits_for"] = (Ref("TrainingJob", self.desired.spec.model.training),)
-            reason = self.observed.target_reason
+            reason = f"{self.observed.target_reason}{ills}"
             change = outcome.waiting(state, summary, "WaitingForModel", reason, ready=ready, **more)
         elif state.rollout is not None:
             at = state.rollout.canary
-            change = outcome.waiting(state, summary, at.reason.value, at.message, ready=ready, **more)
+            change = outcome.waiting(state, summary, at.reason.value, f"{at.message}{ills}", ready=ready, **more)
         elif rejected is not None:
-            again = "its strategy" if rejected.exposed else "its spec"
-            message = (
-                f"{rejected.label} ({rejected.reason}): {rejected.message}; it is tried again when {again} changes, "
-                f"or with: mlopsctl rollout retry {self.desired.ref.name}"
-            )
+            message = f"{self._turned_away(rejected)}{ills}"
             change = outcome.stalled(state, summary, "CandidateRejected", message, ready=ready, **more)
-        elif not ready or not self._in_place(state):
-            change = outcome.waiting(state, summary, *self._unsettled(state), ready=ready, **more)
+        elif not serves or not self._in_place(state):
+            reason, message = self._unsettled(state)
+            change = outcome.waiting(state, summary, reason, f"{message}{ills}", ready=ready, **more)
+        elif state.degraded is not None:
+            change = outcome.degraded(state, summary, state.degraded.message, **more)
         else:
             change = outcome.settled(state, summary, "Serving", f"{wanted.label} serves all traffic", **more)
         return change if not done.actions else self._acting(change)
+
+    def _turned_away(self, rejected: Quarantine) -> str:
+        again = "its strategy" if rejected.exposed else "its spec"
+        return (
+            f"{rejected.label} ({rejected.reason}): {rejected.message}; it is tried again when {again} changes, "
+            f"or with: mlopsctl rollout retry {self.desired.ref.name}"
+        )
 
     def _acting(self, change: Change) -> Change:
         """A pass that acts is a Create or an Update, however settled the resource is meanwhile."""
@@ -192,6 +207,8 @@ def _summary(state: DeploymentState) -> str:
     stable, rollout = state.stable, state.rollout
     candidate = rollout.version if rollout else None
     serving = f"{named(stable, candidate)} serves" if stable else "nothing serves"
+    if state.degraded is not None:
+        serving += ", degraded"
     if rollout is None:
         return serving
     at, label = rollout.canary, named(rollout.version, stable)
