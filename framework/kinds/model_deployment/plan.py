@@ -15,6 +15,7 @@ from framework.api.categories import Category
 from framework.api.errors import TerminalError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment import apps, health, traffic, transitions, words
+from framework.kinds.model_deployment.demands import demands, sentence
 from framework.kinds.model_deployment.naming import named
 from framework.kinds.model_deployment.observed import (
     DeploymentObserved,
@@ -27,7 +28,7 @@ from framework.kinds.model_deployment.removal import remove
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import served
 from framework.planning.actions import Action, DeployApp, TakeBackWord
-from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.changes import Change, Desired, FieldDiff, Happening, Status, Verb
 from framework.planning.fingerprint import short_hash
 from framework.planning.outcomes import Outcome
 from framework.planning.runs import POLL
@@ -151,6 +152,8 @@ class _Deployment:
             change = outcome.degraded(state, summary, state.degraded.message, **more)
         else:
             change = outcome.settled(state, summary, "Serving", f"{wanted.label} serves all traffic", **more)
+        if wanted is not None and state.stable is not None and rejected is None:
+            change = _asking(change, demands(wanted, state.stable))
         return change if not done.actions else self._acting(change)
 
     def _turned_away(self, rejected: Quarantine) -> str:
@@ -188,6 +191,16 @@ class _Deployment:
             return None
         due = min(item.since + item.delay for item in state.retiring)
         return min(max(due - self.now, POLL), IDLE_POLL)
+
+
+def _asking(change: Change, asked: tuple[FieldDiff, ...]) -> Change:
+    """``change`` with what the version on its way asks of callers, so that a plan shows it beside the fields."""
+    if not asked:
+        return change
+    category = max(change.category, *(item.category for item in asked))
+    return replace(
+        change, diffs=(*change.diffs, *asked), category=category, reason=f"{change.reason}; {sentence(asked)}"
+    )
 
 
 def _is_stable(state: DeploymentState, wanted: ServedVersion) -> bool:

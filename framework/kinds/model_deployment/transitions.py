@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from framework.kinds.model_deployment.demands import demands, sentence
 from framework.kinds.model_deployment.naming import named
 from framework.kinds.model_deployment.observed import (
     DeploymentObserved,
@@ -54,12 +55,16 @@ def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, te
         "quarantined": tuple(item for item in moved.state.quarantined if item.identity != wanted.identity),
     }
     message = f"{label} as {wanted.app}{', which served before' if returning else ''}"
+    asked = demands(wanted, state.stable) if state.stable else ()
+    if asked:
+        message += f"; {sentence(asked)}"
     if "trial" not in wanted.arguments:
         message += "; it starts untried: of its training set no rows were kept"
     again = (
         (Happening("QuarantineLifted", f"{label}: git asks for it in another way", _names(wanted)),) if entry else ()
     )
-    started = Happening("RolloutStarted", message, {**_names(wanted), "returning": returning})
+    data = {**_names(wanted), "returning": returning, "demands": [[item.path, item.after] for item in asked]}
+    started = Happening("RolloutStarted", message, data)
     return Moved(moved.state.model_copy(update=update), (*moved.happenings, *again, started))
 
 
