@@ -12,7 +12,7 @@ from framework.kinds.model_deployment.spec import ModelRef
 from framework.kinds.model_deployment.words import subject
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.planning.changes import Desired, Status
-from framework.ports import ModelVersion, Ports, Word
+from framework.ports import ModelVersion, Ports, RouteState, Word
 
 
 def observe(
@@ -20,14 +20,32 @@ def observe(
 ) -> DeploymentObserved:
     """The version that git asks for, the apps that run and the traffic table in force."""
     target, reason = (None, "removed from git") if desired is None else resolve(desired, ports)
+    route = ports.serving.route(ref.name, layout.traffic_folder(ports.storage, ref.name))
     return DeploymentObserved(
         ref=ref,
         target=target,
         target_reason=reason,
         apps=ports.serving.apps(ref.name),
-        route=ports.serving.route(ref.name, layout.traffic_folder(ports.storage, ref.name)),
+        route=route,
         word=_word(ref, status, ports),
+        held=_held(ref, _path(desired, status), route, ports),
     )
+
+
+def _path(desired: Desired[Any] | None, status: Status | None) -> str | None:
+    """Where it is to be served, or was when git last asked for it."""
+    if desired is not None:
+        path: str = desired.spec.serving.route
+        return path
+    return (status.spec.get("serving") or {}).get("route") if status else None
+
+
+def _held(ref: Ref, path: str | None, route: RouteState | None, ports: Ports) -> RouteState | None:
+    """Another deployment that is served there. Where the own router is, nobody else can be."""
+    if path is None or (route is not None and route.spec.route == path):
+        return None
+    there = ports.serving.routed(path)
+    return there if there is not None and there.spec.deployment != ref.name else None
 
 
 def _word(ref: Ref, status: Status | None, ports: Ports) -> Word | None:

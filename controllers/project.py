@@ -99,7 +99,8 @@ class Project:
         records = {record.ref: record for record in self.ports.state.records()}
         vanished = sorted((ref for ref in records if ref not in loaded.desired), reverse=True)
         ports = self.ports if self.cluster.running() else self.idle
-        reconciler = replace(self.reconciler(lambda: 0), ports=ports)
+        allowed = rules(loaded, loaded.environment, None)
+        reconciler = replace(self.reconciler(lambda: 0), ports=ports, rules=lambda: allowed)
         inputs = [
             reconciler.inputs(ref, loaded.desired.get(ref), records.get(ref)) for ref in (*loaded.desired, *vanished)
         ]

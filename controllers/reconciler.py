@@ -18,6 +18,7 @@ from framework.api.errors import ConflictError, MlopsError, TerminalError, Trans
 from framework.api.meta import Ref
 from framework.planning.admission import Admitted, Ledger, Rules, admit, starts_something, takes
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.heirs import had, serves
 from framework.planning.kind import Kind, Needs
 from framework.planning.news import happened
 from framework.planning.planner import Inputs, plan_resource
@@ -67,7 +68,19 @@ class Reconciler:
         """Read the world for one resource. Changes nothing."""
         status = Status.model_validate(record.status) if record else None
         observed = self.observers[ref.kind](ref, desired, status, self.ports, self.clock())
-        return Inputs(ref, self.kinds[ref.kind], desired, observed, status)
+        waits_for = self._heir(ref, status) if desired is None else None
+        return Inputs(ref, self.kinds[ref.kind], desired, observed, status, waits_for)
+
+    def _heir(self, ref: Ref, status: Status | None) -> Ref | None:
+        """Who is to have what this resource has, and does not yet."""
+        kind, claimed = self.kinds[ref.kind], self.rules().claimed
+        for value in sorted(had(kind, status)):
+            heir = claimed(ref.kind, value)
+            if heir is not None and heir != ref:
+                record = self.ports.state.load(heir)
+                if not serves(kind, Status.model_validate(record.status) if record else None, value):
+                    return heir
+        return None
 
     def reconcile(self, ref: Ref, desired: Desired[Any] | None) -> Result:
         """Bring one resource one step nearer to what git asks for. Never raises for a failure of the world."""

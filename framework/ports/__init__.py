@@ -34,6 +34,7 @@ from framework.ports.serving import (
     RouteState,
     ServingBackend,
     VersionCounters,
+    seats,
 )
 from framework.ports.source import (
     Blob,
@@ -111,6 +112,7 @@ __all__ = [
     "TableState",
     "VersionCounters",
     "Word",
+    "seats",
 ]
 
 

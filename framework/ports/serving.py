@@ -176,8 +176,35 @@ class ServingBackend(Protocol):
 
     def delete(self, app: str) -> None: ...
 
-    def route(self, deployment: str, traffic: str) -> RouteState | None: ...
+    def route(self, deployment: str, traffic: str) -> RouteState | None:
+        """The table of ``deployment`` and the router that has it."""
+        ...
 
-    def set_route(self, route: RouteSpec) -> None: ...
+    def routed(self, path: str) -> RouteState | None:
+        """The table of whoever is served at ``path``."""
+        ...
+
+    def set_route(self, route: RouteSpec) -> None:
+        """Put a table in force at its path. A router that is there already is given it in place, whosever table it
+        had, so that a path gets from one deployment to another without a request failing (see ``seats``)."""
+        ...
 
     def delete_route(self, deployment: str) -> None: ...
+
+
+def seats(routers: Mapping[str, RouteSpec], route: RouteSpec, new: str) -> dict[str, RouteSpec | None]:
+    """Which router gets which table so that ``route`` is in force; None: it goes. ``routers`` are the live tables by
+    router, ``new`` is what a router would be called that is made for it.
+
+    A router that serves the path already is taken over, whosever it was, and one that this deployment had elsewhere is
+    then no longer needed. So a deployment has one router at most, and a path is never without one.
+    """
+    there = next((name for name, table in routers.items() if table.route == route.route), None)
+    own = next((name for name, table in routers.items() if table.deployment == route.deployment), None)
+    if there is None and own is None:
+        while new in routers:  # another deployment took over the router of that name, and goes on with it
+            new = f"{new}-2"
+        return {new: route}
+    if there is None or own is None or there == own:
+        return {there or own or new: route}
+    return {there: route, own: None}

@@ -99,6 +99,7 @@ class World:
                 now.errors - then.errors,
                 now.shielded - then.shielded,
                 (sum(now.latency_buckets) - sum(then.latency_buckets),),
+                now.refused - then.refused,
             )
 
         return since
@@ -205,6 +206,37 @@ def test_weights_change_in_place_and_an_acknowledged_app_goes_without_a_failed_r
     assert state.replicas[0].replica == process, "a new table must not restart the router"
 
 
+def test_a_route_gets_to_another_deployment_without_a_failed_request(world: World) -> None:
+    world.route({"one": 100}, "one")
+    path, heir = f"/{DEPLOYMENT}", f"{DEPLOYMENT}-heir"
+    before = world.backend.routed(path)
+    assert before is not None
+    world.generation += 1
+    table = RouteSpec(
+        heir, path, {named("two"): 100}, named("two"), world.generation, traffic=traffic_folder(world.storage, heir)
+    )
+
+    def taken_over() -> bool:
+        state = world.backend.route(heir, "")
+        return state is not None and all(item.generation >= table.generation for item in state.replicas)
+
+    with traffic(world.url) as seen:
+        wait_for(lambda: len(seen) >= 50, 60)
+        world.backend.set_route(table)
+        wait_for(taken_over, 60)
+        handed = len(seen) + 4
+        assert world.backend.route(DEPLOYMENT, world.traffic) is None
+        wait_for(lambda: len(seen) >= handed + 50, 60)
+    print(f"{len(seen)} requests over a handover")
+    assert [entry for entry in seen if entry[0] != 200] == []
+    assert {app for _, app, _ in seen[handed:]} == {named("two")}
+    after = world.backend.routed(path)
+    assert after is not None
+    assert [item.replica for item in after.replicas] == [item.replica for item in before.replicas]
+    world.route({"one": 100}, "one")
+    assert world.backend.route(heir, "") is None
+
+
 def test_a_failing_candidate_is_shielded_and_its_errors_counted(world: World) -> None:
     world.route({"one": 50, "flaky": 50}, "one")
     since = world.counts()
@@ -218,7 +250,7 @@ def test_a_failing_candidate_is_shielded_and_its_errors_counted(world: World) ->
     assert 0.15 < flaky.errors / flaky.requests < 0.45
     assert one.errors == 0
     assert one.requests + flaky.requests - flaky.errors == len(seen)
-    assert flaky.latency_buckets == (flaky.requests - flaky.errors,)
+    assert flaky.latency_buckets == (flaky.requests,), "those that failed took their time, too"
 
 
 def test_without_a_shield_the_candidates_failure_is_the_answer(world: World) -> None:
@@ -267,7 +299,7 @@ def test_bad_input_names_the_field_and_is_nobodys_error(world: World) -> None:
         assert answer.headers.get_list("x-request-id") == ["mine-1"]
         assert json.loads(client.get(world.url).content)["weights"] == {named("one"): 100}
     one = since("one")
-    assert (one.requests, one.errors, one.latency_buckets) == (5, 0, (1,))
+    assert (one.requests, one.errors, one.refused, one.latency_buckets) == (1, 0, 4, (1,))
 
 
 def test_overload_is_503_with_retry_after_and_passes(world: World) -> None:

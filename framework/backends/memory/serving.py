@@ -23,6 +23,7 @@ from framework.ports import (
     RouteSpec,
     RouteState,
     VersionCounters,
+    seats,
 )
 
 
@@ -122,49 +123,39 @@ class MemoryServing:
     def delete(self, app: str) -> None:
         self._calls.record("serving.delete", app)
         with self._lock:
-            users = [name for name, route in self._routes.items() if any(_uses(table, app) for table in route.tables)]
+            users = [
+                item.spec.deployment for item in self._routes.values() if any(_uses(one, app) for one in item.tables)
+            ]
             self.harm += [f"{app} was deleted while the router of {name} may send to it" for name in users]
             self._apps.pop(app, None)
 
     def route(self, deployment: str, traffic: str) -> RouteState | None:
         with self._lock:
-            found = self._routes.get(deployment)
-            if found is None:
-                return None
-            now = self._clock()
-            replicas = tuple(
-                RouterReplica(item.replica, item.generation, now, item.counted(now)) for item in found.routers
-            )
-            state = RouteState(found.spec, AppPhase.RUNNING, replicas, url=f"memory://{deployment}{found.spec.route}")
-            found.looks += 1
-            if self._seen_enough(found.looks):
-                self.acknowledge(deployment)
-            return state
+            return self._told(self._route_of(deployment))
+
+    def routed(self, path: str) -> RouteState | None:
+        with self._lock:
+            return self._told(next((item for item in self._routes.values() if item.spec.route == path), None))
 
     def set_route(self, route: RouteSpec) -> None:
         self._calls.record("serving.set_route", f"{route.deployment}/{route.generation}")
         with self._lock:
-            for app in sorted({route.stable, *route.weights}):
-                target = self._apps.get(app)
-                if _uses(route, app) and (target is None or not target.answering):
-                    why = "missing" if target is None else target.phase
-                    self.harm.append(f"{route.deployment} sends to {app}, which is {why}")
-            found = self._routes.get(route.deployment)
-            if found is None:
-                self._routes[route.deployment] = _Route(route, self._fresh_routers(), [route])
-            elif found.spec != route:
-                found.spec, found.looks = route, 0
-                found.tables.append(route)
+            live = {name: item.spec for name, item in self._routes.items()}
+            for name, table in seats(live, route, route.deployment).items():
+                if table is None:
+                    del self._routes[name]
+                else:
+                    self._seat(name, table)
 
     def delete_route(self, deployment: str) -> None:
         self._calls.record("serving.delete_route", deployment)
         with self._lock:
-            self._routes.pop(deployment, None)
+            self._routes = {name: item for name, item in self._routes.items() if item.spec.deployment != deployment}
 
     def routes(self) -> tuple[str, ...]:
         """Deployments that have a route."""
         with self._lock:
-            return tuple(self._routes)
+            return tuple(item.spec.deployment for item in self._routes.values())
 
     def adopt(self, deployment: str, apps: Mapping[str, AppState], route: RouteState | None) -> None:
         """Take over what runs elsewhere, as it is there."""
@@ -182,13 +173,13 @@ class MemoryServing:
         with self._lock:
             for app in self._apps.values():
                 self._settle(app)
-            for deployment in self._routes:
+            for deployment in self.routes():
                 self.acknowledge(deployment)
 
     def acknowledge(self, deployment: str) -> None:
         """Every router of the deployment has applied the live table and finished what it sent under older ones."""
         with self._lock:
-            found = self._routes[deployment]
+            found = self._live_route(deployment)
             found.tables = [found.spec]
             for router in found.routers:
                 router.generation = found.spec.generation
@@ -196,7 +187,7 @@ class MemoryServing:
     def serve(self, deployment: str, traffic: Mapping[str, Served]) -> None:
         """Count traffic, spread evenly over the routers. Errors of apps other than stable are shielded if set so."""
         with self._lock:
-            found = self._routes[deployment]
+            found = self._live_route(deployment)
             for app, served in traffic.items():
                 shielded = served.errors if found.spec.shield and app != found.spec.stable else 0
                 for index, router in enumerate(found.routers):
@@ -223,7 +214,7 @@ class MemoryServing:
     ) -> None:  # fmt: skip
         """Split ``requests`` by the live weights; each app fails its share of ``error_rate``, in whole requests."""
         with self._lock:
-            spec = self._routes[deployment].spec
+            spec = self._live_route(deployment).spec
             sent = {app: requests * weight // 100 for app, weight in spec.weights.items()}
             sent[spec.stable] = sent.get(spec.stable, 0) + requests - sum(sent.values())
             self.serve(
@@ -240,7 +231,7 @@ class MemoryServing:
     def restart_routers(self, deployment: str) -> None:
         """The router's replicas died and came back: new ids, counters from zero, the live table."""
         with self._lock:
-            self._routes[deployment].routers = self._fresh_routers()
+            self._live_route(deployment).routers = self._fresh_routers()
             self.acknowledge(deployment)
 
     def break_on_start(self, app: str, message: str = "RuntimeError in the constructor") -> None:
@@ -275,13 +266,47 @@ class MemoryServing:
     def change_route_by_hand(self, deployment: str, **changes: Any) -> None:
         """Somebody set other weights (or any other field of the RouteSpec)."""
         with self._lock:
-            found = self._routes[deployment]
+            found = self._live_route(deployment)
             found.spec = replace(found.spec, **changes)
             self.acknowledge(deployment)
 
     def remove_route_by_hand(self, deployment: str) -> None:
         with self._lock:
-            self._routes.pop(deployment, None)
+            self._routes = {name: item for name, item in self._routes.items() if item.spec.deployment != deployment}
+
+    def _route_of(self, deployment: str) -> _Route | None:
+        return next((item for item in self._routes.values() if item.spec.deployment == deployment), None)
+
+    def _live_route(self, deployment: str) -> _Route:
+        found = self._route_of(deployment)
+        if found is None:
+            raise KeyError(deployment)
+        return found
+
+    def _told(self, found: _Route | None) -> RouteState | None:
+        if found is None:
+            return None
+        now, spec = self._clock(), found.spec
+        replicas = tuple(RouterReplica(item.replica, item.generation, now, item.counted(now)) for item in found.routers)
+        state = RouteState(spec, AppPhase.RUNNING, replicas, url=f"memory://{spec.deployment}{spec.route}")
+        found.looks += 1
+        if self._seen_enough(found.looks):
+            self.acknowledge(spec.deployment)
+        return state
+
+    def _seat(self, name: str, table: RouteSpec) -> None:
+        """Give a router its table."""
+        for app in sorted({table.stable, *table.weights}):
+            target = self._apps.get(app)
+            if _uses(table, app) and (target is None or not target.answering):
+                why = "missing" if target is None else target.phase
+                self.harm.append(f"{table.deployment} sends to {app}, which is {why}")
+        found = self._routes.get(name)
+        if found is None:
+            self._routes[name] = _Route(table, self._fresh_routers(), [table])
+        elif found.spec != table:
+            found.spec, found.looks = table, 0
+            found.tables.append(table)
 
     def _seen_enough(self, looks: int) -> bool:
         return self._observations is not None and looks >= self._observations

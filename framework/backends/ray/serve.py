@@ -40,6 +40,7 @@ from framework.ports import (
     RouteSpec,
     RouteState,
     VersionCounters,
+    seats,
 )
 from framework.storage import delete_folder, list_files, read_json
 
@@ -94,10 +95,38 @@ class RayServe:
     def route(self, deployment: str, traffic: str) -> RouteState | None:
         """None also for a router that was changed by hand beyond recognition: setting the route repairs it."""
         details = self._settled()
-        live = details["applications"].get(router_name(deployment))
-        config = live and live.get("deployed_app_config")
-        spec = read_route(config) if config else None
-        if spec is None:
+        return self._route_state(details, _router_of(details, deployment))
+
+    def routed(self, path: str) -> RouteState | None:
+        details = self._settled()
+        at = (live for live in details["applications"].values() if (table := _table(live)) and table.route == path)
+        return self._route_state(details, next(at, None))
+
+    def set_route(self, route: RouteSpec) -> None:
+        with self._writing:
+            details = self._details()
+            current = _declared(details)
+            routers = {app["name"]: table for app in current if (table := read_route(app)) is not None}
+            wanted, failed = current, False
+            for name, table in seats(routers, route, router_name(route.deployment)).items():
+                if table is None:
+                    wanted = without_app(wanted, name)
+                    continue
+                running = next((app for app in current if app["name"] == name and name in routers), None)
+                wanted = with_app(wanted, render_route(table, running or _new_router(table, name)))
+                failed |= running is not None and _phase(details["applications"][name]) is AppPhase.FAILED
+            if wanted != current or failed:
+                self._put(details, wanted)
+
+    def delete_route(self, deployment: str) -> None:
+        live = _router_of(self._settled(), deployment)
+        config = self._remove(live["name"] if live else router_name(deployment))
+        if config is not None:
+            delete_folder(config["args"]["traffic"])
+
+    def _route_state(self, details: Mapping[str, Any], live: Mapping[str, Any] | None) -> RouteState | None:
+        spec = _table(live) if live is not None else None
+        if live is None or spec is None:
             return None
         address = self._rest.address()
         port = (details.get("http_options") or {}).get("port", address.serve_port)
@@ -105,18 +134,10 @@ class RayServe:
         return RouteState(
             spec=spec,
             phase=_phase(live),
-            replicas=router_replicas(_written(traffic), running, spec.generation),
+            replicas=router_replicas(_written(spec.traffic), running, spec.generation),
             url=f"http://{address.serve_host}:{port}{spec.route}",
             message=_message(live),
         )
-
-    def set_route(self, route: RouteSpec) -> None:
-        self._apply(router_name(route.deployment), lambda live: render_route(route))
-
-    def delete_route(self, deployment: str) -> None:
-        config = self._remove(router_name(deployment))
-        if config is not None:
-            delete_folder(config["args"]["traffic"])
 
     def _apply(self, name: str, wanted: Callable[[Config | None], Config]) -> None:
         with self._writing:
@@ -253,6 +274,32 @@ def _untouched(details: Mapping[str, Any], applications: Iterable[Config]) -> li
     live = details["applications"]
     running = (app for app in applications if app["name"] in live and live[app["name"]]["status"] == "RUNNING")
     return [app["name"] for app in running if live[app["name"]].get("deployed_app_config") == app]
+
+
+def _router_of(details: Mapping[str, Any], deployment: str) -> Mapping[str, Any] | None:
+    """The router with the table of ``deployment``: the one of its name, or one that it took over from another."""
+    applications = details["applications"]
+    own = [applications[name] for name in (router_name(deployment),) if name in applications]
+    return next(
+        (
+            live
+            for live in (*own, *applications.values())
+            if (table := _table(live)) is not None and table.deployment == deployment
+        ),
+        None,
+    )
+
+
+def _new_router(table: RouteSpec, name: str) -> Config:
+    """What a router is called that is made for a table, and where it counts. One that may not have the deployment's own
+    name, because another deployment goes on with the router of that name, counts beside it."""
+    beside = name.removeprefix(router_name(table.deployment))
+    return {"name": name, "args": {"deployment": table.deployment, "traffic": f"{table.traffic}{beside}"}}
+
+
+def _table(live: Mapping[str, Any]) -> RouteSpec | None:
+    config = live.get("deployed_app_config")
+    return read_route(config) if config else None
 
 
 def _is_model_of(live: Mapping[str, Any], deployment: str) -> bool:

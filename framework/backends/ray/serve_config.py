@@ -124,8 +124,9 @@ def _read_app(config: Config, working_dir: str | None) -> AppSpec:
     )
 
 
-def render_route(route: RouteSpec) -> dict[str, Json]:
-    """The router's application. Tables differ in ``user_config`` only, which Serve applies in place."""
+def render_route(route: RouteSpec, router: Config | None = None) -> dict[str, Json]:
+    """The router's application, or ``router``, which runs already, with this table. Tables differ in ``user_config``
+    only, which Serve applies in place; what names a router and where it counts stays as it was made."""
     table = {
         "deployment": route.deployment,
         "weights": dict(route.weights),
@@ -137,11 +138,15 @@ def render_route(route: RouteSpec) -> dict[str, Json]:
         "match_header": list(route.match_header) if route.match_header else None,
         "max_queued": route.max_queued,
     }
-    return {
+    made = {
         "name": router_name(route.deployment),
+        "args": {"deployment": route.deployment, "traffic": route.traffic},
+    }
+    named = made if router is None else {name: router[name] for name in made}
+    return {
+        **named,
         "route_prefix": route.route,
         "import_path": ROUTER,
-        "args": {"deployment": route.deployment, "traffic": route.traffic},
         "deployments": [{"name": ROUTER_DEPLOYMENT, "num_replicas": 1, "user_config": table, **_COMMON}],
     }
 

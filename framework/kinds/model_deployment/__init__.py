@@ -62,7 +62,7 @@ def _claims(spec: ModelDeploymentSpec) -> tuple[Claim, ...]:
     route = spec.serving.route
     parts = route.split("/")[1:]
     above = tuple("/" + "/".join(parts[:depth]) for depth in range(1, len(parts)))
-    return (Claim("spec.serving.route", route, f"serves {route} already", above),)
+    return (Claim("spec.serving.route", route, f"serves {route} already", above, handed_over=True),)
 
 
 def _consumes(spec: ModelDeploymentSpec) -> Mapping[Ref, frozenset[str] | None]:

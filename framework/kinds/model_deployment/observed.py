@@ -128,7 +128,8 @@ class DeploymentState(Stored):
 @dataclass(frozen=True)
 class DeploymentObserved:
     """``target`` is the version that the spec resolves to now; where there is none, ``target_reason`` says why.
-    ``word`` is what an operator says about the rollout."""
+    ``word`` is what an operator says about the rollout. ``held`` is the router that serves another deployment at the
+    path that this one asks for, or, once it is removed, had."""
 
     ref: Ref
     target: ModelVersion | None
@@ -136,3 +137,4 @@ class DeploymentObserved:
     apps: Mapping[str, AppState]
     route: RouteState | None
     word: Word | None = None
+    held: RouteState | None = None
