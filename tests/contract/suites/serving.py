@@ -175,25 +175,18 @@ class ServingContract:
         assert world.send(10) == 0
 
     def test_a_path_gets_to_another_deployment_by_the_router_that_is_there(self, world: ServingWorld) -> None:
-        app, heir = world.running("one"), f"{world.deployment}-heir"
+        app, heir = world.running("one"), replace(world, deployment=f"{world.deployment}-heir")
         world.backend.set_route(world.table({app.name: 100}, app.name, 1))
         before = {item.replica for item in world.acknowledged(1).replicas}
         assert world.backend.routed(f"{world.route}-nobody") is None
-        world.backend.set_route(replace(world.table({app.name: 100}, app.name, 2), deployment=heir))
-
-        def taken() -> bool:
-            state = world.backend.route(heir, world.traffic)
-            return state is not None and all(item.generation >= 2 for item in state.replicas)
-
-        world.patience.until(taken, lambda over: over)
+        world.backend.set_route(heir.table({app.name: 100}, app.name, 2))
+        assert before <= {item.replica for item in heir.acknowledged(2).replicas}
         state = world.backend.routed(world.route)
         assert state is not None
-        assert (state.spec.deployment, state.spec.route) == (heir, world.route)
-        assert before <= {item.replica for item in state.replicas}
-        assert world.state() is None
+        assert (state.spec.deployment, state.spec.route, world.state()) == (heir.deployment, world.route, None)
         world.backend.delete_route(world.deployment)
         assert world.backend.routed(world.route) is not None, "it is another's by now"
-        world.backend.delete_route(heir)
+        world.backend.delete_route(heir.deployment)
         world.patience.until(lambda: world.backend.routed(world.route), lambda state: state is None)
 
     def test_a_route_is_deleted_and_the_apps_stay(self, world: ServingWorld) -> None:
