@@ -22,14 +22,12 @@ from framework.kinds.model_deployment.observed import (
     DeploymentState,
     Quarantine,
     ServedVersion,
-    Terms,
 )
 from framework.kinds.model_deployment.removal import remove
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
-from framework.kinds.model_deployment.target import served
+from framework.kinds.model_deployment.target import served, terms
 from framework.planning.actions import Action, DeployApp, TakeBackWord
 from framework.planning.changes import Change, Desired, FieldDiff, Happening, Status, Verb
-from framework.planning.fingerprint import short_hash
 from framework.planning.outcomes import Outcome
 from framework.planning.runs import POLL
 from framework.rollout.state import CanaryPhase
@@ -81,10 +79,10 @@ class _Deployment:
         return self._conclude(wanted, self._pass(wanted))
 
     def _pass(self, wanted: ServedVersion | None) -> _Pass:
-        observed, now, terms = self.observed, self.now, self._terms()
+        observed, now = self.observed, self.now
         looked = transitions.watch_stable(self.previous, observed, now)
         heeded = words.heed(looked, wanted, self.canary, observed.word, now)
-        aimed = transitions.aim(heeded.state, wanted, self.canary, terms, now)
+        aimed = transitions.aim(heeded.state, wanted, self.canary, terms(self.desired), now)
         in_place = self._in_place(aimed.state)
         rolled = transitions.roll(aimed.state, self.canary, observed, in_place=in_place, now=now)
         state = apps.adopt_orphans(rolled.state, observed, now)
@@ -110,10 +108,6 @@ class _Deployment:
             ),
             floor=_floor(deployed, bool(route)),
         )
-
-    def _terms(self) -> Terms:
-        strategy = self.desired.spec.strategy.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        return Terms(digest=self.desired.digest, strategy=short_hash(strategy))
 
     def _acted_upon(self) -> tuple[Action, ...]:
         word = self.observed.word

@@ -9,9 +9,10 @@ from typing import Any
 
 from framework.api import layout
 from framework.api.categories import category_of
-from framework.kinds.model_deployment.observed import ServedVersion
+from framework.kinds.model_deployment.observed import ServedVersion, Terms
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec, Serving
 from framework.planning.changes import Desired
+from framework.planning.fingerprint import short_hash
 from framework.ports import AppSpec, ModelVersion
 
 WORKLOAD_VERSION = "1"
@@ -92,6 +93,12 @@ def app_spec(desired: Desired[ModelDeploymentSpec], version: ServedVersion) -> A
         },
         code=version.code,
     )
+
+
+def terms(desired: Desired[ModelDeploymentSpec]) -> Terms:
+    """What a version is tried under now."""
+    strategy = desired.spec.strategy.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return Terms(digest=desired.digest, strategy=short_hash(strategy))
 
 
 def _identity(desired: Desired[ModelDeploymentSpec], model: ModelVersion) -> str:
