@@ -20,7 +20,7 @@ import pytest
 from framework.api.layout import prediction_folder, profile_folder, traffic_folder
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve import RayServe
-from framework.ports import AppPhase, AppSpec, RouteSpec, VersionCounters
+from framework.ports import AppPhase, AppSpec, Failure, RouteSpec, VersionCounters
 from tests.unit.serving.models import arguments, body
 
 pytest_plugins = ["tests.ray_cluster"]
@@ -103,6 +103,10 @@ class World:
             )
 
         return since
+
+    def failures(self, short: str) -> tuple[Failure, ...]:
+        """How a version failed so far, by short name."""
+        return self._counters()[named(short)].failures
 
     def _counters(self) -> Mapping[str, VersionCounters]:
         time.sleep(1.0)
@@ -204,6 +208,28 @@ def test_weights_change_in_place_and_an_acknowledged_app_goes_without_a_failed_r
     state = world.backend.route(DEPLOYMENT, world.traffic)
     assert state is not None
     assert state.replicas[0].replica == process, "a new table must not restart the router"
+
+
+def test_a_version_that_fails_its_trial_does_not_start_and_says_why(world: World) -> None:
+    rows = {"rows": [{"temp": 0.1, "month": 3}]}
+    app = world.app("untried", transformer=f"{TRANSFORMERS}:misspelt", trial=rows)
+    world.backend.deploy(app, None)
+    wait_for(lambda: world.backend.apps(DEPLOYMENT)[app.name].phase is AppPhase.FAILED, 120)
+    message = world.backend.apps(DEPLOYMENT)[app.name].message
+    assert "TrialFailed: KeyError: 'does_not_exist' (tests/unit/serving/models.py:" in message
+    assert "row 1 of 1 that serving.trial names" in message
+    world.backend.delete(app.name)
+
+
+def test_why_requests_failed_is_counted_with_its_place(world: World) -> None:
+    world.route({"flaky": 100}, "flaky")
+    for number in range(3):
+        answer = httpx.post(world.url, content=body(0.1, flight=10 * number), trust_env=False)
+        assert answer.json()["error"] == {"type": "failed", "message": "the model failed (RuntimeError)"}
+    (failure,) = world.failures("flaky")
+    assert (failure.type, failure.message, failure.count >= 3) == ("RuntimeError", "no such plane", True)
+    assert failure.where.startswith("tests/unit/serving/models.py:")
+    assert failure.where.endswith(", in broken_at_random")
 
 
 def test_a_route_gets_to_another_deployment_without_a_failed_request(world: World) -> None:
