@@ -18,16 +18,19 @@ from framework.ports import ModelVersion, Ports, RouteState, Word
 def observe(
     ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
 ) -> DeploymentObserved:
-    """The version that git asks for, the apps that run and the traffic table in force."""
+    """The version that git asks for, the apps that run and the traffic table in force. What concerns a rollout is
+    looked up only where there is one, or a version that was turned away."""
     target, reason = (None, "removed from git") if desired is None else resolve(desired, ports)
     route = ports.serving.route(ref.name, layout.traffic_folder(ports.storage, ref.name))
+    spoken_of = status is not None and any(status.state.get(name) for name in ("rollout", "quarantined", "heard"))
     return DeploymentObserved(
         ref=ref,
         target=target,
         target_reason=reason,
         apps=ports.serving.apps(ref.name),
         route=route,
-        word=_word(ref, status, ports),
+        job=job_digest(desired, ports) if desired is not None and spoken_of else "",
+        word=_word(ref, ports) if spoken_of else None,
         held=_held(ref, _path(desired, status), route, ports),
     )
 
@@ -48,12 +51,15 @@ def _held(ref: Ref, path: str | None, route: RouteState | None, ports: Ports) ->
     return there if there is not None and there.spec.deployment != ref.name else None
 
 
-def _word(ref: Ref, status: Status | None, ports: Ports) -> Word | None:
-    """What an operator says about the rollout. Where nothing can be said, and nothing was, nobody asks."""
-    state = status.state if status else {}
-    if not any(state.get(name) for name in ("rollout", "quarantined", "heard")):
-        return None
+def _word(ref: Ref, ports: Ports) -> Word | None:
+    """What an operator says about the rollout."""
     return next((word for word in ports.state.words() if word.subject == subject(ref.name)), None)
+
+
+def job_digest(desired: Desired[Any], ports: Ports) -> str:
+    """What git was last seen to say of the training job; empty where nobody looked at it yet."""
+    record = ports.state.load(Ref("TrainingJob", desired.spec.model.training))
+    return Status.model_validate(record.status).digest if record else ""
 
 
 def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:

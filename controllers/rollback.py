@@ -10,6 +10,7 @@ from typing import Any
 from controllers import acceptance
 from controllers.acceptance import Terms
 from controllers.loaded import Loaded, Read
+from controllers.model_deployment import job_digest
 from controllers.proposals import propose
 from framework.api import layout
 from framework.api.categories import Category
@@ -184,7 +185,7 @@ class _Leftovers:
         rejected = state.rejected(version.identity)
         if state.stable is not None and state.stable.identity == version.identity:
             return Kept(True, f"{version.label} serves")
-        if rejected is not None and rejected.stands(terms(asked)):
+        if rejected is not None and rejected.stands(terms(asked, job_digest(asked, self._ports))):
             message = (
                 f"{version.label} was turned down here ({rejected.reason}) and is not tried again "
                 f"before: mlopsctl rollout retry {asked.ref.name}"

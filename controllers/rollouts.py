@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from controllers.model_deployment import resolve
 from controllers.project import Project
-from framework.api.errors import ConfigurationError
+from framework.api import layout
+from framework.api.errors import ConfigurationError, TransientError
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.kinds.model_deployment import words
@@ -15,8 +17,9 @@ from framework.kinds.model_deployment.naming import named
 from framework.kinds.model_deployment.observed import DeploymentState, Quarantine
 from framework.kinds.model_deployment.target import served
 from framework.planning.changes import Desired, Status
-from framework.ports import Word
-from framework.render.rollout import RolloutReport, Side, TurnedAway
+from framework.ports import RouteState, Word
+from framework.render.rollout import Failing, RolloutReport, Side, TurnedAway
+from framework.rollout.analysis.window import together
 from framework.rollout.state import CanaryPhase
 from framework.rollout.strategies import Canary, Step
 
@@ -33,6 +36,8 @@ class Standing:
     desired: Desired[Any] | None
     word: Word | None
     """What an operator said and no controller has acted upon yet."""
+    route: RouteState | None = None
+    """What the routers count; None where there are none, or Ray does not run."""
 
     @property
     def canary(self) -> Canary | None:
@@ -58,7 +63,17 @@ class Rollouts:
             raise ConfigurationError(f"{ref} is not on record; git has these deployments: {known}")
         status = Status.model_validate(record.status)
         said = next((word for word in project.ports.state.words() if word.subject == words.subject(ref.name)), None)
-        return Standing(ref, status, DeploymentState.model_validate(status.state), desired.get(ref), said)
+        state = DeploymentState.model_validate(status.state)
+        return Standing(ref, status, state, desired.get(ref), said, self._route(ref))
+
+    def _route(self, ref: Ref) -> RouteState | None:
+        ports = self.project.ports
+        if not self.project.cluster.running():
+            return None
+        try:
+            return ports.serving.route(ref.name, layout.traffic_folder(ports.storage, ref.name))
+        except TransientError:  # what is on record can be shown without
+            return None
 
     def say(self, name: str, verb: str, actor: str, message: str = "", *, fully: bool = False) -> tuple[Standing, str]:
         """Say ``verb`` about the rollout; the next look of a controller acts on it. Where it stands, and the version
@@ -126,11 +141,21 @@ def report(at: Standing) -> RolloutReport:
         steps=tuple(_in_words(step) for step in steps),
         step=rollout.canary.step if rollout and started else None,
         verdicts=tuple((item.outcome.value, item.message) for item in rollout.canary.verdicts) if rollout else (),
+        failures=tuple(_failures(at)),
         turned_away=tuple(
             TurnedAway(entry.label, entry.reason, entry.message, entry.time) for entry in reversed(state.quarantined)
         ),
         said=at.word,
     )
+
+
+def _failures(at: Standing) -> Iterator[Failing]:
+    """How the versions in service and on their way there fail, whether that is often enough to be told or not."""
+    replicas = at.route.replicas if at.route else ()
+    for version in at.state.members:
+        counters = [item.versions[version.app] for item in replicas if version.app in item.versions]
+        for failure in together(failure for item in counters for failure in item.failures):
+            yield Failing(version.app, failure.text, failure.count, failure.last)
 
 
 def _in_words(step: Step) -> str:

@@ -33,9 +33,20 @@ class TurnedAway:
 
 
 @dataclass(frozen=True)
+class Failing:
+    """One way in which an app failed or refused requests since its routers started."""
+
+    app: str
+    text: str
+    count: int
+    last: datetime
+
+
+@dataclass(frozen=True)
 class RolloutReport:
     """``steps`` are in words, ``step`` is the one that the candidate is in (None: it is yet to start). ``verdicts`` are
-    (outcome, sentence). ``said`` waits for a controller to act on it."""
+    (outcome, sentence). ``failures`` are the most frequent first, by app. ``said`` waits for a controller to act on it.
+    """
 
     ref: str
     reason: str
@@ -46,6 +57,7 @@ class RolloutReport:
     steps: tuple[str, ...] = ()
     step: int | None = None
     verdicts: tuple[tuple[str, str], ...] = ()
+    failures: tuple[Failing, ...] = ()
     turned_away: tuple[TurnedAway, ...] = ()
     said: Word | None = None
 
@@ -65,12 +77,16 @@ def rollout_text(report: RolloutReport, now: datetime, *, width: int = DEFAULT_W
         lines += [(), *(_step(index, words, report.step) for index, words in enumerate(report.steps))]
     for outcome, sentence in report.verdicts:
         lines += paragraph(f"{outcome}: {sentence}", width=width, indent="  ", style=_OUTCOMES.get(outcome, ""))
+    if report.failures:
+        lines += [(), (Span("Failed or refused", "bold"),)]
+    for item in report.failures:
+        told = f"{item.app}: {item.text}, {item.count:,} times, the last {ago(now - item.last)}"
+        lines += paragraph(told, width=width, indent="  ")
     if report.turned_away:
         lines += [(), (Span("Turned away", "bold"),)]
-    for item in report.turned_away:
-        lines += paragraph(
-            f"{item.label}, {ago(now - item.time)}: {item.reason}: {item.message}", width=width, indent="  "
-        )
+    for entry in report.turned_away:
+        told = f"{entry.label}, {ago(now - entry.time)}: {entry.reason}: {entry.message}"
+        lines += paragraph(told, width=width, indent="  ")
     if report.said:
         lines += [(), (Span(f'{report.said.actor} said "{report.said.verb}": waits for a controller', CHANGED),)]
     return text_of(lines, colour=colour)
@@ -94,7 +110,10 @@ def rollout_json(report: RolloutReport) -> str:
         {
             "format": FORMAT,
             **{name: plain_value(getattr(report, name)) for name in ("ref", "reason", "message", "weight", "step")},
-            **{name: plain_value(getattr(report, name)) for name in ("stable", "candidate", "turned_away", "said")},
+            **{
+                name: plain_value(getattr(report, name))
+                for name in ("stable", "candidate", "failures", "turned_away", "said")
+            },
             "steps": list(report.steps),
             "verdicts": _verdicts(report.verdicts),
         }

@@ -10,6 +10,8 @@ import pytest
 from controllers.rollouts import Rollouts, report
 from framework.api.errors import ConfigurationError
 from framework.backends.faults import Crash, FaultInjector
+from framework.backends.memory.serving import Served
+from framework.ports import Failure
 from framework.render.rollout import rollout_json, rollout_text
 from tests.world import DEPLOYMENT, ENDPOINT, PROJECT, TRAINING, World
 
@@ -28,7 +30,11 @@ def world(deployment: str = PAUSED) -> World:
 
 def rollouts(world: World) -> Rollouts:
     project = SimpleNamespace(
-        ports=world.ports, clock=world.clock, newest=lambda: world.read(world.head), in_force=lambda newest: None
+        ports=world.ports,
+        clock=world.clock,
+        newest=lambda: world.read(world.head),
+        in_force=lambda newest: None,
+        cluster=SimpleNamespace(running=lambda: True),
     )
     return Rollouts(cast(Any, project))
 
@@ -84,6 +90,25 @@ def test_aborted_and_tried_again() -> None:
     assert made.standing().converged
 
 
+def test_a_version_that_did_not_start_is_tried_again_when_its_training_job_changes() -> None:
+    made = World()
+    made.run()
+    made.commit(classifier=BETTER)
+    made.pass_()
+    while not made.state(ENDPOINT).get("rollout"):
+        made.advance()
+        made.pass_()
+    app = made.state(ENDPOINT)["rollout"]["version"]["app"]
+    made.ports.serving.break_on_start(app, "registry down")
+    made.run()
+    made.ports.serving.mend(app)
+    made.run()
+    assert made.standing().stalled == (ENDPOINT,)
+    made.commit(classifier=BETTER.replace("min: 0.6", "min: 0.5"))
+    made.run()
+    assert made.weights() == {app: 100}, "the same model, under another gate"
+
+
 def test_what_no_word_can_do_is_said_at_once() -> None:
     made = world()
     with pytest.raises(ConfigurationError, match="was not turned away"):
@@ -126,6 +151,18 @@ def test_where_a_rollout_stands() -> None:
     after = report(rollouts(made).standing("delay"))
     assert (after.candidate, [item.reason for item in after.turned_away]) == (None, ["Aborted"])
     assert '"turned_away"' in rollout_json(after)
+
+
+def test_how_versions_fail_is_shown_however_seldom_they_do() -> None:
+    made = World()
+    made.run()
+    (app,) = made.weights()
+    failure = Failure("KeyError", "'plane_year'", "serving.py:28, in enrich", 2, made.now)
+    made.ports.serving.serve("delay", {app: Served(1_000, 2, failure=failure)})
+    found = report(rollouts(made).standing("delay"))
+    assert (found.reason, [(item.app, item.count) for item in found.failures]) == ("Serving", [(app, 2)])
+    text = rollout_text(found, made.now, width=100)
+    assert f"{app}: KeyError: 'plane_year' (serving.py:28, in enrich), 2 times" in " ".join(text.split())
 
 
 def test_nobody_reads_words_where_there_is_nothing_to_say() -> None:

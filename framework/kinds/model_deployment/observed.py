@@ -37,7 +37,8 @@ class ServedVersion(Stored):
 
 
 class Terms(Stored):
-    """What git said when a version was tried: digests of the deployment as a whole, and of how a version is judged."""
+    """What git said when a version was tried: digests of the deployment and its training job as wholes, and of how a
+    version is judged."""
 
     digest: str = ""
     strategy: str = ""
@@ -76,7 +77,8 @@ class Quarantine(Stored):
 
     def stands(self, terms: Terms) -> bool:
         """Whether it holds under ``terms``. A version that no caller met (its app did not start) is tried again when
-        anything about the deployment changes, one that failed in service only when it would be judged otherwise."""
+        anything about the deployment or its training job changes, one that failed in service only when it would be
+        judged otherwise."""
         if not self.terms.digest:  # from before terms were kept
             return True
         return self.terms.strategy == terms.strategy if self.exposed else self.terms.digest == terms.digest
@@ -128,13 +130,15 @@ class DeploymentState(Stored):
 @dataclass(frozen=True)
 class DeploymentObserved:
     """``target`` is the version that the spec resolves to now; where there is none, ``target_reason`` says why.
-    ``word`` is what an operator says about the rollout. ``held`` is the router that serves another deployment at the
-    path that this one asks for, or, once it is removed, had."""
+    ``job`` is the digest of the training job as it was last looked at, ``word`` what an operator says about the
+    rollout; both only where there is a rollout, or was one that failed. ``held`` is the router that serves another
+    deployment at the path that this one asks for, or, once it is removed, had."""
 
     ref: Ref
     target: ModelVersion | None
     target_reason: str
     apps: Mapping[str, AppState]
     route: RouteState | None
+    job: str = ""
     word: Word | None = None
     held: RouteState | None = None

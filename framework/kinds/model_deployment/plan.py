@@ -82,7 +82,7 @@ class _Deployment:
         observed, now = self.observed, self.now
         looked = transitions.watch_stable(self.previous, observed, now)
         heeded = words.heed(looked, wanted, self.canary, observed.word, now)
-        aimed = transitions.aim(heeded.state, wanted, self.canary, terms(self.desired), now)
+        aimed = transitions.aim(heeded.state, wanted, self.canary, terms(self.desired, observed.job), now)
         in_place = self._in_place(aimed.state)
         rolled = transitions.roll(aimed.state, self.canary, observed, in_place=in_place, now=now)
         state = apps.adopt_orphans(rolled.state, observed, now)
@@ -151,9 +151,9 @@ class _Deployment:
         return change if not done.actions else self._acting(change)
 
     def _turned_away(self, rejected: Quarantine) -> str:
-        again = "its strategy" if rejected.exposed else "its spec"
+        again = "its strategy changes" if rejected.exposed else "its spec or its training job's changes"
         return (
-            f"{rejected.label} ({rejected.reason}): {rejected.message}; it is tried again when {again} changes, "
+            f"{rejected.label} ({rejected.reason}): {rejected.message}; it is tried again when {again}, "
             f"or with: mlopsctl rollout retry {self.desired.ref.name}"
         )
 

@@ -95,10 +95,10 @@ def app_spec(desired: Desired[ModelDeploymentSpec], version: ServedVersion) -> A
     )
 
 
-def terms(desired: Desired[ModelDeploymentSpec]) -> Terms:
-    """What a version is tried under now."""
+def terms(desired: Desired[ModelDeploymentSpec], job: str) -> Terms:
+    """What a version is tried under now. ``job`` is the digest of the TrainingJob that its model is from."""
     strategy = desired.spec.strategy.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return Terms(digest=desired.digest, strategy=short_hash(strategy))
+    return Terms(digest=short_hash([desired.digest, job]), strategy=short_hash(strategy))
 
 
 def _identity(desired: Desired[ModelDeploymentSpec], model: ModelVersion) -> str:
