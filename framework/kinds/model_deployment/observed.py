@@ -64,7 +64,8 @@ class Retiring(Stored):
 
 
 class Quarantine(Stored):
-    """A version that was rejected, and the numbers that say why. It is not tried again under the same terms."""
+    """A version that was rejected, and the numbers that say why. It is not tried again under the same terms.
+    ``exposed``: callers met it, or a person turned it away."""
 
     identity: str
     label: str
@@ -76,9 +77,8 @@ class Quarantine(Stored):
     exposed: bool = True
 
     def stands(self, terms: Terms) -> bool:
-        """Whether it holds under ``terms``. A version that no caller met (its app did not start) is tried again when
-        anything about the deployment or its training job changes, one that failed in service only when it would be
-        judged otherwise."""
+        """Whether it holds under ``terms``. A version that did not even start is tried again when anything about the
+        deployment or its training job changes, one that failed in service only when it would be judged otherwise."""
         if not self.terms.digest:  # from before terms were kept
             return True
         return self.terms.strategy == terms.strategy if self.exposed else self.terms.digest == terms.digest

@@ -208,7 +208,7 @@ def reject(state: DeploymentState, rollout: Rollout, canary: Canary, decision: D
         time=now,
         verdicts=decision.verdicts,
         terms=rollout.terms,
-        exposed=rollout.exposed,
+        exposed=rollout.exposed or decision.reason is Reason.ABORTED,
     )
     rejected = state.model_copy(
         update={"rollout": None, "quarantined": (*state.quarantined, entry)[-KEPT_QUARANTINES:]}

@@ -8,6 +8,7 @@ the version has failed: a division by zero is not the caller's.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -19,6 +20,8 @@ MAX_ROWS = 5
 """Rows of one request that are looked into."""
 MAX_TRIES = 300
 """Calls of the transformer with one row, to find out about one request."""
+MAX_SECONDS = 0.25
+"""And how long they may take: the caller waits for the answer."""
 _KNOWN_VALUES = 3
 _STAND_INS = (1, 1.5, "x", "1", "2000-01-01", True)
 """Tried in the place of a value, one of each kind; after those that the field has in rows that are known to pass."""
@@ -88,7 +91,7 @@ class _Step:
 
 
 class _SpentError(Exception):
-    """The transformer was called often enough."""
+    """The transformer was called often and long enough."""
 
 
 class Blame:
@@ -101,6 +104,7 @@ class Blame:
         self._transform = transform
         self._known = known
         self._tries = 0
+        self._deadline = time.monotonic() + MAX_SECONDS
 
     def raised(self, rows: Sequence[Row]) -> list[str]:
         """The caller's mistakes that explain why the transformer raises on ``rows``, one sentence each; empty where it
@@ -189,7 +193,7 @@ class Blame:
 
     def _run(self, row: Row) -> _Outcome:
         self._tries += 1
-        if self._tries > MAX_TRIES:
+        if self._tries > MAX_TRIES or time.monotonic() > self._deadline:
             raise _SpentError
         watched = _Watched(row)
         try:

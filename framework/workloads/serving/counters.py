@@ -109,9 +109,10 @@ class Counters:
     def _remember(self, version: _Version, failure: Mapping[str, str] | None) -> None:
         if failure is None:
             return
-        key = (failure["type"], failure["where"] or failure["message"])
+        kind, message, where = (failure[name] for name in ("type", "message", "where"))
+        key = (kind, where or message)
         seen = version.failures.pop(key, None)
-        version.failures[key] = _Failure(**failure, count=seen.count + 1 if seen else 1, last=self._wall())
+        version.failures[key] = _Failure(kind, message, where, seen.count + 1 if seen else 1, self._wall())
         if len(version.failures) > KEPT_FAILURES:
             del version.failures[next(iter(version.failures))]
 

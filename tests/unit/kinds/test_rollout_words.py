@@ -217,6 +217,17 @@ def test_a_version_that_failed_in_service_is_tried_again_only_when_it_would_be_j
     assert deployment.weights == {deployment.app("2" if again else "1"): 100}
 
 
+def test_what_a_person_turned_away_is_not_tried_again_for_a_change_of_anything() -> None:
+    deployment = serving(observations=20)
+    deployment.want("2")
+    deployment.look()
+    deployment.say("abort", "2")
+    deployment.run()
+    deployment.spec = deployment_spec(serving={"maxQueued": 7})
+    deployment.run()
+    assert deployment.weights == {deployment.app("1"): 100}
+
+
 @pytest.mark.parametrize("failed", [failed_to_start, failed_in_service])
 def test_an_operator_may_have_it_tried_again(failed: Any) -> None:
     deployment = failed()

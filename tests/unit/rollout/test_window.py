@@ -51,6 +51,7 @@ def failing(count: int, message: str = "boom", where: str = "serving.py:3") -> V
 def test_failures_since_it_opened_are_added_up_by_kind() -> None:
     window = opened(router(failing(5), counted(5)))
     window = window.follow([router(failing(9, "bang"), counted(5)), router(failing(2), counted(5), "router-1")], NOW)
+    window = Window.model_validate_json(window.model_dump_json())
     (failure,) = window.total(CANDIDATE).failures
     assert (failure.type, failure.where, failure.count) == ("ValueError", "serving.py:3", 6)
     assert window.total(STABLE).failures == ()

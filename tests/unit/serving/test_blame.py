@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from framework.workloads.serving.blame import MAX_TRIES
+from framework.workloads.serving.blame import MAX_SECONDS, MAX_TRIES
 from framework.workloads.serving.scoring import BadRequestError, Preparation
 
 NAMES = {"Air [K]": "air", "Torque [Nm]": "torque", "Type": "type", "Rpm": "rpm"}
@@ -158,6 +158,17 @@ def test_one_bad_row_of_many_is_found_and_what_it_costs_is_bounded():
     with pytest.raises(BadRequestError, match=r"instances\[2718\].Air \[K\]"):
         prepare(counting, *rows)
     assert sum(calls) < 4 * len(rows)
+    calls.clear()
+
+    def slow(rows):
+        time.sleep(0.02)
+        return counting(rows)
+
+    began = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        prepare(lambda rows: slow(rows) and [{"air": 1 / row["Air [K]"]} for row in rows], {**GOOD, "Air [K]": 0})
+    assert len(calls) < MAX_SECONDS / 0.02 + 5
+    assert time.monotonic() - began < 10
     calls.clear()
     wide = {**GOOD, **{f"f{number}": number for number in range(1000)}, "Air [K]": 0}
     began = time.process_time()
