@@ -275,6 +275,9 @@ class MemoryServing:
             self._routes = {name: item for name, item in self._routes.items() if item.spec.deployment != deployment}
 
     def _route_of(self, deployment: str) -> _Route | None:
+        own = self._routes.get(deployment)
+        if own is not None and own.spec.deployment == deployment:
+            return own
         return next((item for item in self._routes.values() if item.spec.deployment == deployment), None)
 
     def _live_route(self, deployment: str) -> _Route:
