@@ -157,13 +157,13 @@ def test_every_changing_verb_is_one_of_a_port_and_every_other_verb_only_reads() 
         if not method.startswith("_")
     }
     reads = {
-        "state.load", "state.records", "state.events", "state.revisions", "state.lease",
+        "state.load", "state.records", "state.events", "state.words", "state.revisions", "state.lease",
         "state.acquire", "state.release", "state.pin", "state.verify_events", "state.seal",
         "registry.get", "registry.versions",
         "source.resolve", "source.blobs", "source.read", "source.tree_digest", "source.archive",
         "source.refresh", "source.info", "source.descends", "source.signature",
         "runs.observe", "runs.runs", "runs.capacity",
-        "serving.apps", "serving.route",
+        "serving.apps", "serving.route", "serving.routed",
         "tables.describe", "tables.source_digest",
         "profiles.reference", "profiles.window", "profiles.performance",
     }  # fmt: skip
