@@ -84,6 +84,15 @@ class RouteSpec:
     traffic: str = ""
     """Folder for the counters (layout.traffic_folder)."""
 
+    @property
+    def apps(self) -> frozenset[str]:
+        """Every app that a router may send to by this table: one without weight may have stable's or a header's."""
+        return frozenset({self.stable, *self.weights})
+
+    def may_follow(self, live: RouteSpec) -> bool:
+        """Whether it may be put in the place of ``live``: it is newer, or the very same."""
+        return self.generation > live.generation or self == live
+
 
 @dataclass(frozen=True)
 class VersionCounters:
@@ -123,16 +132,24 @@ class RouteState:
 
 
 class ServingBackend(Protocol):
-    """Model apps and the router in front of them. One owner renders the whole list and keeps foreign apps."""
+    """Model apps and the router in front of them. One owner renders the whole list and keeps foreign apps.
+
+    Who leads may have lost the lease since it last looked, and a call of his may arrive late. So what callers would
+    notice is refused where it was decided on an older table than the live one.
+    """
 
     def apps(self, deployment: str) -> Mapping[str, AppState]: ...
 
     def deploy(self, app: AppSpec, code_uri: str | None) -> None: ...
 
-    def delete(self, app: str) -> None: ...
+    def delete(self, app: str) -> None:
+        """A missing one is fine. Raises ConflictError for one that the live table of its deployment names."""
+        ...
 
     def route(self, deployment: str, traffic: str) -> RouteState | None: ...
 
-    def set_route(self, route: RouteSpec) -> None: ...
+    def set_route(self, route: RouteSpec) -> None:
+        """Put this table in force. Raises ConflictError where it may not follow the live one."""
+        ...
 
     def delete_route(self, deployment: str) -> None: ...

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from framework.api.errors import ConflictError
 from framework.backends.memory.calls import Calls
 from framework.backends.memory.runs import Clock, utc_now
 from framework.ports import (
@@ -105,6 +106,9 @@ class MemoryServing:
     def delete(self, app: str) -> None:
         self._calls.record("serving.delete", app)
         with self._lock:
+            for name, route in self._routes.items():
+                if app in route.spec.apps:
+                    raise ConflictError(f"{app} is not deleted: the live table of {name} names it")
             users = [name for name, route in self._routes.items() if any(_uses(table, app) for table in route.tables)]
             self.harm += [f"{app} was deleted while the router of {name} may send to it" for name in users]
             self._apps.pop(app, None)
@@ -127,12 +131,17 @@ class MemoryServing:
     def set_route(self, route: RouteSpec) -> None:
         self._calls.record("serving.set_route", f"{route.deployment}/{route.generation}")
         with self._lock:
+            found = self._routes.get(route.deployment)
+            if found is not None and not route.may_follow(found.spec):
+                raise ConflictError(
+                    f"the table of {route.deployment} is at generation {found.spec.generation}: another one of "
+                    f"generation {route.generation} comes too late"
+                )
             for app in sorted({route.stable, *route.weights}):
                 target = self._apps.get(app)
                 if _uses(route, app) and (target is None or not target.answering):
                     why = "missing" if target is None else target.phase
                     self.harm.append(f"{route.deployment} sends to {app}, which is {why}")
-            found = self._routes.get(route.deployment)
             if found is None:
                 self._routes[route.deployment] = _Route(route, self._fresh_routers(), [route])
             elif found.spec != route:
