@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from framework.api.errors import ConflictError
 from framework.ports.json import Json
 from framework.ports.source import CodeRef
 
@@ -89,9 +90,28 @@ class RouteSpec:
         """Every app that a router may send to by this table: one without weight may have stable's or a header's."""
         return frozenset({self.stable, *self.weights})
 
-    def may_follow(self, live: RouteSpec) -> bool:
-        """Whether it may be put in the place of ``live``: it is newer, or the very same."""
-        return self.generation > live.generation or self == live
+
+def require_newer(table: RouteSpec, live: RouteSpec | None) -> None:
+    """Let ``table`` take the place of ``live``: that is what every serving backend asks before it sets one.
+
+    Raises:
+        ConflictError: a newer table is in force, or another one of the same generation.
+    """
+    if live is not None and table.generation <= live.generation and table != live:
+        raise ConflictError(
+            f"the table of {live.deployment} is at generation {live.generation}: another one of generation "
+            f"{table.generation} comes too late"
+        )
+
+
+def require_unnamed(app: str, live: RouteSpec | None) -> None:
+    """Let ``app`` be deleted: that is what every serving backend asks before it does.
+
+    Raises:
+        ConflictError: the live table names it.
+    """
+    if live is not None and app in live.apps:
+        raise ConflictError(f"{app} is not deleted: the live table of {live.deployment} names it")
 
 
 @dataclass(frozen=True)
@@ -149,7 +169,7 @@ class ServingBackend(Protocol):
     def route(self, deployment: str, traffic: str) -> RouteState | None: ...
 
     def set_route(self, route: RouteSpec) -> None:
-        """Put this table in force. Raises ConflictError where it may not follow the live one."""
+        """Put this table in force. Raises ConflictError where a newer one is, or another of its generation."""
         ...
 
     def delete_route(self, deployment: str) -> None: ...

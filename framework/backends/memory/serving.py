@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from framework.api.errors import ConflictError
 from framework.backends.memory.calls import Calls
 from framework.backends.memory.runs import Clock, utc_now
 from framework.ports import (
@@ -21,6 +20,7 @@ from framework.ports import (
     RouteState,
     VersionCounters,
 )
+from framework.ports.serving import require_newer, require_unnamed
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,8 @@ class MemoryServing:
     def delete(self, app: str) -> None:
         self._calls.record("serving.delete", app)
         with self._lock:
-            for name, route in self._routes.items():
-                if app in route.spec.apps:
-                    raise ConflictError(f"{app} is not deleted: the live table of {name} names it")
+            for route in self._routes.values():
+                require_unnamed(app, route.spec)
             users = [name for name, route in self._routes.items() if any(_uses(table, app) for table in route.tables)]
             self.harm += [f"{app} was deleted while the router of {name} may send to it" for name in users]
             self._apps.pop(app, None)
@@ -132,11 +131,7 @@ class MemoryServing:
         self._calls.record("serving.set_route", f"{route.deployment}/{route.generation}")
         with self._lock:
             found = self._routes.get(route.deployment)
-            if found is not None and not route.may_follow(found.spec):
-                raise ConflictError(
-                    f"the table of {route.deployment} is at generation {found.spec.generation}: another one of "
-                    f"generation {route.generation} comes too late"
-                )
+            require_newer(route, found.spec if found else None)
             for app in sorted({route.stable, *route.weights}):
                 target = self._apps.get(app)
                 if _uses(route, app) and (target is None or not target.answering):

@@ -36,6 +36,8 @@ from framework.backends.ray.tls import ensure_certificates, write_private
 
 START_SECONDS = 120.0
 """A head is ready in 4 s on a quiet machine; a cold disk on a loaded one needs far longer."""
+ALONE_SECONDS = 10.0
+"""How long to wait for another process that writes. It may have been stopped for good."""
 
 _LOG_LINES = 25
 _SOCKET_ROOT_LENGTH = 24
@@ -94,6 +96,20 @@ class EmbeddedRay:
             return
         with self._lock():
             self._end()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold off other processes of the project that write what the head takes as a whole. It is best effort: after
+        ALONE_SECONDS one goes on beside the other."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        deadline = time.monotonic() + ALONE_SECONDS
+        with (self.folder / "writing.lock").open("w") as stream:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(0.02)
+            yield
 
     def processes(self) -> list[psutil.Process]:
         """Every live process of the daemon: the supervisor's tree, and strays with its mark or in their session."""

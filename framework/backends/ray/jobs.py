@@ -12,8 +12,10 @@ from urllib.parse import quote
 
 from framework.api.errors import TransientError
 from framework.api.layout import run_folder
+from framework.api.names import own_name
 from framework.backends.ray.capacity import read_capacity
 from framework.backends.ray.rest import RayRest
+from framework.backends.ray.tenancy import Tenant, Thing, foreign
 from framework.ports import Capacity, FailureKind, RunPhase, RunSpec, RunState
 from framework.storage import list_files, read_json, write_json
 
@@ -28,21 +30,30 @@ def utc_now() -> datetime:
 
 
 class RayJobs:
-    """RunBackend over the Jobs REST interface.
+    """RunBackend over the Jobs REST interface, for one environment of those that may use the Ray (``tenant``).
 
     ``silence``: a job that Ray calls running but whose runner has not reported for so long is taken for lost. A cluster
     that keeps its records over a restart of the head goes on to call a job running whose driver is dead.
     """
 
     def __init__(
-        self, rest: RayRest, clock: Callable[[], datetime] = utc_now, silence: timedelta = timedelta(minutes=10)
+        self,
+        rest: RayRest,
+        tenant: Callable[[], Tenant],
+        clock: Callable[[], datetime] = utc_now,
+        silence: timedelta = timedelta(minutes=10),
     ):
         self._rest = rest
+        self._tenant = tenant
         self._clock = clock
         self._silence = silence
 
     def submit(self, run: RunSpec, code_uri: str | None) -> None:
-        """Write the request, then start the job. An attempt that has begun, if on a head since lost, stays as it is."""
+        """Write the request, then start the job. An attempt that has begun, if on a head since lost, stays as it is.
+
+        Raises:
+            TerminalError: another environment has a job of that name ("NotOurs").
+        """
         folder = run_folder(run.storage, run.name)
         if any(read_json(f"{folder}/{kind}-{run.attempt}.json") for kind in ("result", "heartbeat")):
             return
@@ -51,12 +62,17 @@ class RayJobs:
             write_json(request_file, request_of(run))
         if run.attempt > 1:
             self._stop_job(f"{run.name}-{run.attempt - 1}")
+        tenant = self._tenant()
+        job = job_of(run, code_uri, tenant)
         try:
-            self._rest.post("/api/jobs/", job_of(run, code_uri))
+            self._rest.post("/api/jobs/", job)
         except TransientError:
             # A second submission is refused with the same untyped 500 as any other trouble.
-            if self._job(run.submission_id) is None:
+            there = self._ask(job["submission_id"])
+            if there is None:
                 raise
+            if not tenant.owns(thing(there)):
+                raise foreign(thing(there), tenant) from None
 
     def observe(self, storage: str, run: str) -> RunState:
         folder = run_folder(storage, run)
@@ -64,11 +80,11 @@ class RayJobs:
         if attempt == 0:
             return RunState(RunPhase.ABSENT)
         submission_id = f"{run}-{attempt}"
-        link = self._rest.job_link(submission_id)
+        link = self._rest.job_link(self._tenant().wire(submission_id))
         result_file = f"{folder}/result-{attempt}.json"
         if (result := read_json(result_file)) is not None:
             return state_of_result(result, attempt, link)
-        job = self._job(submission_id)
+        job = self._own_job(submission_id)
         heartbeat = read_json(f"{folder}/heartbeat-{attempt}.json")
         if job is None or job["status"] in _ENDED:  # it may have written its result since we looked
             result = read_json(result_file)
@@ -83,7 +99,9 @@ class RayJobs:
             self._stop_job(f"{run}-{attempt}")
 
     def runs(self) -> Sequence[str]:
-        return tuple(job["submission_id"] for job in self._rest.get("/api/jobs/") or () if job.get("submission_id"))
+        tenant = self._tenant()
+        submitted = (job for job in self._rest.get("/api/jobs/") or () if job.get("submission_id"))
+        return tuple(own_name(job["submission_id"]) for job in submitted if tenant.owns(thing(job)))
 
     def capacity(self) -> Capacity | None:
         try:
@@ -91,14 +109,24 @@ class RayJobs:
         except TransientError:
             return None
 
-    def _job(self, submission_id: str) -> Mapping[str, Any] | None:
-        job: Mapping[str, Any] | None = self._rest.get(f"/api/jobs/{quote(submission_id)}")
+    def _own_job(self, submission_id: str) -> Mapping[str, Any] | None:
+        """This environment's job of that name; one that a version before the names with environments started
+        included. Another environment's is as good as none."""
+        tenant = self._tenant()
+        for name in (tenant.wire(submission_id), submission_id):
+            job = self._ask(name)
+            if job is not None and tenant.owns(thing(job)):
+                return job
+        return None
+
+    def _ask(self, name: str) -> Mapping[str, Any] | None:
+        job: Mapping[str, Any] | None = self._rest.get(f"/api/jobs/{quote(name)}")
         return job
 
     def _stop_job(self, submission_id: str) -> None:
-        job = self._job(submission_id)
+        job = self._own_job(submission_id)
         if job is not None and job["status"] not in _ENDED:
-            self._rest.post(f"/api/jobs/{quote(submission_id)}/stop")
+            self._rest.post(f"/api/jobs/{quote(job['submission_id'])}/stop")
 
 
 def request_of(run: RunSpec) -> dict[str, Any]:
@@ -115,20 +143,40 @@ def request_of(run: RunSpec) -> dict[str, Any]:
     }
 
 
-def job_of(run: RunSpec, code_uri: str | None) -> dict[str, Any]:
+def job_of(run: RunSpec, code_uri: str | None, tenant: Tenant) -> dict[str, Any]:
     """The job. Its entrypoint asks for no resources, because a job that waits for some cannot be stopped; the workload
-    asks for its own. The metadata is for people: the dashboard shows it."""
+    asks for its own. The metadata is for people, because the dashboard shows it, and tells whose the job is."""
     arguments = [RUNNER, run.storage, run.name, str(run.attempt)]
     job: dict[str, Any] = {
-        "submission_id": run.submission_id,
+        "submission_id": tenant.wire(run.submission_id),
         "entrypoint": f"python -m {shlex.join(arguments)}",
-        "metadata": {**run.metadata, "title": run.title, "run": run.name, "attempt": str(run.attempt)},
+        "metadata": {**run.metadata, "title": run.title, "run": run.name, "attempt": str(run.attempt), **tenant.mark},
         "entrypoint_num_cpus": 0,
         "entrypoint_num_gpus": 0,
     }
     if code_uri is not None:
         job["runtime_env"] = {"working_dir": working_dir(code_uri)}
     return job
+
+
+def thing(job: Mapping[str, Any]) -> Thing:
+    """What a job, as Ray tells it, says of whose it is."""
+    metadata = job.get("metadata") or {}
+    storage = _storage_of(job.get("entrypoint") or "")
+    mark = {key: metadata[key] for key in ("environment", "owner") if key in metadata}
+    # Nobody changes a job by hand, so one that tells neither is somebody else's, whatever its name.
+    return Thing("the Ray job", job.get("submission_id") or "", mark if mark or storage is None else None, storage)
+
+
+def _storage_of(entrypoint: str) -> str | None:
+    """The storage root that a run of ours was given; None for somebody else's entrypoint."""
+    try:
+        match shlex.split(entrypoint):
+            case [_, "-m", module, storage, _, _] if module == RUNNER:
+                return storage
+    except ValueError:
+        pass
+    return None
 
 
 def working_dir(code_uri: str) -> str:

@@ -1,35 +1,38 @@
 """Model apps and their router on Ray Serve, over its declarative REST interface.
 
-A PUT replaces the list of all declarative applications, so this backend is the only one to write it: it reads the
-list, changes its own entry and writes the whole, and keeps what others put there. Where nothing would change nothing is
+A PUT replaces the list of all declarative applications. So this backend reads the list, changes its own entry, writes
+the whole, keeps what others put there, and looks whether the change stands. Where nothing would change nothing is
 written.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from framework.api import layout
 from framework.api.errors import TransientError
+from framework.api.names import own_name
 from framework.backends.ray.jobs import working_dir
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve_config import (
-    MODEL,
     ROUTER_DEPLOYMENT,
     Config,
     deployment_of,
     live_digest,
-    read_route,
     render_app,
     render_route,
-    router_name,
     with_app,
     without_app,
 )
+from framework.backends.ray.serve_list import Listing, Live
+from framework.backends.ray.tenancy import Tenant
 from framework.ports import (
     AppPhase,
     AppSpec,
@@ -39,13 +42,18 @@ from framework.ports import (
     RouteState,
     VersionCounters,
 )
+from framework.ports.serving import require_newer, require_unnamed
 from framework.storage import delete_folder, list_files, read_json
+
+log = logging.getLogger(__name__)
 
 PATH = "/api/serve/applications/"
 FIRST_PUT_SECONDS = 120.0
 """The first PUT starts Serve itself."""
 SETTLE_SECONDS = 0.05
 SETTLE_LOOKS = 60
+WRITES = 5
+"""Attempts to write a list while others write theirs."""
 
 _PHASES = {
     "NOT_STARTED": AppPhase.DEPLOYING,
@@ -61,44 +69,74 @@ _SHOWN = 2000
 
 
 class RayServe:
-    """ServingBackend over Serve's REST interface."""
+    """ServingBackend over Serve's REST interface.
 
-    def __init__(self, rest: RayRest, sleep: Callable[[float], None] = time.sleep):
+    Several environments may use one Ray: each sees what is its own (``tenant``), and keeps what is not. ``alone`` holds
+    off other processes of this machine that may write the list.
+    """
+
+    def __init__(
+        self,
+        rest: RayRest,
+        tenant: Callable[[], Tenant],
+        sleep: Callable[[float], None] = time.sleep,
+        alone: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ):
         self._rest = rest
+        self._tenant = tenant
         self._sleep = sleep
+        self._alone = alone
         self._writing = threading.Lock()
 
     def apps(self, deployment: str) -> Mapping[str, AppState]:
-        live = self._settled()["applications"]
-        return {name: app_state(app) for name, app in live.items() if _is_model_of(app, deployment)}
+        return {name: app_state(name, live) for name, live in self._settled().models(deployment).items()}
 
     def deploy(self, app: AppSpec, code_uri: str | None) -> None:
-        """Start the app, or bring it to this spec; one that failed is tried again."""
+        """Start the app, or bring it to this spec; one that failed is tried again.
+
+        Raises:
+            TerminalError: another environment has an application of that name ("NotOurs").
+        """
         archive = working_dir(code_uri) if code_uri is not None else None
-        render_app(app, archive)  # what cannot be rendered is refused before Serve is asked anything
+        render_app(app, archive, app.name, None)  # what cannot be rendered is refused before Serve is asked anything
 
-        def wanted(live: Config | None) -> Config:
-            if live is not None and live_digest(live) == app.digest:
-                return live
+        def wanted(listing: Listing) -> Edit | None:
+            name = listing.app_in_serve(app.name)
+            live = listing.own(name)
+            declared = live["deployed_app_config"] if live else None
+            if declared is not None and live_digest(declared) == app.digest:
+                return _edit(declared, live)
             # Arguments are part of Serve's code version: new metadata would restart what only scales.
-            kept = live["args"].get("metadata") if live is not None and live.get("args") else None
-            return render_app(app if kept is None else replace(app, metadata=kept), archive)
+            kept = declared["args"].get("metadata") if declared is not None and declared.get("args") else None
+            spec = app if kept is None else replace(app, metadata=kept)
+            return _edit(render_app(spec, archive, name, listing.mark_for(name)), live)
 
-        self._apply(app.name, wanted)
+        self._write(wanted)
 
     def delete(self, app: str) -> None:
-        self._remove(app)
+        """
+        Raises:
+            ConflictError: the live table names it.
+            TerminalError: it is another environment's ("NotOurs").
+        """
+
+        def wanted(listing: Listing) -> Edit | None:
+            name = listing.app_in_serve(app)
+            if listing.own(name) is None:
+                return None
+            require_unnamed(app, listing.table(deployment_of(app)))
+            return Edit(name, None)
+
+        self._write(wanted)
 
     def route(self, deployment: str, traffic: str) -> RouteState | None:
         """None also for a router that was changed by hand beyond recognition: setting the route repairs it."""
-        details = self._settled()
-        live = details["applications"].get(router_name(deployment))
-        config = live and live.get("deployed_app_config")
-        spec = read_route(config) if config else None
-        if spec is None:
+        listing = self._settled()
+        live, spec = listing.router(deployment), listing.table(deployment)
+        if live is None or spec is None:
             return None
         address = self._rest.address()
-        port = (details.get("http_options") or {}).get("port", address.serve_port)
+        port = (listing.details.get("http_options") or {}).get("port", address.serve_port)
         running = live["deployments"].get(ROUTER_DEPLOYMENT, {}).get("replicas", ())
         return RouteState(
             spec=spec,
@@ -109,41 +147,63 @@ class RayServe:
         )
 
     def set_route(self, route: RouteSpec) -> None:
-        self._apply(router_name(route.deployment), lambda live: render_route(route))
+        """
+        Raises:
+            ConflictError: a newer table is in force, or another one of this generation.
+            TerminalError: another environment has a router of that name ("NotOurs"), or the route ("RouteTaken").
+        """
+
+        def wanted(listing: Listing) -> Edit | None:
+            name = listing.router_in_serve(route.deployment)
+            live = listing.own(name)
+            require_newer(route, listing.table(route.deployment))
+            listing.require_free(route.route, name)
+            names = {app: listing.app_in_serve(app) for app in route.apps}
+            return _edit(render_route(route, name, listing.mark_for(name), names), live)
+
+        self._write(wanted)
 
     def delete_route(self, deployment: str) -> None:
-        config = self._remove(router_name(deployment))
-        if config is not None:
-            delete_folder(config["args"]["traffic"])
+        """
+        Raises:
+            TerminalError: the router of that name is another environment's ("NotOurs").
+        """
 
-    def _apply(self, name: str, wanted: Callable[[Config | None], Config]) -> None:
-        with self._writing:
-            details = self._details()
-            current = _declared(details)
-            live = details["applications"].get(name)
-            declared = next((app for app in current if app["name"] == name), None)
-            config = wanted(declared)
-            if config == declared and live is not None and _phase(live) is not AppPhase.FAILED:
-                return
-            self._put(details, with_app(current, config))
+        def wanted(listing: Listing) -> Edit | None:
+            name = listing.router_in_serve(deployment)
+            return Edit(name, None) if listing.own(name) is not None else None
 
-    def _remove(self, name: str) -> Config | None:
-        with self._writing:
-            details = self._details()
-            current = _declared(details)
-            found = next((app for app in current if app["name"] == name), None)
-            if found is not None:
-                self._put(details, without_app(current, name))
-            return found
+        if self._write(wanted):
+            delete_folder(layout.traffic_folder(self._tenant().storage, deployment))
 
-    def _details(self) -> dict[str, Any]:
+    def _write(self, wanted: Callable[[Listing], Edit | None]) -> bool:
+        """Bring the list to what is wanted, and see that it stands: Serve takes whole lists, so whoever read before our
+        PUT and writes after it takes our change back without knowing. False where there was nothing to write.
+
+        Raises:
+            TransientError: others write so often that it does not stand.
+        """
+        with self._writing, self._alone():
+            for attempt in range(WRITES):
+                listing = self._listing()
+                edit = wanted(listing)
+                if edit is None:
+                    return attempt > 0
+                if attempt:
+                    log.info("somebody else wrote the list of applications; %s once more", edit.name)
+                if edit.holds_in(self._put(listing, edit.made_in(listing.declared()))):
+                    return True
+        raise TransientError("others write the list of Ray Serve's applications at the same time")
+
+    def _listing(self) -> Listing:
         details = self._rest.get(PATH)
         if not isinstance(details, dict) or "applications" not in details:
             raise TransientError("Ray Serve does not say what it runs")
-        return details
+        return Listing(details, self._tenant())
 
-    def _put(self, details: Mapping[str, Any], applications: Sequence[Config]) -> None:
-        address = self._rest.address()
+    def _put(self, before: Listing, applications: Sequence[Config]) -> Listing:
+        """Write the list; what Serve tells once that has settled."""
+        address, details = self._rest.address(), before.details
         body: dict[str, Any] = {
             # Fixed once Serve runs; repeated so that it does not warn of a difference.
             "http_options": details.get("http_options") or {"host": address.serve_host, "port": address.serve_port},
@@ -151,29 +211,53 @@ class RayServe:
         }
         kept = {name: details[name] for name in ("proxy_location", "target_capacity") if details.get(name) is not None}
         self._rest.put(PATH, {**body, **kept}, timeout=FIRST_PUT_SECONDS)
-        self._settle(_untouched(details, applications))
+        return self._settle(_untouched(details, applications))
 
-    def _settle(self, untouched: Collection[str]) -> None:
+    def _settle(self, untouched: Collection[str]) -> Listing:
         """Wait until what the PUT left as it was is said to run again: Serve looks at every app anew after a PUT, and
         calls all of them deploying until it has, a tenth of a second later."""
         for _ in range(SETTLE_LOOKS):
-            live = self._details()["applications"]
+            listing = self._listing()
+            live = listing.details["applications"]
             if all(live[name]["status"] != "DEPLOYING" for name in untouched if name in live):
-                return
+                break
             self._sleep(SETTLE_SECONDS)
+        return listing
 
-    def _settled(self) -> dict[str, Any]:
+    def _settled(self) -> Listing:
         """What runs, read while no PUT of ours is settling."""
         with self._writing:
-            return self._details()
+            return self._listing()
 
 
-def app_state(live: Mapping[str, Any]) -> AppState:
-    """What Serve tells of one application."""
+@dataclass(frozen=True)
+class Edit:
+    """One application of the list as it is to be; ``config`` is None where it is to go."""
+
+    name: str
+    config: Config | None
+
+    def made_in(self, applications: Sequence[Config]) -> list[Config]:
+        if self.config is None:
+            return without_app(applications, self.name)
+        return with_app(applications, self.config)
+
+    def holds_in(self, listing: Listing) -> bool:
+        return next((app for app in listing.declared() if app["name"] == self.name), None) == self.config
+
+
+def _edit(config: Config, live: Live | None) -> Edit | None:
+    """What to write so that ``config`` runs; None where it does."""
+    same = live is not None and live["deployed_app_config"] == config
+    return None if same and live is not None and _phase(live) is not AppPhase.FAILED else Edit(config["name"], config)
+
+
+def app_state(name: str, live: Live) -> AppState:
+    """What Serve tells of one application, which is called ``name`` in its environment."""
     config = live.get("deployed_app_config")
     replicas = [replica for item in live["deployments"].values() for replica in item["replicas"]]
     return AppState(
-        name=live["name"],
+        name=name,
         phase=_phase(live),
         digest=live_digest(config) if config else "",
         message=_message(live),
@@ -208,7 +292,9 @@ def router_replicas(
 
 def _router_replica(item: Mapping[str, Any], generation: int) -> RouterReplica:
     versions = {
-        app: VersionCounters(counts["requests"], counts["errors"], counts["shielded"], tuple(counts["latency_buckets"]))
+        own_name(app): VersionCounters(
+            counts["requests"], counts["errors"], counts["shielded"], tuple(counts["latency_buckets"])
+        )
         for app, counts in item["versions"].items()
     }
     return RouterReplica(item["replica"], generation, datetime.fromisoformat(item["written"]), versions)
@@ -227,24 +313,11 @@ def _started(replica: str) -> int:
     return int(replica.partition("-")[2])
 
 
-def _declared(details: Mapping[str, Any]) -> list[Config]:
-    """The declarative applications in force, without what is being deleted or was started by ``serve.run``."""
-    kept = [app for app in details["applications"].values() if app["status"] != "DELETING"]
-    return [app["deployed_app_config"] for app in kept if app.get("deployed_app_config")]
-
-
 def _untouched(details: Mapping[str, Any], applications: Iterable[Config]) -> list[str]:
     """Apps that run and that ``applications`` leave as they are."""
     live = details["applications"]
     running = (app for app in applications if app["name"] in live and live[app["name"]]["status"] == "RUNNING")
     return [app["name"] for app in running if live[app["name"]].get("deployed_app_config") == app]
-
-
-def _is_model_of(live: Mapping[str, Any], deployment: str) -> bool:
-    config = live.get("deployed_app_config")
-    # An app that is being deleted has lost its configuration; then its name has to do.
-    ours = config["import_path"] == MODEL if config else live["name"] != router_name(deployment)
-    return ours and deployment_of(live["name"]) == deployment
 
 
 def _phase(live: Mapping[str, Any]) -> AppPhase:

@@ -10,12 +10,13 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
-from framework.backends.state import chain, tables
+from framework.backends.state import chain, owners, tables
 from framework.backends.state.database import Database
 from framework.backends.state.leases import next_lease
 from framework.ports import Event, Lease, Pin, Record, Revision, Seal, Word
 
 _WORD = "word/"
+_OWNER = "owner"
 
 
 def fence(connection: Connection, environment: str, token: int) -> RowMapping:
@@ -230,6 +231,27 @@ class SqlStateStore:
         with self._database.write() as connection:
             self._log(connection, fence(connection, self._environment, token), events)
             connection.execute(delete(table).filter_by(**key, body=chain.dump(word)))
+
+    def owner(self, claim: str | None = None) -> str:
+        """
+        Raises:
+            ConfigurationError: what was kept is damaged.
+        """
+        table, key = tables.notes, {"environment": self._environment, "name": _OWNER}
+        query = select(table.c.body).filter_by(**key)
+        with self._database.read() as connection:
+            known = connection.execute(query).scalar_one_or_none()
+        if known is not None and claim in (None, known):
+            return owners.checked(known, self._environment)
+        try:
+            with self._database.write() as connection:
+                known = connection.execute(query).scalar_one_or_none()
+                chosen = claim or known or owners.fresh()
+                connection.execute(delete(table).filter_by(**key))
+                connection.execute(insert(table).values(**key, body=chosen))
+                return chosen
+        except ConflictError:
+            return self.owner(claim)  # another process was first
 
     def acquire(
         self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None

@@ -102,7 +102,7 @@ notes = Table(
     Column("name", String(128), primary_key=True),
     Column("body", Text, nullable=False),
 )
-"""Single values by name, ``word/SUBJECT`` among them. Like pins, they need no controller that ever ran."""
+"""Single values by name: ``word/SUBJECT`` and ``owner``. Like pins, they need no controller that ever ran."""
 
 models = Table(
     "mlops_models",

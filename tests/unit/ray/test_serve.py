@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from framework.api.errors import TransientError
+from framework.api.layout import traffic_folder
 from framework.backends.ray.serve import RayServe, router_replicas
 from framework.backends.ray.serve_config import render_app, render_route
+from framework.backends.ray.tenancy import Tenant
 from framework.ports import AppPhase, AppSpec, RouteSpec, VersionCounters
 from framework.storage import list_files, write_json
 from tests.unit.ray.fake_ray import FakeRay, live_app
@@ -17,6 +19,8 @@ from tests.unit.ray.fake_ray import FakeRay, live_app
 APP = AppSpec("delay-0123456789", "delay", {"deployment": "delay", "version": "1"})
 OTHER = AppSpec("delay-late-0123456789", "delay-late", {"deployment": "delay-late"})
 ROUTE = RouteSpec("delay", "/delay", {APP.name: 100}, APP.name, 3, traffic="")
+TENANT = Tenant("local", "memory://store", "0123456789")
+LIVE, LIVE_ROUTER = "local_delay-0123456789", "local_delay-router"
 FOREIGN = {
     "name": "foreign",
     "import_path": "theirs:app",
@@ -34,7 +38,12 @@ def ray() -> FakeRay:
 
 @pytest.fixture
 def serve(ray: FakeRay) -> RayServe:
-    return RayServe(ray.rest(), sleep=lambda seconds: None)
+    return RayServe(ray.rest(), lambda: TENANT, sleep=lambda seconds: None)
+
+
+def _app(app: AppSpec) -> dict[str, Any]:
+    """The application as it is written."""
+    return render_app(app, None, TENANT.wire(app.name), TENANT.mark)
 
 
 def _put(ray: FakeRay) -> dict[str, Any]:
@@ -46,7 +55,8 @@ def test_ours_is_added_and_theirs_is_kept(ray: FakeRay, serve: RayServe) -> None
     serve.deploy(APP, None)
     serve.set_route(ROUTE)
     body = _put(ray)
-    assert body["applications"] == [FOREIGN, render_app(APP, None), render_route(ROUTE)]
+    router = render_route(ROUTE, LIVE_ROUTER, TENANT.mark, {APP.name: LIVE})
+    assert body["applications"] == [FOREIGN, _app(APP), router]
     assert body["http_options"] == {"host": "127.0.0.1", "port": 8123}
 
 
@@ -64,7 +74,7 @@ def test_a_second_pass_puts_nothing(ray: FakeRay, serve: RayServe) -> None:
 
 def test_a_failed_app_is_tried_again(ray: FakeRay, serve: RayServe) -> None:
     serve.deploy(APP, None)
-    ray.apps[APP.name]["status"] = "DEPLOY_FAILED"
+    ray.apps[LIVE]["status"] = "DEPLOY_FAILED"
     before = len(ray.changes())
     serve.deploy(APP, None)
     assert len(ray.changes()) == before + 1
@@ -73,13 +83,13 @@ def test_a_failed_app_is_tried_again(ray: FakeRay, serve: RayServe) -> None:
 def test_an_app_that_is_being_deleted_is_not_brought_back_by_another(ray: FakeRay, serve: RayServe) -> None:
     serve.deploy(APP, None)
     serve.delete(APP.name)
-    assert ray.apps[APP.name]["status"] == "DELETING"
+    assert ray.apps[LIVE]["status"] == "DELETING"
     serve.set_route(ROUTE)
-    assert APP.name not in [app["name"] for app in _put(ray)["applications"]]
+    assert LIVE not in [app["name"] for app in _put(ray)["applications"]]
     state = serve.apps("delay")[APP.name]
     assert (state.phase, state.digest) == (AppPhase.DELETING, "")
     serve.deploy(APP, None)
-    assert ray.apps[APP.name]["status"] == "RUNNING"
+    assert ray.apps[LIVE]["status"] == "RUNNING"
 
 
 def test_what_was_started_imperatively_is_never_listed(ray: FakeRay, serve: RayServe) -> None:
@@ -109,8 +119,8 @@ def test_deployments_do_not_see_each_others_apps(ray: FakeRay, serve: RayServe) 
 def test_the_state_of_an_app_is_serves(ray: FakeRay, serve: RayServe) -> None:
     replicas = [{"state": state, "replica_id": state} for state in ("RUNNING", "UPDATING", "STARTING", "STOPPING")]
     message = "The deployment failed to start 3 times: ArtifactMismatch"
-    ray.apps[APP.name] = live_app(
-        render_app(APP, None), "DEPLOY_FAILED", deployments={"Model": {"message": message, "replicas": replicas}}
+    ray.apps[LIVE] = live_app(
+        _app(APP), "DEPLOY_FAILED", deployments={"Model": {"message": message, "replicas": replicas}}
     )
     state = serve.apps("delay")[APP.name]
     assert (state.phase, state.digest, state.message, state.replicas) == (AppPhase.FAILED, APP.digest, message, 2)
@@ -122,17 +132,17 @@ def test_it_waits_until_untouched_apps_are_said_to_run_again(ray: FakeRay) -> No
     def sleep(seconds: float) -> None:
         looks.append(seconds)
         if len(looks) == 3:
-            ray.apps[APP.name]["status"] = "RUNNING"
+            ray.apps[LIVE]["status"] = "RUNNING"
 
-    serve = RayServe(ray.rest(), sleep)
+    serve = RayServe(ray.rest(), lambda: TENANT, sleep)
     serve.deploy(APP, None)
-    original = ray._replace
+    original = ray.replace
 
     def replace_all(configs: list[dict[str, Any]]) -> None:
         original(configs)
-        ray.apps[APP.name]["status"] = "DEPLOYING"
+        ray.apps[LIVE]["status"] = "DEPLOYING"
 
-    ray._replace = replace_all  # type: ignore[method-assign]
+    ray.replace = replace_all  # type: ignore[method-assign]
     serve.deploy(OTHER, None)
     assert len(looks) == 3
     assert serve.apps("delay")[APP.name].phase is AppPhase.RUNNING
@@ -144,12 +154,13 @@ def test_an_answer_that_is_not_serves_is_transient(ray: FakeRay, serve: RayServe
         serve.apps("delay")
 
 
-def test_deleting_the_route_forgets_its_counters(ray: FakeRay, serve: RayServe, tmp_path: Path) -> None:
-    traffic = str(tmp_path / "traffic")
+def test_deleting_the_route_forgets_its_counters(ray: FakeRay, tmp_path: Path) -> None:
+    serve = RayServe(ray.rest(), lambda: replace(TENANT, storage=str(tmp_path)), sleep=lambda seconds: None)
+    traffic = traffic_folder(str(tmp_path), "delay")
     route = replace(ROUTE, traffic=traffic)
     serve.set_route(route)
     write_json(f"{traffic}/7-1000.json", _file("7-1000", 3))
-    ray.apps["delay-router"]["deployments"] = {"Router": {"message": "", "replicas": [{"pid": 7, "replica_id": "x"}]}}
+    ray.apps[LIVE_ROUTER]["deployments"] = {"Router": {"message": "", "replicas": [{"pid": 7, "replica_id": "x"}]}}
     state = serve.route("delay", traffic)
     assert state is not None
     assert (state.spec, state.url) == (route, "http://127.0.0.1:8123/delay")
