@@ -170,7 +170,9 @@ def test_foreign_applications_are_kept_and_hand_made_changes_show(world: Serving
         by_hand = {"args": {**item["args"], "version": "by hand"}} if item["name"] == f"{LONGEST}_{app.name}" else {}
         changed.append(item | by_hand)
     _put(ray_rest, changed)
-    assert world.backend.apps(world.deployment)[app.name].digest != app.digest
+    world.patience.until(
+        lambda: world.backend.apps(world.deployment)[app.name].digest, lambda found: found != app.digest
+    )
     world.backend.deploy(app, None)
     assert world.in_phase(app, AppPhase.RUNNING).digest == app.digest
     _put(ray_rest, [item for item in _listed(ray_rest) if item["name"] != "somebody-elses"])
@@ -209,9 +211,8 @@ def test_weights_set_by_hand_are_seen_and_repaired(world: ServingWorld, ray_rest
         if item["name"] == f"{LONGEST}_{world.deployment}-router":
             item["deployments"][0]["user_config"]["timeout_seconds"] = 9.0
     _put(ray_rest, meddled)
-    state = world.state()
-    assert state is not None
-    assert state.spec == replace(table, timeout_seconds=9.0)
+    changed = replace(table, timeout_seconds=9.0)
+    world.patience.until(world.state, lambda state: state is not None and state.spec == changed)
     world.backend.set_route(replace(table, generation=2))
     assert world.acknowledged(2).spec == replace(table, generation=2)
 

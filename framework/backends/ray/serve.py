@@ -33,6 +33,7 @@ from framework.backends.ray.serve_config import (
 )
 from framework.backends.ray.serve_list import Listing, Live
 from framework.backends.ray.tenancy import Tenant
+from framework.backends.ray.traffic import CounterFiles, Replicas, listed_of
 from framework.ports import (
     AppPhase,
     AppSpec,
@@ -43,7 +44,7 @@ from framework.ports import (
     VersionCounters,
 )
 from framework.ports.serving import require_newer, require_unnamed
-from framework.storage import delete_folder, list_files, read_json
+from framework.storage import delete_folder
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,10 @@ FIRST_PUT_SECONDS = 120.0
 """The first PUT starts Serve itself."""
 SETTLE_SECONDS = 0.05
 SETTLE_LOOKS = 60
+SHARE_OF_READING = 0.1
+"""The most of the time that is spent on reading the list for looks."""
+SHORTEST_SHARED, LONGEST_SHARED = 0.1, 1.0
+"""Seconds that one reading of the list serves all looks."""
 WRITES = 5
 """Attempts to write a list while others write theirs."""
 
@@ -80,16 +85,21 @@ class RayServe:
         rest: RayRest,
         tenant: Callable[[], Tenant],
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
         alone: Callable[[], AbstractContextManager[object]] = nullcontext,
     ):
         self._rest = rest
         self._tenant = tenant
         self._sleep = sleep
         self._alone = alone
-        self._writing = threading.Lock()
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._told: Listing | None = None
+        self._told_until = 0.0
+        self._counters = CounterFiles()
 
     def apps(self, deployment: str) -> Mapping[str, AppState]:
-        return {name: app_state(name, live) for name, live in self._settled().models(deployment).items()}
+        return {name: app_state(name, live) for name, live in self._seen().models(deployment).items()}
 
     def deploy(self, app: AppSpec, code_uri: str | None) -> None:
         """Start the app, or bring it to this spec; one that failed is tried again.
@@ -131,7 +141,7 @@ class RayServe:
 
     def route(self, deployment: str, traffic: str) -> RouteState | None:
         """None also for a router that was changed by hand beyond recognition: setting the route repairs it."""
-        listing = self._settled()
+        listing = self._seen()
         live, spec = listing.router(deployment), listing.table(deployment)
         if live is None or spec is None:
             return None
@@ -141,7 +151,7 @@ class RayServe:
         return RouteState(
             spec=spec,
             phase=_phase(live),
-            replicas=router_replicas(_written(traffic), running, spec.generation),
+            replicas=router_replicas(self._counters.read(traffic, running), running, spec.generation),
             url=f"http://{address.serve_host}:{port}{spec.route}",
             message=_message(live),
         )
@@ -174,7 +184,9 @@ class RayServe:
             return Edit(name, None) if listing.own(name) is not None else None
 
         if self._write(wanted):
-            delete_folder(layout.traffic_folder(self._tenant().storage, deployment))
+            folder = layout.traffic_folder(self._tenant().storage, deployment)
+            delete_folder(folder)
+            self._counters.forget(folder)
 
     def _write(self, wanted: Callable[[Listing], Edit | None]) -> bool:
         """Bring the list to what is wanted, and see that it stands: Serve takes whole lists, so whoever read before our
@@ -183,7 +195,8 @@ class RayServe:
         Raises:
             TransientError: others write so often that it does not stand.
         """
-        with self._writing, self._alone():
+        with self._turn, self._alone():
+            self._told = None
             for attempt in range(WRITES):
                 listing = self._listing()
                 edit = wanted(listing)
@@ -224,10 +237,17 @@ class RayServe:
             self._sleep(SETTLE_SECONDS)
         return listing
 
-    def _settled(self) -> Listing:
-        """What runs, read while no PUT of ours is settling."""
-        with self._writing:
-            return self._listing()
+    def _seen(self) -> Listing:
+        """What runs, read while no write of ours is settling. Looks that follow each other closely share one reading,
+        because it holds every application of the Ray; the larger it is, the longer it is shared. So a look may be late
+        by as much, never by a write of ours, and what it leads to is checked against the list of that moment."""
+        with self._turn:
+            now = self._clock()
+            if self._told is None or now >= self._told_until:
+                self._told = self._listing()
+                took = self._clock() - now
+                self._told_until = now + min(LONGEST_SHARED, max(SHORTEST_SHARED, took / SHARE_OF_READING))
+            return self._told
 
 
 @dataclass(frozen=True)
@@ -266,7 +286,7 @@ def app_state(name: str, live: Live) -> AppState:
 
 
 def router_replicas(
-    written: Iterable[Mapping[str, Any]], running: Iterable[Mapping[str, Any]], generation: int
+    written: Iterable[Mapping[str, Any]], running: Replicas, generation: int
 ) -> tuple[RouterReplica, ...]:
     """Every router replica that counts: those that Serve lists, and the counts that replicas now gone left behind.
 
@@ -276,18 +296,18 @@ def router_replicas(
     sends nothing any more and so has acknowledged every table; its counts stay. Files are matched to replicas by the
     pid that a replica's name begins with; of several files with that pid, the one that was started last.
     """
-    files = sorted(written, key=lambda item: _started(item["replica"]), reverse=True)
-    alive: list[Mapping[str, Any]] = []
-    silent: list[RouterReplica] = []
-    for replica in running:
-        pid = replica.get("pid")
-        own = next((item for item in files if _pid(item["replica"]) == pid and item not in alive), None)
-        if own is None:
-            silent.append(RouterReplica(f"starting-{replica['replica_id']}", 0, _NEVER, {}))
-        else:
-            alive.append(own)
-    spoken = [_router_replica(item, item["generation"] if item in alive else generation) for item in files]
-    return (*sorted(spoken, key=lambda item: item.replica), *silent)
+    files = {item["replica"]: item for item in written}
+    listed = listed_of(files, running)
+    silent = [
+        RouterReplica(f"starting-{replica['replica_id']}", 0, _NEVER, {})
+        for replica, own in zip(running, listed, strict=True)
+        if own is None
+    ]
+    spoken = [
+        _router_replica(item, item["generation"] if name in listed else generation)
+        for name, item in sorted(files.items())
+    ]
+    return (*spoken, *silent)
 
 
 def _router_replica(item: Mapping[str, Any], generation: int) -> RouterReplica:
@@ -298,19 +318,6 @@ def _router_replica(item: Mapping[str, Any], generation: int) -> RouterReplica:
         for app, counts in item["versions"].items()
     }
     return RouterReplica(item["replica"], generation, datetime.fromisoformat(item["written"]), versions)
-
-
-def _written(traffic: str) -> list[Mapping[str, Any]]:
-    found = [read_json(file) for file in list_files(traffic) if file.endswith(".json")]
-    return [item for item in found if item is not None]
-
-
-def _pid(replica: str) -> int:
-    return int(replica.partition("-")[0])
-
-
-def _started(replica: str) -> int:
-    return int(replica.partition("-")[2])
 
 
 def _untouched(details: Mapping[str, Any], applications: Iterable[Config]) -> list[str]:

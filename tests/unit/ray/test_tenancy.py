@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,7 +36,8 @@ TWIN = Tenant("prod", "/home/ann/store", "cccccccccc")
 
 
 def serve_of(ray: FakeRay, tenant: Tenant) -> RayServe:
-    return RayServe(ray.rest(), lambda: tenant, sleep=lambda seconds: None)
+    """Each look reads for itself."""
+    return RayServe(ray.rest(), lambda: tenant, sleep=lambda seconds: None, clock=itertools.count(0.0, 60.0).__next__)
 
 
 def app_of(tenant: Tenant, short: str = "0123456789") -> AppSpec:
