@@ -14,6 +14,7 @@ from framework.api.errors import TransientError
 from framework.api.layout import run_folder
 from framework.api.names import own_name
 from framework.backends.ray.capacity import read_capacity
+from framework.backends.ray.exceptions import in_one_line
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.tenancy import Tenant, Thing, foreign
 from framework.ports import Capacity, FailureKind, RunPhase, RunSpec, RunState
@@ -22,7 +23,6 @@ from framework.storage import list_files, read_json, write_json
 RUNNER = "framework.workloads.run"
 
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
-_SHOWN = 1500
 
 
 def utc_now() -> datetime:
@@ -235,7 +235,7 @@ def state_of_job(
 
     if job is None:
         return lost("RunLost", "Ray no longer knows the job, and it left no result")
-    said = (job.get("message") or "").strip()[-_SHOWN:]
+    said = in_one_line(job.get("message") or "")
     match job["status"]:
         case "PENDING":
             return RunState(RunPhase.PENDING, attempt, message=said, started=started, link=link)

@@ -11,10 +11,8 @@ from urllib.parse import quote
 import httpx
 
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
+from framework.backends.ray.exceptions import in_one_line
 from framework.backends.ray.head import LOOPBACK
-
-_SHOWN = 2000
-"""Characters of a refusal that go into the error; Ray's tracebacks say the cause last."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,6 @@ class RayAddress:
 
     def job_link(self, submission_id: str) -> str:
         return f"{self.dashboard_url}/#/jobs/{quote(submission_id)}"
-
-    def app_link(self, app: str) -> str:
-        return f"{self.dashboard_url}/#/serve/applications/{quote(app)}"
 
 
 Locate = Callable[[], RayAddress | None]
@@ -57,11 +52,6 @@ class RayRest:
         """The job's page in the dashboard, "" while there is no cluster."""
         address = self._locate()
         return address.job_link(submission_id) if address else ""
-
-    def app_link(self, app: str) -> str:
-        """The application's page in the dashboard, "" while there is no cluster."""
-        address = self._locate()
-        return address.app_link(app) if address else ""
 
     def get(self, path: str) -> Any:
         """The JSON at ``path``, None where nothing is (404)."""
@@ -115,7 +105,7 @@ def _content(answer: httpx.Response, what: str, address: RayAddress) -> Any:
         return None
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ConfigurationError(f"Ray at {address.dashboard_url} refuses the token ({answer.status_code})")
-    message = f"{what}: {answer.status_code}: {answer.text.strip()[-_SHOWN:]}"
+    message = f"{what}: {answer.status_code}: {in_one_line(answer.text)}"
     if answer.is_client_error:
         raise TerminalError("RayRefused", message)
     raise TransientError(message)

@@ -19,6 +19,7 @@ from typing import Any
 from framework.api import layout
 from framework.api.errors import TransientError
 from framework.api.names import own_name
+from framework.backends.ray.exceptions import in_one_line
 from framework.backends.ray.jobs import working_dir
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve_config import (
@@ -70,7 +71,6 @@ _PHASES = {
 }
 _SERVING = ("RUNNING", "UPDATING")
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-_SHOWN = 2000
 
 
 class RayServe:
@@ -333,5 +333,10 @@ def _phase(live: Mapping[str, Any]) -> AppPhase:
 
 def _message(live: Mapping[str, Any]) -> str:
     """The deployments' messages say more than the app's: a constructor's traceback is there."""
+    return in_one_line(told_by(live))
+
+
+def told_by(live: Live) -> str:
+    """Everything that Serve says of what is wrong with an application."""
     found = [item["message"] for item in live["deployments"].values() if item["message"]] or [live["message"]]
-    return "\n".join(found)[-_SHOWN:]
+    return "\n".join(found)

@@ -115,6 +115,7 @@ class ServingContract:
         world.backend.deploy(app, None)
         state = world.in_phase(app, AppPhase.FAILED)
         assert state.message
+        assert "\n" not in state.message, "it is read in a table; the whole of it is in the logs"
         assert state.replicas == 0
 
     def test_deleting_is_idempotent_and_spares_the_others(self, world: ServingWorld) -> None:
