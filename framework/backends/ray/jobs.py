@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from framework.api.errors import TransientError
-from framework.api.layout import run_folder
+from framework.api.layout import names_below, rebased, run_folder
 from framework.api.names import own_name
 from framework.backends.ray.capacity import read_capacity
 from framework.backends.ray.exceptions import in_one_line
@@ -81,13 +81,12 @@ class RayJobs:
             return RunState(RunPhase.ABSENT)
         submission_id = f"{run}-{attempt}"
         link = self._rest.job_link(self._tenant().wire(submission_id))
-        result_file = f"{folder}/result-{attempt}.json"
-        if (result := read_json(result_file)) is not None:
+        if (result := read_result(storage, run, attempt)) is not None:
             return state_of_result(result, attempt, link)
         job = self._own_job(submission_id)
         heartbeat = read_json(f"{folder}/heartbeat-{attempt}.json")
         if job is None or job["status"] in _ENDED:  # it may have written its result since we looked
-            result = read_json(result_file)
+            result = read_result(storage, run, attempt)
             if result is not None:
                 return state_of_result(result, attempt, link)
         return state_of_job(job, heartbeat, attempt, link, self._clock() - self._silence)
@@ -182,6 +181,16 @@ def _storage_of(entrypoint: str) -> str | None:
 def working_dir(code_uri: str) -> str:
     """Ray takes archives by URI only, so a local path becomes a ``file://`` one."""
     return code_uri if "://" in code_uri else Path(code_uri).absolute().as_uri()
+
+
+def read_result(storage: str, run: str, attempt: int) -> Any:
+    """What the runner wrote last, None where it has not. Where storage was moved since, it names what is there now."""
+    folder = run_folder(storage, run)
+    result = read_json(f"{folder}/result-{attempt}.json")
+    if result is None or names_below(result.get("result"), storage):
+        return result
+    request = read_json(f"{folder}/request-{attempt}.json") or {}
+    return rebased(result, request.get("storage", storage), storage)
 
 
 def newest_attempt(files: Sequence[str]) -> int:

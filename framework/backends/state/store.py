@@ -51,6 +51,7 @@ class SqlStateStore:
 
     def __init__(self, database: Database, environment: str) -> None:
         self._database = database
+        self._places = database.places
         self._environment = environment
 
     def load(self, ref: Ref) -> Record | None:
@@ -58,7 +59,7 @@ class SqlStateStore:
             body = connection.execute(
                 select(tables.records.c.body).where(self._is(ref, tables.records))
             ).scalar_one_or_none()
-        return None if body is None else chain.load(Record, body)
+        return None if body is None else chain.load(Record, self._places.found(body))
 
     def records(self) -> Sequence[Record]:
         """Sorted by kind and name."""
@@ -67,7 +68,7 @@ class SqlStateStore:
         query = query.order_by(table.c.kind, table.c.name)
         with self._database.read() as connection:
             bodies = connection.execute(query).scalars().all()
-        return tuple(chain.load(Record, body) for body in bodies)
+        return tuple(chain.load(Record, self._places.found(body)) for body in bodies)
 
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         table = tables.records
@@ -81,9 +82,10 @@ class SqlStateStore:
             self._log(connection, row, events)
             if record.version == 0:
                 key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
-                connection.execute(insert(table).values(**key, version=1, body=body))
+                connection.execute(insert(table).values(**key, version=1, body=self._places.kept(body)))
             else:
-                change = update(table).where(self._is(record.ref, table)).values(version=saved.version, body=body)
+                values = {"version": saved.version, "body": self._places.kept(body)}
+                change = update(table).where(self._is(record.ref, table)).values(**values)
                 connection.execute(change)
         return chain.load(Record, body)
 
