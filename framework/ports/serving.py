@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from framework.api.errors import ConflictError
 from framework.ports.json import Json
+from framework.ports.logs import Log
 from framework.ports.source import CodeRef
 
 
@@ -173,3 +174,8 @@ class ServingBackend(Protocol):
         ...
 
     def delete_route(self, deployment: str) -> None: ...
+
+    def logs(self, deployment: str, lines: int) -> Sequence[Log]:
+        """The last ``lines`` of what each process of its apps and its router wrote, of those that are gone included
+        while that is kept; the one that wrote last comes last."""
+        ...

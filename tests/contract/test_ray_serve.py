@@ -101,7 +101,7 @@ class OnRay:
             return failed
 
         patience = Patience(seconds=60, interval=0.1)
-        return ServingWorld(backend, deployment, route, traffic, patience, app, broken, send)
+        return ServingWorld(backend, deployment, route, traffic, patience, app, broken, send, "it is not loaded")
 
 
 @pytest.fixture
@@ -245,6 +245,13 @@ def test_the_code_archive_and_batching_reach_the_model(
     low, high = (send_row(table, {"half": half})["predictions"][0] for half in (1.0, 99.0))
     assert low < high
     assert world.backend.apps(world.deployment)[app.name].digest == app.digest
+    with pytest.raises(httpx.HTTPStatusError):
+        send_row(table, {"whole": 1.0})
+    world.patience.until(
+        lambda: {log.source: log.text for log in world.backend.logs(world.deployment, 100)},
+        lambda found: "KeyError: 'half'" in found[app.name] and "project/shape.py" in found[app.name],
+    )
+    assert f"{world.deployment}-router" in {log.source for log in world.backend.logs(world.deployment, 100)}
 
 
 def test_an_idle_router_still_gives_a_sign_of_life(world: ServingWorld) -> None:
@@ -266,7 +273,7 @@ def send_row(embedded_ray: EmbeddedRay) -> Callable[[RouteSpec, dict[str, Any]],
         assert address is not None
         url = f"http://{address.serve_host}:{address.serve_port}{table.route}"
         answer = httpx.post(url, json={"instances": [row]}, trust_env=False, timeout=10)
-        assert answer.status_code == httpx.codes.OK, answer.text
+        answer.raise_for_status()
         return answer.json()
 
     return send

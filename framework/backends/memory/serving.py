@@ -15,6 +15,7 @@ from framework.ports import (
     AppPhase,
     AppSpec,
     AppState,
+    Log,
     RouterReplica,
     RouteSpec,
     RouteState,
@@ -83,6 +84,7 @@ class MemoryServing:
         self._apps: dict[str, _App] = {}
         self._routes: dict[str, _Route] = {}
         self._broken: dict[str, str] = {}
+        self._logs: dict[str, list[str]] = {}
         self._started_routers = 0
         self.harm: list[str] = []
 
@@ -147,6 +149,14 @@ class MemoryServing:
         self._calls.record("serving.delete_route", deployment)
         with self._lock:
             self._routes.pop(deployment, None)
+
+    def logs(self, deployment: str, lines: int) -> Sequence[Log]:
+        with self._lock:
+            return tuple(
+                Log(name, "\n".join(log[-lines:] if lines else ()), "replica 0")
+                for name, log in self._logs.items()
+                if name.rpartition("-")[0] == deployment
+            )
 
     def routes(self) -> tuple[str, ...]:
         """Deployments that have a route."""
@@ -221,6 +231,11 @@ class MemoryServing:
             self._routes[deployment].routers = self._fresh_routers()
             self.acknowledge(deployment)
 
+    def write(self, app: str, line: str) -> None:
+        """A replica of ``app`` says something; it comes last now."""
+        with self._lock:
+            self._logs[app] = [*self._logs.pop(app, []), line]
+
     def break_on_start(self, app: str, message: str = "RuntimeError in the constructor") -> None:
         """From now on ``app`` fails when it is started."""
         self._broken[app] = message
@@ -263,6 +278,7 @@ class MemoryServing:
             message = self._broken.get(app.spec.name)
             app.phase = AppPhase.RUNNING if message is None else AppPhase.FAILED
             app.message = message or ""
+            self.write(app.spec.name, message or "ready")
             app.answering = app.answering or message is None
 
     def _state(self, app: _App) -> AppState:

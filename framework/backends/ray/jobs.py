@@ -15,9 +15,10 @@ from framework.api.layout import names_below, rebased, run_folder
 from framework.api.names import own_name
 from framework.backends.ray.capacity import read_capacity
 from framework.backends.ray.exceptions import in_one_line
+from framework.backends.ray.logs import RayLogs
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.tenancy import Tenant, Thing, foreign
-from framework.ports import Capacity, FailureKind, RunPhase, RunSpec, RunState
+from framework.ports import Capacity, FailureKind, Log, RunPhase, RunSpec, RunState
 from framework.storage import list_files, read_json, write_json
 
 RUNNER = "framework.workloads.run"
@@ -47,6 +48,7 @@ class RayJobs:
         self._tenant = tenant
         self._clock = clock
         self._silence = silence
+        self._log_files = RayLogs(rest)
 
     def submit(self, run: RunSpec, code_uri: str | None) -> None:
         """Write the request, then start the job. An attempt that has begun, if on a head since lost, stays as it is.
@@ -96,6 +98,31 @@ class RayJobs:
         attempt = newest_attempt(list_files(folder))
         if attempt and read_json(f"{folder}/result-{attempt}.json") is None:
             self._stop_job(f"{run}-{attempt}")
+
+    def logs(self, storage: str, run: str, lines: int) -> Sequence[Log]:
+        """The driver's; workers of Ray Train write into it, too. Where that cannot be had, what the result file has."""
+        attempt = newest_attempt(list_files(run_folder(storage, run)))
+        if attempt == 0:
+            return ()
+        source, note = f"run {run}-{attempt}", "Ray has no log of it any more"
+        try:
+            text = self._driver_log(f"{run}-{attempt}", lines)
+        except TransientError as error:
+            text, note = None, f"its log cannot be had: {error}"
+        if text is not None:
+            return (Log(source, text),)
+        result = read_result(storage, run, attempt)
+        if result is None:
+            return (Log(source, "", note=f"{note}, and it has left no result"),)
+        told = told_by(result).splitlines()
+        return (Log(source, "\n".join(told[-lines:] if lines else ()), note=f"{note}; this is from its result"),)
+
+    def _driver_log(self, submission_id: str, lines: int) -> str | None:
+        job = self._own_job(submission_id) or {}
+        node = job.get("driver_node_id")
+        if node is None:
+            return None
+        return self._log_files.tail(str(node), f"job-driver-{job['submission_id']}.log", lines)
 
     def runs(self) -> Sequence[str]:
         tenant = self._tenant()
@@ -191,6 +218,14 @@ def read_result(storage: str, run: str, attempt: int) -> Any:
         return result
     request = read_json(f"{folder}/request-{attempt}.json") or {}
     return rebased(result, request.get("storage", storage), storage)
+
+
+def told_by(result: Mapping[str, Any]) -> str:
+    """What a result says of how the run ended, in full."""
+    failure = result.get("failure")
+    if failure is None:
+        return f"{result['status']} at {result.get('finished')}"
+    return f"{failure.get('traceback') or ''}\n{failure['reason']}: {failure['message']}".strip()
 
 
 def newest_attempt(files: Sequence[str]) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -64,6 +66,22 @@ class RayRest:
     def put(self, path: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
         return self._send("PUT", path, body, timeout)
 
+    def text(self, path: str, most: int) -> str | None:
+        """The end of the text at ``path``, of at most ``most`` bytes; None where nothing is (404)."""
+        address, held = self.address(), 0
+        parts: deque[bytes] = deque()
+        with _reached(address), self._client_for(address).stream("GET", path, timeout=self._timeout) as answer:
+            if not answer.is_success:
+                answer.read()
+                _content(answer, f"GET {path}", address)
+                return None
+            for part in answer.iter_bytes():
+                parts.append(part)
+                held += len(part)
+                while held - len(parts[0]) >= most:
+                    held -= len(parts.popleft())
+        return b"".join(parts)[-most:].decode("utf-8", "replace")
+
     def close(self) -> None:
         with self._lock:
             if self._client is not None:
@@ -72,12 +90,8 @@ class RayRest:
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float | None = None) -> Any:
         address = self.address()
-        try:
+        with _reached(address):
             answer = self._client_for(address).request(method, path, json=body, timeout=timeout or self._timeout)
-        except httpx.HTTPError as error:
-            raise TransientError(
-                f"Ray at {address.dashboard_url} does not answer: {error or type(error).__name__}"
-            ) from error
         return _content(answer, f"{method} {path}", address)
 
     def _client_for(self, address: RayAddress) -> httpx.Client:
@@ -91,6 +105,16 @@ class RayRest:
                 )
                 self._client = (address, client)
             return self._client[1]
+
+
+@contextmanager
+def _reached(address: RayAddress) -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise TransientError(
+            f"Ray at {address.dashboard_url} does not answer: {error or type(error).__name__}"
+        ) from error
 
 
 def _content(answer: httpx.Response, what: str, address: RayAddress) -> Any:

@@ -21,6 +21,7 @@ from framework.api.errors import TransientError
 from framework.api.names import own_name
 from framework.backends.ray.exceptions import in_one_line
 from framework.backends.ray.jobs import working_dir
+from framework.backends.ray.logs import RayLogs
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve_config import (
     ROUTER_DEPLOYMENT,
@@ -32,13 +33,15 @@ from framework.backends.ray.serve_config import (
     with_app,
     without_app,
 )
-from framework.backends.ray.serve_list import Listing, Live
+from framework.backends.ray.serve_list import Listing, Live, told_by
+from framework.backends.ray.serve_logs import serving_logs
 from framework.backends.ray.tenancy import Tenant
 from framework.backends.ray.traffic import CounterFiles, Replicas, listed_of
 from framework.ports import (
     AppPhase,
     AppSpec,
     AppState,
+    Log,
     RouterReplica,
     RouteSpec,
     RouteState,
@@ -97,6 +100,7 @@ class RayServe:
         self._told: Listing | None = None
         self._told_until = 0.0
         self._counters = CounterFiles()
+        self._log_files = RayLogs(rest)
 
     def apps(self, deployment: str) -> Mapping[str, AppState]:
         return {name: app_state(name, live) for name, live in self._seen().models(deployment).items()}
@@ -187,6 +191,9 @@ class RayServe:
             folder = layout.traffic_folder(self._tenant().storage, deployment)
             delete_folder(folder)
             self._counters.forget(folder)
+
+    def logs(self, deployment: str, lines: int) -> Sequence[Log]:
+        return serving_logs(self._log_files, self._seen(), deployment, lines)
 
     def _write(self, wanted: Callable[[Listing], Edit | None]) -> bool:
         """Bring the list to what is wanted, and see that it stands: Serve takes whole lists, so whoever read before our
@@ -331,12 +338,5 @@ def _phase(live: Mapping[str, Any]) -> AppPhase:
     return _PHASES[live["status"]]
 
 
-def _message(live: Mapping[str, Any]) -> str:
-    """The deployments' messages say more than the app's: a constructor's traceback is there."""
+def _message(live: Live) -> str:
     return in_one_line(told_by(live))
-
-
-def told_by(live: Live) -> str:
-    """Everything that Serve says of what is wrong with an application."""
-    found = [item["message"] for item in live["deployments"].values() if item["message"]] or [live["message"]]
-    return "\n".join(found)

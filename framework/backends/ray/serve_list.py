@@ -84,6 +84,13 @@ class Listing:
             raise foreign(_thing(live), self.tenant)
         return live
 
+    def may_be_of(self, deployment: str, name: str) -> bool:
+        """Whether the application ``name`` is, or was while it lived, one of ``deployment`` in this environment."""
+        app = own_name(name)
+        live = self._applications.get(name)
+        own = self._is_own(live) if live is not None else name == self.tenant.wire(app)
+        return own and deployment_of(app) == deployment
+
     def mark_for(self, name: str) -> Mark:
         """The mark to write into the application ``name``: what runs without one would be restarted by it."""
         live = self._applications.get(name)
@@ -145,3 +152,10 @@ def _is_model(live: Live) -> bool:
 def _table(live: Live) -> RouteSpec | None:
     config = live.get("deployed_app_config")
     return read_route(config) if config else None
+
+
+def told_by(live: Live) -> str:
+    """Everything that Serve says of what is wrong with an application. The deployments' messages say more than the
+    app's: a constructor's traceback is there."""
+    found = [item["message"] for item in live["deployments"].values() if item["message"]] or [live["message"]]
+    return "\n".join(found)

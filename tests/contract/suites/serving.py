@@ -18,7 +18,7 @@ class ServingWorld:
     """A backend with one deployment of its own.
 
     ``app`` gives the specification of a version by a short name, ``broken`` one under the same name that cannot start;
-    ``send`` sends so many requests through the route and returns how many failed.
+    and says ``complaint``; ``send`` sends so many requests through the route and returns how many failed.
     """
 
     backend: ServingBackend
@@ -29,6 +29,7 @@ class ServingWorld:
     app: Callable[[str], AppSpec]
     broken: Callable[[str], AppSpec]
     send: Callable[[int], int]
+    complaint: str
 
     def running(self, name: str) -> AppSpec:
         app = self.app(name)
@@ -116,6 +117,10 @@ class ServingContract:
         state = world.in_phase(app, AppPhase.FAILED)
         assert state.message
         assert "\n" not in state.message, "it is read in a table; the whole of it is in the logs"
+        logs = [log for log in world.backend.logs(world.deployment, 50) if log.source == app.name]
+        assert any(world.complaint in log.text for log in logs)
+        assert all(len(log.text.splitlines()) <= 2 for log in world.backend.logs(world.deployment, 2))
+        assert list(world.backend.logs(f"{world.deployment}-other", 50)) == []
         assert state.replicas == 0
 
     def test_deleting_is_idempotent_and_spares_the_others(self, world: ServingWorld) -> None:

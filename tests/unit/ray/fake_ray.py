@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from fnmatch import fnmatch
 from typing import Any
 
 import httpx
@@ -23,6 +24,8 @@ class FakeRay:
         self.apps: dict[str, dict[str, Any]] = {}
         self.details: dict[str, Any] = {}
         self.state: dict[str, list[dict[str, Any]]] = {"nodes": [], "placement_groups": [], "actors": []}
+        self.files: dict[tuple[str, str], str] = {}
+        """Log files by (node, name)."""
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[Any] = []
         self.fail: list[int | Exception | httpx.Response] = []
@@ -63,6 +66,12 @@ class FakeRay:
             case "GET", ["api", "jobs", name]:
                 found = self.jobs.get(name)
                 return httpx.Response(200, json=found) if found else httpx.Response(404, text="does not exist")
+            case "GET", ["api", "v0", "logs"]:
+                node, pattern = request.url.params["node_id"], request.url.params["glob"]
+                found = [name for where, name in self.files if where == node and fnmatch(name, pattern)]
+                return httpx.Response(200, json={"result": True, "data": {"result": {"internal": found}}})
+            case "GET", ["api", "v0", "logs", "file"]:
+                return self._log_file(request.url.params)
             case "GET", ["api", "v0", what] if what in self.state:
                 wanted = request.url.params.get("filter_values")
                 listed = [item for item in self.state[what] if item["state"] == wanted]
@@ -80,6 +89,15 @@ class FakeRay:
                 return httpx.Response(200)
             case _:
                 return httpx.Response(404, text="no such page")
+
+    def _log_file(self, asked: httpx.QueryParams) -> httpx.Response:
+        """As Ray does it: what is not there is a failure."""
+        if asked["node_id"] not in {node for node, _ in self.files}:
+            return httpx.Response(500, text=f"Agent for node id: {asked['node_id']} doesn't exist.")
+        text = self.files.get((asked["node_id"], asked["filename"]))
+        if text is None:
+            return httpx.Response(500, text=f"A file is not found at: /tmp/ray/logs/{asked['filename']}")
+        return httpx.Response(200, text="".join(text.splitlines(keepends=True)[-int(asked["lines"]) :]))
 
     def listed(self) -> list[dict[str, Any]]:
         """The declarative applications in force."""

@@ -63,7 +63,7 @@ class TestServingOnOneFakeRay(ServingNeighbourContract):
             backend, patience = serve_of(ray, tenant), Patience(1.0, 0.001)
             traffic = traffic_folder(tenant.storage, "delay")
             return ServingWorld(
-                _Removing(ray, backend), "delay", f"/{tenant.environment}", traffic, patience, app, app, lambda n: 0
+                _Removing(ray, backend), "delay", f"/{tenant.environment}", traffic, patience, app, app, lambda n: 0, ""
             )
 
         first, second = (replace(tenant, storage=str(tmp_path / tenant.environment)) for tenant in (PROD, STAGING))
