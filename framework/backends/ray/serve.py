@@ -300,8 +300,9 @@ def router_replicas(
     ``written`` are the replicas' files, ``running`` Serve's list, ``generation`` that of the table in force.
     A listed replica without a file has acknowledged nothing: it may be sending by an older table. One that is being
     stopped counts too, as it may still wait for answers. A file without a listed replica is that of a dead one, which
-    sends nothing any more and so has acknowledged every table; its counts stay. Files are matched to replicas by the
-    pid that a replica's name begins with; of several files with that pid, the one that was started last.
+    sends nothing any more and so has acknowledged every table; its counts stay. Where none is listed, nobody has taken
+    the table yet, so the dead speak for what they took alone. Files are matched to replicas by the pid that a replica's
+    name begins with; of several files with that pid, the one that was started last.
     """
     files = {item["replica"]: item for item in written}
     listed = listed_of(files, running)
@@ -311,7 +312,7 @@ def router_replicas(
         if own is None
     ]
     spoken = [
-        _router_replica(item, item["generation"] if name in listed else generation)
+        _router_replica(item, item["generation"] if name in listed or not running else generation)
         for name, item in sorted(files.items())
     ]
     return (*spoken, *silent)

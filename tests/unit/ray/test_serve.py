@@ -257,7 +257,7 @@ def _running(pid: int | None, name: str = "r") -> dict[str, Any]:
     ("written", "running", "expected"),
     [
         pytest.param([("7-1000", 2)], [_running(7)], {"7-1000": 2}, id="a live replica speaks for itself"),
-        pytest.param([("7-1000", 2)], [], {"7-1000": 3}, id="a dead one sends nothing any more"),
+        pytest.param([("7-1000", 2)], [], {"7-1000": 2}, id="while none is there, nobody has taken the table"),
         pytest.param(
             [("7-1000", 2), ("8-1500", 3)], [_running(8)], {"7-1000": 3, "8-1500": 3}, id="a dead one does not block"
         ),
