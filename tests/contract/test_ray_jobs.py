@@ -93,7 +93,7 @@ def test_a_process_that_vanished_is_an_infrastructure_failure(world: RunWorld) -
 
 def test_a_request_that_never_became_a_job_is_submitted_after_all(world: RunWorld) -> None:
     run = world.spec(world.echo, "crashed", value=7)
-    write_json(f"{run_folder(run.storage, run.name)}/request-1.json", request_of(run))
+    write_json(f"{run_folder(run.storage, run.name)}/request-1.json", request_of(run, f"local_{run.submission_id}"))
     state = world.observe(run)
     assert (state.phase, state.attempt) == (RunPhase.ABSENT, 0)
     world.submit(run)

@@ -142,7 +142,7 @@ def test_a_run_that_ended_before_the_move_names_its_files_where_they_are(tmp_pat
     before, after = tmp_path / "before", tmp_path / "after"
     run = RunSpec("train-a-0123456789", 1, "m:f", {}, str(before), "a title")
     result = {"artifact": f"{before}/models/a/model.txt", "metrics": {"auc": 0.7}, "views": [f"{before}/features/x"]}
-    write_json(f"{before}/runs/{run.name}/request-1.json", request_of(run))
+    write_json(f"{before}/runs/{run.name}/request-1.json", request_of(run, "local_train-a-0123456789-1"))
     write_json(f"{before}/runs/{run.name}/result-1.json", {"status": "succeeded", "result": result})
     tenant = Tenant("local", str(before))
     assert RayJobs(FakeRay().rest(), lambda: tenant).observe(str(before), run.name).result == result

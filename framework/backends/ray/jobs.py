@@ -59,13 +59,13 @@ class RayJobs:
         folder = run_folder(run.storage, run.name)
         if any(read_json(f"{folder}/{kind}-{run.attempt}.json") for kind in ("result", "heartbeat")):
             return
-        request_file = f"{folder}/request-{run.attempt}.json"
-        if read_json(request_file) is None:
-            write_json(request_file, request_of(run))
-        if run.attempt > 1:
-            self._stop_job(f"{run.name}-{run.attempt - 1}")
         tenant = self._tenant()
         job = job_of(run, code_uri, tenant)
+        request_file = f"{folder}/request-{run.attempt}.json"
+        if (read_json(request_file) or {}).get("job") != job["submission_id"]:
+            write_json(request_file, request_of(run, job["submission_id"]))
+        if run.attempt > 1:
+            self._stop_job(f"{run.name}-{run.attempt - 1}")
         try:
             self._rest.post("/api/jobs/", job)
         except TransientError:
@@ -81,11 +81,10 @@ class RayJobs:
         attempt = newest_attempt(list_files(folder))
         if attempt == 0:
             return RunState(RunPhase.ABSENT)
-        submission_id = f"{run}-{attempt}"
-        link = self._rest.job_link(self._tenant().wire(submission_id))
         if (result := read_result(storage, run, attempt)) is not None:
-            return state_of_result(result, attempt, link)
-        job = self._own_job(submission_id)
+            return state_of_result(result, attempt, self._rest.job_link(self._tenant().wire(f"{run}-{attempt}")))
+        name, job = self._job_of(storage, run, attempt)
+        link = self._rest.job_link(name)
         heartbeat = read_json(f"{folder}/heartbeat-{attempt}.json")
         if job is None or job["status"] in _ENDED:  # it may have written its result since we looked
             result = read_result(storage, run, attempt)
@@ -106,7 +105,7 @@ class RayJobs:
             return ()
         source, note = f"run {run}-{attempt}", "Ray has no log of it any more"
         try:
-            text = self._driver_log(f"{run}-{attempt}", lines)
+            text = self._driver_log(*self._job_of(storage, run, attempt), lines)
         except TransientError as error:
             text, note = None, f"its log cannot be had: {error}"
         if text is not None:
@@ -117,12 +116,9 @@ class RayJobs:
         told = told_by(result).splitlines()
         return (Log(source, "\n".join(told[-lines:] if lines else ()), note=f"{note}; this is from its result"),)
 
-    def _driver_log(self, submission_id: str, lines: int) -> str | None:
-        job = self._own_job(submission_id) or {}
-        node = job.get("driver_node_id")
-        if node is None:
-            return None
-        return self._log_files.tail(str(node), f"job-driver-{job['submission_id']}.log", lines)
+    def _driver_log(self, name: str, job: Mapping[str, Any] | None, lines: int) -> str | None:
+        node = job.get("driver_node_id") if job else None
+        return self._log_files.tail(node, f"job-driver-{name}.log", lines) if node else None
 
     def runs(self) -> Sequence[str]:
         tenant = self._tenant()
@@ -134,6 +130,17 @@ class RayJobs:
             return read_capacity(self._rest)
         except TransientError:
             return None
+
+    def _job_of(self, storage: str, run: str, attempt: int) -> tuple[str, Mapping[str, Any] | None]:
+        """The job that has this attempt, by name, and what Ray tells of it, None where that is none. It is the one that
+        the request names and that reads the same storage: an environment that shares ours may have asked for the same
+        work. A request from before names carried environments names none."""
+        request = read_json(f"{run_folder(storage, run)}/request-{attempt}.json") or {}
+        name = request.get("job")
+        if name is None:
+            return f"{run}-{attempt}", self._own_job(f"{run}-{attempt}")
+        job = self._ask(name)
+        return name, job if job is not None and thing(job).storage == request.get("storage") else None
 
     def _own_job(self, submission_id: str) -> Mapping[str, Any] | None:
         """This environment's job of that name; one that a version before the names with environments started
@@ -155,9 +162,10 @@ class RayJobs:
             self._rest.post(f"/api/jobs/{quote(job['submission_id'])}/stop")
 
 
-def request_of(run: RunSpec) -> dict[str, Any]:
-    """What the runner on the cluster reads."""
+def request_of(run: RunSpec, job: str) -> dict[str, Any]:
+    """What the runner on the cluster reads, and by which job on Ray it does."""
     return {
+        "job": job,
         "name": run.name,
         "attempt": run.attempt,
         "workload": run.workload,

@@ -155,7 +155,7 @@ class RayServe:
         return RouteState(
             spec=spec,
             phase=_phase(live),
-            replicas=router_replicas(self._counters.read(traffic, running), running, spec.generation),
+            replicas=router_replicas(self._counted(traffic, running), running, spec.generation),
             url=f"http://{address.serve_host}:{port}{spec.route}",
             message=_message(live),
         )
@@ -214,6 +214,20 @@ class RayServe:
                 if edit.holds_in(self._put(listing, edit.made_in(listing.declared()))):
                     return True
         raise TransientError("others write the list of Ray Serve's applications at the same time")
+
+    def _counted(self, traffic: str, running: Replicas) -> list[Mapping[str, Any]]:
+        """Routers' files, with apps by their names in the environment. Environments that share their storage find each
+        other's files there."""
+        tenant, written = self._tenant(), self._counters.read(traffic, running)
+        return [
+            {
+                **item,
+                "versions": {
+                    own_name(app): counts for app, counts in item["versions"].items() if tenant.may_have_named(app)
+                },
+            }
+            for item in written
+        ]
 
     def _listing(self) -> Listing:
         details = self._rest.get(PATH)
@@ -320,9 +334,7 @@ def router_replicas(
 
 def _router_replica(item: Mapping[str, Any], generation: int) -> RouterReplica:
     versions = {
-        own_name(app): VersionCounters(
-            counts["requests"], counts["errors"], counts["shielded"], tuple(counts["latency_buckets"])
-        )
+        app: VersionCounters(counts["requests"], counts["errors"], counts["shielded"], tuple(counts["latency_buckets"]))
         for app, counts in item["versions"].items()
     }
     return RouterReplica(item["replica"], generation, datetime.fromisoformat(item["written"]), versions)

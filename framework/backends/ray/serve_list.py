@@ -112,7 +112,8 @@ class Listing:
                 owner = _thing(live).owner
                 raise TerminalError(
                     "RouteTaken",
-                    f"the route {route}{where} is that of the Serve application {name} of {owner}: choose another one",
+                    f"the route {route}{where} is that of the Serve application {name} of {owner}: choose another one, "
+                    "for this environment alone by a patch in its Environment",
                 )
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.api.errors import TerminalError
-from framework.api.names import shared_name
+from framework.api.names import own_name, shared_name
 
 PRIVATE = "private"
 """The owner on a Ray that belongs to one project alone: names are enough there, and a lost state is no matter."""
@@ -35,6 +35,11 @@ class Tenant:
     def wire(self, name: str) -> str:
         """``name`` as Ray knows it."""
         return shared_name(self.environment, name)
+
+    def may_have_named(self, name: str) -> bool:
+        """Whether ``name`` is one of this environment's, or from before names carried theirs."""
+        within = own_name(name)
+        return name in (within, self.wire(within))
 
     def owns(self, thing: Thing) -> bool:
         """Where it bears no mark, where its files lie decides; where that is not told either, somebody changed it by
@@ -67,7 +72,7 @@ class Thing:
 def foreign(thing: Thing, tenant: Tenant) -> TerminalError:
     """What to say where something that is not ours has the name of something that is to be."""
     message = f"{thing.what} {thing.name} is there already and belongs to {thing.owner}; it is left as it is"
-    if thing.mark and thing.mark.get("environment") == tenant.environment:
+    if thing.mark and thing.mark.get("environment") == tenant.environment and thing.mark.get("owner") != PRIVATE:
         message += (
             f". Give one of the two environments another name; or, if it is this one from before it lost its state, "
             f"start once with {OWNER_VARIABLE}={thing.mark.get('owner')}"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from framework.api.errors import TerminalError
-from framework.ports import AppPhase, AppSpec, AppState, RunBackend, RunSpec, ServingBackend
+from framework.ports import AppPhase, AppSpec, AppState, RunBackend, RunPhase, RunSpec, ServingBackend
 from tests.contract.suites.runs import RunWorld
 from tests.contract.suites.serving import ServingWorld
 
@@ -134,6 +134,7 @@ class RunNeighbourContract:
             twin.submit(elsewhere, None)
         assert caught.value.reason == "NotOurs"
         assert run.submission_id not in twin.runs()
+        assert twin.observe(elsewhere.storage, run.name).phase is RunPhase.ABSENT
         twin.stop(elsewhere.storage, run.name)
         assert mine.running(run).attempt == 1
         mine.backend.stop(mine.storage, run.name)

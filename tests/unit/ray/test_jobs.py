@@ -56,7 +56,7 @@ def test_the_request_is_written_and_the_job_started(ray: FakeRay, jobs: RayJobs,
     request = read_json(f"{run_folder(run.storage, run.name)}/request-1.json")
     assert request == {
         "name": run.name, "attempt": 1, "workload": "m:f", "payload": {"x": 1}, "storage": run.storage,
-        "metadata": {"commit": "abc"}, "title": "a title", "timeout_seconds": 9,
+        "metadata": {"commit": "abc"}, "title": "a title", "timeout_seconds": 9, "job": _on_ray(run),
     }  # fmt: skip
     job = ray.jobs[_on_ray(run)]
     assert shlex.split(job["entrypoint"])[1:] == ["-m", "framework.workloads.run", run.storage, run.name, "1"]

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -291,13 +292,64 @@ def test_a_job_that_a_version_without_environments_in_names_started_is_found(tmp
     job = {**job_of(run, None, prod), "submission_id": run.submission_id, "metadata": {"title": "a title"}}
     ray = FakeRay()
     ray.jobs[run.submission_id] = {"status": "RUNNING", "start_time": 1_700_000_000_000, **json.loads(json.dumps(job))}
-    write_json(f"{tmp_path}/runs/{run.name}/request-1.json", request_of(run))
+    request = request_of(run, "")
+    del request["job"]
+    write_json(f"{tmp_path}/runs/{run.name}/request-1.json", request)
     jobs = RayJobs(ray.rest(), lambda: prod)
     assert jobs.observe(prod.storage, run.name).phase is not RunPhase.ABSENT
     assert list(jobs.runs()) == [run.submission_id]
     assert list(RayJobs(ray.rest(), lambda: STAGING).runs()) == []
     jobs.stop(prod.storage, run.name)
     assert ray.jobs[run.submission_id]["status"] == "STOPPED"
+
+
+def test_environments_that_share_their_storage_share_a_run_of_one_name(tmp_path: Path) -> None:
+    """Equal names are equal work, and both read its result; it stays the run of who started it."""
+    ray, first, second = FakeRay(), *(replace(tenant, storage=str(tmp_path)) for tenant in (PROD, STAGING))
+    ours, theirs = RayJobs(ray.rest(), lambda: first), RayJobs(ray.rest(), lambda: second)
+    run = RunSpec("train-a-0123456789", 1, "m:f", {}, first.storage, "a title")
+    ours.submit(run, None)
+    folder = f"{tmp_path}/runs/{run.name}"
+    assert theirs.observe(run.storage, run.name).phase is RunPhase.PENDING
+    ray.jobs["prod_train-a-0123456789-1"]["status"] = "RUNNING"
+    write_json(f"{folder}/heartbeat-1.json", {"time": datetime.now(UTC).isoformat(), "progress": 0.5, "message": "fit"})
+    assert theirs.observe(run.storage, run.name).progress == 0.5
+    theirs.submit(run, None)
+    theirs.stop(run.storage, run.name)
+    assert {name: job["status"] for name, job in ray.jobs.items()} == {"prod_train-a-0123456789-1": "RUNNING"}
+    write_json(f"{folder}/result-1.json", {"status": "succeeded", "result": {"auc": 0.7}})
+    assert theirs.observe(run.storage, run.name).result == {"auc": 0.7}
+
+
+def test_a_request_of_a_job_that_never_came_about_is_taken_over(tmp_path: Path) -> None:
+    ray, first, second = FakeRay(), *(replace(tenant, storage=str(tmp_path)) for tenant in (PROD, STAGING))
+    run = RunSpec("train-a-0123456789", 1, "m:f", {}, first.storage, "a title")
+    RayJobs(ray.rest(), lambda: first).submit(run, None)
+    ray.jobs.clear()
+    theirs = RayJobs(ray.rest(), lambda: second)
+    assert theirs.observe(run.storage, run.name).phase is RunPhase.ABSENT
+    theirs.submit(run, None)
+    assert theirs.observe(run.storage, run.name).phase is RunPhase.PENDING
+    assert list(ray.jobs) == ["staging_train-a-0123456789-1"]
+
+
+def test_routers_of_environments_that_share_their_storage_count_for_their_own(tmp_path: Path) -> None:
+    prod, staging = (replace(tenant, storage=str(tmp_path)) for tenant in (PROD, STAGING))
+    ray, app, traffic = FakeRay(), app_of(prod), traffic_folder(str(tmp_path), "delay")
+    serve = serve_of(ray, prod)
+    serve.deploy(app, None)
+    serve.set_route(replace(table_of(prod, app), traffic=traffic))
+    for pid, tenant, requests in ((7, prod, 3), (8, staging, 40)):
+        counts = {"requests": requests, "errors": 0, "shielded": 0, "latency_buckets": []}
+        content = {
+            "replica": f"{pid}-1000", "generation": 1, "written": "2026-01-01T00:00:00+00:00",
+            "versions": {tenant.wire(app.name): counts},
+        }  # fmt: skip
+        write_json(f"{traffic}/{pid}-1000.json", content)
+    state = serve.route("delay", traffic)
+    assert state is not None
+    counted = [replica.versions[app.name].requests for replica in state.replicas if app.name in replica.versions]
+    assert counted == [3]
 
 
 def test_a_job_by_hand_is_nobodys_run() -> None:
