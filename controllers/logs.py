@@ -37,9 +37,10 @@ def logs_of(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
 
 
 def controller_log(file: Path, lines: int) -> Log:
-    """
+    """The end of what the controller in the background wrote into ``file``.
+
     Raises:
-        ConfigurationError: no controller was ever started in the background.
+        ConfigurationError: none was ever started.
     """
     try:
         with file.open("rb") as stream:

@@ -128,7 +128,8 @@ class RayServe:
         self._write(wanted)
 
     def delete(self, app: str) -> None:
-        """
+        """Delete the app, if it is there.
+
         Raises:
             ConflictError: the live table names it.
             TerminalError: it is another environment's ("NotOurs").
@@ -161,7 +162,8 @@ class RayServe:
         )
 
     def set_route(self, route: RouteSpec) -> None:
-        """
+        """Put the table in force, with a router where there is none yet.
+
         Raises:
             ConflictError: a newer table is in force, or another one of this generation.
             TerminalError: another environment has a router of that name ("NotOurs"), or the route ("RouteTaken").
@@ -178,7 +180,8 @@ class RayServe:
         self._write(wanted)
 
     def delete_route(self, deployment: str) -> None:
-        """
+        """Delete the router, if it is there, and its counters.
+
         Raises:
             TerminalError: the router of that name is another environment's ("NotOurs").
         """

@@ -50,16 +50,24 @@ class Listing:
         return live if live is not None and self._is_own(live) else None
 
     def table(self, deployment: str) -> RouteSpec | None:
-        """The live table; None also for a router that was changed by hand beyond recognition."""
+        """The live table; None also for a router that was changed by hand beyond recognition, such as to send to what
+        is not ours, or not there."""
         live = self.router(deployment)
-        return None if live is None else _table(live)
+        config = live and live.get("deployed_app_config")
+        if not config or any(self.app_in_serve(own_name(name)) != name for name in names_in_table(config)):
+            return None
+        return read_route(config)
 
     def app_in_serve(self, app: str) -> str:
-        """The name in Serve that ``app`` has, or is to get."""
-        new = self.tenant.wire(app)
-        router = self.router(deployment_of(app))
-        named = names_in_table(router["deployed_app_config"]) if router and router.get("deployed_app_config") else ()
-        return app if new not in named and (app in named or self._is_own_before_names(app)) else new
+        """The name in Serve that ``app`` has, or is to get. Where it has none, it is the one that the live table names,
+        because routers go on to send there."""
+        new, router = self.tenant.wire(app), self.router(deployment_of(app))
+        config = router and router.get("deployed_app_config")
+        named = names_in_table(config) if config else frozenset[str]()
+        if self._is_own_before_names(app):
+            return new if new in named else app
+        live = self._applications.get(new)
+        return app if app in named and new not in named and not (live and self._is_own(live)) else new
 
     def router_in_serve(self, deployment: str) -> str:
         """The name in Serve that the router of ``deployment`` has, or is to get."""
@@ -98,10 +106,10 @@ class Listing:
         return mark_of(config) if config else self.tenant.mark
 
     def require_free(self, route: str, router: str) -> None:
-        """
+        """See that ``router``, as Serve knows it, takes callers away from nobody else.
+
         Raises:
-            TerminalError: an application that is not this environment's has the route, or one above it, so that
-                ``router``, as Serve knows it, would take callers away from that one.
+            TerminalError: an application that is not this environment's has the route, or one above it.
         """
         for name, live in self._applications.items():
             taken = (live.get("route_prefix") or "").rstrip("/")  # nothing is left of the one that catches all
@@ -148,11 +156,6 @@ def _thing(live: Live) -> Thing:
 def _is_model(live: Live) -> bool:
     config = live.get("deployed_app_config")
     return config["import_path"] == MODEL if config else not live["name"].endswith(router_name(""))
-
-
-def _table(live: Live) -> RouteSpec | None:
-    config = live.get("deployed_app_config")
-    return read_route(config) if config else None
 
 
 def told_by(live: Live) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,26 +26,33 @@ class CounterFiles:
     """
 
     def __init__(self) -> None:
-        self._missed: dict[str, Replicas] = {}
-        self._left: dict[str, Mapping[str, Any]] = {}
+        self._folders: dict[str, _Folder] = {}
 
     def read(self, folder: str, running: Replicas) -> list[Mapping[str, Any]]:
         """Every replica's file directly below ``folder``; what cannot be read is left out, and counts for nothing."""
+        known = self._folders.setdefault(folder, _Folder())
         files = {PurePosixPath(file).stem: file for file in list_files(folder) if file.endswith(".json")}
         replicas = [name for name in files if _REPLICA.fullmatch(name)]
         listed = set(listed_of(replicas, running))
-        found = [(name, self._left.get(files[name]) or _content(files[name])) for name in replicas]
+        found = [(name, known.left.get(name) or _content(files[name])) for name in replicas]
         for name, content in found:
             if name in listed:
-                self._missed.pop(files[name], None)
-            elif content is not None and self._missed.setdefault(files[name], running) is not running:
-                self._left[files[name]] = content
+                known.missed.pop(name, None)
+            elif content is not None and known.missed.setdefault(name, running) is not running:
+                known.left[name] = content
         return [content for _, content in found if content is not None]
 
     def forget(self, folder: str) -> None:
         """Nothing is there any more."""
-        self._missed = {file: seen for file, seen in self._missed.items() if not file.startswith(f"{folder}/")}
-        self._left = {file: seen for file, seen in self._left.items() if not file.startswith(f"{folder}/")}
+        self._folders.pop(folder, None)
+
+
+@dataclass
+class _Folder:
+    """By replica: the answer of Serve that did not list it first, and what it has left for good."""
+
+    missed: dict[str, Replicas] = field(default_factory=dict)
+    left: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def listed_of(replicas: Iterable[str], running: Replicas) -> list[str | None]:

@@ -19,9 +19,10 @@ def is_owner(text: str) -> bool:
 
 
 def checked(kept: str, environment: str) -> str:
-    """
+    """What was kept as the owner of ``environment``.
+
     Raises:
-        ConfigurationError: no such id was ever written.
+        ConfigurationError: it was never written so.
     """
     if not isinstance(kept, str) or not is_owner(kept):
         raise ConfigurationError(

@@ -235,7 +235,8 @@ class SqlStateStore:
             connection.execute(delete(table).filter_by(**key, body=chain.dump(word)))
 
     def owner(self, claim: str | None = None) -> str:
-        """
+        """Made here where there is none.
+
         Raises:
             ConfigurationError: what was kept is damaged.
         """

@@ -286,6 +286,24 @@ def test_an_app_that_its_table_names_without_an_environment_comes_back_under_tha
     assert set(prod.apps("delay")) == {app.name}
 
 
+@pytest.mark.parametrize("meant", ["staging_delay-0123456789", "delay-0123456789", "somewhere"])
+def test_a_table_that_was_changed_by_hand_to_send_elsewhere_is_seen_and_set_again(meant: str) -> None:
+    ray, app = FakeRay(), app_of(PROD)
+    serve_of(ray, STAGING).deploy(app_of(STAGING), None)
+    prod = serve_of(ray, PROD)
+    prod.deploy(app, None)
+    prod.set_route(table_of(PROD, app))
+    table = ray.apps["prod_delay-router"]["deployed_app_config"]["deployments"][0]["user_config"]
+    table.update(weights={meant: 100}, stable=meant)
+    assert prod.route("delay", "") is None
+    prod.set_route(table_of(PROD, app, 2))
+    state = prod.route("delay", "")
+    assert state is not None
+    assert state.spec == table_of(PROD, app, 2)
+    table = ray.apps["prod_delay-router"]["deployed_app_config"]["deployments"][0]["user_config"]
+    assert table["stable"] == "prod_delay-0123456789"
+
+
 def test_a_job_that_a_version_without_environments_in_names_started_is_found(tmp_path: Path) -> None:
     prod = replace(PROD, storage=str(tmp_path))
     run = RunSpec("train-a-0123456789", 1, "m:f", {}, prod.storage, "a title")
