@@ -64,7 +64,7 @@ def down(options: dict[str, Any], keep_ray: bool) -> None:
         if not keep_ray:
             project.cluster.stop()
     words = {True: "stopped", False: "was not running"}
-    kept = keep_ray and was_running
+    kept = project.cluster.running()  # one that others run stays in any case
     emit(f"controller {words[controller]}, Ray {'is kept and goes on serving' if kept else words[was_running]}")
     if kept:
         emit(_links(project.cluster.links()))

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -116,6 +117,28 @@ def test_stopping_removes_sockets_and_logs_of_a_daemon_that_died_or_was_moved(tm
     assert not before.exists()
     assert not here.exists()
     EmbeddedRay(new).stop()
+
+
+def test_who_writes_the_list_of_applications_holds_off_others_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray, order = EmbeddedRay(tmp_path / "ray"), []
+
+    def write() -> None:
+        with EmbeddedRay(tmp_path / "ray").alone():
+            order.append("second")
+
+    second = threading.Thread(target=write)
+    with ray.alone():
+        second.start()
+        second.join(0.1)
+        order.append("first")
+    second.join(10)
+    assert order == ["first", "second"]
+    monkeypatch.setattr(daemon, "ALONE_SECONDS", 0.05)
+    with ray.alone():
+        write()
+    assert order == ["first", "second", "second"], "whoever holds it may have been stopped for good"
 
 
 def test_a_torn_state_file_means_no_daemon(tmp_path: Path) -> None:
