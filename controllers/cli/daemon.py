@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -19,8 +20,12 @@ def up(options: dict[str, Any], no_controller: bool) -> None:
 
     project = project_of(options, fresh=True)
     project.newest()  # a project that cannot be read is told before anything is started
-    with Progress(now) as progress, progress.step("starting Ray"):
-        project.cluster.start()
+    with Progress(now) as progress:
+        if project.cluster.running():
+            progress.say("Ray runs already, and goes on with what it serves")
+        else:
+            with progress.step("starting Ray"):
+                project.cluster.start()
     lines = dict(project.cluster.links())
     if not no_controller:
         controller = Background(project.settings.folder)
@@ -40,7 +45,7 @@ def up(options: dict[str, Any], no_controller: bool) -> None:
             ]
         )
         lines["Controller"] = f"pid {pid}, log {controller.log}"
-    emit("\n".join(f"{name + ':':16} {value}" for name, value in lines.items()))
+    emit(_links(lines))
 
 
 @click.command()
@@ -59,4 +64,11 @@ def down(options: dict[str, Any], keep_ray: bool) -> None:
         if not keep_ray:
             project.cluster.stop()
     words = {True: "stopped", False: "was not running"}
-    emit(f"controller {words[controller]}, Ray {'is kept' if keep_ray and was_running else words[was_running]}")
+    kept = project.cluster.running()  # one that others run stays in any case
+    emit(f"controller {words[controller]}, Ray {'is kept and goes on serving' if kept else words[was_running]}")
+    if kept:
+        emit(_links(project.cluster.links()))
+
+
+def _links(links: Mapping[str, str]) -> str:
+    return "\n".join(f"{name + ':':16} {value}" for name, value in links.items())

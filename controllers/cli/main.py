@@ -27,6 +27,7 @@ COMMANDS = {
     "status": "controllers.cli.inspect:status",
     "events": "controllers.cli.inspect:events",
     "why": "controllers.cli.inspect:why",
+    "logs": "controllers.cli.logs:logs",
     "history": "controllers.cli.history:history",
     "lineage": "controllers.cli.lineage:lineage",
     "audit": "controllers.cli.audit:audit",

@@ -6,6 +6,8 @@ same thing.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def feature_table(storage: str, view: str, identity: str) -> str:
     """The Delta table of one identity of a FeatureView."""
@@ -55,3 +57,29 @@ def prediction_folder(storage: str, deployment: str, app: str) -> str:
 def report_file(storage: str, monitor: str) -> str:
     """The newest HTML report of a ModelMonitor."""
     return f"{storage}/reports/{monitor}/index.html"
+
+
+def names_below(value: Any, storage: str) -> bool:
+    """Whether ``value``, as JSON has values, names something below ``storage``."""
+    match value:
+        case str():
+            return value.startswith(f"{storage}/")
+        case dict():
+            return any(names_below(item, storage) for item in value.values())
+        case list():
+            return any(names_below(item, storage) for item in value)
+        case _:
+            return False
+
+
+def rebased(value: Any, old: str, new: str) -> Any:
+    """``value`` with all that it names below ``old`` below ``new``: storage was moved since it was written."""
+    match value:
+        case str():
+            return new + value.removeprefix(old) if value.startswith(f"{old}/") else value
+        case dict():
+            return {key: rebased(item, old, new) for key, item in value.items()}
+        case list():
+            return [rebased(item, old, new) for item in value]
+        case _:
+            return value

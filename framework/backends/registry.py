@@ -26,7 +26,7 @@ class SqlModelRegistry:
         )
         with self._database.read() as connection:
             body = connection.execute(query).scalar_one_or_none()
-        return None if body is None else chain.load(ModelVersion, body)
+        return None if body is None else self._version(body)
 
     def versions(self, training: str) -> Sequence[ModelVersion]:
         """By when they were created, newest first; registered later comes first where that is equal."""
@@ -35,7 +35,7 @@ class SqlModelRegistry:
         with self._database.read() as connection:
             bodies = connection.execute(query.order_by(table.c.position.desc())).scalars().all()
         # Instants, not their texts, are compared: offsets may differ.
-        return sorted((chain.load(ModelVersion, body) for body in bodies), key=lambda item: item.created, reverse=True)
+        return sorted(map(self._version, bodies), key=lambda item: item.created, reverse=True)
 
     def register(self, version: ModelVersion, token: int) -> None:
         with self._database.write() as connection:
@@ -45,13 +45,17 @@ class SqlModelRegistry:
         with self._database.write() as connection:
             self._insert(connection, version, counters(connection, self._environment)["models"] + 1)
 
+    def _version(self, body: str) -> ModelVersion:
+        return chain.load(ModelVersion, self._database.places.found(body))
+
     def _insert(self, connection: Connection, version: ModelVersion, position: int) -> None:
         table, environments = tables.models, tables.environments
         key = {"environment": self._environment, "training": version.training, "version": version.version}
         known = select(table.c.position).filter_by(**key)
         if connection.execute(known).scalar_one_or_none() is not None:
             return
-        connection.execute(insert(table).values(**key, position=position, body=chain.dump(version)))
+        body = self._database.places.kept(chain.dump(version))
+        connection.execute(insert(table).values(**key, position=position, body=body))
         here = environments.c.environment == self._environment
         connection.execute(update(environments).where(here).values(models=position))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from framework.ports.data import TableCatalog, TableState
 from framework.ports.json import Json
+from framework.ports.logs import Log
 from framework.ports.monitoring import (
     Alert,
     ColumnSummary,
@@ -81,6 +82,7 @@ __all__ = [
     "Json",
     "LabelledWindow",
     "Lease",
+    "Log",
     "ModelRegistry",
     "ModelVersion",
     "Notifier",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from framework.api.errors import ConflictError
 from framework.ports.json import Json
+from framework.ports.logs import Log
 from framework.ports.source import CodeRef
 
 
@@ -84,6 +86,35 @@ class RouteSpec:
     max_queued: int = 200
     traffic: str = ""
     """Folder for the counters (layout.traffic_folder)."""
+
+    @property
+    def apps(self) -> frozenset[str]:
+        """Every app that a router may send to by this table: one without weight may have stable's or a header's."""
+        return frozenset({self.stable, *self.weights})
+
+
+def require_newer(table: RouteSpec, live: RouteSpec | None) -> None:
+    """Let ``table`` take the place of ``live``, whichever deployment's that is: what every serving backend asks before
+    it sets one. Where a router counts is its own matter.
+
+    Raises:
+        ConflictError: a newer table is in force, or another one of the same generation.
+    """
+    if live is not None and table.generation <= live.generation and replace(table, traffic=live.traffic) != live:
+        raise ConflictError(
+            f"the table of {live.deployment} is at generation {live.generation}: another one of generation "
+            f"{table.generation} comes too late"
+        )
+
+
+def require_unnamed(app: str, live: RouteSpec | None) -> None:
+    """Let ``app`` be deleted: that is what every serving backend asks before it does.
+
+    Raises:
+        ConflictError: the live table names it.
+    """
+    if live is not None and app in live.apps:
+        raise ConflictError(f"{app} is not deleted: the live table of {live.deployment} names it")
 
 
 @dataclass(frozen=True)
@@ -168,13 +199,19 @@ class RouteState:
 
 
 class ServingBackend(Protocol):
-    """Model apps and the router in front of them. One owner renders the whole list and keeps foreign apps."""
+    """Model apps and the router in front of them. One owner renders the whole list and keeps foreign apps.
+
+    Who leads may have lost the lease since it last looked, and a call of his may arrive late. So what callers would
+    notice is refused where it was decided on an older table than the live one.
+    """
 
     def apps(self, deployment: str) -> Mapping[str, AppState]: ...
 
     def deploy(self, app: AppSpec, code_uri: str | None) -> None: ...
 
-    def delete(self, app: str) -> None: ...
+    def delete(self, app: str) -> None:
+        """A missing one is fine. Raises ConflictError for one that the live table of its deployment names."""
+        ...
 
     def route(self, deployment: str, traffic: str) -> RouteState | None:
         """The table of ``deployment`` and the router that has it."""
@@ -186,10 +223,19 @@ class ServingBackend(Protocol):
 
     def set_route(self, route: RouteSpec) -> None:
         """Put a table in force at its path. A router that is there already is given it in place, whosever table it
-        had, so that a path gets from one deployment to another without a request failing (see ``seats``)."""
+        had, so that a path gets from one deployment to another without a request failing (see ``seats``).
+
+        Raises ConflictError where a newer table is in force, or another of its generation, be it the deployment's own
+        or that of whoever has the path.
+        """
         ...
 
     def delete_route(self, deployment: str) -> None: ...
+
+    def logs(self, deployment: str, lines: int) -> Sequence[Log]:
+        """The last ``lines`` of what each process of its apps and its router wrote, of those that are gone included
+        while that is kept; the one that wrote last comes last."""
+        ...
 
 
 def seats(routers: Mapping[str, RouteSpec], route: RouteSpec, new: str) -> dict[str, RouteSpec | None]:

@@ -145,6 +145,12 @@ class StateStore(Protocol):
         """``word`` was acted upon; one that an operator said on the same subject since then stands."""
         ...
 
+    def owner(self, claim: str | None = None) -> str:
+        """Who this environment is where its name is not enough, such as on a Ray that several projects use: ten
+        hexadecimal digits, made by chance when they are first asked for. ``claim`` takes the place of what there was.
+        Not fenced: it says nothing about who leads."""
+        ...
+
     def acquire(
         self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None
     ) -> Lease | None:

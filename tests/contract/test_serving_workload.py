@@ -20,6 +20,7 @@ import pytest
 from framework.api.layout import prediction_folder, profile_folder, traffic_folder
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve import RayServe
+from framework.backends.ray.tenancy import Tenant
 from framework.ports import AppPhase, AppSpec, Failure, RouteSpec, VersionCounters
 from tests.unit.serving.models import arguments, body
 
@@ -118,7 +119,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(ray_rest: RayRest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = World(RayServe(ray_rest), tmp_path_factory.mktemp("storage"))
+    storage = tmp_path_factory.mktemp("storage")
+    world = World(RayServe(ray_rest, lambda: Tenant("local", str(storage))), storage)
     apps = [
         world.app("one"),
         world.app("two", flip=True),

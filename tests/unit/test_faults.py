@@ -159,11 +159,12 @@ def test_every_changing_verb_is_one_of_a_port_and_every_other_verb_only_reads() 
     reads = {
         "state.load", "state.records", "state.events", "state.words", "state.revisions", "state.lease",
         "state.acquire", "state.release", "state.pin", "state.verify_events", "state.seal",
+        "state.owner",
         "registry.get", "registry.versions",
         "source.resolve", "source.blobs", "source.read", "source.tree_digest", "source.archive",
         "source.refresh", "source.info", "source.descends", "source.signature",
-        "runs.observe", "runs.runs", "runs.capacity",
-        "serving.apps", "serving.route", "serving.routed",
+        "runs.observe", "runs.runs", "runs.capacity", "runs.logs",
+        "serving.apps", "serving.route", "serving.routed", "serving.logs",
         "tables.describe", "tables.source_digest",
         "profiles.reference", "profiles.window", "profiles.performance",
     }  # fmt: skip

@@ -18,6 +18,7 @@ from framework.ports import (
     AppSpec,
     AppState,
     Failure,
+    Log,
     Recent,
     RouterReplica,
     RouteSpec,
@@ -25,6 +26,7 @@ from framework.ports import (
     VersionCounters,
     seats,
 )
+from framework.ports.serving import require_newer, require_unnamed
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class MemoryServing:
         self._apps: dict[str, _App] = {}
         self._routes: dict[str, _Route] = {}
         self._broken: dict[str, str] = {}
+        self._logs: dict[str, list[str]] = {}
         self._started_routers = 0
         self.harm: list[str] = []
 
@@ -123,6 +126,8 @@ class MemoryServing:
     def delete(self, app: str) -> None:
         self._calls.record("serving.delete", app)
         with self._lock:
+            for route in self._routes.values():
+                require_unnamed(app, route.spec)
             users = [
                 item.spec.deployment for item in self._routes.values() if any(_uses(one, app) for one in item.tables)
             ]
@@ -141,7 +146,10 @@ class MemoryServing:
         self._calls.record("serving.set_route", f"{route.deployment}/{route.generation}")
         with self._lock:
             live = {name: item.spec for name, item in self._routes.items()}
-            for name, table in seats(live, route, route.deployment).items():
+            seated = seats(live, route, route.deployment)
+            for name in seated:
+                require_newer(route, live.get(name))
+            for name, table in seated.items():
                 if table is None:
                     del self._routes[name]
                 else:
@@ -151,6 +159,14 @@ class MemoryServing:
         self._calls.record("serving.delete_route", deployment)
         with self._lock:
             self._routes = {name: item for name, item in self._routes.items() if item.spec.deployment != deployment}
+
+    def logs(self, deployment: str, lines: int) -> Sequence[Log]:
+        with self._lock:
+            return tuple(
+                Log(name, "\n".join(log[-lines:] if lines else ()), "replica 0")
+                for name, log in self._logs.items()
+                if name.rpartition("-")[0] == deployment
+            )
 
     def routes(self) -> tuple[str, ...]:
         """Deployments that have a route."""
@@ -233,6 +249,11 @@ class MemoryServing:
         with self._lock:
             self._live_route(deployment).routers = self._fresh_routers()
             self.acknowledge(deployment)
+
+    def write(self, app: str, line: str) -> None:
+        """A replica of ``app`` says something; it comes last now."""
+        with self._lock:
+            self._logs[app] = [*self._logs.pop(app, []), line]
 
     def break_on_start(self, app: str, message: str = "RuntimeError in the constructor") -> None:
         """From now on ``app`` fails when it is started."""
@@ -319,6 +340,7 @@ class MemoryServing:
             message = self._broken.get(app.spec.name)
             app.phase = AppPhase.RUNNING if message is None else AppPhase.FAILED
             app.message = message or ""
+            self.write(app.spec.name, message or "ready")
             app.answering = app.answering or message is None
 
     def _state(self, app: _App) -> AppState:

@@ -10,7 +10,7 @@ from typing import Any
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
 from framework.backends.memory.calls import Calls
-from framework.backends.state import chain
+from framework.backends.state import chain, owners
 from framework.backends.state.leases import next_lease
 from framework.ports import Event, Lease, ModelVersion, Pin, Record, Revision, Seal, Word
 
@@ -28,6 +28,7 @@ class MemoryStateStore:
         self._token = 0
         self._pin: Pin | None = None
         self._words: dict[str, Word] = {}
+        self._owner: str | None = None
 
     def adopt(self, records: Iterable[Record], revisions: Sequence[Revision]) -> None:
         """Start from what another store remembers. ``revisions`` newest first, as stores give them."""
@@ -145,6 +146,11 @@ class MemoryStateStore:
             self._log(events)
             if self._words.get(word.subject) == word:
                 del self._words[word.subject]
+
+    def owner(self, claim: str | None = None) -> str:
+        with self._lock:
+            self._owner = owner = claim or self._owner or owners.fresh()
+            return owner
 
     def acquire(
         self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None

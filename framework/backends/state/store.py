@@ -10,12 +10,13 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
-from framework.backends.state import chain, tables
+from framework.backends.state import chain, owners, tables
 from framework.backends.state.database import Database
 from framework.backends.state.leases import next_lease
 from framework.ports import Event, Lease, Pin, Record, Revision, Seal, Word
 
 _WORD = "word/"
+_OWNER = "owner"
 
 
 def fence(connection: Connection, environment: str, token: int) -> RowMapping:
@@ -50,6 +51,7 @@ class SqlStateStore:
 
     def __init__(self, database: Database, environment: str) -> None:
         self._database = database
+        self._places = database.places
         self._environment = environment
 
     def load(self, ref: Ref) -> Record | None:
@@ -57,7 +59,7 @@ class SqlStateStore:
             body = connection.execute(
                 select(tables.records.c.body).where(self._is(ref, tables.records))
             ).scalar_one_or_none()
-        return None if body is None else chain.load(Record, body)
+        return None if body is None else chain.load(Record, self._places.found(body))
 
     def records(self) -> Sequence[Record]:
         """Sorted by kind and name."""
@@ -66,7 +68,7 @@ class SqlStateStore:
         query = query.order_by(table.c.kind, table.c.name)
         with self._database.read() as connection:
             bodies = connection.execute(query).scalars().all()
-        return tuple(chain.load(Record, body) for body in bodies)
+        return tuple(chain.load(Record, self._places.found(body)) for body in bodies)
 
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         table = tables.records
@@ -80,9 +82,10 @@ class SqlStateStore:
             self._log(connection, row, events)
             if record.version == 0:
                 key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
-                connection.execute(insert(table).values(**key, version=1, body=body))
+                connection.execute(insert(table).values(**key, version=1, body=self._places.kept(body)))
             else:
-                change = update(table).where(self._is(record.ref, table)).values(version=saved.version, body=body)
+                values = {"version": saved.version, "body": self._places.kept(body)}
+                change = update(table).where(self._is(record.ref, table)).values(**values)
                 connection.execute(change)
         return chain.load(Record, body)
 
@@ -230,6 +233,28 @@ class SqlStateStore:
         with self._database.write() as connection:
             self._log(connection, fence(connection, self._environment, token), events)
             connection.execute(delete(table).filter_by(**key, body=chain.dump(word)))
+
+    def owner(self, claim: str | None = None) -> str:
+        """Made here where there is none.
+
+        Raises:
+            ConfigurationError: what was kept is damaged.
+        """
+        table, key = tables.notes, {"environment": self._environment, "name": _OWNER}
+        query = select(table.c.body).filter_by(**key)
+        with self._database.read() as connection:
+            known = connection.execute(query).scalar_one_or_none()
+        if known is not None and claim in (None, known):
+            return owners.checked(known, self._environment)
+        try:
+            with self._database.write() as connection:
+                known = connection.execute(query).scalar_one_or_none()
+                chosen = claim or known or owners.fresh()
+                connection.execute(delete(table).filter_by(**key))
+                connection.execute(insert(table).values(**key, body=chosen))
+                return chosen
+        except ConflictError:
+            return self.owner(claim)  # another process was first
 
     def acquire(
         self, holder: str, ttl_seconds: float, now: datetime, note: Mapping[str, Any] | None = None

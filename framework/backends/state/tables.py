@@ -18,10 +18,13 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Grows with every change that older code must not work beside. 2: pins, which a controller that does not know them
-would undo. 3: notes. A database of an older version is brought up to this one when it is opened; so far by adding
-tables."""
+would undo. 3: notes. 4: paths relative to the project's folder. A database of an older version is brought up to this
+one when it is opened."""
+
+WITH_PLACES = 4
+"""From this version on, paths in records and model versions are kept by :mod:`framework.backends.state.places`."""
 
 METADATA = MetaData()
 
@@ -102,7 +105,7 @@ notes = Table(
     Column("name", String(128), primary_key=True),
     Column("body", Text, nullable=False),
 )
-"""Single values by name, ``word/SUBJECT`` among them. Like pins, they need no controller that ever ran."""
+"""Single values by name: ``word/SUBJECT`` and ``owner``. Like pins, they need no controller that ever ran."""
 
 models = Table(
     "mlops_models",
