@@ -14,7 +14,8 @@ import statistics as samples
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from framework.drift.statistics import Aligned, NotComparableError, Statistic, align
+from framework.drift.bins import Aligned, NotComparableError, align
+from framework.drift.statistics import Statistic
 from framework.ports import ColumnSummary
 from framework.probability import student_quantile
 

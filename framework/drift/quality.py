@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from framework.api.meta import Stored
-from framework.drift.statistics import rows_of
+from framework.drift.bins import rows_of
 from framework.ports import ColumnSummary, Reference
 from framework.probability import proportion_lower
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from framework.api.meta import Stored
+from framework.drift.bins import NotComparableError, align, rows_of
 from framework.drift.calibration import limit, movements, reach
-from framework.drift.statistics import STATISTICS, NotComparableError, align, rows_of
+from framework.drift.statistics import STATISTICS
 from framework.ports import ColumnSummary, Reference
 
 

@@ -6,8 +6,9 @@ import statistics as samples
 import pytest
 from scipy import stats
 
+from framework.drift.bins import Aligned, align
 from framework.drift.calibration import limit, movements, reach
-from framework.drift.statistics import STATISTICS, Aligned, align
+from framework.drift.statistics import STATISTICS
 from tests.unit.drift.columns import numeric
 
 PSI, KS = STATISTICS["psi"], STATISTICS["ks"]
