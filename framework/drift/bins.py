@@ -1,31 +1,63 @@
-"""Two summaries of a column on common bins, so that any statistic can compare them."""
+"""Two summaries of a column on common bins, so that any statistic can compare them.
+
+What lies where the reference has nothing, missing values among it, keeps bins of its own: pooled with a bin in which
+the reference has rows it would not show. Which bins are pooled depends on the rows of both sides together, and never on
+how they are spread over the two: else rare bins would be chosen by the very difference that they are then tested for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from framework.drift.summaries import rows_of, unnamed_of, values_of
 from framework.ports import ColumnSummary
 
 EXPECTED = 5.0
-"""Bins in which the reference leads to expect fewer rows than this are pooled (Cochran's rule): below it the null
-distributions do not hold."""
+"""Bins in which either side would be expected to have fewer rows than this, were both of one distribution, are sparse
+(Cochran's rule): the usual null distributions do not hold for them."""
+
+GROUPS = 10
+"""Rare categories make at most about so many bins, as a number's values do."""
+
+NAMED = 0.01
+"""A category with at least this share is counted in every profile, however many others there are."""
+
+Pair = tuple[float, float]
+"""Rows of the reference and of the window in one bin."""
+
+
+@dataclass(frozen=True)
+class Novel:
+    """Of so many rare ``categories`` there are ``found`` in the window alone; by chance it would be ``expected``."""
+
+    categories: int
+    found: int
+    expected: float
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """Rows per bin of the reference and of the window, in the same order."""
+    """Rows per bin of the reference and of the window, in the same order. With ``novel`` the first bin holds the rows
+    of categories that the reference does not have."""
 
     reference: tuple[float, ...]
     window: tuple[float, ...]
+    novel: Novel | None = None
 
     @property
-    def bins(self) -> int:
+    def fixed(self) -> list[Pair]:
+        """Bins that hold anything at all, and whose rows do not come a category at a time."""
+        pairs = list(zip(self.reference, self.window, strict=True))
+        return [pair for pair in pairs[0 if self.novel is None else 1 :] if sum(pair)]
+
+    @property
+    def filled(self) -> int:
         """Bins that hold anything at all."""
         return sum(1 for a, b in zip(self.reference, self.window, strict=True) if a or b)
 
     @property
-    def rows(self) -> tuple[float, float]:
+    def rows(self) -> Pair:
         return sum(self.reference), sum(self.window)
 
     def shares(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -37,68 +69,108 @@ class NotComparableError(Exception):
     """The two summaries cannot be compared; the message says why."""
 
 
-def rows_of(column: ColumnSummary) -> float:
-    """Rows seen, missing values included."""
-    return sum(column.counts) + sum(column.categories.values()) + column.nulls
+def enough(rows: Pair) -> float:
+    """The rows of both sides together from which on a bin is not sparse."""
+    return EXPECTED * sum(rows) / min(rows)
 
 
 def align(reference: ColumnSummary, window: ColumnSummary, *, ordered: bool) -> Aligned:
-    """Bring two summaries of a column to common bins.
+    """Bring two summaries of a column to common bins; missing values are the last one.
 
-    Missing values are a bin of their own, unless ``ordered`` (a statistic on the order of values has no place for
-    them). Sparse bins are pooled: numeric ones with their neighbours, categories, unseen ones included, together.
+    Sparse bins are pooled among each other, unless ``ordered``: a statistic on the order of values needs no pooling.
 
     Raises:
         NotComparableError: nothing to compare, bins that differ, or no order.
     """
-    if rows_of(reference) == 0 or rows_of(window) == 0:
+    rows = rows_of(reference), rows_of(window)
+    if min(rows) == 0:
         raise NotComparableError("no rows")
+    missing = float(reference.nulls), float(window.nulls)
+    if values_of(reference) == 0 and not reference.edges:
+        # Nothing is known of where values lie; that there are any now is all the difference.
+        return _aligned([(0.0, values_of(window)), missing])
     if reference.categories or window.categories:
         if ordered:
             raise NotComparableError("the values have no order; choose another statistic in drift.statistics")
-        return _with_nulls(_categories(reference, window), reference, window)
-    if sum(window.counts) == 0 or sum(reference.counts) == 0:
-        if ordered:
-            raise NotComparableError("no values")
-        pairs = [(sum(reference.counts), sum(window.counts))]
-        return _with_nulls(pairs, reference, window)
+        pairs, novel = _categories(reference, window, rows)
+        return _aligned([*pairs, missing], novel)
+    if not reference.edges:
+        raise NotComparableError("values of this type are not profiled")
     if reference.edges != window.edges:
         raise NotComparableError("the window has other bins than the reference")
-    pairs = _pool_neighbours(list(zip(reference.counts, window.counts, strict=True)))
-    return _split(pairs) if ordered else _with_nulls(pairs, reference, window)
+    numbers = list(zip(reference.counts, window.counts, strict=True))
+    return _aligned([*(numbers if ordered else _pool_sparse(numbers, enough(rows))), missing])
 
 
-def _split(pairs: Sequence[tuple[float, float]]) -> Aligned:
-    return Aligned(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
+def _aligned(pairs: Sequence[Pair], novel: Novel | None = None) -> Aligned:
+    return Aligned(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs), novel)
 
 
-def _with_nulls(pairs: list[tuple[float, float]], reference: ColumnSummary, window: ColumnSummary) -> Aligned:
-    return _split([*pairs, (float(reference.nulls), float(window.nulls))])
+def _pool_sparse(pairs: Sequence[Pair], smallest: float) -> Iterator[Pair]:
+    """Neighbours that are sparse are pooled until they are not; what is left of a run of them stays sparse."""
+    run: Pair = (0.0, 0.0)
+    for pair in pairs:
+        if sum(pair) >= smallest:
+            if sum(run):
+                yield run
+            yield pair
+            run = (0.0, 0.0)
+            continue
+        run = run[0] + pair[0], run[1] + pair[1]
+        if sum(run) >= smallest:
+            yield run
+            run = (0.0, 0.0)
+    if sum(run):
+        yield run
 
 
-def _expected(pairs: Sequence[tuple[float, float]]) -> list[float]:
-    n, m = sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
-    return [pair[0] / n * m if n else 0.0 for pair in pairs]
+def _categories(reference: ColumnSummary, window: ColumnSummary, rows: Pair) -> tuple[list[Pair], Novel | None]:
+    """Categories by themselves where they are not sparse. The rest: those that the reference does not have, and groups
+    of the others by name.
 
-
-def _pool_neighbours(pairs: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    pooled: list[tuple[float, float]] = []
-    a = b = weight = 0.0
-    for (x, y), expected in zip(pairs, _expected(pairs), strict=True):
-        a, b, weight = a + x, b + y, weight + expected
-        if weight >= EXPECTED:
-            pooled.append((a, b))
-            a = b = weight = 0.0
-    if a or b:
-        last = pooled.pop() if pooled else (0.0, 0.0)
-        pooled.append((last[0] + a, last[1] + b))
-    return pooled
-
-
-def _categories(reference: ColumnSummary, window: ColumnSummary) -> list[tuple[float, float]]:
+    A profile names its most frequent categories only, if there are too many. Then the rest is one bin, whatever it is.
+    """
     names = sorted({*reference.categories, *window.categories})
     pairs = [(reference.categories.get(name, 0.0), window.categories.get(name, 0.0)) for name in names]
-    expected = _expected(pairs)
-    kept = [pair for pair, weight in zip(pairs, expected, strict=True) if weight >= EXPECTED]
-    rare = [pair for pair, weight in zip(pairs, expected, strict=True) if weight < EXPECTED]
-    return [*kept, (sum(pair[0] for pair in rare), sum(pair[1] for pair in rare))]
+    unnamed = unnamed_of(reference), unnamed_of(window)
+    smallest = max(enough(rows), NAMED * sum(rows)) if sum(unnamed) else enough(rows)
+    own = [pair for pair in pairs if sum(pair) >= smallest]
+    rare = [pair for pair in pairs if sum(pair) < smallest]
+    if sum(unnamed):
+        return [*own, _sum([unnamed, *rare])], None
+    size = max(smallest, sum(rows) / GROUPS)
+    found = sum(1 for a, _ in rare if a == 0.0)
+    if not found:
+        return [*own, *_groups(rare, size)], None
+    share = rows[1] / sum(rows)
+    novel = Novel(len(rare), found, expected=sum(share ** sum(pair) for pair in rare))
+    known = [(a if a > 1.0 else 0.0, b) for a, b in rare if a]
+    return [_unseen(rare), *own, *_groups(known, size)], novel
+
+
+def _unseen(rare: Sequence[Pair]) -> Pair:
+    """Rows whose category no other row of the reference has.
+
+    Of the reference itself these are the categories that it has once: their share estimates what it would not have seen
+    of as many rows more (Good, Biometrika 40, 1953). So a long tail, of which each window brings something new, is no
+    drift by itself. The other bins then hold the rows whose category some other row of the reference has.
+    """
+    return float(sum(1 for a, _ in rare if a == 1.0)), sum(b for a, b in rare if a == 0.0)
+
+
+def _groups(rare: Sequence[Pair], size: float) -> list[Pair]:
+    """Neighbours together, until a group has at least ``size`` rows."""
+    groups: list[Pair] = []
+    group: Pair = (0.0, 0.0)
+    for pair in rare:
+        group = group[0] + pair[0], group[1] + pair[1]
+        if sum(group) >= size:
+            groups.append(group)
+            group = (0.0, 0.0)
+    if groups:
+        return [*groups[:-1], _sum([groups[-1], group])]
+    return [group]
+
+
+def _sum(pairs: Sequence[Pair]) -> Pair:
+    return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from framework.drift.bins import Aligned
-from framework.probability import chi_square_quantile, kolmogorov_quantile
+from framework.drift.chance import beyond_chance
+from framework.probability import kolmogorov_quantile
 
 FLOOR = 1e-4
 """PSI needs every bin filled. This share is mixed into each bin, whatever the number of rows: a pseudo-count per row
@@ -56,26 +57,32 @@ def ks(bins: Aligned) -> float:
     return largest
 
 
-def _chi_square_noise(bins: Aligned, alpha: float) -> float:
-    """PSI between two samples of one distribution is chi-square with bins - 1 degrees, times 1/N + 1/n."""
-    n, m = bins.rows
-    return chi_square_quantile(1.0 - alpha, bins.bins - 1) * (1.0 / n + 1.0 / m) if bins.bins > 1 else 0.0
-
-
 def _kolmogorov_noise(bins: Aligned, alpha: float) -> float:
     n, m = bins.rows
     return kolmogorov_quantile(1.0 - alpha) * math.sqrt(1.0 / n + 1.0 / m)
 
 
+_KOLMOGOROV_SQUARED = math.pi**2 / 12.0
+"""The mean of the square of a variable with Kolmogorov's distribution (Marsaglia, Tsang and Wang, Journal of
+Statistical Software 8, 2003)."""
+
+
 @dataclass(frozen=True)
 class Statistic:
-    """``noise(bins, alpha)`` is exceeded by sampling alone with probability ``alpha``."""
+    """A distance of the two sides of ``Aligned``.
+
+    ``scale``: near each other, the square of a length is ``scale`` times X-square times 1/N + 1/n, where X-square is
+    Pearson's. None for a statistic on the order of values.
+    """
 
     distance: Callable[[Aligned], float]
-    noise: Callable[[Aligned, float], float]
-    ordered: bool = False
+    scale: float | None = 1.0
     squared: bool = False
     """The value is the square of a length."""
+
+    @property
+    def ordered(self) -> bool:
+        return self.scale is None
 
     def length(self, value: float) -> float:
         return math.sqrt(max(0.0, value)) if self.squared else value
@@ -83,11 +90,32 @@ class Statistic:
     def value(self, length: float) -> float:
         return length**2 if self.squared else length
 
+    def sampling(self, bins: Aligned) -> float:
+        """What sampling alone makes of the square of a length, on the average."""
+        n, m = bins.rows
+        mean = _KOLMOGOROV_SQUARED if self.scale is None else self.scale * (bins.filled - 1)
+        return mean * (1.0 / n + 1.0 / m)
+
+    def noise(self, bins: Aligned, alpha: float) -> float:
+        """The distance that sampling alone exceeds with probability ``alpha``, for a window that differs as this one.
+
+        Distances with a logarithm in them have no null distribution of their own at a few rows per bin: one empty bin
+        where seven rows were expected would be enough. So the window is scaled back, along its own direction, to where
+        chance ends.
+        """
+        if self.scale is None:
+            return _kolmogorov_noise(bins, alpha)
+        evidence, critical = beyond_chance(bins, alpha)
+        if evidence:
+            return self.value(self.length(self.distance(bins)) / math.sqrt(evidence))
+        n, m = bins.rows
+        return self.value(math.sqrt(self.scale * critical * (1.0 / n + 1.0 / m)))
+
 
 STATISTICS: Mapping[str, Statistic] = {
-    "psi": Statistic(psi, _chi_square_noise, squared=True),
+    "psi": Statistic(psi, squared=True),
     # Near each other, p and q have JS divergence (in nats) and squared Hellinger distance of PSI / 8.
-    "js": Statistic(js, lambda bins, alpha: math.sqrt(_chi_square_noise(bins, alpha) / (8.0 * math.log(2.0)))),
-    "hellinger": Statistic(hellinger, lambda bins, alpha: math.sqrt(_chi_square_noise(bins, alpha) / 8.0)),
-    "ks": Statistic(ks, _kolmogorov_noise, ordered=True),
+    "js": Statistic(js, 1.0 / (8.0 * math.log(2.0))),
+    "hellinger": Statistic(hellinger, 1.0 / 8.0),
+    "ks": Statistic(ks, None),
 }

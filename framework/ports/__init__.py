@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from framework.ports.data import TableCatalog, TableState
 from framework.ports.json import Json
 from framework.ports.monitoring import (
+    ITEM_CHARACTERS,
     Alert,
     ColumnSummary,
     LabelledWindow,
     Notifier,
     ProfileStore,
+    ProfileWindow,
     Reference,
     ReportStore,
+    Unusable,
 )
 from framework.ports.runs import Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from framework.ports.serving import (
@@ -57,6 +60,7 @@ from framework.ports.state import (
 )
 
 __all__ = [
+    "ITEM_CHARACTERS",
     "LATENCY_BOUNDS",
     "Alert",
     "AppPhase",
@@ -79,6 +83,7 @@ __all__ = [
     "Pin",
     "Ports",
     "ProfileStore",
+    "ProfileWindow",
     "Proposal",
     "Proposed",
     "Record",
@@ -101,6 +106,7 @@ __all__ = [
     "StateStore",
     "TableCatalog",
     "TableState",
+    "Unusable",
     "VersionCounters",
     "Word",
 ]

@@ -82,9 +82,10 @@ def test_no_whole_no_reference(folder, tmp_path):
 def test_numbers_get_the_deciles_of_the_whole(reference, training):
     temp, values = reference.whole["temp"], training["temp"].drop_nulls()
     assert (temp.count, temp.nulls) == (1008, 21)
-    assert (temp.edges[0], temp.edges[-1], len(temp.edges)) == (-math.inf, math.inf, 11)
+    assert (temp.edges[0], temp.edges[-1], len(temp.edges)) == (-math.inf, math.inf, 13)
     assert temp.counts == histogram(values, temp.edges)
-    assert all(abs(count - values.len() / 10) <= 2 for count in temp.counts)
+    assert all(abs(count - values.len() / 10) <= 2 for count in temp.counts[1:-1])
+    assert (temp.counts[0], temp.counts[-1]) == (0.0, 0.0), "for what lies outside"
 
 
 def test_strings_get_categories(reference):
@@ -94,8 +95,8 @@ def test_strings_get_categories(reference):
 
 def test_few_values_make_few_bins(reference):
     hour = reference.whole["hour"]
-    assert hour.edges == (-math.inf, 0.0, 1.0, math.inf)
-    assert hour.counts == (336.0, 336.0, 336.0)
+    assert hour.edges == (-math.inf, math.nextafter(0.0, -1.0), 0.0, 1.0, 2.0, math.inf)
+    assert hour.counts == (0.0, 336.0, 336.0, 336.0, 0.0)
 
 
 def test_periods_are_counted_on_the_bins_of_the_whole(reference, training):
@@ -104,7 +105,7 @@ def test_periods_are_counted_on_the_bins_of_the_whole(reference, training):
         rows = training["temp"].slice(504 * index, 504).drop_nulls()
         assert period["temp"].edges == reference.whole["temp"].edges
         assert period["temp"].counts == histogram(rows, period["temp"].edges)
-    assert reference.periods[0]["temp"].counts[0] > 80 > 10 > reference.periods[1]["temp"].counts[0]
+    assert reference.periods[0]["temp"].counts[1] > 80 > 10 > reference.periods[1]["temp"].counts[1]
 
 
 def test_more_than_ten_periods_stay_in_order(tmp_path):
@@ -138,8 +139,8 @@ def test_a_value_that_often_repeats_has_a_bin_of_its_own(tmp_path):
     values = [0.0] * 700 + [float(value) for value in range(1, 301)]
     (tmp_path / "whole.bin").write_bytes(profile_bytes(pl.DataFrame({"x": values}), START))
     whole = STORE.reference(str(tmp_path)).whole["x"]
-    assert whole.edges[:2] == (-math.inf, 0.0)
-    assert whole.counts[0] == 700.0
+    assert whole.edges[1:3] == (math.nextafter(0.0, -1.0), 0.0)
+    assert whole.counts[:2] == (0.0, 700.0)
     assert sum(whole.counts) == 1000.0
 
 
@@ -160,7 +161,7 @@ def test_a_window_counts_every_row_where_it_belongs(tmp_path, reference):
     rows, found = pl.concat(frames), window(tmp_path, reference)
     assert (found["temp"].count, found["temp"].nulls) == (200, 10), "count includes nulls, and NaN is one"
     assert found["temp"].counts == histogram(rows["temp"].drop_nulls().drop_nans(), found["temp"].edges)
-    assert found["hour"].counts == (0.0, 200.0, 0.0)
+    assert found["hour"].counts == (0.0, 0.0, 200.0, 0.0, 0.0)
     assert (found["origin"].count, found["origin"].nulls) == (200, 5)
     expected = dict(rows["origin"].drop_nulls().value_counts().iter_rows())
     assert dict(found["origin"].categories) == expected

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from framework.drift.bins import rows_of
 from framework.drift.performance import PerformanceFinding, PerformanceVerdict, judge_performance
 from framework.drift.quality import QualityFinding, judge_quality
+from framework.drift.summaries import rows_of
 from framework.drift.verdict import ColumnVerdict, DriftRules, DriftVerdict, Finding, judge_window
 from framework.kinds.model_monitor.episodes import Sighting
 from framework.kinds.model_monitor.observed import Checked, MonitorObserved, ObservedWindow
