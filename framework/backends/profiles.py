@@ -100,7 +100,7 @@ class Profiles:
         Predictions are told apart by request id and key, so a request that was sent twice counts once.
 
         Raises:
-            TerminalError: "UnknownMetric"; "LabelNotBinary"; "ColumnMissing" (the label table lacks key or column).
+            TerminalError: "UnknownMetric"; "ColumnMissing" (the label table lacks key or column); "LabelsUnreadable".
             TransientError: the storage does not answer.
         """
         return judge(LogWindow(folder, since, until), labels, key, column, metric)
