@@ -39,11 +39,12 @@ class Novel:
 @dataclass(frozen=True)
 class Aligned:
     """Rows per bin of the reference and of the window, in the same order. With ``novel`` the first bin holds the rows
-    of categories that the reference does not have."""
+    of categories that the reference does not have. ``blurred``: all values are in one bin, for want of their names."""
 
     reference: tuple[float, ...]
     window: tuple[float, ...]
     novel: Novel | None = None
+    blurred: bool = False
 
     @property
     def fixed(self) -> list[Pair]:
@@ -93,7 +94,8 @@ def align(reference: ColumnSummary, window: ColumnSummary, *, ordered: bool) -> 
         if ordered:
             raise NotComparableError("the values have no order; choose another statistic in drift.statistics")
         pairs, novel = _categories(reference, window, rows)
-        return _aligned([*pairs, missing], novel)
+        blurred = len(pairs) == 1 and bool(unnamed_of(reference) or unnamed_of(window))
+        return _aligned([*pairs, missing], novel, blurred)
     if not reference.edges:
         raise NotComparableError("values of this type are not profiled")
     if reference.edges != window.edges:
@@ -102,8 +104,8 @@ def align(reference: ColumnSummary, window: ColumnSummary, *, ordered: bool) -> 
     return _aligned([*(numbers if ordered else _pool_sparse(numbers, enough(rows))), missing])
 
 
-def _aligned(pairs: Sequence[Pair], novel: Novel | None = None) -> Aligned:
-    return Aligned(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs), novel)
+def _aligned(pairs: Sequence[Pair], novel: Novel | None = None, blurred: bool = False) -> Aligned:
+    return Aligned(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs), novel, blurred)
 
 
 def _pool_sparse(pairs: Sequence[Pair], smallest: float) -> Iterator[Pair]:

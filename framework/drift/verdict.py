@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from framework.api.meta import Stored
 from framework.drift.bins import NotComparableError, align
-from framework.drift.calibration import limit, movements, reach
+from framework.drift.calibration import Limit, limit, movements, reach
 from framework.drift.statistics import STATISTICS
 from framework.drift.summaries import outside_of, rows_of
 from framework.ports import ColumnSummary, Reference
@@ -115,12 +115,23 @@ def _judge(
     if bound.value >= reach(statistic, bins):
         message = f"moves so much by itself that no {chosen} would exceed {bound.value:.3g}"
         return judged.model_copy(update={"message": message})
-    if value <= bound.value:
-        return judged.model_copy(
-            update={"finding": Finding.NO_DRIFT, "message": f"{chosen} {value:.3g} within {bound.value:.3g}"}
-        )
-    words = (f"{chosen} {value:.3g} beyond {bound.value:.3g}", *_conspicuous(before, after))
-    return judged.model_copy(update={"finding": Finding.DRIFT, "message": "; ".join(words)})
+    if value > bound.value:
+        words = (f"{chosen} {value:.3g} beyond {_explained(bound)}", *_conspicuous(before, after))
+        return judged.model_copy(update={"finding": Finding.DRIFT, "message": "; ".join(words)})
+    if bins.blurred:
+        message = "has too many categories to be named, and none of them is frequent"
+        return judged.model_copy(update={"message": message})
+    message = f"{chosen} {value:.3g} within {_explained(bound)}"
+    return judged.model_copy(update={"finding": Finding.NO_DRIFT, "message": message})
+
+
+def _explained(bound: Limit) -> str:
+    """The limit, and why it is more than the spec's threshold where it is."""
+    if bound.value <= bound.threshold:
+        return f"{bound.value:.3g}"
+    alone = f"{bound.noise:.3g} by sampling"
+    moves = alone if bound.natural is None else f"{bound.natural:.3g} by itself and {alone}"
+    return f"{bound.value:.3g} (it moves {moves}; the threshold is {bound.threshold:g})"
 
 
 CONSPICUOUS = 0.01

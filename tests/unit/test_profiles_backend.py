@@ -15,6 +15,7 @@ from framework.api.errors import TerminalError, TransientError
 from framework.backends import profiles as backend
 from framework.backends.profile_files import read_profile
 from framework.backends.profiles import Profiles
+from framework.drift.verdict import DriftRules, judge_window
 from framework.sketches import load_whylogs
 from framework.workloads.profiling import profile_bytes, profile_frame, write_reference
 
@@ -216,8 +217,39 @@ def test_a_damaged_file_is_left_out_of_the_window(tmp_path, reference, caplog):
     serve(tmp_path, live_rows(1))
     cut = serve(tmp_path, live_rows(2), number=1)
     cut.write_bytes(cut.read_bytes()[:-40])
-    assert window(tmp_path, reference)["temp"].count == 40
+    found = window(tmp_path, reference)
+    assert (found["temp"].count, found.damaged) == (40, (cut.name,))
     assert cut.name in caplog.text
+
+
+def test_a_damaged_period_is_left_out_of_the_reference_and_named(folder, tmp_path):
+    for file in Path(folder).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "period-0.bin").write_bytes(b"WHY1 and no more")
+    (tmp_path / "period-x.bin").write_bytes(b"nobody's")
+    found = STORE.reference(str(tmp_path))
+    assert (len(found.periods), found.damaged) == (1, ("period-0.bin",))
+
+
+def test_no_damage_of_a_profile_escapes(tmp_path, training, reference):
+    """Wherever a byte is another: the file is refused, or what it says can still be judged."""
+    data = profile_bytes(training[:300].drop("time"), START)
+    whole, live = tmp_path / "whole.bin", tmp_path / "live" / f"{int(START.timestamp() * 1000)}-7-1-0.bin"
+    live.parent.mkdir()
+    refused = 0
+    for place in range(0, len(data), len(data) // 150):
+        damaged = data[:place] + bytes([data[place] ^ 0x80]) + data[place + 1 :]
+        whole.write_bytes(damaged)
+        live.write_bytes(damaged)
+        backend._hour.cache_clear()
+        seen = window(live.parent, reference)
+        try:
+            known = STORE.reference(str(tmp_path))
+        except TerminalError:
+            refused += seen.damaged == (live.name,)
+            known = reference
+        judge_window(DriftRules(0.2, 0.01, 100), known, seen)
+    assert refused > 10
 
 
 def test_a_storage_that_does_not_answer_is_transient(tmp_path, reference, monkeypatch):
