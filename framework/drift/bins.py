@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from framework.drift.summaries import rows_of, unnamed_of, values_of
 from framework.ports import ColumnSummary
+from framework.probability import binomial_quantile
 
 EXPECTED = 5.0
 """Bins in which either side would be expected to have fewer rows than this, were both of one distribution, are sparse
@@ -20,8 +21,11 @@ EXPECTED = 5.0
 GROUPS = 10
 """Rare categories make at most about so many bins, as a number's values do."""
 
-NAMED = 0.01
-"""A category with at least this share is counted in every profile, however many others there are."""
+FREQUENT = 0.01
+"""A category with at least this share is named in every profile, however many others there are."""
+
+DOUBT = 1e-9
+"""With so little a chance of an accident, even many thousands of categories have none."""
 
 Pair = tuple[float, float]
 """Rows of the reference and of the window in one bin."""
@@ -93,9 +97,11 @@ def align(reference: ColumnSummary, window: ColumnSummary, *, ordered: bool) -> 
     if reference.categories or window.categories:
         if ordered:
             raise NotComparableError("the values have no order; choose another statistic in drift.statistics")
-        pairs, novel = _categories(reference, window, rows)
-        blurred = len(pairs) == 1 and bool(unnamed_of(reference) or unnamed_of(window))
-        return _aligned([*pairs, missing], novel, blurred)
+        if unnamed_of(reference) or unnamed_of(window):
+            frequent = _frequent(reference, window, rows)
+            return _aligned([*frequent, missing], blurred=len(frequent) == 1)
+        pairs, novel = _categories(_pairs(reference, window), rows)
+        return _aligned([*pairs, missing], novel)
     if not reference.edges:
         raise NotComparableError("values of this type are not profiled")
     if reference.edges != window.edges:
@@ -126,20 +132,18 @@ def _pool_sparse(pairs: Sequence[Pair], smallest: float) -> Iterator[Pair]:
         yield run
 
 
-def _categories(reference: ColumnSummary, window: ColumnSummary, rows: Pair) -> tuple[list[Pair], Novel | None]:
-    """Categories by themselves where they are not sparse. The rest: those that the reference does not have, and groups
-    of the others by name.
-
-    A profile names its most frequent categories only, if there are too many. Then the rest is one bin, whatever it is.
-    """
+def _pairs(reference: ColumnSummary, window: ColumnSummary) -> list[Pair]:
+    """Of every category that either side names, by name."""
     names = sorted({*reference.categories, *window.categories})
-    pairs = [(reference.categories.get(name, 0.0), window.categories.get(name, 0.0)) for name in names]
-    unnamed = unnamed_of(reference), unnamed_of(window)
-    smallest = max(enough(rows), NAMED * sum(rows)) if sum(unnamed) else enough(rows)
+    return [(reference.categories.get(name, 0.0), window.categories.get(name, 0.0)) for name in names]
+
+
+def _categories(pairs: Sequence[Pair], rows: Pair) -> tuple[list[Pair], Novel | None]:
+    """Categories by themselves where they are not sparse. The rest: those that the reference does not have, and groups
+    of the others by name."""
+    smallest = enough(rows)
     own = [pair for pair in pairs if sum(pair) >= smallest]
     rare = [pair for pair in pairs if sum(pair) < smallest]
-    if sum(unnamed):
-        return [*own, _sum([unnamed, *rare])], None
     size = max(smallest, sum(rows) / GROUPS)
     found = sum(1 for a, _ in rare if a == 0.0)
     if not found:
@@ -148,6 +152,25 @@ def _categories(reference: ColumnSummary, window: ColumnSummary, rows: Pair) -> 
     novel = Novel(len(rare), found, expected=sum(share ** sum(pair) for pair in rare))
     known = [(a if a > 1.0 else 0.0, b) for a, b in rare if a]
     return [_unseen(rare), *own, *_groups(known, size)], novel
+
+
+def _frequent(reference: ColumnSummary, window: ColumnSummary, rows: Pair) -> list[Pair]:
+    """Where not every category is named: those that are frequent by themselves, and all others in one bin.
+
+    A category is frequent on both sides together, or in the window alone beyond all doubt: picked by less, its excess
+    would be chance.
+    """
+    share = rows[1] / sum(rows)
+
+    def frequent(pair: Pair) -> bool:
+        if sum(pair) >= max(enough(rows), FREQUENT * sum(rows)):
+            return True
+        if pair[1] < FREQUENT * rows[1]:
+            return False
+        return pair[1] > binomial_quantile(round(sum(pair)), share, 1.0 - DOUBT)
+
+    own = [pair for pair in _pairs(reference, window) if frequent(pair)]
+    return [*own, (values_of(reference) - sum(a for a, _ in own), values_of(window) - sum(b for _, b in own))]
 
 
 def _unseen(rare: Sequence[Pair]) -> Pair:

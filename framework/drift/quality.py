@@ -46,7 +46,7 @@ def judge_quality(
             continue
         if max_null_rate is not None:
             found += _beyond(name, "null rate", column.nulls, rows_of(column), max_null_rate)
-        known = known_categories(name, reference, trained)
+        known = _known(name, reference, trained)
         if unseen_categories is not None and known is not None:
             found += _beyond(name, "unseen categories", _unseen(column, known), values_of(column), unseen_categories)
     return tuple(sorted(found, key=lambda item: (item.bound - item.value, item.column, item.check)))
@@ -65,7 +65,7 @@ def not_judged(
     for name, column in sorted(window.items()):
         if rows_of(column) < min_rows or not column.categories:
             continue
-        known = known_categories(name, reference, trained)
+        known = _known(name, reference, trained)
         if known is None:
             told.append(f"{name}: which categories training had is not known")
         elif unnamed_of(column) > unseen_categories * values_of(column) - _unseen(column, known):
@@ -74,7 +74,7 @@ def not_judged(
     return tuple(told)
 
 
-def known_categories(
+def _known(
     name: str, reference: Reference | None, trained: Mapping[str, Collection[str]] | None
 ) -> Collection[str] | None:
     """None where they are not known, or the column has none."""

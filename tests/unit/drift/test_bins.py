@@ -95,6 +95,15 @@ def test_a_tail_of_which_every_window_brings_something_new_is_no_difference() ->
     assert psi(align(twice, after, ordered=False)) > 5.0, "there each came back, and none of these does"
 
 
+def test_a_new_category_is_seen_among_those_that_are_not_named() -> None:
+    before = ColumnSummary("c", 60_000, 0, categories={f"a{number}": 4.0 for number in range(6_000)})
+    after = ColumnSummary("c", 2_000, 0, categories={"new": 600.0, **{f"a{number}": 1.0 for number in range(900)}})
+    bins = align(before, after, ordered=False)
+    assert pairs(bins) == [(0.0, 600.0), (60_000.0, 1_400.0), (0.0, 0.0)]
+    assert psi(bins) > 1.0
+    assert STATISTICS["psi"].noise(bins, 0.005) < 0.2
+
+
 def test_categories_that_are_not_named_are_one_bin_with_the_rare_ones() -> None:
     before = ColumnSummary("c", 20_000, 0, categories={"often": 8_000.0, "rare": 100.0})
     after = ColumnSummary("c", 2_000, 0, categories={"often": 800.0, "other": 10.0})

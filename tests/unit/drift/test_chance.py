@@ -48,8 +48,10 @@ def test_equal_shares_are_no_evidence() -> None:
     assert beyond_chance(Aligned((100.0,), (10.0,)), 0.01) == (0.0, 0.0)
 
 
-def column(counts: NDArray[Any]) -> ColumnSummary:
-    named = {f"c{index:04}": float(count) for index, count in enumerate(counts) if count}
+def column(counts: NDArray[Any], names: int = 10_000) -> ColumnSummary:
+    """With only so many categories named, the most frequent ones."""
+    most = np.argsort(-counts, kind="stable")[:names]
+    named = {f"c{index:04}": float(counts[index]) for index in most if counts[index]}
     return ColumnSummary("c", int(counts.sum()), 0, categories=named)
 
 
@@ -81,3 +83,14 @@ def test_false_alarms_stay_at_the_rate_for_categories_of_any_shape(
         for name in alarms:
             alarms[name] += STATISTICS[name].distance(bins) > STATISTICS[name].noise(bins, RATE)
     assert max(alarms.values()) <= binomial_quantile(trials, RATE, 0.999)
+
+
+def test_which_categories_are_named_makes_no_alarm() -> None:
+    """Ninety of them are just below what counts as frequent, so that chance decides which are."""
+    shares = np.concatenate([np.full(90, 0.0095), np.full(1_000, 0.145 / 1_000)])
+    chance, alarms, rounds = np.random.default_rng(5), 0, 250
+    for _ in range(rounds):
+        before, after = column(chance.multinomial(5_000, shares), 600), column(chance.multinomial(5_000, shares), 150)
+        bins = align(before, after, ordered=False)
+        alarms += STATISTICS["psi"].distance(bins) > STATISTICS["psi"].noise(bins, RATE)
+    assert alarms <= binomial_quantile(rounds, RATE, 0.999)
