@@ -44,7 +44,8 @@ def judge(log: LogWindow, labels: TableState, key: str, column: str, metric: str
     written, 7 and 7.0.
 
     Raises:
-        TerminalError: "UnknownMetric", "ColumnMissing". TransientError: the storage does not answer.
+        TerminalError: "UnknownMetric", "ColumnMissing", "LabelsUnreadable".
+        TransientError: the storage does not answer.
     """
     import polars as pl
 
@@ -155,9 +156,11 @@ def _labels(labels: TableState, key: str, column: str, asked: Any) -> tuple[Any,
             raise TerminalError("ColumnMissing", f"the label table {labels.uri} has no column {', '.join(missing)}")
         values = pl.DataFrame(pl.from_arrow(table.to_pyarrow_table(columns=[key, column])))
         rows = values.select(_key(values.schema[key], key), *_label(values.schema[column], column))
+    except TerminalError:
+        raise
     except (DeltaError, OSError) as error:
         raise TransientError(f"cannot read labels at {labels.uri} version {labels.version}: {error}") from error
-    except (ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (Exception, pl.exceptions.PanicException) as error:
         message = f"cannot use labels at {labels.uri} version {labels.version}: {error}"
         raise TerminalError("LabelsUnreadable", message) from error
     arrived = rows.drop_nulls(["key", "shown"])

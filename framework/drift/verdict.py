@@ -17,6 +17,9 @@ from framework.drift.statistics import STATISTICS
 from framework.drift.summaries import outside_of, rows_of
 from framework.ports import ColumnSummary, Reference
 
+CONSPICUOUS = 0.01
+"""A share of the rows that is worth a word."""
+
 
 class Finding(StrEnum):
     DRIFT = "Drift"
@@ -132,10 +135,6 @@ def _explained(bound: Limit) -> str:
     alone = f"{bound.noise:.3g} by sampling"
     moves = alone if bound.natural is None else f"{bound.natural:.3g} by itself and {alone}"
     return f"{bound.value:.3g} (it moves {moves}; the threshold is {bound.threshold:g})"
-
-
-CONSPICUOUS = 0.01
-"""A share of the rows that is worth a word."""
 
 
 def _conspicuous(before: ColumnSummary, after: ColumnSummary) -> Iterator[str]:

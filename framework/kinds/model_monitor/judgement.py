@@ -116,7 +116,7 @@ def _drift(spec: ModelMonitorSpec, drift: DriftVerdict | None) -> Sighting:
 
 
 def _evidence(column: ColumnVerdict) -> dict[str, Json]:
-    fields = {"column", "statistic", "value", "limit", "threshold", "natural", "noise", "rows"}
+    fields = {"column", "statistic", "value", "limit", "threshold", "natural", "noise", "rows", "message"}
     return column.model_dump(mode="json", include=fields)
 
 
