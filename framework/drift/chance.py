@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from framework.drift.bins import Aligned, Novel, Pair, enough
 from framework.probability import binomial_quantile, chi_square_quantile
 
+SINGLY = 0.1
+"""Of the chance for a false alarm, the part of bins that are tested each for itself: exact tests need little, and the
+test of all others keeps its power."""
+
 
 def beyond_chance(bins: Aligned, alpha: float) -> tuple[float, float]:
     """The evidence that both sides differ, and the critical value of Pearson's X-square it was held to.
@@ -21,14 +25,14 @@ def beyond_chance(bins: Aligned, alpha: float) -> tuple[float, float]:
     dense = [pair for pair in bins.fixed if sum(pair) >= smallest]
     sparse = [pair for pair in bins.fixed if sum(pair) < smallest]
     singly = len(sparse) + (1 if bins.novel else 0)
-    # Dense bins that add up to all rows lose a degree of freedom.
-    degrees = len(dense) if singly else len(dense) - 1
-    level = alpha / max(1, bool(degrees) + bool(singly))
-    critical = chi_square_quantile(1.0 - level, degrees) if degrees else 0.0
+    # Dense bins that add up to (nearly) all rows lose a degree of freedom, unless there is only one of them.
+    degrees = max(len(dense) - 1, 1 if dense and singly else 0)
+    apart = (SINGLY if degrees else 1.0) * alpha / max(1, singly)
+    critical = chi_square_quantile(1.0 - alpha * (1.0 - SINGLY if singly else 1.0), degrees) if degrees else 0.0
     share = bins.rows[1] / sum(bins.rows)
-    found = [_x_square(dense, share) / critical] if critical else []
-    found += [_sparse(pair, share, level / singly) for pair in sparse]
-    found += [_novel(bins.novel, level / singly)] if bins.novel else []
+    found = [_x_square(dense, share) / critical] if degrees else []
+    found += [_sparse(pair, share, apart) for pair in sparse]
+    found += [_novel(bins.novel, apart)] if bins.novel else []
     return max(found, default=0.0), critical
 
 

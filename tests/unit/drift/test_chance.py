@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from framework.drift.bins import Aligned, Novel, align
-from framework.drift.chance import beyond_chance
+from framework.drift.chance import SINGLY, beyond_chance
 from framework.drift.statistics import STATISTICS
 from framework.ports import ColumnSummary
 from framework.probability import binomial_quantile
@@ -26,13 +26,13 @@ def test_full_bins_are_tested_by_pearsons_chi_square() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "seen", "beyond"), [(2_000, 2, False), (2_000, 3, True), (200, 1, False), (200, 2, True)]
+    ("n", "seen", "beyond"), [(2_000, 3, False), (2_000, 4, True), (200, 1, False), (200, 2, True)]
 )
 def test_what_the_reference_never_had_is_tested_exactly(n: int, seen: int, beyond: bool) -> None:
     """All of so many rows in the window by chance: (n / (N + n)) ** seen."""
     evidence, _ = beyond_chance(Aligned((20_000.0, 0.0), (n - seen, float(seen))), 0.01)
     assert (evidence > 1.0) is beyond
-    assert beyond is ((n / (20_000 + n)) ** seen < 0.01 / 2 / 2)
+    assert beyond is ((n / (20_000 + n)) ** seen < SINGLY * 0.01 / 2)
 
 
 def test_new_categories_are_counted_and_not_their_rows() -> None:
