@@ -68,8 +68,10 @@ def not_judged(
         known = _known(name, reference, trained)
         if known is None:
             told.append(f"{name}: which categories training had is not known")
-        elif unnamed_of(column) > unseen_categories * values_of(column) - _unseen(column, known):
-            share = unnamed_of(column) / values_of(column)
+            continue
+        allowed, unseen, unnamed = unseen_categories * values_of(column), _unseen(column, known), unnamed_of(column)
+        if unseen <= allowed < unseen + unnamed:
+            share = unnamed / values_of(column)
             told.append(f"{name}: {share:.1%} of its values are of categories too many to be named")
     return tuple(told)
 
@@ -77,13 +79,11 @@ def not_judged(
 def _known(
     name: str, reference: Reference | None, trained: Mapping[str, Collection[str]] | None
 ) -> Collection[str] | None:
-    """None where they are not known, or the column has none."""
+    """None where they are not known, as they are of numbers. A column that was always missing had none."""
     if trained is not None and name in trained:
         return {item[:ITEM_CHARACTERS] for item in trained[name]}
     profiled = reference.whole.get(name) if reference is not None else None
-    if profiled is None or not profiled.categories or unnamed_of(profiled):
-        return None
-    return profiled.categories
+    return None if profiled is None or unnamed_of(profiled) else profiled.categories
 
 
 def _unseen(column: ColumnSummary, known: Collection[str]) -> float:
