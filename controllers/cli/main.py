@@ -45,7 +45,6 @@ EXTRAS = {
     **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
     **dict.fromkeys(("lightgbm", "sklearn", "skops"), "train"),
     **dict.fromkeys(("optuna", "ray"), "ray"),
-    "plotly": "reports",
     "whylogs": "profiling",
 }
 """Packages that a command may miss where only the specs are worked on, and the extra that brings each."""

@@ -12,13 +12,16 @@ from framework.ports.data import TableCatalog, TableState
 from framework.ports.json import Json
 from framework.ports.logs import Log
 from framework.ports.monitoring import (
+    ITEM_CHARACTERS,
     Alert,
     ColumnSummary,
     LabelledWindow,
     Notifier,
     ProfileStore,
+    ProfileWindow,
     Reference,
     ReportStore,
+    Unusable,
 )
 from framework.ports.runs import Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from framework.ports.serving import (
@@ -64,6 +67,7 @@ from framework.ports.state import (
 
 __all__ = [
     "BAD_REQUEST",
+    "ITEM_CHARACTERS",
     "LATENCY_BOUNDS",
     "RECENT_SECONDS",
     "Alert",
@@ -89,6 +93,7 @@ __all__ = [
     "Pin",
     "Ports",
     "ProfileStore",
+    "ProfileWindow",
     "Proposal",
     "Proposed",
     "Recent",
@@ -112,6 +117,7 @@ __all__ = [
     "StateStore",
     "TableCatalog",
     "TableState",
+    "Unusable",
     "VersionCounters",
     "Word",
     "seats",
