@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
+from controllers.executor import execute
+from framework.api.errors import ConflictError
 from framework.api.meta import Ref
 from framework.backends.faults import Crash, FaultInjector
-from framework.ports import AppPhase
+from framework.planning.actions import Action, SubmitRun
+from framework.ports import AppPhase, Ports
 from tests.world import DEPLOYMENT, ENDPOINT, PROJECT, World
 
 RENAMED = DEPLOYMENT.replace("name: delay", "name: late")
@@ -79,6 +84,33 @@ def test_wherever_the_controller_dies_on_the_way(call: int, after: bool) -> None
     assert go_on(world, faults) == ["delay", "late"]
     assert world.standing().converged
     assert "DriftRepaired" not in reasons(world, LATE)
+
+
+@pytest.mark.parametrize("moment", range(12))
+def test_what_a_leader_that_was_paused_before_does_late_takes_no_path_back(
+    moment: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meant: list[Action] = []
+
+    def noted(action: Action, ports: Ports, token: int) -> None:
+        meant.append(action)
+        execute(action, ports, token)
+
+    monkeypatch.setattr("controllers.reconciler.execute", noted)
+    world = renamed()
+    late, stale = [action for action in meant if not isinstance(action, SubmitRun)], world.token
+    world.restart(world.ports)
+    for number in range(40):
+        if number == moment:
+            for action in late:
+                with suppress(ConflictError):
+                    execute(action, world.ports, stale)
+        world.pass_()
+        assert served_by(world) is not None
+        world.advance()
+    assert world.ports.serving.harm == []
+    assert served_by(world) == "late"
+    assert world.standing().converged
 
 
 def test_as_long_as_the_new_one_does_not_start_the_old_one_serves() -> None:
