@@ -127,6 +127,7 @@ def rules(in_force: Loaded, governing: EnvironmentSpec, held: Loaded | None) -> 
         prune=governing.deletion.prune,
         keep_data=governing.deletion.data == "keep",
         order=in_force.order,
+        claimed=in_force.claimed,
     )
 
 

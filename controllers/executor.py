@@ -18,6 +18,7 @@ from framework.planning.actions import (
     SetRoute,
     StopRun,
     SubmitRun,
+    TakeBackWord,
     WriteReport,
 )
 from framework.ports import Ports
@@ -53,6 +54,8 @@ def execute(action: Action, ports: Ports, token: int) -> None:
             ports.reports.write(uri, report_html(content))
         case SendAlert(alert, target):
             ports.notifier.send(alert, target)
+        case TakeBackWord(word):
+            ports.state.take_back(word, token)
         case _:
             assert_never(action)
 

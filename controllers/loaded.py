@@ -8,8 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from framework.api.meta import Ref
+from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.changes import Desired
+from framework.planning.heirs import claims
 from framework.planning.kind import Kind
 
 
@@ -31,6 +33,16 @@ class Loaded:
             for upstream in desired.upstream:
                 found.setdefault(upstream, []).append(ref)
         return {ref: tuple(below) for ref, below in found.items()}
+
+    def claimed(self, kind: str, value: str) -> Ref | None:
+        """Who is to have ``value`` (e.g. a route), of which there is only one."""
+        if kind not in self._claims:
+            self._claims[kind] = claims(self.desired, KINDS[kind])
+        return self._claims[kind].get(value)
+
+    @cached_property
+    def _claims(self) -> dict[str, dict[str, Ref]]:
+        return {}
 
     @cached_property
     def order(self) -> Mapping[Ref, int]:

@@ -11,27 +11,69 @@ from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentObserved, ServedVersion
 from framework.kinds.model_deployment.spec import ModelRef
 from framework.kinds.model_deployment.target import served
+from framework.kinds.model_deployment.words import subject
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.planning.changes import Desired, Status
-from framework.ports import ModelVersion, Ports
+from framework.ports import ModelVersion, Ports, RouteState, Word
 
 
 def observe(
     ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
 ) -> DeploymentObserved:
-    """The version that git asks for, the apps that run and the traffic table in force."""
+    """The version that git asks for, the apps that run and the traffic table in force. What concerns a rollout is
+    looked up only where there is one, or a version that was turned away."""
     target, reason = (None, "removed from git") if desired is None else resolve(desired, ports)
     apps = ports.serving.apps(ref.name)
     route = ports.serving.route(ref.name, layout.traffic_folder(ports.storage, ref.name))
+    spoken_of = status is not None and any(status.state.get(name) for name in ("rollout", "quarantined", "heard"))
     remembered = status is not None and status.state.get("stable") is not None
-    found = _serving(desired, route.spec.stable, ports) if desired and route and not remembered else None
-    return DeploymentObserved(ref, target, reason, apps, route, found)
+    return DeploymentObserved(
+        ref=ref,
+        target=target,
+        target_reason=reason,
+        apps=apps,
+        route=route,
+        found=_serving(desired, route.spec.stable, ports) if desired and route and not remembered else None,
+        job=job_digest(desired, ports) if desired is not None and spoken_of else "",
+        word=_word(ref, ports) if spoken_of else None,
+        held=_held(ref, _path(desired, status), route, ports),
+    )
 
 
 def _serving(desired: Desired[Any], app: str, ports: Ports) -> ServedVersion | None:
     """The version that ``app`` serves, where nobody remembers it: one of the models that the spec may mean."""
     versions = (served(desired, model) for model in ports.registry.versions(desired.spec.model.training))
     return next((version for version in versions if version.app == app), None)
+
+
+def _path(desired: Desired[Any] | None, status: Status | None) -> str | None:
+    """Where it is to be served, or was when git last asked for it."""
+    if desired is not None:
+        path: str = desired.spec.serving.route
+        return path
+    return (status.spec.get("serving") or {}).get("route") if status else None
+
+
+def _held(ref: Ref, path: str | None, route: RouteState | None, ports: Ports) -> RouteState | None:
+    """Another deployment that is served there. Where the own router is, nobody else can be."""
+    if path is None or (route is not None and route.spec.route == path):
+        return None
+    there = ports.serving.routed(path)
+    return there if there is not None and there.spec.deployment != ref.name else None
+
+
+def _word(ref: Ref, ports: Ports) -> Word | None:
+    """What an operator says about the rollout."""
+    return next((word for word in ports.state.words() if word.subject == subject(ref.name)), None)
+
+
+def job_digest(desired: Desired[Any], ports: Ports) -> str:
+    """What git was last seen to say of the training job; empty where nobody looked at it yet, or it cannot be read."""
+    try:
+        record = ports.state.load(Ref("TrainingJob", desired.spec.model.training))
+    except DamagedError:
+        return ""
+    return Status.model_validate(record.status).digest if record else ""
 
 
 def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from controllers.upstream import published
 from framework.api import layout
+from framework.api.errors import TerminalError, TransientError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_monitor.observed import (
@@ -18,7 +19,7 @@ from framework.kinds.model_monitor.observed import (
 )
 from framework.kinds.model_monitor.spec import ModelMonitorSpec, Performance
 from framework.planning.changes import Desired, Status
-from framework.ports import LabelledWindow, Ports
+from framework.ports import LabelledWindow, Ports, Reference
 
 
 def observe(
@@ -40,26 +41,47 @@ def observe(
     if found is None:
         return MonitorObserved(ref, live, stable.app, live_since, flush=flush)
     since, until = found
-    reference = ports.profiles.reference(live.profile)
-    profiles = layout.profile_folder(ports.storage, spec.deployment, stable.app)
-    columns = ports.profiles.window(profiles, since, until, reference) if reference else {}
+    reference, damage = _reference(live.profile, ports)
+    folder = layout.profile_folder(ports.storage, spec.deployment, stable.app)
+    profiles = ports.profiles.window(folder, since, until, reference or Reference({}, ()))
     performance = (
         _performance(spec.performance, spec.deployment, stable.app, live_since, until, ports)
         if spec.performance
         else None
     )
-    window = ObservedWindow(since, until, columns)
-    return MonitorObserved(ref, live, stable.app, live_since, reference, window, performance, flush)
+    return MonitorObserved(
+        ref=ref,
+        live=live,
+        app=stable.app,
+        live_since=live_since,
+        reference=reference,
+        window=ObservedWindow(since, until, profiles.columns, profiles.damaged),
+        performance=performance,
+        flush=flush,
+        damage=damage,
+    )
+
+
+def _reference(profile: str, ports: Ports) -> tuple[Reference | None, str]:
+    """A training profile, None where it is missing or damaged, and what the damage is."""
+    try:
+        return ports.profiles.reference(profile), ""
+    except TerminalError as error:
+        return None, str(error)
 
 
 def _performance(
     spec: Performance, deployment: str, app: str, live_since: datetime, until: datetime, ports: Ports
 ) -> LabelledWindow | None:
-    """None while the labels' view has published nothing."""
-    labels = published(Ref("FeatureView", spec.labels.view), ports)
-    table = ports.tables.describe(labels.uri) if labels else None
-    if table is None:
-        return None
+    """None while the labels' view has published nothing. Labels come from elsewhere: whatever is wrong with them is
+    told with the window, and keeps nothing else from being judged."""
     folder = layout.prediction_folder(ports.storage, deployment, app)
     since = performance_since(spec.window, live_since, until)
-    return ports.profiles.performance(folder, table, spec.labels.key, spec.labels.column, spec.metric, since, until)
+    try:
+        labels = published(Ref("FeatureView", spec.labels.view), ports)
+        table = ports.tables.describe(labels.uri) if labels else None
+        if table is None:
+            return None
+        return ports.profiles.performance(folder, table, spec.labels.key, spec.labels.column, spec.metric, since, until)
+    except (TerminalError, TransientError) as error:
+        return LabelledWindow(app, 0, 0, spec.metric, None, problem=str(error))

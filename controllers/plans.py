@@ -79,6 +79,8 @@ def _complete(
     environment = environment_change(
         plan.environment, before.environment if before else None, after.environment, ENVIRONMENT_CATEGORIES
     )
+    same = before is None or before.environment.ray == after.environment.ray
+    known = replace(known, same_cluster=same)
     return replace(
         plan,
         changes=(*([environment] if environment else []), *plan.changes),

@@ -156,7 +156,8 @@ class Project:
         vanished = sorted((ref for ref in records if ref not in loaded.desired), reverse=True)
         asked = [ref for ref in loaded.desired if ref not in recorded.unreadable]
         ports = self.ports if self.cluster.running() else self.idle
-        reconciler = replace(self.reconciler(lambda: 0), ports=ports)
+        allowed = rules(loaded, loaded.environment, None)
+        reconciler = replace(self.reconciler(lambda: 0), ports=ports, rules=lambda: allowed)
         inputs = [reconciler.inputs(ref, loaded.desired.get(ref), records.get(ref)) for ref in (*asked, *vanished)]
         plan = plan_all(self.settings.environment, loaded.commit, loaded.digest, inputs, self.clock())
         untouched = [

@@ -19,6 +19,7 @@ from framework.api.errors import ConflictError, DamagedError, MlopsError, Termin
 from framework.api.meta import Ref, problem_of
 from framework.planning.admission import Admitted, Ledger, Rules, admit, holdings, starts_something, takes
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.heirs import had, serves
 from framework.planning.intent import Begun, Resumed, begin, resume, unsettled
 from framework.planning.kind import Kind, Needs
 from framework.planning.news import told
@@ -72,7 +73,25 @@ class Reconciler:
         """Read the world for one resource. Changes nothing."""
         status = Status.model_validate(record.status) if record else None
         observed = self.observers[ref.kind](ref, desired, status, self.ports, self.clock())
-        return Inputs(ref, self.kinds[ref.kind], desired, observed, status)
+        waits_for = self._heir(ref, status) if desired is None else None
+        return Inputs(ref, self.kinds[ref.kind], desired, observed, status, waits_for)
+
+    def _heir(self, ref: Ref, status: Status | None) -> Ref | None:
+        """Who is to have what this resource has, and does not yet."""
+        kind, claimed = self.kinds[ref.kind], self.rules().claimed
+        for value in sorted(had(kind, status)):
+            heir = claimed(ref.kind, value)
+            if heir is not None and heir != ref and not serves(kind, self._status(heir), value):
+                return heir
+        return None
+
+    def _status(self, ref: Ref) -> Status | None:
+        """None where there is none, or none that can be read."""
+        try:
+            record = self.ports.state.load(ref)
+        except DamagedError:
+            return None
+        return Status.model_validate(record.status) if record else None
 
     def reconcile(self, ref: Ref, desired: Desired[Any] | None) -> Result:
         """Bring one resource one step nearer to what git asks for. Never raises for a failure of the world."""

@@ -11,6 +11,7 @@ from controllers import acceptance
 from controllers.acceptance import Terms
 from controllers.in_force import in_force, revisions
 from controllers.loaded import Loaded, Read
+from controllers.model_deployment import job_digest
 from controllers.proposals import propose
 from controllers.runtime.permits import Permit, say
 from framework.api import layout
@@ -18,7 +19,7 @@ from framework.api.categories import Category
 from framework.api.errors import ConfigurationError, DamagedError, SpecError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
-from framework.kinds.model_deployment.target import served
+from framework.kinds.model_deployment.target import served, terms
 from framework.kinds.model_deployment.transitions import returns_at_once
 from framework.kinds.training_job.gates import judge
 from framework.planning.changes import Desired, Status
@@ -189,8 +190,11 @@ class _Leftovers:
         rejected = state.rejected(version.identity)
         if state.stable is not None and state.stable.identity == version.identity:
             return Kept(True, f"{version.label} serves")
-        if rejected is not None:
-            message = f"{version.label} was turned down here ({rejected.reason}) and is not tried again"
+        if rejected is not None and rejected.stands(terms(asked, job_digest(asked, self._ports))):
+            message = (
+                f"{version.label} was turned down here ({rejected.reason}) and is not tried again "
+                f"before: mlopsctl rollout retry {asked.ref.name}"
+            )
             return Kept(False, message, blocked=True)
         if canary is not None and returns_at_once(state, canary, version.identity):
             return Kept(True, f"{version.label} served before: it takes over as soon as it runs, without analysis")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -21,7 +22,7 @@ from controllers.reconciler import Observe
 from controllers.settings import Settings
 from controllers.simulation import Clock, Imagine, Imagined
 from controllers.source import Loaded, Read
-from framework.api.errors import MlopsError, TransientError
+from framework.api.errors import ConfigurationError, MlopsError, TransientError
 from framework.api.meta import Ref
 from framework.backends.code import CodeArchive
 from framework.backends.files import FileReports
@@ -38,9 +39,11 @@ from framework.backends.ray.daemon import EmbeddedRay
 from framework.backends.ray.jobs import RayJobs
 from framework.backends.ray.rest import Locate, RayAddress, RayRest
 from framework.backends.ray.serve import RayServe
+from framework.backends.ray.tenancy import OWNER_VARIABLE, PRIVATE, Tenant
 from framework.backends.registry import SqlModelRegistry
 from framework.backends.signatures import Signers
 from framework.backends.state.database import open_database
+from framework.backends.state.owners import is_owner
 from framework.backends.state.store import SqlStateStore
 from framework.backends.tables import DeltaTables
 from framework.backends.uncommitted import uncommitted
@@ -98,13 +101,19 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
     cluster = _cluster(settings, environment.ray)
     database = open_database(environment.state, str(settings.root))
     rest = RayRest(cluster.locate)
+    state = SqlStateStore(database, settings.environment, sound(KINDS))
+
+    @functools.cache
+    def tenant() -> Tenant:
+        return Tenant(settings.environment, storage, cluster.owner(state))
+
     ports = Ports(
-        state=SqlStateStore(database, settings.environment, sound(KINDS)),
+        state=state,
         registry=SqlModelRegistry(database, settings.environment),
         source=source,
         code=CodeArchive(source, storage),
-        runs=RayJobs(rest, clock),
-        serving=RayServe(rest),
+        runs=RayJobs(rest, tenant, clock),
+        serving=RayServe(rest, tenant, alone=cluster.alone),
         tables=DeltaTables(),
         profiles=Profiles(),
         notifier=Notifications(str(settings.root), f"{storage}/alerts"),
@@ -253,7 +262,7 @@ def _absolute(location: str, root: Path) -> str:
 
 @dataclass(frozen=True)
 class EmbeddedCluster:
-    """A Ray of our own on this machine."""
+    """A Ray of this project alone, on this machine."""
 
     ray: EmbeddedRay
     keeper: int | None = None
@@ -281,6 +290,12 @@ class EmbeddedCluster:
     def trouble(self) -> str:
         return _trouble(self.locate)
 
+    def owner(self, state: StateStore) -> str:
+        return PRIVATE
+
+    def alone(self) -> AbstractContextManager[None]:
+        return self.ray.alone()
+
     def links(self) -> Mapping[str, str]:
         address = self.ray.running()
         if address is None:
@@ -298,7 +313,8 @@ def own_ray(settings: Settings) -> EmbeddedCluster:
 
 @dataclass(frozen=True)
 class RemoteCluster:
-    """A Ray that others run. Its token, where it wants one, comes from ``MLOPS_RAY_TOKEN``."""
+    """A Ray that others run, and may share. Its token, where it wants one, comes from ``MLOPS_RAY_TOKEN``; the owner of
+    an environment that lost its state from ``MLOPS_RAY_OWNER``."""
 
     spec: RayCluster
 
@@ -320,6 +336,17 @@ class RemoteCluster:
 
     def trouble(self) -> str:
         return _trouble(self.locate)
+
+    def owner(self, state: StateStore) -> str:
+        claim = os.environ.get(OWNER_VARIABLE) or None
+        if claim is not None and not is_owner(claim):
+            raise ConfigurationError(
+                f"{OWNER_VARIABLE} is {claim!r}; an owner is ten hexadecimal digits, as 3f9a04bb17"
+            )
+        return state.owner(claim)
+
+    def alone(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def links(self) -> Mapping[str, str]:
         return {"Ray dashboard": self.spec.address}

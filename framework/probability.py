@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 _TINY = 1e-300
 _PRECISION = 1e-15
@@ -115,11 +116,13 @@ def binomial_quantile(n: int, p: float, probability: float) -> int:
     return low
 
 
+@lru_cache(maxsize=256)
 def chi_square_quantile(probability: float, degrees: float) -> float:
     """x with P(X <= x) = probability for a chi-square variable."""
     return 2.0 * _quantile(lambda x: gamma_cdf(x, degrees / 2.0), probability)
 
 
+@lru_cache(maxsize=256)
 def student_quantile(probability: float, degrees: float) -> float:
     """t with P(T <= t) = probability for Student's distribution; probability at least one half."""
 
@@ -129,6 +132,7 @@ def student_quantile(probability: float, degrees: float) -> float:
     return _quantile(cdf, probability)
 
 
+@lru_cache(maxsize=256)
 def kolmogorov_quantile(probability: float) -> float:
     """x with P(K <= x) = probability for Kolmogorov's limiting distribution of sqrt(n) D_n (Smirnov, Annals of
     Mathematical Statistics 19, 1948)."""

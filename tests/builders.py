@@ -107,6 +107,7 @@ def model_version(
         parameters={},
         lineage={},
         deployable=deployable,
+        trial_rows=20,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -10,9 +11,11 @@ import click
 
 def start_ray(cluster: Any, progress: Any) -> None:
     """Unless it runs."""
-    if not cluster.running():
-        with progress.step("starting Ray"):
-            cluster.start()
+    if cluster.running():
+        progress.say("Ray runs already, and goes on with what it serves")
+        return
+    with progress.step("starting Ray"):
+        cluster.start()
 
 
 @click.command()
@@ -47,7 +50,7 @@ def up(options: dict[str, Any], no_controller: bool) -> None:
             ]
         )
         lines["Controller"] = f"pid {pid}, log {controller.log}"
-    emit("\n".join(f"{name + ':':16} {value}" for name, value in lines.items()))
+    emit(_links(lines))
 
 
 @click.command()
@@ -68,4 +71,11 @@ def down(options: dict[str, Any], keep_ray: bool) -> None:
         if not keep_ray:
             ray.stop()
     words = {True: "stopped", False: "was not running"}
-    emit(f"controller {words[controller]}, Ray {'is kept' if keep_ray and was_running else words[was_running]}")
+    kept = ray.running()
+    emit(f"controller {words[controller]}, Ray {'is kept and goes on serving' if kept else words[was_running]}")
+    if kept:
+        emit(_links(ray.links()))
+
+
+def _links(links: Mapping[str, str]) -> str:
+    return "\n".join(f"{name + ':':16} {value}" for name, value in links.items())

@@ -31,10 +31,12 @@ COMMANDS = {
     "status": "controllers.cli.inspect:status",
     "events": "controllers.cli.inspect:events",
     "why": "controllers.cli.inspect:why",
+    "logs": "controllers.cli.logs:logs",
     "history": "controllers.cli.history:history",
     "lineage": "controllers.cli.lineage:lineage",
     "audit": "controllers.cli.audit:audit",
     "forget": "controllers.cli.forget:forget",
+    "rollout": "controllers.cli.rollout:rollout",
     "rollback": "controllers.cli.rollback:rollback",
     "promote": "controllers.cli.promote:promote",
     "schema": "controllers.cli.schema:schema",
@@ -51,7 +53,6 @@ EXTRAS = {
     **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
     **dict.fromkeys(("lightgbm", "sklearn", "skops"), "train"),
     **dict.fromkeys(("optuna", "ray"), "ray"),
-    "plotly": "reports",
     "whylogs": "profiling",
 }
 """Packages that a command may miss where only the specs are worked on, and the extra that brings each."""

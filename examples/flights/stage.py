@@ -188,6 +188,15 @@ class Stage:
 
         self._wait(settled, seconds, f"commit {commit[:7]} did not settle; it waits for: {self.activity()}")
 
+    def until_drained(self, ref: Ref, seconds: float) -> None:
+        """Wait until no app is left that went out of service."""
+
+        def drained() -> bool:
+            status = self._status(ref)
+            return status is not None and not status.state.get("retiring")
+
+        self._wait(drained, seconds, f"{ref} still has apps that are out of service")
+
     def live_version(self) -> ModelVersion:
         status = self._status(Ref("ModelDeployment", "delay"))
         stable = (status.state if status else {}).get("stable")

@@ -1,6 +1,6 @@
 """The three conditions of a resource, with one meaning each.
 
-Ready       what git last asked for (or, while that is on its way, the last good version) is in service.
+Ready       what git last asked for (or, while that is on its way, the last good version) is in service, and works.
 Reconciling work towards what git asks for is going on or waits for something.
 Stalled     no further attempt is made until git, the data or the operator changes something.
 """
@@ -12,6 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from framework.api.meta import Stored
+
+DEGRADED = "Degraded"
+"""The reason of what is not Ready although git's wish is in place and nothing is under way: it does not do its work."""
 
 
 class ConditionType(StrEnum):
@@ -79,7 +82,8 @@ def violations(conditions: Conditions) -> Sequence[str]:
     found: list[str] = []
     if conditions.reconciling.status and conditions.stalled.status:
         found.append("Reconciling and Stalled are both true")
-    if not (conditions.ready.status or conditions.reconciling.status or conditions.stalled.status):
+    explained = conditions.reconciling.status or conditions.stalled.status or conditions.ready.reason == DEGRADED
+    if not (conditions.ready.status or explained):
         found.append("not Ready, and neither Reconciling nor Stalled says why")
     found.extend(f"{condition.type} has no reason" for condition in conditions.all() if not condition.reason)
     return found

@@ -6,6 +6,8 @@ same thing.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def feature_tables(storage: str) -> str:
     """Every table of every FeatureView."""
@@ -32,6 +34,11 @@ def model_folder(storage: str, training: str, version: str) -> str:
     return f"{training_folder(storage, training)}/{version}"
 
 
+def trial_file(model: str) -> str:
+    """Rows of its training set that a model version is tried on before it serves; ``model`` is its folder."""
+    return f"{model}/trial.json"
+
+
 def code_archive(storage: str, digest: str) -> str:
     """User code as a zip, named by content."""
     return f"{storage}/code/{digest}.zip"
@@ -55,3 +62,29 @@ def prediction_folder(storage: str, deployment: str, app: str) -> str:
 def report_file(storage: str, monitor: str) -> str:
     """The newest HTML report of a ModelMonitor."""
     return f"{storage}/reports/{monitor}/index.html"
+
+
+def names_below(value: Any, storage: str) -> bool:
+    """Whether ``value``, as JSON has values, names something below ``storage``."""
+    match value:
+        case str():
+            return value.startswith(f"{storage}/")
+        case dict():
+            return any(names_below(item, storage) for item in value.values())
+        case list():
+            return any(names_below(item, storage) for item in value)
+        case _:
+            return False
+
+
+def rebased(value: Any, old: str, new: str) -> Any:
+    """``value`` with all that it names below ``old`` below ``new``: storage was moved since it was written."""
+    match value:
+        case str():
+            return new + value.removeprefix(old) if value.startswith(f"{old}/") else value
+        case dict():
+            return {key: rebased(item, old, new) for key, item in value.items()}
+        case list():
+            return [rebased(item, old, new) for item in value]
+        case _:
+            return value

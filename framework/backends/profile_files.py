@@ -20,7 +20,8 @@ _MAGIC = b"WHY1"
 
 @dataclass(frozen=True)
 class Column:
-    """One column of one file. ``quantiles`` is None without numbers; ``items`` is empty where it held no strings."""
+    """One column of one file. ``quantiles`` is None without numbers; ``items`` is empty where it held no strings, and
+    says of each how often it was there at least: where a sketch had to forget some, the rest is known in total only."""
 
     count: int
     nulls: int
@@ -36,6 +37,8 @@ class Quantiles:
         self.n = int(sketch.get_n())
         self.minimum = float(sketch.get_min_value())
         self.maximum = float(sketch.get_max_value())
+        if not self.minimum <= self.maximum:
+            raise ValueError(f"values from {self.minimum} to {self.maximum}")
 
     def at(self, fractions: Sequence[float]) -> list[float]:
         """The values at these ranks in [0, 1]."""
@@ -47,8 +50,8 @@ class Quantiles:
         Whole numbers, since a sketch weighs each value it kept by a power of two: their sums are the same in any order.
         """
         shares = self._sketch.get_cdf(list(inner), True) if inner else [1.0]
-        cumulative = [float(round(share * self.n)) for share in shares]
-        return tuple(high - low for low, high in pairwise([0.0, *cumulative]))
+        cumulative = [0.0, *(float(round(share * self.n)) for share in shares)]
+        return tuple(high - low for low, high in pairwise(cumulative))
 
 
 def read_profile(data: bytes) -> dict[str, Column]:
@@ -57,25 +60,29 @@ def read_profile(data: bytes) -> dict[str, Column]:
     Raises:
         ValueError: not a whylogs profile, or a damaged one.
     """
-    messages = _messages()
     if not data.startswith(_MAGIC):
         raise ValueError("not a whylogs profile")
     try:
-        _, position = _delimited(data, len(_MAGIC), messages.DatasetSegmentHeader)
-        header, start = _delimited(data, position, messages.DatasetProfileHeader)
-        columns: dict[str, Column] = {}
-        for name, place in header.column_offsets.items():
-            components: dict[str, Any] = {}
-            for offset in place.offsets:
-                chunk_header, position = _delimited(data, start + offset, messages.ChunkHeader)
-                if position + chunk_header.length > len(data):
-                    raise ValueError("cut short")
-                chunk = messages.ChunkMessage.FromString(data[position : position + chunk_header.length])
-                for index, component in chunk.metric_components.items():
-                    components[header.indexed_metric_paths[index]] = component
-            columns[name] = _column(components)
-    except (IndexError, messages.DecodeError) as error:
+        return _columns(data)
+    except Exception as error:  # protobuf and the sketches raise whatever they like
         raise ValueError(f"a damaged whylogs profile: {error}") from error
+
+
+def _columns(data: bytes) -> dict[str, Column]:
+    messages = _messages()
+    _, position = _delimited(data, len(_MAGIC), messages.DatasetSegmentHeader)
+    header, start = _delimited(data, position, messages.DatasetProfileHeader)
+    columns: dict[str, Column] = {}
+    for name, place in header.column_offsets.items():
+        components: dict[str, Any] = {}
+        for offset in place.offsets:
+            chunk_header, position = _delimited(data, start + offset, messages.ChunkHeader)
+            if position + chunk_header.length > len(data):
+                raise ValueError("cut short")
+            chunk = messages.ChunkMessage.FromString(data[position : position + chunk_header.length])
+            for index, component in chunk.metric_components.items():
+                components[header.indexed_metric_paths[index]] = component
+        columns[name] = _column(components)
     return columns
 
 
@@ -94,8 +101,12 @@ def _column(components: Mapping[str, Any]) -> Column:
             components["frequent_items/frequent_strings"].frequent_items.sketch
         )
         found = frequent.get_frequent_items(sketches.frequent_items_error_type.NO_FALSE_NEGATIVES)
-        items = {item: float(estimate) for item, estimate, _, _ in found}
-    return Column(integer("counts/n"), integer("counts/null"), quantiles, items)
+        items = {item: float(least) for item, _, least, _ in found if least}
+    count, nulls = integer("counts/n"), integer("counts/null")
+    counted = max(quantiles.n if quantiles else 0, sum(items.values()))
+    if not 0 <= nulls <= count or counted > count - nulls:
+        raise ValueError(f"{counted:g} values of {count} rows, {nulls} of them missing")
+    return Column(count, nulls, quantiles, items)
 
 
 def _delimited(data: bytes, position: int, message: Any) -> tuple[Any, int]:
@@ -120,11 +131,9 @@ def _messages() -> Any:
 
     import whylogs_sketching
     from whylogs.core import proto
-    from whylogs.core.view.dataset_profile_view import DecodeError
 
     return SimpleNamespace(
         sketches=whylogs_sketching,
-        DecodeError=DecodeError,
         DatasetSegmentHeader=proto.DatasetSegmentHeader,
         DatasetProfileHeader=proto.DatasetProfileHeader,
         ChunkHeader=proto.ChunkHeader,

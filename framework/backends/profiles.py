@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter, defaultdict
+import re
+import sys
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -16,7 +18,8 @@ from functools import lru_cache
 from framework.api.errors import TerminalError, TransientError
 from framework.backends.performance import LogWindow, judge
 from framework.backends.profile_files import Column, Quantiles, read_profile
-from framework.ports import ColumnSummary, LabelledWindow, Reference, TableState
+from framework.drift.summaries import total
+from framework.ports import ColumnSummary, LabelledWindow, ProfileWindow, Reference, TableState
 from framework.storage import list_files, read_bytes
 
 logger = logging.getLogger(__name__)
@@ -25,6 +28,9 @@ BINS = 10
 """Of a numeric column: deciles of the reference, for which the usual PSI thresholds (0.1, 0.2) are meant."""
 
 _HOUR_MS = 3_600_000
+_LARGEST = sys.float_info.max
+
+_PERIOD = re.compile(r"period-\d+\.bin")
 
 _Edges = tuple[tuple[str, tuple[float, ...]], ...]
 
@@ -38,31 +44,38 @@ class Profiles:
     def reference(self, profile: str) -> Reference | None:
         """The training profile in a folder; None where its ``whole.bin`` is missing.
 
-        Numeric columns get bins at the deciles of the whole, and every period is counted on the same bins.
+        Numeric columns get bins at the deciles of the whole, and every period is counted on the same bins. A period
+        whose file is damaged is left out and named.
 
         Raises:
-            TransientError: the storage does not answer. TerminalError("ProfileDamaged"): the bytes are no profile.
+            TransientError: the storage does not answer. TerminalError("ProfileDamaged"): ``whole.bin`` is no profile.
         """
-        whole = _read(f"{profile}/whole.bin")
-        if whole is None:
+        uri = f"{profile}/whole.bin"
+        data = _bytes(uri)
+        if data is None:
             return None
-        edges = {name: _edges(column.quantiles) for name, column in whole.items() if column.quantiles is not None}
+        try:
+            columns = read_profile(data)
+            edges = {name: _edges(column.quantiles) for name, column in columns.items() if column.quantiles is not None}
+            whole = _summaries(columns, edges)
+        except ValueError as error:
+            raise TerminalError("ProfileDamaged", f"{uri}: {error}") from error
         periods = {
             int(name.removeprefix("period-").removesuffix(".bin")): uri
             for name, uri in _files(profile, ".bin").items()
-            if name.startswith("period-")
+            if _PERIOD.fullmatch(name)
         }
+        found = [(uri, _summarised(uri, edges)) for _, uri in sorted(periods.items())]
         return Reference(
-            whole=_summaries(whole, edges),
-            periods=tuple(_summaries(_read(periods[index]) or {}, edges) for index in sorted(periods)),
+            whole=whole,
+            periods=tuple(period for _, period in found if period),
+            damaged=tuple(_name(uri) for uri, period in found if period is None),
         )
 
-    def window(
-        self, folder: str, since: datetime, until: datetime, reference: Reference
-    ) -> Mapping[str, ColumnSummary]:
+    def window(self, folder: str, since: datetime, until: datetime, reference: Reference) -> ProfileWindow:
         """All profiles that start in [since, until), added up on the reference's bins; empty where there are none.
 
-        A damaged file is left out with a warning, so that it cannot blind a monitor for good.
+        A damaged file is left out and named, so that it cannot blind a monitor for good.
 
         Raises:
             TransientError: the storage does not answer.
@@ -74,10 +87,10 @@ class Profiles:
             start = start_ms(name)
             if start is not None and low <= start < high:
                 hours[start // _HOUR_MS].append(uri)
-        try:
-            return _add(_hour(tuple(uris), edges) for uris in hours.values())
-        except OSError as error:
-            raise TransientError(f"cannot read profiles in {folder}: {error}") from error
+        found = [_hour(tuple(uris), edges) for uris in hours.values()]
+        return ProfileWindow(
+            _add(part.columns for part in found), tuple(name for part in found for name in part.damaged)
+        )
 
     def performance(
         self, folder: str, labels: TableState, key: str, column: str, metric: str, since: datetime, until: datetime
@@ -87,7 +100,7 @@ class Profiles:
         Predictions are told apart by request id and key, so a request that was sent twice counts once.
 
         Raises:
-            TerminalError: "UnknownMetric"; "LabelNotBinary"; "ColumnMissing" (the label table lacks key or column).
+            TerminalError: "UnknownMetric"; "ColumnMissing" (the label table lacks key or column); "LabelsUnreadable".
             TransientError: the storage does not answer.
         """
         return judge(LogWindow(folder, since, until), labels, key, column, metric)
@@ -105,50 +118,51 @@ def _milliseconds(moment: datetime) -> int:
 
 def _files(folder: str, suffix: str) -> dict[str, str]:
     try:
-        return {uri.rsplit("/", 1)[-1]: uri for uri in list_files(folder) if uri.endswith(suffix)}
+        return {_name(uri): uri for uri in list_files(folder) if uri.endswith(suffix)}
     except OSError as error:
         raise TransientError(f"cannot list {folder}: {error}") from error
 
 
-def _read(uri: str) -> dict[str, Column] | None:
+def _name(uri: str) -> str:
+    return uri.rsplit("/", 1)[-1]
+
+
+def _bytes(uri: str) -> bytes | None:
     try:
-        data = read_bytes(uri)
+        return read_bytes(uri)
     except OSError as error:
         raise TransientError(f"cannot read {uri}: {error}") from error
-    if data is None:
-        return None
+
+
+def _summarised(uri: str, edges: Mapping[str, Sequence[float]]) -> Mapping[str, ColumnSummary] | None:
+    """Empty where the file has gone since it was listed, None where it is damaged."""
+    data = _bytes(uri)
     try:
-        return read_profile(data)
+        return {} if data is None else _summaries(read_profile(data), edges)
     except ValueError as error:
-        raise TerminalError("ProfileDamaged", f"{uri}: {error}") from error
+        logger.warning("left out: %s: %s", uri, error)
+        return None
 
 
 @lru_cache(maxsize=1024)
-def _hour(uris: tuple[str, ...], edges: _Edges) -> Mapping[str, ColumnSummary]:
+def _hour(uris: tuple[str, ...], edges: _Edges) -> ProfileWindow:
     """The files of one hour, added up. Files never change, so an hour that has passed is read once per process."""
     inner = dict(edges)
-    parts = []
-    for uri in uris:
-        data = read_bytes(uri)
-        if data is None:  # removed since it was listed
-            continue
-        try:
-            parts.append(_summaries(read_profile(data), inner))
-        except ValueError as error:
-            logger.warning("left out of the window: %s: %s", uri, error)
-    return _add(parts)
+    found = {uri: _summarised(uri, inner) for uri in uris}
+    damaged = tuple(_name(uri) for uri, part in found.items() if part is None)
+    return ProfileWindow(_add(part for part in found.values() if part is not None), damaged)
 
 
 def _edges(quantiles: Quantiles) -> tuple[float, ...]:
-    """Bin edges, -inf and +inf outermost: distinct deciles, so a value that often repeats closes a bin of its own.
+    """Bin edges, -inf and +inf outermost: distinct deciles, so a value that often repeats closes a bin of its own, and
+    the first and last bin for what lies outside of anything that the reference has.
 
-    A column that is (nearly) one value gets three bins: below, that value, above.
+    A column that is one value gets three bins: below, that value, above.
     """
     deciles = quantiles.at([step / BINS for step in range(1, BINS)])
-    inner = sorted({value for value in deciles if value < quantiles.maximum and math.isfinite(value)})
-    if not inner and math.isfinite(quantiles.maximum):
-        inner = [math.nextafter(quantiles.maximum, -math.inf), quantiles.maximum]
-    return (-math.inf, *inner, math.inf)
+    inner = {math.nextafter(quantiles.minimum, -math.inf), *deciles, quantiles.maximum}
+    # Infinite values lie beyond the largest finite number, and that is an edge as any other.
+    return (-math.inf, *sorted({min(max(value, -_LARGEST), _LARGEST) for value in inner}), math.inf)
 
 
 def _summaries(columns: Mapping[str, Column], edges: Mapping[str, Sequence[float]]) -> dict[str, ColumnSummary]:
@@ -167,20 +181,4 @@ def _add(parts: Iterable[Mapping[str, ColumnSummary]]) -> dict[str, ColumnSummar
     for part in parts:
         for name, summary in part.items():
             grouped[name].append(summary)
-    return {name: _sum(name, grouped[name]) for name in sorted(grouped)}
-
-
-def _sum(name: str, parts: Sequence[ColumnSummary]) -> ColumnSummary:
-    """Counts are whole numbers below 2**53, so float sums are exact and the order cannot show."""
-    categories: Counter[str] = Counter()
-    for part in parts:
-        for item, count in part.categories.items():
-            categories[item] += count  # type: ignore[assignment]  # Counter is typed for ints; these are whole floats
-    return ColumnSummary(
-        name,
-        count=sum(part.count for part in parts),
-        nulls=sum(part.nulls for part in parts),
-        edges=parts[0].edges,
-        counts=tuple(sum(column) for column in zip(*(part.counts for part in parts), strict=True)),
-        categories={item: float(categories[item]) for item in sorted(categories)},
-    )
+    return {name: total(grouped[name]) for name in sorted(grouped)}

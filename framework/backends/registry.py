@@ -35,7 +35,7 @@ class SqlModelRegistry:
         named = {"environment": self._environment, "training": training, "version": version}
         with self._database.read() as connection:
             rows = connection.execute(_ONE, named).all()
-        return next(self._damages.readable(model_of, rows), None)
+        return next(self._damages.readable(self._model, rows), None)
 
     def versions(self, training: str) -> Sequence[ModelVersion]:
         """By when they were created, newest first; registered later comes first where that is equal."""
@@ -45,7 +45,7 @@ class SqlModelRegistry:
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(table.c.position.desc())).all()
         # Instants, not their texts, are compared: offsets may differ.
-        return sorted(self._damages.readable(model_of, rows), key=lambda item: item.created, reverse=True)
+        return sorted(self._damages.readable(self._model, rows), key=lambda item: item.created, reverse=True)
 
     def register(self, version: ModelVersion, token: int) -> None:
         with self._database.write() as connection:
@@ -55,6 +55,9 @@ class SqlModelRegistry:
         with self._database.write() as connection:
             self._insert(connection, version, counters(connection, self._environment)["models"])
 
+    def _model(self, training: object, version: object, body: str) -> ModelVersion:
+        return model_of(training, version, self._database.places.found(body))
+
     def _insert(self, connection: Connection, version: ModelVersion, counter: object) -> None:
         table, environments = tables.models, tables.environments
         key = {"environment": self._environment, "training": version.training, "version": version.version}
@@ -63,7 +66,8 @@ class SqlModelRegistry:
             return
         connection.execute(delete(table).filter_by(**key))
         position = next_position(connection, table, self._environment, counter)
-        connection.execute(insert(table).values(**key, position=position, body=dump(version)))
+        body = self._database.places.kept(dump(version))
+        connection.execute(insert(table).values(**key, position=position, body=body))
         here = environments.c.environment == self._environment
         connection.execute(update(environments).where(here).values(models=position))
 

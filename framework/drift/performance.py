@@ -5,10 +5,14 @@ Judged on labels alone. Drift of the inputs is neither a reason nor a substitute
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 from framework.api.meta import Stored
+from framework.drift.quality import CONFIDENCE_ALPHA
 from framework.ports import LabelledWindow
+from framework.probability import proportion_lower
 
 
 class PerformanceFinding(StrEnum):
@@ -32,27 +36,20 @@ class PerformanceVerdict(Stored):
     message: str
 
 
+UNUSABLE = 0.01
+"""Where a larger share of the labels is unusable, and not by chance, what is left need not stand for the others."""
+
+
 def judge_performance(
     window: LabelledWindow, baseline: float | None, *, max_drop: float, min_labels: int
 ) -> PerformanceVerdict:
     """Compare the value on labelled rows with ``baseline``, the same metric on the version's test rows."""
     bound = None if baseline is None else baseline - max_drop
-    counted = f"{window.labelled:,} of {window.predictions:,} predictions are labelled"
-    if window.value is None or window.labelled < min_labels:
-        finding, message = PerformanceFinding.INCONCLUSIVE, f"{counted}; needs {min_labels:,}"
-    elif bound is None:
-        finding = PerformanceFinding.INCONCLUSIVE
-        message = f"{_number(window)}, but the version has no {window.metric} from its test; {counted}"
-    elif window.value >= bound:
-        finding, message = PerformanceFinding.HOLDS, f"{_number(window)} against {baseline:.3f} when tested; {counted}"
-    elif window.high is not None and window.high < bound:
-        finding = PerformanceFinding.DEGRADED
-        message = (
-            f"{_number(window)} against {baseline:.3f} when tested, at most {max_drop:g} less is allowed; {counted}"
-        )
-    else:
-        finding = PerformanceFinding.INCONCLUSIVE
-        message = f"{_number(window)} is below {bound:.3f}, but chance is not ruled out; {counted}"
+    unusable = sum(item.count for item in window.unusable)
+    if proportion_lower(unusable, unusable + window.labelled, CONFIDENCE_ALPHA) > UNUSABLE:
+        share = f"{unusable:,} of {unusable + window.labelled:,} labels are unusable, at most {UNUSABLE:.0%} may be"
+        window = replace(window, value=None, low=None, high=None, problem=window.problem or share)
+    finding, message = _judged(window, baseline, bound, max_drop, min_labels)
     return PerformanceVerdict(
         finding=finding,
         metric=window.metric,
@@ -63,8 +60,58 @@ def judge_performance(
         bound=bound,
         labelled=window.labelled,
         predictions=window.predictions,
-        message=message,
+        message="; ".join((message, *_notes(window))),
     )
+
+
+def _judged(
+    window: LabelledWindow, baseline: float | None, bound: float | None, max_drop: float, min_labels: int
+) -> tuple[PerformanceFinding, str]:
+    counted = f"{window.labelled:,} of {window.predictions:,} predictions are labelled"
+    if window.problem:
+        return PerformanceFinding.INCONCLUSIVE, window.problem
+    if window.labelled < min_labels:
+        return PerformanceFinding.INCONCLUSIVE, f"{counted}; needs {min_labels:,}"
+    if window.value is None:
+        only = "".join(f" ({count:,} of {name})" for name, count in window.classes.items())
+        return PerformanceFinding.INCONCLUSIVE, f"only one class has arrived{only}; {counted}"
+    if bound is None:
+        unknown = f"the version has no {window.metric} from its test"
+        return PerformanceFinding.INCONCLUSIVE, f"{_number(window)}, but {unknown}; {counted}"
+    if window.value >= bound:
+        return PerformanceFinding.HOLDS, f"{_number(window)} against {baseline:.3f} when tested; {counted}"
+    if window.high is not None and window.high < bound:
+        allowed = f"at most {max_drop:g} less is allowed"
+        return (
+            PerformanceFinding.DEGRADED,
+            f"{_number(window)} against {baseline:.3f} when tested, {allowed}; {counted}",
+        )
+    return (
+        PerformanceFinding.INCONCLUSIVE,
+        f"{_number(window)} is below {bound:.3f}, but chance is not ruled out; {counted}",
+    )
+
+
+def _notes(window: LabelledWindow) -> Iterator[str]:
+    """What else there is to know about where the number comes from, or why there is none."""
+    for item in window.unusable:
+        labels = "label is" if item.count == 1 else "labels are"
+        yield f"{item.count:,} {labels} {item.why} ({item.example})"
+    if window.keyless:
+        yield f"{window.keyless:,} predictions carry no key"
+    if window.apart is not None:
+        logged, label = window.apart
+        yield f"none of the logged keys, {logged!r} for one, is among those of the labels, {label!r} for one"
+    if window.damaged:
+        yield files_left_out(window.damaged, "the prediction log")
+
+
+def files_left_out(names: Sequence[str], of: str, shown: int = 3) -> str:
+    """``2 files of the prediction log are damaged and left out: a.parquet, b.parquet``."""
+    files = "file" if len(names) == 1 else "files"
+    verb = "is" if len(names) == 1 else "are"
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return f"{len(names):,} {files} of {of} {verb} damaged and left out: {', '.join(names[:shown])}{more}"
 
 
 def _number(window: LabelledWindow) -> str:

@@ -11,107 +11,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from framework.ports import ColumnSummary
-from framework.probability import chi_square_quantile, kolmogorov_quantile
+from framework.drift.bins import Aligned
+from framework.drift.chance import beyond_chance
+from framework.probability import kolmogorov_quantile
 
 FLOOR = 1e-4
 """PSI needs every bin filled. This share is mixed into each bin, whatever the number of rows: a pseudo-count per row
 would make the same empty bin weigh 0.5 at 1e3 rows and 1.7 at 1e8."""
-EXPECTED = 5.0
-"""Bins in which the reference leads to expect fewer rows than this are pooled (Cochran's rule): below it the null
-distributions do not hold."""
-
-
-@dataclass(frozen=True)
-class Aligned:
-    """Rows per bin of the reference and of the window, in the same order."""
-
-    reference: tuple[float, ...]
-    window: tuple[float, ...]
-
-    @property
-    def bins(self) -> int:
-        """Bins that hold anything at all."""
-        return sum(1 for a, b in zip(self.reference, self.window, strict=True) if a or b)
-
-    @property
-    def rows(self) -> tuple[float, float]:
-        return sum(self.reference), sum(self.window)
-
-    def shares(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        n, m = self.rows
-        return tuple(value / n for value in self.reference), tuple(value / m for value in self.window)
-
-
-class NotComparableError(Exception):
-    """The two summaries cannot be compared; the message says why."""
-
-
-def rows_of(column: ColumnSummary) -> float:
-    """Rows seen, missing values included."""
-    return sum(column.counts) + sum(column.categories.values()) + column.nulls
-
-
-def align(reference: ColumnSummary, window: ColumnSummary, *, ordered: bool) -> Aligned:
-    """Bring two summaries of a column to common bins.
-
-    Missing values are a bin of their own, unless ``ordered`` (a statistic on the order of values has no place for
-    them). Sparse bins are pooled: numeric ones with their neighbours, categories, unseen ones included, together.
-
-    Raises:
-        NotComparableError: nothing to compare, bins that differ, or no order.
-    """
-    if rows_of(reference) == 0 or rows_of(window) == 0:
-        raise NotComparableError("no rows")
-    if reference.categories or window.categories:
-        if ordered:
-            raise NotComparableError("the values have no order; choose another statistic in drift.statistics")
-        return _with_nulls(_categories(reference, window), reference, window)
-    if sum(window.counts) == 0 or sum(reference.counts) == 0:
-        if ordered:
-            raise NotComparableError("no values")
-        pairs = [(sum(reference.counts), sum(window.counts))]
-        return _with_nulls(pairs, reference, window)
-    if reference.edges != window.edges:
-        raise NotComparableError("the window has other bins than the reference")
-    pairs = _pool_neighbours(list(zip(reference.counts, window.counts, strict=True)))
-    return _split(pairs) if ordered else _with_nulls(pairs, reference, window)
-
-
-def _split(pairs: Sequence[tuple[float, float]]) -> Aligned:
-    return Aligned(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
-
-
-def _with_nulls(pairs: list[tuple[float, float]], reference: ColumnSummary, window: ColumnSummary) -> Aligned:
-    return _split([*pairs, (float(reference.nulls), float(window.nulls))])
-
-
-def _expected(pairs: Sequence[tuple[float, float]]) -> list[float]:
-    n, m = sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
-    return [pair[0] / n * m if n else 0.0 for pair in pairs]
-
-
-def _pool_neighbours(pairs: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    pooled: list[tuple[float, float]] = []
-    a = b = weight = 0.0
-    for (x, y), expected in zip(pairs, _expected(pairs), strict=True):
-        a, b, weight = a + x, b + y, weight + expected
-        if weight >= EXPECTED:
-            pooled.append((a, b))
-            a = b = weight = 0.0
-    if a or b:
-        last = pooled.pop() if pooled else (0.0, 0.0)
-        pooled.append((last[0] + a, last[1] + b))
-    return pooled
-
-
-def _categories(reference: ColumnSummary, window: ColumnSummary) -> list[tuple[float, float]]:
-    names = sorted({*reference.categories, *window.categories})
-    pairs = [(reference.categories.get(name, 0.0), window.categories.get(name, 0.0)) for name in names]
-    expected = _expected(pairs)
-    kept = [pair for pair, weight in zip(pairs, expected, strict=True) if weight >= EXPECTED]
-    rare = [pair for pair, weight in zip(pairs, expected, strict=True) if weight < EXPECTED]
-    return [*kept, (sum(pair[0] for pair in rare), sum(pair[1] for pair in rare))]
 
 
 def psi(bins: Aligned) -> float:
@@ -151,26 +57,32 @@ def ks(bins: Aligned) -> float:
     return largest
 
 
-def _chi_square_noise(bins: Aligned, alpha: float) -> float:
-    """PSI between two samples of one distribution is chi-square with bins - 1 degrees, times 1/N + 1/n."""
-    n, m = bins.rows
-    return chi_square_quantile(1.0 - alpha, bins.bins - 1) * (1.0 / n + 1.0 / m) if bins.bins > 1 else 0.0
-
-
 def _kolmogorov_noise(bins: Aligned, alpha: float) -> float:
     n, m = bins.rows
     return kolmogorov_quantile(1.0 - alpha) * math.sqrt(1.0 / n + 1.0 / m)
 
 
+_KOLMOGOROV_SQUARED = math.pi**2 / 12.0
+"""The mean of the square of a variable with Kolmogorov's distribution (Marsaglia, Tsang and Wang, Journal of
+Statistical Software 8, 2003)."""
+
+
 @dataclass(frozen=True)
 class Statistic:
-    """``noise(bins, alpha)`` is exceeded by sampling alone with probability ``alpha``."""
+    """A distance of the two sides of ``Aligned``.
+
+    ``scale``: near each other, the square of a length is ``scale`` times X-square times 1/N + 1/n, where X-square is
+    Pearson's. None for a statistic on the order of values.
+    """
 
     distance: Callable[[Aligned], float]
-    noise: Callable[[Aligned, float], float]
-    ordered: bool = False
+    scale: float | None = 1.0
     squared: bool = False
     """The value is the square of a length."""
+
+    @property
+    def ordered(self) -> bool:
+        return self.scale is None
 
     def length(self, value: float) -> float:
         return math.sqrt(max(0.0, value)) if self.squared else value
@@ -178,11 +90,32 @@ class Statistic:
     def value(self, length: float) -> float:
         return length**2 if self.squared else length
 
+    def sampling(self, bins: Aligned) -> float:
+        """What sampling alone makes of the square of a length, on the average."""
+        n, m = bins.rows
+        mean = _KOLMOGOROV_SQUARED if self.scale is None else self.scale * (bins.filled - 1)
+        return mean * (1.0 / n + 1.0 / m)
+
+    def noise(self, bins: Aligned, alpha: float) -> float:
+        """The distance that sampling alone exceeds with probability ``alpha``, for a window that differs as this one.
+
+        Distances with a logarithm in them have no null distribution of their own at a few rows per bin: one empty bin
+        where seven rows were expected would be enough. So the window is scaled back, along its own direction, to where
+        chance ends.
+        """
+        if self.scale is None:
+            return _kolmogorov_noise(bins, alpha)
+        evidence, critical = beyond_chance(bins, alpha)
+        if evidence:
+            return self.value(self.length(self.distance(bins)) / math.sqrt(evidence))
+        n, m = bins.rows
+        return self.value(math.sqrt(self.scale * critical * (1.0 / n + 1.0 / m)))
+
 
 STATISTICS: Mapping[str, Statistic] = {
-    "psi": Statistic(psi, _chi_square_noise, squared=True),
+    "psi": Statistic(psi, squared=True),
     # Near each other, p and q have JS divergence (in nats) and squared Hellinger distance of PSI / 8.
-    "js": Statistic(js, lambda bins, alpha: math.sqrt(_chi_square_noise(bins, alpha) / (8.0 * math.log(2.0)))),
-    "hellinger": Statistic(hellinger, lambda bins, alpha: math.sqrt(_chi_square_noise(bins, alpha) / 8.0)),
-    "ks": Statistic(ks, _kolmogorov_noise, ordered=True),
+    "js": Statistic(js, 1.0 / (8.0 * math.log(2.0))),
+    "hellinger": Statistic(hellinger, 1.0 / 8.0),
+    "ks": Statistic(ks, None),
 }

@@ -6,14 +6,19 @@ Drift is a difference of distributions. It says nothing about whether prediction
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from framework.api.meta import Stored
-from framework.drift.calibration import limit, movements, reach
-from framework.drift.statistics import STATISTICS, NotComparableError, align, rows_of
+from framework.drift.bins import NotComparableError, align
+from framework.drift.calibration import Limit, limit, movements, reach
+from framework.drift.statistics import STATISTICS
+from framework.drift.summaries import outside_of, rows_of
 from framework.ports import ColumnSummary, Reference
+
+CONSPICUOUS = 0.01
+"""A share of the rows that is worth a word."""
 
 
 class Finding(StrEnum):
@@ -106,13 +111,37 @@ def _judge(
     except NotComparableError as error:
         return unknown.model_copy(update={"message": str(error)})
     value = statistic.distance(bins)
-    bound = limit(statistic, bins, movements(statistic, before, reference.periods), rules.threshold, alpha)
+    bound = limit(statistic, bins, movements(statistic, name, reference.periods), rules.threshold, alpha)
     judged = unknown.model_copy(
         update={"value": value, "limit": bound.value, "natural": bound.natural, "noise": bound.noise}
     )
     if bound.value >= reach(statistic, bins):
         message = f"moves so much by itself that no {chosen} would exceed {bound.value:.3g}"
         return judged.model_copy(update={"message": message})
-    drifted = value > bound.value
-    message = f"{chosen} {value:.3g} {'beyond' if drifted else 'within'} {bound.value:.3g}"
-    return judged.model_copy(update={"finding": Finding.DRIFT if drifted else Finding.NO_DRIFT, "message": message})
+    if value > bound.value:
+        words = (f"{chosen} {value:.3g} beyond {_explained(bound)}", *_conspicuous(before, after))
+        return judged.model_copy(update={"finding": Finding.DRIFT, "message": "; ".join(words)})
+    if bins.blurred:
+        message = "has too many categories to be named, and none of them is frequent"
+        return judged.model_copy(update={"message": message})
+    message = f"{chosen} {value:.3g} within {_explained(bound)}"
+    return judged.model_copy(update={"finding": Finding.NO_DRIFT, "message": message})
+
+
+def _explained(bound: Limit) -> str:
+    """The limit, and why it is more than the spec's threshold where it is."""
+    if bound.value <= bound.threshold:
+        return f"{bound.value:.3g}"
+    alone = f"{bound.noise:.3g} by sampling"
+    moves = alone if bound.natural is None else f"{bound.natural:.3g} by itself and {alone}"
+    return f"{bound.value:.3g} (it moves {moves}; the threshold is {bound.threshold:g})"
+
+
+def _conspicuous(before: ColumnSummary, after: ColumnSummary) -> Iterator[str]:
+    """What is easily told of how a column drifted."""
+    missing = before.nulls / before.count, after.nulls / after.count
+    if abs(missing[1] - missing[0]) >= CONSPICUOUS:
+        yield f"{missing[0]:.1%} missing in training, {missing[1]:.1%} now"
+    outside = outside_of(before, after) / after.count
+    if outside >= CONSPICUOUS:
+        yield f"{outside:.1%} where training has nothing"

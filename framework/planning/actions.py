@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from framework.ports import Alert, AppSpec, Json, ModelVersion, RouteSpec, RunSpec
+from framework.ports import Alert, AppSpec, Json, ModelVersion, RouteSpec, RunSpec, Word
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,21 @@ class SendAlert:
         return f"alert:{self.alert.episode}"
 
 
+@dataclass(frozen=True)
+class TakeBackWord:
+    """An operator's word was acted upon, and what came of it is saved."""
+
+    word: Word
+
+    @property
+    def key(self) -> str:
+        return f"take-back/{self.word.subject}"
+
+    @property
+    def item(self) -> str:
+        return f"word:{self.word.subject}"
+
+
 Action = (
     SubmitRun
     | StopRun
@@ -175,4 +190,5 @@ Action = (
     | DeleteModels
     | WriteReport
     | SendAlert
+    | TakeBackWord
 )

@@ -26,6 +26,7 @@ from framework.planning.actions import (
     SubmitRun,
 )
 from framework.planning.changes import Change, Happening, Status, Verb
+from framework.planning.heirs import Claimed
 from framework.planning.kind import Needs
 from framework.ports import Record
 
@@ -76,7 +77,7 @@ _UNITS = {"cpus": "CPUs", "gpus": "GPUs", "runs": "runs"}
 @dataclass(frozen=True)
 class Rules:
     """What the Environment in force allows; no limit where it is None. ``order`` is each resource's place in dependency
-    order: who waits longer up there goes first."""
+    order: who waits longer up there goes first. ``claimed`` tells who is to have what only one may have."""
 
     suspend: bool = False
     cpus: float | None = None
@@ -85,6 +86,7 @@ class Rules:
     prune: bool = True
     keep_data: bool = False
     order: Mapping[Ref, int] = field(default_factory=dict, compare=False, repr=False)
+    claimed: Claimed = field(default=lambda kind, value: None, compare=False, repr=False)
 
     @property
     def limits(self) -> Mapping[str, float]:

@@ -11,12 +11,14 @@ from framework.ports import Capacity
 @dataclass(frozen=True)
 class Endpoint:
     """An endpoint whose answers may change. ``share`` is its part of the environment's requests (0 to 1), None where no
-    traffic was counted; ``first_weight`` the percent of them that a new version gets first."""
+    traffic was counted; ``first_weight`` the percent of them that a new version gets first. ``note`` says what becomes
+    of a route that goes, moves or gets to another deployment."""
 
     ref: Ref
     route: str
     share: float | None
     first_weight: int
+    note: str = ""
 
 
 @dataclass(frozen=True)

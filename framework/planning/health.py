@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from framework.api.conditions import Condition, Conditions
+from framework.api.conditions import DEGRADED, Condition, Conditions
 from framework.api.meta import Ref, problem_of
 from framework.planning.admission import EXCEEDED, ORPHANED, SUSPENDED
 from framework.planning.changes import Desired, Status
@@ -37,6 +37,8 @@ class Sync(StrEnum):
     """It waits for a person: nothing progresses."""
     STALLED = "Stalled"
     """What git asks was tried and given up, until something changes."""
+    DEGRADED = "Degraded"
+    """What git asks is in service, and does not do its work."""
     OUT_OF_SYNC = "OutOfSync"
     """Git asks for something that no pass has taken up yet."""
     UNKNOWN = "Unknown"
@@ -108,6 +110,8 @@ def recorded_health(desired: Desired[Any] | None, status: Status, stuck: Mapping
         return _under_way(conditions.reconciling, [stuck[ref] for ref in status.waits_for if ref in stuck])
     if conditions.ready.status:
         return _by(Sync.SYNCED, conditions.ready, max(item.since for item in conditions.all()))
+    if conditions.ready.reason == DEGRADED:
+        return _by(Sync.DEGRADED, conditions.ready, conditions.ready.since)
     return _by(Sync.UNKNOWN, conditions.ready, conditions.ready.since)
 
 

@@ -43,12 +43,14 @@ class CrossProblem:
 class Claim:
     """What only one resource of a kind may have, where the spec asks for it. ``taken`` is told to everybody else who
     asks for the same, after the name of one that has it: ``serves /delay already``. ``within`` are values that would
-    hold this one: nobody else may have them either."""
+    hold this one: nobody else may have them either. ``handed_over``: whoever has it keeps it until the one that asks
+    for it serves."""
 
     path: str
     value: str
     taken: str
     within: tuple[str, ...] = ()
+    handed_over: bool = False
 
 
 @dataclass(frozen=True)

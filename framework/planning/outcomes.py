@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from framework.api.categories import Category
-from framework.api.conditions import transition
+from framework.api.conditions import DEGRADED, transition
 from framework.api.meta import Ref, Stored
 from framework.planning.actions import Action
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
@@ -31,6 +31,10 @@ class Outcome:
     def settled(self, state: Stored, summary: str, reason: str, message: str = "", **more: Any) -> Change:
         """What git asks for is in service."""
         return self._change(Verb.NOOP, state, summary, reason, message, ready=True, **more)
+
+    def degraded(self, state: Stored, summary: str, message: str, **more: Any) -> Change:
+        """What git asks for is in service and does not do its work. Nothing that this could do would change that."""
+        return self._change(Verb.NOOP, state, summary, DEGRADED, message, ready=False, **more)
 
     def waiting(
         self,

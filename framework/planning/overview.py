@@ -193,7 +193,7 @@ _TROUBLE = frozenset({Stand.WRONG, Stand.REFUSED, Stand.UNREADABLE})
 def overall(rows: Sequence[StatusRow], asked: Asked | None) -> Overall:
     """What is to be kept although git no longer asks for it is well as it is."""
     words = {row.sync for row in rows if row.reason != ORPHANED}
-    if (asked is not None and asked.stand in _TROUBLE) or words & {Sync.STALLED, Sync.UNKNOWN}:
+    if (asked is not None and asked.stand in _TROUBLE) or words & {Sync.STALLED, Sync.DEGRADED, Sync.UNKNOWN}:
         return Overall.TROUBLED
     if words - {Sync.SYNCED} or (asked is not None and asked.stand is not Stand.IN_FORCE):
         return Overall.UNSETTLED

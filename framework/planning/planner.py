@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from framework.api.meta import Ref
 from framework.planning.changes import Change, Desired, Plan, Status
+from framework.planning.heirs import handing_over
 from framework.planning.kind import Kind
 from framework.planning.outcomes import unsupported
 
@@ -27,6 +28,8 @@ class Inputs:
     desired: Desired[Any] | None
     observed: Any
     status: Status | None
+    heir: Ref | None = None
+    """Who takes over from a resource that git no longer has, as long as that one does not serve."""
 
 
 def plan_resource(inputs: Inputs, now: datetime) -> Change:
@@ -35,7 +38,8 @@ def plan_resource(inputs: Inputs, now: datetime) -> Change:
         fields = inputs.kind.unsupported(inputs.desired.spec)
         if fields:
             return unsupported(inputs.desired, dict(inputs.kind.categories), fields, inputs.status, now)
-    return inputs.kind.plan(inputs.desired, inputs.observed, inputs.status, now)
+    change = inputs.kind.plan(inputs.desired, inputs.observed, inputs.status, now)
+    return handing_over(change, inputs.status, inputs.heir, now) if inputs.heir is not None else change
 
 
 def plan_all(environment: str, commit: str, snapshot_digest: str, resources: Iterable[Inputs], now: datetime) -> Plan:

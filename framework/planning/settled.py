@@ -77,5 +77,6 @@ _WORDS = {
     Sync.BLOCKED: "blocked",
     Sync.HELD: "held",
     Sync.STALLED: "stalled",
+    Sync.DEGRADED: "stalled",
     Sync.UNKNOWN: "stalled",
 }

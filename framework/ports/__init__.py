@@ -11,26 +11,35 @@ from dataclasses import dataclass
 from framework.ports.data import TableCatalog, TableState
 from framework.ports.heartbeat import Heartbeat, Outage
 from framework.ports.json import Json
+from framework.ports.logs import Log
 from framework.ports.monitoring import (
+    ITEM_CHARACTERS,
     Alert,
     ColumnSummary,
     LabelledWindow,
     Notifier,
     ProfileStore,
+    ProfileWindow,
     Reference,
     ReportStore,
+    Unusable,
 )
 from framework.ports.runs import Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from framework.ports.serving import (
+    BAD_REQUEST,
     LATENCY_BOUNDS,
+    RECENT_SECONDS,
     AppPhase,
     AppSpec,
     AppState,
+    Failure,
+    Recent,
     RouterReplica,
     RouteSpec,
     RouteState,
     ServingBackend,
     VersionCounters,
+    seats,
 )
 from framework.ports.source import (
     Blob,
@@ -61,7 +70,10 @@ from framework.ports.state import (
 )
 
 __all__ = [
+    "BAD_REQUEST",
+    "ITEM_CHARACTERS",
     "LATENCY_BOUNDS",
+    "RECENT_SECONDS",
     "Alert",
     "AppPhase",
     "AppSpec",
@@ -74,12 +86,14 @@ __all__ = [
     "ColumnSummary",
     "CommitInfo",
     "Event",
+    "Failure",
     "FailureKind",
     "Heartbeat",
     "Intent",
     "Json",
     "LabelledWindow",
     "Lease",
+    "Log",
     "ModelRegistry",
     "ModelVersion",
     "Notifier",
@@ -87,8 +101,10 @@ __all__ = [
     "Pin",
     "Ports",
     "ProfileStore",
+    "ProfileWindow",
     "Proposal",
     "Proposed",
+    "Recent",
     "Record",
     "Recorded",
     "Reference",
@@ -110,8 +126,10 @@ __all__ = [
     "StateStore",
     "TableCatalog",
     "TableState",
+    "Unusable",
     "VersionCounters",
     "Word",
+    "seats",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -10,11 +10,16 @@ from typing import Protocol
 from framework.ports.data import TableState
 from framework.ports.json import Json
 
+ITEM_CHARACTERS = 128
+"""A category is named by at most so many of its first characters, as whylogs does."""
+
 
 @dataclass(frozen=True)
 class ColumnSummary:
-    """A neutral summary of one column. Numeric: ``edges`` (k+1 bin edges, the outer ones may be
-    infinite) with ``counts`` (k). Categorical: ``categories`` -> count."""
+    """A neutral summary of one column over ``count`` rows, of which ``nulls`` are missing (NaN is).
+
+    Numeric: ``edges`` (k+1 bin edges, the outer ones may be infinite) with ``counts`` (k). Categorical: ``categories``
+    -> count, at least; where they are too many to name, they add up to fewer than there are values."""
 
     name: str
     count: int
@@ -26,10 +31,38 @@ class ColumnSummary:
 
 @dataclass(frozen=True)
 class Reference:
-    """The profile of the training data: whole, and in equal periods (weeks) so that natural movement can be learned."""
+    """The profile of the training data: whole, and in equal periods (weeks) so that natural movement can be learned.
+    ``damaged`` names files of periods that could not be read."""
 
     whole: Mapping[str, ColumnSummary]
     periods: tuple[Mapping[str, ColumnSummary], ...]
+    damaged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileWindow(Mapping[str, ColumnSummary]):
+    """Columns by name, equal to any other mapping with the same. ``damaged`` names files whose rows are not in it."""
+
+    columns: Mapping[str, ColumnSummary]
+    damaged: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> ColumnSummary:
+        return self.columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """So many labels that arrived, or predictions, that nothing can be measured by, and one of them."""
+
+    why: str
+    count: int
+    example: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +77,18 @@ class LabelledWindow:
     """None while one class is missing or nothing is labelled."""
     low: float | None = None
     high: float | None = None
+    classes: Mapping[str, int] = field(default_factory=dict)
+    """Labelled rows by class, as the label table writes it."""
+    keyless: int = 0
+    """Of the predictions: without a key, so that no label will ever be theirs."""
+    unusable: tuple[Unusable, ...] = ()
+    """Not among ``labelled``."""
+    apart: tuple[str, str] | None = None
+    """A logged key and one of the label table, where none meets."""
+    damaged: tuple[str, ...] = ()
+    """Files of the prediction log that could not be read."""
+    problem: str = ""
+    """Why nothing could be measured at all."""
 
 
 class ProfileStore(Protocol):
@@ -51,9 +96,7 @@ class ProfileStore(Protocol):
 
     def reference(self, profile: str) -> Reference | None: ...
 
-    def window(
-        self, folder: str, since: datetime, until: datetime, reference: Reference
-    ) -> Mapping[str, ColumnSummary]:
+    def window(self, folder: str, since: datetime, until: datetime, reference: Reference) -> ProfileWindow:
         """Profiles merged over replicas for [since, until), numeric columns on the reference's own bin edges."""
         ...
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from framework.ports.json import Json
+from framework.ports.logs import Log
 from framework.ports.source import CodeRef
 
 
@@ -76,7 +77,7 @@ class Capacity:
 
 
 class RunBackend(Protocol):
-    """Four verbs over Ray jobs (or Argo, KubeRay)."""
+    """A few verbs over Ray jobs (or Argo, KubeRay)."""
 
     def submit(self, run: RunSpec, code_uri: str | None) -> None:
         """Start this attempt unless it exists already."""
@@ -87,6 +88,11 @@ class RunBackend(Protocol):
         ...
 
     def stop(self, storage: str, run: str) -> None: ...
+
+    def logs(self, storage: str, run: str, lines: int) -> Sequence[Log]:
+        """The last ``lines`` of what the newest attempt wrote, or what is known of it where that is gone; nothing for a
+        run that never was."""
+        ...
 
     def runs(self) -> Sequence[str]:
         """Submission ids that exist, ended ones included."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from framework.api.errors import ConflictError
 from framework.ports.json import Json
+from framework.ports.logs import Log
 from framework.ports.source import CodeRef
 
 
@@ -27,7 +29,8 @@ class AppSpec:
     """One model version as a Serve application without a route of its own. ``name`` is ``<deployment>-<identity10>``.
 
     ``arguments`` go to framework.workloads.serving.model:build as plain values: {deployment, app, version, artifact,
-    sha256, format, signature, transformer (entrypoint or None), profiles, predictions, flushSeconds, predictionKey}.
+    sha256, format, signature, transformer (entrypoint or None), profiles, predictions, flushSeconds, predictionKey},
+    and ``trial`` {rows: what to try it on, None for the rows beside the artifact} where there is anything to try it on.
     The Serve backend adds batchSize, batchWaitSeconds and codeFolder from the fields below.
     """
 
@@ -84,17 +87,90 @@ class RouteSpec:
     traffic: str = ""
     """Folder for the counters (layout.traffic_folder)."""
 
+    @property
+    def apps(self) -> frozenset[str]:
+        """Every app that a router may send to by this table: one without weight may have stable's or a header's."""
+        return frozenset({self.stable, *self.weights})
+
+
+def require_newer(table: RouteSpec, live: RouteSpec | None) -> None:
+    """Let ``table`` take the place of ``live``, whichever deployment's that is: what every serving backend asks before
+    it sets one. Where a router counts is its own matter.
+
+    Raises:
+        ConflictError: a newer table is in force, or another one of the same generation.
+    """
+    if live is not None and table.generation <= live.generation and replace(table, traffic=live.traffic) != live:
+        raise ConflictError(
+            f"the table of {live.deployment} is at generation {live.generation}: another one of generation "
+            f"{table.generation} comes too late"
+        )
+
+
+def require_unnamed(app: str, live: RouteSpec | None) -> None:
+    """Let ``app`` be deleted: that is what every serving backend asks before it does.
+
+    Raises:
+        ConflictError: the live table names it.
+    """
+    if live is not None and app in live.apps:
+        raise ConflictError(f"{app} is not deleted: the live table of {live.deployment} names it")
+
 
 @dataclass(frozen=True)
-class VersionCounters:
-    """Since the router replica started. ``latency_buckets`` counts answers by LATENCY_BOUNDS (the last: slower)."""
+class Failure:
+    """One way in which a version failed or refused requests. ``type`` is that of the exception, or ``Timeout``,
+    ``Refused`` (what stable answers) or BAD_REQUEST; ``where`` file and line in the user's code. Nothing of a request
+    is in it."""
+
+    type: str
+    message: str
+    where: str
+    count: int
+    last: datetime
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes two failures the same one, whatever the exception says of it."""
+        return self.type, self.where or self.message
+
+    @property
+    def text(self) -> str:
+        """``KeyError: 'plane_year' (serving.py:28, in enrich)``."""
+        return f"{self.type}: {self.message}{f' ({self.where})' if self.where else ''}"
+
+
+@dataclass(frozen=True)
+class Recent:
+    """What a version did in the last RECENT_SECONDS before its router replica wrote."""
 
     requests: int = 0
     errors: int = 0
-    """Failed by the version itself: raised, timed out or died, shielded ones included; never a 4xx."""
+    refused: int = 0
+
+
+RECENT_SECONDS = 300
+BAD_REQUEST = "BadRequest"
+"""The type of a Failure that is the caller's."""
+
+
+@dataclass(frozen=True)
+class VersionCounters:
+    """Since the router replica started. A request counts where the version answered it or failed it; one that it
+    refused with 4xx is the caller's mistake and counts in ``refused`` alone. ``latency_buckets`` counts requests by
+    LATENCY_BOUNDS (the last: slower), failed ones with the time that they took and timeouts with the whole timeout."""
+
+    requests: int = 0
+    errors: int = 0
+    """Failed by the version itself: raised, timed out or died, or refused where stable answered the same request;
+    shielded ones included."""
     shielded: int = 0
     """Errors that the caller never saw because stable answered."""
     latency_buckets: tuple[int, ...] = ()
+    refused: int = 0
+    recent: Recent = Recent()
+    failures: tuple[Failure, ...] = ()
+    """The last ways in which it failed or refused, with how often each was seen."""
 
 
 LATENCY_BOUNDS: tuple[float, ...] = tuple(0.001 * 1.25**step for step in range(48))
@@ -123,16 +199,58 @@ class RouteState:
 
 
 class ServingBackend(Protocol):
-    """Model apps and the router in front of them. One owner renders the whole list and keeps foreign apps."""
+    """Model apps and the router in front of them. One owner renders the whole list and keeps foreign apps.
+
+    Who leads may have lost the lease since it last looked, and a call of his may arrive late. So what callers would
+    notice is refused where it was decided on an older table than the live one.
+    """
 
     def apps(self, deployment: str) -> Mapping[str, AppState]: ...
 
     def deploy(self, app: AppSpec, code_uri: str | None) -> None: ...
 
-    def delete(self, app: str) -> None: ...
+    def delete(self, app: str) -> None:
+        """A missing one is fine. Raises ConflictError for one that the live table of its deployment names."""
+        ...
 
-    def route(self, deployment: str, traffic: str) -> RouteState | None: ...
+    def route(self, deployment: str, traffic: str) -> RouteState | None:
+        """The table of ``deployment`` and the router that has it."""
+        ...
 
-    def set_route(self, route: RouteSpec) -> None: ...
+    def routed(self, path: str) -> RouteState | None:
+        """The table of whoever is served at ``path``."""
+        ...
+
+    def set_route(self, route: RouteSpec) -> None:
+        """Put a table in force at its path. A router that is there already is given it in place, whosever table it
+        had, so that a path gets from one deployment to another without a request failing (see ``seats``).
+
+        Raises ConflictError where a newer table is in force, or another of its generation, be it the deployment's own
+        or that of whoever has the path.
+        """
+        ...
 
     def delete_route(self, deployment: str) -> None: ...
+
+    def logs(self, deployment: str, lines: int) -> Sequence[Log]:
+        """The last ``lines`` of what each process of its apps and its router wrote, of those that are gone included
+        while that is kept; the one that wrote last comes last."""
+        ...
+
+
+def seats(routers: Mapping[str, RouteSpec], route: RouteSpec, new: str) -> dict[str, RouteSpec | None]:
+    """Which router gets which table so that ``route`` is in force; None: it goes. ``routers`` are the live tables by
+    router, ``new`` is what a router would be called that is made for it.
+
+    A router that serves the path already is taken over, whosever it was, and one that this deployment had elsewhere is
+    then no longer needed. So a deployment has one router at most, and a path is never without one.
+    """
+    there = next((name for name, table in routers.items() if table.route == route.route), None)
+    own = next((name for name, table in routers.items() if table.deployment == route.deployment), None)
+    if there is None and own is None:
+        while new in routers:  # another deployment took over the router of that name, and goes on with it
+            new = f"{new}-2"
+        return {new: route}
+    if there is None or own is None or there == own:
+        return {there or own or new: route}
+    return {there: route, own: None}

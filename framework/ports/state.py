@@ -248,6 +248,12 @@ class StateStore(Protocol):
         nothing."""
         ...
 
+    def owner(self, claim: str | None = None) -> str:
+        """Who this environment is where its name is not enough, such as on a Ray that several projects use: ten
+        hexadecimal digits, made by chance when they are first asked for. ``claim`` takes the place of what there was.
+        Not fenced: it says nothing about who leads."""
+        ...
+
     def acquire(
         self,
         holder: str,
@@ -296,6 +302,8 @@ class ModelVersion(Stored):
     lineage: dict[str, Any]
     gates: tuple[dict[str, Any], ...] = ()
     deployable: bool = False
+    trial_rows: int = 0
+    """Rows of its training set that are kept to try it on before it serves; 0 for a model from before they were."""
 
 
 class ModelRegistry(Protocol):

@@ -18,6 +18,7 @@ from framework.planning.actions import (
     SetRoute,
     StopRun,
     SubmitRun,
+    TakeBackWord,
     WriteReport,
 )
 from framework.ports import AppSpec, Json, ModelVersion, RouteSpec, RunSpec
@@ -48,6 +49,8 @@ def describe(action: Action) -> str:
             return f"write the report of {monitor} to {uri}"
         case SendAlert(alert=alert, target=target):
             return f'send the alert "{alert.title}" ({alert.state}) to {_target(target)}'
+        case TakeBackWord(word=word):
+            return f'note that "{word.verb}" of {word.actor} was acted upon'
         case _:
             assert_never(action)
 

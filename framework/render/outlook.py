@@ -128,7 +128,9 @@ def share_words(item: Endpoint) -> str:
 
 
 def first_words(item: Endpoint) -> str:
-    """How many of its callers meet the change first."""
+    """How many of its callers meet the change first, or what becomes of their route."""
+    if item.note:
+        return item.note
     if item.first_weight >= ALL_AT_ONCE:
         return "all of its callers at once"
     return f"{item.first_weight} % of its callers first"

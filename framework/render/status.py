@@ -39,6 +39,7 @@ _STYLES = {
     Sync.BLOCKED: "yellow",
     Sync.HELD: "yellow",
     Sync.STALLED: "red",
+    Sync.DEGRADED: "red",
     Sync.OUT_OF_SYNC: "yellow",
     Sync.UNKNOWN: "magenta",
 }

@@ -9,12 +9,18 @@ from datetime import datetime, timedelta
 
 from framework.api.fields import format_duration
 from framework.ports import AppPhase
+from framework.rollout.analysis.comparison import judged
 from framework.rollout.analysis.verdict import Outcome, Verdict, overall
 from framework.rollout.analysis.window import open_window
 from framework.rollout.state import HISTORY, CanaryPhase, CanaryState, Course, Decision, Reason, Signals
 from framework.rollout.strategies import Canary, Step
 
 Move = tuple[CanaryState, Decision]
+
+STABLE_GRACE = timedelta(seconds=30)
+"""So long may stable be away, as after the restart of a node, before a candidate that runs takes its place."""
+QUIET = timedelta(minutes=1)
+"""Without a request for so long, a candidate that waits for some is said to get none."""
 
 
 def begin(spec: Canary, now: datetime, *, returning: bool = False) -> CanaryState:
@@ -33,18 +39,52 @@ def advance(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -
     The weight moves only here, only in steps, and stays within 0 to 100. A step counts once the routers have taken it.
     """
     if state.steps != fingerprint(spec):
-        state = begin(spec, now, returning=state.returning).model_copy(update={"history": state.verdicts[-HISTORY:]})
+        state = _anew(spec, state, now)
     phase = signals.candidate_phase
     if state.phase is CanaryPhase.STARTING:
         return _start(spec, state, signals, now)
     if phase in (None, AppPhase.DELETING):
-        lost = begin(spec, now, returning=state.returning).model_copy(update={"history": state.verdicts[-HISTORY:]})
-        return _stay(lost, Reason.STARTING, "the candidate's app is gone: it starts again")
+        return _stay(_anew(spec, state, now), Reason.STARTING, "the candidate's app is gone: it starts again")
     if phase is AppPhase.FAILED:
         return _abort(state, Reason.DIED, signals.candidate_message or "the candidate's app failed")
     if phase is not AppPhase.RUNNING:
         return _unhealthy(spec, state, signals, now)
-    return _walk(spec, state.model_copy(update={"unhealthy_since": None}), signals, now)
+    state = state.model_copy(update={"unhealthy_since": None})
+    return _at_once(state, signals, now) or _walk(spec, state, signals, now)
+
+
+def _anew(spec: Canary, state: CanaryState, now: datetime) -> CanaryState:
+    """From the first step on. What was judged is remembered, and so is what people said."""
+    kept = {"history": state.verdicts[-HISTORY:], "called": state.called, "held": state.held}
+    return begin(spec, now, returning=state.returning).model_copy(update=kept)
+
+
+def go_on(spec: Canary, state: CanaryState) -> CanaryState | None:
+    """Past the step that it waits in, because a person says so; None where it waits in none."""
+    if state.phase is not CanaryPhase.STEPPING or state.step >= len(spec.steps) or state.step_since is None:
+        return None
+    return _next(state)
+
+
+def _at_once(state: CanaryState, signals: Signals, now: datetime) -> Move | None:
+    """A candidate that runs takes over without further steps where there is nothing to protect, or where it may.
+    While stable is away for a moment nothing moves."""
+    if not signals.stable:
+        return _promote(state, "nothing served before it")
+    if state.returning:
+        return _promote(state, "it served before and runs again")
+    if state.called:
+        return _promote(state, f"{state.called} said so")
+    if signals.stable_lost is None:
+        return None
+    why = f": {signals.stable_message}" if signals.stable_message else ""
+    due = signals.stable_lost + STABLE_GRACE
+    if now < due:
+        message = f"waits for the stable {signals.stable} to answer again, until {_clock(due, now)}{why}"
+        return _stay(state, Reason.STABLE_UNAVAILABLE, message)
+    message = f"the stable {signals.stable} has not answered since {_clock(signals.stable_lost, now)}{why}"
+    state, decision = _promote(state, message)
+    return state, replace(decision, reason=Reason.STABLE_LOST)
 
 
 def _start(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -> Move:
@@ -57,8 +97,9 @@ def _start(spec: Canary, state: CanaryState, signals: Signals, now: datetime) ->
     if signals.candidate_phase is AppPhase.FAILED:
         return _abort(state, Reason.START_FAILED, signals.candidate_message or "the candidate's app failed to start")
     if signals.candidate_phase is AppPhase.RUNNING:
-        if state.returning:
-            return _promote(state, "it served before and runs again")
+        moved = _at_once(state, signals, now)
+        if moved is not None:
+            return moved
         started = state.model_copy(update={"phase": CanaryPhase.STEPPING, "since": now})
         return _walk(spec, started, replace(signals, applied=False), now)
     if now - state.since > spec.startDeadline:
@@ -91,11 +132,14 @@ def _walk(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -> 
         if not signals.applied:
             return _stay(state, Reason.SHIFTING, "waits for the routers to take the traffic table")
         state = _hold(spec, state, signals, now)
-        move = _analyze(spec, state, step, now) if step.analyze is not None else _pause(state, step, now)
-        if isinstance(move, CanaryState):
-            state = move
-            continue
-        return move
+        analyzes = step.analyze is not None
+        move = _analyze(spec, state, step, signals, now) if analyzes else _pause(state, step, signals, now)
+        if not isinstance(move, CanaryState):
+            return move
+        if state.held:
+            message = f"{state.held} holds it here; to go on: mlopsctl rollout resume {signals.deployment}"
+            return _stay(state, Reason.PAUSED, message, state.window.verdicts if state.window else ())
+        state = move
     return _promote(state, f"passed all {len(spec.steps)} steps")
 
 
@@ -104,9 +148,9 @@ def _hold(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -> 
     since, window = state.step_since or now, state.window
     if window is None:
         window = open_window(signals.replicas, signals.candidate, signals.stable, now)
-    window = window.follow(signals.replicas)
+    window = window.follow(signals.replicas, now)
     closing = _ended(spec.steps[state.step], since, now) and not window.closed
-    new = window.total(signals.candidate).requests > window.looked_at
+    new = window.asked() > window.looked_at
     if spec.analysis and (window.look_due(spec.minRequests) or (closing and new)):
         window = window.look(spec, alarm_share(spec), now)
     if closing:
@@ -117,10 +161,10 @@ def _hold(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -> 
 def alarm_share(spec: Canary) -> float:
     """The chance of a false alarm that one metric may spend in one holding step, so that all together keep the rate."""
     holding = sum(step.setWeight is None for step in spec.steps)
-    return spec.falseAlarmRate / (max(1, holding) * max(1, len(spec.analysis)))
+    return spec.falseAlarmRate / (max(1, holding) * max(1, len(judged(spec))))
 
 
-def _analyze(spec: Canary, state: CanaryState, step: Step, now: datetime) -> Move | CanaryState:
+def _analyze(spec: Canary, state: CanaryState, step: Step, signals: Signals, now: datetime) -> Move | CanaryState:
     assert state.window is not None
     assert state.step_since is not None
     assert step.analyze is not None
@@ -129,17 +173,34 @@ def _analyze(spec: Canary, state: CanaryState, step: Step, now: datetime) -> Mov
     if outcome is Outcome.FAIL:
         return _abort(state, Reason.ANALYSIS_FAILED, _words(verdicts, Outcome.FAIL), verdicts)
     if not _ended(step, state.step_since, now):
-        until = _until(state.step_since, step.analyze.for_)
+        until = _until(state.step_since, step.analyze.for_, now)
         return _stay(state, Reason.ANALYZING, f"{until}{_so_far(verdicts)}", verdicts)
     if outcome is Outcome.PASS or (outcome is Outcome.INCONCLUSIVE and spec.onInconclusive == "promote"):
         return _next(state)
-    message = _words(verdicts, Outcome.INCONCLUSIVE) or f"no traffic yet; needs {spec.minRequests:,} requests"
+    message = _words(verdicts, Outcome.INCONCLUSIVE)
     if spec.onInconclusive == "rollback":
+        message = message or f"no requests, needs {spec.minRequests:,}"
         return _abort(state, Reason.ANALYSIS_INCONCLUSIVE, message, verdicts)
-    return _stay(state, Reason.INCONCLUSIVE, message, verdicts)
+    return _stay(state, Reason.INCONCLUSIVE, f"{_wanting(spec, state, message, now)}; {_choices(signals)}", verdicts)
 
 
-def _pause(state: CanaryState, step: Step, now: datetime) -> Move | CanaryState:
+def _wanting(spec: Canary, state: CanaryState, message: str, now: datetime) -> str:
+    """What an analysis is still short of, and since when nothing more came."""
+    assert state.window is not None
+    last, asked = state.window.fed, state.window.asked()
+    quiet = f" since {_clock(last, now)}" if now - last > QUIET else ""
+    if not asked or not message:
+        share = f"{state.weight} % of the traffic" if state.weight else "the requests that match"
+        return f"no requests{quiet}; needs {spec.minRequests:,} requests, and gets {share}: send some to the endpoint"
+    return f"{message}; no more{quiet}" if quiet else message
+
+
+def _choices(signals: Signals) -> str:
+    name = signals.deployment
+    return f"or mlopsctl rollout promote {name}, mlopsctl rollout abort {name}, or onInconclusive in its strategy"
+
+
+def _pause(state: CanaryState, step: Step, signals: Signals, now: datetime) -> Move | CanaryState:
     assert state.window is not None
     assert state.step_since is not None
     assert step.pause is not None
@@ -147,10 +208,12 @@ def _pause(state: CanaryState, step: Step, now: datetime) -> Move | CanaryState:
     if overall(verdicts) is Outcome.FAIL:
         return _abort(state, Reason.ANALYSIS_FAILED, _words(verdicts, Outcome.FAIL), verdicts)
     if duration is None:
-        return _stay(state, Reason.PAUSED, "waits for a person", verdicts)
+        name = signals.deployment
+        message = f"waits for a person: mlopsctl rollout promote {name} goes on, mlopsctl rollout abort {name} ends it"
+        return _stay(state, Reason.PAUSED, message, verdicts)
     if _ended(step, state.step_since, now):
         return _next(state)
-    return _stay(state, Reason.TIMED_PAUSE, _until(state.step_since, duration), verdicts)
+    return _stay(state, Reason.TIMED_PAUSE, _until(state.step_since, duration, now), verdicts)
 
 
 def _ended(step: Step, since: datetime, now: datetime) -> bool:
@@ -187,6 +250,11 @@ def _so_far(verdicts: Sequence[Verdict]) -> str:
     return "".join(f"; {verdict.metric} {verdict.outcome}" for verdict in verdicts)
 
 
-def _until(since: datetime, duration: timedelta) -> str:
+def _until(since: datetime, duration: timedelta, now: datetime) -> str:
     """A time rather than what is left: a status that ticks would be written at every look."""
-    return f"until {since + duration:%H:%M:%S}"
+    return f"until {_clock(since + duration, now)}"
+
+
+def _clock(moment: datetime, now: datetime) -> str:
+    """The time of day, and the day where it is not today's."""
+    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M:%S}"

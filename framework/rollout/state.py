@@ -32,12 +32,14 @@ class Reason(StrEnum):
     INCONCLUSIVE = "Inconclusive"
     UNHEALTHY = "CandidateUnhealthy"
     STABLE_UNAVAILABLE = "StableUnavailable"
+    STABLE_LOST = "StableLost"
     PROMOTED = "Promoted"
     START_FAILED = "CandidateFailedToStart"
     START_DEADLINE = "StartDeadlineExceeded"
     ANALYSIS_FAILED = "AnalysisFailed"
     ANALYSIS_INCONCLUSIVE = "AnalysisInconclusive"
     DIED = "CandidateFailed"
+    ABORTED = "Aborted"
 
 
 class CanaryState(Stored):
@@ -57,6 +59,10 @@ class CanaryState(Stored):
     unhealthy_since: datetime | None = None
     returning: bool = False
     """It served before: it takes over without analysis as soon as it runs."""
+    called: str = ""
+    """Who said that it takes over as soon as it runs, whatever step it is in."""
+    held: str = ""
+    """Who said that it goes no further than the step that it is in."""
     reason: Reason = Reason.STARTING
     message: str = ""
     history: tuple[Verdict, ...] = ()
@@ -74,10 +80,16 @@ class Signals:
 
     candidate: str
     stable: str
+    """Empty where nothing serves yet: there is nothing to compare with, and nothing to protect."""
     candidate_phase: AppPhase | None
     candidate_message: str
     applied: bool
     replicas: tuple[RouterReplica, ...]
+    deployment: str = "NAME"
+    """For messages that say what to do."""
+    stable_lost: datetime | None = None
+    """Since when stable has not answered; None while it does."""
+    stable_message: str = ""
 
 
 class Course(StrEnum):

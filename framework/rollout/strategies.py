@@ -69,8 +69,11 @@ class Match(Strict):
 class AnalysisMetric(Strict):
     """One bound on the candidate against stable: ``maxIncrease`` (difference), ``maxRatio`` (quotient) or ``max``."""
 
-    metric: Literal["error_rate", "latency_p50", "latency_p95", "latency_p99", "prediction_drift", "custom"] = Field(
-        description="error_rate: share of requests that fail; latency: quantiles in seconds; custom: what query gives"
+    metric: Literal[
+        "error_rate", "refusal_rate", "latency_p50", "latency_p95", "latency_p99", "prediction_drift", "custom"
+    ] = Field(
+        description="error_rate: share of requests that fail; refusal_rate: share that is refused as bad input; "
+        "latency: quantiles in seconds; custom: what query gives"
     )
     maxIncrease: float | None = Field(
         None, ge=0, description="The most that the candidate may lie above stable, in the metric's unit"

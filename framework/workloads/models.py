@@ -234,34 +234,39 @@ def _canonical(data: bytes) -> bytes:
 def check_rows(rows: Sequence[Any], signature: Signature, first: int = 0) -> list[str]:
     """What is wrong with request rows, one sentence per field; empty when all fit. Unknown fields are ignored,
     because a request also carries keys (flight_id) that only the prediction log reads. ``first`` is the index by which
-    the first row is named."""
+    the first row is named.
+
+    JSON holds Python's own numbers; a transformer's rows may hold those of numpy, and NaN for what is missing."""
     problems: list[str] = []
     for index, row in enumerate(rows, start=first):
         if not isinstance(row, Mapping):
-            problems.append(f"instances[{index}] must be an object, found {_kind(row)}")
+            problems.append(f"instances[{index}] must be an object, found {kind_of(row)}")
             continue
         for column in signature["inputs"]:
             name, dtype = column["name"], column["dtype"]
             value = row.get(name)
-            if value is None:
+            if _missing(value):
                 if not column["nullable"]:
-                    word = "is null" if name in row else "is missing"
+                    word = "is missing" if name not in row else "is null" if value is None else "is NaN"
                     problems.append(f"instances[{index}].{name} {word}; {dtype} is required")
             elif not _fits(value, dtype):
-                problems.append(f"instances[{index}].{name} must be {dtype}, found {_kind(value)} {_shown(value)}")
+                problems.append(f"instances[{index}].{name} must be {dtype}, found {kind_of(value)} {shown(value)}")
     return problems
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]], signature: Signature) -> pl.DataFrame:
-    """Checked rows as a frame of the signature's inputs at their dtypes; a missing nullable field is null."""
-    return pl.DataFrame(
-        [
-            pl.Series(
-                column["name"], [row.get(column["name"]) for row in rows], dtype=_dtype(column["dtype"]), strict=False
-            )
-            for column in signature["inputs"]
-        ]
-    )
+    """Checked rows as a frame of the signature's inputs at their dtypes; a missing nullable field is null.
+
+    An integer beyond 2**53 becomes the nearest number that a Float64 column can hold, as everywhere else with doubles.
+    """
+    return pl.DataFrame([_series(column["name"], column["dtype"], rows) for column in signature["inputs"]])
+
+
+def _series(name: str, dtype: str, rows: Sequence[Mapping[str, Any]]) -> pl.Series:
+    values = [row.get(name) for row in rows]
+    if any(isinstance(value, _FLOATS) and value != value for value in values):
+        values = [None if _missing(value) else value for value in values]
+    return pl.Series(name, values, dtype=_dtype(dtype), strict=False)
 
 
 _RANGES = {
@@ -274,12 +279,23 @@ _RANGES = {
 }
 
 
+_FLOATS = (float, np.floating)
+_BOOLEANS = (bool, np.bool_)
+_REALS = (int, float, np.integer, np.floating)
+_FLOAT32_LIMIT = 2.0**128 - 2.0**103
+"""From here on a number is nearer to infinity than to the largest Float32."""
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, _FLOATS) and value != value)
+
+
 def _fits(value: Any, dtype: str) -> bool:
     if dtype == "String":
         return isinstance(value, str)
     if dtype == "Boolean":
-        return isinstance(value, bool)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+        return isinstance(value, _BOOLEANS)
+    if isinstance(value, _BOOLEANS) or not isinstance(value, _REALS):
         return False
     try:
         if not math.isfinite(value):
@@ -289,10 +305,11 @@ def _fits(value: Any, dtype: str) -> bool:
     if dtype in _RANGES:
         low, high = _RANGES[dtype]
         return float(value).is_integer() and low <= value <= high
-    return True
+    return dtype != "Float32" or abs(float(value)) < _FLOAT32_LIMIT
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as a message quotes it, 40 characters at most."""
     try:
         return repr(str(value)[:40])
     except ValueError:  # Python refuses to write out integers of more than 4,300 digits
@@ -303,7 +320,8 @@ def _dtype(word: str) -> Any:
     return getattr(pl, word)
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a value is in JSON, or else the name of its type."""
     names = {
         dict: "object",
         list: "list",
@@ -313,4 +331,7 @@ def _kind(value: Any) -> str:
         float: "number",
         type(None): "null",
     }
-    return names.get(type(value), type(value).__name__)
+    if type(value) in names:
+        return names[type(value)]
+    module, name = type(value).__module__, type(value).__qualname__
+    return name if module == "builtins" else f"{module}.{name}"

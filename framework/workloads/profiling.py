@@ -11,22 +11,25 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
+from framework.drift.calibration import MIN_PERIOD_ROWS
+from framework.ports import ITEM_CHARACTERS
 from framework.sketches import load_whylogs
 from framework.storage import write_bytes
 
-MIN_PERIOD_ROWS = 200
-"""A reference period with fewer rows says little about natural movement: it joins its neighbour."""
-
 MIN_PERIOD_SHARE = 0.25
-"""So does one with less than this share of the median period's rows: the stub of a week is no week."""
+"""A reference period with less than this share of the median period's rows joins a neighbour, as one with fewer than
+MIN_PERIOD_ROWS does: the stub of a week is no week."""
 
 _NARROW_INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
 """What whylogs' 64-bit signed integers can hold; wider ones are profiled as floats."""
 
-_ITEM_CHARACTERS = 128
-"""whylogs' own cap on a frequent item."""
+_LOG_ITEMS = 13
+_ITEMS = 2**_LOG_ITEMS * 3 // 4
+"""Distinct strings that a profile counts, exactly; beyond, the most frequent ones. More would make the sketch forget,
+all of them where they are equally frequent."""
 
 
 class _Whylogs(NamedTuple):
@@ -46,7 +49,13 @@ def _whylogs() -> _Whylogs:
     from whylogs.core.view.column_profile_view import ColumnProfileView
     from whylogs.core.view.dataset_profile_view import DatasetProfileView
 
-    return _Whylogs(ColumnProfileView, DatasetProfileView, metrics, column_metrics, metrics.MetricConfig())
+    return _Whylogs(
+        ColumnProfileView,
+        DatasetProfileView,
+        metrics,
+        column_metrics,
+        metrics.MetricConfig(fi_lg_max_k=_LOG_ITEMS, max_frequent_item_size=ITEM_CHARACTERS),
+    )
 
 
 def warm() -> None:
@@ -57,9 +66,9 @@ def warm() -> None:
 def profile_frame(frame: pl.DataFrame, when: datetime, metadata: Mapping[str, str] | None = None) -> Any:
     """A ``whylogs.DatasetProfileView`` of ``frame`` whose dataset timestamp is ``when`` (with a time zone).
 
-    Numbers and booleans get the metrics that whylogs gives them (booleans count as 0 and 1), strings theirs, and any
-    other type its counts only. As in whylogs, NaN counts as null. Beyond about 768 distinct strings the frequent items
-    are estimates.
+    Numbers and booleans get the metrics that whylogs gives them (booleans count as 0 and 1), strings theirs, times
+    those of numbers (seconds, since the epoch for a date), and any other type its counts only. As in whylogs, NaN
+    counts as null. Of more than 6,144 distinct strings only the most frequent ones are counted.
     """
     columns = {name: _column(frame[name]) for name in frame.columns}
     return _whylogs().dataset(
@@ -91,7 +100,7 @@ def write_reference(folder: str, frame: pl.DataFrame, time: str, columns: Sequen
 
 
 def split_periods(frame: pl.DataFrame, time: str, period: timedelta) -> Iterator[pl.DataFrame]:
-    """``frame`` cut into periods, in order; a period too small joins the one before it, the first ones the one after.
+    """``frame`` cut into periods, in order; one too small is joined with those after it, the last with the one before.
 
     Rows without a time belong to no period.
     """
@@ -104,14 +113,15 @@ def split_periods(frame: pl.DataFrame, time: str, period: timedelta) -> Iterator
     ordered = [parts[key] for key in sorted(parts)]
     median = sorted(part.height for part in ordered)[len(ordered) // 2]
     smallest = max(MIN_PERIOD_ROWS, median * MIN_PERIOD_SHARE)
-    held = ordered[0]
-    for part in ordered[1:]:
-        if part.height >= smallest and held.height >= smallest:
-            yield held
-            held = part
-        else:
-            held = pl.concat([held, part])
-    yield held
+    whole: list[list[pl.DataFrame]] = [[]]
+    for part in ordered:
+        if sum(item.height for item in whole[-1]) >= smallest:
+            whole.append([])
+        whole[-1].append(part)
+    if len(whole) > 1 and sum(item.height for item in whole[-1]) < smallest:
+        stub = whole.pop()
+        whole[-1] += stub
+    yield from (pl.concat(items) for items in whole)
 
 
 def _utc(value: Any) -> datetime:
@@ -127,6 +137,8 @@ def _column(series: pl.Series) -> Any:
         return _integers(series)
     if dtype.is_numeric():
         return _floats(series.cast(pl.Float64))
+    if dtype.is_temporal():
+        return _floats(_seconds(series))
     if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
         return _strings(series.cast(pl.String))
     return _view(_counts(series.len(), series.null_count()), _types(object=series.len() - series.null_count()))
@@ -138,6 +150,14 @@ def _floats(series: pl.Series) -> Any:
     infinite = int(values.is_infinite().sum())
     counts = _counts(series.len(), series.null_count() + nan, nan=nan, inf=infinite)
     return _view(counts, _types(fractional=values.len()), _distribution(values), _cardinality(values))
+
+
+def _seconds(series: pl.Series) -> pl.Series:
+    """Seconds since the epoch, since midnight for a time of day; a duration's own."""
+    if series.dtype == pl.Date:
+        return series.cast(pl.Float64) * 86_400.0
+    units = {"ms": 1e3, "us": 1e6, "ns": 1e9}
+    return series.to_physical().cast(pl.Float64) / units[getattr(series.dtype, "time_unit", "ns")]
 
 
 def _integers(series: pl.Series) -> Any:
@@ -204,8 +224,9 @@ def _distribution(values: pl.Series) -> Any:
     finite = values.filter(values.is_finite())
     if not finite.is_empty():
         array = finite.to_numpy()
-        metric.mean.set(float(array.mean()))
-        metric.m2.set(float(array.var() * len(array)))
+        with np.errstate(over="ignore"):
+            metric.mean.set(float(array.mean()))
+            metric.m2.set(float(array.var() * len(array)))
     return metric
 
 
@@ -233,7 +254,7 @@ def _frequent(*, numbers: pl.Series | None = None, strings: pl.Series | None = N
     if numbers is not None and not numbers.is_empty():
         sketch.update_np(numbers.to_numpy())
     if strings is not None:
-        items = strings.str.slice(0, _ITEM_CHARACTERS).value_counts(sort=True)
-        for item, count in items.iter_rows():  # heaviest first, so that they are in before the sketch must forget
+        items = strings.str.slice(0, ITEM_CHARACTERS).rename("item").value_counts()
+        for item, count in items.sort("count", "item", descending=[True, False]).head(_ITEMS).iter_rows():
             sketch.update(item, count)
     return metric

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -155,8 +156,11 @@ def test_a_second_daemon_lives_beside_the_first_and_leaves_nothing(
             RayRest(lambda: daemon.RayAddress(address.dashboard_url, "0" * 64)).get("/api/jobs/")
         held = second.processes()
         assert len(held) > 5
+        place = Path(json.loads((tmp_path / "ray" / "daemon.json").read_text())["temp"]).parent
+        assert place.is_dir()
     finally:
         second.stop()
+    assert not place.exists(), "its sockets and logs"
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in held)
     assert second.running() is None
     assert busy_ray.running() is not None

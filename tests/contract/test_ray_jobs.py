@@ -11,9 +11,11 @@ from framework.api.layout import run_folder
 from framework.backends.ray.daemon import EmbeddedRay
 from framework.backends.ray.jobs import RayJobs, request_of
 from framework.backends.ray.rest import RayRest
+from framework.backends.ray.tenancy import Tenant
 from framework.ports import FailureKind, RunPhase
 from framework.specs.tree import archive
 from framework.storage import read_json, write_json
+from tests.contract.suites.neighbours import RunNeighbourContract, RunNeighbours
 from tests.contract.suites.polling import Patience
 from tests.contract.suites.runs import RunContract, RunWorld
 
@@ -24,17 +26,31 @@ _NUMBERS = itertools.count()
 WORKLOADS = "tests.contract.ray_workloads"
 
 
-@pytest.fixture
-def world(ray_rest: RayRest, tmp_path: Path) -> RunWorld:
+def world_of(rest: RayRest, tenant: Tenant) -> RunWorld:
     return RunWorld(
-        backend=RayJobs(ray_rest),
-        storage=str(tmp_path),
+        backend=RayJobs(rest, lambda: tenant),
+        storage=tenant.storage,
         patience=Patience(seconds=40, interval=0.05),
         echo=f"{WORKLOADS}:echo",
         refuse=f"{WORKLOADS}:refuse",
         sleep=f"{WORKLOADS}:sleep",
         unique=f"-{next(_NUMBERS)}",
     )
+
+
+@pytest.fixture
+def world(ray_rest: RayRest, tmp_path: Path) -> RunWorld:
+    return world_of(ray_rest, Tenant("local", str(tmp_path), "0123456789"))
+
+
+class TestEnvironmentsOnOneRay(RunNeighbourContract):
+    @pytest.fixture
+    def neighbours(self, ray_rest: RayRest, tmp_path: Path) -> RunNeighbours:
+        first = world_of(ray_rest, Tenant("prod", str(tmp_path / "prod"), "a" * 10))
+        staging = Tenant("staging", str(tmp_path / "staging"), "b" * 10)
+        second = replace(world_of(ray_rest, staging), unique=first.unique)
+        twin = Tenant("prod", str(tmp_path / "twin"), "c" * 10)
+        return RunNeighbours(first, second, lambda: RayJobs(ray_rest, lambda: twin))
 
 
 class TestRayJobs(RunContract):
@@ -50,8 +66,8 @@ def test_a_running_job_tells_its_progress_and_the_dashboard_its_commit(
     assert (state.phase, state.progress, state.message) == (RunPhase.RUNNING, 0.25, "asleep")
     address = embedded_ray.running()
     assert address is not None
-    assert state.link == f"{address.dashboard_url}/#/jobs/{run.submission_id}"
-    job = ray_rest.get(f"/api/jobs/{run.submission_id}")
+    assert state.link == f"{address.dashboard_url}/#/jobs/local_{run.submission_id}"
+    job = ray_rest.get(f"/api/jobs/local_{run.submission_id}")
     assert job["metadata"] | {"commit": "0123abc", "fingerprint": "f1", "title": run.title} == job["metadata"]
     world.backend.stop(world.storage, run.name)
     assert world.ended(run).reason == "Stopped"
@@ -77,7 +93,7 @@ def test_a_process_that_vanished_is_an_infrastructure_failure(world: RunWorld) -
 
 def test_a_request_that_never_became_a_job_is_submitted_after_all(world: RunWorld) -> None:
     run = world.spec(world.echo, "crashed", value=7)
-    write_json(f"{run_folder(run.storage, run.name)}/request-1.json", request_of(run))
+    write_json(f"{run_folder(run.storage, run.name)}/request-1.json", request_of(run, f"local_{run.submission_id}"))
     state = world.observe(run)
     assert (state.phase, state.attempt) == (RunPhase.ABSENT, 0)
     world.submit(run)

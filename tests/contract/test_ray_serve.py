@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,16 @@ from typing import Any
 import httpx
 import pytest
 
-from framework.api.layout import code_archive, traffic_folder
+from framework.api.layout import code_archive, prediction_folder, profile_folder, traffic_folder
 from framework.backends.ray.daemon import EmbeddedRay
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve import PATH, RayServe
+from framework.backends.ray.tenancy import Tenant
 from framework.ports import AppPhase, AppSpec, CodeRef, RouteSpec
 from framework.specs.tree import archive
 from framework.storage import write_bytes
 from framework.workloads import models
+from tests.contract.suites.neighbours import Neighbours, ServingNeighbourContract
 from tests.contract.suites.polling import Patience
 from tests.contract.suites.serving import ServingContract, ServingWorld
 
@@ -28,6 +31,7 @@ pytest_plugins = ["tests.ray_cluster"]
 pytestmark = pytest.mark.ray
 
 _NUMBERS = itertools.count()
+LONGEST = "an-environment-with-a-name-as-long-as-it-may-be"
 SIGNATURE = {
     "inputs": [{"name": "hour", "dtype": "Float64", "nullable": False}],
     "output": {"name": "delayed", "kind": "probability"},
@@ -55,46 +59,81 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"artifact": artifact, "sha256": sha256, "format": "lightgbm-text", "signature": SIGNATURE}
 
 
+@dataclass(frozen=True)
+class OnRay:
+    """Environments on the session's Ray, each with a deployment of the same name."""
+
+    rest: RayRest
+    model: dict[str, Any]
+    deployment: str
+
+    def world(self, tenant: Tenant, route: str) -> ServingWorld:
+        backend, deployment = RayServe(self.rest, lambda: tenant), self.deployment
+        traffic = traffic_folder(tenant.storage, deployment)
+
+        def app(name: str) -> AppSpec:
+            full = f"{deployment}-{name}"
+            arguments = {
+                **self.model,
+                "profiles": profile_folder(tenant.storage, deployment, full),
+                "predictions": prediction_folder(tenant.storage, deployment, full),
+                "deployment": deployment,
+                "app": full,
+                "version": f"delay-classifier@{name}",
+                "transformer": None,
+                "flushSeconds": 600.0,
+                "predictionKey": None,
+            }
+            return AppSpec(full, deployment, arguments, cpus=0.1)
+
+        def broken(name: str) -> AppSpec:
+            good = app(name)
+            return replace(good, arguments={**good.arguments, "sha256": "0" * 64})
+
+        def send(requests: int) -> int:
+            failed = 0
+            with httpx.Client(trust_env=False, timeout=10) as client:
+                for number in range(requests):
+                    body = {"instances": [{"hour": float(number)}]}
+                    state = backend.route(deployment, traffic)
+                    assert state is not None
+                    failed += client.post(state.url, json=body).status_code != httpx.codes.OK
+            return failed
+
+        patience = Patience(seconds=60, interval=0.1)
+        return ServingWorld(backend, deployment, route, traffic, patience, app, broken, send, "it is not loaded")
+
+
 @pytest.fixture
-def world(ray_rest: RayRest, model: dict[str, Any], tmp_path: Path) -> Iterator[ServingWorld]:
-    backend = RayServe(ray_rest)
-    deployment = f"delay{next(_NUMBERS)}"
+def on_ray(ray_rest: RayRest, model: dict[str, Any]) -> OnRay:
+    return OnRay(ray_rest, model, f"delay{next(_NUMBERS)}")
 
-    def app(name: str) -> AppSpec:
-        full = f"{deployment}-{name}"
-        folders = {"profiles": f"{tmp_path}/profiles/{full}", "predictions": f"{tmp_path}/predictions/{full}"}
-        arguments = {
-            **model,
-            **folders,
-            "deployment": deployment,
-            "app": full,
-            "version": f"delay-classifier@{name}",
-            "transformer": None,
-            "flushSeconds": 600.0,
-            "predictionKey": None,
-        }
-        return AppSpec(full, deployment, arguments, cpus=0.1)
 
-    def broken(name: str) -> AppSpec:
-        good = app(name)
-        return replace(good, arguments={**good.arguments, "sha256": "0" * 64})
+@pytest.fixture
+def world(on_ray: OnRay, tmp_path: Path) -> Iterator[ServingWorld]:
+    world = on_ray.world(Tenant(LONGEST, str(tmp_path), "0123456789"), f"/{on_ray.deployment}")
+    yield world
+    clear(world)
 
-    def send(requests: int) -> int:
-        failed = 0
-        with httpx.Client(trust_env=False, timeout=10) as client:
-            for number in range(requests):
-                body = {"instances": [{"hour": float(number)}]}
-                state = backend.route(deployment, traffic)
-                assert state is not None
-                failed += client.post(state.url, json=body).status_code != httpx.codes.OK
-        return failed
 
-    traffic = traffic_folder(str(tmp_path), deployment)
-    patience = Patience(seconds=60, interval=0.1)
-    yield ServingWorld(backend, deployment, f"/{deployment}", traffic, patience, app, broken, send)
-    backend.delete_route(deployment)
-    for name in backend.apps(deployment):
-        backend.delete(name)
+def clear(world: ServingWorld) -> None:
+    world.backend.delete_route(world.deployment)
+    for name in world.backend.apps(world.deployment):
+        world.backend.delete(name)
+
+
+class TestEnvironmentsOnOneRay(ServingNeighbourContract):
+    @pytest.fixture
+    def neighbours(self, on_ray: OnRay, tmp_path: Path) -> Iterator[Neighbours]:
+        first, second, twin = (
+            Tenant(name, str(tmp_path / owner), owner * 10)
+            for name, owner in (("prod", "a"), ("staging", "b"), ("prod", "c"))
+        )
+        name = on_ray.deployment
+        worlds = on_ray.world(first, f"/{name}"), on_ray.world(second, f"/{name}-staging")
+        yield Neighbours(*worlds, lambda: RayServe(on_ray.rest, lambda: twin))
+        for world in worlds:
+            clear(world)
 
 
 class TestRayServe(ServingContract):
@@ -129,10 +168,12 @@ def test_foreign_applications_are_kept_and_hand_made_changes_show(world: Serving
 
     changed = []
     for item in _listed(ray_rest):
-        by_hand = {"args": {**item["args"], "version": "by hand"}} if item["name"] == app.name else {}
+        by_hand = {"args": {**item["args"], "version": "by hand"}} if item["name"] == f"{LONGEST}_{app.name}" else {}
         changed.append(item | by_hand)
     _put(ray_rest, changed)
-    assert world.backend.apps(world.deployment)[app.name].digest != app.digest
+    world.patience.until(
+        lambda: world.backend.apps(world.deployment)[app.name].digest, lambda found: found != app.digest
+    )
     world.backend.deploy(app, None)
     assert world.in_phase(app, AppPhase.RUNNING).digest == app.digest
     _put(ray_rest, [item for item in _listed(ray_rest) if item["name"] != "somebody-elses"])
@@ -155,7 +196,9 @@ def test_a_failed_app_tells_the_constructors_error_and_is_tried_again(world: Ser
     bad = world.broken("bad")
     world.backend.deploy(bad, None)
     failed = world.in_phase(bad, AppPhase.FAILED)
-    assert "it is not loaded" in failed.message
+    assert re.search(
+        r"^WorkloadError: .* it is not loaded.* \(framework/workloads/models.py:\d+, in load\)$", failed.message
+    )
     good = world.app("bad")
     world.backend.deploy(good, None)
     assert world.in_phase(good, AppPhase.RUNNING).digest == good.digest
@@ -168,12 +211,11 @@ def test_weights_set_by_hand_are_seen_and_repaired(world: ServingWorld, ray_rest
     world.acknowledged(1)
     meddled = _listed(ray_rest)
     for item in meddled:
-        if item["name"] == f"{world.deployment}-router":
+        if item["name"] == f"{LONGEST}_{world.deployment}-router":
             item["deployments"][0]["user_config"]["timeout_seconds"] = 9.0
     _put(ray_rest, meddled)
-    state = world.state()
-    assert state is not None
-    assert state.spec == replace(table, timeout_seconds=9.0)
+    changed = replace(table, timeout_seconds=9.0)
+    world.patience.until(world.state, lambda state: state is not None and state.spec == changed)
     world.backend.set_route(replace(table, generation=2))
     assert world.acknowledged(2).spec == replace(table, generation=2)
 
@@ -203,6 +245,13 @@ def test_the_code_archive_and_batching_reach_the_model(
     low, high = (send_row(table, {"half": half})["predictions"][0] for half in (1.0, 99.0))
     assert low < high
     assert world.backend.apps(world.deployment)[app.name].digest == app.digest
+    with pytest.raises(httpx.HTTPStatusError):
+        send_row(table, {"whole": 1.0})
+    world.patience.until(
+        lambda: {log.source: log.text for log in world.backend.logs(world.deployment, 100)},
+        lambda found: "KeyError: 'half'" in found[app.name] and "project/shape.py" in found[app.name],
+    )
+    assert f"{world.deployment}-router" in {log.source for log in world.backend.logs(world.deployment, 100)}
 
 
 def test_an_idle_router_still_gives_a_sign_of_life(world: ServingWorld) -> None:
@@ -224,7 +273,7 @@ def send_row(embedded_ray: EmbeddedRay) -> Callable[[RouteSpec, dict[str, Any]],
         assert address is not None
         url = f"http://{address.serve_host}:{address.serve_port}{table.route}"
         answer = httpx.post(url, json={"instances": [row]}, trust_env=False, timeout=10)
-        assert answer.status_code == httpx.codes.OK, answer.text
+        answer.raise_for_status()
         return answer.json()
 
     return send
@@ -244,5 +293,5 @@ def _deployed_at(rest: RayRest) -> dict[str, float]:
 
 
 def _replicas(rest: RayRest, app: str) -> list[str]:
-    deployments = rest.get(PATH)["applications"][app]["deployments"].values()
+    deployments = rest.get(PATH)["applications"][f"{LONGEST}_{app}"]["deployments"].values()
     return [replica["replica_id"] for item in deployments for replica in item["replicas"]]

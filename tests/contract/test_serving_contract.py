@@ -9,20 +9,24 @@ from framework.ports import AppPhase, AppSpec, AppState, RouteState
 from tests.contract.suites.polling import Patience
 from tests.contract.suites.serving import ServingContract, ServingWorld
 
+COMPLAINT = "the artefact is not what was registered"
+
 
 def memory_world(backend: MemoryServing, world: type[ServingWorld] = ServingWorld) -> ServingWorld:
     def app(name: str) -> AppSpec:
         return AppSpec(f"delay-{name}", "delay", {"version": name})
 
     def broken(name: str) -> AppSpec:
-        backend.break_on_start(f"delay-{name}", "the artefact is not what was registered")
+        backend.break_on_start(f"delay-{name}", COMPLAINT)
         return app(name)
 
     def send(requests: int) -> int:
         backend.send("delay", requests)
         return len(backend.harm)
 
-    return world(backend, "delay", "/delay", "memory://store/traffic/delay", Patience(1.0, 0.001), app, broken, send)
+    return world(
+        backend, "delay", "/delay", "memory://store/traffic/delay", Patience(1.0, 0.001), app, broken, send, COMPLAINT
+    )
 
 
 class TestMemoryServing(ServingContract):

@@ -20,7 +20,8 @@ import pytest
 from framework.api.layout import prediction_folder, profile_folder, traffic_folder
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve import RayServe
-from framework.ports import AppPhase, AppSpec, RouteSpec, VersionCounters
+from framework.backends.ray.tenancy import Tenant
+from framework.ports import AppPhase, AppSpec, Failure, RouteSpec, VersionCounters
 from tests.unit.serving.models import arguments, body
 
 pytest_plugins = ["tests.ray_cluster"]
@@ -99,9 +100,14 @@ class World:
                 now.errors - then.errors,
                 now.shielded - then.shielded,
                 (sum(now.latency_buckets) - sum(then.latency_buckets),),
+                now.refused - then.refused,
             )
 
         return since
+
+    def failures(self, short: str) -> tuple[Failure, ...]:
+        """How a version failed so far, by short name."""
+        return self._counters()[named(short)].failures
 
     def _counters(self) -> Mapping[str, VersionCounters]:
         time.sleep(1.0)
@@ -113,7 +119,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(ray_rest: RayRest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = World(RayServe(ray_rest), tmp_path_factory.mktemp("storage"))
+    storage = tmp_path_factory.mktemp("storage")
+    world = World(RayServe(ray_rest, lambda: Tenant("local", str(storage))), storage)
     apps = [
         world.app("one"),
         world.app("two", flip=True),
@@ -205,6 +212,59 @@ def test_weights_change_in_place_and_an_acknowledged_app_goes_without_a_failed_r
     assert state.replicas[0].replica == process, "a new table must not restart the router"
 
 
+def test_a_version_that_fails_its_trial_does_not_start_and_says_why(world: World) -> None:
+    rows = {"rows": [{"temp": 0.1, "month": 3}]}
+    app = world.app("untried", transformer=f"{TRANSFORMERS}:misspelt", trial=rows)
+    world.backend.deploy(app, None)
+    wait_for(lambda: world.backend.apps(DEPLOYMENT)[app.name].phase is AppPhase.FAILED, 120)
+    message = world.backend.apps(DEPLOYMENT)[app.name].message
+    assert "TrialFailed: KeyError: 'does_not_exist' (tests/unit/serving/models.py:" in message
+    assert "row 1 of 1 that serving.trial names" in message
+    world.backend.delete(app.name)
+
+
+def test_why_requests_failed_is_counted_with_its_place(world: World) -> None:
+    world.route({"flaky": 100}, "flaky")
+    for number in range(3):
+        answer = httpx.post(world.url, content=body(0.1, flight=10 * number), trust_env=False)
+        assert answer.json()["error"] == {"type": "failed", "message": "the model failed (RuntimeError)"}
+    (failure,) = world.failures("flaky")
+    assert (failure.type, failure.message, failure.count >= 3) == ("RuntimeError", "no such plane", True)
+    assert failure.where.startswith("tests/unit/serving/models.py:")
+    assert failure.where.endswith(", in broken_at_random")
+
+
+def test_a_route_gets_to_another_deployment_without_a_failed_request(world: World) -> None:
+    world.route({"one": 100}, "one")
+    path, heir = f"/{DEPLOYMENT}", f"{DEPLOYMENT}-heir"
+    before = world.backend.routed(path)
+    assert before is not None
+    world.generation += 1
+    table = RouteSpec(
+        heir, path, {named("two"): 100}, named("two"), world.generation, traffic=traffic_folder(world.storage, heir)
+    )
+
+    def taken_over() -> bool:
+        state = world.backend.route(heir, "")
+        return state is not None and all(item.generation >= table.generation for item in state.replicas)
+
+    with traffic(world.url) as seen:
+        wait_for(lambda: len(seen) >= 50, 60)
+        world.backend.set_route(table)
+        wait_for(taken_over, 60)
+        handed = len(seen) + 4
+        assert world.backend.route(DEPLOYMENT, world.traffic) is None
+        wait_for(lambda: len(seen) >= handed + 50, 60)
+    print(f"{len(seen)} requests over a handover")
+    assert [entry for entry in seen if entry[0] != 200] == []
+    assert {app for _, app, _ in seen[handed:]} == {named("two")}
+    after = world.backend.routed(path)
+    assert after is not None
+    assert [item.replica for item in after.replicas] == [item.replica for item in before.replicas]
+    world.route({"one": 100}, "one")
+    assert world.backend.route(heir, "") is None
+
+
 def test_a_failing_candidate_is_shielded_and_its_errors_counted(world: World) -> None:
     world.route({"one": 50, "flaky": 50}, "one")
     since = world.counts()
@@ -218,7 +278,7 @@ def test_a_failing_candidate_is_shielded_and_its_errors_counted(world: World) ->
     assert 0.15 < flaky.errors / flaky.requests < 0.45
     assert one.errors == 0
     assert one.requests + flaky.requests - flaky.errors == len(seen)
-    assert flaky.latency_buckets == (flaky.requests - flaky.errors,)
+    assert flaky.latency_buckets == (flaky.requests,), "those that failed took their time, too"
 
 
 def test_without_a_shield_the_candidates_failure_is_the_answer(world: World) -> None:
@@ -267,7 +327,7 @@ def test_bad_input_names_the_field_and_is_nobodys_error(world: World) -> None:
         assert answer.headers.get_list("x-request-id") == ["mine-1"]
         assert json.loads(client.get(world.url).content)["weights"] == {named("one"): 100}
     one = since("one")
-    assert (one.requests, one.errors, one.latency_buckets) == (5, 0, (1,))
+    assert (one.requests, one.errors, one.refused, one.latency_buckets) == (1, 0, 4, (1,))
 
 
 def test_overload_is_503_with_retry_after_and_passes(world: World) -> None:

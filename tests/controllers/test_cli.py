@@ -192,3 +192,16 @@ def test_a_resource_that_nobody_knows(project: Project) -> None:
         assert done.returncode == 1
         assert "neither in git nor on record" in done.stderr
     assert project.call("why", "nothing").returncode == 1
+
+
+def test_logs_that_are_not_there_are_told_for_what_they_are(project: Project) -> None:
+    for subject, told in (
+        ("FeatureView/nothing", "neither in git nor on record"),
+        ("TrainingJob/classifier", "nothing has run for TrainingJob/classifier yet"),
+        ("controller", "mlopsctl up has started no controller here"),
+        ("classifier", "not of the form Kind/name"),
+    ):
+        done = project.call("logs", subject)
+        assert done.returncode == 1, subject
+        assert told in done.stderr
+    assert not project.daemon_runs

@@ -145,6 +145,20 @@ def test_lineage_goes_back_to_the_commit(
     assert (missing.returncode, "no version 'nothing'" in missing.stderr) == (1, True)
 
 
+def test_a_rollout_is_shown_and_spoken_to(lived: tuple[Project, dict[str, str]]) -> None:
+    project, _ = lived
+    done = call(project, "rollout", "show", "delay")
+    assert (done.returncode, "stable" in done.stdout) == (0, True)
+    assert json.loads(call(project, "rollout", "show", "delay", "--output", "json").stdout)["reason"] == "Serving"
+    for verb in ("promote", "abort", "pause", "resume"):
+        done = call(project, "rollout", verb, "delay")
+        assert (done.returncode, "has no rollout under way" in done.stderr) == (1, True)
+    done = call(project, "rollout", "retry", "delay")
+    assert (done.returncode, "was not turned away" in done.stderr) == (1, True)
+    done = call(project, "rollout", "show", "nothing")
+    assert (done.returncode, "is not on record" in done.stderr) == (1, True)
+
+
 def test_events_of_a_reason_and_since(lived: tuple[Project, dict[str, str]]) -> None:
     project, _ = lived
     done = call(project, "events", "--reason", "Promoted", "--output", "json")

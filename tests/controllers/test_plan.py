@@ -18,6 +18,7 @@ from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.planning.breaking import ACKNOWLEDGE
 from framework.planning.changes import Change, Plan, Verb
+from framework.planning.estimate import FIRST_ANSWER
 from framework.planning.explained import EXISTS
 from framework.ports import Capacity
 from framework.render.plan_document import plan_from_json, plan_json
@@ -87,7 +88,7 @@ def test_a_first_plan_creates_everything_and_knows_no_durations(world: World) ->
     assert [(item.ref, item.stage, item.seconds) for item in found.forecast.work] == [
         (VIEW, 1, None),
         (JOB, 2, None),
-        (ENDPOINT, 3, 0.0),
+        (ENDPOINT, 3, FIRST_ANSWER),
     ]
     assert found.forecast.seconds is None
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from controllers.executor import execute
 from controllers.passes import serve
 from controllers.project import Project
 from controllers.reconciler import Reconciler
@@ -19,11 +21,12 @@ from controllers.settings import Settings
 from framework.api.errors import ConflictError
 from framework.backends.faults import FaultInjector
 from framework.kinds import KINDS
+from framework.planning.actions import Action, DeleteApp, DeployApp, SetRoute
 from framework.ports import Lease, Ports, StateStore
 from tests.builders import NOW
 from tests.controllers.test_passes import project
 from tests.controllers.test_promises import BETTER, reconciled
-from tests.world import ENDPOINT, OBSERVERS, World
+from tests.world import ENDPOINT, OBSERVERS, TRAINING, World
 
 
 class Store:
@@ -191,3 +194,40 @@ def test_10_a_fenced_reconciler_is_the_only_thing_that_a_lost_lease_stops() -> N
     world.ports.serving.change_route_by_hand("delay", weights={app: 40})
     assert fenced.reconcile(ENDPOINT, world.source.desired[ENDPOINT]).retry
     assert world.weights() == {app: 40}
+
+
+@pytest.mark.parametrize("moment", range(0, 24, 3))
+def test_10_what_a_leader_that_was_paused_before_its_call_does_late_harms_no_caller(
+    moment: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It passed the last look at the lease and was stopped there. All that it ever meant to do comes in the middle of
+    what the next leader does: go back to the version that the first one had replaced."""
+    meant: list[Action] = []
+
+    def noted(action: Action, ports: Ports, token: int) -> None:
+        meant.append(action)
+        execute(action, ports, token)
+
+    monkeypatch.setattr("controllers.reconciler.execute", noted)
+    world = World()
+    world.run()
+    (first,) = world.weights()
+    world.commit(classifier=BETTER)
+    world.run()
+    assert first not in world.weights()
+    late = tuple(meant)
+    assert {type(action) for action in late} >= {DeployApp, SetRoute, DeleteApp}
+    stale = world.token
+    world.restart(world.ports)
+    world.commit(classifier=TRAINING)
+    for number in range(60):
+        if number == moment:
+            for action in late:
+                with suppress(ConflictError):
+                    execute(action, world.ports, stale)
+        world.pass_()
+        world.advance()
+    assert world.ports.serving.harm == []
+    assert world.standing().converged
+    assert world.weights() == {first: 100}
+    assert set(world.ports.serving.apps("delay")) == {first}, "what it started is taken away again"

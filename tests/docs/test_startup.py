@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = """
-ray polars whylogs sqlalchemy plotly pandas numpy scipy sklearn lightgbm skops optuna pyarrow deltalake torch mlflow
+ray polars whylogs sqlalchemy pandas numpy scipy sklearn lightgbm skops optuna pyarrow deltalake torch mlflow
 fastapi starlette argo_workflows cryptography git fsspec rich httpx jinja2
 """
 SECONDS = 0.5

@@ -68,6 +68,7 @@ def test_from_a_commit_to_a_watched_model_and_back(stage: Stage) -> None:
     stage.until_settled(reverted, 60)
     assert stage.reasons().count("RunStarted") - trainings <= 1, "a revert trained something"
 
+    stage.until_drained(ENDPOINT, 60)
     stage.mlopsctl("down", "--keep-ray")
     result = json.loads(stage.mlopsctl("reconcile", "--once", "--quiet", "--output", "json"))
     assert result["outcome"] == "Converged"

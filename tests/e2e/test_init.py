@@ -10,6 +10,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(280)
 def test_a_new_project_trains_serves_and_answers(folder: Path, tmp_path: Path) -> None:
     runner = Runner(folder, tmp_path / "runner")
     done = runner.run(step("reconcile", "Reconcile"), ENVIRONMENT="local", timeout=150)
@@ -69,15 +70,46 @@ def test_a_new_project_trains_serves_and_answers(folder: Path, tmp_path: Path) -
     assert len(result["resources"]["ready"]) == 5
     assert '"outcome": "Converged"' in runner.summary
 
-    port = json.loads((folder / ".mlops" / "ray" / "daemon.json").read_text())["servePort"]
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/late", json.dumps(body("README")).encode())
-    with urllib.request.urlopen(request, timeout=30) as reply:
-        answer = json.load(reply)
-    assert 0 < answer["predictions"][0] < 1
-    assert answer["model"].startswith("late-classifier@")
+    first = ask(folder)
+    assert 0 < first["predictions"][0] < 1
+    assert first["model"].startswith("late-classifier@")
 
     done = runner.run(step("drift", "Plan against what runs"), ENVIRONMENT="local")
     assert (done.returncode, runner.outputs["drift"]) == (0, "false"), done.stderr + done.stdout
+
+    assert "Running entrypoint for job local_train-late-classifier" in mlopsctl(
+        folder, "logs", "TrainingJob/late-classifier"
+    )
+    written = mlopsctl(folder, "logs", "ModelDeployment/late")
+    assert "late-router" in written
+    assert f"{first['app']} (stable), replica" in written
+    assert "Ray is kept and goes on serving" in mlopsctl(folder, "down", "--keep-ray")
+    assert "Ray runs already" in mlopsctl(folder, "up", "--no-controller")
+    assert ask(folder) == first
+
+    place = Path(json.loads((folder / ".mlops" / "ray" / "daemon.json").read_text())["temp"]).parent
+    assert place.is_dir()
+    mlopsctl(folder, "down")
+    assert not place.exists()
+    moved = folder.rename(folder.with_name("renamed"))
+    try:
+        again = mlopsctl(moved, "--quiet", "reconcile", "--once")
+        assert "Converged" in again
+        assert "SubmitRun" not in again
+        assert ask(moved) == first
+        assert "Ray has no log of it any more" in mlopsctl(moved, "logs", "TrainingJob/late-classifier")
+    finally:
+        mlopsctl(moved, "down")
+        moved.rename(folder)
+
+
+def ask(folder: Path) -> dict[str, Any]:
+    """What the project's endpoint answers to the request of its README."""
+    port = json.loads((folder / ".mlops" / "ray" / "daemon.json").read_text())["servePort"]
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/late", json.dumps(body("README")).encode())
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        answer: dict[str, Any] = json.load(reply)
+    return answer
 
 
 @pytest.mark.ray

@@ -24,14 +24,12 @@ from framework.backends.memory import (
     Served,
     memory_ports,
 )
-from framework.backends.memory.data import merge
 from framework.ports import (
     LATENCY_BOUNDS,
     Alert,
     AppPhase,
     AppSpec,
     CodeRef,
-    ColumnSummary,
     FailureKind,
     Record,
     RouteSpec,
@@ -409,13 +407,3 @@ def test_tables_dropped_by_hand_are_gone() -> None:
     tables.publish(TableState("memory://store/x/y", 0, 1, "", "", "", NOW))
     tables.drop_by_hand("memory://store/x/y")
     assert tables.describe("memory://store/x/y") is None
-
-
-def test_merging_is_the_same_in_any_order_and_refuses_other_bins() -> None:
-    left = ColumnSummary("x", 3, 1, (0.0, 1.0, 2.0), (1.0, 1.0), {"a": 1.0, "b": 2.0})
-    right = ColumnSummary("x", 5, 0, (0.0, 1.0, 2.0), (4.0, 1.0), {"b": 3.0, "c": 1.0})
-    both = merge(left, right)
-    assert both == merge(right, left)
-    assert both == ColumnSummary("x", 8, 1, (0.0, 1.0, 2.0), (5.0, 2.0), {"a": 1.0, "b": 5.0, "c": 1.0})
-    with pytest.raises(ValueError, match="bin edges"):
-        merge(left, replace(right, edges=(0.0, 1.0, 3.0)))

@@ -147,7 +147,9 @@ def test_the_signature_is_what_the_rows_are(frame: pl.DataFrame) -> None:
         ({"hour": 2**31}, "instances[0].hour must be Int32"),
         ({"hour": True}, "found Boolean"),
         ({"hour": "5"}, "found text '5'"),
-        ({"delay": float("nan")}, "instances[0].delay must be Float64"),
+        ({"delay": float("nan"), "carrier": float("nan")}, None),
+        ({"hour": float("nan")}, "instances[0].hour is NaN; Int32 is required"),
+        ({"delay": float("inf")}, "instances[0].delay must be Float64, found number 'inf'"),
         ({"night": 1}, "instances[0].night must be Boolean, found number"),
         ({"carrier": ["AA"]}, "instances[0].carrier must be String, found list"),
     ],
@@ -155,6 +157,48 @@ def test_the_signature_is_what_the_rows_are(frame: pl.DataFrame) -> None:
 def test_rows_are_checked_field_by_field(change: dict[str, Any], told: str | None) -> None:
     problems = models.check_rows([{**ROW, **change}], SIGNATURE)
     assert (problems == []) if told is None else (len(problems) == 1 and told in problems[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "found"),
+    [
+        (np.int64(3), "Int64", 3),
+        (np.uint64(2**64 - 1), "UInt64", 2**64 - 1),
+        (np.float32(0.5), "Float64", 0.5),
+        (np.float64(3), "Int8", 3),
+        (np.bool_(True), "Boolean", True),
+        (np.str_("AA"), "String", "AA"),
+        (np.float32("nan"), "Int8", None),
+        (float("nan"), "Float64", None),
+        (float("nan"), "Boolean", None),
+        (float("nan"), "String", None),
+        (3.4028235e38, "Float32", 3.4028234663852886e38),
+        (2**53 + 1, "Float64", float(2**53)),
+    ],
+)
+def test_values_are_taken_as_what_they_are(value: Any, dtype: str, found: Any) -> None:
+    """Numbers of numpy as numbers, NaN as missing, and what a column can only hold nearly as the nearest it can."""
+    signature = {"inputs": [{"name": "x", "dtype": dtype, "nullable": True, "categories": ["AA"]}]}
+    assert models.check_rows([{"x": value}], signature) == []
+    assert models.frame_of([{"x": value}], signature)["x"].to_list() == [found]
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "told"),
+    [
+        (1e39, "Float32", "must be Float32, found number '1e+39'"),
+        (-(10**39), "Float32", "must be Float32, found number '-1000"),
+        (2.0**128 - 2.0**103, "Float32", "must be Float32"),
+        (np.float64("-inf"), "Float64", "must be Float64"),
+        (np.int64(128), "Int8", "must be Int8, found numpy.int64 '128'"),
+        (np.bool_(True), "Int8", "must be Int8, found numpy.bool 'True'"),
+        (np.array([1.0]), "Float64", "must be Float64, found numpy.ndarray '[1.]'"),
+    ],
+)
+def test_values_that_do_not_fit_are_named_with_their_type(value: Any, dtype: str, told: str) -> None:
+    signature = {"inputs": [{"name": "x", "dtype": dtype, "nullable": True}]}
+    (problem,) = models.check_rows([{"x": value}], signature)
+    assert told in problem
 
 
 def test_every_problem_of_every_row_is_told() -> None:

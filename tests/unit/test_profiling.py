@@ -6,7 +6,7 @@ import math
 import os
 import subprocess
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -128,11 +128,35 @@ def test_any_column_can_be_profiled(column, tmp_path):
     assert (told["counts/n"], told["counts/null"]) == (column.len(), column.null_count())
 
 
-def test_many_distinct_strings_keep_the_heavy_ones():
-    values = [f"rare-{number}" for number in range(20_000)] + ["often"] * 4_000
-    told = summary(profile_frame(pl.DataFrame({"x": values}), WHEN), "x")
-    assert told["item often"] == pytest.approx(4_000, rel=0.05)
-    assert told["cardinality/est"] == pytest.approx(20_001, rel=0.05)
+@pytest.mark.parametrize(("rare", "named"), [(6_000, 6_001), (20_000, 6_144)])
+def test_many_distinct_strings_are_counted_exactly_the_frequent_ones_first(rare, named):
+    values = [f"rare-{number}" for number in range(rare)] + ["often"] * 4_000
+    told = summary(profile_frame(pl.DataFrame({"x": values}).sample(fraction=1.0, shuffle=True, seed=1), WHEN), "x")
+    items = {name: count for name, count in told.items() if name.startswith("item ")}
+    assert (items["item often"], len(items), sum(items.values())) == (4_000, named, 4_000 + named - 1)
+    assert told["cardinality/est"] == pytest.approx(rare + 1, rel=0.05)
+
+
+def test_of_equally_frequent_strings_the_same_are_counted_in_any_order():
+    values = pl.DataFrame({"x": [f"c{number}" for number in range(8_000)]})
+    shuffled = [values.sample(fraction=1.0, shuffle=True, seed=seed) for seed in range(2)]
+    first, second = (summary(profile_frame(frame, WHEN), "x") for frame in shuffled)
+    assert {name for name in first if name.startswith("item ")} == {name for name in second if name.startswith("item ")}
+
+
+def test_times_are_numbers_of_seconds():
+    moments = [datetime(1970, 1, 2, tzinfo=UTC), datetime(1970, 1, 3, tzinfo=UTC), None]
+    columns = {
+        "moment": pl.Series(moments, dtype=pl.Datetime("ms", "UTC")),
+        "day": [date(1970, 1, 2), date(1970, 1, 3), None],
+        "time": [time(0, 1), time(0, 2), None],
+        "duration": pl.Series([timedelta(seconds=1), timedelta(seconds=2), None], dtype=pl.Duration("ns")),
+    }
+    frame = profile_frame(pl.DataFrame(columns), WHEN)
+    for name, first in {"moment": 86_400.0, "day": 86_400.0, "time": 60.0, "duration": 1.0}.items():
+        told = summary(frame, name)
+        assert (told["distribution/min"], told["distribution/max"]) == pytest.approx((first, 2 * first))
+        assert told["counts/null"] == 1
 
 
 def days(*rows_per_day: int) -> pl.DataFrame:
@@ -149,7 +173,9 @@ def days(*rows_per_day: int) -> pl.DataFrame:
         ([300, 300, 300], [300, 300, 300]),
         ([300, 300, 50], [300, 350]),
         ([50, 300, 300], [350, 300]),
-        ([300, 199, 300], [499, 300]),
+        ([300, 199, 300], [300, 499]),
+        ([150] * 5, [300, 450]),
+        ([10, 300, 10, 10, 300, 10], [310, 330]),
         ([4000, 4000, 4000, 900], [4000, 4000, 4900]),
         ([300, 0, 300], [300, 300]),
         ([10, 10], [20]),

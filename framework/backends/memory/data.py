@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from framework.api.errors import TerminalError
 from framework.backends.memory.calls import Calls
 from framework.backends.state.stored import dump_json
-from framework.ports import ColumnSummary, Json, LabelledWindow, Reference, TableState
+from framework.drift.summaries import total
+from framework.ports import ColumnSummary, Json, LabelledWindow, ProfileWindow, Reference, TableState
 
 
 class MemoryTables:
@@ -60,15 +61,13 @@ class MemoryProfiles:
     def reference(self, profile: str) -> Reference | None:
         return self.references.get(profile)
 
-    def window(
-        self, folder: str, since: datetime, until: datetime, reference: Reference
-    ) -> Mapping[str, ColumnSummary]:
+    def window(self, folder: str, since: datetime, until: datetime, reference: Reference) -> ProfileWindow:
         merged: dict[str, ColumnSummary] = {}
         for when, columns in self._profiles.get(folder, ()):
             if since <= when < until:
                 for name in sorted(columns):
-                    merged[name] = merge(merged[name], columns[name]) if name in merged else columns[name]
-        return merged
+                    merged[name] = total([merged[name], columns[name]]) if name in merged else columns[name]
+        return ProfileWindow(merged)
 
     def performance(
         self, folder: str, labels: TableState, key: str, column: str, metric: str, since: datetime, until: datetime
@@ -85,21 +84,3 @@ class MemoryProfiles:
 
     def add_performance(self, folder: str, when: datetime, window: LabelledWindow) -> None:
         self._performance.setdefault(folder, []).append((when, window))
-
-
-def merge(left: ColumnSummary, right: ColumnSummary) -> ColumnSummary:
-    """Both columns' rows together, in any order to the same result. Raises ValueError for different bin edges."""
-    if left.edges != right.edges:
-        raise ValueError(f"the bin edges of {left.name} differ: they cannot be added")
-    categories = {
-        name: left.categories.get(name, 0.0) + right.categories.get(name, 0.0)
-        for name in sorted({*left.categories, *right.categories})
-    }
-    return ColumnSummary(
-        left.name,
-        left.count + right.count,
-        left.nulls + right.nulls,
-        left.edges,
-        tuple(a + b for a, b in zip(left.counts, right.counts, strict=True)),
-        categories,
-    )

@@ -122,6 +122,12 @@ class ImaginedServing(MemoryServing):
         self._take_over(deployment, traffic)
         return super().route(deployment, traffic)
 
+    def routed(self, path: str) -> RouteState | None:
+        there = self._live.routed(path)
+        if there is not None:
+            self._take_over(there.spec.deployment, there.spec.traffic)
+        return super().routed(path)
+
     def _take_over(self, deployment: str, traffic: str = "") -> None:
         """What runs there is read once, before anything here changes it."""
         if deployment not in self._known:

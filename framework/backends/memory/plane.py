@@ -100,4 +100,5 @@ class DataPlane:
             "metrics": metrics,
             "lineage": {"commit": payload["commit"], "views": views},
             "champion_metrics": metrics if payload.get("champion") else None,
+            "trial_rows": 20,
         }

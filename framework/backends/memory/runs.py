@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from framework.backends.memory.calls import Calls
-from framework.ports import Capacity, FailureKind, Json, RunPhase, RunSpec, RunState
+from framework.ports import Capacity, FailureKind, Json, Log, RunPhase, RunSpec, RunState
 
 Clock = Callable[[], datetime]
 
@@ -25,11 +25,12 @@ class _Attempt:
     spec: RunSpec
     code_uri: str | None
     state: RunState
+    log: list[str] = field(default_factory=list)
 
 
 class MemoryRuns:
-    """The four verbs, and the hands of the cluster: :meth:`start`, :meth:`progress`, :meth:`succeed`, :meth:`fail`,
-    :meth:`lose`, each for the newest attempt of a run by its name."""
+    """The verbs, and the hands of the cluster: :meth:`start`, :meth:`progress`, :meth:`write`, :meth:`succeed`,
+    :meth:`fail`, :meth:`lose`, each for the newest attempt of a run by its name."""
 
     def __init__(self, calls: Calls | None = None, clock: Clock = utc_now) -> None:
         self._calls = Calls() if calls is None else calls
@@ -59,6 +60,14 @@ class MemoryRuns:
             found = self._newest(run, storage)
             if found is not None and found.state.phase in _ACTIVE:
                 self._end(found, failure=FailureKind.INFRASTRUCTURE, reason="Stopped", message="the run was stopped")
+
+    def logs(self, storage: str, run: str, lines: int) -> Sequence[Log]:
+        with self._lock:
+            found = self._newest(run, storage)
+            if found is None:
+                return ()
+            text = "\n".join(found.log[-lines:] if lines else ())
+            return (Log(f"run {found.spec.submission_id}", text),)
 
     def runs(self) -> Sequence[str]:
         with self._lock:
@@ -95,6 +104,11 @@ class MemoryRuns:
                 found.state, phase=RunPhase.RUNNING, started=started, progress=fraction, message=message
             )
 
+    def write(self, run: str, line: str) -> None:
+        """The run says something."""
+        with self._lock:
+            self._known(run).log.append(line)
+
     def succeed(self, run: str, result: Mapping[str, Json] | None = None) -> None:
         with self._lock:
             written = json.loads(json.dumps(dict(result or {})))
@@ -124,6 +138,8 @@ class MemoryRuns:
         message: str = "",
     ) -> None:
         now = self._clock()
+        if failure is not None:
+            found.log.append(f"{reason}: {message}")
         found.state = replace(
             found.state,
             phase=RunPhase.SUCCEEDED if failure is None else RunPhase.FAILED,

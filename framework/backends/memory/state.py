@@ -10,7 +10,7 @@ from typing import Any
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
 from framework.backends.memory.calls import Calls
-from framework.backends.state import chain, leases
+from framework.backends.state import chain, leases, owners
 from framework.backends.state.damage import Check, Records
 from framework.backends.state.stored import StoredT, dump, load
 from framework.ports import (
@@ -45,6 +45,7 @@ class MemoryStateStore:
         self._words: dict[str, Word] = {}
         self._clock: ClockMark | None = None
         self._heartbeat: Heartbeat | None = None
+        self._owner: str | None = None
 
     def adopt(self, records: Iterable[Record], revisions: Sequence[Revision]) -> None:
         """Start from what another store remembers. ``revisions`` newest first, as stores give them."""
@@ -227,6 +228,11 @@ class MemoryStateStore:
             self._clock = _copy(mark)
             for record in records:
                 self._put(record)
+
+    def owner(self, claim: str | None = None) -> str:
+        with self._lock:
+            self._owner = owner = claim or self._owner or owners.fresh()
+            return owner
 
     def acquire(
         self,

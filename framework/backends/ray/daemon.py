@@ -38,12 +38,15 @@ from framework.process import birth
 
 START_SECONDS = 120.0
 """A head is ready in 4 s on a quiet machine; a cold disk on a loaded one needs far longer."""
+ALONE_SECONDS = 10.0
+"""How long to wait for another process that writes. It may have been stopped for good."""
 
 _LOG_LINES = 25
 _LONGEST_LINE = 200
 _ENDED = re.compile(r"(\w+)\s+\[exit code=(-?\d+)")
 """As the head says of a process of its own whose end it did not expect."""
 _STATE = {"pid": int, "birth": str, "marker": str, "temp": str, "dashboardPort": int, "servePort": int}
+_PLACE = re.compile(r"mlops-[0-9a-f]{10}")
 _SOCKET_ROOT_LENGTH = 24
 """Longer temporary folders would push Ray's socket names over the 107 characters that the kernel takes."""
 
@@ -97,12 +100,33 @@ class EmbeddedRay:
         return _address(state, self._read_token())
 
     def stop(self) -> None:
-        """End the daemon with all of its processes, if there is one. Raises ConfigurationError if some survive."""
+        """End the daemon with all of its processes, if there is one, and remove its sockets and logs.
+
+        Raises:
+            ConfigurationError: some processes survive.
+        """
         if not self.folder.is_dir():
             return
         with self._lock():
             self._stopped_file.touch()
+            places = {_private_place(self.folder), *_places_named(self._state())}
             self._end()
+            for place in filter(_is_private, places):
+                shutil.rmtree(place, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold off other processes of the project that write what the head takes as a whole. It is best effort: after
+        ALONE_SECONDS one goes on beside the other."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        deadline = time.monotonic() + ALONE_SECONDS
+        with (self.folder / "writing.lock").open("w") as stream:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(0.02)
+            yield
 
     def lost(self) -> str:
         """Why it does not run though nobody stopped it: the end of its log. "" where it runs, was stopped, or was never
@@ -244,15 +268,34 @@ def _choose(wanted: dict[str, int]) -> dict[str, int]:
         return chosen
 
 
-def _private_folder(folder: Path) -> Path:
-    """A fresh folder for Ray's sockets and logs with a short name; what an earlier head left there is removed."""
+def _private_place(folder: Path) -> Path:
+    """Where a daemon kept in ``folder`` has its sockets and logs: a short name."""
     base = tempfile.gettempdir() if len(tempfile.gettempdir()) <= _SOCKET_ROOT_LENGTH else "/tmp"  # noqa: S108
     name = hashlib.sha256(f"{os.getuid()}:{folder}".encode()).hexdigest()[:10]
-    path = Path(base) / f"mlops-{name}"
+    return Path(base) / f"mlops-{name}"
+
+
+def _places_named(state: dict[str, Any] | None) -> Iterator[Path]:
+    """Where a daemon has them that was started before its folder was moved: a name that we would have given."""
+    place = Path(str((state or {}).get("temp", ""))).parent
+    if place.parent == _private_place(place).parent and _PLACE.fullmatch(place.name):
+        yield place
+
+
+def _is_private(place: Path) -> bool:
+    try:
+        found = place.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+
+
+def _private_folder(folder: Path) -> Path:
+    """A fresh folder for Ray's sockets and logs; what an earlier head left there is removed."""
+    path = _private_place(folder)
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    if not _is_private(path):
         raise ConfigurationError(f"{path} is not a private folder of this user: remove it")
     for entry in path.iterdir():
         if entry.is_dir() and not entry.is_symlink():

@@ -11,17 +11,20 @@ from typing import Any
 from urllib.parse import quote
 
 from framework.api.errors import TransientError
-from framework.api.layout import run_folder
+from framework.api.layout import names_below, rebased, run_folder
+from framework.api.names import own_name
 from framework.backends.ray.capacity import read_capacity
+from framework.backends.ray.exceptions import in_one_line
+from framework.backends.ray.logs import RayLogs
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.silence import Silence
-from framework.ports import Capacity, FailureKind, RunPhase, RunSpec, RunState
+from framework.backends.ray.tenancy import Tenant, Thing, foreign
+from framework.ports import Capacity, FailureKind, Log, RunPhase, RunSpec, RunState
 from framework.storage import list_files, read_json, write_json
 
 RUNNER = "framework.workloads.run"
 
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
-_SHOWN = 1500
 
 
 def utc_now() -> datetime:
@@ -29,52 +32,65 @@ def utc_now() -> datetime:
 
 
 class RayJobs:
-    """RunBackend over the Jobs REST interface.
+    """RunBackend over the Jobs REST interface, for one environment of those that may use the Ray (``tenant``).
 
     ``silence``: a job that Ray calls running but whose runner has not reported for so long is taken for lost. A cluster
     that keeps its records over a restart of the head goes on to call a job running whose driver is dead.
     """
 
     def __init__(
-        self, rest: RayRest, clock: Callable[[], datetime] = utc_now, silence: timedelta = timedelta(minutes=10)
+        self,
+        rest: RayRest,
+        tenant: Callable[[], Tenant],
+        clock: Callable[[], datetime] = utc_now,
+        silence: timedelta = timedelta(minutes=10),
     ):
         self._rest = rest
+        self._tenant = tenant
         self._silence = Silence(silence, clock)
+        self._log_files = RayLogs(rest)
 
     def submit(self, run: RunSpec, code_uri: str | None) -> None:
-        """Write the request, then start the job. An attempt that has begun, if on a head since lost, stays as it is."""
+        """Write the request, then start the job. An attempt that has begun, if on a head since lost, stays as it is.
+
+        Raises:
+            TerminalError: another environment has a job of that name ("NotOurs").
+        """
         folder = run_folder(run.storage, run.name)
         if any(read_json(f"{folder}/{kind}-{run.attempt}.json") for kind in ("result", "heartbeat")):
             return
+        tenant = self._tenant()
+        job = job_of(run, code_uri, tenant)
         request_file = f"{folder}/request-{run.attempt}.json"
-        if read_json(request_file) is None:
-            write_json(request_file, request_of(run))
+        if (read_json(request_file) or {}).get("job") != job["submission_id"]:
+            write_json(request_file, request_of(run, job["submission_id"]))
         if run.attempt > 1:
             self._stop_job(f"{run.name}-{run.attempt - 1}")
         try:
-            self._rest.post("/api/jobs/", job_of(run, code_uri))
+            self._rest.post("/api/jobs/", job)
         except TransientError:
             # A second submission is refused with the same untyped 500 as any other trouble.
-            if self._job(run.submission_id) is None:
+            there = self._ask(job["submission_id"])
+            if there is None:
                 raise
+            if not tenant.owns(thing(there)):
+                raise foreign(thing(there), tenant) from None
 
     def observe(self, storage: str, run: str) -> RunState:
         folder = run_folder(storage, run)
         attempt = newest_attempt(list_files(folder))
         if attempt == 0:
             return RunState(RunPhase.ABSENT)
-        submission_id = f"{run}-{attempt}"
-        link = self._rest.job_link(submission_id)
-        result_file = f"{folder}/result-{attempt}.json"
-        if (result := read_json(result_file)) is not None:
-            return state_of_result(result, attempt, link)
-        job = self._job(submission_id)
+        if (result := read_result(storage, run, attempt)) is not None:
+            return state_of_result(result, attempt, self._rest.job_link(self._tenant().wire(f"{run}-{attempt}")))
+        name, job = self._job_of(storage, run, attempt)
+        link = self._rest.job_link(name)
         heartbeat = read_json(f"{folder}/heartbeat-{attempt}.json")
         if job is None or job["status"] in _ENDED:  # it may have written its result since we looked
-            result = read_json(result_file)
+            result = read_result(storage, run, attempt)
             if result is not None:
                 return state_of_result(result, attempt, link)
-        return state_of_job(job, heartbeat, attempt, link, self._silence.since(submission_id, heartbeat))
+        return state_of_job(job, heartbeat, attempt, link, self._silence.since(name, heartbeat))
 
     def stop(self, storage: str, run: str) -> None:
         folder = run_folder(storage, run)
@@ -82,8 +98,32 @@ class RayJobs:
         if attempt and read_json(f"{folder}/result-{attempt}.json") is None:
             self._stop_job(f"{run}-{attempt}")
 
+    def logs(self, storage: str, run: str, lines: int) -> Sequence[Log]:
+        """The driver's; workers of Ray Train write into it, too. Where that cannot be had, what the result file has."""
+        attempt = newest_attempt(list_files(run_folder(storage, run)))
+        if attempt == 0:
+            return ()
+        source, note = f"run {run}-{attempt}", "Ray has no log of it any more"
+        try:
+            text = self._driver_log(*self._job_of(storage, run, attempt), lines)
+        except TransientError as error:
+            text, note = None, f"its log cannot be had: {error}"
+        if text is not None:
+            return (Log(source, text),)
+        result = read_result(storage, run, attempt)
+        if result is None:
+            return (Log(source, "", note=f"{note}, and it has left no result"),)
+        told = told_by(result).splitlines()
+        return (Log(source, "\n".join(told[-lines:] if lines else ()), note=f"{note}; this is from its result"),)
+
+    def _driver_log(self, name: str, job: Mapping[str, Any] | None, lines: int) -> str | None:
+        node = job.get("driver_node_id") if job else None
+        return self._log_files.tail(node, f"job-driver-{name}.log", lines) if node else None
+
     def runs(self) -> Sequence[str]:
-        return tuple(job["submission_id"] for job in self._rest.get("/api/jobs/") or () if job.get("submission_id"))
+        tenant = self._tenant()
+        submitted = (job for job in self._rest.get("/api/jobs/") or () if job.get("submission_id"))
+        return tuple(own_name(job["submission_id"]) for job in submitted if tenant.owns(thing(job)))
 
     def capacity(self) -> Capacity | None:
         try:
@@ -91,19 +131,41 @@ class RayJobs:
         except TransientError:
             return None
 
-    def _job(self, submission_id: str) -> Mapping[str, Any] | None:
-        job: Mapping[str, Any] | None = self._rest.get(f"/api/jobs/{quote(submission_id)}")
+    def _job_of(self, storage: str, run: str, attempt: int) -> tuple[str, Mapping[str, Any] | None]:
+        """The job that has this attempt, by name, and what Ray tells of it, None where that is none. It is the one that
+        the request names and that reads the same storage: an environment that shares ours may have asked for the same
+        work. A request from before names carried environments names none."""
+        request = read_json(f"{run_folder(storage, run)}/request-{attempt}.json") or {}
+        name = request.get("job")
+        if name is None:
+            return f"{run}-{attempt}", self._own_job(f"{run}-{attempt}")
+        job = self._ask(name)
+        return name, job if job is not None and thing(job).storage == request.get("storage") else None
+
+    def _own_job(self, submission_id: str) -> Mapping[str, Any] | None:
+        """This environment's job of that name; one that a version before the names with environments started
+        included. Another environment's is as good as none."""
+        tenant = self._tenant()
+        for name in (tenant.wire(submission_id), submission_id):
+            job = self._ask(name)
+            if job is not None and tenant.owns(thing(job)):
+                return job
+        return None
+
+    def _ask(self, name: str) -> Mapping[str, Any] | None:
+        job: Mapping[str, Any] | None = self._rest.get(f"/api/jobs/{quote(name)}")
         return job
 
     def _stop_job(self, submission_id: str) -> None:
-        job = self._job(submission_id)
+        job = self._own_job(submission_id)
         if job is not None and job["status"] not in _ENDED:
-            self._rest.post(f"/api/jobs/{quote(submission_id)}/stop")
+            self._rest.post(f"/api/jobs/{quote(job['submission_id'])}/stop")
 
 
-def request_of(run: RunSpec) -> dict[str, Any]:
-    """What the runner on the cluster reads."""
+def request_of(run: RunSpec, job: str) -> dict[str, Any]:
+    """What the runner on the cluster reads, and by which job on Ray it does."""
     return {
+        "job": job,
         "name": run.name,
         "attempt": run.attempt,
         "workload": run.workload,
@@ -115,14 +177,14 @@ def request_of(run: RunSpec) -> dict[str, Any]:
     }
 
 
-def job_of(run: RunSpec, code_uri: str | None) -> dict[str, Any]:
+def job_of(run: RunSpec, code_uri: str | None, tenant: Tenant) -> dict[str, Any]:
     """The job. Its entrypoint asks for no resources, because a job that waits for some cannot be stopped; the workload
-    asks for its own. The metadata is for people: the dashboard shows it."""
+    asks for its own. The metadata is for people, because the dashboard shows it, and tells whose the job is."""
     arguments = [RUNNER, run.storage, run.name, str(run.attempt)]
     job: dict[str, Any] = {
-        "submission_id": run.submission_id,
+        "submission_id": tenant.wire(run.submission_id),
         "entrypoint": f"python -m {shlex.join(arguments)}",
-        "metadata": {**run.metadata, "title": run.title, "run": run.name, "attempt": str(run.attempt)},
+        "metadata": {**run.metadata, "title": run.title, "run": run.name, "attempt": str(run.attempt), **tenant.mark},
         "entrypoint_num_cpus": 0,
         "entrypoint_num_gpus": 0,
     }
@@ -131,9 +193,47 @@ def job_of(run: RunSpec, code_uri: str | None) -> dict[str, Any]:
     return job
 
 
+def thing(job: Mapping[str, Any]) -> Thing:
+    """What a job, as Ray tells it, says of whose it is."""
+    metadata = job.get("metadata") or {}
+    storage = _storage_of(job.get("entrypoint") or "")
+    mark = {key: metadata[key] for key in ("environment", "owner") if key in metadata}
+    # Nobody changes a job by hand, so one that tells neither is somebody else's, whatever its name.
+    return Thing("the Ray job", job.get("submission_id") or "", mark if mark or storage is None else None, storage)
+
+
+def _storage_of(entrypoint: str) -> str | None:
+    """The storage root that a run of ours was given; None for somebody else's entrypoint."""
+    try:
+        match shlex.split(entrypoint):
+            case [_, "-m", module, storage, _, _] if module == RUNNER:
+                return storage
+    except ValueError:
+        pass
+    return None
+
+
 def working_dir(code_uri: str) -> str:
     """Ray takes archives by URI only, so a local path becomes a ``file://`` one."""
     return code_uri if "://" in code_uri else Path(code_uri).absolute().as_uri()
+
+
+def read_result(storage: str, run: str, attempt: int) -> Any:
+    """What the runner wrote last, None where it has not. Where storage was moved since, it names what is there now."""
+    folder = run_folder(storage, run)
+    result = read_json(f"{folder}/result-{attempt}.json")
+    if result is None or names_below(result.get("result"), storage):
+        return result
+    request = read_json(f"{folder}/request-{attempt}.json") or {}
+    return rebased(result, request.get("storage", storage), storage)
+
+
+def told_by(result: Mapping[str, Any]) -> str:
+    """What a result says of how the run ended, in full."""
+    failure = result.get("failure")
+    if failure is None:
+        return f"{result['status']} at {result.get('finished')}"
+    return f"{failure.get('traceback') or ''}\n{failure['reason']}: {failure['message']}".strip()
 
 
 def newest_attempt(files: Sequence[str]) -> int:
@@ -187,7 +287,7 @@ def state_of_job(
 
     if job is None:
         return lost("RunLost", "Ray no longer knows the job, and it left no result")
-    said = (job.get("message") or "").strip()[-_SHOWN:]
+    said = in_one_line(job.get("message") or "")
     match job["status"]:
         case "PENDING":
             return RunState(RunPhase.PENDING, attempt, message=said, started=started, link=link)

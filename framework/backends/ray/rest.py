@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -11,11 +13,10 @@ from urllib.parse import quote
 import httpx
 
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
+from framework.backends.ray.exceptions import in_one_line
 from framework.backends.ray.head import LOOPBACK
 
 _ALIVE = "/api/gcs_healthz"
-_SHOWN = 2000
-"""Characters of a refusal that go into the error; Ray's tracebacks say the cause last."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,6 @@ class RayAddress:
 
     def job_link(self, submission_id: str) -> str:
         return f"{self.dashboard_url}/#/jobs/{quote(submission_id)}"
-
-    def app_link(self, app: str) -> str:
-        return f"{self.dashboard_url}/#/serve/applications/{quote(app)}"
 
 
 Locate = Callable[[], RayAddress | None]
@@ -59,11 +57,6 @@ class RayRest:
         address = self._locate()
         return address.job_link(submission_id) if address else ""
 
-    def app_link(self, app: str) -> str:
-        """The application's page in the dashboard, "" while there is no cluster."""
-        address = self._locate()
-        return address.app_link(app) if address else ""
-
     def get(self, path: str) -> Any:
         """The JSON at ``path``, None where nothing is (404)."""
         return self._send("GET", path)
@@ -86,6 +79,22 @@ class RayRest:
         if answer.status_code != httpx.codes.NOT_FOUND:
             _ensure(answer, f"GET {_ALIVE}", address)
 
+    def text(self, path: str, most: int) -> str | None:
+        """The end of the text at ``path``, of at most ``most`` bytes; None where nothing is (404)."""
+        address, held = self.address(), 0
+        parts: deque[bytes] = deque()
+        with _reached(address), self._client_for(address).stream("GET", path, timeout=self._timeout) as answer:
+            if not answer.is_success:
+                answer.read()
+                _content(answer, f"GET {path}", address)
+                return None
+            for part in answer.iter_bytes():
+                parts.append(part)
+                held += len(part)
+                while held - len(parts[0]) >= most:
+                    held -= len(parts.popleft())
+        return b"".join(parts)[-most:].decode("utf-8", "replace")
+
     def close(self) -> None:
         with self._lock:
             if self._client is not None:
@@ -100,12 +109,8 @@ class RayRest:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float | None = None
     ) -> tuple[httpx.Response, RayAddress]:
         address = self.address()
-        try:
+        with _reached(address):
             answer = self._client_for(address).request(method, path, json=body, timeout=timeout or self._timeout)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise TransientError(
-                f"Ray at {address.dashboard_url} does not answer: {str(error) or type(error).__name__}"
-            ) from error
         return answer, address
 
     def _client_for(self, address: RayAddress) -> httpx.Client:
@@ -119,6 +124,16 @@ class RayRest:
                 )
                 self._client = (address, client)
             return self._client[1]
+
+
+@contextmanager
+def _reached(address: RayAddress) -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise TransientError(
+            f"Ray at {address.dashboard_url} does not answer: {error or type(error).__name__}"
+        ) from error
 
 
 def _content(answer: httpx.Response, what: str, address: RayAddress) -> Any:
@@ -140,7 +155,7 @@ def _ensure(answer: httpx.Response, what: str, address: RayAddress) -> None:
         return
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ConfigurationError(f"Ray at {address.dashboard_url} refuses the token ({answer.status_code})")
-    message = f"{what}: {answer.status_code}: {answer.text.strip()[-_SHOWN:]}"
+    message = f"{what}: {answer.status_code}: {in_one_line(answer.text)}"
     if answer.is_client_error:
         raise TerminalError("RayRefused", message)
     raise TransientError(message)

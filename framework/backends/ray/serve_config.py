@@ -3,17 +3,22 @@
 Everything of an AppSpec and a RouteSpec that matters can be read back from the live configuration, so what runs is
 compared with what git asks, and not with a note of what was once asked. What may change without a restart (replicas,
 queue lengths, the traffic table) is kept out of ``args`` and ``runtime_env``, of which Serve makes the code version.
+Names of applications are here as Serve has them; within a specification they are those of the environment.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from framework.api import layout
 from framework.api.errors import TerminalError
+from framework.api.names import own_name
+from framework.backends.ray.tenancy import Thing
 from framework.ports import AppSpec, CodeRef, Json, RouteSpec
 
 MODEL = "framework.workloads.serving.model:build"
@@ -24,9 +29,14 @@ ROUTER_DEPLOYMENT = "Router"
 Config = Mapping[str, Json]
 """One element of ``applications`` in Serve's REST schema."""
 
+Mark = Mapping[str, Json] | None
+"""Whose an application is (``Tenant.mark``); None for those of versions that bore none."""
+
 _BATCH_SIZE, _BATCH_WAIT, _CODE_FOLDER = "batchSize", "batchWaitSeconds", "codeFolder"
 _METADATA = "metadata"
 """For people: the dashboard shows an application's arguments. It is no part of the digest, so it never redeploys."""
+_TENANT = "tenant"
+"""The mark that tells whose an application is. No part of the digest either, so one without it is not redeployed."""
 
 _COMMON = {
     "graceful_shutdown_wait_loop_s": 0.1,
@@ -37,17 +47,37 @@ _COMMON = {
 }
 
 
+_ROUTER = re.compile(r"(?P<deployment>.+)-router(?P<number>(?:-2)*)")
+
+
 def router_name(deployment: str) -> str:
+    """What the router is called that is made for a deployment; another one beside it bears a number (``ports.seats``).
+    It keeps the name when it is given another deployment's table."""
     return f"{deployment}-router"
 
 
+def is_router_name(app: str) -> bool:
+    return _ROUTER.fullmatch(app) is not None
+
+
 def deployment_of(app: str) -> str:
-    """The ModelDeployment that an application belongs to, by its name ``<deployment>-<identity>``."""
-    return app.rpartition("-")[0]
+    """The ModelDeployment that an application was made for, by its name: ``<deployment>-<identity>``, or a router's."""
+    router = _ROUTER.fullmatch(app)
+    return router["deployment"] if router else app.rpartition("-")[0]
 
 
-def render_app(app: AppSpec, working_dir: str | None) -> dict[str, Json]:
-    """The Serve application of one model version.
+def counted_in(router: str, deployment: str, traffic: str) -> str:
+    """The folder where a router counts, whose table is that of ``deployment`` with the folder ``traffic``. One that was
+    taken over goes on where it did, beside that, because an argument that changes is a restart."""
+    made = _ROUTER.fullmatch(router)
+    if made is None or router == router_name(deployment):
+        return traffic
+    number = made["number"].replace("-", "_")  # so it is the folder of no deployment
+    return f"{traffic.rpartition('/')[0]}/{made['deployment']}{number}"
+
+
+def render_app(app: AppSpec, working_dir: str | None, name: str, mark: Mark) -> dict[str, Json]:
+    """The Serve application of one model version, under ``name`` there.
 
     Raises TerminalError for an archive not named by its content: Serve would not notice new bytes under that name.
     """
@@ -75,9 +105,10 @@ def render_app(app: AppSpec, working_dir: str | None) -> dict[str, Json]:
         _BATCH_WAIT: app.batch_wait_seconds,
         _CODE_FOLDER: app.code.folder if app.code else None,
         _METADATA: dict(app.metadata),
+        **_marked(mark),
     }
     return {
-        "name": app.name,
+        "name": name,
         "route_prefix": None,
         "import_path": MODEL,
         "runtime_env": {"working_dir": working_dir} if working_dir else {},
@@ -91,9 +122,9 @@ def live_digest(config: Config) -> str:
     working_dir = (config.get("runtime_env") or {}).get("working_dir")
     try:
         app = _read_app(config, working_dir)
-        if render_app(app, working_dir) == config:
+        if render_app(app, working_dir, config["name"], mark_of(config)) == config:
             return app.digest
-    except (KeyError, IndexError, TypeError, ValueError, TerminalError):
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, TerminalError):
         pass
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:10]
 
@@ -104,12 +135,14 @@ def _read_app(config: Config, working_dir: str | None) -> AppSpec:
     batch_wait = arguments.pop(_BATCH_WAIT)
     folder = arguments.pop(_CODE_FOLDER)
     metadata = arguments.pop(_METADATA)
+    arguments.pop(_TENANT, None)
+    name = own_name(config["name"])
     deployment = config["deployments"][0]
     scaling = deployment.get("autoscaling_config") or {}
     resources = deployment["ray_actor_options"]
     return AppSpec(
-        name=config["name"],
-        deployment=deployment_of(config["name"]),
+        name=name,
+        deployment=deployment_of(name),
         arguments=arguments,
         min_replicas=scaling.get("min_replicas", deployment.get("num_replicas")),
         max_replicas=scaling.get("max_replicas", deployment.get("num_replicas")),
@@ -124,12 +157,14 @@ def _read_app(config: Config, working_dir: str | None) -> AppSpec:
     )
 
 
-def render_route(route: RouteSpec) -> dict[str, Json]:
-    """The router's application. Tables differ in ``user_config`` only, which Serve applies in place."""
+def render_route(route: RouteSpec, name: str, mark: Mark, names: Mapping[str, str]) -> dict[str, Json]:
+    """The router's application, under ``name``; ``names`` are those of the table's apps in Serve. Tables differ in
+    ``user_config`` only, which Serve applies in place, whichever deployment's they are."""
+    router = own_name(name)
     table = {
         "deployment": route.deployment,
-        "weights": dict(route.weights),
-        "stable": route.stable,
+        "weights": {names[app]: weight for app, weight in route.weights.items()},
+        "stable": names[route.stable],
         "generation": route.generation,
         "shield": route.shield,
         "timeout_seconds": route.timeout_seconds,
@@ -138,10 +173,14 @@ def render_route(route: RouteSpec) -> dict[str, Json]:
         "max_queued": route.max_queued,
     }
     return {
-        "name": router_name(route.deployment),
+        "name": name,
         "route_prefix": route.route,
         "import_path": ROUTER,
-        "args": {"deployment": route.deployment, "traffic": route.traffic},
+        "args": {
+            "deployment": deployment_of(router),
+            "traffic": counted_in(router, route.deployment, route.traffic),
+            **_marked(mark),
+        },
         "deployments": [{"name": ROUTER_DEPLOYMENT, "num_replicas": 1, "user_config": table, **_COMMON}],
     }
 
@@ -156,8 +195,8 @@ def read_route(config: Config) -> RouteSpec | None:
         return RouteSpec(
             deployment=table["deployment"],
             route=config["route_prefix"],
-            weights=table["weights"],
-            stable=table["stable"],
+            weights={own_name(app): weight for app, weight in table["weights"].items()},
+            stable=own_name(table["stable"]),
             generation=table["generation"],
             shield=table["shield"],
             timeout_seconds=table["timeout_seconds"],
@@ -166,8 +205,50 @@ def read_route(config: Config) -> RouteSpec | None:
             max_queued=table["max_queued"],
             traffic=config["args"]["traffic"],
         )
-    except (KeyError, IndexError, TypeError):
+    except (KeyError, IndexError, TypeError, AttributeError):
         return None
+
+
+def names_in_table(config: Config) -> frozenset[str]:
+    """The applications that a router's table names, as Serve has them; empty for what is not a router of ours."""
+    if read_route(config) is None:
+        return frozenset()
+    deployments = config["deployments"]
+    table = deployments[0]["user_config"]
+    return frozenset({table["stable"], *table["weights"]})
+
+
+def thing(config: Config) -> Thing:
+    """What the configuration of an application tells of whose it is."""
+    return Thing("the Serve application", str(config["name"]), mark_of(config), _storage_of(config))
+
+
+def mark_of(config: Config) -> Mark:
+    mark = _arguments(config).get(_TENANT)
+    return mark if isinstance(mark, dict) else None
+
+
+def _storage_of(config: Config) -> str | None:
+    """The storage root that an application of ours was given, told by where its own files lie below it."""
+    arguments, name = _arguments(config), own_name(str(config["name"]))
+    if config.get("import_path") == MODEL:
+        folder, below = arguments.get("profiles"), layout.profile_folder("", deployment_of(name), name)
+    elif config.get("import_path") == ROUTER:
+        deployment = deployment_of(name)
+        folder = arguments.get("traffic")
+        below = counted_in(name, deployment, layout.traffic_folder("", deployment))
+    else:
+        return None
+    return folder.removesuffix(below) if isinstance(folder, str) and folder.endswith(below) else None
+
+
+def _arguments(config: Config) -> Mapping[str, Json]:
+    arguments = config.get("args")
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def _marked(mark: Mark) -> dict[str, Json]:
+    return {} if mark is None else {_TENANT: dict(mark)}
 
 
 def with_app(applications: Sequence[Config], app: Config) -> list[Config]:

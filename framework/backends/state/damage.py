@@ -19,7 +19,7 @@ from framework.ports import ClockMark, Heartbeat, ModelVersion, Pin, Record, Rec
 log = logging.getLogger(__name__)
 
 StoredT = TypeVar("StoredT", bound=Stored)
-WORD, CLOCK, HEARTBEAT = "word/", "clock", "heartbeat"
+WORD, CLOCK, HEARTBEAT, OWNER = "word/", "clock", "heartbeat", "owner"
 """Among the notes: how the names of an operator's words begin, and the names of the others."""
 
 

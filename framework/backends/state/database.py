@@ -17,15 +17,38 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, insert, inspect, make_url, select, update
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    delete,
+    event,
+    insert,
+    inspect,
+    make_url,
+    select,
+    update,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateColumn
 
 from framework.api.errors import ConfigurationError, ConflictError, MlopsError, TransientError
+from framework.backends.state.places import Places
 from framework.backends.state.stored import is_count
-from framework.backends.state.tables import METADATA, PREFIX, SCHEMA_VERSION, events, schema
+from framework.backends.state.tables import (
+    METADATA,
+    PREFIX,
+    SCHEMA_VERSION,
+    WITH_PLACES,
+    events,
+    models,
+    records,
+    schema,
+)
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +70,9 @@ _MEANING = {
 class Database:
     """A checked and migrated database; several stores may share it, from any thread."""
 
-    def __init__(self, engine: Engine, name: str, file: Path | None) -> None:
+    def __init__(self, engine: Engine, name: str, file: Path | None, places: Places) -> None:
         self.engine = engine
+        self.places = places
         self.name = name
         """The URL without its password, for messages."""
         self._file = file
@@ -104,7 +128,7 @@ class Database:
             if found is None:
                 raise TransientError(f"the state database {self.name} is gone")
             with _translated(self.name, opening=False):
-                _prepare(self.engine, self.name, create=False)
+                _prepare(self.engine, self.name, self.places, create=False)
             self._inode = found
 
 
@@ -113,6 +137,7 @@ def open_database(url: str, root: str = ".", busy_seconds: float = 5.0) -> Datab
 
     Args:
         url: ``sqlite:///PATH`` (relative to ``root``) or any other SQLAlchemy URL, e.g. ``postgresql+psycopg://...``.
+        root: the project's folder. Paths below it are kept relative to it.
         busy_seconds: how long a SQLite write waits for another process's.
 
     Raises:
@@ -124,6 +149,7 @@ def open_database(url: str, root: str = ".", busy_seconds: float = 5.0) -> Datab
         # The URL may hold a password, and SQLAlchemy quotes it.
         raise ConfigurationError("the state database's URL is not of the form dialect://...") from None
     name = parsed.render_as_string(hide_password=True)
+    places = Places(str(Path(root).resolve()))
     file = _sqlite_file(parsed, root) if parsed.get_backend_name() == "sqlite" else None
     try:
         engine = _server_engine(parsed) if file is None else _sqlite_engine(file, busy_seconds)
@@ -131,11 +157,11 @@ def open_database(url: str, root: str = ".", busy_seconds: float = 5.0) -> Datab
         raise ConfigurationError(f"the driver for {name} is not installed: {error}") from error
     try:
         with _translated(name, opening=True):
-            _prepare(engine, name, create=True)
+            _prepare(engine, name, places, create=True)
     except MlopsError:
         engine.dispose()
         raise
-    return Database(engine, name, file)
+    return Database(engine, name, file, places)
 
 
 def _sqlite_file(url: URL, root: str) -> Path:
@@ -202,7 +228,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def _prepare(engine: Engine, name: str, *, create: bool) -> None:
+def _prepare(engine: Engine, name: str, places: Places, *, create: bool) -> None:
     """Make the tables where there are none, migrate older ones, refuse newer; a current database is not written."""
     with engine.connect() as connection:
         connection.execution_options(**{_WRITE: True})
@@ -216,7 +242,7 @@ def _prepare(engine: Engine, name: str, *, create: bool) -> None:
             if found is not None and not (is_count(found) and found > 0):
                 found = _recovered(connection, name, found)
             if found is not None and found < SCHEMA_VERSION:
-                found = _migrate(connection)
+                found = _migrate(connection, places)
     if found is None:
         raise ConfigurationError(f"the database {name} has no schema version that this mlopsctl knows")
     if found > SCHEMA_VERSION:
@@ -227,8 +253,8 @@ def _prepare(engine: Engine, name: str, *, create: bool) -> None:
 
 
 def _recovered(connection: Connection, name: str, found: Any) -> int:
-    """Of a database whose version cannot be read, the oldest that it may be: it is brought up to ours again, which
-    makes only what is missing. It is ours as long as it has nothing that we do not know.
+    """Of a database whose version cannot be read, the oldest that it may be: what it lacks is made again. It is ours as
+    long as it has nothing that we do not know.
 
     Raises:
         ConfigurationError: it has, so a newer mlopsctl wrote it.
@@ -246,21 +272,36 @@ def _recovered(connection: Connection, name: str, found: Any) -> int:
         )
     log.warning("the schema version of %s was damaged (%r); it is what this version makes", name, found)
     connection.execute(delete(schema))
-    connection.execute(insert(schema).values(id=1, version=1))
-    return 1
+    METADATA.create_all(connection)
+    filed = any(column["name"] == events.c.reason.name for column in seen.get_columns(events.name))
+    oldest = WITH_PLACES if filed else 1  # both came with one version, and paths are rewritten once
+    connection.execute(insert(schema).values(id=1, version=oldest))
+    return oldest
 
 
-def _migrate(connection: Connection) -> int:
+def _migrate(connection: Connection, places: Places) -> int:
     """Bring an older database up to this version; of several that open it at once, one does. What it has is kept."""
-    connection.execute(select(schema.c.version).with_for_update())
+    found = connection.execute(select(schema.c.version).with_for_update()).scalar_one()
     METADATA.create_all(connection)
     known = {column["name"] for column in inspect(connection).get_columns(events.name)}
     for column in (events.c.reason, events.c.time):
         if column.name not in known:
             made = CreateColumn(column).compile(dialect=connection.dialect)
             connection.exec_driver_sql(f"ALTER TABLE {events.name} ADD COLUMN {made}")
+    if found < WITH_PLACES:
+        for table in (records, models):
+            _rewrite(connection, table, places)
     connection.execute(update(schema).values(version=SCHEMA_VERSION))
     return SCHEMA_VERSION
+
+
+def _rewrite(connection: Connection, table: Table, places: Places) -> None:
+    """Keep the paths in every row of ``table`` as they are kept from now on."""
+    key = table.primary_key.columns
+    for *here, body in connection.execute(select(*key, table.c.body)).all():
+        if isinstance(body, str) and (kept := places.kept(body)) != body:
+            row = {column.name: value for column, value in zip(key, here, strict=True)}
+            connection.execute(update(table).filter_by(**row).values(body=kept))
 
 
 @contextmanager

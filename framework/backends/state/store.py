@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 
 from framework.api.errors import ConflictError, DamagedError
 from framework.api.meta import Ref
-from framework.backends.state import leases, tables
+from framework.backends.state import leases, owners, tables
 from framework.backends.state.counters import (
     counters,
     fence,
@@ -24,6 +24,7 @@ from framework.backends.state.counters import (
 from framework.backends.state.damage import (
     CLOCK,
     HEARTBEAT,
+    OWNER,
     WORD,
     Check,
     Damages,
@@ -59,6 +60,7 @@ class SqlStateStore:
     def __init__(self, database: Database, environment: str, check: Check | None = None) -> None:
         """``check`` raises DamagedError for a record whose status makes no sense to who uses it."""
         self._database = database
+        self._places = database.places
         self._environment = environment
         self._events = EventLog(environment)
         self._damages = Damages()
@@ -68,7 +70,10 @@ class SqlStateStore:
         named = {"environment": self._environment, "kind": ref.kind, "name": ref.name}
         with self._database.read() as connection:
             row = connection.execute(_ONE, named).one_or_none()
-        return None if row is None else self._records.read(*row)
+        return None if row is None else self._read(*row)
+
+    def _read(self, kind: Any, name: Any, version: Any, body: Any) -> Record:
+        return self._records.read(kind, name, version, self._places.found(body))
 
     def recorded(self) -> Recorded:
         """Sorted by kind and name."""
@@ -77,7 +82,8 @@ class SqlStateStore:
         query = query.where(table.c.environment == self._environment).order_by(table.c.kind, table.c.name)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        return self._records.all((tuple(row) for row in rows), self._damages.tell)
+        found = ((kind, name, version, self._places.found(body)) for kind, name, version, body in rows)
+        return self._records.all(found, self._damages.tell)
 
     def records(self) -> Sequence[Record]:
         return self.recorded().readable
@@ -96,11 +102,12 @@ class SqlStateStore:
             raise ConflictError(_moved(record, found))
         saved = record.model_copy(update={"version": record.version + 1})
         body = dump(saved)
+        kept = self._places.kept(body)
         if record.version == 0:
             key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
-            connection.execute(insert(table).values(**key, version=1, body=body))
+            connection.execute(insert(table).values(**key, version=1, body=kept))
         else:
-            change = update(table).where(self._is(record.ref, table)).values(version=saved.version, body=body)
+            change = update(table).where(self._is(record.ref, table)).values(version=saved.version, body=kept)
             connection.execute(change)
         return body
 
@@ -124,7 +131,7 @@ class SqlStateStore:
                     connection.execute(delete(table).where(here, table.c.kind == kind, table.c.name == name))
             if left is not None:
                 key = {"environment": self._environment, "kind": ref.kind, "name": ref.name}
-                body = dump(left.model_copy(update={"version": 1}))
+                body = self._places.kept(dump(left.model_copy(update={"version": 1})))
                 connection.execute(insert(table).values(**key, version=1, body=body))
             self._events.append(connection, row, events)
 
@@ -259,6 +266,28 @@ class SqlStateStore:
             connection.execute(insert(table).values(**key, body=dump(mark)))
             for record in records:
                 self._put(connection, record)
+
+    def owner(self, claim: str | None = None) -> str:
+        """Made here where there is none.
+
+        Raises:
+            ConfigurationError: what was kept is damaged.
+        """
+        table, key = tables.notes, {"environment": self._environment, "name": OWNER}
+        query = select(table.c.body).filter_by(**key)
+        with self._database.read() as connection:
+            known = connection.execute(query).scalar_one_or_none()
+        if known is not None and claim in (None, known):
+            return owners.checked(known, self._environment)
+        try:
+            with self._database.write() as connection:
+                known = connection.execute(query).scalar_one_or_none()
+                chosen = claim or known or owners.fresh()
+                connection.execute(delete(table).filter_by(**key))
+                connection.execute(insert(table).values(**key, body=chosen))
+                return chosen
+        except ConflictError:
+            return self.owner(claim)  # another process was first
 
     def acquire(
         self,

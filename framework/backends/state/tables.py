@@ -22,8 +22,11 @@ from sqlalchemy import (
 SCHEMA_VERSION = 4
 """Grows with every change that older code must not work beside, or that an older database has to be made fit for. 2:
 pins, which a controller that does not know them would undo. 3: notes, and leases for which no time of day counts. 4:
-reason and time beside events. A database of an older version is brought up to this one when it is opened; so far by
-adding tables, and columns that may be empty."""
+reason and time beside events, and paths relative to the project's folder. A database of an older version is brought up
+to this one when it is opened."""
+
+WITH_PLACES = 4
+"""From this version on, paths in records and model versions are kept by :mod:`framework.backends.state.places`."""
 
 PREFIX = "mlops_"
 """Of every table, so that others may share the database."""
@@ -110,8 +113,8 @@ notes = Table(
     Column("name", String(128), primary_key=True),
     Column("body", Text, nullable=False),
 )
-"""Single values by name: ``heartbeat``, and ``word/SUBJECT`` for each word. Like pins, words need no controller that
-ever ran."""
+"""Single values by name: ``heartbeat``, ``clock``, ``owner``, and ``word/SUBJECT`` for each word. Like pins, words and
+the owner need no controller that ever ran."""
 
 models = Table(
     "mlops_models",

@@ -18,6 +18,8 @@ INPUTS = NUMBERS | {"Boolean", "String"}
 """Dtypes that a model input can have."""
 OUTCOMES = NUMBERS | {"Boolean"}
 """Dtypes that a label can have."""
+KEYS = INTEGERS | {"String"}
+"""Dtypes of what names a row for certain: two floats that look alike need not be equal."""
 
 
 def columns_of(specs: Mapping[Ref, BaseModel], view: str) -> Mapping[str, str]:

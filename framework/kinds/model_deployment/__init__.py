@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
+from framework.kinds.model_deployment.blind import blind_spots
 from framework.kinds.model_deployment.exposure import exposure
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_deployment.plan import plan
@@ -14,7 +15,6 @@ from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpe
 from framework.kinds.model_deployment.target import WORKLOAD_VERSION, owns
 from framework.planning.kind import Claim, CrossProblem, Kind, Needs, Reference
 from framework.rollout.analysis.comparison import EVALUATED
-from framework.rollout.strategies import Canary
 
 
 def _references(spec: ModelDeploymentSpec) -> tuple[Reference, ...]:
@@ -47,7 +47,7 @@ def _unsupported(spec: ModelDeploymentSpec) -> tuple[str, ...]:
 
 def _check(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
     canary = spec.strategy.canary
-    return (*_offline_features(spec, specs), *(_blind_steps(canary) if canary else ()))
+    return (*_offline_features(spec, specs), *(blind_spots(canary) if canary else ()))
 
 
 def _offline_features(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
@@ -63,26 +63,11 @@ def _claims(spec: ModelDeploymentSpec) -> tuple[Claim, ...]:
     route = spec.serving.route
     parts = route.split("/")[1:]
     above = tuple("/" + "/".join(parts[:depth]) for depth in range(1, len(parts)))
-    return (Claim("spec.serving.route", route, f"serves {route} already", above),)
+    return (Claim("spec.serving.route", route, f"serves {route} already", above, handed_over=True),)
 
 
 def _consumes(spec: ModelDeploymentSpec) -> Mapping[Ref, frozenset[str] | None]:
     return {Ref("FeatureView", name): None for name in spec.serving.onlineFeatures}
-
-
-def _blind_steps(canary: Canary) -> Iterator[CrossProblem]:
-    """An analysis needs something to measure, and traffic on both versions to measure it on."""
-    weight = 0
-    for index, step in enumerate(canary.steps):
-        path = f"spec.strategy.canary.steps[{index}].analyze"
-        if step.setWeight is not None:
-            weight = step.setWeight
-        elif step.analyze is not None and not canary.analysis:
-            yield CrossProblem(path, "nothing to analyze: spec.strategy.canary.analysis is empty")
-        elif step.analyze is not None and weight == 0 and canary.match is None:
-            yield CrossProblem(path, "the candidate has no traffic here: put a setWeight before it")
-        elif step.analyze is not None and weight == 100 and any(metric.max is None for metric in canary.analysis):
-            yield CrossProblem(path, "stable has no traffic at 100 % to compare with: put the analysis before it")
 
 
 def needs(spec: ModelDeploymentSpec) -> Needs:

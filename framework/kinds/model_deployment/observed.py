@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from framework.api.meta import Ref, Stored
-from framework.ports import AppState, CodeRef, ModelVersion, RouteState
+from framework.ports import AppState, CodeRef, ModelVersion, RouteState, Word
 from framework.rollout.analysis.verdict import Verdict
 from framework.rollout.state import CanaryState
 
@@ -36,11 +36,21 @@ class ServedVersion(Stored):
         return f"{self.training}@{self.version}"
 
 
+class Terms(Stored):
+    """What git said when a version was tried: digests of the deployment and its training job as wholes, and of how a
+    version is judged."""
+
+    digest: str = ""
+    strategy: str = ""
+
+
 class Rollout(Stored):
-    """A version on its way to become stable."""
+    """A version on its way to become stable. ``exposed``: callers have met it."""
 
     version: ServedVersion
     canary: CanaryState
+    terms: Terms = Terms()
+    exposed: bool = False
 
 
 class Retiring(Stored):
@@ -54,7 +64,8 @@ class Retiring(Stored):
 
 
 class Quarantine(Stored):
-    """A version that was rejected, and the numbers that say why. It is not tried again."""
+    """A version that was rejected, and the numbers that say why. It is not tried again under the same terms.
+    ``exposed``: callers met it, or a person turned it away."""
 
     identity: str
     label: str
@@ -62,17 +73,38 @@ class Quarantine(Stored):
     message: str
     time: datetime
     verdicts: tuple[Verdict, ...] = ()
+    terms: Terms = Terms()
+    exposed: bool = True
+
+    def stands(self, terms: Terms) -> bool:
+        """Whether it holds under ``terms``. A version that did not even start is tried again when anything about the
+        deployment or its training job changes, one that failed in service only when it would be judged otherwise."""
+        if not self.terms.digest:  # from before terms were kept
+            return True
+        return self.terms.strategy == terms.strategy if self.exposed else self.terms.digest == terms.digest
+
+
+class Degraded(Stored):
+    """The stable version fails its callers. ``told`` is when the numbers in ``message`` were last looked up."""
+
+    app: str
+    since: datetime
+    told: datetime
+    message: str
 
 
 class DeploymentState(Stored):
     stable: ServedVersion | None = None
     stable_since: datetime | None = None
     """When the stable version took over."""
+    stable_lost: datetime | None = None
+    """Since when the stable version does not answer; None while it does."""
     rollout: Rollout | None = None
     retiring: tuple[Retiring, ...] = ()
     quarantined: tuple[Quarantine, ...] = ()
     promoted: tuple[str, ...] = ()
-    """Identities that became stable, oldest first; the last is the stable one."""
+    """Identities that became stable, oldest first; the last is the stable one. Going back to one of them takes those
+    that came after it off the list: they were left for a reason."""
     generation: int = 0
     """Of the traffic table last asked for; 0 before the first."""
     table: str = ""
@@ -82,6 +114,9 @@ class DeploymentState(Stored):
     """AppSpec digest last asked for, by app."""
     repaired: datetime | None = None
     """When a failed stable app was last deployed again."""
+    degraded: Degraded | None = None
+    heard: str = ""
+    """The operator's word that was acted upon, until it was taken back."""
 
     @property
     def members(self) -> tuple[ServedVersion, ...]:
@@ -95,7 +130,10 @@ class DeploymentState(Stored):
 @dataclass(frozen=True)
 class DeploymentObserved:
     """``target`` is the version that the spec resolves to now; where there is none, ``target_reason`` says why.
-    ``found`` is the version that serves although no status remembers one."""
+    ``job`` is the digest of the training job as it was last looked at, ``word`` what an operator says about the
+    rollout; both only where there is a rollout, or was one that failed. ``held`` is the router that serves another
+    deployment at the path that this one asks for, or, once it is removed, had. ``found`` is the version
+    that serves although no status remembers one."""
 
     ref: Ref
     target: ModelVersion | None
@@ -103,3 +141,6 @@ class DeploymentObserved:
     apps: Mapping[str, AppState]
     route: RouteState | None
     found: ServedVersion | None = None
+    job: str = ""
+    word: Word | None = None
+    held: RouteState | None = None

@@ -15,13 +15,20 @@ from typing import Any
 from framework.api.categories import Category
 from framework.api.errors import TerminalError
 from framework.api.meta import Ref
-from framework.kinds.model_deployment import apps, traffic, transitions
-from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, ServedVersion
+from framework.kinds.model_deployment import apps, health, traffic, transitions, words
+from framework.kinds.model_deployment.demands import demands, sentence
+from framework.kinds.model_deployment.naming import named
+from framework.kinds.model_deployment.observed import (
+    DeploymentObserved,
+    DeploymentState,
+    Quarantine,
+    ServedVersion,
+)
 from framework.kinds.model_deployment.removal import remove
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
-from framework.kinds.model_deployment.target import served
-from framework.planning.actions import Action, DeployApp
-from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.kinds.model_deployment.target import served, terms
+from framework.planning.actions import Action, DeployApp, TakeBackWord
+from framework.planning.changes import Change, Desired, FieldDiff, Happening, Status, Verb
 from framework.planning.outcomes import Outcome
 from framework.planning.runs import POLL
 from framework.rollout.state import CanaryPhase
@@ -77,7 +84,9 @@ class _Deployment:
 
     def _pass(self, wanted: ServedVersion | None) -> _Pass:
         observed, now = self.observed, self.now
-        aimed = transitions.aim(self.previous, wanted, self.canary, now)
+        looked = transitions.watch_stable(self.previous, observed, now)
+        heeded = words.heed(looked, wanted, self.canary, observed.word, now)
+        aimed = transitions.aim(heeded.state, wanted, self.canary, terms(self.desired, observed.job), now)
         in_place = self._in_place(aimed.state)
         rolled = transitions.roll(aimed.state, self.canary, observed, in_place=in_place, now=now)
         state = apps.adopt_orphans(rolled.state, observed, now)
@@ -88,15 +97,21 @@ class _Deployment:
             shift = traffic.direct(table, state, observed, now)
         deployed = apps.deploys(self.desired, shift.state, observed, self.previous, now)
         deleted = apps.deletes(deployed.state, observed, self.previous, now)
+        watched = health.watch(deleted.state, observed.route, now)
         route = (shift.action,) if shift.action else ()
-        decided = tuple(replace(item, decided=True) for item in (*self.adopted, *aimed.happenings, *rolled.happenings))
+        moved = (self.adopted, heeded.happenings, aimed.happenings, rolled.happenings, watched.happenings)
+        decided = tuple(replace(item, decided=True) for items in moved for item in items)
         return _Pass(
-            state=deleted.state,
-            actions=(*deployed.actions, *route, *deleted.actions),
+            state=watched.state,
+            actions=(*deployed.actions, *route, *deleted.actions, *self._acted_upon()),
             happenings=(*decided, *shift.happenings, *deployed.happenings),
             floor=_floor(deployed, bool(route)),
             takes=deployed.takes,
         )
+
+    def _acted_upon(self) -> tuple[Action, ...]:
+        word = self.observed.word
+        return (TakeBackWord(word),) if word is not None and words.key(word) == self.previous.heard else ()
 
     def _in_place(self, state: DeploymentState) -> bool:
         table = traffic.wanted_table(self.desired, self.canary, state)
@@ -105,31 +120,44 @@ class _Deployment:
     def _conclude(self, wanted: ServedVersion | None, done: _Pass) -> Change:
         """Say where the deployment stands now."""
         state, outcome = done.state, Outcome(self.desired, self.status, CATEGORIES, self.now, done.floor)
-        ready, summary = self._ready(state), _summary(state)
+        serves, summary = self._ready(state), _summary(state)
+        ready, ills = serves and state.degraded is None, f"; {state.degraded.message}" if state.degraded else ""
         more: dict[str, Any] = {
             "actions": done.actions,
             "inventory": _inventory(state, self.observed),
             "happenings": done.happenings,
-            "requeue_after": self._next_look(state, done, ready),
+            "requeue_after": self._next_look(state, done, serves),
             "meanwhile": _meanwhile(state, self.previous) if done.actions else None,
             "takes": done.takes,
         }
         rejected = state.rejected(wanted.identity) if wanted and not _is_stable(state, wanted) else None
         if wanted is None:
             more["waits_for"] = (Ref("TrainingJob", self.desired.spec.model.training),)
-            reason = self.observed.target_reason
+            reason = f"{self.observed.target_reason}{ills}"
             change = outcome.waiting(state, summary, "WaitingForModel", reason, ready=ready, **more)
         elif state.rollout is not None:
             at = state.rollout.canary
-            change = outcome.waiting(state, summary, at.reason.value, at.message, ready=ready, **more)
+            change = outcome.waiting(state, summary, at.reason.value, f"{at.message}{ills}", ready=ready, **more)
         elif rejected is not None:
-            message = f"{rejected.label} ({rejected.reason}): {rejected.message}"
+            message = f"{self._turned_away(rejected)}{ills}"
             change = outcome.stalled(state, summary, "CandidateRejected", message, ready=ready, **more)
-        elif not ready or not self._in_place(state):
-            change = outcome.waiting(state, summary, *self._unsettled(state), ready=ready, **more)
+        elif not serves or not self._in_place(state):
+            reason, message = self._unsettled(state)
+            change = outcome.waiting(state, summary, reason, f"{message}{ills}", ready=ready, **more)
+        elif state.degraded is not None:
+            change = outcome.degraded(state, summary, state.degraded.message, **more)
         else:
             change = outcome.settled(state, summary, "Serving", f"{wanted.label} serves all traffic", **more)
+        if wanted is not None and state.stable is not None and rejected is None:
+            change = _asking(change, demands(wanted, state.stable))
         return change if not done.actions else self._acting(change)
+
+    def _turned_away(self, rejected: Quarantine) -> str:
+        again = "its strategy changes" if rejected.exposed else "its spec or its training job's changes"
+        return (
+            f"{rejected.label} ({rejected.reason}): {rejected.message}; it is tried again when {again}, "
+            f"or with: mlopsctl rollout retry {self.desired.ref.name}"
+        )
 
     def _acting(self, change: Change) -> Change:
         """A pass that acts is a Create or an Update, however settled the resource is meanwhile."""
@@ -153,7 +181,7 @@ class _Deployment:
 
     def _next_look(self, state: DeploymentState, done: _Pass, ready: bool) -> timedelta | None:
         serving = state.stable is None or (ready and self._in_place(state))
-        if done.actions or state.rollout is not None or not serving:
+        if done.actions or state.rollout is not None or self.observed.word is not None or not serving:
             return POLL
         if not state.retiring:
             return None
@@ -166,6 +194,16 @@ def _meanwhile(state: DeploymentState, previous: DeploymentState) -> DeploymentS
     gets no more traffic because somebody was killed. What was asked of the cluster last is still what it was."""
     asked = ("digests", "repaired", "generation", "table", "table_since")
     return state.model_copy(update={name: getattr(previous, name) for name in asked})
+
+
+def _asking(change: Change, asked: tuple[FieldDiff, ...]) -> Change:
+    """``change`` with what the version on its way asks of callers, so that a plan shows it beside the fields."""
+    if not asked:
+        return change
+    category = max(change.category, *(item.category for item in asked))
+    return replace(
+        change, diffs=(*change.diffs, *asked), category=category, reason=f"{change.reason}; {sentence(asked)}"
+    )
 
 
 def _is_stable(state: DeploymentState, wanted: ServedVersion) -> bool:
@@ -183,11 +221,14 @@ def _floor(deployed: apps.Deploys, shifts: bool) -> Category:
 
 def _summary(state: DeploymentState) -> str:
     stable, rollout = state.stable, state.rollout
-    serving = f"{stable.label} serves" if stable else "nothing serves"
+    candidate = rollout.version if rollout else None
+    serving = f"{named(stable, candidate)} serves" if stable else "nothing serves"
+    if state.degraded is not None:
+        serving += ", degraded"
     if rollout is None:
         return serving
-    at = rollout.canary
-    share = f"{at.weight} % on {rollout.version.label}" if at.phase is CanaryPhase.STEPPING else rollout.version.label
+    at, label = rollout.canary, named(rollout.version, stable)
+    share = f"{at.weight} % on {label}" if at.phase is CanaryPhase.STEPPING else label
     return f"{serving}; {share}, {at.reason}"
 
 

@@ -8,6 +8,7 @@ from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.kinds.model_deployment.observed import DeploymentObserved
 from framework.kinds.model_deployment.target import owns
+from framework.kinds.model_deployment.traffic import acknowledged
 from framework.planning.actions import Action, DeleteApp, DeleteRoute
 from framework.planning.changes import Change, Status, Verb
 from framework.planning.outcomes import removed
@@ -16,7 +17,8 @@ from framework.ports import AppPhase
 
 
 def remove(observed: DeploymentObserved, status: Status | None, now: datetime) -> Change:
-    """The route first, so that no request is sent to an app that goes; the apps once the route is gone."""
+    """The route first, so that no request is sent to an app that goes; the apps once the route is gone, or, where
+    another deployment took it over, once its router waits for no answer of theirs."""
     left = {name: app for name, app in observed.apps.items() if owns(observed.ref.name, name)}
     if observed.route is None and not left:
         return removed(observed.ref)
@@ -26,8 +28,10 @@ def remove(observed: DeploymentObserved, status: Status | None, now: datetime) -
         inventory.add(f"route:{observed.ref.name}")
         deleting = observed.route.phase is AppPhase.DELETING
         actions = () if deleting else (DeleteRoute(observed.ref.name),)
-    else:
+    elif _drained(observed, status, now):
         actions = tuple(DeleteApp(name) for name, app in sorted(left.items()) if app.phase is not AppPhase.DELETING)
+    else:
+        actions = ()
     message = "removed from git: takes it out of service"
     conditions = transition(
         status.conditions if status else None, now, ready=False, reconciling=True, reason="Deleting", message=message
@@ -45,3 +49,9 @@ def remove(observed: DeploymentObserved, status: Status | None, now: datetime) -
         inventory=frozenset(inventory),
         requeue_after=POLL,
     )
+
+
+def _drained(observed: DeploymentObserved, status: Status | None, now: datetime) -> bool:
+    held = observed.held
+    since = status.conditions.reconciling.since if status else now
+    return held is None or acknowledged(held, held.spec.generation, since, now)

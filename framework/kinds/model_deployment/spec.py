@@ -71,6 +71,14 @@ class Profiling(Strict):
     key: str | None = Field(None, description="Request field that later joins a label, e.g. flight_id")
 
 
+class Trial(Strict):
+    """What a version is tried on before it answers anybody."""
+
+    rows: tuple[dict[str, Any], ...] = Field(
+        min_length=1, max_length=20, description="Rows as callers send them; each must be answered"
+    )
+
+
 class Serving(Strict):
     """Where and how requests are answered."""
 
@@ -82,6 +90,11 @@ class Serving(Strict):
     batching: Batching | None = Field(None, description="Answer requests together; default: each for itself")
     transformer: Entrypoint | None = Field(
         None, description="package.module:attribute; rows (list of dict) in, rows out; runs before the model"
+    )
+    trial: Trial | None = Field(
+        None,
+        description="What a version is tried on before it answers anybody; default: rows of its training set, "
+        "as the model's inputs alone or whole",
     )
     onlineFeatures: tuple[Name, ...] = Field(
         (), description="FeatureViews whose newest row of the request's entities is added to its columns"
@@ -110,4 +123,5 @@ CATEGORIES = {
     "serving.timeout": Category.REROUTE,
     "serving.maxQueued": Category.REROUTE,
     "serving.replicas": Category.RELOAD,
+    "serving.trial": Category.METADATA,
 }

@@ -9,9 +9,10 @@ from typing import Any
 
 from framework.api import layout
 from framework.api.categories import category_of
-from framework.kinds.model_deployment.observed import ServedVersion
-from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
+from framework.kinds.model_deployment.observed import ServedVersion, Terms
+from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec, Serving
 from framework.planning.changes import Desired
+from framework.planning.fingerprint import short_hash
 from framework.ports import AppSpec, ModelVersion
 
 WORKLOAD_VERSION = "1"
@@ -44,6 +45,7 @@ def served(desired: Desired[ModelDeploymentSpec], model: ModelVersion) -> Served
         "predictions": layout.prediction_folder(desired.storage, name, app),
         "flushSeconds": serving.profiling.flush.total_seconds(),
         "predictionKey": serving.profiling.key,
+        **_trial(serving, model),
     }
     return ServedVersion(
         app=app,
@@ -58,6 +60,13 @@ def served(desired: Desired[ModelDeploymentSpec], model: ModelVersion) -> Served
         batch_wait_seconds=batching.wait.total_seconds() if batching else 0.0,
         code=desired.code if serving.transformer else None,
     )
+
+
+def _trial(serving: Serving, model: ModelVersion) -> dict[str, Any]:
+    """What its replicas are tried on before they answer; nothing for a model of which no rows were kept."""
+    if serving.trial is not None:
+        return {"trial": {"rows": [dict(row) for row in serving.trial.rows]}}
+    return {"trial": {"rows": None}} if model.trial_rows else {}
 
 
 def app_spec(desired: Desired[ModelDeploymentSpec], version: ServedVersion) -> AppSpec:
@@ -84,6 +93,12 @@ def app_spec(desired: Desired[ModelDeploymentSpec], version: ServedVersion) -> A
         },
         code=version.code,
     )
+
+
+def terms(desired: Desired[ModelDeploymentSpec], job: str) -> Terms:
+    """What a version is tried under now. ``job`` is the digest of the TrainingJob that its model is from."""
+    strategy = desired.spec.strategy.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return Terms(digest=short_hash([desired.digest, job]), strategy=short_hash(strategy))
 
 
 def _identity(desired: Desired[ModelDeploymentSpec], model: ModelVersion) -> str:

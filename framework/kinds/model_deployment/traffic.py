@@ -55,8 +55,9 @@ def wanted_table(desired: Desired[ModelDeploymentSpec], canary: Canary, state: D
 
 
 def table_digest(table: RouteSpec) -> str:
-    """Names a table whatever its generation."""
-    content = {**vars(replace(table, generation=0)), "weights": dict(table.weights)}
+    """Names a table whatever its generation, and whichever deployment's router it was given to."""
+    counters = table.traffic.rpartition("/")[0]
+    content = {**vars(replace(table, generation=0, traffic=counters)), "weights": dict(table.weights)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 
@@ -99,10 +100,11 @@ def direct(table: RouteSpec, state: DeploymentState, observed: DeploymentObserve
     needed = {table.stable, *(app for app, weight in table.weights.items() if weight)}
     if not all(serves(observed.apps.get(app)) for app in needed):
         return Shift(state)
-    generation = max([state.generation, *_generations(route)]) + 1
+    generation = max([state.generation, *_generations(route), *_generations(observed.held)]) + 1
     shifted = state.model_copy(update={"generation": generation, "table": digest, "table_since": now})
     action = SetRoute(replace(table, generation=generation))
-    return Shift(_excluded(shifted, table, generation), action, _drift(table.deployment, state, route, live))
+    told = _handed_over(table.deployment, observed.held) or _drift(table.deployment, state, route, live)
+    return Shift(_excluded(shifted, table, generation), action, told)
 
 
 def _generations(route: RouteState | None) -> list[int]:
@@ -131,6 +133,14 @@ def unrouted(state: DeploymentState, route: RouteState | None) -> DeploymentStat
 
     retiring = tuple(item.model_copy(update={"generation": excluded(item)}) for item in state.retiring)
     return state.model_copy(update={"retiring": retiring})
+
+
+def _handed_over(deployment: str, held: RouteState | None) -> tuple[Happening, ...]:
+    if held is None:
+        return ()
+    before = f"ModelDeployment/{held.spec.deployment}"
+    data = {"item": f"route:{deployment}", "before": before}
+    return (Happening("RouteHandedOver", f"{held.spec.route} is handed over from {before}", data),)
 
 
 def _drift(deployment: str, state: DeploymentState, route: RouteState | None, live: str) -> tuple[Happening, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from framework.kinds.model_deployment.demands import demands, sentence
+from framework.kinds.model_deployment.naming import named
 from framework.kinds.model_deployment.observed import (
     DeploymentObserved,
     DeploymentState,
@@ -12,12 +14,13 @@ from framework.kinds.model_deployment.observed import (
     Retiring,
     Rollout,
     ServedVersion,
+    Terms,
 )
 from framework.kinds.model_deployment.traffic import serves, table_digest
 from framework.planning.changes import Happening
 from framework.ports import Json
 from framework.rollout.canary import advance, begin
-from framework.rollout.state import CanaryState, Course, Decision, Reason, Signals
+from framework.rollout.state import CanaryPhase, CanaryState, Course, Decision, Reason, Signals
 from framework.rollout.strategies import Canary
 
 KEPT_PROMOTIONS = 50
@@ -51,27 +54,45 @@ def adopt(state: DeploymentState, observed: DeploymentObserved, now: datetime) -
     return Moved(adopted, (Happening("Adopted", message, _names(version)),))
 
 
-def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, now: datetime) -> Moved:
+def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, terms: Terms, now: datetime) -> Moved:
     """Take up what git asks for now: begin it, leave it running, or give up a candidate that is no longer asked for."""
     rollout = state.rollout
     if wanted is None:
         return withdraw(state, "Superseded", "what git asks for now is not ready to serve", now)
     if rollout is not None and rollout.version.identity == wanted.identity:
-        return Moved(state)
+        return Moved(_with_rollout(state, _brought_up_to_date(rollout, wanted, terms)))
     if state.stable is not None and state.stable.identity == wanted.identity:
         return withdraw(state, "Withdrawn", "git asks for the stable version again", now)
-    if state.rejected(wanted.identity) is not None:
+    entry = state.rejected(wanted.identity)
+    if entry is not None and entry.stands(terms):
         return withdraw(state, "Superseded", f"git asks for {wanted.label}, which was rejected before", now)
-    moved = withdraw(state, "Superseded", f"git asks for {wanted.label} now", now)
+    label = named(wanted, state.stable)
+    moved = withdraw(state, "Superseded", f"git asks for {label} now", now)
     returning = returns_at_once(state, canary, wanted.identity)
-    begun = Rollout(version=wanted, canary=begin(canary, now, returning=returning))
-    retiring = tuple(item for item in moved.state.retiring if item.app != wanted.app)
-    data = {**_names(wanted), "returning": returning}
-    message = f"{wanted.label} as {wanted.app}{', which served before' if returning else ''}"
-    return Moved(
-        moved.state.model_copy(update={"rollout": begun, "retiring": retiring}),
-        (*moved.happenings, Happening("RolloutStarted", message, data)),
+    begun = Rollout(version=wanted, canary=begin(canary, now, returning=returning), terms=terms)
+    update = {
+        "rollout": begun,
+        "retiring": tuple(item for item in moved.state.retiring if item.app != wanted.app),
+        "quarantined": tuple(item for item in moved.state.quarantined if item.identity != wanted.identity),
+    }
+    message = f"{label} as {wanted.app}{', which served before' if returning else ''}"
+    asked = demands(wanted, state.stable) if state.stable else ()
+    if asked:
+        message += f"; {sentence(asked)}"
+    if "trial" not in wanted.arguments:
+        message += "; it starts untried: of its training set no rows were kept"
+    again = (
+        (Happening("QuarantineLifted", f"{label}: git asks for it in another way", _names(wanted)),) if entry else ()
     )
+    data = {**_names(wanted), "returning": returning, "demands": [[item.path, item.after] for item in asked]}
+    started = Happening("RolloutStarted", message, data)
+    return Moved(moved.state.model_copy(update=update), (*moved.happenings, *again, started))
+
+
+def _brought_up_to_date(rollout: Rollout, wanted: ServedVersion, terms: Terms) -> Rollout:
+    """The terms under which it would be rejected now. What its app is started with may change until it runs."""
+    starting = rollout.canary.phase is CanaryPhase.STARTING
+    return rollout.model_copy(update={"terms": terms, **({"version": wanted} if starting else {})})
 
 
 def _names(version: ServedVersion) -> dict[str, Json]:
@@ -97,11 +118,8 @@ def withdraw(state: DeploymentState, reason: str, message: str, now: datetime) -
     if state.rollout is None:
         return Moved(state)
     version = state.rollout.version
-    freed = state.model_copy(update={"rollout": None})
-    data = _names(version)
-    return Moved(
-        retire(freed, version.app, timedelta(0), now), (Happening(reason, f"{version.label}: {message}", data),)
-    )
+    freed = retire(state.model_copy(update={"rollout": None}), version.app, timedelta(0), now)
+    return Moved(freed, (Happening(reason, f"{named(version, state.stable)}: {message}", _names(version)),))
 
 
 def retire(state: DeploymentState, app: str, delay: timedelta, now: datetime) -> DeploymentState:
@@ -110,54 +128,60 @@ def retire(state: DeploymentState, app: str, delay: timedelta, now: datetime) ->
     return state.model_copy(update={"retiring": (*(item for item in state.retiring if item.app != app), entry)})
 
 
+def watch_stable(state: DeploymentState, observed: DeploymentObserved, now: datetime) -> DeploymentState:
+    """Note since when the stable version does not answer."""
+    stable = state.stable
+    lost = stable is not None and not serves(observed.apps.get(stable.app))
+    return state.model_copy(update={"stable_lost": (state.stable_lost or now) if lost else None})
+
+
 def roll(
     state: DeploymentState, canary: Canary, observed: DeploymentObserved, *, in_place: bool, now: datetime
 ) -> Moved:
-    """Move the candidate on by one look. ``in_place``: the live table is the one asked for, and the routers took it.
-
-    While stable itself does not answer there is nothing to compare with or to fall back to: all stays as it is.
-    """
+    """Move the candidate on by one look. ``in_place``: the live table is the one asked for, and the routers took it."""
     rollout = state.rollout
     if rollout is None:
         return Moved(state)
-    stable = state.stable
-    if stable is not None and not serves(observed.apps.get(stable.app)):
-        message = f"waits for the stable {stable.app} to answer again"
-        held = rollout.canary.model_copy(update={"reason": Reason.STABLE_UNAVAILABLE, "message": message})
-        return Moved(_with(state, rollout, held))
+    stable = observed.apps.get(state.stable.app) if state.stable else None
     app = observed.apps.get(rollout.version.app)
     signals = Signals(
         candidate=rollout.version.app,
-        stable=stable.app if stable else "",
+        stable=state.stable.app if state.stable else "",
         candidate_phase=app.phase if app else None,
         candidate_message=app.message if app else "",
         applied=in_place,
         replicas=observed.route.replicas if observed.route else (),
+        deployment=observed.ref.name,
+        stable_lost=state.stable_lost,
+        stable_message=stable.message if stable else "",
     )
-    # With nothing in service there is nothing to protect: the first version takes all the traffic once it runs.
-    start = rollout.canary if stable else rollout.canary.model_copy(update={"returning": True})
-    next_canary, decision = advance(canary, start, signals, now)
-    if not stable:
-        next_canary = next_canary.model_copy(update={"returning": rollout.canary.returning})
+    at, decision = advance(canary, rollout.canary, signals, now)
     match decision.course:
         case Course.PROMOTE:
             return _promote(state, rollout, canary, decision, now)
         case Course.ABORT:
-            return _reject(state, rollout, canary, decision, now)
+            return reject(state, rollout, canary, decision, now)
         case Course.CONTINUE:
-            return Moved(_with(state, rollout, next_canary), _step_news(rollout, next_canary))
+            met = at.phase is CanaryPhase.STEPPING and (at.weight > 0 or canary.match is not None)
+            rolled = rollout.model_copy(update={"exposed": rollout.exposed or met})
+            return Moved(with_canary(state, rolled, at), _step_news(state, rollout, at))
 
 
-def _with(state: DeploymentState, rollout: Rollout, canary: CanaryState) -> DeploymentState:
-    return state.model_copy(update={"rollout": rollout.model_copy(update={"canary": canary})})
+def with_canary(state: DeploymentState, rollout: Rollout, canary: CanaryState) -> DeploymentState:
+    return _with_rollout(state, rollout.model_copy(update={"canary": canary}))
 
 
-def _step_news(rollout: Rollout, canary: CanaryState) -> tuple[Happening, ...]:
-    before, label = rollout.canary, rollout.version.label
+def _with_rollout(state: DeploymentState, rollout: Rollout) -> DeploymentState:
+    return state.model_copy(update={"rollout": rollout})
+
+
+def _step_news(state: DeploymentState, rollout: Rollout, canary: CanaryState) -> tuple[Happening, ...]:
+    before, label = rollout.canary, named(rollout.version, state.stable)
     if canary.weight != before.weight:
         data = {"app": rollout.version.app, "before": before.weight, "after": canary.weight}
         return (Happening("WeightChanged", f"{label} from {before.weight} % to {canary.weight} %", data),)
-    if canary.reason != before.reason and canary.reason in (Reason.INCONCLUSIVE, Reason.PAUSED, Reason.UNHEALTHY):
+    told = (Reason.INCONCLUSIVE, Reason.PAUSED, Reason.UNHEALTHY, Reason.STABLE_UNAVAILABLE)
+    if canary.reason != before.reason and canary.reason in told:
         return (Happening(canary.reason.value, f"{label}: {canary.message}", {"app": rollout.version.app}),)
     return ()
 
@@ -168,8 +192,9 @@ def _promote(state: DeploymentState, rollout: Rollout, canary: Canary, decision:
         update={
             "stable": version,
             "stable_since": now,
+            "stable_lost": None,
             "rollout": None,
-            "promoted": (*state.promoted, version.identity)[-KEPT_PROMOTIONS:],
+            "promoted": (*_before(state.promoted, version.identity), version.identity)[-KEPT_PROMOTIONS:],
         }
     )
     if old is not None:
@@ -178,14 +203,23 @@ def _promote(state: DeploymentState, rollout: Rollout, canary: Canary, decision:
         **_names(version),
         "before": old.label if old else None,
         "after": version.label,
+        "cause": decision.reason.value,
         "verdicts": [verdict.model_dump(mode="json") for verdict in decision.verdicts],
     }
-    message = f"{version.label} serves all traffic" + (f" instead of {old.label}" if old else "")
-    why = decision.message if old else "nothing served before it"
-    return Moved(promoted, (Happening("Promoted", f"{message}: {why}", data),))
+    instead = f" instead of {named(old, version)}" if old else ""
+    message = f"{named(version, old)} serves all traffic{instead}: {decision.message}"
+    lost = decision.reason is Reason.STABLE_LOST
+    first = (Happening(Reason.STABLE_LOST.value, decision.message, {"app": old.app}),) if lost and old else ()
+    return Moved(promoted, (*first, Happening("Promoted", message, data)))
 
 
-def _reject(state: DeploymentState, rollout: Rollout, canary: Canary, decision: Decision, now: datetime) -> Moved:
+def _before(promoted: tuple[str, ...], identity: str) -> tuple[str, ...]:
+    """What served before ``identity`` did for the first time that counts; all of it where it never did."""
+    return promoted[: promoted.index(identity)] if identity in promoted else promoted
+
+
+def reject(state: DeploymentState, rollout: Rollout, canary: Canary, decision: Decision, now: datetime) -> Moved:
+    """Turn the candidate away, and remember that."""
     version = rollout.version
     entry = Quarantine(
         identity=version.identity,
@@ -194,6 +228,8 @@ def _reject(state: DeploymentState, rollout: Rollout, canary: Canary, decision: 
         message=decision.message,
         time=now,
         verdicts=decision.verdicts,
+        terms=rollout.terms,
+        exposed=rollout.exposed or decision.reason is Reason.ABORTED,
     )
     rejected = state.model_copy(
         update={"rollout": None, "quarantined": (*state.quarantined, entry)[-KEPT_QUARANTINES:]}
@@ -205,5 +241,5 @@ def _reject(state: DeploymentState, rollout: Rollout, canary: Canary, decision: 
     }
     return Moved(
         retire(rejected, version.app, canary.abort.scaleDownDelay, now),
-        (Happening("CandidateRejected", f"{version.label}: {decision.message}", data),),
+        (Happening("CandidateRejected", f"{named(version, state.stable)}: {decision.message}", data),),
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 
+from framework.drift.summaries import values_of
 from framework.kinds.model_monitor.judgement import Judgement, summary
 from framework.kinds.model_monitor.observed import Checked, Episode, MonitorObserved, ObservedWindow
 from framework.kinds.model_monitor.spec import ModelMonitorSpec
@@ -16,6 +17,10 @@ from framework.ports import ColumnSummary, Json, ModelVersion
 SHOWN_CATEGORIES = 12
 MISSING = "missing"
 OTHER = "other"
+PRESENT = "any value"
+
+Row = tuple[str, float, float]
+"""A label, and the rows of the reference and of the window there."""
 
 
 def report_content(
@@ -46,6 +51,7 @@ def report_content(
         "finding": judged.drift.finding.value if judged.drift else None,
         "false_alarm_rate": desired.spec.drift.falseAlarmRate if desired.spec.drift else None,
         "reference_periods": len(observed.reference.periods) if observed.reference else 0,
+        "remarks": list(judged.remarks),
         "columns": [
             {
                 **column.model_dump(mode="json"),
@@ -65,47 +71,53 @@ def shares(before: ColumnSummary | None, after: ColumnSummary | None) -> dict[st
     if before is None or after is None:
         return None
     if before.categories or after.categories:
-        labels, left, right = _categories(before, after)
+        rows = _categories(before, after)
     elif before.edges == after.edges and before.edges:
-        labels, left, right = _ranges(before.edges), list(before.counts), list(after.counts)
+        rows = _ranges(before, after)
+    elif values_of(before) == 0:
+        rows = [(PRESENT, 0.0, values_of(after))]
     else:
         return None
     if before.nulls or after.nulls:
-        labels, left, right = [*labels, MISSING], [*left, float(before.nulls)], [*right, float(after.nulls)]
-    return {"labels": labels, "reference": _normalised(left), "window": _normalised(right)}
+        rows = [*rows, (MISSING, float(before.nulls), float(after.nulls))]
+    labels, left, right = zip(*rows, strict=True)
+    return {"labels": list(labels), "reference": _normalised(left), "window": _normalised(right)}
 
 
-def _categories(before: ColumnSummary, after: ColumnSummary) -> tuple[list[str], list[float], list[float]]:
+def _categories(before: ColumnSummary, after: ColumnSummary) -> list[Row]:
     """The most frequent ones of either side by name, the rest together."""
-    whole = _sum(before) or 1.0, _sum(after) or 1.0
-    total = {
+    whole = values_of(before) or 1.0, values_of(after) or 1.0
+    largest = {
         name: max(before.categories.get(name, 0.0) / whole[0], after.categories.get(name, 0.0) / whole[1])
         for name in {*before.categories, *after.categories}
     }
-    names = sorted(total, key=lambda name: (-total[name], name))
-    shown, rest = sorted(names[:SHOWN_CATEGORIES]), names[SHOWN_CATEGORIES:]
-    left = [before.categories.get(name, 0.0) for name in shown]
-    right = [after.categories.get(name, 0.0) for name in shown]
-    if rest:
-        shown = [*shown, OTHER]
-        left.append(sum(before.categories.get(name, 0.0) for name in rest))
-        right.append(sum(after.categories.get(name, 0.0) for name in rest))
-    return shown, left, right
+    names = sorted(largest, key=lambda name: (-largest[name], name))[:SHOWN_CATEGORIES]
+    rows = [(name, before.categories.get(name, 0.0), after.categories.get(name, 0.0)) for name in sorted(names)]
+    rest = values_of(before) - sum(row[1] for row in rows), values_of(after) - sum(row[2] for row in rows)
+    return [*rows, (OTHER, *rest)] if max(rest) > 0 else rows
 
 
-def _sum(column: ColumnSummary) -> float:
-    return sum(column.categories.values())
+def _ranges(before: ColumnSummary, after: ColumnSummary) -> list[Row]:
+    """The bins of the reference. The outer ones, where it has nothing, only if the window has something there."""
+    pairs = zip(pairwise(before.edges), before.counts, after.counts, strict=True)
+    rows = [(_range(low, high, outside=not a), a, b) for (low, high), a, b in pairs]
+    empty = [not (a or b) for _, a, b in rows]
+    return rows[empty[0] : len(rows) - empty[-1]] or rows
 
 
-def _ranges(edges: Sequence[float]) -> list[str]:
-    def text(low: float, high: float) -> str:
-        if math.isinf(low) and math.isinf(high):
-            return "all"
-        if math.isinf(low):
-            return f"up to {high:.4g}"
-        return f"over {low:.4g}" if math.isinf(high) else f"{low:.4g} to {high:.4g}"
+def _range(low: float, high: float, *, outside: bool) -> str:
+    if math.isinf(low) and math.isinf(high):
+        return "all"
+    if math.isinf(low):
+        return f"under {_edge(high)}" if outside else f"up to {_edge(high)}"
+    if math.isinf(high):
+        return f"over {_edge(low)}"
+    return _edge(high) if math.nextafter(low, high) == high else f"{_edge(low)} to {_edge(high)}"
 
-    return [text(low, high) for low, high in pairwise(edges)]
+
+def _edge(value: float) -> str:
+    """An edge may lie one step below a value, which nobody can see but next to zero."""
+    return f"{0.0 if abs(value) <= math.ulp(0.0) else value:.4g}"
 
 
 def _normalised(counts: Sequence[float]) -> list[float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from framework.drift.performance import PerformanceFinding, PerformanceVerdict, judge_performance
-from framework.drift.quality import QualityFinding, judge_quality
-from framework.drift.statistics import rows_of
+from framework.drift.performance import PerformanceFinding, PerformanceVerdict, files_left_out, judge_performance
+from framework.drift.quality import QualityFinding, judge_quality, not_judged
+from framework.drift.summaries import rows_of
 from framework.drift.verdict import ColumnVerdict, DriftRules, DriftVerdict, Finding, judge_window
 from framework.kinds.model_monitor.episodes import Sighting
 from framework.kinds.model_monitor.observed import Checked, MonitorObserved, ObservedWindow
@@ -19,12 +20,14 @@ EVIDENCE_COLUMNS = 20
 
 @dataclass(frozen=True)
 class Judgement:
-    """None and empty where the spec does not ask for it, or nothing could be compared."""
+    """None and empty where the spec does not ask for it, or nothing could be compared. ``remarks``: what could not be
+    judged, or was left out."""
 
     rows: int
     drift: DriftVerdict | None
     performance: PerformanceVerdict | None
     quality: tuple[QualityFinding, ...]
+    remarks: tuple[str, ...]
 
 
 def judge(spec: ModelMonitorSpec, live: ModelVersion, observed: MonitorObserved, window: ObservedWindow) -> Judgement:
@@ -54,9 +57,39 @@ def judge(spec: ModelMonitorSpec, live: ModelVersion, observed: MonitorObserved,
             max_null_rate=spec.quality.maxNullRate,
             unseen_categories=spec.quality.unseenCategories,
             min_rows=spec.minRows,
+            trained=_trained(live),
         )
     rows = max((round(rows_of(column)) for column in window.columns.values()), default=0)
-    return Judgement(rows, drift, performance, quality)
+    return Judgement(rows, drift, performance, quality, tuple(_remarks(spec, live, observed, window, performance)))
+
+
+def _trained(live: ModelVersion) -> dict[str, Collection[str]]:
+    """Every category of a text column that the model knows, however many."""
+    return {item["name"]: item["categories"] for item in live.signature.get("inputs", ()) if "categories" in item}
+
+
+def _remarks(
+    spec: ModelMonitorSpec,
+    live: ModelVersion,
+    observed: MonitorObserved,
+    window: ObservedWindow,
+    performance: PerformanceVerdict | None,
+) -> Iterator[str]:
+    if window.damaged:
+        yield files_left_out(window.damaged, "the window's profiles")
+    if observed.reference is not None and observed.reference.damaged:
+        yield files_left_out(observed.reference.damaged, "the training profile")
+    if spec.quality is not None and spec.quality.unseenCategories is not None:
+        untold = not_judged(
+            observed.reference,
+            window.columns,
+            unseen_categories=spec.quality.unseenCategories,
+            min_rows=spec.minRows,
+            trained=_trained(live),
+        )
+        yield from (f"unseen categories cannot be told of {item}" for item in untold)
+    if performance is not None and performance.value is None:
+        yield performance.message
 
 
 def sightings(spec: ModelMonitorSpec, judged: Judgement) -> dict[str, Sighting]:
@@ -83,7 +116,7 @@ def _drift(spec: ModelMonitorSpec, drift: DriftVerdict | None) -> Sighting:
 
 
 def _evidence(column: ColumnVerdict) -> dict[str, Json]:
-    fields = {"column", "statistic", "value", "limit", "threshold", "natural", "noise", "rows"}
+    fields = {"column", "statistic", "value", "limit", "threshold", "natural", "noise", "rows", "message"}
     return column.model_dump(mode="json", include=fields)
 
 

@@ -49,11 +49,13 @@ class MonitorState(Stored):
     """The app that the rest of the state is about; another one starts afresh."""
     judged_until: datetime | None = None
     """End of the newest window that was judged."""
-    reference_missing: bool = False
-    """The spec asks for drift, and the version has no training profile to compare with."""
+    blind: str = ""
+    """Why drift, which the spec asks for, cannot be judged for this version at all."""
     drift: DriftVerdict | None = None
     performance: PerformanceVerdict | None = None
     quality: tuple[QualityFinding, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What could not be judged in the newest window, or was left out of it."""
     history: tuple[Checked, ...] = ()
     episodes: dict[str, Episode] = {}  # noqa: RUF012 (pydantic copies it)
     """Open ones by subject: drift, performance, quality."""
@@ -62,18 +64,19 @@ class MonitorState(Stored):
 
 @dataclass(frozen=True)
 class ObservedWindow:
-    """Profiles of the rows in [since, until), merged over replicas."""
+    """Profiles of the rows in [since, until), merged over replicas, but for the files ``damaged``."""
 
     since: datetime
     until: datetime
     columns: Mapping[str, ColumnSummary]
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class MonitorObserved:
     """``live`` is the deployment's stable version, ``app`` its app, ``live_since`` when it took over; None and empty
     while nothing serves. ``reference``, ``window`` and ``performance`` are read only for a window that is due (see
-    ``due``)."""
+    ``due``). ``damage``: why the training profile, which is there, could not be read."""
 
     ref: Ref
     live: ModelVersion | None = None
@@ -84,6 +87,7 @@ class MonitorObserved:
     performance: LabelledWindow | None = None
     flush: timedelta = timedelta(seconds=10)
     """How long a replica may keep rows before it writes their profile."""
+    damage: str = ""
 
 
 def window_end(length: timedelta, flush: timedelta, now: datetime) -> datetime:

@@ -93,10 +93,11 @@ class _Monitor:
         state = MonitorState(
             app=self.observed.app,
             judged_until=window.until,
-            reference_missing=spec.drift is not None and self.observed.reference is None,
+            blind="" if spec.drift is None or self.observed.reference is not None else self._why_blind(),
             drift=judged.drift,
             performance=judged.performance,
             quality=judged.quality,
+            remarks=judged.remarks,
             history=history,
             episodes=news.episodes,
         )
@@ -107,6 +108,10 @@ class _Monitor:
         page = (WriteReport(self.report, name, content),) if telling else ()
         actions = (*told.actions, *page, *self._alerts(news.alerts))
         return _Told(state, actions, (*told.happenings, *news.happenings))
+
+    def _why_blind(self) -> str:
+        found = f"cannot be read ({self.observed.damage})" if self.observed.damage else "is missing"
+        return f"the training profile of {self.observed.app} {found}: drift cannot be judged"
 
     def _context(self, live: ModelVersion, window: ObservedWindow) -> dict[str, Json]:
         """What every alert says besides its numbers."""
@@ -131,11 +136,13 @@ class _Monitor:
             "requeue_after": self._next_window(),
             "meanwhile": self._judging() if told.actions else None,
         }
-        if state.reference_missing:
-            message = f"the training profile of {self.observed.app} is missing: drift cannot be judged"
+        if state.blind:
+            # The version was registered with the profile that it has, so nothing is under way that could bring one.
+            message = "; ".join((state.blind, *state.remarks))
             change = self.outcome.stalled(state, words, "ReferenceMissing", message, ready=False, **more)
         else:
-            change = self.outcome.settled(state, words, _reason(state), words, **more)
+            message = "; ".join((words, *state.remarks))
+            change = self.outcome.settled(state, words, _reason(state), message, **more)
         if not told.actions:
             return change
         return replace(change, verb=Verb.UPDATE, category=max(change.category, Category.METADATA))

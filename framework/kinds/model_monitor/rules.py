@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
+from framework.api.fields import format_duration
 from framework.api.meta import Ref
-from framework.kinds.feature_view.columns import OUTCOMES, columns_of, no_column
+from framework.kinds.feature_view.columns import KEYS, OUTCOMES, columns_of, no_column
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.kinds.model_monitor.spec import Labels, ModelMonitorSpec
 from framework.kinds.training_job.rules import inputs
@@ -23,12 +24,24 @@ def problems(spec: ModelMonitorSpec, specs: Specs) -> Iterator[CrossProblem]:
     deployment = specs.get(Ref("ModelDeployment", spec.deployment))
     if isinstance(deployment, ModelDeploymentSpec):
         yield from _columns(spec, deployment, specs)
+        yield from _window(spec, deployment)
     if spec.performance is not None:
         yield from _labels(spec.performance.labels, spec.deployment, deployment, specs)
     for index, action in enumerate(spec.actions):
         if getattr(spec, action.on) is None:
             message = f"never happens: spec.{action.on} is not watched"
             yield CrossProblem(f"spec.actions[{index}].on", message)
+
+
+def _window(spec: ModelMonitorSpec, deployment: ModelDeploymentSpec) -> Iterator[CrossProblem]:
+    """A profile belongs to the window that its first row falls into, with all of its rows."""
+    flush = deployment.serving.profiling.flush
+    if spec.window < flush:
+        message = (
+            f"is shorter than serving.profiling.flush of ModelDeployment/{spec.deployment}, {format_duration(flush)}: "
+            "a replica writes one profile in that time, and most windows would be empty"
+        )
+        yield CrossProblem("spec.window", message)
 
 
 def _columns(spec: ModelMonitorSpec, deployment: ModelDeploymentSpec, specs: Specs) -> Iterator[CrossProblem]:
@@ -65,6 +78,10 @@ def _labels(labels: Labels, name: str, deployment: BaseModel | None, specs: Spec
         column = getattr(labels, field)
         if known and column not in known:
             yield no_column(f"spec.performance.labels.{field}", column, f"FeatureView/{labels.view}", known)
+    dtype = known.get(labels.key)
+    if dtype is not None and dtype not in KEYS:
+        message = f"{labels.key} is {dtype}; a key is a whole number or a String: declare it as one of them"
+        yield CrossProblem("spec.performance.labels.key", message)
     dtype = known.get(labels.column)
     if dtype is not None and dtype not in OUTCOMES:
         message = f"{labels.column} is {dtype}; an outcome is Boolean, or a number that is 0 or 1"

@@ -42,7 +42,10 @@ class Labels(Strict):
     """A FeatureView with the true outcome, which arrives later than the prediction."""
 
     view: Name = Field(description="The FeatureView")
-    key: str = Field(description="Its column that holds what the deployment logs as serving.profiling.key")
+    key: str = Field(
+        description="Its column, of whole numbers or Strings, that holds what the deployment logs as "
+        "serving.profiling.key"
+    )
     column: str = Field(description="Its column that holds the outcome: Boolean, or a number that is 0 or 1")
 
 
@@ -116,7 +119,9 @@ class MonitorAction(Strict):
 
 class ModelMonitorSpec(Strict):
     deployment: Name = Field(description="The ModelDeployment that is watched")
-    window: Duration = Field(description="Requests of so long a time are judged together")
+    window: Duration = Field(
+        description="Requests of so long a time are judged together; no shorter than the deployment's profiling.flush"
+    )
     segments: tuple[str, ...] = Field((), description="Columns whose values make parts that are also judged each alone")
     reference: Literal["training"] | ReferenceWindow = Field(
         "training", description="What is compared with: the training profile of the live version, or earlier requests"

@@ -227,6 +227,7 @@ class _Training:
             lineage=lineage,
             gates=gates,
             deployable=all(row["passed"] for row in gates),
+            trial_rows=result.get("trial_rows", 0),
         )
 
 

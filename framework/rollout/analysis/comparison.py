@@ -21,10 +21,10 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from framework.ports import LATENCY_BOUNDS, VersionCounters
+from framework.ports import BAD_REQUEST, LATENCY_BOUNDS, VersionCounters
 from framework.probability import binomial_quantile, proportion_lower, proportion_upper
 from framework.rollout.analysis.verdict import Estimate, Outcome, Verdict
-from framework.rollout.strategies import AnalysisMetric
+from framework.rollout.strategies import AnalysisMetric, Canary
 
 _ROUNDING = 1e-9
 """Bucket edges are powers of 1.25, so that a ratio of exactly 1.25 must survive rounding."""
@@ -32,14 +32,27 @@ _ROUNDING = 1e-9
 
 def error_rate(counters: VersionCounters, alpha: float) -> Estimate:
     """The share of requests that the version itself failed, with exact one-sided limits at ``alpha`` each."""
-    n, k = counters.requests, min(counters.errors, counters.requests)
+    return _share(min(counters.errors, counters.requests), counters.requests, alpha)
+
+
+def refusal_rate(counters: VersionCounters, alpha: float) -> Estimate:
+    """The share of what it was asked that the version refused as its callers' mistake, with limits as for errors."""
+    return _share(counters.refused, counters.requests + counters.refused, alpha)
+
+
+def _share(k: int, n: int, alpha: float) -> Estimate:
     value = k / n if n else None
     return Estimate(count=n, value=value, low=proportion_lower(k, n, alpha), high=proportion_upper(k, n, alpha))
 
 
 def latency_quantile(counters: VersionCounters, alpha: float, q: float) -> Estimate:
-    """The ``q`` quantile of latency in seconds, with distribution-free one-sided limits at ``alpha`` each."""
-    buckets = counters.latency_buckets
+    """The ``q`` quantile of latency in seconds, with distribution-free one-sided limits at ``alpha`` each.
+
+    A failed request that nobody timed was slower than all that were: a version that times out must not look fast.
+    """
+    buckets = counters.latency_buckets or (0,) * (len(LATENCY_BOUNDS) + 1)
+    untimed = max(0, min(counters.errors, counters.requests - sum(buckets)))
+    buckets = (*buckets[:-1], buckets[-1] + untimed)
     n = sum(buckets)
     if n == 0:
         return Estimate(count=0, value=None, low=0.0, high=None)
@@ -78,6 +91,7 @@ def _interpolate(buckets: tuple[int, ...], position: float) -> float:
 
 _MEASURES: dict[str, Callable[[VersionCounters, float], Estimate]] = {
     "error_rate": error_rate,
+    "refusal_rate": refusal_rate,
     "latency_p50": partial(latency_quantile, q=0.50),
     "latency_p95": partial(latency_quantile, q=0.95),
     "latency_p99": partial(latency_quantile, q=0.99),
@@ -85,6 +99,18 @@ _MEASURES: dict[str, Callable[[VersionCounters, float], Estimate]] = {
 
 EVALUATED = frozenset(_MEASURES)
 """The metrics that can be judged from the routers' counters."""
+
+
+def judged(spec: Canary) -> tuple[AnalysisMetric, ...]:
+    """What is looked at: the metrics of the spec. Without a shield nobody can tell whether a refused request was wrong,
+    so whoever watches errors watches refusals, too: as far above stable as errors may lie, or as their ``max``."""
+    watched = [metric for metric in spec.analysis if metric.metric == "error_rate"]
+    if spec.shield or not watched or any(metric.metric == "refusal_rate" for metric in spec.analysis):
+        return spec.analysis
+    first = watched[0]
+    increase = first.maxIncrease if first.maxIncrease is not None else first.max
+    bound = {"maxRatio": first.maxRatio} if increase is None else {"maxIncrease": increase}
+    return (*spec.analysis, AnalysisMetric.model_validate({"metric": "refusal_rate", **bound}))
 
 
 def judge(
@@ -124,8 +150,21 @@ def judge(
         look=look,
         alpha=alpha,
         time=now,
-        message=_message(metric.metric, outcome, ours, theirs, bound, limit, short, min_requests),
+        message=_message(metric.metric, outcome, ours, theirs, bound, limit, short, min_requests)
+        + (_because(metric.metric, candidate) if outcome is Outcome.FAIL else ""),
     )
+
+
+def _because(metric: str, counters: VersionCounters) -> str:
+    """The most frequent of the failures that are behind a rate."""
+    if not metric.endswith("_rate"):
+        return ""
+    mistakes = metric == "refusal_rate"
+    behind = [failure for failure in counters.failures if (failure.type == BAD_REQUEST) is mistakes]
+    if not behind:
+        return ""
+    most = max(behind, key=lambda failure: failure.count)
+    return f"; {most.text}, {most.count:,} of them"
 
 
 def _limits(metric: AnalysisMetric, stable: Estimate) -> tuple[str, float | None, float]:
@@ -164,4 +203,4 @@ def _message(
 def _number(metric: str, value: float | None) -> str:
     if value is None:
         return "unknown"
-    return f"{value:.2%}" if metric == "error_rate" else f"{value * 1000:.1f} ms"
+    return f"{value:.2%}" if metric.endswith("_rate") else f"{value * 1000:.1f} ms"

@@ -50,7 +50,29 @@ def overload(app: str | None = None) -> Answer:
 
 
 Call = Callable[[str, bytes, str], Awaitable[Mapping[str, Any]]]
-"""(app, body, request id) -> {status, body}. Raises OverloadedError, or anything else for a version that failed."""
+"""(app, body, request id) -> {status, body}, and ``failure`` where the version failed or refused (see
+``ModelReplica.predict``). Raises OverloadedError, or anything else for a version that was lost."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What came of one call. ``seconds`` is how long it took, ``failure`` what to remember of one that went wrong;
+    ``ran``: the version itself says that it failed on this request."""
+
+    app: str
+    answer: Answer
+    seconds: float = 0.0
+    failure: Mapping[str, str] | None = None
+    ran: bool = False
+
+    @property
+    def refuses(self) -> bool:
+        return 400 <= self.answer.status < 500
+
+    def fails_like(self, other: _Asked) -> bool:
+        if self.failure is None or other.failure is None:
+            return False
+        return self.ran and other.ran and self.failure["type"] == other.failure["type"]
 
 
 class Dispatcher:
@@ -90,7 +112,7 @@ class Dispatcher:
     async def answer(
         self, body: bytes, headers: Mapping[str, str], request_id: str, deadline: float, draw: float
     ) -> Answer:
-        """Ask the version that the table chooses, and stable where that one fails and may be shielded.
+        """Ask the version that the table chooses, and stable where that one fails or refuses and may be shielded.
 
         ``deadline`` is in the clock's time. Must run inside ``admit``.
         """
@@ -98,17 +120,20 @@ class Dispatcher:
         assert table is not None, "admit refuses requests until there is a table"
         app = choose(table, headers, draw)
         with self._waiting_for(app, table.stable):
-            answer = await self._ask(table, app, body, request_id, deadline)
-            if app == table.stable or answer.status < 500:
-                return answer
-            if not answer.overloaded and not table.shield:
-                return answer
-            rescue = await self._ask(table, table.stable, body, request_id, deadline)
-            if not answer.overloaded and rescue.status < 500:
-                self._counters.shielded(app)
-            return rescue
+            first = await self._ask(table, app, body, request_id, deadline)
+            if app == table.stable or first.answer.status < 400 or not (first.answer.overloaded or table.shield):
+                self._count(first)
+                return first.answer
+            try:
+                rescue = await self._ask(table, table.stable, body, request_id, deadline)
+            except asyncio.CancelledError:
+                self._count(first)
+                raise
+            self._count(rescue)
+            self._compare(first, rescue)
+            return rescue.answer
 
-    async def _ask(self, table: TrafficTable, app: str, body: bytes, request_id: str, deadline: float) -> Answer:
+    async def _ask(self, table: TrafficTable, app: str, body: bytes, request_id: str, deadline: float) -> _Asked:
         started = self._clock()
         budget = call_budget(table, app, deadline - started)
         try:
@@ -116,18 +141,47 @@ class Dispatcher:
                 reply = await self._call(app, body, request_id)
             status, content = int(reply["status"]), bytes(reply["body"])
         except OverloadedError:
-            return overload(app)
+            return _Asked(app, overload(app))
         except TimeoutError:
-            self._counters.failed(app)
-            return refusal(504, "timeout", f"no answer within {table.timeout_seconds:g} s", app)
+            message = f"no answer within {table.timeout_seconds:g} s"
+            told = {"type": "Timeout", "message": message, "where": ""}
+            # How long it would have taken nobody knows: longer than the caller waits.
+            return _Asked(app, refusal(504, "timeout", message, app), table.timeout_seconds, told)
         except Exception as error:
-            self._counters.failed(app)
-            return refusal(500, "failed", f"the model failed ({type(error).__name__})", app)
-        if status >= 500:
-            self._counters.failed(app)
-            return Answer(status, content, app)
-        self._counters.answered(app, None if status >= 400 else self._clock() - started)
-        return Answer(status, content, app)
+            seconds = self._clock() - started
+            told = {"type": type(error).__name__, "message": str(error).strip().partition("\n")[0][:200], "where": ""}
+            return _Asked(app, refusal(500, "failed", f"the model failed ({told['type']})", app), seconds, told)
+        seconds, failure = self._clock() - started, reply.get("failure")
+        if status >= 500 and failure is not None:
+            answer = refusal(status, "failed", f"the model failed ({failure['type']})", app)
+            return _Asked(app, answer, seconds, failure, ran=True)
+        return _Asked(app, Answer(status, content, app), seconds, failure)
+
+    def _count(self, asked: _Asked) -> None:
+        if asked.answer.overloaded:
+            return
+        if asked.answer.status >= 500:
+            self._counters.failed(asked.app, asked.seconds, asked.failure)
+        elif asked.answer.status >= 400:
+            self._counters.refused(asked.app, asked.failure)
+        else:
+            self._counters.answered(asked.app, asked.seconds)
+
+    def _compare(self, first: _Asked, rescue: _Asked) -> None:
+        """Count what the candidate did, in the light of what stable made of the same request: where that one answered
+        the candidate has failed, and where that one refuses it or fails in the same way it is the request."""
+        if first.answer.overloaded:
+            return
+        if rescue.answer.status < 400:
+            failure = first.failure
+            if first.refuses and failure is not None:
+                failure = {**failure, "type": "Refused"}
+            self._counters.failed(first.app, first.seconds, failure)
+            self._counters.shielded(first.app)
+        elif rescue.refuses:
+            self._counters.refused(first.app, first.failure)
+        elif not first.fails_like(rescue):
+            self._count(first)
 
     @contextmanager
     def _waiting_for(self, *apps: str) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -13,16 +14,23 @@ from typing import Any
 import polars as pl
 from ray import serve
 
+from framework.ports import BAD_REQUEST
 from framework.workloads import models
+from framework.workloads.serving import failure
+from framework.workloads.serving.asking import ask, ask_together
 from framework.workloads.serving.recorder import Destination, Recorder
-from framework.workloads.serving.scoring import BadRequestError, Preparation, answer, import_transformer
+from framework.workloads.serving.scoring import BadRequestError, Preparation, answer, import_transformer, instances
+from framework.workloads.serving.trial import attempt, rows_to_try
+
+logger = logging.getLogger("ray.serve")
 
 
 class ModelReplica:
     """What runs in a model replica; ``Model`` below is this class as a Serve deployment.
 
     Raises at construction whatever keeps the version from serving: WorkloadError for a model file that is missing,
-    altered or unsafe, ImportError for a transformer that is not in the code. Serve reports it as the app's failure.
+    altered or unsafe, and for a version that fails its trial; ImportError for a transformer that is not in the code.
+    Serve reports it as the app's failure.
     """
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
@@ -32,6 +40,7 @@ class ModelReplica:
         self._predictor = models.load(arguments["artifact"], arguments["sha256"], arguments["format"], signature)
         transformer = import_transformer(arguments.get("transformer"))
         self._preparation = Preparation(signature, transformer, arguments.get("predictionKey"))
+        self._try(arguments)
         self._recorder = Recorder(
             Destination(
                 profiles=arguments["profiles"],
@@ -44,42 +53,60 @@ class ModelReplica:
         )
         self._score = self._predict_one
         if arguments.get("batchSize", 1) > 1:
-            self._score = serve.batch(
+            self._score = self._predict_together
+            self._together = serve.batch(
                 max_batch_size=arguments["batchSize"], batch_wait_timeout_s=arguments.get("batchWaitSeconds", 0.0)
             )(self._predict_many)
 
-    async def predict(self, body: bytes, request_id: str) -> dict[str, Any]:
-        """Answer one request: ``{"status", "body"}``, 4xx for the caller's mistakes.
+    def _try(self, arguments: Mapping[str, Any]) -> None:
+        given = (arguments.get("trial") or {}).get("rows")
+        sets = rows_to_try(given, arguments["artifact"])
+        if sets:
+            known = attempt(self._preparation, self._predictor, sets, named=given is not None)
+            self._preparation = self._preparation.knowing(known)
+        else:
+            logger.warning("%s starts untried: no rows of its training set were kept", self._version)
 
-        Raises:
-            Exception: the version failed (transformer, model); the router shields it.
+    async def predict(self, body: bytes, request_id: str) -> dict[str, Any]:
+        """Answer one request: ``{"status", "body"}``, 4xx for the caller's mistakes and 500 for a version that failed.
+
+        Both come with what to remember of it under ``failure`` (see ``failure.told``); the traceback is in the log.
         """
         try:
             prepared = await asyncio.to_thread(self._preparation.prepare, body)
+            predictions = await self._score(prepared.frame)
+            content = answer(predictions, self._version, self._app)
         except BadRequestError as mistake:
-            return {"status": mistake.status, "body": mistake.body()}
-        predictions = await self._score(prepared.frame)
-        content = answer(predictions, self._version, self._app)
+            told = {"type": BAD_REQUEST, "message": mistake.gist[: failure.LONGEST], "where": ""}
+            return {"status": mistake.status, "body": mistake.body(), "failure": told}
+        except Exception as error:
+            logger.exception("request %s failed", request_id)
+            return {"status": 500, "body": b"", "failure": await asyncio.to_thread(_told, error, body)}
         self._recorder.append(request_id, prepared.keys, prepared.rows, predictions, len(body))
         return {"status": 200, "body": content}
 
     async def _predict_one(self, frame: pl.DataFrame) -> models.Matrix:
-        return await asyncio.to_thread(self._predictor.predict, frame)
+        return await asyncio.to_thread(ask, self._predictor, frame)
 
-    async def _predict_many(self, frames: Sequence[pl.DataFrame]) -> list[models.Matrix]:
+    async def _predict_together(self, frame: pl.DataFrame) -> models.Matrix:
+        found: models.Matrix | Exception = await self._together(frame)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def _predict_many(self, frames: Sequence[pl.DataFrame]) -> list[models.Matrix | Exception]:
         """Several requests in one call of the model, cut apart again."""
-        predictions = await asyncio.to_thread(self._predictor.predict, pl.concat(frames))
-        parts, start = [], 0
-        for frame in frames:
-            parts.append(predictions[start : start + frame.height])
-            start += frame.height
-        return parts
+        return await asyncio.to_thread(ask_together, self._predictor, frames)
 
     def __del__(self) -> None:
         """Serve's documented shutdown hook: the last profile is written before the replica goes."""
         recorder: Recorder | None = getattr(self, "_recorder", None)
         if recorder is not None:
             recorder.close()
+
+
+def _told(error: Exception, body: bytes) -> dict[str, str]:
+    return failure.told(error, instances(body))
 
 
 Model = serve.deployment(

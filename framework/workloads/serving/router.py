@@ -25,6 +25,7 @@ from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from framework.api.names import own_name
 from framework.storage import write_json
 from framework.workloads.serving.counters import Counters
 from framework.workloads.serving.dispatch import Answer, Dispatcher, OverloadedError, overload, refusal
@@ -69,7 +70,7 @@ class Handles:
             if task is not None and task.cancelling():
                 raise
             # A replica that is stopped cancels its own calls, which arrives here looking like our own cancellation.
-            raise ConnectionError(f"{app} cancelled the call") from None
+            raise ConnectionError(f"{own_name(app)} cancelled the call") from None
         return reply
 
     async def prepare(self, apps: Mapping[str, int], patience: float) -> None:
@@ -150,13 +151,21 @@ class RouterReplica:
         self._snapshots = 0
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        """Serve calls this with the first and each later table; requests in flight are not touched.
+        """Serve calls this with the first and each later table; requests in flight are not touched. A table older than
+        the one in force was decided on by who leads no more, and is left alone: to raise would end the replica.
 
         Raises:
-            ValueError: not a traffic table; the one before stays in force.
+            ValueError: not a traffic table.
         """
         table = TrafficTable.parse(user_config)
         async with self._reconfiguring:  # Serve may call again while handles open, and the older table must not win
+            live = self._dispatcher.table
+            if live is not None and table.generation <= live.generation:
+                if table != live:
+                    logger.warning(
+                        "a table of generation %s came after one of generation %s", table.generation, live.generation
+                    )
+                return
             await self._handles.prepare(table.weights, patience=table.timeout_seconds)
             self._dispatcher.apply(table)
             self._handles.forget(keep=table.weights)
@@ -236,7 +245,7 @@ def _response(answer: Answer) -> Response:
     """The HTTP answer; Serve's own middleware adds ``x-request-id``, so it is not set here."""
     headers = {}
     if answer.app is not None:
-        headers["x-mlops-app"] = answer.app
+        headers["x-mlops-app"] = own_name(answer.app)
     if answer.retry_after is not None:
         headers["retry-after"] = str(answer.retry_after)
     return Response(answer.body, answer.status, headers, media_type="application/json")

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from framework.api.names import own_name
+
 CANDIDATE_SHARE = 0.5
 """A shielded candidate may use this share of what is left of the deadline; the rest is stable's."""
 
 
 @dataclass(frozen=True)
 class TrafficTable:
-    """What a router is told through its Serve ``user_config``. Weights are percent by app name."""
+    """What a router is told through its Serve ``user_config``. Weights are percent by the app's name in Serve."""
 
     deployment: str
     weights: Mapping[str, int]
@@ -64,8 +66,8 @@ class TrafficTable:
         return {
             "deployment": self.deployment,
             "generation": self.generation,
-            "stable": self.stable,
-            "weights": dict(self.weights),
+            "stable": own_name(self.stable),
+            "weights": {own_name(app): weight for app, weight in self.weights.items()},
         }
 
 

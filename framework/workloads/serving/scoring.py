@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from framework.workloads.models import check_rows, frame_of
+from framework.workloads.serving.blame import Blame
 
 MAX_PROBLEMS = 20
 """Mistakes named in one answer; a request may hold a million."""
@@ -21,6 +22,7 @@ MAX_PROBLEMS = 20
 _MAX_DIGITS = 20
 """Of a JSON integer: no 64-bit column holds more, and Python's own integers are unbounded."""
 
+_ROW, _FOUND = re.compile(r"^instances\[\d+\]\.?"), re.compile(r"(, found \S+) .*$", re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 Rows = list[dict[str, Any]]
@@ -40,6 +42,11 @@ class BadRequestError(Exception):
         error = {"type": "bad_request", "message": str(self), "problems": self.problems}
         return json.dumps({"error": error}).encode()
 
+    @property
+    def gist(self) -> str:
+        """The first problem, without which row it was and which value was found there."""
+        return "the body is not JSON" if self.status == 400 else _gist(str(self))
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -51,44 +58,83 @@ class Prepared:
 
 
 class Preparation:
-    """Reads, transforms and checks requests for one model version. Thread-safe if the transformer is."""
+    """Reads, transforms and checks requests for one model version. Thread-safe if the transformer is.
 
-    def __init__(self, signature: Mapping[str, Any], transformer: Transformer | None, key: str | None) -> None:
+    ``known`` are rows that the transformer is known to take; they help to tell whose mistake a failure is.
+    """
+
+    def __init__(
+        self,
+        signature: Mapping[str, Any],
+        transformer: Transformer | None,
+        key: str | None,
+        known: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self._signature = signature
         self._transformer = transformer
         self._key = key
+        self._known = tuple(known)
+
+    def knowing(self, rows: Sequence[Mapping[str, Any]]) -> Preparation:
+        """The same, with rows that the transformer is known to take."""
+        return Preparation(self._signature, self._transformer, self._key, rows)
 
     def prepare(self, body: bytes) -> Prepared:
         """The model's inputs for ``body``, and the key of each row.
 
         Raises:
-            BadRequestError: no JSON (400), another shape, or values that the signature refuses (422).
-            Exception: the transformer raised, or made rows that the model cannot take: the version's failure.
+            BadRequestError: no JSON (400), another shape, or values that the signature or the transformer cannot take
+                (422).
+            Exception: the transformer raised, or made rows that the model cannot take, and no field of the request
+                explains it: the version's failure.
         """
-        rows = _instances(body)
+        rows = instances(body)
         keys = tuple(_text(row.get(self._key)) for row in rows) if self._key else (None,) * len(rows)
-        if self._transformer is None:
-            problems = check_rows(rows, self._signature)
-            if problems:
-                raise BadRequestError(422, problems)
-            return Prepared(keys, rows, frame_of(rows, self._signature))
-        made = list(self._transformer([dict(row) for row in rows]))
-        if len(made) != len(rows):
-            raise ValueError(f"the transformer made {len(made)} rows of {len(rows)}")
+        made = rows if self._transformer is None else self._transformed(rows, self._transformer)
         problems = check_rows(made, self._signature)
         if problems:
             self._blame(rows, made, problems)
         return Prepared(keys, made, frame_of(made, self._signature))
 
-    def _blame(self, rows: Rows, made: Sequence[Mapping[str, Any]], problems: Sequence[str]) -> None:
-        """A bad value that the transformer only copied is the caller's mistake; any other is the transformer's."""
-        theirs: list[str] = []
-        for index, (row, new) in enumerate(zip(rows, made, strict=True)):
-            copied = [column for column in self._signature["inputs"] if _is_copied(column["name"], row, new)]
-            theirs += check_rows([new], {**self._signature, "inputs": copied}, first=index)
-        if theirs:
-            raise BadRequestError(422, theirs)
-        raise ValueError(f"the transformer made rows that the model cannot take: {problems[0]}")
+    def inputs(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+        """The model's inputs for rows that are nobody's request: whatever is wrong with them is raised as it is.
+
+        Raises:
+            ValueError: the model cannot take what the transformer makes of them. Exception: the transformer raised.
+        """
+        made = rows if self._transformer is None else _made(self._transformer, rows)
+        problems = check_rows(made, self._signature)
+        if problems:
+            raise ValueError(f"{self._maker} the model cannot take: {_gist(problems[0])}")
+        return frame_of(made, self._signature)
+
+    @property
+    def _maker(self) -> str:
+        return "these are rows that" if self._transformer is None else "the transformer made rows that"
+
+    def _transformed(self, rows: Rows, transformer: Transformer) -> list[Any]:
+        try:
+            return _made(transformer, rows)
+        except Exception as error:
+            mistakes = Blame(self._signature, transformer, self._known).raised(rows)
+            if mistakes:
+                raise BadRequestError(422, mistakes) from error
+            raise
+
+    def _blame(self, rows: Rows, made: Sequence[Any], problems: Sequence[str]) -> None:
+        if self._transformer is None:
+            raise BadRequestError(422, problems)
+        mistakes = Blame(self._signature, self._transformer, self._known).unfit(rows, made)
+        if mistakes:
+            raise BadRequestError(422, mistakes)
+        raise ValueError(f"{self._maker} the model cannot take: {_gist(problems[0])}")
+
+
+def _made(transformer: Transformer, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    made = list(transformer([dict(row) for row in rows]))
+    if len(made) != len(rows):
+        raise ValueError(f"the transformer made {len(made)} rows of {len(rows)}")
+    return made
 
 
 def answer(predictions: NDArray[np.float64], model: str, app: str) -> bytes:
@@ -118,7 +164,12 @@ def import_transformer(entrypoint: str | None) -> Transformer | None:
     return transformer
 
 
-def _instances(body: bytes) -> Rows:
+def instances(body: bytes) -> Rows:
+    """The rows of a request.
+
+    Raises:
+        BadRequestError: no JSON (400), or JSON of another shape (422).
+    """
     try:
         value = json.loads(body.decode(), parse_constant=_no_constant, parse_int=_integer)
         if _SURROGATE.search(body):  # half of a pair is valid JSON but no text: no column and no log can hold it
@@ -136,6 +187,11 @@ def _instances(body: bytes) -> Rows:
     return rows
 
 
+def _gist(problem: str) -> str:
+    """A problem as the log may have it: with the kind of what was found, and not what it was."""
+    return _FOUND.sub(r"\1", _ROW.sub("", problem))
+
+
 def _no_constant(word: str) -> Any:
     raise ValueError(f"{word} is not a JSON value")
 
@@ -144,10 +200,6 @@ def _integer(digits: str) -> int:
     if len(digits) > _MAX_DIGITS:
         raise ValueError(f"the number {digits[:_MAX_DIGITS]}... is out of range")
     return int(digits)
-
-
-def _is_copied(name: str, row: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    return name in row and name in new and type(row[name]) is type(new[name]) and row[name] == new[name]
 
 
 def _text(value: Any) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from framework import storage
+from framework.api.layout import trial_file
 from framework.workloads import models
 from framework.workloads.context import RunContext
 from framework.workloads.profiling import write_reference
@@ -25,6 +26,7 @@ from framework.workloads.training.search import Found, check_metric, search
 from framework.workloads.training.split import split
 from framework.workloads.training.trainer import Part, Settings, TrainingData
 from framework.workloads.training.trainers import chosen
+from framework.workloads.training.trial import trial_document
 
 REFERENCE_PERIOD = timedelta(days=7)
 """Natural movement of a column is learned from week to week."""
@@ -38,7 +40,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
 
     Returns:
         {artifact, sha256, format, signature, profile, metrics, champion_metrics, parameters, lineage, rows, trials,
-        slices, seconds}
+        trial_rows, slices, seconds}
 
     Raises:
         WorkloadError: what the parts raise; see ``dataset.build``, ``split.split``, ``search.search``, ``fit.fit``.
@@ -77,6 +79,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
         profile, _reference(parts["train"], dataset, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD
     )
 
+    trial = trial_document(parts["train"], signature, dataset.label)
+    storage.write_json(trial_file(payload["model_folder"]), trial)
+
     result = {
         "artifact": artifact,
         "sha256": sha256,
@@ -100,6 +105,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
         },
         "rows": {**{label: part.height for label, part in parts.items()}, "dropped": dataset.dropped},
         "trials": found.trials if found else [],
+        "trial_rows": len(trial["rows"]),
         "slices": evaluation.slices(spec["evaluation"].get("slices", ()), parts["test"], scores, dataset.label),
         "seconds": round(time.perf_counter() - started, 3),
     }

@@ -134,6 +134,21 @@ class RunContract:
         elsewhere = world.backend.observe(f"{world.storage}/elsewhere", good.name)
         assert elsewhere.phase is RunPhase.ABSENT
 
+    def test_what_a_run_wrote_is_told_when_it_has_ended_too(self, world: RunWorld) -> None:
+        run = world.spec(world.refuse, "logged")
+        assert list(world.backend.logs(world.storage, run.name, 50)) == []
+        world.submit(run)
+        world.ended(run)
+
+        def told(lines: int) -> list[str]:
+            (log,) = world.backend.logs(world.storage, run.name, lines)
+            assert log.source == f"run {run.submission_id}"
+            return log.text.splitlines()
+
+        world.patience.until(lambda: told(50), lambda found: any("42 is too many" in line for line in found))
+        assert len(told(1)) == 1
+        assert told(0) == []
+
     def test_no_more_is_free_than_the_cluster_has(self, world: RunWorld) -> None:
         found = world.backend.capacity()
         if found is not None:

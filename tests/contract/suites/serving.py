@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import pytest
+
+from framework.api.errors import ConflictError
 from framework.ports import LATENCY_BOUNDS, AppPhase, AppSpec, AppState, RouteSpec, RouteState, ServingBackend
 from tests.contract.suites.polling import Patience
 
@@ -15,7 +18,7 @@ class ServingWorld:
     """A backend with one deployment of its own.
 
     ``app`` gives the specification of a version by a short name, ``broken`` one under the same name that cannot start;
-    ``send`` sends so many requests through the route and returns how many failed.
+    and says ``complaint``; ``send`` sends so many requests through the route and returns how many failed.
     """
 
     backend: ServingBackend
@@ -26,6 +29,7 @@ class ServingWorld:
     app: Callable[[str], AppSpec]
     broken: Callable[[str], AppSpec]
     send: Callable[[int], int]
+    complaint: str
 
     def running(self, name: str) -> AppSpec:
         app = self.app(name)
@@ -112,6 +116,11 @@ class ServingContract:
         world.backend.deploy(app, None)
         state = world.in_phase(app, AppPhase.FAILED)
         assert state.message
+        assert "\n" not in state.message, "it is read in a table; the whole of it is in the logs"
+        logs = [log for log in world.backend.logs(world.deployment, 50) if log.source == app.name]
+        assert any(world.complaint in log.text for log in logs)
+        assert all(len(log.text.splitlines()) <= 2 for log in world.backend.logs(world.deployment, 2))
+        assert list(world.backend.logs(f"{world.deployment}-other", 50)) == []
         assert state.replicas == 0
 
     def test_deleting_is_idempotent_and_spares_the_others(self, world: ServingWorld) -> None:
@@ -154,6 +163,37 @@ class ServingContract:
         assert [replica.generation for replica in after.replicas] == [1] * len(before.replicas)
         assert _requests(after) == {app.name: 5}
 
+    def test_what_was_decided_on_before_the_live_table_is_refused(self, world: ServingWorld) -> None:
+        one, two, other = world.running("one"), world.running("two"), world.running("other")
+        live = world.table({one.name: 100, two.name: 0}, one.name, 5)
+        world.backend.set_route(live)
+        world.acknowledged(5)
+        late = [
+            world.table({two.name: 100}, two.name, 4),
+            world.table({one.name: 100, two.name: 0}, one.name, 1),
+            world.table({one.name: 100}, one.name, 5),
+            replace(live, timeout_seconds=9.0),
+        ]
+        for table in late:
+            with pytest.raises(ConflictError, match="generation 5"):
+                world.backend.set_route(table)
+        for app in (one, two):
+            with pytest.raises(ConflictError, match=app.name):
+                world.backend.delete(app.name)
+        world.backend.delete(other.name)
+        world.gone(other)
+        world.backend.set_route(live)
+        assert world.acknowledged(5).spec == live
+        assert set(world.backend.apps(world.deployment)) == {one.name, two.name}
+        world.backend.set_route(world.table({two.name: 100}, two.name, 6))
+        world.acknowledged(6)
+        world.backend.delete(one.name)
+        world.gone(one)
+        world.backend.delete_route(world.deployment)
+        world.patience.until(world.state, lambda state: state is None)
+        world.backend.delete(two.name)
+        world.gone(two)
+
     def test_traffic_moves_to_another_version_without_a_failed_request(self, world: ServingWorld) -> None:
         old, new = world.running("old"), world.running("new")
         world.backend.set_route(world.table({old.name: 100}, old.name, 1))
@@ -173,6 +213,21 @@ class ServingContract:
         assert world.counted(80)[old.name] == counted[old.name]
         world.gone(old)
         assert world.send(10) == 0
+
+    def test_a_path_gets_to_another_deployment_by_the_router_that_is_there(self, world: ServingWorld) -> None:
+        app, heir = world.running("one"), replace(world, deployment=f"{world.deployment}-heir")
+        world.backend.set_route(world.table({app.name: 100}, app.name, 1))
+        before = {item.replica for item in world.acknowledged(1).replicas}
+        assert world.backend.routed(f"{world.route}-nobody") is None
+        world.backend.set_route(heir.table({app.name: 100}, app.name, 2))
+        assert before <= {item.replica for item in heir.acknowledged(2).replicas}
+        state = world.backend.routed(world.route)
+        assert state is not None
+        assert (state.spec.deployment, state.spec.route, world.state()) == (heir.deployment, world.route, None)
+        world.backend.delete_route(world.deployment)
+        assert world.backend.routed(world.route) is not None, "it is another's by now"
+        world.backend.delete_route(heir.deployment)
+        world.patience.until(lambda: world.backend.routed(world.route), lambda state: state is None)
 
     def test_a_route_is_deleted_and_the_apps_stay(self, world: ServingWorld) -> None:
         app = world.running("one")

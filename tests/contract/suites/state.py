@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -82,6 +83,14 @@ def taken(store: StateStore, holder: str = "a", now: datetime = NOW) -> Lease:
 
 class StateStoreContract:
     """Subclass it and provide a fixture ``store``: an empty environment whose lease nobody has taken yet."""
+
+    def test_the_owner_is_made_once_and_can_be_claimed(self, store: VerifiedStore) -> None:
+        owner = store.owner()
+        assert re.fullmatch(r"[0-9a-f]{10}", owner)
+        assert store.owner() == owner
+        assert store.owner("0123456789") == "0123456789"
+        assert store.owner() == "0123456789"
+        assert store.lease() is None
 
     def test_nothing_is_loaded_where_nothing_was_saved(self, store: VerifiedStore) -> None:
         assert store.load(VIEW) is None

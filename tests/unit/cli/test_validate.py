@@ -216,7 +216,7 @@ def test_validating_loads_nothing_heavy(project: Path) -> None:
         "import sys\nfrom click.testing import CliRunner\nfrom controllers.cli.main import cli\n"
         "assert CliRunner().invoke(cli, ['validate']).exit_code == 0\n"
         "print(*{name.split('.')[0] for name in sys.modules}"
-        " & {'ray', 'polars', 'whylogs', 'sklearn', 'pandas', 'numpy', 'lightgbm', 'plotly', 'git', 'sqlalchemy'})"
+        " & {'ray', 'polars', 'whylogs', 'sklearn', 'pandas', 'numpy', 'lightgbm', 'git', 'sqlalchemy'})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=project, check=False)
 

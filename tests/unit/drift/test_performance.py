@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from framework.drift.performance import PerformanceFinding, PerformanceVerdict, judge_performance
-from framework.ports import LabelledWindow
+from framework.ports import LabelledWindow, Unusable
 
 
 def judge(
@@ -43,3 +45,42 @@ def test_a_version_without_the_metric_has_no_baseline() -> None:
     found = judge(0.3, 0.2, 0.4, baseline=None)
     assert (found.finding, found.bound) == (PerformanceFinding.INCONCLUSIVE, None)
     assert "no auc from its test" in found.message
+
+
+def of(labelled: int, value: float | None = 0.66, **more: Any) -> PerformanceVerdict:
+    window = LabelledWindow("delay-aaaaaaaaaa", 1_300, labelled, "auc", value, 0.62, 0.70, **more)
+    return judge_performance(window, 0.7, max_drop=0.05, min_labels=200)
+
+
+def test_one_class_alone_is_said_and_which() -> None:
+    found = of(1_204, None, classes={"True": 1_204})
+    assert found.finding is PerformanceFinding.INCONCLUSIVE
+    assert found.message == "only one class has arrived (1,204 of True); 1,204 of 1,300 predictions are labelled"
+
+
+@pytest.mark.parametrize(("count", "finding"), [(1, "Holds"), (12, "Holds"), (60, "Inconclusive")])
+def test_labels_that_are_unusable_are_told_and_many_of_them_leave_nothing_to_say(count: int, finding: str) -> None:
+    found = of(1_000, unusable=(Unusable("neither 0 nor 1", count, "7: 17"),))
+    assert found.finding == finding
+    assert (found.value is None) is (finding == "Inconclusive")
+    assert f"{count} label{' is' if count == 1 else 's are'} neither 0 nor 1 (7: 17)" in found.message
+
+
+def test_a_column_that_is_no_outcome_is_never_judged() -> None:
+    found = of(210, 0.51, unusable=(Unusable("neither 0 nor 1", 800, "7: 17"),))
+    assert (found.finding, found.value) == (PerformanceFinding.INCONCLUSIVE, None)
+    assert found.message.startswith("800 of 1,010 labels are unusable, at most 1% may be")
+
+
+def test_what_keeps_labels_and_predictions_apart_is_told() -> None:
+    found = of(0, None, keyless=900, apart=("7", "UA-1"), damaged=("a.parquet", "b.parquet"))
+    assert found.message == (
+        "0 of 1,300 predictions are labelled; needs 200; 900 predictions carry no key; "
+        "none of the logged keys, '7' for one, is among those of the labels, 'UA-1' for one; "
+        "2 files of the prediction log are damaged and left out: a.parquet, b.parquet"
+    )
+
+
+def test_a_problem_with_the_labels_is_the_verdict() -> None:
+    found = of(0, None, problem="the label table has no column late")
+    assert (found.finding, found.message) == (PerformanceFinding.INCONCLUSIVE, "the label table has no column late")

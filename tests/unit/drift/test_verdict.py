@@ -116,3 +116,49 @@ def test_false_alarms_stay_at_the_declared_rate_over_many_columns_and_windows() 
 def test_a_verdict_survives_being_stored() -> None:
     found = judge_window(rules(), STEADY, window(numeric([200] * 5)))
     assert DriftVerdict.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_limit_above_the_threshold_says_what_it_is_made_of() -> None:
+    weeks = [[400.0, 400, 400, 400, 400], [200.0, 300, 400, 500, 600], [600.0, 500, 400, 300, 200]]
+    total = [sum(column) for column in zip(*weeks, strict=True)]
+    restless = reference(numeric(total), periods=[[numeric(week)] for week in weeks])
+    found = judge_window(rules(threshold=0.05), restless, window(numeric([300, 250, 200, 150, 100]))).columns[0]
+    assert found.finding is Finding.NO_DRIFT
+    assert found.natural is not None
+    assert found.noise is not None
+    assert found.message.endswith(
+        f"(it moves {found.natural:.3g} by itself and {found.noise:.3g} by sampling; the threshold is 0.05)"
+    )
+    alone = judge_window(rules(threshold=1e-6), reference(numeric(total)), window(numeric([200] * 5))).columns[0]
+    assert alone.natural is None
+    assert f"(it moves {alone.noise:.3g} by sampling; the threshold is 1e-06)" in alone.message
+
+
+def test_a_shift_by_a_standard_deviation_is_drift_where_training_has_one_period() -> None:
+    chance = np.random.default_rng(4)
+    edges = np.quantile(chance.normal(size=6_000), np.arange(1, 10) / 10)
+
+    def column(rows: int, shift: float) -> ColumnSummary:
+        places = np.searchsorted(edges, chance.normal(shift, 1.0, rows))
+        return numeric(np.bincount(places, minlength=10).astype(float), name="torque")
+
+    trained = column(6_000, 0.0)
+    known = reference(trained, periods=[[trained]])
+    for _ in range(20):
+        moved = judge_window(rules(), known, window(column(300, 1.0))).columns[0]
+        assert (moved.finding, moved.limit, moved.natural) == (Finding.DRIFT, 0.2, None)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (numeric([200] * 5, nulls=1_000), "0.0% missing in training, 50.0% now"),
+        (numeric([0, 0, 0, 0, 900], name="steady"), "100.0% where training has nothing"),
+        (categorical(AA=300, UA=200, NEW=500), "50.0% where training has nothing"),
+    ],
+)
+def test_what_is_plain_to_see_is_said_with_the_drift(column: ColumnSummary, words: str) -> None:
+    known = reference(numeric([2_000] * 5), numeric([0, 0, 900, 0, 0], name="steady"), categorical(AA=600, UA=400))
+    found = judge_window(rules(), known, window(column)).columns[0]
+    assert found.finding is Finding.DRIFT
+    assert found.message.endswith(words)

@@ -10,13 +10,15 @@ from framework.api import layout
 from framework.api.conditions import violations
 from framework.api.meta import Ref
 from framework.backends.memory import MemoryServing
+from framework.kinds.model_deployment import words
 from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState
 from framework.kinds.model_deployment.plan import plan
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.kinds.model_deployment.target import served
-from framework.planning.actions import Action, DeleteApp, DeleteRoute, DeployApp, SetRoute
+from framework.planning.actions import Action, DeleteApp, DeleteRoute, DeployApp, SetRoute, TakeBackWord
 from framework.planning.changes import Change, Desired, Status, Verb
-from framework.ports import ModelVersion
+from framework.planning.fingerprint import short_hash
+from framework.ports import ModelVersion, Word
 from tests.builders import NOW, STORAGE, desired, model_version
 
 REF = Ref("ModelDeployment", "delay")
@@ -58,6 +60,7 @@ class Deployment:
         self.serving = MemoryServing(clock=self._clock, observations=observations, routers=routers)
         self.status: Status | None = None
         self.asked = True
+        self.word: Word | None = None
         self.events: list[str] = []
         self.changes: list[Change] = []
 
@@ -66,7 +69,7 @@ class Deployment:
 
     @property
     def desired(self) -> Desired[ModelDeploymentSpec]:
-        return desired(REF, self.spec)
+        return desired(REF, self.spec, digest=short_hash(self.spec.model_dump(mode="json", by_alias=True)))
 
     @property
     def state(self) -> DeploymentState:
@@ -92,8 +95,22 @@ class Deployment:
         traffic = layout.traffic_folder(STORAGE, REF.name)
         target = self.model if self.asked else None
         return DeploymentObserved(
-            REF, target, "no version passed yet", self.serving.apps(REF.name), self.serving.route(REF.name, traffic)
+            REF,
+            target,
+            "no version passed yet",
+            self.serving.apps(REF.name),
+            self.serving.route(REF.name, traffic),
+            word=self.word,
         )
+
+    def say(self, verb: str, version: str, **data: Any) -> None:
+        """An operator says something about the rollout of ``version``."""
+        about = {"identity": self.app(version).removeprefix("delay-"), **data}
+        self.word = Word(subject=words.subject(REF.name), verb=verb, actor="ada", time=self.now, data=about)
+
+    def told(self, reason: str) -> list[str]:
+        """The messages of all happenings of a reason."""
+        return [item.message for change in self.changes for item in change.happenings if item.reason == reason]
 
     def look(self, *, killed_after: int | None = None) -> Change:
         """One pass. Killed after so many actions, it forgets everything that it had decided."""
@@ -121,6 +138,9 @@ class Deployment:
                 self.serving.set_route(route)
             case DeleteRoute(name):
                 self.serving.delete_route(name)
+            case TakeBackWord(word):
+                assert word == self.word
+                self.word = None
             case _:
                 raise AssertionError(action)
 
@@ -136,6 +156,12 @@ class Deployment:
                 return change
             self.send(requests, **traffic)
         raise AssertionError(f"still busy: {self.changes[-1].reason}")
+
+    def looks(self, seconds: float, *, requests: int = 200, **traffic: Any) -> None:
+        """Go on looking for so long."""
+        for _ in range(int(seconds * 2)):
+            self.look()
+            self.send(requests, **traffic)
 
     def run_until(self, weight: int, version: str, **traffic: Any) -> None:
         for _ in range(200):

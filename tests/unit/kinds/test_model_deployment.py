@@ -240,16 +240,6 @@ def test_an_app_changed_by_hand_is_deployed_again() -> None:
     assert deployment.events == ["DriftRepaired"]
 
 
-def test_nothing_moves_while_stable_does_not_answer() -> None:
-    deployment = serving()
-    deployment.want("2")
-    deployment.run_until(10, "2")
-    deployment.serving.fail(deployment.app("1"))
-    deployment.look()
-    assert reason(deployment.status) == "StableUnavailable"
-    assert deployment.weights[deployment.app("2")] == 10
-
-
 def test_replicas_change_in_place_and_the_route_s_fields_too() -> None:
     deployment = serving()
     app = deployment.app("1")

@@ -239,12 +239,76 @@ def test_a_subject_no_longer_asked_for_is_over() -> None:
     assert [item.reason for item in monitor.look(*CALM).happenings] == ["DriftOver"]
 
 
-def test_a_missing_training_profile_is_said_and_not_taken_for_calm() -> None:
-    change = Monitor().look(reference=None)
-    assert (reason(change), change.status and change.status.conditions.ready.status) == ("ReferenceMissing", False)
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("", "the training profile of delay-1111111111 is missing: drift cannot be judged"),
+        ("whole.bin: no profile", "cannot be read (whole.bin: no profile): drift cannot be judged"),
+    ],
+)
+def test_without_a_training_profile_it_is_stalled_and_never_taken_for_calm(damage: str, message: str) -> None:
+    """Nothing is under way that would bring one; what can be judged without it still is."""
+    monitor = Monitor(monitor_spec(performance=PERFORMANCE, quality={"maxNullRate": 0.05}))
+    change = monitor.look(
+        numeric([100] * 5, nulls=500), reference=None, damage=damage, performance=auc(0.60), flush=FLUSH
+    )
     assert change.status is not None
-    assert change.status.conditions.stalled.status, "it does not come back by itself, so nobody waits for it"
-    assert change.requeue_after is not None, "the next window is looked at all the same"
+    conditions = change.status.conditions
+    assert (conditions.ready.status, conditions.stalled.status, conditions.reconciling.status) == (False, True, False)
+    assert reason(change) == "ReferenceMissing"
+    assert message in conditions.ready.message
+    assert {item.reason for item in change.happenings} == {"PerformanceDegraded", "QualityViolated"}
+    assert change.requeue_after == WINDOW - timedelta(seconds=2), "the next window is judged as well"
+    assert reason(monitor.look(*CALM, performance=auc(0.70))) == "Watching"
+
+
+def test_a_monitor_that_watches_no_drift_misses_no_training_profile() -> None:
+    monitor = Monitor(monitor_spec(drift=None, performance=PERFORMANCE))
+    assert reason(monitor.look(reference=None, performance=auc(0.70))) == "Watching"
+
+
+def test_what_was_left_out_or_is_not_known_is_said_beside_the_verdict() -> None:
+    monitor = Monitor(monitor_spec(performance=PERFORMANCE))
+    until = window_end(WINDOW, FLUSH, monitor.now + WINDOW)
+    columns = {column.name: column for column in CALM}
+    window = ObservedWindow(until - WINDOW, until, columns, damaged=("1-r1-0.bin",))
+    change = monitor.look(
+        window=window,
+        reference=replace(TRAINED, damaged=("period-3.bin",)),
+        performance=LabelledWindow("delay-1111111111", 900, 0, "auc", None, keyless=900),
+    )
+    assert change.status is not None
+    message = change.status.conditions.ready.message
+    for words in (
+        "none of 2 columns drift",
+        "1 file of the window's profiles is damaged and left out: 1-r1-0.bin",
+        "1 file of the training profile is damaged and left out: period-3.bin",
+        "0 of 900 predictions are labelled; needs 200; 900 predictions carry no key",
+    ):
+        assert words in message
+    assert page(change)["remarks"] == list(monitor.state.remarks)
+    assert "period-3.bin" in report_html(page(change))
+    assert monitor.look(*CALM, performance=auc(0.70)).status is not None
+    assert monitor.state.remarks == ()
+
+
+def test_unseen_categories_are_those_that_the_model_was_not_trained_on() -> None:
+    """Its signature has them all; a profile names the frequent ones."""
+    monitor = Monitor(monitor_spec(drift=None, quality={"unseenCategories": 0.05}))
+    known = [f"c{number}" for number in range(5_000)]
+    assert monitor.live is not None
+    inputs = [{"name": "carrier", "dtype": "String", "nullable": False, "categories": known}]
+    monitor.live = monitor.live.model_copy(update={"signature": {"inputs": inputs}})
+    few = reference(ColumnSummary("carrier", 10_000, 0, categories=dict.fromkeys(known[:100], 2.0)))
+    calm = ColumnSummary("carrier", 1_000, 0, categories=dict.fromkeys(known[-1_000:], 1.0))
+    assert monitor.look(calm, reference=few).happenings == ()
+    strange = ColumnSummary("carrier", 1_000, 0, categories={**dict.fromkeys(known[:500], 1.0), "new": 500.0})
+    assert [item.reason for item in monitor.look(strange, reference=few).happenings] == ["QualityViolated"]
+    unnamed = ColumnSummary("carrier", 10_000, 0, categories=dict.fromkeys(known, 1.0))
+    monitor.look(unnamed, reference=few)
+    assert monitor.state.remarks == (
+        "unseen categories cannot be told of carrier: 50.0% of its values are of categories too many to be named",
+    )
 
 
 def test_the_history_is_bounded() -> None:

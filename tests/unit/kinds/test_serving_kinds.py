@@ -132,10 +132,32 @@ def test_an_analysis_that_could_see_nothing_is_a_mistake(more: dict[str, Any], w
         {"steps": [STEP, ANALYZE, LAST]},
         {"steps": [ANALYZE, LAST], "match": {"header": {"x-canary": "yes"}}},
         {"steps": [LAST, ANALYZE], "analysis": [{"metric": "error_rate", "max": 0.05}]},
+        {"steps": [STEP, {"pause": {"for": "5m"}}, LAST]},
+        {"steps": [STEP, {"pause": {}}, LAST]},
+        {"steps": [{"pause": {"for": "5m"}}, STEP, ANALYZE, LAST]},
+        {"steps": [STEP, LAST], "analysis": []},
     ],
 )
 def test_an_analysis_that_sees_traffic_is_none(more: dict[str, Any]) -> None:
     assert DEPLOYMENT.check(deployment_spec(**more), {}) == ()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"steps": [STEP, LAST]},
+        {"steps": [LAST]},
+        {"steps": [{"pause": {"for": "5m"}}, STEP, LAST]},
+        {"steps": [STEP, LAST, {"pause": {"for": "5m"}}]},
+        {"steps": [STEP, {"pause": {"for": "0s"}}, LAST]},
+        {"steps": [STEP, {"analyze": {"for": "0s"}}, LAST], "onInconclusive": "promote"},
+        {"steps": [STEP, {"setWeight": 50}, LAST], "match": {"header": {"x-canary": "yes"}}},
+    ],
+)
+def test_an_analysis_that_no_step_waits_for_is_a_mistake(more: dict[str, Any]) -> None:
+    (problem,) = DEPLOYMENT.check(deployment_spec(**more), {})
+    assert problem.path == "spec.strategy.canary.analysis"
+    assert "ever looked at" in problem.message
 
 
 def test_labels_need_columns_of_their_view_and_a_logged_key() -> None:

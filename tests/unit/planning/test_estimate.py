@@ -15,7 +15,7 @@ from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.planning.actions import SubmitRun
 from framework.planning.changes import Change, Desired, Verb
 from framework.planning.durations import Durations
-from framework.planning.estimate import Known, forecast
+from framework.planning.estimate import FIRST_ANSWER, Known, forecast
 from framework.planning.forecast import Endpoint, Forecast
 from framework.ports import Capacity, RunSpec
 from tests.builders import desired, feature_view_spec, training_spec
@@ -139,7 +139,8 @@ def test_a_breaking_change_materialises() -> None:
 
 def test_the_first_version_waits_for_nothing() -> None:
     found = of((change(ENDPOINT, Category.REDEPLOY, Verb.CREATE),), before={})
-    assert (found.work[0].seconds, found.endpoints[0].first_weight) == (0.0, 100)
+    assert (found.work[0].seconds, found.endpoints[0].first_weight) == (FIRST_ANSWER, 100)
+    assert "5 to 30 s" in found.work[0].basis
 
 
 def test_a_pause_without_end_waits_for_a_person() -> None:
@@ -232,6 +233,73 @@ def test_endpoints_with_their_share_of_the_requests() -> None:
     found = of(known=Known(DURATIONS, requests={ENDPOINT: 75, OTHER: 25}))
     assert found.endpoints == (Endpoint(ENDPOINT, "/delay", 0.75, 10),)
     assert of().endpoints == (Endpoint(ENDPOINT, "/delay", None, 10),)
+
+
+def routed(**routes: str) -> Specs:
+    """Endpoints by name, and their routes."""
+    found = {}
+    for name, route in routes.items():
+        base = serving(Ref("ModelDeployment", name))
+        raw = base.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        spec = {**raw, "serving": {**raw["serving"], "route": route}}
+        found[base.ref] = replace(base, spec=ModelDeploymentSpec.model_validate(spec), digest=route)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same", "notes"),
+    [
+        ({"a": "/x"}, {"a": "/x"}, True, {"a": ""}),
+        ({"a": "/x"}, {}, True, {"a": "nothing answers at /x any more"}),
+        ({"a": "/x"}, {"a": "/y"}, True, {"a": "moves to /y; nothing answers at /x any more"}),
+        (
+            {"a": "/x"},
+            {"b": "/x"},
+            True,
+            {
+                "a": "/x is handed over to ModelDeployment/b",
+                "b": "handed over from ModelDeployment/a, which serves until this one does",
+            },
+        ),
+        (
+            {"a": "/x"},
+            {"b": "/x"},
+            False,
+            {
+                "a": "/x is handed over to ModelDeployment/b",
+                "b": "OUTAGE: ModelDeployment/a serves it on another Ray, and nobody does until this one runs",
+            },
+        ),
+        (
+            {"a": "/x"},
+            {"a": "/y", "b": "/x"},
+            True,
+            {
+                "a": "/x is handed over to ModelDeployment/b",
+                "b": "taken over from ModelDeployment/a, which moves to /y",
+            },
+        ),
+        (
+            {"a": "/x", "b": "/y"},
+            {"a": "/y", "b": "/x"},
+            True,
+            {
+                "a": "taken over from ModelDeployment/b, which moves to /x; /x is handed over to ModelDeployment/b",
+                "b": "taken over from ModelDeployment/a, which moves to /y; /y is handed over to ModelDeployment/a",
+            },
+        ),
+    ],
+)
+def test_what_becomes_of_routes(
+    before: dict[str, str], after: dict[str, str], same: bool, notes: dict[str, str]
+) -> None:
+    old, new = routed(**before), routed(**after)
+    changes = [
+        change(ref, Category.REROUTE, Verb.DELETE if ref not in new else Verb.CREATE if ref not in old else Verb.UPDATE)
+        for ref in sorted({*old, *new})
+    ]
+    found = forecast(changes, old, new, KINDS, Known(DURATIONS, same_cluster=same))
+    assert {item.ref.name: item.note for item in found.endpoints} == notes
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -83,20 +84,68 @@ def test_another_process_with_the_same_pid_is_not_the_daemon_and_stays(tmp_path:
         somebody.wait()
 
 
-@pytest.mark.parametrize("named", ["", ".", "victim", "victim/r"])
+@pytest.mark.parametrize("named", ["", ".", "victim", "victim/r", "mlops-0123456789/r"])
 def test_no_folder_is_deleted_because_a_state_file_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     place = tmp_path / "place"
-    (place / "victim" / "r").mkdir(parents=True)
-    (place / "victim" / "r" / "work.txt").write_text("mine")
+    for name in ("victim", "mlops-0123456789"):
+        (place / name / "r").mkdir(parents=True)
+        (place / name / "r" / "work.txt").write_text("mine")
     monkeypatch.chdir(place)
     folder = tmp_path / "ray"
     folder.mkdir()
     state = {"pid": 2**22 + 1, "birth": "1", "marker": "x", "temp": named, "dashboardPort": 1, "servePort": 2}
     (folder / "daemon.json").write_text(json.dumps(state))
     EmbeddedRay(folder).stop()
-    assert (place / "victim" / "r" / "work.txt").read_text() == "mine"
+    for name in ("victim", "mlops-0123456789"):
+        assert (place / name / "r" / "work.txt").read_text() == "mine"
+
+
+def test_stopping_removes_sockets_and_logs_of_a_daemon_that_died_or_was_moved(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    before = daemon._private_folder(old).parent
+    before_move = {
+        "pid": 2**22 + 1,
+        "birth": "1",
+        "marker": "x",
+        "temp": str(before / "r"),
+        "dashboardPort": 1,
+        "servePort": 1,
+    }
+    old.rename(new)
+    here = daemon._private_folder(new).parent
+    for place in (before, here):
+        (place / "r" / "logs").mkdir(parents=True)
+        (place / "r" / "logs" / "old.log").write_text("x")
+    (new / "daemon.json").write_text(json.dumps(before_move))
+    EmbeddedRay(new).stop()
+    assert not before.exists()
+    assert not here.exists()
+    EmbeddedRay(new).stop()
+
+
+def test_who_writes_the_list_of_applications_holds_off_others_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray, order = EmbeddedRay(tmp_path / "ray"), []
+
+    def write() -> None:
+        with EmbeddedRay(tmp_path / "ray").alone():
+            order.append("second")
+
+    second = threading.Thread(target=write)
+    with ray.alone():
+        second.start()
+        second.join(0.1)
+        order.append("first")
+    second.join(10)
+    assert order == ["first", "second"]
+    monkeypatch.setattr(daemon, "ALONE_SECONDS", 0.05)
+    with ray.alone():
+        write()
+    assert order == ["first", "second", "second"], "whoever holds it may have been stopped for good"
 
 
 @pytest.mark.parametrize("text", ['{"pid": 1', "", "{}", "[]", '{"pid": "1"}', "\x00\xff", '{"pid": 1, "birth": "1"}'])

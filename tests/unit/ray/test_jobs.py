@@ -12,6 +12,7 @@ from framework.api.errors import TransientError
 from framework.api.layout import run_folder
 from framework.backends.ray.jobs import RayJobs, job_of, newest_attempt, state_of_job, working_dir
 from framework.backends.ray.rest import RayRest
+from framework.backends.ray.tenancy import Tenant
 from framework.ports import FailureKind, RunPhase, RunSpec
 from framework.storage import read_json, write_json
 from tests.unit.ray.fake_ray import FakeRay
@@ -26,8 +27,17 @@ def ray() -> FakeRay:
 
 
 @pytest.fixture
-def jobs(ray: FakeRay) -> RayJobs:
-    return RayJobs(ray.rest(), clock=lambda: NOW)
+def tenant(tmp_path: Path) -> Tenant:
+    return Tenant("local", str(tmp_path), "0123456789")
+
+
+@pytest.fixture
+def jobs(ray: FakeRay, tenant: Tenant) -> RayJobs:
+    return RayJobs(ray.rest(), lambda: tenant, clock=lambda: NOW)
+
+
+def _on_ray(run: RunSpec) -> str:
+    return f"local_{run.submission_id}"
 
 
 @pytest.fixture
@@ -46,24 +56,25 @@ def test_the_request_is_written_and_the_job_started(ray: FakeRay, jobs: RayJobs,
     request = read_json(f"{run_folder(run.storage, run.name)}/request-1.json")
     assert request == {
         "name": run.name, "attempt": 1, "workload": "m:f", "payload": {"x": 1}, "storage": run.storage,
-        "metadata": {"commit": "abc"}, "title": "a title", "timeout_seconds": 9,
+        "metadata": {"commit": "abc"}, "title": "a title", "timeout_seconds": 9, "job": _on_ray(run),
     }  # fmt: skip
-    job = ray.jobs[run.submission_id]
+    job = ray.jobs[_on_ray(run)]
     assert shlex.split(job["entrypoint"])[1:] == ["-m", "framework.workloads.run", run.storage, run.name, "1"]
     assert job["entrypoint_num_cpus"] == job["entrypoint_num_gpus"] == 0
     assert job["runtime_env"] == {"working_dir": "file:///store/code/abc.zip"}
-    assert job["metadata"] == {"commit": "abc", "title": "a title", "run": run.name, "attempt": "1"}
+    told = {"commit": "abc", "title": "a title", "run": run.name, "attempt": "1"}
+    assert job["metadata"] == {**told, "environment": "local", "owner": "0123456789"}
 
 
-def test_nothing_of_a_name_reaches_the_shell(run: RunSpec) -> None:
-    entrypoint = job_of(replace(run, storage="/a b/$(reboot); 'x'"), None)["entrypoint"]
+def test_nothing_of_a_name_reaches_the_shell(run: RunSpec, tenant: Tenant) -> None:
+    entrypoint = job_of(replace(run, storage="/a b/$(reboot); 'x'"), None, tenant)["entrypoint"]
     assert shlex.split(entrypoint)[3] == "/a b/$(reboot); 'x'"
 
 
 def test_a_duplicate_is_no_error(ray: FakeRay, jobs: RayJobs, run: RunSpec) -> None:
     jobs.submit(run, None)
     jobs.submit(run, None)
-    assert list(ray.jobs) == [run.submission_id]
+    assert list(ray.jobs) == [_on_ray(run)]
 
 
 def test_another_500_is_an_error(ray: FakeRay, jobs: RayJobs, run: RunSpec) -> None:
@@ -71,7 +82,7 @@ def test_another_500_is_an_error(ray: FakeRay, jobs: RayJobs, run: RunSpec) -> N
     with pytest.raises(TransientError):
         jobs.submit(run, None)
     jobs.submit(run, None)
-    assert list(ray.jobs) == [run.submission_id]
+    assert list(ray.jobs) == [_on_ray(run)]
 
 
 @pytest.mark.parametrize("kind", ["result", "heartbeat"])
@@ -86,23 +97,23 @@ def test_an_attempt_that_began_on_a_lost_head_is_not_started_again(
 def test_a_later_attempt_stops_the_earlier_one(ray: FakeRay, jobs: RayJobs, run: RunSpec) -> None:
     jobs.submit(run, None)
     jobs.submit(replace(run, attempt=2), None)
-    assert ray.jobs[run.submission_id]["status"] == "STOPPED"
+    assert ray.jobs[_on_ray(run)]["status"] == "STOPPED"
     assert jobs.observe(run.storage, run.name).attempt == 2
     assert list(jobs.runs()) == [run.submission_id, f"{run.name}-2"]
 
 
 def test_the_result_file_comes_before_what_ray_says(ray: FakeRay, jobs: RayJobs, run: RunSpec) -> None:
     jobs.submit(run, None)
-    ray.jobs[run.submission_id]["status"] = "FAILED"
+    ray.jobs[_on_ray(run)]["status"] = "FAILED"
     times = {"started": NOW.isoformat(), "finished": (NOW + timedelta(seconds=3)).isoformat()}
     _write(run, "result", {"status": "succeeded", "result": {"auc": 0.7}, **times})
     state = jobs.observe(run.storage, run.name)
     assert (state.phase, state.result, state.started) == (RunPhase.SUCCEEDED, {"auc": 0.7}, NOW)
 
 
-def test_a_result_written_while_we_looked_counts(ray: FakeRay, jobs: RayJobs, run: RunSpec) -> None:
+def test_a_result_written_while_we_looked_counts(ray: FakeRay, jobs: RayJobs, run: RunSpec, tenant: Tenant) -> None:
     jobs.submit(run, None)
-    ray.jobs[run.submission_id]["status"] = "SUCCEEDED"
+    ray.jobs[_on_ray(run)]["status"] = "SUCCEEDED"
     original = ray._answer
 
     def answer(request: Any) -> Any:
@@ -110,14 +121,14 @@ def test_a_result_written_while_we_looked_counts(ray: FakeRay, jobs: RayJobs, ru
         return original(request)
 
     ray._answer = answer  # type: ignore[method-assign]
-    state = RayJobs(ray.rest(), clock=lambda: NOW).observe(run.storage, run.name)
+    state = RayJobs(ray.rest(), lambda: tenant, clock=lambda: NOW).observe(run.storage, run.name)
     assert state.phase is RunPhase.SUCCEEDED
 
 
-def test_a_result_is_read_without_a_cluster(jobs: RayJobs, run: RunSpec) -> None:
+def test_a_result_is_read_without_a_cluster(jobs: RayJobs, run: RunSpec, tenant: Tenant) -> None:
     jobs.submit(run, None)
     _write(run, "result", {"status": "succeeded", "result": {"auc": 0.7}})
-    state = RayJobs(RayRest(lambda: None)).observe(run.storage, run.name)
+    state = RayJobs(RayRest(lambda: None), lambda: tenant).observe(run.storage, run.name)
     assert (state.phase, state.result, state.link) == (RunPhase.SUCCEEDED, {"auc": 0.7}, "")
 
 
@@ -141,7 +152,7 @@ def test_stopping_touches_only_what_is_under_way(ray: FakeRay, jobs: RayJobs, ru
     assert ray.changes() == []
     jobs.submit(run, None)
     jobs.stop(run.storage, run.name)
-    assert ray.changes()[-1] == ("POST", f"/api/jobs/{run.submission_id}/stop")
+    assert ray.changes()[-1] == ("POST", f"/api/jobs/{_on_ray(run)}/stop")
     state = jobs.observe(run.storage, run.name)
     assert (state.phase, state.reason, state.failure) == (RunPhase.FAILED, "Stopped", FailureKind.INFRASTRUCTURE)
     before = len(ray.changes())

@@ -71,7 +71,6 @@ def test_a_head_that_came_back_elsewhere_is_found() -> None:
 def test_links_lead_to_the_dashboard() -> None:
     address = RayAddress("http://127.0.0.1:8265")
     assert address.job_link("train-a-1") == "http://127.0.0.1:8265/#/jobs/train-a-1"
-    assert address.app_link("delay-0123456789") == "http://127.0.0.1:8265/#/serve/applications/delay-0123456789"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,9 @@ ROUTE = RouteSpec(
     "delay", "/delay", {"delay-0123456789": 90, "delay-abcdef0123": 10}, "delay-0123456789", 7, traffic="t"
 )
 
+NAME, MARK = "local_delay-0123456789", {"environment": "local", "owner": "0123456789"}
+NAMES = {app: f"local_{app}" for app in ("delay-0123456789", "delay-abcdef0123", "delay-a", "delay-b")}
+
 scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=5)
 json_values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)
@@ -53,13 +56,13 @@ def apps(draw: st.DrawFn) -> AppSpec:
     )
 
 
-@given(apps())
-def test_the_digest_of_an_app_is_read_back_from_what_runs(app: AppSpec) -> None:
-    assert live_digest(render_app(app, ARCHIVE if app.code else None)) == app.digest
+@given(apps(), st.sampled_from([("local_a-deployment-0123456789", MARK), ("a-deployment-0123456789", None)]))
+def test_the_digest_of_an_app_is_read_back_from_what_runs(app: AppSpec, known: tuple[str, Any]) -> None:
+    assert live_digest(render_app(app, ARCHIVE if app.code else None, *known)) == app.digest
 
 
 def _meddled() -> list[tuple[str, dict[str, Any]]]:
-    config = render_app(APP, ARCHIVE)
+    config = render_app(APP, ARCHIVE, NAME, MARK)
 
     def change(*path: Any, value: Any) -> dict[str, Any]:
         changed: Any = copy.deepcopy(config)
@@ -96,7 +99,7 @@ def test_what_scales_in_place_is_no_part_of_the_code_version() -> None:
     """Serve restarts replicas when import path, args or runtime_env change."""
 
     def version(app: AppSpec) -> tuple[Any, ...]:
-        config = render_app(app, ARCHIVE)
+        config = render_app(app, ARCHIVE, NAME, MARK)
         return (
             config["import_path"],
             config["args"],
@@ -117,13 +120,13 @@ def test_what_scales_in_place_is_no_part_of_the_code_version() -> None:
 
 def test_two_batches_fit_into_a_replica() -> None:
     app = replace(APP, batch_size=64)
-    assert render_app(app, ARCHIVE)["deployments"][0]["max_ongoing_requests"] >= 128
+    assert render_app(app, ARCHIVE, NAME, MARK)["deployments"][0]["max_ongoing_requests"] >= 128
 
 
 @pytest.mark.parametrize("uri", [None, "file:///store/code/latest.zip"])
 def test_an_archive_that_is_not_named_by_its_content_is_refused(uri: str | None) -> None:
     with pytest.raises(TerminalError) as caught:
-        render_app(APP, uri)
+        render_app(APP, uri, NAME, MARK)
     assert caught.value.reason == "CodeNotAddressed"
 
 
@@ -151,11 +154,12 @@ def test_a_route_is_read_back_as_it_was_set(
         max_queued=3,
         traffic="folder",
     )
-    assert read_route(render_route(route)) == route
+    assert read_route(render_route(route, "local_delay-router", MARK, NAMES)) == route
 
 
 def test_a_new_table_differs_in_user_config_alone() -> None:
-    first, second = render_route(ROUTE), render_route(replace(ROUTE, weights={ROUTE.stable: 100}, generation=8))
+    later = replace(ROUTE, weights={ROUTE.stable: 100}, generation=8)
+    first, second = (render_route(route, "local_delay-router", MARK, NAMES) for route in (ROUTE, later))
     for config in (first, second):
         del config["deployments"][0]["user_config"]
     assert first == second
@@ -166,7 +170,7 @@ def test_a_new_table_differs_in_user_config_alone() -> None:
     [{"deployments": []}, {"args": {}}, {"import_path": "somewhere:build"}, {"deployments": [{"name": "Router"}]}],
 )
 def test_a_router_changed_beyond_recognition_is_none(change: dict[str, Any]) -> None:
-    assert read_route({**render_route(ROUTE), **change}) is None
+    assert read_route({**render_route(ROUTE, "local_delay-router", MARK, NAMES), **change}) is None
 
 
 def test_the_list_keeps_its_order_and_what_others_put_there() -> None:

@@ -22,11 +22,24 @@ from framework.planning.actions import (
     SetRoute,
     StopRun,
     SubmitRun,
+    TakeBackWord,
     WriteReport,
 )
 from framework.planning.changes import Change, Desired, FieldDiff, Happening, Plan, Refusal, Status, Verb
 from framework.planning.forecast import Endpoint, Forecast, Work
-from framework.ports import Alert, AppSpec, Capacity, CodeRef, Event, ModelVersion, Record, Revision, RouteSpec, RunSpec
+from framework.ports import (
+    Alert,
+    AppSpec,
+    Capacity,
+    CodeRef,
+    Event,
+    ModelVersion,
+    Record,
+    Revision,
+    RouteSpec,
+    RunSpec,
+    Word,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 COMMIT, OLD_COMMIT = "4f1c2a90b7d35e68a1c4f0e2d9b8c7a6f5e4d3c2", "0a9b8c7d6e5f40312233445566778899aabbccdd"
@@ -160,6 +173,7 @@ ACTIONS: tuple[Action, ...] = (
     SendAlert(ALERT, {"webhook": {"urlFrom": {"env": "ALERT_URL"}}}),
     SendAlert(ALERT, {"webhook": {"urlFrom": {"file": "/run/secrets/alert-url"}}}),
     SendAlert(ALERT, {"webhook": {"url": "https://hooks.example.org/T0P/SECRET?key=1"}}),
+    TakeBackWord(Word(subject="rollout/delay", verb="promote", actor="ada", time=NOW)),
 )
 
 

@@ -23,6 +23,7 @@ NAMED = {
     "DeleteModels": "/store/models/old-classifier",
     "WriteReport": "delay-monitor",
     "SendAlert": "temp and humid have drifted",
+    "TakeBackWord": "promote",
 }
 
 

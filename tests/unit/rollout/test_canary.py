@@ -97,6 +97,36 @@ def test_no_traffic_is_inconclusive_and_waits_for_more() -> None:
     assert walk.look(600, None, GOOD).course is Course.PROMOTE
 
 
+def test_a_candidate_without_traffic_says_since_when_and_what_to_do() -> None:
+    walk = Walk(canary()).to_analysis()
+    quiet = walk.look(500, None, IDLE).message
+    assert quiet.startswith("no requests since 12:00:01; needs 100 requests, and gets 10 % of the traffic")
+    for what in ("send some", "mlopsctl rollout promote", "mlopsctl rollout abort", "onInconclusive"):
+        assert what in quiet
+    before = walk.state
+    walk.look(900, None, IDLE)
+    assert walk.state == before, "it says since when, not for how long"
+    walk.look(1_000, None, router(counted(20), counted(180)))
+    assert "no more since" not in walk.look(1_001, None, router(counted(20), counted(180))).message
+    some = walk.look(1_100, None, router(counted(20), counted(180))).message
+    assert "of 20 against" in some
+    assert "needs 100 requests; no more since 12:16:40;" in some
+
+
+@pytest.mark.parametrize(
+    ("hold", "until"),
+    [
+        ({"pause": {"for": "30s"}}, "until 12:00:31"),
+        ({"pause": {"for": "3d"}}, "until 2026-03-04 12:00:01"),
+        ({"analyze": {"for": "12h"}}, "until 2026-03-02 00:00:01"),
+    ],
+)
+def test_a_time_that_is_not_today_has_its_date(hold: dict[str, Any], until: str) -> None:
+    walk = Walk(canary({"setWeight": 10}, hold, {"setWeight": 100}))
+    walk.look(0)
+    assert walk.look(1, None, IDLE).message.startswith(until)
+
+
 @pytest.mark.parametrize(
     ("choice", "course"),
     [("pause", Course.CONTINUE), ("promote", Course.PROMOTE), ("rollback", Course.ABORT)],
@@ -185,6 +215,8 @@ def test_the_false_alarm_rate_is_shared_by_metrics_and_holding_steps() -> None:
     ]
     metrics = [{"metric": "error_rate", "max": 0.1}, {"metric": "latency_p95", "maxRatio": 1.5}]
     assert alarm_share(canary(*steps, analysis=metrics, falseAlarmRate=0.04)) == pytest.approx(0.01)
+    bare = canary(*steps, analysis=metrics, falseAlarmRate=0.06, shield=False)
+    assert alarm_share(bare) == pytest.approx(0.01), "without a shield refusals are judged, too"
 
 
 def test_without_analysis_only_time_decides() -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from framework.ports import LATENCY_BOUNDS, VersionCounters
-from framework.rollout.analysis.comparison import error_rate, judge, latency_quantile
+from framework.ports import LATENCY_BOUNDS, Failure, VersionCounters
+from framework.rollout.analysis.comparison import error_rate, judge, judged, latency_quantile
 from framework.rollout.analysis.verdict import Outcome, Verdict, overall
 from framework.rollout.strategies import AnalysisMetric
 from tests.builders import NOW
-from tests.unit.rollout.counting import counted, metric
+from tests.unit.rollout.counting import canary, counted, metric
 
 
 def compare(bound: AnalysisMetric, candidate: VersionCounters, stable: VersionCounters, alpha: float = 0.01) -> Verdict:
@@ -81,6 +83,75 @@ def test_a_quantile_lies_within_its_limits_and_they_narrow_with_traffic() -> Non
         return estimate.high - estimate.low
 
     assert spread(500) < spread(5)
+
+
+def test_a_version_that_times_out_does_not_look_fast() -> None:
+    """One in five of its requests has no answer, whether their time was counted or not."""
+    bound, stable = metric("latency_p95", maxRatio=1.25), counted(9_000, latency=0.02)
+    fast, late = counted(800, latency=0.02), counted(200, latency=2.0)
+    timed = VersionCounters(
+        1_000, 200, 0, tuple(a + b for a, b in zip(fast.latency_buckets, late.latency_buckets, strict=True))
+    )
+    for candidate in (timed, VersionCounters(1_000, 200, 0, fast.latency_buckets), VersionCounters(200, 200)):
+        assert compare(bound, candidate, stable).outcome is Outcome.FAIL
+        assert compare(metric("latency_p99", max=0.5), candidate, stable).outcome is Outcome.FAIL
+    assert compare(bound, counted(1_000, 200, latency=0.02), stable).outcome is Outcome.PASS, "they failed as fast"
+
+
+def refusing(requests: int, refused: int) -> VersionCounters:
+    return replace(counted(requests), refused=refused)
+
+
+def test_refused_requests_are_no_requests() -> None:
+    verdict = compare(metric(), refusing(99, 500), counted(9_000))
+    assert (verdict.outcome, verdict.candidate.count) == (Outcome.INCONCLUSIVE, 99)
+
+
+def test_refusing_what_stable_takes_is_worse() -> None:
+    bound = metric("refusal_rate")
+    assert compare(bound, refusing(0, 200), refusing(9_000, 90)).outcome is Outcome.FAIL
+    verdict = compare(bound, refusing(990, 10), refusing(8_910, 90))
+    assert (verdict.outcome, verdict.candidate.count, verdict.candidate.value) == (Outcome.PASS, 1_000, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("analysis", "shield", "bounds"),
+    [
+        ([{"metric": "error_rate", "maxIncrease": 0.03}], True, []),
+        ([{"metric": "error_rate", "maxIncrease": 0.03}], False, [("refusal_rate", 0.03, None)]),
+        ([{"metric": "error_rate", "max": 0.2}], False, [("refusal_rate", 0.2, None)]),
+        ([{"metric": "error_rate", "maxRatio": 2}], False, [("refusal_rate", None, 2)]),
+        ([{"metric": "latency_p95", "maxRatio": 2}], False, []),
+        (
+            [{"metric": "error_rate", "max": 0.2}, {"metric": "refusal_rate", "maxIncrease": 0.5}],
+            False,
+            [("refusal_rate", 0.5, None)],
+        ),
+    ],
+)
+def test_without_a_shield_whoever_watches_errors_watches_refusals(
+    analysis: list[dict[str, object]], shield: bool, bounds: list[tuple[str, float | None, float | None]]
+) -> None:
+    found = judged(canary(analysis=analysis, shield=shield))
+    assert [(m.metric, m.maxIncrease, m.maxRatio) for m in found if m.metric == "refusal_rate"] == bounds
+    assert [m for m in found if m.metric != "refusal_rate"] == [
+        m for m in canary(analysis=analysis).analysis if m.metric != "refusal_rate"
+    ]
+
+
+def test_a_fail_names_the_failure_that_is_behind_it() -> None:
+    failures = (
+        Failure("KeyError", "'plane_year'", "serving.py:28, in enrich", 60, NOW),
+        Failure("BadRequest", "x is missing", "", 500, NOW),
+        Failure("Timeout", "no answer within 2 s", "", 40, NOW),
+    )
+    candidate = replace(counted(1_000, 100), refused=500, failures=failures)
+    assert compare(metric(), candidate, counted(9_000)).message.endswith(
+        "; KeyError: 'plane_year' (serving.py:28, in enrich), 60 of them"
+    )
+    refusals = compare(metric("refusal_rate"), candidate, counted(9_000))
+    assert refusals.message.endswith("; BadRequest: x is missing, 500 of them")
+    assert "plane_year" not in compare(metric(), replace(candidate, errors=5), counted(9_000)).message
 
 
 def test_no_traffic_is_no_estimate() -> None:

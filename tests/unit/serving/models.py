@@ -53,6 +53,11 @@ def broken_at_random(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+def misspelt(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A transformer that looks for a field that nobody sends."""
+    return [{**row, "temp": row["does_not_exist"]} for row in rows]
+
+
 def deadly(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A transformer that takes its process down."""
     import os

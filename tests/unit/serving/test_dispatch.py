@@ -9,11 +9,15 @@ from datetime import UTC, datetime
 
 import pytest
 
+from framework.ports import LATENCY_BOUNDS
 from framework.workloads.serving.counters import Counters
 from framework.workloads.serving.dispatch import Answer, Dispatcher, OverloadedError
 from tests.unit.serving.tables import table
 
 TO_CANDIDATE, TO_STABLE = 0.0, 0.999
+BAD = {"type": "BadRequest", "message": "x is missing; Int8 is required", "where": ""}
+KEY_ERROR = {"type": "KeyError", "message": "'x'", "where": "serving.py:3, in tidy"}
+VALUE_ERROR = {"type": "ValueError", "message": "no", "where": "serving.py:9, in tidy"}
 
 
 class World:
@@ -41,7 +45,9 @@ class World:
         if kind == "waiting":
             await self.release.wait()
         if isinstance(kind, int):
-            return {"status": kind, "body": b'{"error": {}}'}
+            return {"status": kind, "body": b'{"error": {}}', "failure": BAD}
+        if isinstance(kind, dict):
+            return {"status": 500, "body": b"", "failure": kind}
         return {"status": 200, "body": body}
 
     async def ask(self, draw=TO_STABLE, seconds=0.2) -> Answer:
@@ -52,6 +58,18 @@ class World:
         versions = self.counters.snapshot("1-1", 1, datetime.now(UTC))["versions"]
         found = versions.get(app)
         return found and (found["requests"], found["errors"], found["shielded"], sum(found["latency_buckets"]))
+
+    def refused(self, app):
+        return self.counters.snapshot("1-1", 1, datetime.now(UTC))["versions"][app]["refused"]
+
+    def failures(self, app):
+        found = self.counters.snapshot("1-1", 1, datetime.now(UTC))["versions"][app]["failures"]
+        return [(failure["type"], failure["message"], failure["count"]) for failure in found]
+
+    def seconds(self, app):
+        """Where in the latencies its requests lie: the upper bounds of their buckets."""
+        buckets = self.counters.snapshot("1-1", 1, datetime.now(UTC))["versions"][app]["latency_buckets"]
+        return [LATENCY_BOUNDS[index] for index, count in enumerate(buckets) for _ in range(count)]
 
 
 def run(scenario):
@@ -87,7 +105,7 @@ def test_a_failing_candidate_is_shielded_and_counted(kind):
         answer = await world.ask(TO_CANDIDATE)
         assert (answer.status, answer.app) == (200, "stable")
         assert time.monotonic() - started < 0.2
-        assert world.counts("candidate") == (1, 1, 1, 0)
+        assert world.counts("candidate") == (1, 1, 1, 1)
         assert world.counts("stable") == (1, 0, 0, 1)
 
     run(scenario)
@@ -109,8 +127,8 @@ def test_when_stable_fails_too_nothing_was_shielded():
         world = World(candidate="broken", stable="broken")
         answer = await world.ask(TO_CANDIDATE)
         assert (answer.status, answer.app) == (500, "stable")
-        assert world.counts("candidate") == (1, 1, 0, 0)
-        assert world.counts("stable") == (1, 1, 0, 0)
+        assert world.counts("candidate") == (1, 1, 0, 1)
+        assert world.counts("stable") == (1, 1, 0, 1)
 
     run(scenario)
 
@@ -123,7 +141,20 @@ def test_without_a_shield_the_failure_is_the_answer(kind, status):
         answer = await world.ask(TO_CANDIDATE)
         assert (answer.status, answer.app, answer.retry_after) == (status, "candidate", None)
         assert world.calls == ["candidate"]
-        assert world.counts("candidate") == (1, 1, 0, 0)
+        assert world.counts("candidate") == (1, 1, 0, 1)
+
+    run(scenario)
+
+
+def test_a_failure_counts_with_the_time_that_it_took_and_a_timeout_with_all_of_it():
+    async def scenario():
+        world = World(candidate="hanging", stable="hanging")
+        await world.ask(TO_CANDIDATE, seconds=0.1)
+        assert world.seconds("candidate")[0] >= table().timeout_seconds, "the half that a shield leaves it is no answer"
+        assert world.seconds("stable")[0] >= table().timeout_seconds
+        world = World(candidate=KEY_ERROR)
+        await world.ask(TO_CANDIDATE)
+        assert world.seconds("candidate")[0] < 0.1
 
     run(scenario)
 
@@ -138,14 +169,93 @@ def test_an_error_names_its_kind_but_not_what_the_model_said():
     run(scenario)
 
 
-@pytest.mark.parametrize("status", [400, 422])
-def test_a_client_mistake_is_no_error_is_not_retried_and_is_not_timed(status):
+@pytest.mark.parametrize("status", [400, 404, 422, 499])
+def test_what_the_candidate_refuses_and_stable_answers_is_the_candidates_failure(status):
     async def scenario():
         world = World(candidate=status)
         answer = await world.ask(TO_CANDIDATE)
-        assert (answer.status, answer.app) == (status, "candidate")
-        assert world.calls == ["candidate"]
-        assert world.counts("candidate") == (1, 0, 0, 0)
+        assert (answer.status, answer.app, world.calls) == (200, "stable", ["candidate", "stable"])
+        assert world.counts("candidate") == (1, 1, 1, 1)
+        assert world.failures("candidate") == [("Refused", BAD["message"], 1)]
+        assert (world.refused("candidate"), world.counts("stable")) == (0, (1, 0, 0, 1))
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("candidate", [422, KEY_ERROR, "broken", "hanging"])
+def test_what_stable_refuses_as_well_is_the_callers_mistake_and_nobodys_request(candidate):
+    async def scenario():
+        world = World(candidate=candidate, stable=422)
+        answer = await world.ask(TO_CANDIDATE)
+        assert (answer.status, answer.app) == (422, "stable")
+        assert world.counts("candidate") == world.counts("stable") == (0, 0, 0, 0)
+        assert (world.refused("candidate"), world.refused("stable")) == (1, 1)
+
+    run(scenario)
+
+
+def test_stable_refusing_alone_counts_as_no_request():
+    async def scenario():
+        world = World(stable=422)
+        assert (await world.ask()).status == 422
+        assert (world.counts("stable"), world.refused("stable")) == ((0, 0, 0, 0), 1)
+
+    run(scenario)
+
+
+def test_a_request_that_both_fail_on_in_the_same_way_does_not_speak_against_the_candidate():
+    async def scenario():
+        world = World(candidate=KEY_ERROR, stable={**KEY_ERROR, "message": "'y'"})
+        answer = await world.ask(TO_CANDIDATE)
+        assert (answer.status, error_of(answer)["message"]) == (500, "the model failed (KeyError)")
+        assert world.counts("candidate") is None
+        assert world.counts("stable") == (1, 1, 0, 1)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("stable", [VALUE_ERROR, "gone", "hanging", 500])
+def test_a_request_that_both_fail_on_in_other_ways_does(stable):
+    async def scenario():
+        world = World(candidate=KEY_ERROR, stable=stable)
+        assert (await world.ask(TO_CANDIDATE)).status >= 500
+        assert world.counts("candidate") == (1, 1, 0, 1)
+        assert world.failures("candidate") == [("KeyError", "'x'", 1)]
+
+    run(scenario)
+
+
+def test_what_the_candidate_refuses_while_stable_has_no_room_is_left_open():
+    async def scenario():
+        world = World(candidate=422, stable="full")
+        answer = await world.ask(TO_CANDIDATE)
+        assert (answer.status, answer.retry_after) == (503, 1)
+        assert (world.counts("candidate"), world.refused("candidate")) == ((0, 0, 0, 0), 1)
+
+    run(scenario)
+
+
+def test_without_a_shield_a_refusal_is_the_answer_and_counts_apart():
+    async def scenario():
+        world = World(candidate=422)
+        world.dispatcher.apply(table(shield=False))
+        answer = await world.ask(TO_CANDIDATE)
+        assert (answer.status, answer.app, world.calls) == (422, "candidate", ["candidate"])
+        assert (world.counts("candidate"), world.refused("candidate")) == ((0, 0, 0, 0), 1)
+        assert world.failures("candidate") == [("BadRequest", BAD["message"], 1)]
+
+    run(scenario)
+
+
+def test_a_caller_that_hangs_up_while_stable_is_asked_does_not_undo_the_candidates_failure():
+    async def scenario():
+        world = World(candidate=KEY_ERROR, stable="waiting")
+        asked = asyncio.create_task(world.ask(TO_CANDIDATE, seconds=5))
+        await asyncio.sleep(0.01)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert world.counts("candidate") == (1, 1, 0, 1)
 
     run(scenario)
 

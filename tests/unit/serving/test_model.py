@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -56,11 +58,30 @@ def test_the_callers_mistake_is_an_answer_and_is_not_recorded(tmp_path):
     assert not Path(tmp_path, "predictions").exists()
 
 
-def test_a_transformer_that_raises_fails_the_call(tmp_path):
+def test_a_version_that_fails_says_how_and_where(tmp_path):
     given = arguments(tmp_path, APP, transformer="tests.unit.serving.models:broken_at_random")
-    with pytest.raises(RuntimeError, match="no such plane"):
-        play(lambda replica: replica.predict(body(0.1, flight=1), "r1"), given)
+    reply = play(lambda replica: replica.predict(body(0.1, flight=1), "r1"), given)
+    assert (reply["status"], reply["body"]) == (500, b"")
+    failure = reply["failure"]
+    assert (failure["type"], failure["message"]) == ("RuntimeError", "no such plane")
+    assert re.fullmatch(r"tests/unit/serving/models.py:\d+, in broken_at_random", failure["where"])
     assert predictions_of(play(lambda replica: replica.predict(body(0.1, flight=7), "r1"), given))
+
+
+def test_a_refusal_says_what_is_wrong_and_not_what_was_sent(tmp_path):
+    reply = play(lambda replica: replica.predict(body("a secret"), "r1"), arguments(tmp_path, APP))
+    assert reply["failure"] == {"type": "BadRequest", "message": "temp must be Float64, found text", "where": ""}
+
+
+def test_a_row_that_the_model_has_no_finite_answer_for_is_refused(tmp_path):
+    async def scenario(replica):
+        replica._predictor.predict = lambda frame: np.where(frame["temp"] > 1e300, np.nan, 0.5)
+        return await replica.predict(body(0.1, 1e308), "r1"), await replica.predict(body(0.1), "r2")
+
+    extreme, good = play(scenario, arguments(tmp_path, APP))
+    assert (extreme["status"], good["status"]) == (422, 200)
+    assert "instances[1]: the model has no finite answer" in json.loads(extreme["body"])["error"]["message"]
+    assert pl.read_parquet(next(Path(tmp_path, "predictions", APP).iterdir())).height == 1
 
 
 def test_an_altered_model_file_is_never_loaded(tmp_path):

@@ -116,6 +116,29 @@ def test_versions_see_the_callers_request_id_unless_it_is_odd(tmp_path, given, s
     play(tmp_path, scenario)
 
 
+@pytest.mark.parametrize("late", [{"generation": 4}, {"generation": 5}, {"generation": 1, "stable": "candidate"}])
+def test_a_table_from_before_the_one_in_force_is_left_alone(tmp_path, late):
+    async def scenario(replica, handles):
+        await replica.reconfigure(user_config(weights={"stable": 10, "candidate": 90}, **late))
+        shown = json.loads((await replica(request(method="GET"))).body)
+        assert (shown["generation"], shown["weights"]) == (5, {"stable": 100})
+        await replica.reconfigure(user_config(generation=6))
+        assert json.loads((await replica(request(method="GET"))).body)["generation"] == 6
+
+    play(tmp_path, scenario, weights={"stable": 100}, generation=5)
+
+
+def test_callers_see_names_without_the_environment(tmp_path):
+    async def scenario(replica, handles):
+        response = await replica(request())
+        assert response.headers["x-mlops-app"] == "delay-1"
+        assert handles.calls[0][0] == "prod_delay-1"
+        shown = json.loads((await replica(request(method="GET"))).body)
+        assert (shown["stable"], shown["weights"]) == ("delay-1", {"delay-1": 100})
+
+    play(tmp_path, scenario, weights={"prod_delay-1": 100}, stable="prod_delay-1")
+
+
 def test_get_shows_the_table(tmp_path):
     async def scenario(replica, handles):
         response = await replica(request(method="GET"))

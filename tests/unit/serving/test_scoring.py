@@ -148,9 +148,14 @@ def test_rows_that_the_transformer_spoiled_are_the_versions_failure(transform):
         prepare(body(GOOD), transform)
 
 
-def test_a_field_that_the_transformer_leaves_missing_is_the_versions_failure():
-    with pytest.raises(ValueError, match=r"instances\[0\].month is missing"):
-        prepare(body({"temp": 1.0}), lambda rows: rows)
+def test_rows_that_are_nobodys_request_fail_with_what_was_raised():
+    """A trial wants to know what the version does, not whom to blame for it."""
+    preparation = Preparation(SIGNATURE, lambda rows: [{"month": row["m"]} for row in rows], None)
+    assert preparation.inputs([{"m": 3}])["month"].to_list() == [3]
+    with pytest.raises(KeyError, match="m"):
+        preparation.inputs([{"month": 3}])
+    with pytest.raises(ValueError, match=r"the model cannot take: month must be Int8, found text$"):
+        preparation.inputs([{"m": "March"}])
 
 
 def upper(rows):

@@ -287,6 +287,14 @@ MISTAKES = [
         "spec.strategy.canary.steps[0].analyze",
         "the candidate has no traffic here",
     ),
+    Mistake(
+        DEPLOYMENT,
+        "{analyze: {for: 1m}}, ",
+        "",
+        "12:7",
+        "spec.strategy.canary.analysis",
+        "nothing of it is ever looked at",
+    ),
     Mistake(DEPLOYMENT, "min: 1", "min: 3", "8:5", "spec.serving.replicas", "min must not exceed max"),
     Mistake(
         DEPLOYMENT, "{min: 1, max: 2}", "2", "8:15", "spec.serving.replicas", "expected a mapping, found the number 2"

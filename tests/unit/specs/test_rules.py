@@ -378,6 +378,13 @@ RULES = [
     Rule(
         MONITOR, "window: 5m", "window: 5m\n  quality: {}", "spec.quality", "maxNullRate or unseenCategories is needed"
     ),
+    Rule(
+        MONITOR,
+        "window: 5m",
+        "window: 9s",
+        "spec.window",
+        "is shorter than serving.profiling.flush of ModelDeployment/late, 10s",
+    ),
     # -- BatchInference
     Rule(BATCH, "view: trips", "view: weather", "spec.input.view", "has no column 'late'"),
     # -- metadata
@@ -405,6 +412,32 @@ def project(project: Project) -> Project:
     project.write(MONITOR, WATCH)
     project.write(BATCH, FILES[BATCH])
     return project
+
+
+@pytest.mark.parametrize(
+    ("view", "key", "dtype"), [("trips", "time", "Datetime"), ("weather", "rain", "Float64"), ("trips", "trip", None)]
+)
+def test_a_key_that_labels_are_joined_by_names_rows_for_certain(
+    project: Project, view: str, key: str, dtype: str | None
+) -> None:
+    project.edit(DEPLOYMENT, ("route: /late", "route: /late\n    profiling: {key: trip}"))
+    column = "late" if view == "trips" else "rain"
+    performance = f"performance: {{labels: {{view: {view}, key: {key}, column: {column}}}}}"
+    project.edit(MONITOR, ("window: 5m", f"window: 5m\n  {performance}"))
+    told = [(one.path, one.message) for one in project.check().errors]
+    message = f"{key} is {dtype}; a key is a whole number or a String: declare it as one of them"
+    assert told == ([("spec.performance.labels.key", message)] if dtype else [])
+
+
+@pytest.mark.parametrize(
+    ("window", "flush", "refused"), [("10s", "10s", False), ("1m", "2m", True), ("2m", "1m", False)]
+)
+def test_a_window_holds_at_least_one_profile_of_each_replica(
+    project: Project, window: str, flush: str, refused: bool
+) -> None:
+    project.edit(DEPLOYMENT, ("route: /late", f"route: /late\n    profiling: {{flush: {flush}}}"))
+    project.edit(MONITOR, ("window: 5m", f"window: {window}"))
+    assert [one.path for one in project.check().errors] == (["spec.window"] if refused else [])
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.path}-{rule.says[:30]}")

@@ -1,7 +1,9 @@
 """The transformer: what happens to the rows of a request before the model sees them.
 
-Rows (list of dict) in, rows out, in the same order. Whatever it raises, and whatever the model then lacks, counts as a
-failure of the model's version, not as the caller's.
+Rows (list of dict) in, rows out, in the same order, and nothing else: it may be called again with parts of a request,
+to find out which field it fails on. What it raises about a field that is missing or of the wrong kind is told to the
+caller; whatever else it raises counts as a failure of the model's version. Before a version answers anybody, it is
+tried on rows of its training set.
 """
 
 from __future__ import annotations
