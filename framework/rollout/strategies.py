@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from framework.api.errors import FieldError
-from framework.api.fields import Duration, Probability, default_duration, exactly_one
+from framework.api.fields import Duration, DurationOrZero, Probability, default_duration, exactly_one
 from framework.api.meta import Strict
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -28,7 +28,7 @@ Header = Annotated[str, AfterValidator(_header), WithJsonSchema({"type": "string
 class Hold(Strict):
     """Wait, and go on watching."""
 
-    for_: Duration | None = Field(None, alias="for", description="How long; default: until a person promotes")
+    for_: DurationOrZero | None = Field(None, alias="for", description="How long; default: until a person promotes")
 
 
 class AnalyzeStep(Strict):
@@ -96,7 +96,7 @@ class AnalysisMetric(Strict):
 class Abort(Strict):
     """What becomes of a candidate that was turned away."""
 
-    scaleDownDelay: Duration = default_duration("30s", "How long it stays, without traffic")
+    scaleDownDelay: DurationOrZero = default_duration("30s", "How long it stays, without traffic")
 
 
 class RollbackWindow(Strict):
@@ -125,7 +125,7 @@ class Canary(Strict):
         "false for models with side effects",
     )
     abort: Abort = Field(Abort(), description="What becomes of a candidate that was turned away")
-    scaleDownDelay: Duration = default_duration("30s", "How long the old version stays after a promotion")
+    scaleDownDelay: DurationOrZero = default_duration("30s", "How long the old version stays after a promotion")
     startDeadline: Duration = default_duration("5m", "A candidate that is not running by then is rejected")
     rollbackWindow: RollbackWindow = Field(RollbackWindow(), description="Which versions return at once")
 
@@ -144,7 +144,7 @@ class BlueGreen(Strict):
 
     autoPromote: bool = Field(True, description="Switch as soon as it is ready; false: when a person promotes")
     analyze: AnalyzeStep | None = Field(None, description="Watch it after the switch, and switch back if it is worse")
-    scaleDownDelay: Duration | None = Field(None, description="How long the old version stays after the switch")
+    scaleDownDelay: DurationOrZero | None = Field(None, description="How long the old version stays after the switch")
 
 
 class Shadow(Strict):

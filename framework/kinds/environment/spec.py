@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from framework.api import cron
+from framework.api import closures
 from framework.api.categories import Category
 from framework.api.errors import FieldError
 from framework.api.fields import CronExpression, Fraction, Timezone, exactly_one
@@ -187,13 +187,13 @@ class EnvironmentSpec(Strict):
     policies: tuple[Policy, ...] = Field((), description="Rules that specs and changes are held to here")
     patches: tuple[Patch, ...] = Field((), description="What differs here from the specs as written; applied in order")
     suspend: bool = Field(False, description="Look, plan and report, but change nothing that runs")
-    windows: tuple[DenyWindow, ...] = Field((), description="When no new commit takes effect")
+    windows: tuple[DenyWindow, ...] = Field((), max_length=50, description="When no new commit takes effect")
     deletion: Deletion = Field(Deletion(), description="What may happen to what git no longer asks for")
 
     @field_validator("windows")
     @classmethod
     def _opens_at_all(cls, windows: tuple[DenyWindow, ...]) -> tuple[DenyWindow, ...]:
-        if cron.never_opens((window.deny, window.timezone) for window in windows):
+        if closures.never_opens((window.deny, window.timezone) for window in windows):
             raise ValueError("windows leave no minute of the year open: no commit would ever take effect")
         return windows
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from framework.api.categories import Category
 from framework.api.errors import FieldError
-from framework.api.fields import Duration, Entrypoint, default_duration, ordered
+from framework.api.fields import Duration, DurationOrZero, Entrypoint, default_duration, ordered
 from framework.api.meta import Name, Strict
 from framework.rollout.strategies import Strategy
 
@@ -61,7 +61,7 @@ class Batching(Strict):
     """Requests that arrive together are answered by one call of the model."""
 
     maxSize: int = Field(64, ge=1, description="The most requests in one call")
-    wait: Duration = default_duration("2ms", "How long a request may wait for others")
+    wait: DurationOrZero = default_duration("2ms", "How long a request may wait for others")
 
 
 class Profiling(Strict):

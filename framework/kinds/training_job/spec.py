@@ -11,7 +11,15 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from framework.api.categories import Category
 from framework.api.errors import FieldError
-from framework.api.fields import CronExpression, Duration, Entrypoint, default_duration, exactly_one, ordered
+from framework.api.fields import (
+    CronExpression,
+    Duration,
+    DurationOrZero,
+    Entrypoint,
+    default_duration,
+    exactly_one,
+    ordered,
+)
 from framework.api.meta import Name, Strict
 
 Metric = Literal["auc", "log_loss", "accuracy", "brier"]
@@ -27,8 +35,8 @@ class FeatureRef(Strict):
     columns: tuple[str, ...] | Literal["all"] = Field(
         "all", description="Which columns become inputs; all: every one but its entities and its event time"
     )
-    maxAge: Duration | None = Field(None, description="Older rows count as missing; default: however old")
-    delay: Duration | None = Field(
+    maxAge: DurationOrZero | None = Field(None, description="Older rows count as missing; default: however old")
+    delay: DurationOrZero | None = Field(
         None, description="How long after its event time a row becomes available; never joined before"
     )
 
@@ -320,7 +328,7 @@ class Retries(Strict):
     """What happens when a run's process is lost. Errors of code or data are not retried: they would come again."""
 
     limit: int = Field(2, ge=0, description="How often a run is started again")
-    backoff: Duration = default_duration("30s", "How long to wait before that; it doubles each time")
+    backoff: DurationOrZero = default_duration("30s", "How long to wait before that; it doubles each time")
 
 
 class Retrain(Strict):
@@ -331,7 +339,7 @@ class Retrain(Strict):
     mode: Literal["pullRequest", "direct"] = Field(
         "pullRequest", description="pullRequest: propose it, with the evidence; direct: commit it"
     )
-    cooldown: Duration | None = Field(None, description="The least time between two of them; default: none")
+    cooldown: DurationOrZero | None = Field(None, description="The least time between two of them; default: none")
 
     @model_validator(mode="after")
     def _some_time(self) -> Self:
