@@ -82,11 +82,11 @@ class JsonPatchOperation(Strict):
 
     @model_validator(mode="after")
     def _says_what_it_needs(self) -> Self:
-        for name, field, users in (
-            ("value", "value", {"add", "replace", "test"}),
-            ("from", "from_", {"move", "copy"}),
+        for name, given, users in (
+            ("value", "value" in self.model_fields_set, {"add", "replace", "test"}),
+            ("from", self.from_ is not None, {"move", "copy"}),
         ):
-            if (field in self.model_fields_set) != (self.op in users):
+            if given != (self.op in users):
                 raise ValueError(f"{self.op} {'needs a' if self.op in users else 'takes no'} {name}")
         return self
 
