@@ -223,6 +223,8 @@ class _Reader:
             self._set_key(event)
             return
         value: Any = event.value
+        if "\0" in value:
+            self._add(event, "the character U+0000 is not allowed: files, databases and programs take it for the end")
         if plain:
             try:
                 value = resolve(event.value)
@@ -302,6 +304,8 @@ class _Reader:
             return
         if key == "" and plain:
             self._add(event, "a key is missing before ':'")
+        if "\0" in key:
+            self._add(event, "the character U+0000 is not allowed in a key")
         frame.key, frame.key_mark, frame.ignore = key, _mark(event), False
         frame.lines[key] = _mark(event)[0]
         frame.container[key] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -84,7 +84,16 @@ class Reading:
         """Those that are right, what is wrong with the others, and names that repeat."""
         drafts, repeated = validate.unique(self.loaded.drafts)
         found, wrong = self._typed([draft for draft in drafts if draft.ref.kind == ENVIRONMENT], {}, None)
-        return found, wrong, repeated
+        return found, self._second(wrong), repeated
+
+    def _second(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Those that stand where nothing was told yet: what a word that nobody could read would mean is no mistake of
+        its own."""
+        return [one for one in problems if not one.line or (one.file, one.line, one.column) not in self._told]
+
+    @cached_property
+    def _told(self) -> frozenset[tuple[str, int, int]]:
+        return frozenset((one.file, one.line, one.column) for one in self.loaded.problems)
 
     def recalled_environment(self, name: str) -> Resource | None:
         """An Environment of this very commit as it was found before."""
@@ -121,7 +130,7 @@ class Reading:
 
     def _anew(self, name: str | None, earlier: State | None) -> Understood:
         drafts, repeated = validate.unique(self.loaded.drafts)
-        problems = [*self.loaded.problems, *repeated]
+        problems = [*repeated]
         known = earlier.resources if earlier else {}
         environments, wrong = self._typed(
             [draft for draft in drafts if draft.ref.kind == ENVIRONMENT], earlier.environments if earlier else {}, None
@@ -144,13 +153,14 @@ class Reading:
         )
         problems += wrong
         state = None
-        if any(problem.severity == "error" for problem in problems):
+        if any(problem.severity == "error" for problem in (*self.loaded.problems, *problems)):
             problems += validate.cycles(resources)
         else:
             try:
                 state = self._state(name, environment, environments, resources, checked, earlier)
             except CycleError:
                 problems += validate.cycles(resources)
+        problems = [*self.loaded.problems, *self._second(problems)]
         self._cache.retain({(blob.path, blob.sha) for blobs in self._blobs.values() for blob in blobs})
         files, objects = self.loaded.files, len(self.loaded.drafts)
         return Understood(environment, environments, tuple(problems), files, objects, state)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from framework.api.fields import parse_duration
 from framework.specs.paths import Path
 
 _PLAIN: dict[Any, tuple[str, str]] = {
@@ -172,6 +173,14 @@ _UNIT_OF = {start: unit for unit, starts in _UNITS.items() for start in starts}
 
 def duration(value: Any) -> str | None:
     """``5 minutes``, ``1H`` or ``30`` as the duration that was likely meant."""
+    likely = _likely_duration(value)
+    try:
+        return likely if likely is not None and likely != value and parse_duration(likely) else None
+    except ValueError:
+        return None
+
+
+def _likely_duration(value: Any) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value}s" if 0 < value < _LONG else None
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value).casefold())
