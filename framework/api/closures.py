@@ -74,7 +74,9 @@ def _hours(windows: Iterable[Window], hour: datetime, end: datetime) -> Iterator
     schedules: dict[tzinfo, list[tuple[CronSim, int]]] = {}
     for expression, timezone in dict.fromkeys(windows):
         schedule = cron.parsed(expression)
-        schedules.setdefault(cron.zone(timezone), []).append((schedule, sum(1 << minute for minute in schedule.minutes)))
+        schedules.setdefault(cron.zone(timezone), []).append(
+            (schedule, sum(1 << minute for minute in schedule.minutes))
+        )
     while hour < end:
         yield hour, _closed(schedules, hour)
         hour += _HOUR

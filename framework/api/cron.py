@@ -177,4 +177,3 @@ def _nearest_zone(name: str) -> str | None:
         if near:
             return names[near[0]]
     return None
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
@@ -86,7 +86,16 @@ def _like(*examples: str) -> Any:
 
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
+Probability = Annotated[float, Field(ge=1e-6, lt=1.0)]
+"""Of being wrong. It is divided among columns and looks, and what is left must still differ from nothing."""
+
+Cpus = Annotated[float, Field(gt=0, le=100_000)]
+Gpus = Annotated[float, Field(ge=0, le=100_000)]
+Workers = Annotated[int, Field(ge=1, le=10_000)]
+"""Together they stay numbers that can be added and multiplied."""
+
+Day = Annotated[date, Field(ge=date(1700, 1, 1), le=date(2200, 1, 1))]
+"""Whatever is counted in nanoseconds from 1970 can hold it."""
 
 Entrypoint = Annotated[
     str,

@@ -11,6 +11,8 @@ from framework.api.errors import FieldError
 from framework.api.fields import Duration, DurationOrZero, Probability, default_duration, exactly_one
 from framework.api.meta import Strict
 
+_MOST = 1e12
+"""Of a bound: what is measured may be added to it and multiplied by it."""
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -73,12 +75,14 @@ class AnalysisMetric(Strict):
         description="error_rate: share of requests that fail; latency: quantiles in seconds; custom: what query gives"
     )
     maxIncrease: float | None = Field(
-        None, ge=0, description="The most that the candidate may lie above stable, in the metric's unit"
+        None, ge=0, le=_MOST, description="The most that the candidate may lie above stable, in the metric's unit"
     )
     maxRatio: float | None = Field(
-        None, ge=1, description="The most that the candidate may be of stable: 1.25 is a quarter more"
+        None, ge=1, le=_MOST, description="The most that the candidate may be of stable: 1.25 is a quarter more"
     )
-    max: float | None = Field(None, ge=0, description="The most at all, whatever stable does, in the metric's unit")
+    max: float | None = Field(
+        None, ge=0, le=_MOST, description="The most at all, whatever stable does, in the metric's unit"
+    )
     query: str | None = Field(
         None,
         description="For custom: a query to Prometheus that gives one number; without a bound, nothing or 0 passes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -166,7 +167,8 @@ def _finding(trace: _Trace, model: type[BaseModel], data: Any) -> Finding | None
             return Finding(path, _brief(str(error)), suggestion=suggestion or getattr(error, "suggestion", None))
         case kind if kind in _BOUNDS:
             name, text = _BOUNDS[kind]
-            return Finding(path, f"{text} {trace.context[name]:g}, found {value}")
+            bound = trace.context[name]
+            return Finding(path, f"{text} {bound if isinstance(bound, date) else f'{bound:g}'}, found {value}")
     return _mismatch(path, annotation, value)
 
 

@@ -34,7 +34,7 @@ _MAX_DIGITS = 64
 class ScalarError(ValueError):
     """A scalar that two readers of YAML understand differently. ``stand_in`` lets reading go on."""
 
-    def __init__(self, message: str, stand_in: str | int | bool, suggestion: str | None = None) -> None:
+    def __init__(self, message: str, stand_in: str | int | float | bool, suggestion: str | None = None) -> None:
         super().__init__(message)
         self.stand_in = stand_in
         self.suggestion = suggestion

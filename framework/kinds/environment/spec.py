@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, mod
 from framework.api import closures
 from framework.api.categories import Category
 from framework.api.errors import FieldError
-from framework.api.fields import CronExpression, Fraction, Timezone, exactly_one
+from framework.api.fields import Cpus, CronExpression, Fraction, Gpus, Timezone, exactly_one
 from framework.api.meta import Name, Strict
 
 _POINTER = re.compile(r"(/([^~/]|~[01])*)*")
@@ -56,8 +56,8 @@ class RayCluster(Strict):
         description="`embedded` (a daemon on this machine), an http(s) URL of a head's dashboard, or `kuberay`",
     )
     kuberay: KubeRay | None = Field(None, description="For address: kuberay")
-    cpus: int | None = Field(None, ge=1, description="For embedded: logical CPUs; default the machine's")
-    gpus: int | None = Field(None, ge=0, description="For embedded: logical GPUs")
+    cpus: int | None = Field(None, ge=1, le=100_000, description="For embedded: logical CPUs; default the machine's")
+    gpus: int | None = Field(None, ge=0, le=100_000, description="For embedded: logical GPUs")
     dashboardPort: int = Field(8265, ge=0, le=65535, description="For embedded; 0 picks a free one")
     servePort: int = Field(8000, ge=0, le=65535, description="For embedded; 0 picks a free one")
 
@@ -158,8 +158,8 @@ class DenyWindow(Strict):
 class Quotas(Strict):
     """The most that all resources of this environment may take together. What would exceed it waits or is refused."""
 
-    gpus: float | None = Field(None, ge=0, description="GPUs of replicas and runs together")
-    cpus: float | None = Field(None, gt=0, description="CPUs of replicas and runs together")
+    gpus: Gpus | None = Field(None, description="GPUs of replicas and runs together")
+    cpus: Cpus | None = Field(None, description="CPUs of replicas and runs together")
     runs: int | None = Field(None, ge=1, description="Runs at a time")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
@@ -12,10 +11,14 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from framework.api.categories import Category
 from framework.api.errors import FieldError
 from framework.api.fields import (
+    Cpus,
     CronExpression,
+    Day,
     Duration,
     DurationOrZero,
     Entrypoint,
+    Gpus,
+    Workers,
     default_duration,
     exactly_one,
     ordered,
@@ -44,8 +47,8 @@ class FeatureRef(Strict):
 class Window(Strict):
     """Half-open [from, to) in event time, or the last so-much before the newest spine row."""
 
-    from_: date | None = Field(None, alias="from", description="The first day, in UTC")
-    to: date | None = Field(None, description="The day after the last one, in UTC")
+    from_: Day | None = Field(None, alias="from", description="The first day, in UTC")
+    to: Day | None = Field(None, description="The day after the last one, in UTC")
     last: Duration | None = Field(None, description="Instead of from and to: so far back from the newest row")
 
     @model_validator(mode="after")
@@ -76,8 +79,8 @@ class Fractions(Strict):
 class SplitAt(Strict):
     """Dates that start the validation and the test part."""
 
-    validation: date = Field(description="The first day of the validation part, in UTC")
-    test: date = Field(description="The first day of the test part, in UTC")
+    validation: Day = Field(description="The first day of the validation part, in UTC")
+    test: Day = Field(description="The first day of the test part, in UTC")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -244,8 +247,8 @@ class Tune(Strict):
 class Elastic(Strict):
     """Go on with fewer workers where the cluster shrinks, and with more where it grows."""
 
-    min: int = Field(ge=1, description="The fewest workers to train with")
-    max: int = Field(ge=1, description="The most workers to train with")
+    min: Workers = Field(description="The fewest workers to train with")
+    max: Workers = Field(description="The most workers to train with")
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -256,9 +259,9 @@ class Elastic(Strict):
 class Resources(Strict):
     """What one run takes from the cluster."""
 
-    workers: int = Field(1, ge=1, description="Processes that train together; part of the model's identity")
-    cpusPerWorker: float = Field(1.0, gt=0, description="CPUs of each worker")
-    gpusPerWorker: float = Field(0.0, ge=0, description="GPUs of each worker")
+    workers: Workers = Field(1, description="Processes that train together; part of the model's identity")
+    cpusPerWorker: Cpus = Field(1.0, description="CPUs of each worker")
+    gpusPerWorker: Gpus = Field(0.0, description="GPUs of each worker")
     accelerator: str | None = Field(None, description="Only nodes with this accelerator, e.g. H100; default: any")
     elastic: Elastic | None = Field(None, description="A range instead of a fixed number of workers")
 
@@ -327,7 +330,7 @@ class Checkpoint(Strict):
 class Retries(Strict):
     """What happens when a run's process is lost. Errors of code or data are not retried: they would come again."""
 
-    limit: int = Field(2, ge=0, description="How often a run is started again")
+    limit: int = Field(2, ge=0, le=100, description="How often a run is started again")
     backoff: DurationOrZero = default_duration("30s", "How long to wait before that; it doubles each time")
 
 
