@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -24,6 +24,10 @@ _PLAIN: dict[Any, tuple[str, str]] = {
     datetime: ("a time such as 2013-01-31T06:00:00Z", "times such as 2013-01-31T06:00:00Z"),
 }
 _ELLIPSIS_AT = 60
+MAX_NAMES = 20
+"""That are listed where one of them is needed."""
+_MAX_EFFORT = 50_000
+"""Names that are compared to guess what was meant (about a second)."""
 _ABBREVIATION = 3
 
 
@@ -154,6 +158,18 @@ def nearest(word: str, options: Iterable[str], cutoff: float = 0.6) -> str | Non
     if not matches and len(form) >= _ABBREVIATION:
         matches = [option for option in by_form if option.startswith(form)]
     return by_form[matches[0]] if len(matches) == 1 else None
+
+
+class Guesses:
+    """``nearest`` for many words. Guessing ends when it took long enough: whoever misspelt so many has another
+    problem."""
+
+    def __init__(self) -> None:
+        self._left = _MAX_EFFORT
+
+    def __call__(self, word: str, options: Collection[str], cutoff: float = 0.6) -> str | None:
+        self._left -= len(options)
+        return nearest(word, options, cutoff) if self._left >= 0 else None
 
 
 def _form(word: str) -> str:
