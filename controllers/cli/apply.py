@@ -11,7 +11,7 @@ import click
 
 from controllers.cli.reconcile import Duration, run_once
 
-LARGEST = 1 << 28
+LARGEST = 1 << 27
 """Bytes of a plan that are read."""
 
 
@@ -53,9 +53,11 @@ def _read(path: Path) -> Any:
     from framework.render.plan_document import plan_from_json
 
     try:
-        if path.stat().st_size > LARGEST:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
             raise ValueError(f"larger than {LARGEST >> 20} MiB")
-        return plan_from_json(path.read_text(encoding="utf-8"))
+        return plan_from_json(data.decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise click.ClickException(f"{path} cannot be applied: {error or type(error).__name__}") from error
 

@@ -6,11 +6,13 @@ print something else than was asked for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 OUTPUTS = ("text", "json")
 
@@ -56,6 +58,13 @@ class Group(click.Group):
         known = f"; those that have it: {', '.join(others)}" if others else ""
         path = f"{ctx.command_path} {name}".removeprefix(ctx.find_root().command_path).strip()
         return click.UsageError(f"{path} has no {option}{known}", ctx)
+
+
+def chosen_environment(context: click.Context) -> str | None:
+    """The Environment that was asked for by name, None where the default stands in."""
+    root = context.find_root()
+    given = root.get_parameter_source("env") not in {None, ParameterSource.DEFAULT} or "MLOPS_ENV" in os.environ
+    return str(root.params["env"]) if given else None
 
 
 def _outputs(command: click.Command) -> tuple[str, ...]:

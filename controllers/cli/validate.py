@@ -8,6 +8,9 @@ from typing import Any
 
 import click
 
+from controllers.cli.options import chosen_environment
+from controllers.cli.specfiles import ensure_spec_files
+
 EXIT_INVALID = 1
 
 
@@ -20,9 +23,10 @@ EXIT_INVALID = 1
     show_default=True,
     help="github: annotations of a pull request. sarif: for code scanning.",
 )
-@click.option("--quiet", is_flag=True, help="Say nothing where all is well.")
+@click.option("--strict", is_flag=True, help="Exit with 1 where there are warnings, too. For CI.")
+@click.option("--quiet", is_flag=True, help="Say nothing where all is well, and equal warnings once.")
 @click.pass_context
-def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet: bool) -> None:
+def validate(context: click.Context, paths: tuple[Path, ...], output: str, strict: bool, quiet: bool) -> None:
     """Check specs, committed or not: syntax, fields, references, user code, and each Environment's patches.
 
     Without PATHS the project's mlops_specs are checked. With PATHS only problems in those files and folders are told,
@@ -40,16 +44,22 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet
     settings = Settings(root=root)
     specs, cache = settings.specs, kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     wanted = [_below(path, root) for path in paths]
-    found = check(WorktreeSource(root), WORKTREE, _folders(wanted, specs), KINDS, cache)
+    ensure_spec_files(paths)
+    folders = _folders(wanted, specs)
+    found = check(WorktreeSource(root), WORKTREE, folders, KINDS, cache, chosen_environment(context))
     if wanted:
-        told = tuple(one for one in found.problems if any(_within(one.file, path) for path in wanted))
+        everywhere = ", ".join(folders)
+        told = tuple(
+            one for one in found.problems if one.file == everywhere or any(_within(one.file, path) for path in wanted)
+        )
         found = replace(found, problems=told)
-    failed = bool(found.errors)
+    failed = bool(found.problems if strict else found.errors)
     if not quiet or found.problems:
+        as_text = report.brief if quiet else report.text
         writers: dict[str, Any] = {
-            "text": lambda: report.text(found, lambda file, line: _line(root, file, line)),
-            "json": lambda: report.as_json(found),
-            "github": lambda: report.github(_from_top(found, root)),
+            "text": lambda: as_text(found, lambda file, line: _line(root, file, line), strict=strict),
+            "json": lambda: report.as_json(found, strict=strict),
+            "github": lambda: report.github(_from_top(found, root), strict=strict),
             "sarif": lambda: report.sarif(_from_top(found, root), __version__),
         }
         click.echo(writers[output]())

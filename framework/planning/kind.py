@@ -75,6 +75,10 @@ def _not_exposed(spec: Any) -> Exposure | None:
     return None
 
 
+def _no_remarks(spec: Any) -> tuple[CrossProblem, ...]:
+    return ()
+
+
 def _no_claims(spec: Any) -> tuple[Claim, ...]:
     return ()
 
@@ -113,6 +117,8 @@ class Kind:
     """Part of every identity: bumped when our own workload would build something else from the same spec."""
     rebuild: Category = Category.METADATA
     """What it costs when an upstream or the user's code changed and none of its own fields did."""
+    remarks: Callable[[Any], tuple[CrossProblem, ...]] = _no_remarks
+    """What is allowed in a spec and hardly meant so: told as warnings."""
     claims: Callable[[Any], tuple[Claim, ...]] = _no_claims
     """Unlike in ``check``, all resources together cost no more than a look at each."""
     needs: Callable[[Any], Needs] = _no_needs

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from framework.api.printing import printable
 from framework.planning.lineage import Edge, Lineage, Node, Sort
 from framework.render.canonical import document
 from framework.render.diffs import QUIET
-from framework.render.terminal import Line, Span, one_line, printable, text_of
+from framework.render.terminal import Line, Span, one_line, text_of
 from framework.render.wording import count, short
 
 FORMAT = 1

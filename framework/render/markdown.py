@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from framework.api.categories import Category
+from framework.api.printing import printable
 from framework.planning.changes import Change, Plan, Verb
 from framework.planning.forecast import Forecast
 from framework.render.actions import describe
 from framework.render.diffs import diff_lines
 from framework.render.outlook import first_words, holds_words, share_words, takes_words, totals
 from framework.render.plan import SYMBOLS, because, compared_with, spells_out, tally
-from framework.render.terminal import LONGEST_MESSAGE, one_line, plain, printable
+from framework.render.terminal import LONGEST_MESSAGE, one_line, plain
 from framework.render.wording import count, short
 
 LIMIT = 60_000

@@ -7,10 +7,11 @@ reader's terminal.
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import NamedTuple, TextIO
+
+from framework.api.printing import printable
 
 
 class Span(NamedTuple):
@@ -27,16 +28,6 @@ DEFAULT_WIDTH = 100
 
 LONGEST_MESSAGE = 400
 """Characters of a message that stands among others; JSON has it in full."""
-
-
-def printable(text: str) -> str:
-    """``text`` with control and direction-changing characters spelled out (``\\x1b``, ``\\n``)."""
-    return "".join(
-        character
-        if character.isprintable() or unicodedata.category(character) == "Zs"
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 def one_line(text: str, limit: int | None = None) -> str:

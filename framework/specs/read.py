@@ -105,8 +105,10 @@ def check(
     folders: Sequence[str],
     kinds: Mapping[str, Kind],
     cache: ParseCache | None = None,
+    environment: str | None = None,
 ) -> Report:
-    """Look at every object as every declared Environment would have it. Never raises SpecError."""
+    """Look at every object as every declared Environment would have it. ``environment`` has to be one of them, where it
+    is given. Never raises SpecError."""
     reading = Reading(source, commit, folders, kinds, ParseCache() if cache is None else cache)
     try:
         with collector.paused():
@@ -123,10 +125,13 @@ def check(
                 reading.remember(understood.state)
         for problem in set(understood.problems):
             found.setdefault(problem, []).append(str(name))
+    of_files = frozenset(loaded.problems)
     problems = [
-        problem if len(where) >= environments or problem in loaded.problems else _only_in(problem, where)
+        problem if len(where) >= environments or problem in of_files else _only_in(problem, where)
         for problem, where in found.items()
     ]
+    if environment is not None:
+        problems += reading.missing_environment(environment, {})
     return Report(loaded.files, len(loaded.drafts), tuple(sorted(set(problems))))
 
 

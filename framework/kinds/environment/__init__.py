@@ -6,7 +6,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from framework.api.meta import Ref, Stored
-from framework.kinds.environment import policies, quotas
+from framework.kinds.environment import policies, quotas, windows
 from framework.kinds.environment.spec import CATEGORIES, EnvironmentSpec, Quotas
 from framework.planning.changes import Change, Desired, Status
 from framework.planning.kind import CrossProblem, Kind, Reference
@@ -43,6 +43,10 @@ def _check(spec: EnvironmentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[Cross
     return (*policies.problems(name, spec, specs), *quotas.problems(name, spec, specs))
 
 
+def _remarks(spec: EnvironmentSpec) -> tuple[CrossProblem, ...]:
+    return tuple(windows.remarks(spec))
+
+
 KIND = Kind(
     name="Environment",
     spec=EnvironmentSpec,
@@ -52,5 +56,6 @@ KIND = Kind(
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    remarks=_remarks,
     workload_version="1",
 )
