@@ -105,6 +105,11 @@ class Change:
     causes: tuple[Ref, ...] = ()
     """Upstreams whose change made this one necessary."""
 
+    @property
+    def only_noted(self) -> bool:
+        """Whether it is remembered and nothing else: what is built, served and routed stays as it is."""
+        return self.verb is Verb.UPDATE and self.category <= Category.METADATA and not self.actions
+
 
 @dataclass(frozen=True)
 class Refusal:
