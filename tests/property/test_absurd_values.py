@@ -58,7 +58,7 @@ def test_every_mistake_is_told_with_a_place_and_nothing_else_is_raised() -> None
     for case in chosen(EVERYTHING, 150):
         files = texts(EVERYTHING) | {f"mlops_specs/{case.stem}.yaml": case.text(EVERYTHING)}
         commit = world.ports.source.commit(files)
-        report = check(world.ports.source, commit, ["mlops_specs"], KINDS, cache)
+        report = check(world.ports.source, commit, ["mlops_specs"], KINDS, cache, "local")
 
         assert all(one.file.startswith("mlops_specs") and one.line for one in report.errors), (case, report.errors)
         if report.errors:
