@@ -12,6 +12,7 @@ from controllers import plans
 from controllers.loaded import Loaded
 from controllers.settings import Settings
 from framework.api.errors import SpecError
+from framework.api.places import Premises
 from framework.backends.git import GitSource
 from framework.backends.git_remote import is_remote
 from framework.kinds import KINDS
@@ -39,9 +40,9 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
     cache = kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     commit = source.resolve(base)
     after = (
-        _read(WorktreeSource(settings.root), WORKTREE, settings, ParseCache())
+        _read(WorktreeSource(settings.root), WORKTREE, settings, ParseCache(), settings.premises)
         if head == WORKTREE
-        else _read(source, source.resolve(head or followed), settings, cache)
+        else _read(source, source.resolve(head or followed), settings, cache, settings.premises)
     )
     before = after if after.commit == commit else _base(source, commit, settings, cache)
     return plans.between(settings.environment, before, after, KINDS, now)
@@ -56,7 +57,7 @@ def _checkout(settings: Settings) -> tuple[GitSource, str]:
 
 def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache) -> Loaded | None:
     try:
-        return _read(source, commit, settings, cache)
+        return _read(source, commit, settings, cache, None)
     except SpecError as error:
         log.warning(
             "nothing can be compared with the base %s, so everything is shown as new: %s", commit[:7], error.problems[0]
@@ -64,8 +65,10 @@ def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache
         return None
 
 
-def _read(source: SpecSource, commit: str, settings: Settings, cache: ParseCache) -> Loaded:
-    snapshot = read_snapshot(source, commit, settings.specs, settings.environment, KINDS, cache=cache)
+def _read(source: SpecSource, commit: str, settings: Settings, cache: ParseCache, premises: Premises | None) -> Loaded:
+    snapshot = read_snapshot(
+        source, commit, settings.specs, settings.environment, KINDS, cache=cache, premises=premises
+    )
     environment = snapshot.environment_spec
     assert isinstance(environment, EnvironmentSpec)
     return Loaded(commit, "", snapshot.digest, desired(snapshot, KINDS), environment)

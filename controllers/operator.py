@@ -11,6 +11,7 @@ from typing import Any
 from controllers.settings import GitAccess, WebhookAddress
 from framework.api.errors import ConfigurationError
 from framework.api.fields import parse_duration
+from framework.api.places import VARIABLE as ALLOWED_PATHS
 
 SOURCE = "MLOPS_SOURCE"
 SHORTEST_SECRET = 16
@@ -31,6 +32,7 @@ def operator_settings(variables: Mapping[str, str], root: Path) -> dict[str, Any
         # A repository on this machine is its owner's to amend and to switch; at a remote, others build on what stands.
         "allow_force_push": _flag(variables, "MLOPS_ALLOW_FORCE_PUSH", default=not source),
         "allowed_signers": _signers(variables, root),
+        "allowed_paths": allowed_paths(variables),
         "git": _access(variables),
         "webhook": _webhook(variables),
     }
@@ -45,6 +47,20 @@ def operator_settings(variables: Mapping[str, str], root: Path) -> dict[str, Any
     if interval := variables.get("MLOPS_POLL", ""):
         found["remote_poll"] = _interval(interval)
     return found
+
+
+def allowed_paths(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Folders that specs may name though they lie outside of the project, as they are given and where they lead.
+
+    Raises:
+        ConfigurationError: one of them is not absolute.
+    """
+    found: dict[str, None] = {}
+    for folder in filter(None, variables.get(ALLOWED_PATHS, "").split(":")):
+        if not folder.startswith("/") or ".." in folder.split("/"):
+            raise ConfigurationError(f"{ALLOWED_PATHS}: {folder!r} is no folder from the root; write /srv/mlops:/data")
+        found |= {folder: None, str(Path(folder).resolve()): None}
+    return tuple(found)
 
 
 def _flag(variables: Mapping[str, str], name: str, *, default: bool) -> bool:

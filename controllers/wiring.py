@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
 from controllers.project import Project
@@ -16,6 +15,7 @@ from controllers.settings import Settings
 from controllers.simulation import Clock, Imagine, Imagined
 from controllers.source import Loaded, Read
 from framework.api.errors import ConfigurationError, TransientError
+from framework.api.places import Premises, Use, database_path, local_path
 from framework.backends.code import CodeArchive
 from framework.backends.files import FileReports
 from framework.backends.git import GitSource
@@ -26,6 +26,7 @@ from framework.backends.memory.imagined import imagine
 from framework.backends.memory.plane import DataPlane
 from framework.backends.mirror import GitMirror
 from framework.backends.notify import Notifications
+from framework.backends.premises import entered, secret
 from framework.backends.profiles import Profiles
 from framework.backends.ray.daemon import EmbeddedRay
 from framework.backends.ray.jobs import RayJobs
@@ -33,7 +34,7 @@ from framework.backends.ray.rest import RayAddress, RayRest
 from framework.backends.ray.serve import RayServe
 from framework.backends.registry import SqlModelRegistry
 from framework.backends.signatures import Signers
-from framework.backends.state.database import open_database
+from framework.backends.state.database import Database, open_database
 from framework.backends.state.store import SqlStateStore
 from framework.backends.tables import DeltaTables
 from framework.kinds import KINDS
@@ -41,11 +42,12 @@ from framework.kinds.environment.spec import EnvironmentSpec, RayCluster
 from framework.planning.fingerprint import short_hash
 from framework.ports import Ports, RunSpec, SpecWriter
 from framework.specs.cache import ParseCache, kept_in
-from framework.specs.read import read_environment, read_snapshot
-from framework.specs.snapshot import desired
+from framework.specs.read import UnsafeError, read_environment, read_snapshot
+from framework.specs.snapshot import Snapshot, desired
 
 log = logging.getLogger(__name__)
 
+_ALL_REVISIONS = 1_000_000
 TRUSTED_WITHIN = 20
 """Commits back from the newest in which one has to be signed, where signatures are required."""
 
@@ -70,9 +72,9 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
     source = followed.source
     cache = kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     environment = _environment(source, settings, cache)
-    storage = _absolute(environment.storage, settings.root)
+    storage = _storage(environment, settings)
     cluster = _cluster(settings, environment.ray)
-    database = open_database(environment.state, str(settings.root))
+    database = _database(environment, settings)
     rest = RayRest(cluster.locate)
     ports = Ports(
         state=SqlStateStore(database, settings.environment),
@@ -83,7 +85,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         serving=RayServe(rest),
         tables=DeltaTables(),
         profiles=Profiles(),
-        notifier=Notifications(str(settings.root), f"{storage}/alerts"),
+        notifier=Notifications(settings.premises, f"{storage}/alerts"),
         reports=FileReports(),
         storage=storage,
     )
@@ -94,7 +96,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         cluster=cluster,
         kinds=KINDS,
         observers=OBSERVERS,
-        read=_reader(source, settings, storage, cache),
+        read=_reader(source, ports, settings, cache),
         clock=clock,
         imagine=imagining,
         writer=followed.writer,
@@ -153,7 +155,9 @@ def _followed(settings: Settings, clock: Callable[[], datetime]) -> _Followed:
 
 def _environment(source: GitSource, settings: Settings, cache: ParseCache) -> EnvironmentSpec:
     commit = _trusted(source, settings)
-    spec = read_environment(source, commit, settings.specs, settings.environment, KINDS, cache)
+    spec = read_environment(
+        source, commit, settings.specs, settings.environment, KINDS, cache, premises=settings.premises
+    )
     assert isinstance(spec, EnvironmentSpec)
     missing = KINDS["Environment"].unsupported(spec)
     if missing:
@@ -186,14 +190,24 @@ def _trusted(source: GitSource, settings: Settings) -> str:
     )
 
 
-def _reader(source: GitSource, settings: Settings, storage: str, cache: ParseCache) -> Read:
-    """Reads a commit; files that did not change between commits are parsed once."""
-    root = str(settings.root)
+def _reader(source: GitSource, ports: Ports, settings: Settings, cache: ParseCache) -> Read:
+    """Reads a commit; files that did not change between commits are parsed once. What was accepted by an earlier
+    version is read all the same, though it would not be any more."""
+    root, storage = str(settings.root), ports.storage
+
+    def snapshot_of(commit: str, premises: Premises | None) -> Snapshot:
+        return read_snapshot(
+            source, commit, settings.specs, settings.environment, KINDS, root=root, storage=storage, cache=cache,
+            premises=premises,
+        )  # fmt: skip
 
     def read(commit: str) -> Loaded:
-        snapshot = read_snapshot(
-            source, commit, settings.specs, settings.environment, KINDS, root=root, storage=storage, cache=cache
-        )
+        try:
+            snapshot = snapshot_of(commit, settings.premises)
+        except UnsafeError:
+            if not any(one.accepted and one.commit == commit for one in ports.state.revisions(_ALL_REVISIONS)):
+                raise
+            snapshot = snapshot_of(commit, None)
         environment = snapshot.environment_spec
         assert isinstance(environment, EnvironmentSpec)
         return Loaded(commit, source.subject(commit), snapshot.digest, desired(snapshot, KINDS), environment)
@@ -201,8 +215,23 @@ def _reader(source: GitSource, settings: Settings, storage: str, cache: ParseCac
     return read
 
 
-def _absolute(location: str, root: Path) -> str:
-    return location if "://" in location else str((root / location).resolve())
+def _storage(environment: EnvironmentSpec, settings: Settings) -> str:
+    """Where files lie, as a path or a URL. Raises ConfigurationError where a link leads elsewhere."""
+    path = local_path(environment.storage)
+    if path is None:
+        return environment.storage
+    file = entered(path, Use.STORAGE, settings.premises)
+    return environment.storage if "://" in environment.storage else str(file)
+
+
+def _database(environment: EnvironmentSpec, settings: Settings) -> Database:
+    """Raises ConfigurationError where it cannot be opened, its password is missing, or a link leads elsewhere."""
+    asked = environment.database
+    path, reference = database_path(asked.url), asked.passwordFrom
+    if path is not None:
+        entered(path, Use.DATABASE, settings.premises)
+    password = secret(reference.env, reference.file, settings.premises) if reference is not None else None
+    return open_database(asked.url, str(settings.root), password=password, create=settings.creates)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def apply(
             f"{plan} is a plan for environment {planned.environment}, and this is {options['environment']}; "
             f"say mlopsctl --env {planned.environment} apply {plan}"
         )
-    project = project_of(options, allow_prune=allow_prune, fresh=True)
+    project = project_of(options, allow_prune=allow_prune, fresh=True, creates=True)
     commit = project.ports.source.resolve(project.settings.revision)
     project = replace(project, settings=replace(project.settings, revision=commit))
     _hold_against(plan, planned, project.plan(), allow_prune)

@@ -17,7 +17,7 @@ def up(options: dict[str, Any], no_controller: bool) -> None:
     from controllers.cli.progress import Progress
     from controllers.cli.session import emit, now, project_of
 
-    project = project_of(options, fresh=True)
+    project = project_of(options, fresh=True, creates=True)
     project.newest()  # a project that cannot be read is told before anything is started
     with Progress(now) as progress, progress.step("starting Ray"):
         project.cluster.start()

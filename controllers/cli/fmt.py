@@ -101,9 +101,11 @@ def _told(path: Path) -> str:
 def _difference(file: _File) -> str:
     from difflib import unified_diff
 
+    from framework.api.credentials import redacted_source
+
     before = file.before.decode("utf-8-sig").splitlines(keepends=True)
     after = file.after.splitlines(keepends=True)
-    lines = unified_diff(before, after, file.name, file.name)
+    lines = map(redacted_source, unified_diff(before, after, file.name, file.name))
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import io
 import os
 import sys
 
 import click
 
 from controllers.cli.options import OUTPUTS, Group
+from controllers.cli.redaction import log_redacted, trace_redacted
 from framework import __version__
+from framework.api.credentials import redacted
 from framework.api.errors import MlopsError, SpecError
 
 COMMANDS = {
@@ -88,7 +91,7 @@ def cli(context: click.Context, /, env: str, project: str | None, verbose: int, 
     import logging
 
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S", force=True)
+    log_redacted(level)
     for noisy in ("httpx", "httpcore", "git"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
     context.obj = {"environment": env, "project": project}
@@ -98,6 +101,7 @@ def main() -> None:
     """The entry point: mistakes end in one clear message and an exit code, never in a traceback."""
     gc.set_threshold(200_000, 20, 20)  # thousands of specs are no garbage, and looking through them takes its time
     atexit.register(gc.freeze)  # at the end, too: all of it goes with the process
+    trace_redacted()
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as leave:
@@ -107,7 +111,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        click.echo(redacted(told.getvalue()), nl=False, err=True)
         sys.exit(EXIT_ERROR)
     except SpecError as error:
         for problem in error.problems:
@@ -117,7 +123,7 @@ def main() -> None:
         )
         sys.exit(EXIT_ERROR)
     except MlopsError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {redacted(str(error))}", err=True)
         sys.exit(EXIT_ERROR)
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:

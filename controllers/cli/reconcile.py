@@ -51,7 +51,7 @@ def reconcile(
     from controllers.cli.session import now, project_of
     from controllers.passes import serve
 
-    project = project_of(options, allow_prune=allow_prune, fresh=True)
+    project = project_of(options, allow_prune=allow_prune, fresh=True, creates=True)
     project.newest()  # a project that cannot be read is told before anything is started
     if once:
         run_once(project, wait=wait, timeout=timeout, output=output, quiet=quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -32,6 +33,7 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, stric
     Without PATHS the project's mlops_specs are checked. With PATHS only problems in those files and folders are told,
     though everything they may refer to is read. Exits with 0 when all is well, with 1 when there are errors.
     """
+    from controllers.operator import allowed_paths
     from controllers.settings import Settings
     from framework import __version__
     from framework.kinds import KINDS
@@ -41,12 +43,12 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, stric
     from framework.specs.worktree import WORKTREE, WorktreeSource
 
     root = project_root((context.obj or {}).get("project"), paths)
-    settings = Settings(root=root)
+    settings = Settings(root=root, allowed_paths=allowed_paths(os.environ))
     specs, cache = settings.specs, kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     wanted = [_below(path, root) for path in paths]
     ensure_spec_files(paths)
     folders = _folders(wanted, specs)
-    found = check(WorktreeSource(root), WORKTREE, folders, KINDS, cache, chosen_environment(context))
+    found = check(WorktreeSource(root), WORKTREE, folders, KINDS, cache, chosen_environment(context), settings.premises)
     if wanted:
         everywhere = ", ".join(folders)
         told = tuple(

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from framework.api.meta import Stored
+from framework.api.printing import Told
 
 
 class ConditionType(StrEnum):
@@ -26,7 +27,7 @@ class Condition(Stored):
     type: ConditionType
     status: bool
     reason: str
-    message: str = ""
+    message: Told = ""
     since: datetime
 
 

@@ -1,4 +1,4 @@
-"""What looks like a credential: refused where it stands in a spec, and hidden where it turns up in an output all the same.
+"""What looks like a credential: refused where it stands in a spec, hidden where it turns up in an output all the same.
 
 Nobody can tell every password from every word. What has the form of a credential is found: the user part of an address,
 a value whose name says that it is secret, tokens of known services, and addresses that are keys themselves.
@@ -23,7 +23,9 @@ _DATABASES = re.compile(
     r"(postgres|postgresql|mysql|mariadb|mssql|oracle|sqlite|redshift|snowflake|cockroachdb)(\+\w+)?"
 )
 _PORT = re.compile(r"\d{1,5}([/?#]|$)")
-_NAMED = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]{0,60})(\"?\s?=\s?|[\"']\s?:\s?)(\"[^\"]*\"|'[^']*'|[^\s&;,\"'<>)\]}]+)")
+_NAMED = re.compile(
+    r"(?<![\w.-])([A-Za-z][\w.-]{0,60})(\"?\s?=\s?|[\"']\s?:\s?)(\"[^\"]*\"|'[^']*'|[^\s&;,\"'<>)\]}]+)"
+)
 """``name=value``, ``name = 'value'`` and ``"name": "value"``."""
 _QUOTED = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]{0,60})(\s?:\s?)(\"[^\"]*\"|'[^']*')")
 _LOOSE = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]{0,60})([\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|[^\s,{}\[\]#]+)")
@@ -78,9 +80,12 @@ class _Span(NamedTuple):
 def credential_in(value: str) -> str | None:
     """What of a credential stands in a text that somebody wrote into a spec, such as ``a password before the @``; None
     where it holds none. What is named secret counts in addresses alone: in other texts it may be a column."""
+    address = "://" in value or value.startswith("//")
+    if not address and "-----BEGIN" not in value and (_LONG.search(value) is None or _ANY_TOKEN.search(value) is None):
+        return None
     text = _unquoted(value.replace('"', "_").replace("'", "_"))
     found = next(_of_tokens(value), None) or next(_of_addresses(text), None)
-    if found is None and ("://" in text or text.startswith("//")):
+    if found is None and address:
         parameters = re.sub(r"^.*?[?;#]", "&", text, count=1, flags=re.DOTALL) if re.search(r"[?;#]", text) else ""
         found = next(_of_names(parameters, _NAMED), None)
     return found.what if found is not None else None

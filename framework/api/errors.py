@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from framework.api.printing import printable
+from framework.api.printing import shown
 
 
 @dataclass(frozen=True, order=True)
@@ -35,7 +35,7 @@ class Problem:
             text += f"; did you mean {self.suggestion!r}?"
         if self.allowed:
             text += f" (allowed: {', '.join(self.allowed)})"
-        return printable(text)
+        return shown(text)
 
 
 class FieldError(ValueError):

@@ -126,11 +126,21 @@ DataPath = Annotated[
 """Of data: relative to the project's root, or any fsspec URL."""
 
 
+def _variable(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        return name
+    raise ValueError(f"{name!r} is not the name of an environment variable: letters, digits and '_', no digit first")
+
+
 class SecretRef(Strict):
     """Where a secret is read from. Values never stand in a spec."""
 
-    env: str | None = Field(None, description="An environment variable of the controller")
-    file: str | None = Field(None, description="A file that the controller can read")
+    env: Annotated[str, Field(max_length=200), AfterValidator(_variable)] | None = Field(
+        None, description="An environment variable of the controller"
+    )
+    file: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        None, description="A file that the controller can read: below .mlops/ of the project, or in /run/secrets"
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

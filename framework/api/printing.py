@@ -1,8 +1,22 @@
-"""Text of others on its way to people and files: nothing in it can steer a terminal or pass for something else."""
+"""Text of others on its way to people and files: nothing in it can steer a terminal, pass for something else or give a
+secret away."""
 
 from __future__ import annotations
 
 import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from framework.api.credentials import redacted
+
+Told = Annotated[str, AfterValidator(redacted)]
+"""Text that is kept to be shown."""
+
+
+def shown(text: str) -> str:
+    """``text`` as people get to see it."""
+    return printable(redacted(text))
 
 
 def printable(text: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from framework.api.credentials import redacted_value
 from framework.api.meta import Ref, Stored
+from framework.api.printing import Told
 
 
 class Record(Stored):
@@ -31,8 +33,8 @@ class Event(Stored):
     commit: str
     ref: Ref | None
     reason: str
-    message: str
-    data: dict[str, Any] = Field(default_factory=dict)
+    message: Told
+    data: Annotated[dict[str, Any], AfterValidator(redacted_value)] = Field(default_factory=dict)
     actor: str = ""
 
 
@@ -43,8 +45,8 @@ class Revision(Stored):
     digest: str
     accepted: bool
     time: datetime
-    problems: tuple[str, ...] = ()
-    subject: str = ""
+    problems: tuple[Told, ...] = ()
+    subject: Told = ""
 
 
 class Pin(Stored):

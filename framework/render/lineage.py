@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from framework.api.printing import printable
+from framework.api.printing import shown
 from framework.planning.lineage import Edge, Lineage, Node, Sort
 from framework.render.canonical import document
 from framework.render.diffs import QUIET
@@ -157,4 +157,4 @@ _SPELT = str.maketrans({character: f"#{ord(character)};" for character in "#\"'<
 
 def _escaped(text: str) -> str:
     """Mermaid's entity codes for all that it, Markdown or HTML could take for more than text."""
-    return printable(text).translate(_SPELT)
+    return shown(text).translate(_SPELT)

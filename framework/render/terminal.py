@@ -1,7 +1,7 @@
 """Lines of styled spans, and the two ways to write them: plain, or coloured for a terminal.
 
-Every span passes through ``printable`` on its way out, so that nothing in a commit, an error or a log can steer the
-reader's terminal.
+Every span passes through ``shown`` on its way out, so that nothing in a commit, an error or a log can steer the
+reader's terminal or give a secret away.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import NamedTuple, TextIO
 
-from framework.api.printing import printable
+from framework.api.credentials import redacted
+from framework.api.printing import shown
 
 
 class Span(NamedTuple):
@@ -35,6 +36,7 @@ def one_line(text: str, limit: int | None = None) -> str:
 
     Where it has to be cut, a traceback goes first, all but its last line: that one says what went wrong.
     """
+    text = redacted(text)  # before anything is cut off that it is recognised by
     flat = _flat(text)
     if limit is None or len(flat) <= limit:
         return flat
@@ -48,7 +50,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 
 def _flat(text: str) -> str:
-    return printable(" ".join(text.split()))
+    return shown(" ".join(text.split()))
 
 
 def _last_row(text: str) -> str:
@@ -71,7 +73,7 @@ _GLUE = "\u00a0"
 
 def _glued(row: str) -> str:
     """A number stays on the line of its per cent sign."""
-    return printable(row.expandtabs(4)).replace(" %", f"{_GLUE}%")
+    return shown(row.expandtabs(4)).replace(" %", f"{_GLUE}%")
 
 
 def columns(table: Sequence[Line], *, gap: int = 2) -> list[Line]:
@@ -87,7 +89,7 @@ def columns(table: Sequence[Line], *, gap: int = 2) -> list[Line]:
 
 def plain(lines: Iterable[Line]) -> str:
     """The lines without styles; no trailing blanks, one line break at the end."""
-    return "".join("".join(printable(span.text) for span in line).rstrip() + "\n" for line in lines)
+    return "".join("".join(shown(span.text) for span in line).rstrip() + "\n" for line in lines)
 
 
 def coloured(lines: Iterable[Line]) -> str:
@@ -98,7 +100,7 @@ def coloured(lines: Iterable[Line]) -> str:
     sink = StringIO()
     console = Console(file=sink, force_terminal=True, color_system="standard", no_color=False, highlight=False)
     for line in lines:
-        text = Text.assemble(*((printable(span.text), span.style) for span in line))
+        text = Text.assemble(*((shown(span.text), span.style) for span in line))
         text.rstrip()
         console.print(text, soft_wrap=True)
     return sink.getvalue()

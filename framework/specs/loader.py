@@ -16,7 +16,7 @@ from framework.api.meta import API_VERSION, Metadata, Ref
 from framework.planning import fingerprint
 from framework.planning.kind import Kind
 from framework.ports import Blob, SpecSource
-from framework.specs import rows, words
+from framework.specs import rows, safety, words
 from framework.specs.cache import ParseCache
 from framework.specs.explain import Finding, explain
 from framework.specs.positions import Document, parse
@@ -213,19 +213,31 @@ def understand_anew(draft: Draft, kinds: Mapping[str, Kind]) -> Resource | tuple
         )  # fmt: skip
     base = draft.base
     own = set(_understood(kind.spec, base.raw["spec"], "spec")[1]) if base is not None else set()
-    return tuple(
+    told = (
         problem_at(base.positions if base is not None and finding in own else draft.positions, finding)
         for finding in findings
     )
+    return (*told, *_secrets(draft, kind))
 
 
 def _facts(draft: Draft, spec: BaseModel, kind: Kind) -> Facts:
+    secrets = tuple(_secrets(draft, kind))
+    told = {problem.path for problem in secrets}
+    exposed = (problem_at(draft.positions, one) for one in safety.exposed(spec, kind))
     return Facts(
         references=kind.references(spec),
         entrypoints=tuple(kind.entrypoints(spec).items()),
         claims=kind.claims(spec),
         warnings=tuple(problem_at(draft.positions, finding, "warning") for finding in _warnings(draft.ref, spec, kind)),
+        secrets=(*secrets, *(problem for problem in exposed if problem.path not in told)),
+        places=kind.places(spec),
     )
+
+
+def _secrets(draft: Draft, kind: Kind) -> Iterator[Problem]:
+    """Of the object as its own file has it: what a patch writes stands in the file of its Environment."""
+    written = draft.base or draft
+    return (problem_at(written.positions, finding) for finding in safety.secrets(written.raw, kind))
 
 
 def _warnings(ref: Ref, spec: BaseModel, kind: Kind) -> Iterator[Finding]:

@@ -9,15 +9,25 @@ from pydantic import BaseModel
 
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
+from framework.api.places import Premises
 from framework.planning.kind import Kind
 from framework.ports import SpecSource
 from framework.specs import collector
 from framework.specs.cache import ParseCache
 from framework.specs.reading import DEFAULT_ENVIRONMENT, Reading
-from framework.specs.resource import ENVIRONMENT
+from framework.specs.resource import ENVIRONMENT, Resource
+from framework.specs.safety import misplaced
 from framework.specs.snapshot import Snapshot
 
-__all__ = ["DEFAULT_ENVIRONMENT", "Report", "check", "read_environment", "read_snapshot"]
+__all__ = ["DEFAULT_ENVIRONMENT", "Report", "UnsafeError", "check", "read_environment", "read_snapshot"]
+
+
+NO_PREMISES = Premises()
+"""Of a project whose place is not known: what is absolute lies outside."""
+
+
+class UnsafeError(SpecError):
+    """Nothing is wrong with the specs but that they may not take effect."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +52,13 @@ def read_snapshot(
     root: str = "",
     storage: str = "",
     cache: ParseCache | None = None,
+    premises: Premises | None = None,
 ) -> Snapshot:
-    """The state that ``commit`` asks for in one environment. ``cache`` may be kept between calls.
+    """The state that ``commit`` asks for in one environment. ``cache`` may be kept between calls. Without ``premises``
+    it is only read, not held to what may take effect: an earlier commit that it is compared with, or went on with.
 
     Raises:
+        UnsafeError: secrets stand in it, or it names places outside of ``premises``, and nothing else is wrong.
         SpecError: with every problem of every file; nothing of such a commit is used.
     """
     cache = ParseCache() if cache is None else cache
@@ -54,9 +67,12 @@ def read_snapshot(
         understood = reading.understood(environment_name)
         state = understood.state
         errors = [problem for problem in understood.problems if problem.severity == "error"]
+        unsafe = understood.unsafe(premises) if premises is not None else ()
         if errors or state is None:
-            raise SpecError(errors)
+            raise SpecError([*errors, *unsafe])
         reading.remember(state)
+        if unsafe:
+            raise UnsafeError(unsafe)
     return Snapshot(
         commit=commit,
         environment=environment_name,
@@ -79,24 +95,34 @@ def read_environment(
     environment_name: str,
     kinds: Mapping[str, Kind],
     cache: ParseCache | None = None,
+    premises: Premises | None = None,
 ) -> BaseModel:
     """The spec of one Environment alone: where its state and storage are must be known before anything else is.
 
     Raises:
+        UnsafeError: as for a snapshot.
         SpecError: it does not exist or is wrong; mistakes of other objects do not matter here.
     """
     reading = Reading(source, commit, [folder], kinds, ParseCache() if cache is None else cache)
     known = reading.recalled_environment(environment_name)
     if known is not None:
-        return known.spec
+        return _safe(known, premises)
     environments, wrong, repeated = reading.environments()
     ref = Ref(ENVIRONMENT, environment_name)
     if ref in environments:
-        return environments[ref].spec
+        return _safe(environments[ref], premises)
     problems = reading.missing_environment(environment_name, environments)
     if problems or environments or ref in reading.loaded.declared:
         raise SpecError(problems or [*wrong, *repeated, *reading.loaded.problems])
     return kinds[ENVIRONMENT].spec()
+
+
+def _safe(environment: Resource, premises: Premises | None) -> BaseModel:
+    if premises is not None:
+        unsafe = [*environment.facts.secrets, *misplaced([environment], premises)]
+        if unsafe:
+            raise UnsafeError(unsafe)
+    return environment.spec
 
 
 def check(
@@ -106,6 +132,7 @@ def check(
     kinds: Mapping[str, Kind],
     cache: ParseCache | None = None,
     environment: str | None = None,
+    premises: Premises = NO_PREMISES,
 ) -> Report:
     """Look at every object as every declared Environment would have it. ``environment`` has to be one of them, where it
     is given. Never raises SpecError."""
@@ -123,7 +150,7 @@ def check(
             understood = reading.understood(name)
             if understood.state is not None:
                 reading.remember(understood.state)
-        for problem in set(understood.problems):
+        for problem in {*understood.problems, *understood.unsafe(premises)}:
             found.setdefault(problem, []).append(str(name))
     of_files = frozenset(loaded.problems)
     problems = [

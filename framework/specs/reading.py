@@ -8,6 +8,7 @@ from functools import cached_property, partial
 
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
+from framework.api.places import Premises
 from framework.planning.graph import CycleError
 from framework.planning.kind import Kind
 from framework.ports import Blob, CodeRef, SpecSource
@@ -17,6 +18,7 @@ from framework.specs.code import Code, ManyDigests
 from framework.specs.loader import LoadedFolder, load_folder, read_row, spec_blobs, understand
 from framework.specs.recall import Asked, State
 from framework.specs.resource import ENVIRONMENT, Draft, Facts, Resource, patched_key
+from framework.specs.safety import misplaced
 from framework.specs.snapshot import fingerprints, snapshot_digest
 from framework.specs.store import Kept
 from framework.specs.stored import PatchedResource, StoredDraft, StoredResource
@@ -30,14 +32,21 @@ _LISTING = "listing of "
 @dataclass(frozen=True)
 class Understood:
     """What one environment is at the commit. ``state`` is there unless ``problems`` hold an error, or the environment
-    has no name."""
+    has no name. ``resources`` are those that are right, the Environment included."""
 
     environment: Resource | None
     environments: Mapping[Ref, Resource]
     problems: tuple[Problem, ...]
     files: int
     objects: int
+    resources: tuple[Resource, ...] = ()
     state: State | None = None
+
+    def unsafe(self, premises: Premises) -> tuple[Problem, ...]:
+        """What may not take effect, though it is understood. A secret in another Environment is one, too."""
+        everything = (*self.resources, *self.environments.values())
+        secrets = (problem for resource in everything for problem in resource.facts.secrets)
+        return tuple(sorted({*secrets, *misplaced(self.resources, premises)}))
 
 
 class Reading:
@@ -115,7 +124,9 @@ class Reading:
         same, earlier = self._recalled(name) if name is not None else (None, None)
         if same is not None:
             same = same.at(self._commit)
-            return Understood(same.environment, same.environments, same.warnings, same.file_count, same.objects, same)
+            return Understood(
+                same.environment, same.environments, same.warnings, same.file_count, same.objects, same.together, same
+            )
         if earlier is not None:
             self._take_over(earlier)
         return self._anew(name, earlier)
@@ -163,7 +174,7 @@ class Reading:
         problems = [*self.loaded.problems, *self._second(problems)]
         self._cache.retain({(blob.path, blob.sha) for blobs in self._blobs.values() for blob in blobs})
         files, objects = self.loaded.files, len(self.loaded.drafts)
-        return Understood(environment, environments, tuple(problems), files, objects, state)
+        return Understood(environment, environments, tuple(problems), files, objects, tuple(together.values()), state)
 
     def _typed(
         self, drafts: Sequence[Draft], known: Mapping[Ref, Resource], environment: Resource | None

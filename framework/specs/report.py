@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from framework.api.credentials import named_secret, redacted, redacted_source
 from framework.api.errors import Problem
 from framework.api.printing import printable
+from framework.specs import paths
 from framework.specs.read import Report
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -55,11 +57,13 @@ def brief(report: Report, line_of: Callable[[str, int], str | None], *, strict: 
 
 def _lines(problem: Problem, line_of: Callable[[str, int], str | None]) -> Iterable[str]:
     yield str(problem)
-    source = line_of(problem.file, problem.line) if problem.line else None
+    # Under a name that says so a value may stand on any line, and has no form by which it is found.
+    secret = any(isinstance(part, str) and named_secret(part) for part in paths.parse(problem.path))
+    source = line_of(problem.file, problem.line) if problem.line and not secret else None
     if source is not None and len(source) <= _EXCERPT:
-        shown = printable(source.expandtabs(4).rstrip())
-        pad = " " * len(printable(source[: problem.column - 1].expandtabs(4)))
-        yield f"{problem.line:>6} | {shown}"
+        excerpt = printable(redacted_source(source.expandtabs(4).rstrip()))
+        pad = " " * len(printable(redacted_source(source[: problem.column - 1].expandtabs(4))))
+        yield f"{problem.line:>6} | {excerpt}"
         yield f"{'':>6} | {pad}^"
 
 
@@ -85,11 +89,11 @@ def _fields(problem: Problem) -> dict[str, Any]:
         "file": printable(problem.file),
         "line": problem.line,
         "column": problem.column,
-        "path": problem.path,
+        "path": redacted(problem.path),
         "severity": problem.severity,
-        "message": problem.message,
-        "allowed": list(problem.allowed),
-        "suggestion": problem.suggestion,
+        "message": redacted(problem.message),
+        "allowed": [redacted(word) for word in problem.allowed],
+        "suggestion": None if problem.suggestion is None else redacted(problem.suggestion),
     }
 
 
@@ -108,7 +112,7 @@ def _annotation(problem: Problem) -> str:
     place = {"file": printable(problem.file)}
     if problem.line:
         place |= {"line": str(problem.line), "col": str(problem.column)}
-    place["title"] = problem.path or "spec"
+    place["title"] = redacted(problem.path) or "spec"
     properties = ",".join(f"{key}={_property(value)}" for key, value in place.items())
     return f"::{problem.severity} {properties}::{_data(_sentence(problem))}"
 

@@ -11,8 +11,9 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, mod
 from framework.api import closures
 from framework.api.categories import Category
 from framework.api.errors import FieldError
-from framework.api.fields import Cpus, CronExpression, Fraction, Gpus, Timezone, exactly_one
+from framework.api.fields import Cpus, CronExpression, Fraction, Gpus, SecretRef, Timezone, exactly_one
 from framework.api.meta import Name, Strict
+from framework.api.places import OWN_FOLDER
 
 _POINTER = re.compile(r"(/([^~/]|~[01])*)*")
 
@@ -24,6 +25,31 @@ def _address(value: str) -> str:
     near = difflib.get_close_matches(value.casefold(), words, n=1)
     message = f"{value!r} is neither embedded, nor kuberay, nor an http(s) URL such as http://head:8265"
     raise FieldError(message, near[0] if near else None)
+
+
+_DATABASE = re.compile(r"(?!sqlite)[a-z][a-z0-9]*(\+[a-z0-9_]+)?://\S+|sqlite(\+[a-z]+)?:///[^?#\s]+")
+
+
+def _database(value: str) -> str:
+    if _DATABASE.fullmatch(value) and not value.endswith(":memory:"):
+        return value
+    if value.startswith("sqlite"):
+        raise FieldError("a SQLite database is a file: sqlite:///PATH, without options and not in memory")
+    raise FieldError(
+        f"{value!r} is not the URL of a database, such as sqlite:///{OWN_FOLDER}/state.db or postgresql://…"
+    )
+
+
+DatabaseUrl = Annotated[
+    str, Field(max_length=1024), AfterValidator(_database), Field(examples=[f"sqlite:///{OWN_FOLDER}/state.db"])
+]
+
+
+class Database(Strict):
+    """A database whose password is read from elsewhere."""
+
+    url: DatabaseUrl = Field(description="Where it is, without a password")
+    passwordFrom: SecretRef | None = Field(None, description="Where its password is read from")
 
 
 def _pointer(value: str) -> str:
@@ -176,10 +202,13 @@ class Deletion(Strict):
 class EnvironmentSpec(Strict):
     ray: RayCluster = Field(RayCluster(), description="The Ray that runs everything")
     storage: str = Field(
-        ".mlops/store", min_length=1, description="Where files lie: a folder of the project, or any fsspec URL"
+        ".mlops/store",
+        min_length=1,
+        max_length=1024,
+        description="Where files lie: a folder of the project, or any fsspec URL",
     )
-    state: str = Field(
-        "sqlite:///.mlops/state.db", min_length=1, description="Where records and history lie: sqlite or postgresql"
+    state: DatabaseUrl | Database = Field(
+        "sqlite:///.mlops/state.db", description="Where records and history lie: sqlite or postgresql"
     )
     tracking: str | None = Field(None, description="An MLflow server or database that runs are mirrored to")
     onlineStore: str | None = Field(None, description="Where features for serving lie: sqlite or redis")
@@ -189,6 +218,11 @@ class EnvironmentSpec(Strict):
     suspend: bool = Field(False, description="Look, plan and report, but change nothing that runs")
     windows: tuple[DenyWindow, ...] = Field((), max_length=50, description="When no new commit takes effect")
     deletion: Deletion = Field(Deletion(), description="What may happen to what git no longer asks for")
+
+    @property
+    def database(self) -> Database:
+        """Where ``state`` is, in its long form."""
+        return self.state if isinstance(self.state, Database) else Database(url=self.state)
 
     @field_validator("windows")
     @classmethod

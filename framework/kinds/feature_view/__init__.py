@@ -76,4 +76,7 @@ KIND = Kind(
     keys=_keys,
     consumes=_consumes,
     merge_keys={"columns": "name"},
+    secret_from={
+        "spec.sources": "credentials come from where the storage's library looks for them, such as AWS_ACCESS_KEY_ID"
+    },
 )

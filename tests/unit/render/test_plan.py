@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 
 from framework.api.categories import Category
+from framework.planning.actions import SendAlert
 from framework.planning.changes import FieldDiff, Plan, Verb
 from framework.render.diffs import diff_lines, flow
 from framework.render.plan import plan_text, summary
 from framework.render.plan_document import plan_from_json, plan_json
 from framework.render.terminal import plain
 from tests.unit.render.samples import (
+    ALERT,
     CONVERGED,
     DEPARTURES,
     DEPLOYMENT,
     MIXED,
+    MONITOR,
     NOW,
     PLANS,
     TRACEBACK,
@@ -192,6 +195,15 @@ def test_json_round_trips(name: str) -> None:
     text = plan_json(PLANS[name])
     assert plan_from_json(text) == PLANS[name]
     assert plan_json(plan_from_json(text)) == text
+
+
+def test_a_plan_gives_no_webhook_away() -> None:
+    """Its address may be all that protects it, so nobody who reads a plan may post there."""
+    alert = SendAlert(ALERT, {"webhook": {"url": "https://hooks.example.org/T0P/SECRET?key=1"}})
+    text = plan_json(plan(change(MONITOR, Verb.UPDATE, actions=(alert,))))
+
+    assert "SECRET" not in text
+    assert "hooks.example.org/***" in text
 
 
 def test_infinities_become_words_because_json_has_none() -> None:

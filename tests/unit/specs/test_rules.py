@@ -79,7 +79,7 @@ RULES = [
         "route: /late",
         "route: /late\n    onlineFeatures: [weather]",
         "spec.serving.onlineFeatures[0]",
-        "FeatureView/weather is not kept online: set spec.online.enabled there",
+        "FeatureView/weather keeps no rows online, and this version looks none up: leave it out",
     ),
     # -- FeatureView
     Rule(
