@@ -23,15 +23,28 @@ _DATABASES = re.compile(
     r"(postgres|postgresql|mysql|mariadb|mssql|oracle|sqlite|redshift|snowflake|cockroachdb)(\+\w+)?"
 )
 _PORT = re.compile(r"\d{1,5}([/?#]|$)")
-_NAMED = re.compile(
-    r"(?<![\w.-])([A-Za-z][\w.-]{0,60})(\"?\s?=\s?|[\"']\s?:\s?)(\"[^\"]*\"|'[^']*'|[^\s&;,\"'<>)\]}]+)"
+_NAME = r"(?<![\w.-])([A-Za-z][\w.-]{0,60})"
+_VALUE = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s&;,\"'<>)\]}]+")
+_LOOSE_VALUE = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s,{}\[\]#]+")
+
+
+class _Form(NamedTuple):
+    """How a name stands before its value."""
+
+    name: re.Pattern[str]
+    value: re.Pattern[str]
+
+
+_FORMS = (
+    _Form(re.compile(rf"{_NAME}(\"?\s?=\s?|[\"']\s?:\s?|\s?:\s?(?=[\"']))"), _VALUE),
+    _Form(
+        re.compile(r"(?:%3[Bb]|%26|[?&;])([A-Za-z][\w.-]{0,60})(%3[Dd])"), re.compile(r"(?:(?!%3[Bb]|%26)[^\s&;\"'])+")
+    ),
 )
-"""``name=value``, ``name = 'value'`` and ``"name": "value"``."""
-_QUOTED = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]{0,60})(\s?:\s?)(\"[^\"]*\"|'[^']*')")
-_LOOSE = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]{0,60})([\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|[^\s,{}\[\]#]+)")
-"""The same as an author of YAML may have written it, quotes left out."""
-_ENCODED = re.compile(r"(?:%3[Bb]|%26|[?&;])([A-Za-z][\w.-]{0,60})(%3[Dd])((?:(?!%3[Bb]|%26)[^\s&;\"'])+)")
-"""``name=value`` inside a parameter of an address."""
+"""``name=value``, ``name = 'value'``, ``"name": "value"``, ``name: "value"``; and in a parameter of an address."""
+_PARAMETER = _FORMS[:1]
+_LOOSE = (_Form(re.compile(rf"{_NAME}([\"']?\s*[:=]\s*)"), _LOOSE_VALUE),)
+"""As an author of YAML may have written it, quotes left out."""
 _SCHEME_OF_HEADER = re.compile(r"\b(Bearer|Basic)(\s+)([A-Za-z0-9._~+/=-]{8,})", re.IGNORECASE)
 _LAST_WORDS = frozenset(
     {"password", "passwd", "passphrase", "pwd", "secret", "secrets", "token", "credential", "credentials", "signature",
@@ -87,7 +100,7 @@ def credential_in(value: str) -> str | None:
     found = next(_of_tokens(value), None) or next(_of_addresses(text), None)
     if found is None and address:
         parameters = re.sub(r"^.*?[?;#]", "&", text, count=1, flags=re.DOTALL) if re.search(r"[?;#]", text) else ""
-        found = next(_of_names(parameters, _NAMED), None)
+        found = next(_of_names(parameters, _PARAMETER), None)
     return found.what if found is not None else None
 
 
@@ -114,7 +127,7 @@ def redacted(text: str) -> str:
     if "=" not in text and ":" not in text and "-----BEGIN" not in text and _LONG.search(text) is None:
         return text
     spans = [_Span(*found.span(), "") for found in _ANY_TOKEN.finditer(text)]
-    spans += [*_of_addresses(text), *(span for form in (_NAMED, _QUOTED, _ENCODED) for span in _of_names(text, form))]
+    spans += [*_of_addresses(text), *_of_names(text, _FORMS)]
     spans += (_Span(*found.span(3), "") for found in _SCHEME_OF_HEADER.finditer(text))
     return _hidden(text, spans)
 
@@ -187,12 +200,19 @@ def _of_user(scheme: str, rest: str, start: int) -> Iterator[_Span]:
         yield _Span(start, start + len(name), "credentials before the @")
 
 
-def _of_names(text: str, pattern: re.Pattern[str]) -> Iterator[_Span]:
-    for found in pattern.finditer(text):
-        quoted = found[3][:1] in {'"', "'"}
-        value = found[3][1:-1] if quoted else found[3]
-        if value and named_secret(found[1]) and not _REFERENCE.match(value):
-            yield _Span(found.start(3) + quoted, found.end(3) - quoted, f"a secret ({found[1]}=…)")
+def _of_names(text: str, forms: tuple[_Form, ...]) -> Iterator[_Span]:
+    for form in forms:
+        end = 0
+        for found in form.name.finditer(text):
+            if found.start() < end:
+                continue
+            start = found.end() + (text[found.end() : found.end() + 1] in {'"', "'"})
+            if not named_secret(found[1]) or _REFERENCE.match(text, start):
+                continue
+            value = form.value.match(text, found.end())
+            if value is not None and value.end() > start:
+                end = value.end()
+                yield _Span(start, end - (start - found.end()), f"a secret ({found[1]}=…)")
 
 
 def _unquoted(text: str) -> str:

@@ -13,6 +13,8 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
+from framework.api.credentials import redacted
+
 OWN_FOLDER = ".mlops"
 """What mlopsctl keeps for a project; git ignores it."""
 SPECS_FOLDER = "mlops_specs"
@@ -127,8 +129,9 @@ def _is_allowed(parts: tuple[str, ...], use: Use, premises: Premises) -> bool:
 
 
 def _outside(path: str) -> str:
-    shown = path if len(path) <= 100 else f"{path[:100]}…"
-    return f"{shown!r} lies outside of the project; whoever runs the controller may allow a folder with {VARIABLE}"
+    told = redacted(path)
+    told = told if len(told) <= 100 else f"{told[:100]}…"
+    return f"{told!r} lies outside of the project; whoever runs the controller may allow a folder with {VARIABLE}"
 
 
 def _parts(path: str) -> tuple[str, ...]:

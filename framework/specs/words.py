@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from framework.api.credentials import redacted
 from framework.api.fields import parse_duration
 from framework.specs.paths import Path
 
@@ -79,7 +80,9 @@ def found(value: Any) -> str:
 
 
 def shorten(text: str) -> str:
-    return text if len(text) <= _ELLIPSIS_AT else f"{text[:_ELLIPSIS_AT]}…"
+    """What is cut off may be what a secret is recognised by, so it is hidden before."""
+    told = redacted(text)
+    return told if len(told) <= _ELLIPSIS_AT else f"{told[:_ELLIPSIS_AT]}…"
 
 
 def literals(annotation: Any) -> tuple[str, ...]:
