@@ -14,6 +14,7 @@ from controllers.reconciler import Observe
 from controllers.settings import Settings
 from controllers.simulation import Clock, Imagine, Imagined
 from controllers.source import Loaded, Read
+from framework import installed
 from framework.api.errors import ConfigurationError, TransientError
 from framework.api.places import Premises, Use, database_path, local_path
 from framework.backends.code import CodeArchive
@@ -250,6 +251,10 @@ class EmbeddedCluster:
         return self.ray.running()
 
     def start(self) -> None:
+        """Raises ConfigurationError where packages are missing: what runs on it runs in this environment."""
+        lacking = () if self.running() else installed.missing(installed.WHOLE)
+        if lacking:
+            raise ConfigurationError(installed.advice(lacking))
         self.ray.start(self.keeper)
 
     def stop(self) -> None:

@@ -13,7 +13,7 @@ import click
 
 from controllers.cli.options import OUTPUTS, Group
 from controllers.cli.redaction import log_redacted, trace_redacted
-from framework import __version__
+from framework import __version__, installed
 from framework.api.credentials import redacted
 from framework.api.errors import MlopsError, SpecError
 
@@ -41,15 +41,6 @@ COMMANDS = {
 """In the order of the help page: the way a project is worked with."""
 
 EXIT_ERROR = 1
-
-EXTRAS = {
-    **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
-    **dict.fromkeys(("lightgbm", "sklearn", "skops"), "train"),
-    **dict.fromkeys(("optuna", "ray"), "ray"),
-    "plotly": "reports",
-    "whylogs": "profiling",
-}
-"""Packages that a command may miss where only the specs are worked on, and the extra that brings each."""
 
 
 class LazyGroup(Group):
@@ -126,9 +117,10 @@ def main() -> None:
         click.echo(f"error: {redacted(str(error))}", err=True)
         sys.exit(EXIT_ERROR)
     except ModuleNotFoundError as error:
-        if error.name not in EXTRAS:
+        name = (error.name or "").partition(".")[0]
+        if name not in installed.EXTRAS:
             raise
-        click.echo(f"error: {error.name} is not installed: pip install 'mlopsctl[{EXTRAS[error.name]}]'", err=True)
+        click.echo(f"error: {installed.advice([name])}", err=True)
         sys.exit(EXIT_ERROR)
 
 

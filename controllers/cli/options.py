@@ -14,6 +14,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from framework import installed
+
 OUTPUTS = ("text", "json")
 
 
@@ -65,6 +67,13 @@ def chosen_environment(context: click.Context) -> str | None:
     root = context.find_root()
     given = root.get_parameter_source("env") not in {None, ParameterSource.DEFAULT} or "MLOPS_ENV" in os.environ
     return str(root.params["env"]) if given else None
+
+
+def ensure_installed(*extras: str) -> None:
+    """Raises ClickException that names the packages of ``extras`` that are missing, and what brings them."""
+    lacking = installed.missing(*extras)
+    if lacking:
+        raise click.ClickException(installed.advice(lacking))
 
 
 def _outputs(command: click.Command) -> tuple[str, ...]:

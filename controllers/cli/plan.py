@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from controllers.cli.options import ensure_installed
+
 EXIT_REFUSED = 1
 EXIT_CHANGES = 2
 
@@ -47,6 +49,7 @@ def plan(
 
         project, result = None, plan_between(settings_of(options), base, head, now())
     else:
+        ensure_installed("data")
         project = project_of(options, fresh=True)
         result = project.plan(head)
         held = project.withheld(project.read(result.commit)) if head is None else None

@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from framework import installed
 from framework.api.errors import ConfigurationError, ConflictError, MlopsError, TransientError
 from framework.backends.state.tables import METADATA, SCHEMA_VERSION, schema
 
@@ -225,7 +226,8 @@ def _server_engine(url: URL, name: str) -> Engine:
     try:
         return create_engine(url, hide_parameters=True, pool_pre_ping=True)
     except (ImportError, NoSuchModuleError) as error:
-        raise ConfigurationError(f"the driver for {name} is not installed: {error}") from error
+        told = installed.advice(["psycopg"]) if url.drivername == POSTGRES else f"no driver is installed: {error}"
+        raise ConfigurationError(f"the state database {name}: {told}") from error
 
 
 def _configure(connection: sqlite3.Connection, busy_seconds: float) -> None:

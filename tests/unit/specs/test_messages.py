@@ -188,7 +188,7 @@ MISTAKES = [
     ),
     Mistake(JOB, "rounds: 20", "rounds: 0", "13:48", "spec.trainer.lightgbm.rounds", "must be at least 1, found 0"),
     Mistake(JOB, "timeout: 1h", "timeout: 30", "14:12", "spec.timeout", "30 is not a duration", "30s"),
-    Mistake(JOB, "to: 2013-04-01", "to: 9999-12-31", "10:35", "spec.dataset.window.to", "must be at most 2200-01-01"),
+    Mistake(JOB, "to: 2013-04-01", "to: 9999-12-31", "10:36", "spec.dataset.window.to", "must be at most 2200-01-01"),
     Mistake(JOB, "timeout: 1h", "timeout: 0s", "14:12", "spec.timeout", "must be longer than nothing"),
     Mistake(JOB, "timeout: 1h", "timeout: 99999999999d", "14:12", "spec.timeout", "is longer than 36500d, a century"),
     Mistake(JOB, "timeout: 1h", "timeout: 99999999999 days", "14:12", "spec.timeout", "is not a duration"),
