@@ -18,7 +18,6 @@ from pydantic import (
 )
 
 from framework.api import cron
-from framework.api.errors import FieldError
 from framework.api.meta import Strict
 
 _UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
@@ -118,10 +117,10 @@ def _inside(path: str) -> str:
     if not path:
         raise ValueError("a path is needed: below the project's root, or a URL such as s3://bucket/folder")
     if "://" not in path and (path.startswith("/") or ".." in path.split("/")):
-        raise FieldError(
-            f"{path!r} leaves the project's root; use a path below the root or a URL, such as s3://bucket/folder, or "
-            "file:///folder for one of the machines that runs are on",
-            f"file://{path}" if path.startswith("/") and ".." not in path.split("/") else None,
+        folder = path if path.startswith("/") and ".." not in path.split("/") else "/folder"
+        raise ValueError(
+            f"{path!r} leaves the project's root; use a path below the root or a URL: s3://bucket/folder, or "
+            f"file://{folder} for one of the machines that runs are on"
         )
     return path
 

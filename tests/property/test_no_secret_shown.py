@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sqlite3
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -17,6 +18,8 @@ from typing import Any, cast
 import pytest
 
 from controllers import plans
+from controllers.settings import Settings
+from controllers.wiring import open_project
 from framework import __version__
 from framework.api.credentials import credential_in
 from framework.api.errors import SpecError, TransientError
@@ -31,7 +34,7 @@ from framework.render.plan import plan_text
 from framework.render.plan_document import plan_json
 from framework.specs import report
 from framework.specs.cache import ParseCache
-from framework.specs.read import check, read_snapshot
+from framework.specs.read import UnsafeError, check, read_snapshot
 from tests.absurd import LATER, WHOLE, Absurd, paths
 from tests.controllers.test_cli import Project
 from tests.controllers.test_history_cli import call
@@ -178,6 +181,28 @@ def test_no_command_gives_a_secret_away(project: Project, command: str) -> None:
     assert SECRET not in done.stdout
     assert SECRET not in done.stderr
     assert done.stdout or done.stderr or "--quiet" in command
+
+
+def test_what_an_earlier_version_accepted_is_read_all_the_same(project: Project) -> None:
+    """It is in force, or somebody goes back to it; what comes anew is not taken."""
+    opened = open_project(Settings(root=project.root, creates=False), lambda: datetime.now(UTC))
+    again = opened.ports.source.resolve("HEAD~1")
+    assert opened.read(again).commit == again
+
+    words = (
+        "git",
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.com",
+        "commit-tree",
+        f"{again}^{{tree}}",
+        "-m",
+        "x",
+    )
+    anew = subprocess.run(words, cwd=project.root, check=True, capture_output=True, text=True).stdout.strip()
+    with pytest.raises(UnsafeError, match="holds a password before the @"):
+        opened.read(anew)
 
 
 def test_a_plan_that_is_written_gives_none_away(project: Project) -> None:
