@@ -11,7 +11,6 @@ from typing import Any
 from controllers.settings import GitAccess, WebhookAddress
 from framework.api.errors import ConfigurationError
 from framework.api.fields import parse_duration
-from framework.api.places import VARIABLE as ALLOWED_PATHS
 
 SOURCE = "MLOPS_SOURCE"
 SHORTEST_SECRET = 16
@@ -56,9 +55,11 @@ def allowed_paths(variables: Mapping[str, str]) -> tuple[str, ...]:
         ConfigurationError: one of them is not absolute.
     """
     found: dict[str, None] = {}
-    for folder in filter(None, variables.get(ALLOWED_PATHS, "").split(":")):
+    for folder in filter(None, variables.get("MLOPS_ALLOWED_PATHS", "").split(":")):
         if not folder.startswith("/") or ".." in folder.split("/"):
-            raise ConfigurationError(f"{ALLOWED_PATHS}: {folder!r} is no folder from the root; write /srv/mlops:/data")
+            raise ConfigurationError(
+                f"MLOPS_ALLOWED_PATHS: {folder!r} is no folder from the root; write /srv/mlops:/data"
+            )
         found |= {folder: None, str(Path(folder).resolve()): None}
     return tuple(found)
 

@@ -131,10 +131,17 @@ DataPath = Annotated[
 """Of data: relative to the project's root, or any fsspec URL."""
 
 
+_TO_NOBODY_ELSE = frozenset({"MLOPS_GIT_TOKEN", "MLOPS_RAY_TOKEN", "MLOPS_WEBHOOK_SECRET"})
+
+
 def _variable(name: str) -> str:
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        return name
-    raise ValueError(f"{name!r} is not the name of an environment variable: letters, digits and '_', no digit first")
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is None:
+        raise ValueError(
+            f"{name!r} is not the name of an environment variable: letters, digits and '_', no digit first"
+        )
+    if name in _TO_NOBODY_ELSE:
+        raise ValueError(f"{name} is for mlopsctl itself; a commit cannot send it elsewhere")
+    return name
 
 
 class SecretRef(Strict):

@@ -20,7 +20,6 @@ OWN_FOLDER = ".mlops"
 SPECS_FOLDER = "mlops_specs"
 SECRETS_FOLDER = "/run/secrets"
 """Where container platforms put files with secrets."""
-VARIABLE = "MLOPS_ALLOWED_PATHS"
 ALERTS_SUFFIX = ".jsonl"
 
 _LOCAL = re.compile(r"(file|local):(//)?", re.IGNORECASE)
@@ -131,7 +130,9 @@ def _is_allowed(parts: tuple[str, ...], use: Use, premises: Premises) -> bool:
 def _outside(path: str) -> str:
     told = redacted(path)
     told = told if len(told) <= 100 else f"{told[:100]}…"
-    return f"{told!r} lies outside of the project; whoever runs the controller may allow a folder with {VARIABLE}"
+    return (
+        f"{told!r} lies outside of the project; whoever runs the controller may allow a folder with MLOPS_ALLOWED_PATHS"
+    )
 
 
 def _parts(path: str) -> tuple[str, ...]:

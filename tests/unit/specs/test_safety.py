@@ -140,6 +140,7 @@ def test_where_alerts_may_go(project: Project, target: str) -> None:
             "state: {url: 'postgresql://mlops@db/mlops', passwordFrom: {env: 'A=B;rm'}}",
             "is not the name of an environment",
         ),
+        ("state: {url: 'postgresql://a@b/c', passwordFrom: {env: MLOPS_GIT_TOKEN}}", "for mlopsctl itself"),
         ("state: {url: 'postgresql://mlops@db/mlops', passwordFrom: {env: A, file: b}}", "exactly one of env, file"),
         ("state: {url: 'postgresql://mlops@db/mlops', passwordFrom: {}}", "exactly one of env, file"),
         ("state: somewhere", "is not the URL of a database"),
