@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 HIDDEN = "***"
@@ -104,6 +105,7 @@ def credential_in(value: str) -> str | None:
     return found.what if found is not None else None
 
 
+@lru_cache(maxsize=4096)
 def named_secret(name: str) -> bool:
     """Whether what has this name is secret: ``password``, ``secretKey``, ``AWS_SESSION_TOKEN``."""
     parts = [part.casefold() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from framework.api.credentials import redacted
 
@@ -22,7 +23,7 @@ SECRETS_FOLDER = "/run/secrets"
 """Where container platforms put files with secrets."""
 ALERTS_SUFFIX = ".jsonl"
 
-_LOCAL = re.compile(r"(file|local):(//)?", re.IGNORECASE)
+_LOCAL = re.compile(r"(file|local|asynclocal):(//)?", re.IGNORECASE)
 _A_PROTOCOL = re.compile(r"[a-z]+")
 """A link of a chain that is nothing but the name of a protocol, as fsspec reads it."""
 _SQLITE = re.compile(r"sqlite(\+\w+)?://", re.IGNORECASE)
@@ -68,9 +69,10 @@ def local_path(address: str) -> str | None:
 
 
 def database_path(address: str) -> str | None:
-    """The same of a database's URL: ``sqlite:///x`` lies in the project, ``sqlite:////x`` anywhere."""
+    """The same of a database's URL: ``sqlite:///x`` lies in the project, ``sqlite:////x`` anywhere. SQLAlchemy takes
+    ``%2F`` in it for a ``/``."""
     found = _SQLITE.match(address)
-    return None if found is None else address[found.end() :].removeprefix("/")
+    return None if found is None else unquote(address[found.end() :].removeprefix("/"))
 
 
 def refusal(place: Place, premises: Premises) -> str | None:
@@ -80,6 +82,8 @@ def refusal(place: Place, premises: Premises) -> str | None:
     path = (database_path if place.use is Use.DATABASE else local_path)(place.address)
     if path is None:
         return "alerts go to a file of the project or a webhook" if place.use is Use.ALERTS else None
+    if any(".." in _parts(unquote(link)) for link in place.address.split("::")):
+        return _outside(place.address)
     if _LOCAL.match(place.address) and not path.startswith("/"):
         return "a file:// address is an absolute path: file:///folder"
     return refused_path(path, place.use, premises)

@@ -28,7 +28,7 @@ def secrets(document: Mapping[str, Any], kind: Kind) -> Iterator[Finding]:
     for part in ("metadata", "spec"):
         for path, value, key in _texts(document.get(part), (part,)):
             what = credential_in(value)
-            if what is None and not key and path[0] == "spec" and _free(kind.spec, path) and _hidden(path, value):
+            if what is None and not key and path[0] == "spec" and _hidden(path, value) and _free(kind.spec, path):
                 what = "a value whose name says that it is secret"
             if what is not None:
                 yield Finding(path, f"holds {what}; {_instead(path, kind)}", at_key=key)
