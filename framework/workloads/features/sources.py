@@ -12,6 +12,7 @@ import polars as pl
 
 from framework import storage
 from framework.workloads.context import WorkloadError
+from framework.workloads.failures import place_of, raised
 from framework.workloads.features.closest import suggestion
 
 _CSV_OPTIONS = {
@@ -44,9 +45,10 @@ def load_entrypoint(entrypoint: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise WorkloadError("EntrypointMissing", f"{entrypoint}: there is no module {error.name!r}") from error
+        told = f"{entrypoint}: there is no module {error.name!r}{place_of(error)}"
+        raise WorkloadError("EntrypointMissing", told) from error
     except Exception as error:
-        raise WorkloadError("EntrypointFailed", f"importing {module_name} raised {error!r}") from error
+        raise WorkloadError("EntrypointFailed", f"importing {module_name} raised {raised(error)}") from error
     found = getattr(module, attribute, None)
     if not callable(found):
         names = [name for name in vars(module) if not name.startswith("_")]
@@ -80,7 +82,7 @@ def _read(name: str, source: Mapping[str, Any], root: str, upstream: Mapping[str
             )
         return pl.scan_delta(pinned["uri"], version=int(pinned["version"]))
     if source.get("function"):
-        return as_lazy(load_entrypoint(source["function"])(), source["function"])
+        return call(source["function"])
     raise WorkloadError(
         "UnsupportedSource", f"source {name}: sql sources need a connection, which no Environment has yet"
     )
@@ -145,12 +147,20 @@ def _options(name: str, form: str, options: Mapping[str, Any]) -> dict[str, Any]
     return translated
 
 
-def as_lazy(value: Any, entrypoint: str) -> pl.LazyFrame:
-    """What user code returned, as a LazyFrame.
+def call(entrypoint: str, /, **sources: pl.LazyFrame) -> pl.LazyFrame:
+    """What a user's function returns, as a LazyFrame.
 
     Raises:
-        WorkloadError: "WrongType" for anything but a LazyFrame or DataFrame.
+        WorkloadError: what ``load_entrypoint`` raises; "TransformFailed" with what the function raised, and where;
+            "WrongType" for anything but a LazyFrame or DataFrame.
     """
+    function = load_entrypoint(entrypoint)
+    try:
+        value = function(**sources)
+    except WorkloadError:
+        raise
+    except Exception as error:
+        raise WorkloadError("TransformFailed", f"{entrypoint} raised {raised(error)}") from error
     if isinstance(value, pl.DataFrame):
         return value.lazy()
     if not isinstance(value, pl.LazyFrame):

@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 
 from framework.workloads.context import WorkloadError
+from framework.workloads.failures import first_line, raised
 from framework.workloads.features.dtypes import select_declared
-from framework.workloads.features.sources import as_lazy, load_entrypoint, read_sources
+from framework.workloads.features.sources import call, read_sources
 
 
 def compute(
@@ -34,7 +35,7 @@ def compute(
     except WorkloadError:
         raise
     except Exception as error:
-        raise WorkloadError("TransformFailed", f"computing the rows failed: {_told(error)}") from error
+        raise WorkloadError("TransformFailed", f"computing the rows failed: {_computing(error)}") from error
     frame = select_declared(frame, columns)
     keys = [spec["timestamp"], *spec["entities"]]
     nulls = {name: frame[name].null_count() for name in keys if frame[name].null_count()}
@@ -58,16 +59,10 @@ def transform(form: Mapping[str, Any] | None, sources: Mapping[str, pl.LazyFrame
         try:
             return pl.SQLContext(frames=dict(sources)).execute(form["sql"], eager=False)
         except Exception as error:
-            raise WorkloadError("TransformFailed", f"the SQL is refused: {_told(error)}") from error
-    entrypoint = form["function"]
-    function = load_entrypoint(entrypoint)
-    try:
-        return as_lazy(function(**sources), entrypoint)
-    except WorkloadError:
-        raise
-    except Exception as error:
-        raise WorkloadError("TransformFailed", f"{entrypoint} raised {type(error).__name__}: {_told(error)}") from error
+            raise WorkloadError("TransformFailed", f"the SQL is refused: {first_line(error)}") from error
+    return call(form["function"], **sources)
 
 
-def _told(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def _computing(error: Exception) -> str:
+    """What the engine says for itself; what it passes on from a user's function has a place there."""
+    return first_line(error) if isinstance(error, pl.exceptions.PolarsError) else raised(error)

@@ -11,6 +11,7 @@ from typing import Any
 
 from framework.ports import FailureKind
 from framework.workloads.context import WorkloadError
+from framework.workloads.failures import traceback_of
 from framework.workloads.models import Matrix
 from framework.workloads.training import metrics
 from framework.workloads.training.trainer import Artifact, Settings, TrainingData
@@ -31,14 +32,14 @@ class Fitted:
 
 @dataclass(frozen=True)
 class State:
-    """What a checkpoint says of itself. ``failure`` is (reason, message) where the fit failed for good: the worker's
-    way of telling the driver, because an exception would be taken for a crash and tried again."""
+    """What a checkpoint says of itself. ``failure`` is (reason, message, traceback) where the fit failed for good: the
+    worker's way of telling the driver, because an exception would be taken for a crash and tried again."""
 
     rounds: int
     format: str
     final: bool
     resumed: tuple[int, ...] = ()
-    failure: tuple[str, str] | None = None
+    failure: tuple[str, str, str] | None = None
 
 
 def write_checkpoint(folder: Path, state: State, model: bytes) -> None:
@@ -50,7 +51,7 @@ def write_checkpoint(folder: Path, state: State, model: bytes) -> None:
 def read_checkpoint(folder: Path) -> tuple[State, bytes]:
     """What ``write_checkpoint`` wrote."""
     raw = json.loads((folder / _STATE).read_text())
-    failure = raw["failure"] and (raw["failure"][0], raw["failure"][1])
+    failure = raw["failure"] and tuple(raw["failure"])
     state = State(raw["rounds"], raw["format"], raw["final"], tuple(raw["resumed"]), failure)
     return state, (folder / _MODEL).read_bytes()
 
@@ -92,9 +93,10 @@ class TrainWatch:
         """Hand the finished model to the driver."""
         self._send({"rounds": self._rounds}, artifact, State(self._rounds, artifact.format, True, self.resumed))
 
-    def fail(self, reason: str, message: str) -> None:
+    def fail(self, error: WorkloadError) -> None:
         """Hand the driver a failure that another try would repeat."""
-        self._send({"rounds": 0}, Artifact(b"", ""), State(0, "", False, self.resumed, (reason, message)))
+        failure = (error.reason, str(error), traceback_of(error))
+        self._send({"rounds": 0}, Artifact(b"", ""), State(0, "", False, self.resumed, failure))
 
     def _send(self, found: dict[str, Any], artifact: Artifact | None, state: State) -> None:
         import ray.train
@@ -157,7 +159,8 @@ def fit(
     with result.checkpoint.as_directory() as path:
         state, model = read_checkpoint(Path(path))
     if state.failure is not None:
-        raise WorkloadError(*state.failure)
+        reason, message, trace = state.failure
+        raise WorkloadError(reason, message, data={"traceback": trace})
     return Fitted(Artifact(model, state.format), state.rounds, state.resumed)
 
 
@@ -176,7 +179,7 @@ def work(data: TrainingData, trainer: str, settings: Settings, every: int) -> No
             settings = replace(settings, rank=world.get_world_rank(), workers=workers, network=network)
         watch.publish(TRAINERS[trainer].fit(data, settings, watch))
     except WorkloadError as error:
-        watch.fail(error.reason, str(error))
+        watch.fail(error)
 
 
 def _trainer_class(workers: int) -> Any:

@@ -102,7 +102,10 @@ def test_a_search_that_cannot_run_is_named() -> None:
 
 
 def test_a_checkpoint_reads_back(tmp_path: Path) -> None:
-    for state in (State(20, "lightgbm-text", False, (8,)), State(0, "", False, (), ("WrongType", "no number"))):
+    for state in (
+        State(20, "lightgbm-text", False, (8,)),
+        State(0, "", False, (), ("WrongType", "no number", "Traceback")),
+    ):
         write_checkpoint(tmp_path, state, b"model")
         assert read_checkpoint(tmp_path) == (state, b"model")
 
