@@ -38,8 +38,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
     frame = compute(spec, payload["root"], payload.get("upstream", {}))
     context.progress(0.5, f"checking {frame.height:,} rows")
     now = datetime.now(UTC)
-    findings = expectations.check(frame, spec.get("expectations", ()), spec["timestamp"], now)
-    expectations.require(findings)
+    asked = spec.get("expectations", ())
+    findings = expectations.check(frame, asked, spec["timestamp"], now)
+    expectations.require([*findings, *expectations.emptiness(frame, asked)])
     context.progress(0.7, "profiling")
     profile = f"{table}/_profiles/{context.name}.bin"
     storage.write_bytes(profile, profiling.profile_bytes(_profiled(frame, spec), now))
