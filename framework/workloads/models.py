@@ -27,10 +27,10 @@ Matrix = NDArray[np.float64]
 Signature = Mapping[str, Any]
 """{"inputs": [{"name", "dtype", "nullable", "categories" (String only)}], "output": {"name", "kind": "probability"}}"""
 
-_NUMBERS = {
+NUMBERS = frozenset({
     "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64",
-}  # fmt: skip
-INPUT_DTYPES = frozenset(_NUMBERS | {"Boolean", "String"})
+})  # fmt: skip
+INPUT_DTYPES = NUMBERS | {"Boolean", "String"}
 """Dtypes that a model input can have; dates must be turned into numbers by the view."""
 
 

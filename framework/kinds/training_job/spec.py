@@ -278,17 +278,37 @@ class Gate(Strict):
         elif self.min is None and self.max is None:
             raise ValueError("a gate needs min, max or comparedTo")
         else:
+            _bounded(self.metric, self.min, self.max)
             ordered(self, "min", "max")
         return self
 
 
+def _bounded(metric: str, least: float | None, most: float | None) -> None:
+    """A bar has to have a bound on the side where the model is bad, or the worst one passes it.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if metric in LOSSES and most is None:
+        raise ValueError(f"{metric} is better when smaller: bound it with max")
+    if metric not in LOSSES and least is None:
+        raise ValueError(f"{metric} is better when larger: bound it with min")
+
+
 class Slice(Strict):
-    """A bar that every part of the test rows must pass for itself."""
+    """A bar that every part of the test rows must pass for itself. Where no part has enough rows, it fails."""
 
     by: str = Field(description="The column whose values make the parts")
     metric: Metric = Field(description="What is measured on each part")
-    min: float = Field(description="The least that passes")
+    min: float | None = Field(None, description="The least that passes; for auc and accuracy")
+    max: float | None = Field(None, description="The most that passes; for log_loss and brier")
     minRows: int = Field(1, ge=1, description="Parts with fewer test rows are not judged")
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        _bounded(self.metric, self.min, self.max)
+        exactly_one(self, "min", "max")
+        return self
 
 
 class Fairness(Strict):

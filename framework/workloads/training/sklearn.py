@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from framework.workloads.context import WorkloadError
+from framework.workloads.failures import raised
 from framework.workloads.features.closest import suggestion
 from framework.workloads.models import dump_skops
 from framework.workloads.training.trainer import Artifact, Settings, TrainingData, Watch
@@ -32,9 +33,7 @@ class Sklearn:
             pipeline.fit(data.train.x, data.train.y.astype(np.int64))
             scores = pipeline.predict_proba(data.validation.x)[:, 1]
         except Exception as error:
-            raise WorkloadError(
-                "TrainerFailed", f"{settings.entrypoint} raised {type(error).__name__}: {error}"
-            ) from error
+            raise WorkloadError("TrainerFailed", f"{settings.entrypoint} raised {raised(error)}") from error
         artifact = Artifact(dump_skops(pipeline), "skops")
         watch.report(1, np.asarray(scores, dtype=np.float64), lambda: artifact)
         return artifact
@@ -63,8 +62,9 @@ def _pipeline(data: TrainingData, estimator: Any) -> Any:
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    strings = sorted(data.categories)
-    numbers = [index for index in range(len(data.names)) if index not in data.categories]
+    # A String column without any value has no category to make a column of; it is kept as a number that is missing.
+    strings = sorted(index for index, count in data.categories.items() if count)
+    numbers = [index for index in range(len(data.names)) if index not in strings]
     categories = [np.arange(data.categories[index], dtype=np.float64) for index in strings]
     one_hot = Pipeline(
         [
