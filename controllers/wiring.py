@@ -17,6 +17,7 @@ from controllers.simulation import Clock, Imagine, Imagined
 from controllers.source import Loaded, Read
 from framework.api.errors import ConfigurationError, TransientError
 from framework.backends.code import CodeArchive
+from framework.backends.contents import Contents
 from framework.backends.files import FileReports
 from framework.backends.git import GitSource
 from framework.backends.git_remote import Credentials, is_remote, parse_remote
@@ -81,7 +82,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         code=CodeArchive(source, storage),
         runs=RayJobs(rest, clock),
         serving=RayServe(rest),
-        tables=DeltaTables(),
+        tables=DeltaTables(Contents(str(settings.folder / "sources"))),
         profiles=Profiles(),
         notifier=Notifications(str(settings.root), f"{storage}/alerts"),
         reports=FileReports(),

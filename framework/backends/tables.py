@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from framework import storage
 from framework.api.errors import TerminalError, TransientError
+from framework.backends.contents import Contents
 from framework.ports import Json, TableState
 
 _METADATA_KEY = "mlops"
@@ -16,7 +17,10 @@ _METADATA_KEY = "mlops"
 
 
 class DeltaTables:
-    """A ``TableCatalog``. Stateless: every call reads the transaction log again."""
+    """A ``TableCatalog``: every call reads the transaction log again. ``contents`` remembers what source files hold."""
+
+    def __init__(self, contents: Contents | None = None) -> None:
+        self._contents = Contents() if contents is None else contents
 
     def describe(self, uri: str) -> TableState | None:
         """The newest published version, None where there is none.
@@ -47,30 +51,40 @@ class DeltaTables:
         )
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
-        """16 hex characters over location, size and modification time of every file that the sources name; a Delta
-        source counts by its version. Sources that are views or functions are named by the view's identity instead.
-        Empty where no source is a file.
+        """16 hex characters over place and content of every file that the sources name. A file of a remote store counts
+        by what the store says of it (an etag, a checksum, when it was modified), and by its content where it says
+        nothing; a Delta source counts by its version. Sources that are views or functions are named by the view's
+        identity instead. Empty where no source is a file.
 
         Raises:
-            TerminalError: "SourceMissing" with the path, or "PathOutsideRoot".
+            TerminalError: "SourceMissing" with the path, "PathOutsideRoot", "DriverMissing" with what to install,
+                "BadAddress".
+            TransientError: a store does not answer, or a file cannot be read.
         """
         parts: list[Json] = []
         for name, source in sorted(sources.items()):
             path = source.get("path")
-            if path is None:
-                continue
-            try:
-                uri = storage.resolve_path(path, root)
-            except ValueError as error:
-                raise TerminalError("PathOutsideRoot", f"source {name}: {error}") from error
-            if source.get("format") == "delta":
-                parts.append([name, path, _delta_version(name, path, uri)])
-                continue
-            files = storage.match_files(uri)
-            if not files:
-                raise TerminalError("SourceMissing", f"source {name}: no file at {path}")
-            parts.append([name, path, [[_relative(item.uri, root), item.size, item.modified] for item in files]])
+            if path is not None:
+                parts.append([name, path, self._read(name, path, source.get("format"), root)])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16] if parts else ""
+
+    def _read(self, name: str, path: str, form: Json, root: str) -> Json:
+        try:
+            uri = storage.resolve_path(path, root)
+        except ValueError as error:
+            raise TerminalError("PathOutsideRoot", f"source {name}: {error}") from error
+        if form == "delta":
+            return _delta_version(name, path, uri)
+        try:
+            files = storage.match_files(uri)
+            digests = self._contents.of(uri, files)
+        except TerminalError as error:
+            raise TerminalError(error.reason, f"source {name}: {error}") from error
+        except OSError as error:
+            raise TransientError(f"source {name}: cannot read {path}: {error}") from error
+        if not files:
+            raise TerminalError("SourceMissing", f"source {name}: {storage.nothing_at(path)}")
+        return [[_relative(file.uri, root), digest] for file, digest in zip(files, digests, strict=True)]
 
     def delete(self, uri: str) -> None:
         """Remove the table with all its versions; a missing one is fine."""
