@@ -35,13 +35,17 @@ def _local(uri: str) -> Path:
     return Path(uri.removeprefix("file://"))
 
 
+class StoreError(OSError):
+    """A remote store failed, in the words of its own library: it may do better at the next try."""
+
+
 @contextmanager
 def _reaching(uri: str) -> Iterator[None]:
     """What vendors' libraries raise, in the words of this module.
 
     Raises:
         TerminalError: "DriverMissing" with what to install, or "BadAddress".
-        OSError: anything else.
+        StoreError: anything else that is no OSError already.
     """
     try:
         yield
@@ -54,7 +58,7 @@ def _reaching(uri: str) -> Iterator[None]:
     except ValueError as error:
         raise TerminalError("BadAddress", f"{uri}: {error}") from error
     except Exception as error:
-        raise OSError(f"{uri}: {type(error).__name__}: {error}") from error
+        raise StoreError(f"{uri}: {type(error).__name__}: {error}") from error
 
 
 def write_bytes(uri: str, data: bytes) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from framework.api.errors import TerminalError, TransientError
 from framework.ports import FailureKind
+from framework.storage import StoreError
 from framework.workloads.context import WorkloadError
 
 _LOST_IN_RAY = {
@@ -109,7 +110,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_infrastructure(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | TransientError):
+    if isinstance(error, MemoryError | TransientError | StoreError | ConnectionError | TimeoutError):
         return True
     if isinstance(error, OSError) and error.errno in _FULL:
         return True

@@ -55,12 +55,15 @@ def may_be_empty(expectations: Sequence[Mapping[str, Any]]) -> bool:
     return any((expectation.get("rows") or {}).get("min") == 0 for expectation in expectations)
 
 
-def emptiness(frame: pl.DataFrame, expectations: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """What nobody has to ask for: that a source which is empty today does not take away what readers have."""
+def emptiness(
+    frame: pl.DataFrame, expectations: Sequence[Mapping[str, Any]], remarks: Sequence[str] = ()
+) -> list[Finding]:
+    """What nobody has to ask for: that a source which is empty today does not take away what readers have. ``remarks``
+    say where that may come from."""
     if not frame.is_empty() or may_be_empty(expectations):
         return []
     told = f"{_NO_ROW}, and an empty table replaces nothing unless the expectation rows: {{min: 0}} allows it"
-    return [Finding("rows", None, told, False, 1.0)]
+    return [Finding("rows", None, "; ".join([told, *remarks]), False, 1.0)]
 
 
 def require(findings: Sequence[Finding]) -> None:

@@ -17,6 +17,7 @@ from framework import storage
 from framework.workloads import profiling
 from framework.workloads.context import RunContext
 from framework.workloads.features import delta, expectations
+from framework.workloads.features.sources import trouble
 from framework.workloads.features.transform import compute, declared
 
 
@@ -40,7 +41,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
     now = datetime.now(UTC)
     asked = spec.get("expectations", ())
     findings = expectations.check(frame, asked, spec["timestamp"], now)
-    expectations.require([*findings, *expectations.emptiness(frame, asked)])
+    remarks = trouble(spec["sources"], payload["root"]) if frame.is_empty() else []
+    expectations.require([*findings, *expectations.emptiness(frame, asked, remarks)])
     context.progress(0.7, "profiling")
     profile = f"{table}/_profiles/{context.name}.bin"
     storage.write_bytes(profile, profiling.profile_bytes(_profiled(frame, spec), now))

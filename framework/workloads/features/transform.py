@@ -10,7 +10,7 @@ import polars as pl
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line, raised
 from framework.workloads.features.dtypes import select_declared
-from framework.workloads.features.sources import call, read_sources
+from framework.workloads.features.sources import Sources, call, places, read_sources, trouble
 
 
 def compute(
@@ -28,15 +28,12 @@ def compute(
         WorkloadError: what ``read_sources`` and ``select_declared`` raise, "TransformFailed" where the query or the
             function does, and "NullKey" for rows without entity or event time.
     """
-    lazy = transform(spec.get("transform"), read_sources(spec["sources"], root, upstream or {}))
     columns = declared(spec)
+    sources = read_sources(spec["sources"], root, upstream or {}, dict(columns))
     try:
-        frame = lazy.collect()
-    except WorkloadError:
-        raise
-    except Exception as error:
-        raise WorkloadError("TransformFailed", f"computing the rows failed: {_computing(error)}") from error
-    frame = select_declared(frame, columns)
+        frame = select_declared(_collected(transform(spec.get("transform"), sources)), columns)
+    except WorkloadError as error:
+        raise _placed(error, spec["sources"], root) from error
     keys = [spec["timestamp"], *spec["entities"]]
     nulls = {name: frame[name].null_count() for name in keys if frame[name].null_count()}
     if nulls:
@@ -63,6 +60,22 @@ def transform(form: Mapping[str, Any] | None, sources: Mapping[str, pl.LazyFrame
     return call(form["function"], **sources)
 
 
-def _computing(error: Exception) -> str:
-    """What the engine says for itself; what it passes on from a user's function has a place there."""
-    return first_line(error) if isinstance(error, pl.exceptions.PolarsError) else raised(error)
+def _collected(rows: pl.LazyFrame) -> pl.DataFrame:
+    try:
+        return rows.collect()
+    except pl.exceptions.PolarsError as error:
+        raise WorkloadError("TransformFailed", f"computing the rows failed: {first_line(error)}") from error
+    except Exception as error:  # what a user's function raised, once the engine came to it
+        raise WorkloadError("TransformFailed", f"computing the rows failed: {raised(error)}") from error
+
+
+_OF_THE_QUERY = (pl.exceptions.SQLSyntaxError, pl.exceptions.SQLInterfaceError)
+
+
+def _placed(error: WorkloadError, sources: Sources, root: str) -> WorkloadError:
+    """``error``, with what is wrong with the files that it may come of; where nothing is, with which they are."""
+    cause = error.__cause__
+    if cause is not None and (isinstance(cause, _OF_THE_QUERY) or not isinstance(cause, pl.exceptions.PolarsError)):
+        return error
+    found = trouble(sources, root) or ([f"read from {read}"] if (read := places(sources, root)) else [])
+    return WorkloadError(error.reason, "; ".join([str(error), *found]), kind=error.kind, data=error.data)

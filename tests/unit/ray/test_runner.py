@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from framework.api.errors import TransientError
+from framework.api.errors import TerminalError, TransientError
 from framework.api.layout import run_folder
 from framework.ports import FailureKind
-from framework.storage import read_json, write_json
+from framework.storage import StoreError, read_json, write_json
 from framework.workloads.context import WorkloadError
 from framework.workloads.run import failure_of
 
@@ -151,6 +151,9 @@ def _with(error: Exception, **attributes: object) -> Exception:
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "Infrastructure", "OSError"),
         (FileNotFoundError(errno.ENOENT, "no such file"), "User", "FileNotFoundError"),
         (TransientError("the store is away"), "Infrastructure", "TransientError"),
+        (StoreError("s3://b: ClientError: slow down"), "Infrastructure", "StoreError"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "Infrastructure", "ConnectionRefusedError"),
+        (TerminalError("DriverMissing", "pip install it"), "User", "DriverMissing"),
         (_Lost("gone"), "Infrastructure", "NodeDiedError"),
         (_SameName("gone"), "User", "NodeDiedError"),
         (_with(_Wrapper("outer"), cause=ValueError("inner")), "User", "ValueError"),
