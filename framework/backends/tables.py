@@ -48,6 +48,7 @@ class DeltaTables:
             commit=str(metadata.get("commit", "")),
             published=datetime.fromtimestamp(last["timestamp"] / 1000, UTC),
             columns=tuple((name, dtype) for name, dtype in metadata.get("columns", ())),
+            newest=datetime.fromisoformat(metadata["newest"]) if metadata.get("newest") else None,
         )
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:

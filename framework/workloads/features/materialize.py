@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from framework import storage
+from framework.api.fields import parse_duration
 from framework.workloads import profiling
 from framework.workloads.context import RunContext
 from framework.workloads.features import delta, expectations
@@ -59,12 +60,20 @@ def run(context: RunContext) -> Mapping[str, Any]:
             "source_digest": digest,
             "upstream": payload.get("upstream", {}),
             "rows": frame.height,
+            "newest": _newest(frame, spec, now),
             "columns": declared(spec),
             "profile": profile,
             "expectations": [finding.as_json() for finding in findings],
         },
     )
     return _result(published, started)
+
+
+def _newest(frame: pl.DataFrame, spec: Mapping[str, Any], now: datetime) -> str | None:
+    """The newest event time, of those that are not too far ahead of the clock to mean anything."""
+    ages = [parse_duration(asked["freshness"]) for asked in spec.get("expectations", ()) if asked.get("freshness")]
+    newest = expectations.newest_event(frame, spec["timestamp"], now + min(ages) if ages else None)
+    return None if newest is None else newest.isoformat()
 
 
 def _profiled(frame: pl.DataFrame, spec: Mapping[str, Any]) -> pl.DataFrame:
