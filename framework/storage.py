@@ -11,9 +11,10 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import logging
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ from typing import Any, NamedTuple
 import fsspec
 
 from framework.api.errors import MlopsError, TerminalError
+
+log = logging.getLogger(__name__)
 
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 """Schemes whose driver comes with an extra of ours."""
@@ -98,15 +101,73 @@ def content_digest(uri: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+_SEAL = "seal"
+
+
+class DamagedError(ValueError):
+    """A file of ours does not hold what was written to it."""
+
+
 def write_json(uri: str, value: Any) -> None:
     """``value`` as canonical JSON, atomically."""
-    write_bytes(uri, json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+    write_bytes(uri, _canonical(value))
+
+
+def write_sealed(uri: str, value: Mapping[str, Any]) -> None:
+    """The same, with a checksum, so that ``read_json`` notices any damage."""
+    write_json(uri, sealed(value))
 
 
 def read_json(uri: str) -> Any:
-    """The JSON value at ``uri``, None where nothing is."""
+    """The JSON value at ``uri``, None where nothing is.
+
+    Raises:
+        DamagedError: it is no JSON, or does not match its seal.
+    """
     data = read_bytes(uri)
-    return None if data is None else json.loads(data)
+    if data is None:
+        return None
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{uri} is damaged: {error}") from error
+    return unsealed(value, uri)
+
+
+def readable_json(uri: str) -> Any:
+    """``read_json``, but a damaged file is as good as none: it is said, and who finds nothing has it written again."""
+    try:
+        return read_json(uri)
+    except DamagedError as error:
+        log.warning("left out: %s", error)
+        return None
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """``value`` with a checksum over it."""
+    return {**value, _SEAL: _seal(value)}
+
+
+def unsealed(value: Any, place: str) -> Any:
+    """``value`` without its seal; what never had one stays as it is.
+
+    Raises:
+        DamagedError: the seal does not match, naming ``place``.
+    """
+    if not isinstance(value, dict) or _SEAL not in value:
+        return value
+    seal = value.pop(_SEAL)
+    if seal != _seal(value):
+        raise DamagedError(f"{place} is damaged: it does not match its seal")
+    return value
+
+
+def _seal(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_canonical(value)).hexdigest()[:16]
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def list_files(folder: str) -> list[str]:

@@ -86,19 +86,14 @@ class Contents:
             return {}
         try:
             kept = storage.read_json(self._file(source)) or {}
-            found = {uri: _Seen(tuple(map(int, marks)), str(digest)) for uri, (marks, digest) in kept["files"].items()}
-            return found if kept["check"] == _check(found) else {}
-        except (OSError, LookupError, ValueError, TypeError, AttributeError):
+            return {uri: _Seen(tuple(marks), digest) for uri, (marks, digest) in kept.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
             return {}  # the files tell it again
 
     def _keep(self, source: str, seen: dict[str, _Seen]) -> None:
         if self._folder is not None:
             with suppress(OSError):
-                storage.write_json(self._file(source), {"files": seen, "check": _check(seen)})
+                storage.write_sealed(self._file(source), seen)
 
     def _file(self, source: str) -> str:
         return f"{self._folder}/{sha256(source.encode()).hexdigest()[:16]}.json"
-
-
-def _check(seen: dict[str, _Seen]) -> str:
-    return sha256(repr(sorted(seen.items())).encode()).hexdigest()

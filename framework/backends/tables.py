@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from framework import storage
 from framework.api.errors import TerminalError, TransientError
@@ -34,22 +35,12 @@ class DeltaTables:
         try:
             table = DeltaTable(uri)
             (last,) = table.history(1)
+            metadata = storage.unsealed(json.loads(last.get(_METADATA_KEY) or "{}"), f"the log of {uri}")
+            return _state(uri, table.version(), last["timestamp"], metadata)
         except TableNotFoundError:
             return None
-        except (DeltaError, OSError) as error:
+        except (DeltaError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise TransientError(f"cannot read the table at {uri}: {error}") from error
-        metadata = json.loads(last.get(_METADATA_KEY) or "{}")
-        return TableState(
-            uri=uri,
-            version=table.version(),
-            rows=int(metadata.get("rows", 0)),
-            source_digest=str(metadata.get("source_digest", "")),
-            identity=str(metadata.get("identity", "")),
-            commit=str(metadata.get("commit", "")),
-            published=datetime.fromtimestamp(last["timestamp"] / 1000, UTC),
-            columns=tuple((name, dtype) for name, dtype in metadata.get("columns", ())),
-            newest=datetime.fromisoformat(metadata["newest"]) if metadata.get("newest") else None,
-        )
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
         """16 hex characters over place and content of every file that the sources name. A file of a remote store counts
@@ -90,6 +81,20 @@ class DeltaTables:
     def delete(self, uri: str) -> None:
         """Remove the table with all its versions; a missing one is fine."""
         storage.delete_folder(uri)
+
+
+def _state(uri: str, version: int, milliseconds: int, metadata: Mapping[str, Any]) -> TableState:
+    return TableState(
+        uri=uri,
+        version=version,
+        rows=int(metadata.get("rows", 0)),
+        source_digest=str(metadata.get("source_digest", "")),
+        identity=str(metadata.get("identity", "")),
+        commit=str(metadata.get("commit", "")),
+        published=datetime.fromtimestamp(milliseconds / 1000, UTC),
+        columns=tuple((name, dtype) for name, dtype in metadata.get("columns", ())),
+        newest=datetime.fromisoformat(metadata["newest"]) if metadata.get("newest") else None,
+    )
 
 
 def _delta_version(name: str, path: str, uri: str) -> int:

@@ -183,7 +183,11 @@ class Store:
         try:
             database = self._open()
             return None if database is None else work(database)
-        except (sqlite3.Error, OSError) as error:
+        except (
+            sqlite3.Error,
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: bytes that SQLite takes for text and are none
             log.debug("the cache %s is not used: %s", self._file, error)
             self._close()
             if "locked" not in str(error):

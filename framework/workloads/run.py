@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from framework.api.layout import run_folder
 from framework.ports import FailureKind
-from framework.storage import read_json, write_json
+from framework.storage import DamagedError, read_json, write_sealed
 from framework.workloads.context import RunContext
 from framework.workloads.failures import failure_of
 
@@ -48,7 +48,7 @@ class Attempt:
         if not self._finished.acquire(blocking=False):
             return False
         times = {"started": self._started, "finished": datetime.now(UTC).isoformat()}
-        write_json(f"{self._folder}/result-{self._attempt}.json", {"attempt": self._attempt, **outcome, **times})
+        write_sealed(f"{self._folder}/result-{self._attempt}.json", {"attempt": self._attempt, **outcome, **times})
         return True
 
     def fail_now(self, kind: FailureKind, reason: str, message: str) -> None:
@@ -65,7 +65,7 @@ class Attempt:
             now = datetime.now(UTC).isoformat()
             try:
                 report = {"time": now, "progress": fraction, "message": message}
-                write_json(f"{self._folder}/heartbeat-{self._attempt}.json", report)
+                write_sealed(f"{self._folder}/heartbeat-{self._attempt}.json", report)
             except OSError as error:
                 print(f"no heartbeat: {error}", file=sys.stderr)
             if self._timeout is not None and time.monotonic() - self._began > self._timeout:
@@ -82,7 +82,11 @@ class Attempt:
 def run(storage: str, name: str, attempt: int) -> int:
     """Run one attempt; the process's exit code. Call it in the main thread."""
     folder = run_folder(storage, name)
-    request = read_json(f"{folder}/request-{attempt}.json")
+    try:
+        request = read_json(f"{folder}/request-{attempt}.json")
+    except DamagedError as error:
+        print(error, file=sys.stderr)
+        return 2
     if request is None:
         print(f"there is no request-{attempt}.json in {folder}", file=sys.stderr)
         return 2

@@ -98,9 +98,8 @@ def test_whatever_happens_to_what_is_kept_the_files_tell_it_again(tmp_path: Path
     (file,) = kept.iterdir()
     good = file.read_bytes()
     other = json.loads(good)
-    (seen,) = other["files"].values()
-    seen[1] = "0" * 64
-    bad = [b"", b"\x80", b"[]", b"null", b"{}", b'{"files": 3}', b'{"files": {"a": 3}, "check": ""}', b"1" * 9]
+    other[str(tmp_path / "a.csv")][1] = "0" * 64
+    bad = [b"", b"\x80", b"[]", b"null", b"{}", b'{"files": 3}', b'{"files": {"a": 3}, "seal": ""}', b"1" * 9]
     bad += [good[:cut] for cut in range(0, len(good), 9)] + [json.dumps(other).encode()]
     bad += [good[:at] + bytes([good[at] ^ 0x15]) + good[at + 1 :] for at in range(0, len(good), 5)]
     for data in bad:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from framework import storage
 from framework.ports import FailureKind
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import traceback_of
@@ -16,6 +19,8 @@ from framework.workloads.models import Matrix
 from framework.workloads.training import metrics
 from framework.workloads.training.trainer import Artifact, Settings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
+
+log = logging.getLogger(__name__)
 
 _STATE = "state.json"
 _MODEL = "model"
@@ -45,15 +50,28 @@ class State:
 def write_checkpoint(folder: Path, state: State, model: bytes) -> None:
     """The files of one checkpoint."""
     (folder / _MODEL).write_bytes(model)
-    (folder / _STATE).write_text(json.dumps(vars(state)))
+    said = {**vars(state), "sha256": hashlib.sha256(model).hexdigest()}
+    (folder / _STATE).write_text(json.dumps(storage.sealed(said)))
 
 
 def read_checkpoint(folder: Path) -> tuple[State, bytes]:
-    """What ``write_checkpoint`` wrote."""
-    raw = json.loads((folder / _STATE).read_text())
-    failure = raw["failure"] and tuple(raw["failure"])
-    state = State(raw["rounds"], raw["format"], raw["final"], tuple(raw["resumed"]), failure)
-    return state, (folder / _MODEL).read_bytes()
+    """What ``write_checkpoint`` wrote.
+
+    Raises:
+        WorkloadError: "CheckpointDamaged" (Infrastructure).
+    """
+    try:
+        raw = storage.read_json(str(folder / _STATE))
+        model = (folder / _MODEL).read_bytes()
+        failure = raw["failure"] and tuple(raw["failure"])
+        state = State(raw["rounds"], raw["format"], raw["final"], tuple(raw["resumed"]), failure)
+        found = hashlib.sha256(model).hexdigest()
+        if found != raw["sha256"]:
+            raise ValueError(f"the model has SHA-256 {found}, written was {raw['sha256']}")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        told = f"the checkpoint in {folder} cannot be used: {error}"
+        raise WorkloadError("CheckpointDamaged", told, kind=FailureKind.INFRASTRUCTURE) from error
+    return state, model
 
 
 class TrainWatch:
@@ -70,8 +88,12 @@ class TrainWatch:
         checkpoint = ray.train.get_checkpoint()
         if checkpoint is None:
             return None
-        with checkpoint.as_directory() as folder:
-            state, model = read_checkpoint(Path(folder))
+        try:
+            with checkpoint.as_directory() as folder:
+                state, model = read_checkpoint(Path(folder))
+        except WorkloadError as error:
+            log.warning("the fit starts over: %s", error)
+            return None
         if state.failure is not None:
             return None
         self.resumed = state.resumed if state.final else (*state.resumed, state.rounds)

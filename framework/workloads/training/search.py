@@ -77,7 +77,7 @@ def search(
     Raises:
         WorkloadError: "UnknownMetric", "GridNeedsChoice", "UnsupportedSearch"; "TrialsFailed" when no trial succeeded.
     """
-    done = storage.read_json(f"{folder}/search.json")
+    done = storage.readable_json(f"{folder}/search.json")
     if done is not None:
         return Found(**done)
     check_metric(tune["metric"])
@@ -90,7 +90,7 @@ def search(
     sign = 1 if tune["mode"] == "max" else -1
     best = max(succeeded, key=lambda trial: (sign * trial[tune["metric"]], -trial["number"]))
     found = Found(best["parameters"], best["rounds"], trials)
-    storage.write_json(f"{folder}/search.json", asdict(found))
+    storage.write_sealed(f"{folder}/search.json", asdict(found))
     return found
 
 
