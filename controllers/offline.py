@@ -9,6 +9,8 @@ import logging
 from datetime import datetime
 
 from controllers import plans
+from controllers.examination import EXAMINED, Examiner, Memory
+from controllers.examination.trees import CommitTree, Tree, WorkTree
 from controllers.loaded import Loaded
 from controllers.settings import Settings
 from framework.api.errors import SpecError
@@ -38,12 +40,18 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
     source, followed = _checkout(settings)
     cache = kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     commit = source.resolve(base)
-    after = (
-        _read(WorktreeSource(settings.root), WORKTREE, settings, ParseCache())
-        if head == WORKTREE
-        else _read(source, source.resolve(head or followed), settings, cache)
-    )
+    tree: Tree
+    if head == WORKTREE:
+        tree, after = WorkTree(settings.root), _read(WorktreeSource(settings.root), WORKTREE, settings, ParseCache())
+    else:
+        after = _read(source, source.resolve(head or followed), settings, cache)
+        tree = CommitTree(source, after.commit)
     before = after if after.commit == commit else _base(source, commit, settings, cache)
+    found = Examiner(Memory(str(settings.folder / EXAMINED))).changed(before, after, tree)
+    if found.errors:
+        raise SpecError(found.errors)
+    for unseen in found.unseen:
+        log.warning("not looked at: %s", unseen)
     return plans.between(settings.environment, before, after, KINDS, now)
 
 

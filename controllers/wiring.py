@@ -10,12 +10,14 @@ from datetime import datetime
 from pathlib import Path
 
 from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
+from controllers.examination import EXAMINED, Examiner, Memory
+from controllers.examination.trees import CommitTree
 from controllers.project import Project
 from controllers.reconciler import Observe
 from controllers.settings import Settings
 from controllers.simulation import Clock, Imagine, Imagined
-from controllers.source import Loaded, Read
-from framework.api.errors import ConfigurationError, TransientError
+from controllers.source import Examine, Loaded, Read
+from framework.api.errors import ConfigurationError, Problem, TransientError
 from framework.backends.code import CodeArchive
 from framework.backends.contents import Contents
 from framework.backends.files import FileReports
@@ -101,7 +103,20 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         writer=followed.writer,
         hurry=followed.hurry,
         environment=environment,
+        examine=_examiner(source, settings),
     )
+
+
+def _examiner(source: GitSource, settings: Settings) -> Examine:
+    examiner = Examiner(Memory(str(settings.folder / EXAMINED)))
+
+    def examine(before: Loaded | None, after: Loaded) -> tuple[Problem, ...]:
+        found = examiner.changed(before, after, CommitTree(source, after.commit))
+        for unseen in found.unseen:
+            log.warning("commit %s: not looked at: %s", after.commit[:7], unseen)
+        return found.errors
+
+    return examine
 
 
 def imagining(live: Ports) -> Imagine:

@@ -19,8 +19,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import fsspec
-
 from framework.api.errors import MlopsError, TerminalError
 
 log = logging.getLogger(__name__)
@@ -36,6 +34,13 @@ def is_local(uri: str) -> bool:
 
 def _local(uri: str) -> Path:
     return Path(uri.removeprefix("file://"))
+
+
+def _fsspec() -> Any:
+    """Loaded for what lies elsewhere only: most commands never ask for that."""
+    import fsspec
+
+    return fsspec
 
 
 class StoreError(OSError):
@@ -67,7 +72,7 @@ def _reaching(uri: str) -> Iterator[None]:
 def write_bytes(uri: str, data: bytes) -> None:
     """Publish ``data`` at ``uri`` atomically, creating folders as needed. Raises OSError (disk full, no permission)."""
     if not is_local(uri):
-        with _reaching(uri), fsspec.open(uri, "wb") as stream:  # object stores publish on close
+        with _reaching(uri), _fsspec().open(uri, "wb") as stream:  # object stores publish on close
             stream.write(data)
         return
     path = _local(uri)
@@ -86,7 +91,7 @@ def read_bytes(uri: str, limit: int = -1) -> bytes | None:
         if is_local(uri):
             with open(_local(uri), "rb") as stream:
                 return stream.read(limit)
-        with _reaching(uri), fsspec.open(uri, "rb") as stream:
+        with _reaching(uri), _fsspec().open(uri, "rb") as stream:
             return bytes(stream.read(limit))
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -97,7 +102,7 @@ def content_digest(uri: str) -> str:
     if is_local(uri):
         with open(_local(uri), "rb") as local:
             return hashlib.file_digest(local, "sha256").hexdigest()
-    with _reaching(uri), fsspec.open(uri, "rb") as stream:
+    with _reaching(uri), _fsspec().open(uri, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -178,7 +183,7 @@ def list_files(folder: str) -> list[str]:
             return []
         return sorted(str(item) for item in path.iterdir() if item.is_file() and not item.name.startswith("."))
     with _reaching(folder):
-        filesystem, root = fsspec.core.url_to_fs(folder)
+        filesystem, root = _fsspec().core.url_to_fs(folder)
         if not filesystem.isdir(root):
             return []
         return sorted(filesystem.unstrip_protocol(item) for item in filesystem.ls(root, detail=False))
@@ -192,7 +197,7 @@ def delete_folder(folder: str) -> None:
             to run, has ``..`` in it, or is a root (``/``, ``/x``, a whole bucket). Nothing is removed then.
     """
     with _reaching(_deletable(folder)):
-        filesystem, root = fsspec.core.url_to_fs(folder)
+        filesystem, root = _fsspec().core.url_to_fs(folder)
         if filesystem.exists(root):
             filesystem.rm(root, recursive=True)
 
@@ -239,7 +244,7 @@ def match_files(uri: str) -> list[FileState]:
         names = [named] if os.path.exists(named) else sorted(glob.glob(named, recursive=True))
         return [state for name in names for state in _local_files(Path(name))]
     with _reaching(uri):
-        filesystem, root = fsspec.core.url_to_fs(uri)
+        filesystem, root = _fsspec().core.url_to_fs(uri)
         filesystem.invalidate_cache()  # some remember listings for as long as the process lives
         return [
             FileState(filesystem.unstrip_protocol(name), int(info.get("size") or 0), _stamp(info))

@@ -28,6 +28,8 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet
     Without PATHS the project's mlops_specs are checked. With PATHS only problems in those files and folders are told,
     though everything they may refer to is read. Exits with 0 when all is well, with 1 when there are errors.
     """
+    from controllers.examination import EXAMINED, Examiner, Memory
+    from controllers.examination.trees import WorkTree
     from controllers.settings import Settings
     from framework import __version__
     from framework.kinds import KINDS
@@ -40,7 +42,15 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet
     settings = Settings(root=root)
     specs, cache = settings.specs, kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     wanted = [_below(path, root) for path in paths]
-    found = check(WorktreeSource(root), WORKTREE, _folders(wanted, specs), KINDS, cache)
+    examiner, tree, unseen = Examiner(Memory(str(settings.folder / EXAMINED))), WorkTree(root), dict[str, None]()
+
+    def examine(resources: Any) -> Any:
+        examined = examiner.look(resources.values(), resources, tree)
+        unseen.update(dict.fromkeys(examined.unseen))
+        return examined.problems
+
+    found = check(WorktreeSource(root), WORKTREE, _folders(wanted, specs), KINDS, cache, examine)
+    found = replace(found, unseen=tuple(unseen))
     if wanted:
         told = tuple(one for one in found.problems if any(_within(one.file, path) for path in wanted))
         found = replace(found, problems=told)

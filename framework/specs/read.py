@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
@@ -14,19 +14,23 @@ from framework.ports import SpecSource
 from framework.specs import collector
 from framework.specs.cache import ParseCache
 from framework.specs.reading import DEFAULT_ENVIRONMENT, Reading
-from framework.specs.resource import ENVIRONMENT
+from framework.specs.resource import ENVIRONMENT, Resource
 from framework.specs.snapshot import Snapshot
 
-__all__ = ["DEFAULT_ENVIRONMENT", "Report", "check", "read_environment", "read_snapshot"]
+__all__ = ["DEFAULT_ENVIRONMENT", "Examine", "Report", "check", "read_environment", "read_snapshot"]
+
+Examine = Callable[[Mapping[Ref, Resource]], Iterable[Problem]]
+"""What is wrong with resources that are right by themselves, which nobody can tell who reads specs only."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found. ``problems`` are sorted and told once each."""
+    """What a check found. ``problems`` are sorted and told once each; ``unseen`` says what was not looked at."""
 
     files: int
     objects: int
     problems: tuple[Problem, ...]
+    unseen: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -105,6 +109,7 @@ def check(
     folders: Sequence[str],
     kinds: Mapping[str, Kind],
     cache: ParseCache | None = None,
+    examine: Examine = lambda resources: (),
 ) -> Report:
     """Look at every object as every declared Environment would have it. Never raises SpecError."""
     reading = Reading(source, commit, folders, kinds, ParseCache() if cache is None else cache)
@@ -121,7 +126,7 @@ def check(
             understood = reading.understood(name)
             if understood.state is not None:
                 reading.remember(understood.state)
-        for problem in set(understood.problems):
+        for problem in {*understood.problems, *examine(understood.resources)}:
             found.setdefault(problem, []).append(str(name))
     problems = [
         problem if len(where) >= environments or problem in loaded.problems else _only_in(problem, where)

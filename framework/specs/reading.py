@@ -29,14 +29,15 @@ _LISTING = "listing of "
 
 @dataclass(frozen=True)
 class Understood:
-    """What one environment is at the commit. ``state`` is there unless ``problems`` hold an error, or the environment
-    has no name."""
+    """What one environment is at the commit. ``resources`` are those that are right by themselves; ``state`` is there
+    unless ``problems`` hold an error, or the environment has no name."""
 
     environment: Resource | None
     environments: Mapping[Ref, Resource]
     problems: tuple[Problem, ...]
     files: int
     objects: int
+    resources: Mapping[Ref, Resource]
     state: State | None = None
 
 
@@ -106,7 +107,9 @@ class Reading:
         same, earlier = self._recalled(name) if name is not None else (None, None)
         if same is not None:
             same = same.at(self._commit)
-            return Understood(same.environment, same.environments, same.warnings, same.file_count, same.objects, same)
+            return Understood(
+                same.environment, same.environments, same.warnings, same.file_count, same.objects, same.resources, same
+            )
         if earlier is not None:
             self._take_over(earlier)
         return self._anew(name, earlier)
@@ -153,7 +156,7 @@ class Reading:
                 problems += validate.cycles(resources)
         self._cache.retain({(blob.path, blob.sha) for blobs in self._blobs.values() for blob in blobs})
         files, objects = self.loaded.files, len(self.loaded.drafts)
-        return Understood(environment, environments, tuple(problems), files, objects, state)
+        return Understood(environment, environments, tuple(problems), files, objects, resources, state)
 
     def _typed(
         self, drafts: Sequence[Draft], known: Mapping[Ref, Resource], environment: Resource | None

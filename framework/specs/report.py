@@ -32,7 +32,12 @@ def _count(number: int, word: str) -> str:
 
 def text(report: Report, line_of: Callable[[str, int], str | None]) -> str:
     """Each problem with the line it stands on. ``line_of`` gives a line of a file, None where it has none."""
-    return "\n".join([*(line for problem in report.problems for line in _lines(problem, line_of)), summary(report)])
+    lines = [line for problem in report.problems for line in _lines(problem, line_of)]
+    return "\n".join([*lines, *_unseen(report), summary(report)])
+
+
+def _unseen(report: Report) -> list[str]:
+    return [f"not looked at: {item}" for item in report.unseen]
 
 
 def _lines(problem: Problem, line_of: Callable[[str, int], str | None]) -> Iterable[str]:
@@ -46,7 +51,7 @@ def _lines(problem: Problem, line_of: Callable[[str, int], str | None]) -> Itera
 
 
 def as_json(report: Report) -> str:
-    """A stable object: valid, files, objects, errors, warnings and the problems."""
+    """A stable object: valid, files, objects, errors, warnings, the problems; and ``unseen``, if there is any."""
     errors = len(report.errors)
     return json.dumps(
         {
@@ -56,6 +61,7 @@ def as_json(report: Report) -> str:
             "errors": errors,
             "warnings": len(report.problems) - errors,
             "problems": [_fields(problem) for problem in report.problems],
+            **({"unseen": list(report.unseen)} if report.unseen else {}),
         },
         indent=2,
         ensure_ascii=False,
@@ -83,7 +89,7 @@ def _sentence(problem: Problem) -> str:
 
 def github(report: Report) -> str:
     """Workflow commands, which GitHub shows as annotations on the lines of a pull request."""
-    return "\n".join([*(_annotation(problem) for problem in report.problems), summary(report)])
+    return "\n".join([*(_annotation(problem) for problem in report.problems), *_unseen(report), summary(report)])
 
 
 def _annotation(problem: Problem) -> str:

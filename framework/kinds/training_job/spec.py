@@ -34,11 +34,13 @@ class FeatureRef(Strict):
 
 
 class Window(Strict):
-    """Half-open [from, to) in event time, or the last so-much before the newest spine row."""
+    """Half-open [from, to) in event time, or the last so-much before the newest spine row that has a label."""
 
     from_: date | None = Field(None, alias="from", description="The first day, in UTC")
     to: date | None = Field(None, description="The day after the last one, in UTC")
-    last: Duration | None = Field(None, description="Instead of from and to: so far back from the newest row")
+    last: Duration | None = Field(
+        None, description="Instead of from and to: so far back from the newest row whose label is known"
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -360,12 +362,27 @@ class Retrain(Strict):
         return self
 
 
+_LARGEST_SEED = 2**32 - 1
+"""Of numpy and scikit-learn."""
+
+
+def _seed(value: int) -> int:
+    if not 0 <= value <= _LARGEST_SEED:
+        raise FieldError(f"a seed is a whole number from 0 to {_LARGEST_SEED}, found {value}")
+    return value
+
+
+Seed = Annotated[
+    int, AfterValidator(_seed), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": _LARGEST_SEED})
+]
+
+
 class TrainingJobSpec(Strict):
     dataset: Dataset = Field(description="What is learned from")
     trainer: Trainer = Field(description="What fits the model; exactly one")
     tune: Tune | None = Field(None, description="A search for good parameters before the final fit; default: none")
     resources: Resources = Field(Resources(), description="What one run takes from the cluster")
-    seed: int = Field(0, description="Of everything random: splits, searches and fits")
+    seed: Seed = Field(0, description="Of everything random: splits, searches and fits")
     evaluation: Evaluation = Field(Evaluation(), description="What a model must achieve to be deployable")
     checkpoint: Checkpoint = Field(Checkpoint(), description="What a run goes on from where a worker dies")
     retries: Retries = Field(Retries(), description="What happens when a run's process is lost")

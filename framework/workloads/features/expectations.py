@@ -12,6 +12,7 @@ import polars as pl
 from framework.api.fields import parse_duration
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
+from framework.workloads.features import query
 from framework.workloads.missing import nan_as_null
 
 
@@ -100,6 +101,7 @@ def condition(frame: pl.DataFrame, text: str) -> tuple[pl.Expr, bool]:
     Raises:
         WorkloadError: "TransformFailed" for what is no SQL, names no column of these, or is neither true nor false.
     """
+    query.refuse_files(text)
     try:
         holds = pl.sql_expr(text).alias("holds")
         probe = frame.clear(2).select(holds)

@@ -76,7 +76,7 @@ def _read(
     if source.get("path"):
         uri, files = find(name, source["path"], root)
         if source["format"] == "delta":
-            return pl.scan_delta(uri, **_options(name, "delta", source))
+            return pl.scan_delta(uri, **options_of(name, "delta", source))
         if not files:
             told = storage.nothing_at(source["path"])
             raise WorkloadError("SourceMissing", f"source {name}: {told}", data={"path": uri})
@@ -96,7 +96,7 @@ def _read(
 
 
 def _scan(name: str, source: Mapping[str, Any], files: Sequence[File], declared: Mapping[str, str]) -> pl.LazyFrame:
-    options = _options(name, source["format"], source)
+    options = options_of(name, source["format"], source)
     if source["format"] == "csv":
         encoding = (source.get("options") or {}).get("encoding", "utf8")
         return csv.scan(name, csv.parts_of(name, files, encoding), options, declared)
@@ -151,7 +151,12 @@ def _trouble(name: str, source: Mapping[str, Any], files: Sequence[File]) -> lis
     return found
 
 
-def _options(name: str, form: str, source: Mapping[str, Any]) -> dict[str, Any]:
+def options_of(name: str, form: str, source: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a source in Polars' words.
+
+    Raises:
+        WorkloadError: "UnknownOption".
+    """
     known = _OPTIONS[form]
     translated: dict[str, Any] = {}
     for key, value in (source.get("options") or {}).items():

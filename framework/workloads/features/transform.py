@@ -9,6 +9,7 @@ import polars as pl
 
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line, raised
+from framework.workloads.features import query
 from framework.workloads.features.dtypes import select_declared
 from framework.workloads.features.sources import Sources, call, places, read_sources, trouble
 
@@ -53,6 +54,7 @@ def transform(form: Mapping[str, Any] | None, sources: Mapping[str, pl.LazyFrame
         (only,) = sources.values()
         return only
     if form.get("sql"):
+        query.refuse_files(form["sql"])
         try:
             return pl.SQLContext(frames=dict(sources)).execute(form["sql"], eager=False)
         except Exception as error:

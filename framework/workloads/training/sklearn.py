@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from typing import Any
 
 import numpy as np
 
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
-from framework.workloads.features.closest import suggestion
 from framework.workloads.models import dump_skops
+from framework.workloads.training.estimators import build
 from framework.workloads.training.trainer import Artifact, Settings, TrainingData, Watch
 
 
@@ -28,7 +26,7 @@ class Sklearn:
         done = watch.resume()
         if done is not None:
             return done[1]
-        pipeline = _pipeline(data, _estimator(settings))
+        pipeline = _pipeline(data, build(settings.entrypoint, settings.params, settings.seed))
         try:
             pipeline.fit(data.train.x, data.train.y.astype(np.int64))
             scores = pipeline.predict_proba(data.validation.x)[:, 1]
@@ -37,23 +35,6 @@ class Sklearn:
         artifact = Artifact(dump_skops(pipeline), "skops")
         watch.report(1, np.asarray(scores, dtype=np.float64), lambda: artifact)
         return artifact
-
-
-def _estimator(settings: Settings) -> Any:
-    module_name, _, name = settings.entrypoint.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
-        raise WorkloadError("EstimatorMissing", f"scikit-learn has no {settings.entrypoint}") from error
-    known = inspect.signature(found).parameters
-    wrong = [key for key in settings.params if key not in known]
-    if wrong:
-        told = ", ".join(f"{key!r}{suggestion(key, known)}" for key in wrong)
-        raise WorkloadError("UnknownParameter", f"{name} has no parameter {told} (allowed: {', '.join(known)})")
-    if not hasattr(found, "predict_proba"):
-        raise WorkloadError("EstimatorMissing", f"{name} is no classifier with probabilities (it has no predict_proba)")
-    ours = {"random_state": settings.seed} if "random_state" in known else {}
-    return found(**{**ours, **settings.params})
 
 
 def _pipeline(data: TrainingData, estimator: Any) -> Any:

@@ -164,6 +164,16 @@ class _Watch(Recorder):
         assert np.isfinite(scores).all()
 
 
+@pytest.mark.parametrize(
+    "names", [("Air temperature [K]", "a b", "a_b"), ('q"uote', "co:lon", "com,ma"), ("a b", "a:b", "a_b_1")]
+)
+def test_columns_may_have_any_name(names: tuple[str, ...]) -> None:
+    plain = TRAINERS["lightgbm"].fit(DATA, BOOSTED, Recorder())
+    other = TRAINERS["lightgbm"].fit(replace(DATA, names=names), BOOSTED, Recorder())
+    assert other.data.count(b"Tree=") == plain.data.count(b"Tree=")
+    assert TRAINERS["sklearn"].fit(replace(DATA, names=names), LOGISTIC, Recorder()).format == "skops"
+
+
 def test_a_function_can_bring_its_own_model() -> None:
     settings = Settings({"C": 2.0}, 1, 3, entrypoint=f"{__name__}:own_logistic")
     data = replace(DATA, validation=Part(np.nan_to_num(DATA.validation.x), DATA.validation.y))

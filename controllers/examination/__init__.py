@@ -1,0 +1,223 @@
+"""What only the libraries can say about specs, before anything runs: SQL that is none, columns that a file does not
+have, estimators that scikit-learn does not know. They are asked in a process of their own, and not again about what
+stayed as it was."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from controllers.examination.memory import Answer, Memory, Seen
+from controllers.examination.trees import Tree
+from controllers.loaded import Loaded, same_meaning
+from framework import workloads
+from framework.api.errors import Problem
+from framework.api.meta import Ref
+from framework.specs import words
+from framework.specs.resource import Resource, spec_path
+from framework.specs.stored import resources_of
+
+__all__ = ["EXAMINED", "Examined", "Examiner", "Memory"]
+
+log = logging.getLogger(__name__)
+
+EXAMINED = "examined.json"
+"""Where answers are kept, below what mlopsctl keeps for a project."""
+
+_LIBRARIES = {"FeatureView": "polars", "TrainingJob": "sklearn"}
+_DISTRIBUTIONS = {"polars": "polars", "sklearn": "scikit-learn"}
+_EXTRAS = {"polars": "data", "sklearn": "train"}
+_SECONDS = 60
+_MOST_ALLOWED = 20
+
+Ask = Callable[[Sequence[Mapping[str, Any]]], Sequence[Answer] | None]
+"""Answers to questions, one each; None where there are none to be had."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """``problems`` are mistakes, those of severity error refuse a commit. ``unseen`` says what was not looked at."""
+
+    problems: tuple[Problem, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A resource to ask about, with what the answer rests on."""
+
+    resource: Resource
+    question: Mapping[str, Any]
+    seen: Seen
+
+
+class Examiner:
+    """Looks at resources, at as little as possible anew: ``memory`` keeps answers."""
+
+    def __init__(self, memory: Memory | None = None, ask: Ask | None = None) -> None:
+        self._memory = Memory() if memory is None else memory
+        self._ask = ask or ask_process
+
+    def look(self, resources: Iterable[Resource], everything: Mapping[Ref, Resource], tree: Tree) -> Examined:
+        """What is wrong with ``resources``, of all those that there are, and with the files of ``tree`` they read."""
+        missing, cases, problems = dict[str, None](), list[_Case](), set[Problem]()
+        for resource in resources:
+            library = _LIBRARIES.get(resource.ref.kind)
+            if library is None:
+                continue
+            known = self._memory.answer(resource, everything, tree, _version(library))
+            if known is not None:
+                problems |= set(_problems(resource, known, tree))
+            elif (case := _case(resource, everything, tree, _version(library))) is None:
+                self._memory.keep(resource, Seen(_version(library), {}, {}), ())
+            elif find_spec(library) is None:
+                missing[library] = None
+            else:
+                cases.append(case)
+        answers = self._answers(cases, tree) if cases else []
+        for case, answer in answers:
+            self._memory.keep(case.resource, case.seen, answer)
+            problems |= set(_problems(case.resource, answer, tree))
+        self._memory.save()
+        unanswered = ["what libraries were asked about: there was no answer"] if len(answers) < len(cases) else []
+        return Examined(tuple(sorted(problems)), (*map(_not_installed, missing), *unanswered))
+
+    def changed(self, before: Loaded | None, after: Loaded, tree: Tree) -> Examined:
+        """The same of what ``after`` asks for otherwise than ``before``."""
+        old, resources = before.desired if before else {}, resources_of(after.desired)
+        fresh = [resource for ref, resource in resources.items() if not same_meaning(old.get(ref), after.desired[ref])]
+        return self.look(fresh, resources, tree)
+
+    def _answers(self, cases: Sequence[_Case], tree: Tree) -> list[tuple[_Case, Answer]]:
+        """Of each case, or of none."""
+        with tempfile.TemporaryDirectory() as folder:
+            root = tree.root_for([path for case in cases for path in case.seen.files], folder)
+            answers = self._ask([{**case.question, "root": root, "whole": tree.whole} for case in cases])
+        return [] if answers is None else list(zip(cases, answers, strict=True))
+
+
+def _not_installed(library: str) -> str:
+    what = "the SQL of FeatureViews" if library == "polars" else "the estimators of TrainingJobs"
+    return f"{what}, because {library} is not installed: pip install 'mlopsctl[{_EXTRAS[library]}]'"
+
+
+@dataclass(frozen=True)
+class _Mistake:
+    """As the process tells it."""
+
+    path: str
+    message: str
+    allowed: tuple[str, ...]
+    wanted: str | None
+    line: int
+    column: int
+    files: tuple[str, ...]
+    warning: bool
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> _Mistake:
+        return cls(**{**item, "allowed": tuple(item["allowed"]), "files": tuple(item["files"])})
+
+
+def _problems(resource: Resource, answer: Answer, tree: Tree) -> Iterator[Problem]:
+    mistakes = [_Mistake.of(item) for item in answer]
+    outside = tree.outside(file for mistake in mistakes for file in mistake.files)
+    for mistake in mistakes:
+        yield _problem(resource, mistake, tree, mistake.warning or bool(outside & {*mistake.files}))
+
+
+def _problem(resource: Resource, mistake: _Mistake, tree: Tree, mild: bool) -> Problem:
+    severity: Literal["error", "warning"] = "warning" if mild else "error"
+    allowed = mistake.allowed if len(mistake.allowed) <= _MOST_ALLOWED else ()
+    suggestion = words.nearest(mistake.wanted, mistake.allowed) if mistake.wanted else None
+    problem = resource.problem(mistake.path, mistake.message, allowed=allowed, suggestion=suggestion, severity=severity)
+    if not mistake.line:
+        return problem
+    text = _value(resource.raw, mistake.path)
+    line, column = inside(tree.text(problem.file), problem.line, problem.column, text, mistake.line, mistake.column)
+    return replace(problem, line=line, column=column)
+
+
+def _value(raw: Any, path: str) -> str:
+    for part in spec_path(path):
+        raw = raw[part]
+    return str(raw)
+
+
+def inside(file: str, line: int, column: int, text: str, row: int, place: int) -> tuple[int, int]:
+    """Where (row, place) of ``text`` stands in ``file``, in which it begins at (line, column); all count from 1.
+
+    A block (``|``) keeps its lines, and so does a text on one line. Where YAML has folded them, it is where the text
+    begins.
+    """
+    lines, wanted = file.splitlines(), [*text.split("\n"), ""][row - 1].rstrip()
+    block = line + row - 1
+    if block < len(lines) and wanted.strip() and lines[block].rstrip().endswith(wanted):
+        return block + 1, len(lines[block].rstrip()) - len(wanted) + place
+    for quote in (0, 1):
+        start = column - 1 + quote
+        if row == 1 and line <= len(lines) and lines[line - 1][start:].startswith(wanted):
+            return line, start + place
+    return line, column
+
+
+def _case(resource: Resource, everything: Mapping[Ref, Resource], tree: Tree, library: str) -> _Case | None:
+    """None where there is nothing to ask."""
+    spec = resource.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    question: dict[str, Any] = {"kind": resource.ref.kind, "spec": spec, "views": {}}
+    if resource.ref.kind == "TrainingJob":
+        return _Case(resource, question, Seen(library, {}, {})) if spec["trainer"].get("sklearn") else None
+    views, files = {}, {}
+    for source in spec["sources"].values():
+        above = everything.get(Ref("FeatureView", source.get("featureView", "")))
+        if above is not None:
+            views[above.ref.name] = above.key
+            columns = above.spec.model_dump(mode="json", by_alias=True)["columns"]
+            question["views"][above.ref.name] = [[column["name"], column["dtype"]] for column in columns]
+        if source.get("path") and "://" not in source["path"]:
+            files[source["path"]] = tree.mark(source["path"])
+    return _Case(resource, question, Seen(library, views, files))
+
+
+def ask_process(questions: Sequence[Mapping[str, Any]]) -> Sequence[Answer] | None:
+    """Ask the libraries in a process of their own. It finds no module in the folder that it runs in: what lies in a
+    repository is looked at, never run."""
+    command = [sys.executable, "-P", "-W", "ignore", "-m", "framework.workloads.examining"]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            done = subprocess.run(
+                command, input=json.dumps(questions), capture_output=True, text=True, timeout=_SECONDS, cwd=folder,
+                check=True,
+            )  # fmt: skip
+            answers: list[Answer] = json.loads(done.stdout)
+        except (subprocess.SubprocessError, ValueError, OSError) as error:
+            log.debug("no answer: %s %s", error, getattr(error, "stderr", ""))
+            return None
+    return answers if len(answers) == len(questions) else None
+
+
+@cache
+def _version(library: str) -> str:
+    """Of the library, and of what we ask it."""
+    try:
+        found = version(_DISTRIBUTIONS[library])
+    except PackageNotFoundError:
+        found = "none"
+    asks = sorted(Path(workloads.__path__[0]).rglob("*.py"))
+    ours = sha256("".join(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in asks).encode())
+    return f"{library} {found} {ours.hexdigest()[:16]}"

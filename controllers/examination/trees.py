@@ -1,0 +1,133 @@
+"""Where the files lie that specs name: in a folder on disk, or in a commit."""
+
+from __future__ import annotations
+
+import glob
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from itertools import takewhile
+from pathlib import Path
+from typing import Protocol
+
+from framework import storage
+from framework.api.errors import MlopsError
+from framework.ports import Blob, SpecSource
+
+
+class Tree(Protocol):
+    """``whole``: everything is there that is to be there, so that what is missing may be told."""
+
+    whole: bool
+
+    def mark(self, path: str) -> str:
+        """What changes when the files do that ``path`` (of a spec, below the root) names."""
+        ...
+
+    def root_for(self, paths: Sequence[str], folder: str) -> str:
+        """A folder in which those of ``paths`` can be read that are there; ``folder`` may be filled to that end."""
+        ...
+
+    def outside(self, files: Iterable[str]) -> frozenset[str]:
+        """Those of ``files`` that are no part of any commit."""
+        ...
+
+    def text(self, file: str) -> str:
+        """The text of a spec file."""
+        ...
+
+
+class WorkTree:
+    """The project's folder as it is now."""
+
+    whole = True
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def mark(self, path: str) -> str:
+        try:
+            found = storage.match_files(storage.resolve_path(path, str(self._root)))
+        except (OSError, ValueError):
+            return ""
+        return _mark("disk", ((item.uri, f"{item.size} {item.modified}") for item in found))
+
+    def root_for(self, paths: Sequence[str], folder: str) -> str:
+        return str(self._root)
+
+    def outside(self, files: Iterable[str]) -> frozenset[str]:
+        """What git ignores. Without git nobody says so."""
+        asked = sorted(set(files))
+        if not asked or shutil.which("git") is None:
+            return frozenset()
+        command = ["git", "check-ignore", "-z", "--stdin"]
+        done = subprocess.run(
+            command, cwd=self._root, input="\0".join(asked), capture_output=True, text=True, check=False
+        )
+        return frozenset(done.stdout.split("\0")) & frozenset(asked)
+
+    def text(self, file: str) -> str:
+        try:
+            return (self._root / file).read_text(encoding="utf-8-sig", errors="replace")
+        except OSError:
+            return ""
+
+
+class CommitTree:
+    """A commit, read from the object database. What lies outside of it may be there or not."""
+
+    whole = False
+
+    def __init__(self, source: SpecSource, commit: str) -> None:
+        self._source, self._commit = source, commit
+
+    def mark(self, path: str) -> str:
+        return _mark("git", ((blob.path, blob.sha) for blob in self._blobs(path)))
+
+    def root_for(self, paths: Sequence[str], folder: str) -> str:
+        """One file of each is enough: all files of a source have the same columns."""
+        first = {blobs[0] for path in paths if (blobs := self._blobs(path))}
+        data = self._source.read(first) if first else {}
+        for blob in first:
+            file = Path(folder) / blob.path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data[blob.sha])
+        return folder
+
+    def outside(self, files: Iterable[str]) -> frozenset[str]:
+        return frozenset()
+
+    def text(self, file: str) -> str:
+        sha = self._source.tree_digest(self._commit, file)
+        if sha is None:
+            return ""
+        return self._source.read([Blob(file, sha)])[sha].decode("utf-8-sig", "replace")
+
+    def _blobs(self, path: str) -> list[Blob]:
+        """Files of the commit that ``path`` names, as ``storage.match_files`` has it of a folder on disk."""
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        plain = list(takewhile(lambda part: not glob.has_magic(part), parts))
+        if not parts or ".." in parts or "**" in parts:
+            return []
+        try:
+            below = self._source.blobs(self._commit, "/".join(plain))
+        except MlopsError:  # links, or no such folder
+            return []
+        return [blob for blob in below if blob.path == "/".join(parts)] or [
+            blob for blob in below if _named(blob.path.split("/"), parts)
+        ]
+
+
+def _named(file: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a pattern names a file, or the folder that it lies in directly."""
+    if file[-1].startswith("."):
+        return False
+    fits = all(fnmatchcase(name, part) for name, part in zip(file, pattern, strict=False))
+    return fits and len(file) in (len(pattern), len(pattern) + 1)
+
+
+def _mark(kind: str, files: Iterable[tuple[str, str]]) -> str:
+    """Names files where they lie: what is missing on disk means something else than what is missing in a commit."""
+    return f"{kind} {sha256(chr(0).join(part for file in files for part in file).encode()).hexdigest()[:16]}"
