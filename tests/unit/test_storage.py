@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+import tomllib
 import uuid
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,10 @@ def test_a_driver_that_is_missing_is_told_with_what_to_install(verb: str, monkey
             REMOTE[verb](uri)
         assert caught.value.reason == "DriverMissing"
         assert uri in str(caught.value)
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert [requirement.partition(">")[0] for requirement in extras["s3"]] == ["s3fs"]
 
 
 @pytest.mark.parametrize("verb", REMOTE)
