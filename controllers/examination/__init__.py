@@ -59,11 +59,37 @@ class Examined:
 
 @dataclass(frozen=True)
 class _Case:
-    """A resource to ask about, with what the answer rests on."""
+    """A resource to ask about: the question, empty where there is none, and what the answer will rest on."""
 
     resource: Resource
+    library: str
     question: Mapping[str, Any]
-    seen: Seen
+    views: Mapping[str, str]
+    paths: tuple[str, ...]
+
+    @classmethod
+    def of(cls, resource: Resource, everything: Mapping[Ref, Resource]) -> _Case:
+        kind, spec = resource.ref.kind, resource.raw["spec"]
+        library = _LIBRARIES[kind]
+        if kind == "TrainingJob":
+            question = {"kind": kind, "spec": spec} if spec["trainer"].get("sklearn") else {}
+            return cls(resource, library, question, {}, ())
+        above = {
+            found.ref.name: found
+            for source in spec["sources"].values()
+            if (found := everything.get(Ref(kind, source.get("featureView") or ""))) is not None
+        }
+        columns = {
+            name: [[column["name"], column["dtype"]] for column in found.raw["spec"]["columns"]]
+            for name, found in above.items()
+        }
+        given = (source.get("path") for source in spec["sources"].values())
+        paths = tuple(dict.fromkeys(path for path in given if path and "://" not in path))
+        question = {"kind": kind, "spec": spec, "views": columns}
+        return cls(resource, library, question, {name: found.key for name, found in above.items()}, paths)
+
+    def seen(self, tree: Tree) -> Seen:
+        return Seen(_version(self.library), self.views, {path: tree.mark(path) for path in self.paths})
 
 
 class Examiner:
@@ -75,27 +101,34 @@ class Examiner:
 
     def look(self, resources: Iterable[Resource], everything: Mapping[Ref, Resource], tree: Tree) -> Examined:
         """What is wrong with ``resources``, of all those that there are, and with the files of ``tree`` they read."""
-        missing, cases, problems = dict[str, None](), list[_Case](), set[Problem]()
-        for resource in resources:
-            library = _LIBRARIES.get(resource.ref.kind)
-            if library is None:
-                continue
-            known = self._memory.answer(resource, everything, tree, _version(library))
-            if known is not None:
-                problems |= set(_problems(resource, known, tree))
-            elif (case := _case(resource, everything, tree, _version(library))) is None:
-                self._memory.keep(resource, Seen(_version(library), {}, {}), ())
-            elif find_spec(library) is None:
-                missing[library] = None
-            else:
-                cases.append(case)
-        answers = self._answers(cases, tree) if cases else []
+        asked = [resource for resource in resources if resource.ref.kind in _LIBRARIES]
+        known, problems = self._known(asked, everything, tree), set[Problem]()
+        for resource, answer in known:
+            problems |= set(_problems(resource, answer, tree))
+        names = {resource.ref for resource, _ in known}
+        unknown = [_Case.of(resource, everything) for resource in asked if resource.ref not in names]
+        tree.look_ahead([path for case in unknown for path in case.paths])
+        missing = sorted({case.library for case in unknown if case.question and find_spec(case.library) is None})
+        cases = [case for case in unknown if case.question and case.library not in missing]
+        answers = [(case, ()) for case in unknown if not case.question] + self._answers(cases, tree)
         for case, answer in answers:
-            self._memory.keep(case.resource, case.seen, answer)
+            self._memory.keep(case.resource, case.seen(tree), answer)
             problems |= set(_problems(case.resource, answer, tree))
         self._memory.save()
-        unanswered = ["what libraries were asked about: there was no answer"] if len(answers) < len(cases) else []
-        return Examined(tuple(sorted(problems)), (*map(_not_installed, missing), *unanswered))
+        silent = bool(cases) and not any(case.question for case, _ in answers)
+        unseen = [*map(_not_installed, missing), *(["what the libraries were asked: no answer came"] if silent else [])]
+        return Examined(tuple(sorted(problems)), tuple(unseen))
+
+    def _known(
+        self, resources: Sequence[Resource], everything: Mapping[Ref, Resource], tree: Tree
+    ) -> list[tuple[Resource, Answer]]:
+        """Those that there is an answer about, which still holds."""
+        tree.look_ahead([path for resource in resources for path in self._memory.files(resource)])
+        found = (
+            (resource, self._memory.answer(resource, everything, tree, _version(_LIBRARIES[resource.ref.kind])))
+            for resource in resources
+        )
+        return [(resource, answer) for resource, answer in found if answer is not None]
 
     def changed(self, before: Loaded | None, after: Loaded, tree: Tree) -> Examined:
         """The same of what ``after`` asks for otherwise than ``before``."""
@@ -105,8 +138,10 @@ class Examiner:
 
     def _answers(self, cases: Sequence[_Case], tree: Tree) -> list[tuple[_Case, Answer]]:
         """Of each case, or of none."""
+        if not cases:
+            return []
         with tempfile.TemporaryDirectory() as folder:
-            root = tree.root_for([path for case in cases for path in case.seen.files], folder)
+            root = tree.root_for([path for case in cases for path in case.paths], folder)
             answers = self._ask([{**case.question, "root": root, "whole": tree.whole} for case in cases])
         return [] if answers is None else list(zip(cases, answers, strict=True))
 
@@ -174,24 +209,6 @@ def inside(file: str, line: int, column: int, text: str, row: int, place: int) -
         if row == 1 and line <= len(lines) and lines[line - 1][start:].startswith(wanted):
             return line, start + place
     return line, column
-
-
-def _case(resource: Resource, everything: Mapping[Ref, Resource], tree: Tree, library: str) -> _Case | None:
-    """None where there is nothing to ask."""
-    spec = resource.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    question: dict[str, Any] = {"kind": resource.ref.kind, "spec": spec, "views": {}}
-    if resource.ref.kind == "TrainingJob":
-        return _Case(resource, question, Seen(library, {}, {})) if spec["trainer"].get("sklearn") else None
-    views, files = {}, {}
-    for source in spec["sources"].values():
-        above = everything.get(Ref("FeatureView", source.get("featureView", "")))
-        if above is not None:
-            views[above.ref.name] = above.key
-            columns = above.spec.model_dump(mode="json", by_alias=True)["columns"]
-            question["views"][above.ref.name] = [[column["name"], column["dtype"]] for column in columns]
-        if source.get("path") and "://" not in source["path"]:
-            files[source["path"]] = tree.mark(source["path"])
-    return _Case(resource, question, Seen(library, views, files))
 
 
 def ask_process(questions: Sequence[Mapping[str, Any]]) -> Sequence[Answer] | None:

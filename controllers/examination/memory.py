@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -42,6 +42,11 @@ class Memory:
         above = ((everything.get(Ref("FeatureView", name)), key) for name, key in seen.views.items())
         same = all(found is not None and found.key == key for found, key in above)
         return answer if same and all(tree.mark(path) == mark for path, mark in seen.files.items()) else None
+
+    def files(self, resource: Resource) -> Collection[str]:
+        """What the answer about a resource rests on, besides specs."""
+        seen, _ = self._known.get(_name(resource), (None, None))
+        return () if seen is None else seen.files.keys()
 
     def keep(self, resource: Resource, seen: Seen, answer: Answer) -> None:
         self._known.pop(_name(resource), None)

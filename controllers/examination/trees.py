@@ -15,12 +15,17 @@ from typing import Protocol
 from framework import storage
 from framework.api.errors import MlopsError
 from framework.ports import Blob, SpecSource
+from framework.specs.code import ManyDigests
 
 
 class Tree(Protocol):
     """``whole``: everything is there that is to be there, so that what is missing may be told."""
 
     whole: bool
+
+    def look_ahead(self, paths: Sequence[str]) -> None:
+        """Learn in one step what ``mark`` of all ``paths`` will need."""
+        ...
 
     def mark(self, path: str) -> str:
         """What changes when the files do that ``path`` (of a spec, below the root) names."""
@@ -46,6 +51,9 @@ class WorkTree:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    def look_ahead(self, paths: Sequence[str]) -> None:
+        """Each of them costs little."""
 
     def mark(self, path: str) -> str:
         try:
@@ -82,9 +90,22 @@ class CommitTree:
 
     def __init__(self, source: SpecSource, commit: str) -> None:
         self._source, self._commit = source, commit
+        self._digests: dict[str, str | None] = {}
+
+    def look_ahead(self, paths: Sequence[str]) -> None:
+        missing = [path for path in dict.fromkeys(map(_static, paths)) if path not in self._digests]
+        if isinstance(self._source, ManyDigests):
+            self._digests.update(self._source.tree_digests(self._commit, missing))
+        else:
+            self._digests.update((path, self._source.tree_digest(self._commit, path)) for path in missing)
 
     def mark(self, path: str) -> str:
-        return _mark("git", ((blob.path, blob.sha) for blob in self._blobs(path)))
+        """A pattern stands for the whole folder in which it begins: rather looked at too often than too seldom."""
+        return f"git {self._digest(path)}"
+
+    def _digest(self, path: str) -> str | None:
+        self.look_ahead([path])
+        return self._digests[_static(path)]
 
     def root_for(self, paths: Sequence[str], folder: str) -> str:
         """One file of each is enough: all files of a source have the same columns."""
@@ -107,17 +128,24 @@ class CommitTree:
 
     def _blobs(self, path: str) -> list[Blob]:
         """Files of the commit that ``path`` names, as ``storage.match_files`` has it of a folder on disk."""
-        parts = [part for part in path.split("/") if part not in ("", ".")]
-        plain = list(takewhile(lambda part: not glob.has_magic(part), parts))
-        if not parts or ".." in parts or "**" in parts:
+        parts = _parts(path)
+        if ".." in parts or "**" in parts or self._digest(path) is None:
             return []
         try:
-            below = self._source.blobs(self._commit, "/".join(plain))
-        except MlopsError:  # links, or no such folder
+            below = self._source.blobs(self._commit, _static(path))
+        except MlopsError:  # links
             return []
-        return [blob for blob in below if blob.path == "/".join(parts)] or [
-            blob for blob in below if _named(blob.path.split("/"), parts)
-        ]
+        exact = [blob for blob in below if blob.path == "/".join(parts)]
+        return exact or [blob for blob in below if _named(blob.path.split("/"), parts)]
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _static(path: str) -> str:
+    """The part of a path that is no pattern."""
+    return "/".join(takewhile(lambda part: not glob.has_magic(part) and part != "..", _parts(path)))
 
 
 def _named(file: Sequence[str], pattern: Sequence[str]) -> bool:
