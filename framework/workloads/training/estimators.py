@@ -51,7 +51,8 @@ def without_probabilities(estimator: Any, params: Mapping[str, Any]) -> str | No
     try:
         estimator(**params).predict_proba  # noqa: B018 - whether it is there is what is asked
     except AttributeError as error:
-        return f"{name} gives no probabilities with these parameters: {first_line(error.__cause__ or error)}"
+        told = f"{name} gives no probabilities with these parameters: {first_line(error.__cause__ or error)}"
+        return f"{told}; say params: {{probability: true}}" if "probability" in parameters(estimator) else told
     return None
 
 

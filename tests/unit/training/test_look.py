@@ -43,7 +43,7 @@ def test_what_can_be_fitted_is_sound(estimator: str, params: dict[str, Any], sea
         ("sklearn.model_selection.train_test_split", {}, ESTIMATOR, "scikit-learn has no", True),
         ("sklearn.linear_model.Ridge", {}, ESTIMATOR, "Ridge is no classifier with probabilities", False),
         ("sklearn.svm.LinearSVC", {}, ESTIMATOR, "LinearSVC is no classifier with probabilities", False),
-        ("sklearn.svm.SVC", {}, ESTIMATOR, "not available when probability=False", False),
+        ("sklearn.svm.SVC", {}, ESTIMATOR, "when probability=False; say params: {probability: true}", False),
         ("sklearn.linear_model.SGDClassifier", {}, ESTIMATOR, "not available for loss='hinge'", False),
         ("sklearn.ensemble.VotingClassifier", {}, ESTIMATOR, "missing 1 required positional argument", False),
         (LOGISTIC, {"Cc": 1}, 'spec.trainer.sklearn.params["Cc"]', "has no parameter 'Cc'", True),
