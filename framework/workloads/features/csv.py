@@ -13,7 +13,6 @@ from typing import Any
 
 import polars as pl
 
-from framework import storage
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
 from framework.workloads.features.dtypes import DTYPES
@@ -36,6 +35,9 @@ NATIVE = ("utf8", "utf8-lossy")
 _CODECS = {"latin1": "latin-1", "windows-1252": "cp1252", "utf16": "utf-16"}
 ENCODINGS = (*NATIVE, *_CODECS)
 """What ``encoding`` may say. Polars reads the first two; the others are turned into UTF-8 in memory."""
+
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
+"""How gzip, zstd and zlib begin, which Polars opens itself."""
 
 _GLANCE = 64
 """Rows in which most columns show a value, so that few have to be looked through."""
@@ -67,24 +69,23 @@ def parts_of(name: str, files: Sequence[File], encoding: str) -> list[Part]:
     Raises:
         WorkloadError: "SourceUnreadable", naming the file, for what is no CSV file or has another encoding.
     """
-    codec, found = _CODECS.get(encoding), []
+    codec, found = _CODECS.get(encoding), list[Part]()
     for file in files:
         if file.uri.endswith(".zip"):
-            members = _members(name, file)
-            found += [Part(f"{file.label}:{member}", _utf8(name, member, data, codec)) for member, data in members]
+            found += [_part(name, f"{file.label}:{member}", data, codec) for member, data in _members(name, file)]
         elif codec is None and file.native:
-            file.recognise(name, file.head())
+            head = file.head()
+            file.recognise(name, head)
+            _refuse_utf16(name, file.label, head)
             found.append(Part(file.label, file.uri))
         else:
-            found.append(Part(file.label, _utf8(name, file.label, file.read(name), codec)))
-    for part in found:
-        _refuse_utf16(name, part, encoding)
+            found.append(_part(name, file.label, file.read(name), codec))
     return found
 
 
 def scan(name: str, parts: Sequence[Part], options: Mapping[str, Any], declared: Mapping[str, str]) -> pl.LazyFrame:
-    """The rows of all ``parts``. ``options`` are in Polars' words; ``declared`` gives the dtype (as a
-    spec writes it) of columns that have no value anywhere and so cannot tell.
+    """The rows of all ``parts``. ``options`` are in Polars' words; ``declared`` gives the dtype (in a spec's words) of
+    columns that have no value anywhere and so cannot tell.
 
     A column has the dtype of its values in all files together, whichever come first and however many have none.
 
@@ -97,8 +98,7 @@ def scan(name: str, parts: Sequence[Part], options: Mapping[str, Any], declared:
     for column in reads[0].schema:
         dtypes = [read.schema[column] for read in reads if column in read.valued]
         merged[column] = _together(dtypes) if dtypes else DTYPES.get(declared.get(column, ""), pl.String())
-    given = {key: value for key, value in options.items() if key != "infer_schema_length"}
-    frames = []
+    given, frames = _reading(options), []
     for schema, some in _alike(reads, merged):
         sources = [[data for data in some if isinstance(data, kind)] for kind in (str, bytes)]
         for data in filter(None, sources):
@@ -110,13 +110,18 @@ def scan(name: str, parts: Sequence[Part], options: Mapping[str, Any], declared:
 def _read(name: str, part: Part, options: Mapping[str, Any]) -> Read:
     try:
         schema = dict(part.scan(options).collect_schema())
-        given = {key: value for key, value in options.items() if key != "infer_schema_length"}
-        return Read(part, schema, frozenset(schema) - _without_value(part.scan({**given, "schema": schema}), schema))
+        rows = part.scan({**_reading(options), "schema": schema})
+        return Read(part, schema, frozenset(schema) - _without_value(rows, schema))
     except pl.exceptions.NoDataError as error:
         told = f"source {name}: {part.label} has no header: it is empty, or skipRows leaves nothing of it"
         raise WorkloadError("SourceUnreadable", told) from error
     except Exception as error:
         raise WorkloadError("SourceUnreadable", f"source {name}: {part.label}: {_hint(error)}") from error
+
+
+def _reading(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options once the schema is known."""
+    return {key: value for key, value in options.items() if key != "infer_schema_length"}
 
 
 def _without_value(rows: pl.LazyFrame, schema: Mapping[str, pl.DataType]) -> frozenset[str]:
@@ -184,19 +189,22 @@ def _members(name: str, file: File) -> list[tuple[str, bytes]]:
         raise WorkloadError("SourceUnreadable", told) from error
 
 
-def _utf8(name: str, label: str, data: bytes, codec: str | None) -> bytes:
+def _part(name: str, label: str, data: bytes, codec: str | None) -> Part:
     if codec is None:
-        return data
+        _refuse_utf16(name, label, data[:HEAD])
+        return Part(label, data)
     try:
-        return data.decode(codec).encode()
+        return Part(label, data.decode(codec).encode())
     except UnicodeDecodeError as error:
         raise WorkloadError("SourceUnreadable", f"source {name}: {label} is not {codec}: {error.reason}") from error
 
 
-def _refuse_utf16(name: str, part: Part, encoding: str) -> None:
-    head = part.data[:HEAD] if isinstance(part.data, bytes) else storage.read_bytes(part.data, HEAD) or b""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in head:
-        told = f"source {name}: {part.label} looks like UTF-16: say options: {{encoding: utf16}}"
+def _refuse_utf16(name: str, label: str, head: bytes) -> None:
+    """Half of what UTF-16 makes of plain text is zeros; what is compressed has some as well, and says what it is."""
+    if head.startswith(_COMPRESSED):
+        return
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or head.count(0) * 3 > len(head):
+        told = f"source {name}: {label} looks like UTF-16: say options: {{encoding: utf16}}"
         raise WorkloadError("SourceUnreadable", told)
 
 

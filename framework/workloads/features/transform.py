@@ -34,6 +34,8 @@ def compute(
     try:
         frame = select_declared(_collected(transform(spec.get("transform"), sources)), columns)
     except WorkloadError as error:
+        if not _of_files(error):
+            raise
         raise _placed(error, spec["sources"], root) from error
     keys = [spec["timestamp"], *spec["entities"]]
     nulls = {name: frame[name].null_count() for name in keys if frame[name].null_count()}
@@ -74,10 +76,15 @@ def _collected(rows: pl.LazyFrame) -> pl.DataFrame:
 _OF_THE_QUERY = (pl.exceptions.SQLSyntaxError, pl.exceptions.SQLInterfaceError)
 
 
-def _placed(error: WorkloadError, sources: Sources, root: str) -> WorkloadError:
-    """``error``, with what is wrong with the files that it may come of; where nothing is, with which they are."""
+def _of_files(error: WorkloadError) -> bool:
+    """Whether it may come of what the files hold: neither a mistake in the SQL nor what a user's function did."""
     cause = error.__cause__
-    if cause is not None and (isinstance(cause, _OF_THE_QUERY) or not isinstance(cause, pl.exceptions.PolarsError)):
-        return error
+    if isinstance(cause, pl.exceptions.PolarsError):
+        return not isinstance(cause, _OF_THE_QUERY)
+    return cause is None and "found" in error.data
+
+
+def _placed(error: WorkloadError, sources: Sources, root: str) -> WorkloadError:
+    """``error``, with what is wrong with the files; where nothing is, with which they are."""
     found = trouble(sources, root) or ([f"read from {read}"] if (read := places(sources, root)) else [])
     return WorkloadError(error.reason, "; ".join([str(error), *found]), kind=error.kind, data=error.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import math
 import uuid
@@ -17,6 +18,7 @@ import pytest
 from framework import storage
 from framework.workloads.context import WorkloadError
 from framework.workloads.features.csv import ENCODINGS
+from framework.workloads.features.dtypes import DTYPES
 from framework.workloads.features.sources import read_sources
 from framework.workloads.features.transform import compute
 
@@ -145,6 +147,18 @@ def test_a_pointer_in_the_place_of_parquet_is_told(tmp_path: Path) -> None:
     write(tmp_path, {"1.parquet": LFS})
     with pytest.raises(WorkloadError, match=r"1\.parquet is a git-lfs pointer"):
         read(tmp_path, "*.parquet", "parquet")
+
+
+@pytest.mark.parametrize("dtype", ["Boolean", "Int8", "UInt64", "Float32", "Date", "Datetime"])
+def test_every_dtype_can_be_without_a_value(dtype: str, tmp_path: Path) -> None:
+    write(tmp_path, {"1.csv": "id,t,x\n1,2024-01-01,\n2,2024-01-01,\n"})
+    found = compute(view({"id": "Int64", "t": "Date", "x": dtype}), str(tmp_path))
+    assert (found.schema["x"], found["x"].to_list()) == (DTYPES[dtype], [None, None])
+
+
+def test_a_compressed_file_is_read(tmp_path: Path) -> None:
+    write(tmp_path, {"1.csv.gz": gzip.compress(b"id\n1\n"), "2.csv.gz": gzip.compress(b"id\n2\n" + b"3\n" * 900)})
+    assert read(tmp_path, "*.csv.gz")["id"].to_list()[:3] == [1, 2, 3]
 
 
 def test_files_of_a_store_that_the_engine_cannot_open_are_read_for_it(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_a_file_that_is_missing_among_others_is_told(root: Path, path: str, told
     [
         ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git-lfs pointer"),
         ("", "cannot be read"),
-        ("a\0b\n", "UTF-16"),
+        ("U\0D\0I\0\n\0", "UTF-16"),
     ],
 )
 def test_a_file_that_is_none_is_told_on_disk_and_no_matter_in_a_commit(root: Path, content: str, told: str) -> None:
