@@ -9,7 +9,7 @@ import logging
 from datetime import datetime
 
 from controllers import plans
-from controllers.examination import EXAMINED, Examiner, Memory
+from controllers.examination import Examiner, Memory
 from controllers.examination.trees import CommitTree, Tree, WorkTree
 from controllers.loaded import Loaded
 from controllers.settings import Settings
@@ -47,7 +47,7 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
         after = _read(source, source.resolve(head or followed), settings, cache)
         tree = CommitTree(source, after.commit)
     before = after if after.commit == commit else _base(source, commit, settings, cache)
-    found = Examiner(Memory(str(settings.folder / EXAMINED))).changed(before, after, tree)
+    found = Examiner(Memory(settings.folder / "cache")).changed(before, after, tree)
     if found.errors:
         raise SpecError(found.errors)
     for unseen in found.unseen:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
-from controllers.examination import EXAMINED, Examiner, Memory
+from controllers.examination import Examiner, Memory
 from controllers.examination.trees import CommitTree
 from controllers.project import Project
 from controllers.reconciler import Observe
@@ -108,7 +108,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
 
 
 def _examiner(source: GitSource, settings: Settings) -> Examine:
-    examiner = Examiner(Memory(str(settings.folder / EXAMINED)))
+    examiner = Examiner(Memory(settings.folder / "cache"))
 
     def examine(before: Loaded | None, after: Loaded) -> tuple[Problem, ...]:
         found = examiner.changed(before, after, CommitTree(source, after.commit))

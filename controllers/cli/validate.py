@@ -28,7 +28,7 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet
     Without PATHS the project's mlops_specs are checked. With PATHS only problems in those files and folders are told,
     though everything they may refer to is read. Exits with 0 when all is well, with 1 when there are errors.
     """
-    from controllers.examination import EXAMINED, Examiner, Memory
+    from controllers.examination import Examiner, Memory
     from controllers.examination.trees import WorkTree
     from controllers.settings import Settings
     from framework import __version__
@@ -42,7 +42,7 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet
     settings = Settings(root=root)
     specs, cache = settings.specs, kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     wanted = [_below(path, root) for path in paths]
-    examiner, tree, unseen = Examiner(Memory(str(settings.folder / EXAMINED))), WorkTree(root), dict[str, None]()
+    examiner, tree, unseen = Examiner(Memory(settings.folder / "cache")), WorkTree(root), dict[str, None]()
 
     def examine(resources: Any) -> Any:
         examined = examiner.look(resources.values(), resources, tree)

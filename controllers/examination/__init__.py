@@ -27,13 +27,11 @@ from framework.api.meta import Ref
 from framework.specs import words
 from framework.specs.resource import Resource, spec_path
 from framework.specs.stored import resources_of
+from framework.workloads.examining import Mistake
 
-__all__ = ["EXAMINED", "Examined", "Examiner", "Memory"]
+__all__ = ["Examined", "Examiner", "Memory"]
 
 log = logging.getLogger(__name__)
-
-EXAMINED = "examined.json"
-"""Where answers are kept, below what mlopsctl keeps for a project."""
 
 _LIBRARIES = {"FeatureView": "polars", "TrainingJob": "sklearn"}
 _DISTRIBUTIONS = {"polars": "polars", "sklearn": "scikit-learn"}
@@ -41,8 +39,8 @@ _EXTRAS = {"polars": "data", "sklearn": "train"}
 _SECONDS = 60
 _MOST_ALLOWED = 20
 
-Ask = Callable[[Sequence[Mapping[str, Any]]], Sequence[Answer] | None]
-"""Answers to questions, one each; None where there are none to be had."""
+Ask = Callable[[Sequence[Mapping[str, Any]]], Sequence[Answer | None] | None]
+"""Answers to questions, one each; None where there is none to be had."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +108,13 @@ class Examiner:
         tree.look_ahead([path for case in unknown for path in case.paths])
         missing = sorted({case.library for case in unknown if case.question and find_spec(case.library) is None})
         cases = [case for case in unknown if case.question and case.library not in missing]
-        answers = [(case, ()) for case in unknown if not case.question] + self._answers(cases, tree)
-        for case, answer in answers:
+        answered = self._answers(cases, tree)
+        for case, answer in (*((case, ()) for case in unknown if not case.question), *answered):
             self._memory.keep(case.resource, case.seen(tree), answer)
             problems |= set(_problems(case.resource, answer, tree))
         self._memory.save()
-        silent = bool(cases) and not any(case.question for case, _ in answers)
-        unseen = [*map(_not_installed, missing), *(["what the libraries were asked: no answer came"] if silent else [])]
+        silent = sorted({str(case.resource.ref) for case in cases} - {str(case.resource.ref) for case, _ in answered})
+        unseen = [*map(_not_installed, missing), *(f"{ref}: the libraries gave no answer" for ref in silent)]
         return Examined(tuple(sorted(problems)), tuple(unseen))
 
     def _known(
@@ -137,13 +135,13 @@ class Examiner:
         return self.look(fresh, resources, tree)
 
     def _answers(self, cases: Sequence[_Case], tree: Tree) -> list[tuple[_Case, Answer]]:
-        """Of each case, or of none."""
+        """Of each case that there is an answer to."""
         if not cases:
             return []
         with tempfile.TemporaryDirectory() as folder:
             root = tree.root_for([path for case in cases for path in case.paths], folder)
             answers = self._ask([{**case.question, "root": root, "whole": tree.whole} for case in cases])
-        return [] if answers is None else list(zip(cases, answers, strict=True))
+        return [(case, answer) for case, answer in zip(cases, answers or (), strict=False) if answer is not None]
 
 
 def _not_installed(library: str) -> str:
@@ -151,34 +149,16 @@ def _not_installed(library: str) -> str:
     return f"{what}, because {library} is not installed: pip install 'mlopsctl[{_EXTRAS[library]}]'"
 
 
-@dataclass(frozen=True)
-class _Mistake:
-    """As the process tells it."""
-
-    path: str
-    message: str
-    allowed: tuple[str, ...]
-    wanted: str | None
-    line: int
-    column: int
-    files: tuple[str, ...]
-    warning: bool
-
-    @classmethod
-    def of(cls, item: Mapping[str, Any]) -> _Mistake:
-        return cls(**{**item, "allowed": tuple(item["allowed"]), "files": tuple(item["files"])})
-
-
 def _problems(resource: Resource, answer: Answer, tree: Tree) -> Iterator[Problem]:
-    mistakes = [_Mistake.of(item) for item in answer]
+    mistakes = [Mistake(**item) for item in answer]
     outside = tree.outside(file for mistake in mistakes for file in mistake.files)
     for mistake in mistakes:
         yield _problem(resource, mistake, tree, mistake.warning or bool(outside & {*mistake.files}))
 
 
-def _problem(resource: Resource, mistake: _Mistake, tree: Tree, mild: bool) -> Problem:
+def _problem(resource: Resource, mistake: Mistake, tree: Tree, mild: bool) -> Problem:
     severity: Literal["error", "warning"] = "warning" if mild else "error"
-    allowed = mistake.allowed if len(mistake.allowed) <= _MOST_ALLOWED else ()
+    allowed = tuple(mistake.allowed) if len(mistake.allowed) <= _MOST_ALLOWED else ()
     suggestion = words.nearest(mistake.wanted, mistake.allowed) if mistake.wanted else None
     problem = resource.problem(mistake.path, mistake.message, allowed=allowed, suggestion=suggestion, severity=severity)
     if not mistake.line:
@@ -211,7 +191,7 @@ def inside(file: str, line: int, column: int, text: str, row: int, place: int) -
     return line, column
 
 
-def ask_process(questions: Sequence[Mapping[str, Any]]) -> Sequence[Answer] | None:
+def ask_process(questions: Sequence[Mapping[str, Any]]) -> Sequence[Answer | None] | None:
     """Ask the libraries in a process of their own. It finds no module in the folder that it runs in: what lies in a
     repository is looked at, never run."""
     command = [sys.executable, "-P", "-W", "ignore", "-m", "framework.workloads.examining"]
@@ -221,7 +201,7 @@ def ask_process(questions: Sequence[Mapping[str, Any]]) -> Sequence[Answer] | No
                 command, input=json.dumps(questions), capture_output=True, text=True, timeout=_SECONDS, cwd=folder,
                 check=True,
             )  # fmt: skip
-            answers: list[Answer] = json.loads(done.stdout)
+            answers: list[Answer | None] = json.loads(done.stdout)
         except (subprocess.SubprocessError, ValueError, OSError) as error:
             log.debug("no answer: %s %s", error, getattr(error, "stderr", ""))
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from controllers.examination.trees import Tree
@@ -11,6 +12,7 @@ from framework import storage
 from framework.api.meta import Ref
 from framework.specs.resource import Resource
 
+FILE = "examined.json"
 _MOST = 20_000
 
 
@@ -27,10 +29,10 @@ class Seen(NamedTuple):
 
 
 class Memory:
-    """``file``: where it is kept between processes; None: nowhere."""
+    """``folder``: where it is kept between processes; None: nowhere."""
 
-    def __init__(self, file: str | None = None) -> None:
-        self._file = file
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = None if folder is None else folder / FILE
         self._answers: dict[str, tuple[Seen, Answer]] | None = None
         self._news = False
 
@@ -58,7 +60,8 @@ class Memory:
         if self._news and self._file is not None:
             kept = dict(list(self._known.items())[-_MOST:])
             with suppress(OSError):
-                storage.write_sealed(self._file, kept)
+                _prepare(self._file)
+                storage.write_sealed(str(self._file), kept)
         self._news = False
 
     @property
@@ -71,10 +74,20 @@ class Memory:
         if self._file is None:
             return {}
         try:
-            found = storage.read_json(self._file) or {}
+            found = storage.read_json(str(self._file)) or {}
             return {name: (Seen(*seen), answer) for name, (seen, answer) in found.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
+
+
+def _prepare(file: Path) -> None:
+    """The folder, left out of git. Raises OSError where a link lies on the way, which may lead anywhere."""
+    folder = file.parent
+    if any(path.is_symlink() for path in (file, folder, folder.parent)):
+        raise OSError("a symbolic link lies on the way")
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        (folder / ".gitignore").write_text("*\n")
 
 
 def _name(resource: Resource) -> str:

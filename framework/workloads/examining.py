@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,11 +18,11 @@ class Mistake:
 
     path: str
     message: str
-    allowed: tuple[str, ...] = ()
+    allowed: Sequence[str] = ()
     wanted: str | None = None
     line: int = 0
     column: int = 0
-    files: tuple[str, ...] = ()
+    files: Sequence[str] = ()
     warning: bool = False
 
 
@@ -39,8 +39,17 @@ def answer(question: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [asdict(mistake) for mistake in look(question)]
 
 
+def try_answer(question: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """None where a library breaks over a question: the others are answered all the same."""
+    try:
+        return answer(question)
+    except BaseException as error:  # a panic of an engine written in Rust is no Exception
+        print(f"no answer: {error!r}", file=sys.stderr)
+        return None
+
+
 def main() -> None:
-    print(json.dumps([answer(question) for question in json.load(sys.stdin)]))
+    print(json.dumps([try_answer(question) for question in json.load(sys.stdin)]))
 
 
 if __name__ == "__main__":

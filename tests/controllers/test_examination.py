@@ -22,6 +22,7 @@ from framework.kinds import KINDS
 from framework.specs.read import check, read_snapshot
 from framework.specs.snapshot import desired
 from framework.specs.worktree import WORKTREE, WorktreeSource
+from framework.workloads.examining import try_answer
 from tests.builders import NOW
 from tests.controllers.test_cli import Project
 from tests.world import DEPARTURES, TRAINING, World
@@ -131,7 +132,7 @@ def test_an_examined_commit_that_is_wrong_changes_nothing() -> None:
 
 
 def test_nothing_is_asked_twice_whoever_asks(project: Project, tmp_path: Path) -> None:
-    libraries, file = Libraries(), str(tmp_path / "examined.json")
+    libraries, file = Libraries(), tmp_path / "kept"
     project.write(departures=WITH_SQL, classifier=FOREST)
     assert look(project, Examiner(Memory(file), libraries)) == ()
     assert {question["kind"] for question in libraries.asked} == {"FeatureView", "TrainingJob"}
@@ -170,11 +171,20 @@ def test_a_view_is_asked_about_again_when_the_one_above_it_changed(project: Proj
 
 @pytest.mark.parametrize("damage", [b"", b"\x80", b"[]", b'{"a": 1}', b'{"FeatureView/departures": [1]}'])
 def test_answers_that_are_damaged_are_asked_for_again(project: Project, tmp_path: Path, damage: bytes) -> None:
-    file, libraries = tmp_path / "examined.json", Libraries()
-    look(project, Examiner(Memory(str(file)), libraries))
-    file.write_bytes(damage)
-    look(project, Examiner(Memory(str(file)), libraries))
+    folder, libraries = tmp_path / "kept", Libraries()
+    look(project, Examiner(Memory(folder), libraries))
+    (folder / "examined.json").write_bytes(damage)
+    look(project, Examiner(Memory(folder), libraries))
     assert len(libraries.asked) == 2
+
+
+def test_answers_are_left_out_of_git_and_follow_no_link(project: Project, tmp_path: Path) -> None:
+    look(project, Examiner(Memory(project.root / "kept"), Libraries()))
+    assert (project.root / "kept" / ".gitignore").read_text() == "*\n"
+    (tmp_path / "elsewhere").mkdir()
+    (project.root / "link").symlink_to(tmp_path / "elsewhere")
+    look(project, Examiner(Memory(project.root / "link"), Libraries()))
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_of_a_commit_only_what_it_changes_is_examined(project: Project) -> None:
@@ -313,9 +323,17 @@ def test_validate_says_what_it_has_not_looked_at(project: Project) -> None:
     assert '"unseen": [' in json_output.stdout
 
 
-def test_libraries_that_do_not_answer_refuse_nothing(project: Project) -> None:
-    found = Examiner(Memory(), lambda questions: None)
-    assert look(project, found) == ()
+@pytest.mark.parametrize("answers", [lambda asked: None, lambda asked: [None] * len(asked), lambda asked: []])
+def test_libraries_that_do_not_answer_refuse_nothing_and_are_asked_again(project: Project, answers: Any) -> None:
+    memory, libraries = Memory(), Libraries()
+    assert look(project, Examiner(memory, answers)) == ()
+    look(project, Examiner(memory, libraries))
+    assert len(libraries.asked) == 1
+
+
+def test_a_question_that_breaks_a_library_is_one_question() -> None:
+    good = {"kind": "TrainingJob", "spec": {"trainer": {"sklearn": {"estimator": "sklearn.svm.SVC"}}}}
+    assert [try_answer(question) is None for question in ({"kind": "TrainingJob"}, good, {})] == [True, False, True]
 
 
 def test_the_process_runs_nothing_that_lies_in_the_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
