@@ -84,7 +84,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         code=CodeArchive(source, storage),
         runs=RayJobs(rest, clock),
         serving=RayServe(rest),
-        tables=DeltaTables(Contents(str(settings.folder / "sources"))),
+        tables=DeltaTables(Contents(settings.folder / "sources")),
         profiles=Profiles(),
         notifier=Notifications(str(settings.root), f"{storage}/alerts"),
         reports=FileReports(),

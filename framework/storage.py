@@ -189,6 +189,19 @@ def list_files(folder: str) -> list[str]:
         return sorted(filesystem.unstrip_protocol(item) for item in filesystem.ls(root, detail=False))
 
 
+def make_cache(folder: Path) -> None:
+    """A folder for what may be deleted at any time: made where it is missing, and left out of git.
+
+    Raises:
+        OSError: it cannot be made, or a symbolic link lies on the way, which may lead anywhere.
+    """
+    if any(path.is_symlink() for path in (folder, folder.parent)):
+        raise OSError(f"{folder}: a symbolic link lies on the way")
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        (folder / ".gitignore").write_text("*\n")
+
+
 def delete_folder(folder: str) -> None:
     """Remove everything below ``folder``; a missing folder is fine.
 

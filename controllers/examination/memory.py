@@ -60,7 +60,7 @@ class Memory:
         if self._news and self._file is not None:
             kept = dict(list(self._known.items())[-_MOST:])
             with suppress(OSError):
-                _prepare(self._file)
+                storage.make_cache(self._file.parent)
                 storage.write_sealed(str(self._file), kept)
         self._news = False
 
@@ -78,16 +78,6 @@ class Memory:
             return {name: (Seen(*seen), answer) for name, (seen, answer) in found.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
-
-
-def _prepare(file: Path) -> None:
-    """The folder, left out of git. Raises OSError where a link lies on the way, which may lead anywhere."""
-    folder = file.parent
-    if any(path.is_symlink() for path in (file, folder, folder.parent)):
-        raise OSError("a symbolic link lies on the way")
-    if not folder.is_dir():
-        folder.mkdir(parents=True)
-        (folder / ".gitignore").write_text("*\n")
 
 
 def _name(resource: Resource) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 from typing import NamedTuple
 
 from framework import storage
@@ -34,7 +35,7 @@ class Contents:
 
     def __init__(
         self,
-        folder: str | None = None,
+        folder: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -93,6 +94,7 @@ class Contents:
     def _keep(self, source: str, seen: dict[str, _Seen]) -> None:
         if self._folder is not None:
             with suppress(OSError):
+                storage.make_cache(self._folder)
                 storage.write_sealed(self._file(source), seen)
 
     def _file(self, source: str) -> str:

@@ -25,6 +25,7 @@ from typing import TypeVar
 from framework.planning.kind import Kind
 from framework.ports import Blob
 from framework.specs import engine
+from framework.storage import make_cache
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -216,14 +217,14 @@ class Store:
         return self._database
 
     def _prepare(self) -> None:
-        """The folder, if it is to be had without following a link, which may lead anywhere."""
-        folder = self._file.parent
-        if any(os.path.islink(path) for path in (self._file, folder, folder.parent)):
+        """The folder, if it is to be had without following a link."""
+        try:
+            if self._file.is_symlink():
+                raise OSError("a symbolic link lies on the way")
+            make_cache(self._file.parent)
+        except OSError:
             self._broken = True
-            raise OSError("a symbolic link lies on the way")
-        if not folder.is_dir():
-            folder.mkdir(parents=True)
-            (folder / ".gitignore").write_text("*\n")
+            raise
 
     def _close(self) -> None:
         if self._database is not None:

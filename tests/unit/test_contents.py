@@ -81,7 +81,7 @@ def test_a_file_that_may_still_be_written_to_is_read_each_time(tmp_path: Path, r
 def test_what_was_read_is_kept_between_processes(tmp_path: Path, reads: list[str]) -> None:
     for name in "ab":
         (tmp_path / f"{name}.csv").write_text(name)
-    kept = str(tmp_path / "kept")
+    kept = tmp_path / "kept"
     before = digests(Contents(kept, now=later()), tmp_path / "*.csv")
     assert digests(Contents(kept, now=later()), tmp_path / "*.csv") == before
     assert reads == ["a.csv", "b.csv"]
@@ -94,8 +94,9 @@ def test_what_was_read_is_kept_between_processes(tmp_path: Path, reads: list[str
 def test_whatever_happens_to_what_is_kept_the_files_tell_it_again(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x\n1\n")
     kept = tmp_path / "kept"
-    right = digests(Contents(str(kept), now=later()), tmp_path / "a.csv")
-    (file,) = kept.iterdir()
+    right = digests(Contents(kept, now=later()), tmp_path / "a.csv")
+    (file,) = kept.glob("*.json")
+    assert (kept / ".gitignore").read_text() == "*\n"
     good = file.read_bytes()
     other = json.loads(good)
     other[str(tmp_path / "a.csv")][1] = "0" * 64
@@ -104,10 +105,10 @@ def test_whatever_happens_to_what_is_kept_the_files_tell_it_again(tmp_path: Path
     bad += [good[:at] + bytes([good[at] ^ 0x15]) + good[at + 1 :] for at in range(0, len(good), 5)]
     for data in bad:
         file.write_bytes(data)
-        assert digests(Contents(str(kept), now=later()), tmp_path / "a.csv") == right
+        assert digests(Contents(kept, now=later()), tmp_path / "a.csv") == right
     shutil.rmtree(kept)
     kept.write_text("a file where a folder should be")
-    assert digests(Contents(str(kept), now=later()), tmp_path / "a.csv") == right
+    assert digests(Contents(kept, now=later()), tmp_path / "a.csv") == right
 
 
 # ---------------------------------------------------------------------- over HTTP
