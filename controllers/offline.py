@@ -9,6 +9,8 @@ import logging
 from datetime import datetime
 
 from controllers import plans
+from controllers.examination import Examiner, Memory
+from controllers.examination.trees import CommitTree, Tree, WorkTree
 from controllers.loaded import Loaded
 from controllers.settings import Settings
 from framework.api.errors import SpecError
@@ -39,12 +41,19 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
     source, followed = _checkout(settings)
     cache = kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     commit = source.resolve(base)
-    after = (
-        _read(WorktreeSource(settings.root), WORKTREE, settings, ParseCache(), settings.premises)
-        if head == WORKTREE
-        else _read(source, source.resolve(head or followed), settings, cache, settings.premises)
-    )
+    tree: Tree
+    if head == WORKTREE:
+        worktree = WorktreeSource(settings.root)
+        tree, after = WorkTree(settings.root), _read(worktree, WORKTREE, settings, ParseCache(), settings.premises)
+    else:
+        after = _read(source, source.resolve(head or followed), settings, cache, settings.premises)
+        tree = CommitTree(source, after.commit)
     before = after if after.commit == commit else _base(source, commit, settings, cache)
+    found = Examiner(Memory(settings.folder / "cache")).changed(before, after, tree)
+    if found.errors:
+        raise SpecError(found.errors)
+    for unseen in found.unseen:
+        log.warning("not looked at: %s", unseen)
     return plans.between(settings.environment, before, after, KINDS, now)
 
 

@@ -14,7 +14,7 @@ from controllers.reconciler import Observe, Reconciler
 from controllers.runtime.leadership import Leadership
 from controllers.settings import Settings
 from controllers.simulation import Imagine, simulation
-from controllers.source import Loaded, Read, SourceController
+from controllers.source import Examine, Loaded, Read, SourceController, unexamined
 from framework.api.errors import MlopsError, SpecError
 from framework.api.meta import Ref
 from framework.kinds.environment.spec import EnvironmentSpec
@@ -69,6 +69,7 @@ class Project:
     """Let the next look at the source ask the remote, however soon it comes."""
     environment: EnvironmentSpec | None = None
     """The Environment that the ports were opened with; None where they follow none."""
+    examine: Examine = unexamined
 
     def newest(self) -> Loaded:
         """The newest commit; where that one is wrong, the last accepted one, which is still in force.
@@ -96,6 +97,10 @@ class Project:
             SpecError: the commit is wrong.
         """
         loaded = self.read(self.ports.source.resolve(revision or self.settings.revision))
+        in_force = self.in_force(loaded)
+        problems = self.examine(in_force, loaded)
+        if problems:
+            raise SpecError(problems)
         records = {record.ref: record for record in self.ports.state.records()}
         vanished = sorted((ref for ref in records if ref not in loaded.desired), reverse=True)
         ports = self.ports if self.cluster.running() else self.idle
@@ -107,7 +112,7 @@ class Project:
         plan = replace(plan, changes=self._admitted(plan.changes, inputs, records, loaded))
         known = Known(self.durations(), ports.runs.capacity(), plans.requests(inputs))
         guarded = () if self.settings.allow_prune else tuple(records)
-        return plans.live(plan, self.in_force(loaded), loaded, self.kinds, known, guarded)
+        return plans.live(plan, in_force, loaded, self.kinds, known, guarded)
 
     def _admitted(
         self, changes: tuple[Change, ...], inputs: list[Inputs], records: Mapping[Ref, Record], loaded: Loaded
@@ -181,4 +186,5 @@ class Project:
             terms=Terms(allow_force_push=settings.allow_force_push, signed=settings.allowed_signers is not None),
             kinds=self.kinds,
             wired=self.environment,
+            examine=self.examine,
         )

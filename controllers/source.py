@@ -26,6 +26,13 @@ log = logging.getLogger(__name__)
 
 _ALL_REVISIONS = 1_000_000
 
+Examine = Callable[[Loaded | None, Loaded], tuple[Problem, ...]]
+"""What speaks against a commit that is valid as it reads, compared with what is in force."""
+
+
+def unexamined(before: Loaded | None, after: Loaded) -> tuple[Problem, ...]:
+    return ()
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -55,6 +62,7 @@ class SourceController:
     terms: Terms = field(default_factory=Terms)
     kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
     wired: EnvironmentSpec | None = None
+    examine: Examine = unexamined
     rules: Rules = field(default_factory=Rules)
     newest: str = ""
     waiting: Waiting | None = None
@@ -158,11 +166,9 @@ class SourceController:
             candidate = self._load(commit)
             if self.loaded is not None and candidate.digest == self.loaded.digest:
                 return self._take_up(candidate, "RevisionAccepted", candidate.subject)
-            self._ensure(
-                acceptance.refusals(
-                    self.loaded, candidate, self._at_stake(candidate), self.kinds, self.wired, self._terms
-                )
-            )
+            at_stake = self._at_stake(candidate)
+            refusals = acceptance.refusals(self.loaded, candidate, at_stake, self.kinds, self.wired, self._terms)
+            self._ensure((*refusals, *self.examine(self.loaded, candidate)))
         except SpecError as error:
             self._refuse(commit, error)
             self._wait(None)

@@ -9,15 +9,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
+from controllers.examination import Examiner, Memory
+from controllers.examination.trees import CommitTree
 from controllers.project import Project
 from controllers.reconciler import Observe
 from controllers.settings import Settings
 from controllers.simulation import Clock, Imagine, Imagined
-from controllers.source import Loaded, Read
+from controllers.source import Examine, Loaded, Read
 from framework import installed
-from framework.api.errors import ConfigurationError, TransientError
+from framework.api.errors import ConfigurationError, Problem, TransientError
 from framework.api.places import Premises, Use, database_path, local_path
 from framework.backends.code import CodeArchive
+from framework.backends.contents import Contents
 from framework.backends.files import FileReports
 from framework.backends.git import GitSource
 from framework.backends.git_remote import Credentials, is_remote, parse_remote
@@ -84,7 +87,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         code=CodeArchive(source, storage),
         runs=RayJobs(rest, clock),
         serving=RayServe(rest),
-        tables=DeltaTables(),
+        tables=DeltaTables(Contents(settings.folder / "sources")),
         profiles=Profiles(),
         notifier=Notifications(settings.premises, f"{storage}/alerts"),
         reports=FileReports(),
@@ -103,7 +106,20 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         writer=followed.writer,
         hurry=followed.hurry,
         environment=environment,
+        examine=_examiner(source, settings),
     )
+
+
+def _examiner(source: GitSource, settings: Settings) -> Examine:
+    examiner = Examiner(Memory(settings.folder / "cache"))
+
+    def examine(before: Loaded | None, after: Loaded) -> tuple[Problem, ...]:
+        found = examiner.changed(before, after, CommitTree(source, after.commit))
+        for unseen in found.unseen:
+            log.warning("commit %s: not looked at: %s", after.commit[:7], unseen)
+        return found.errors
+
+    return examine
 
 
 def imagining(live: Ports) -> Imagine:

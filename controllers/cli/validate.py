@@ -33,6 +33,8 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, stric
     Without PATHS the project's mlops_specs are checked. With PATHS only problems in those files and folders are told,
     though everything they may refer to is read. Exits with 0 when all is well, with 1 when there are errors.
     """
+    from controllers.examination import Examiner, Memory
+    from controllers.examination.trees import WorkTree
     from controllers.operator import allowed_paths
     from controllers.settings import Settings
     from framework import __version__
@@ -48,7 +50,17 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, stric
     wanted = [_below(path, root) for path in paths]
     ensure_spec_files(paths)
     folders = _folders(wanted, specs)
-    found = check(WorktreeSource(root), WORKTREE, folders, KINDS, cache, chosen_environment(context), settings.premises)
+    examiner, tree, unseen = Examiner(Memory(settings.folder / "cache")), WorkTree(root), dict[str, None]()
+
+    def examine(resources: Any) -> Any:
+        examined = examiner.look(resources.values(), resources, tree)
+        unseen.update(dict.fromkeys(examined.unseen))
+        return examined.problems
+
+    found = check(
+        WorktreeSource(root), WORKTREE, folders, KINDS, cache, chosen_environment(context), settings.premises, examine
+    )
+    found = replace(found, unseen=tuple(unseen))
     if wanted:
         everywhere = ", ".join(folders)
         told = tuple(

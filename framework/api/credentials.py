@@ -97,7 +97,7 @@ def credential_in(value: str) -> str | None:
     address = "://" in value or value.startswith("//")
     if not address and "-----BEGIN" not in value and (_LONG.search(value) is None or _ANY_TOKEN.search(value) is None):
         return None
-    text = _unquoted(value.replace('"', "_").replace("'", "_"))
+    text = unquoted(value.replace('"', "_").replace("'", "_"))
     found = next(_of_tokens(value), None) or next(_of_addresses(text), None)
     if found is None and address:
         parameters = re.sub(r"^.*?[?;#]", "&", text, count=1, flags=re.DOTALL) if re.search(r"[?;#]", text) else ""
@@ -217,6 +217,8 @@ def _of_names(text: str, forms: tuple[_Form, ...]) -> Iterator[_Span]:
                 yield _Span(start, end - (start - found.end()), f"a secret ({found[1]}=…)")
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
     """With ``%40`` and the like as the characters that they stand for in addresses."""
-    return re.sub(r"%([2-7][0-9A-Fa-f])", lambda found: chr(int(found[1], 16)), text)
+    return re.sub(
+        r"(%[0-9A-Fa-f]{2})+", lambda found: bytes.fromhex(found[0].replace("%", "")).decode("utf-8", "replace"), text
+    )

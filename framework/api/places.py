@@ -12,9 +12,8 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from typing import NamedTuple
-from urllib.parse import unquote
 
-from framework.api.credentials import redacted
+from framework.api.credentials import redacted, unquoted
 
 OWN_FOLDER = ".mlops"
 """What mlopsctl keeps for a project; git ignores it."""
@@ -72,7 +71,7 @@ def database_path(address: str) -> str | None:
     """The same of a database's URL: ``sqlite:///x`` lies in the project, ``sqlite:////x`` anywhere. SQLAlchemy takes
     ``%2F`` in it for a ``/``."""
     found = _SQLITE.match(address)
-    return None if found is None else unquote(address[found.end() :].removeprefix("/"))
+    return None if found is None else unquoted(address[found.end() :].removeprefix("/"))
 
 
 def refusal(place: Place, premises: Premises) -> str | None:
@@ -82,10 +81,12 @@ def refusal(place: Place, premises: Premises) -> str | None:
     path = (database_path if place.use is Use.DATABASE else local_path)(place.address)
     if path is None:
         return "alerts go to a file of the project or a webhook" if place.use is Use.ALERTS else None
-    if any(".." in _parts(unquote(link)) for link in place.address.split("::")):
+    if any(".." in _parts(unquoted(link)) for link in place.address.split("::")):
         return _outside(place.address)
     if _LOCAL.match(place.address) and not path.startswith("/"):
         return "a file:// address is an absolute path: file:///folder"
+    if _LOCAL.match(place.address) and unquoted(path) != path:
+        return "a file:// address is written without '%': not all libraries take it for another character"
     return refused_path(path, place.use, premises)
 
 

@@ -10,6 +10,7 @@ import html
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from framework import installed
 from framework.api.errors import ConfigurationError
 from framework.ports import Json
 
@@ -61,7 +62,7 @@ def _plotly() -> str:
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise ConfigurationError("reports need plotly: pip install 'mlopsctl[reports]'") from error
+        raise ConfigurationError(f"reports need plotly, and {installed.advice(['plotly'])}") from error
     return str(get_plotlyjs())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
@@ -19,8 +19,10 @@ from framework.specs.resource import ENVIRONMENT, Resource
 from framework.specs.safety import misplaced
 from framework.specs.snapshot import Snapshot
 
-__all__ = ["DEFAULT_ENVIRONMENT", "Report", "UnsafeError", "check", "read_environment", "read_snapshot"]
+__all__ = ["DEFAULT_ENVIRONMENT", "Examine", "Report", "UnsafeError", "check", "read_environment", "read_snapshot"]
 
+Examine = Callable[[Mapping[Ref, Resource]], Iterable[Problem]]
+"""What is wrong with resources that are right by themselves, which nobody can tell who reads specs only."""
 
 NO_PREMISES = Premises()
 """Of a project whose place is not known: what is absolute lies outside."""
@@ -32,11 +34,12 @@ class UnsafeError(SpecError):
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found. ``problems`` are sorted and told once each."""
+    """What a check found. ``problems`` are sorted and told once each; ``unseen`` says what was not looked at."""
 
     files: int
     objects: int
     problems: tuple[Problem, ...]
+    unseen: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -133,6 +136,7 @@ def check(
     cache: ParseCache | None = None,
     environment: str | None = None,
     premises: Premises = NO_PREMISES,
+    examine: Examine = lambda resources: (),
 ) -> Report:
     """Look at every object as every declared Environment would have it. ``environment`` has to be one of them, where it
     is given. Never raises SpecError."""
@@ -150,7 +154,7 @@ def check(
             understood = reading.understood(name)
             if understood.state is not None:
                 reading.remember(understood.state)
-        for problem in {*understood.problems, *understood.unsafe(premises)}:
+        for problem in {*understood.problems, *understood.unsafe(premises), *examine(understood.resources)}:
             found.setdefault(problem, []).append(str(name))
     of_files = frozenset(loaded.problems)
     problems = [

@@ -31,22 +31,24 @@ _LISTING = "listing of "
 
 @dataclass(frozen=True)
 class Understood:
-    """What one environment is at the commit. ``state`` is there unless ``problems`` hold an error, or the environment
-    has no name. ``resources`` are those that are right, the Environment included."""
+    """What one environment is at the commit. ``resources`` are those that are right by themselves; ``state`` is there
+    unless ``problems`` hold an error, or the environment has no name."""
 
     environment: Resource | None
     environments: Mapping[Ref, Resource]
     problems: tuple[Problem, ...]
     files: int
     objects: int
-    resources: tuple[Resource, ...] = ()
+    resources: Mapping[Ref, Resource]
     state: State | None = None
 
     def unsafe(self, premises: Premises) -> tuple[Problem, ...]:
         """What may not take effect, though it is understood. A secret in another Environment is one, too."""
-        everything = (*self.resources, *self.environments.values())
+        resources = tuple(self.resources.values())
+        everything = (*resources, *self.environments.values())
         secrets = (problem for resource in everything for problem in resource.facts.secrets)
-        return tuple(sorted({*secrets, *misplaced(self.resources, premises)}))
+        own = () if self.environment is None else (self.environment,)
+        return tuple(sorted({*secrets, *misplaced((*resources, *own), premises)}))
 
 
 class Reading:
@@ -125,7 +127,7 @@ class Reading:
         if same is not None:
             same = same.at(self._commit)
             return Understood(
-                same.environment, same.environments, same.warnings, same.file_count, same.objects, same.together, same
+                same.environment, same.environments, same.warnings, same.file_count, same.objects, same.resources, same
             )
         if earlier is not None:
             self._take_over(earlier)
@@ -174,7 +176,7 @@ class Reading:
         problems = [*self.loaded.problems, *self._second(problems)]
         self._cache.retain({(blob.path, blob.sha) for blobs in self._blobs.values() for blob in blobs})
         files, objects = self.loaded.files, len(self.loaded.drafts)
-        return Understood(environment, environments, tuple(problems), files, objects, tuple(together.values()), state)
+        return Understood(environment, environments, tuple(problems), files, objects, resources, state)
 
     def _typed(
         self, drafts: Sequence[Draft], known: Mapping[Ref, Resource], environment: Resource | None

@@ -39,8 +39,8 @@ def _count(number: int, word: str) -> str:
 
 def text(report: Report, line_of: Callable[[str, int], str | None], *, strict: bool = False) -> str:
     """Each problem with the line it stands on. ``line_of`` gives a line of a file, None where it has none."""
-    lines = (line for problem in report.problems for line in _lines(problem, line_of))
-    return "\n".join([*lines, summary(report, strict=strict)])
+    lines = [line for problem in report.problems for line in _lines(problem, line_of)]
+    return "\n".join([*lines, *_unseen(report), summary(report, strict=strict)])
 
 
 def brief(report: Report, line_of: Callable[[str, int], str | None], *, strict: bool = False) -> str:
@@ -52,7 +52,11 @@ def brief(report: Report, line_of: Callable[[str, int], str | None], *, strict: 
     lines = [line for problem in report.errors for line in _lines(problem, line_of)]
     for first, *others in alike.values():
         lines.append(f"{first} (and {len(others):,} more like it)" if others else str(first))
-    return "\n".join([*lines, summary(report, strict=strict)])
+    return "\n".join([*lines, *_unseen(report), summary(report, strict=strict)])
+
+
+def _unseen(report: Report) -> list[str]:
+    return [f"not looked at: {item}" for item in report.unseen]
 
 
 def _lines(problem: Problem, line_of: Callable[[str, int], str | None]) -> Iterable[str]:
@@ -68,7 +72,7 @@ def _lines(problem: Problem, line_of: Callable[[str, int], str | None]) -> Itera
 
 
 def as_json(report: Report, *, strict: bool = False) -> str:
-    """A stable object: valid, files, objects, errors, warnings and the problems."""
+    """A stable object: valid, files, objects, errors, warnings, the problems; and ``unseen``, if there is any."""
     errors = len(report.errors)
     return json.dumps(
         {
@@ -78,6 +82,7 @@ def as_json(report: Report, *, strict: bool = False) -> str:
             "errors": errors,
             "warnings": len(report.problems) - errors,
             "problems": [_fields(problem) for problem in report.problems],
+            **({"unseen": list(report.unseen)} if report.unseen else {}),
         },
         indent=2,
         ensure_ascii=False,
@@ -105,7 +110,8 @@ def _sentence(problem: Problem) -> str:
 
 def github(report: Report, *, strict: bool = False) -> str:
     """Workflow commands, which GitHub shows as annotations on the lines of a pull request."""
-    return "\n".join([*(_annotation(problem) for problem in report.problems), summary(report, strict=strict)])
+    lines = (_annotation(problem) for problem in report.problems)
+    return "\n".join([*lines, *_unseen(report), summary(report, strict=strict)])
 
 
 def _annotation(problem: Problem) -> str:

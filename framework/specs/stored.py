@@ -228,3 +228,13 @@ class StoredDesired(Desired[BaseModel]):
     @cached_property
     def spec(self) -> BaseModel:
         return self._resource.spec
+
+    @property
+    def resource(self) -> Resource:
+        """The object as it was written."""
+        return self._resource
+
+
+def resources_of(desired: Mapping[Ref, Desired[Any]]) -> dict[Ref, Resource]:
+    """The objects that git's wishes were read from, where they were read from any."""
+    return {ref: one.resource for ref, one in desired.items() if isinstance(one, StoredDesired)}

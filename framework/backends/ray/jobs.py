@@ -15,7 +15,7 @@ from framework.api.layout import run_folder
 from framework.backends.ray.capacity import read_capacity
 from framework.backends.ray.rest import RayRest
 from framework.ports import Capacity, FailureKind, RunPhase, RunSpec, RunState
-from framework.storage import list_files, read_json, write_json
+from framework.storage import list_files, readable_json, write_sealed
 
 RUNNER = "framework.workloads.run"
 
@@ -44,11 +44,11 @@ class RayJobs:
     def submit(self, run: RunSpec, code_uri: str | None) -> None:
         """Write the request, then start the job. An attempt that has begun, if on a head since lost, stays as it is."""
         folder = run_folder(run.storage, run.name)
-        if any(read_json(f"{folder}/{kind}-{run.attempt}.json") for kind in ("result", "heartbeat")):
+        if any(readable_json(f"{folder}/{kind}-{run.attempt}.json") for kind in ("result", "heartbeat")):
             return
         request_file = f"{folder}/request-{run.attempt}.json"
-        if read_json(request_file) is None:
-            write_json(request_file, request_of(run))
+        if readable_json(request_file) is None:
+            write_sealed(request_file, request_of(run))
         if run.attempt > 1:
             self._stop_job(f"{run.name}-{run.attempt - 1}")
         try:
@@ -66,12 +66,12 @@ class RayJobs:
         submission_id = f"{run}-{attempt}"
         link = self._rest.job_link(submission_id)
         result_file = f"{folder}/result-{attempt}.json"
-        if (result := read_json(result_file)) is not None:
+        if (result := readable_json(result_file)) is not None:
             return state_of_result(result, attempt, link)
         job = self._job(submission_id)
-        heartbeat = read_json(f"{folder}/heartbeat-{attempt}.json")
+        heartbeat = readable_json(f"{folder}/heartbeat-{attempt}.json")
         if job is None or job["status"] in _ENDED:  # it may have written its result since we looked
-            result = read_json(result_file)
+            result = readable_json(result_file)
             if result is not None:
                 return state_of_result(result, attempt, link)
         return state_of_job(job, heartbeat, attempt, link, self._clock() - self._silence)
@@ -79,7 +79,7 @@ class RayJobs:
     def stop(self, storage: str, run: str) -> None:
         folder = run_folder(storage, run)
         attempt = newest_attempt(list_files(folder))
-        if attempt and read_json(f"{folder}/result-{attempt}.json") is None:
+        if attempt and readable_json(f"{folder}/result-{attempt}.json") is None:
             self._stop_job(f"{run}-{attempt}")
 
     def runs(self) -> Sequence[str]:

@@ -7,6 +7,7 @@ written.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -39,7 +40,9 @@ from framework.ports import (
     RouteState,
     VersionCounters,
 )
-from framework.storage import delete_folder, list_files, read_json
+from framework.storage import DamagedError, delete_folder, list_files, read_json
+
+log = logging.getLogger(__name__)
 
 PATH = "/api/serve/applications/"
 FIRST_PUT_SECONDS = 120.0
@@ -215,8 +218,18 @@ def _router_replica(item: Mapping[str, Any], generation: int) -> RouterReplica:
 
 
 def _written(traffic: str) -> list[Mapping[str, Any]]:
-    found = [read_json(file) for file in list_files(traffic) if file.endswith(".json")]
-    return [item for item in found if item is not None]
+    found = []
+    for file in list_files(traffic):
+        try:
+            item = read_json(file) if file.endswith(".json") else None
+            if item is not None:
+                _router_replica(item, item["generation"])
+                _pid(item["replica"]), _started(item["replica"])
+                found.append(item)
+        except (DamagedError, LookupError, ValueError, TypeError, AttributeError) as error:
+            # Its router writes the whole of it again within a second.
+            log.warning("left out of what routers counted: %s: %s", file, error)
+    return found
 
 
 def _pid(replica: str) -> int:

@@ -24,10 +24,8 @@ from framework.api.fields import (
     ordered,
 )
 from framework.api.meta import Name, Strict
+from framework.kinds.training_job.evaluation import LOSSES, Evaluation
 
-Metric = Literal["auc", "log_loss", "accuracy", "brier"]
-"""What is measured of every model; log_loss and brier are better when smaller."""
-LOSSES = frozenset({"log_loss", "brier"})
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
@@ -45,11 +43,13 @@ class FeatureRef(Strict):
 
 
 class Window(Strict):
-    """Half-open [from, to) in event time, or the last so-much before the newest spine row."""
+    """Half-open [from, to) in event time, or the last so-much before the newest spine row that has a label."""
 
     from_: Day | None = Field(None, alias="from", description="The first day, in UTC")
     to: Day | None = Field(None, description="The day after the last one, in UTC")
-    last: Duration | None = Field(None, description="Instead of from and to: so far back from the newest row")
+    last: Duration | None = Field(
+        None, description="Instead of from and to: so far back from the newest row whose label is known"
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -266,60 +266,6 @@ class Resources(Strict):
     elastic: Elastic | None = Field(None, description="A range instead of a fixed number of workers")
 
 
-class Gate(Strict):
-    """A bar on a test metric: absolute (``min``, ``max``), or against the live model on the same rows."""
-
-    metric: Metric = Field(description="What is measured on the test part")
-    min: float | None = Field(None, description="The least that passes")
-    max: float | None = Field(None, description="The most that passes")
-    comparedTo: Literal["live"] | None = Field(
-        None, description="live: the model that serves now, on the same test rows"
-    )
-    maxDrop: float | None = Field(None, ge=0, description="How much below the live model's metric still passes")
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if self.comparedTo is not None:
-            if self.maxDrop is None or self.min is not None or self.max is not None:
-                raise ValueError("comparedTo needs maxDrop and excludes min and max")
-            if self.metric in LOSSES:
-                raise ValueError(f"{self.metric} is better when smaller, so it does not drop: bound it with max")
-        elif self.maxDrop is not None:
-            raise ValueError("maxDrop needs comparedTo")
-        elif self.min is None and self.max is None:
-            raise ValueError("a gate needs min, max or comparedTo")
-        else:
-            ordered(self, "min", "max")
-        return self
-
-
-class Slice(Strict):
-    """A bar that every part of the test rows must pass for itself."""
-
-    by: str = Field(description="The column whose values make the parts")
-    metric: Metric = Field(description="What is measured on each part")
-    min: float = Field(description="The least that passes")
-    minRows: int = Field(1, ge=1, description="Parts with fewer test rows are not judged")
-
-
-class Fairness(Strict):
-    """A bound on how differently groups of people are treated."""
-
-    attribute: str = Field(description="The column whose values make the groups")
-    metric: Literal["demographic_parity_difference", "equalized_odds_difference"] = Field(
-        description="Largest difference between two groups: of the share predicted positive, or of the error rates"
-    )
-    max: float = Field(ge=0, le=1, description="The most that passes, as a difference of shares: 0 to 1")
-
-
-class Evaluation(Strict):
-    """What a model must achieve to be deployable. One that fails is recorded, and never serves."""
-
-    gates: tuple[Gate, ...] = Field((), description="Bars on the whole test part")
-    slices: tuple[Slice, ...] = Field((), description="Bars on parts of the test rows")
-    fairness: tuple[Fairness, ...] = Field((), description="Bounds on differences between groups")
-
-
 class Checkpoint(Strict):
     """What a run goes on from where a worker dies."""
 
@@ -351,12 +297,27 @@ class Retrain(Strict):
         return self
 
 
+_LARGEST_SEED = 2**32 - 1
+"""Of numpy and scikit-learn."""
+
+
+def _seed(value: int) -> int:
+    if not 0 <= value <= _LARGEST_SEED:
+        raise FieldError(f"a seed is a whole number from 0 to {_LARGEST_SEED}, found {value}")
+    return value
+
+
+Seed = Annotated[
+    int, AfterValidator(_seed), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": _LARGEST_SEED})
+]
+
+
 class TrainingJobSpec(Strict):
     dataset: Dataset = Field(description="What is learned from")
     trainer: Trainer = Field(description="What fits the model; exactly one")
     tune: Tune | None = Field(None, description="A search for good parameters before the final fit; default: none")
     resources: Resources = Field(Resources(), description="What one run takes from the cluster")
-    seed: int = Field(0, description="Of everything random: splits, searches and fits")
+    seed: Seed = Field(0, description="Of everything random: splits, searches and fits")
     evaluation: Evaluation = Field(Evaluation(), description="What a model must achieve to be deployable")
     checkpoint: Checkpoint = Field(Checkpoint(), description="What a run goes on from where a worker dies")
     retries: Retries = Field(Retries(), description="What happens when a run's process is lost")
