@@ -58,6 +58,12 @@ spec:
       description: Kilograms
     - name: weekday
       dtype: Int32
+    - name: hour
+      dtype: Datetime
+      description: Start of the hour in which it was placed, in UTC
+    - name: delay
+      dtype: Float64
+      description: Minutes by which the order before it was late
     - name: late
       dtype: Boolean
       description: Arrived more than a day after it was promised

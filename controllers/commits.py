@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from controllers.loaded import Loaded, Read
+from controllers.loaded import Examine, Loaded, Read, unexamined
 from controllers.runtime.trouble import cause
-from framework.api.errors import SpecError
+from framework.api.errors import Problem, SpecError
 from framework.ports import Repository, Signature
 
 
@@ -37,6 +37,7 @@ class Commits:
 
     source: Repository
     read: Read
+    examine: Examine = unexamined
     _kept: dict[str, Loaded] = field(default_factory=dict, init=False, repr=False)
 
     def newest(self, revision: str) -> str:
@@ -55,6 +56,11 @@ class Commits:
                 del self._kept[other]
             self._kept[commit] = found
         return found
+
+    def examined(self, before: Loaded | None, after: Loaded) -> tuple[Problem, ...]:
+        """What speaks against a commit that is valid as it reads."""
+        with _asking():
+            return self.examine(before, after)
 
     def descends(self, commit: str, ancestor: str) -> bool:
         with _asking():

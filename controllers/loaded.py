@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
@@ -51,6 +52,13 @@ class Loaded:
 
 Read = Callable[[str], Loaded]
 """Reads one commit. Raises SpecError with every problem in it."""
+
+Examine = Callable[[Loaded | None, Loaded], tuple[Problem, ...]]
+"""What speaks against a commit that is valid as it reads, compared with what is in force."""
+
+
+def unexamined(before: Loaded | None, after: Loaded) -> tuple[Problem, ...]:
+    return ()
 
 
 def files_of(desired: Mapping[Ref, Desired[Any]], kinds: Mapping[str, Kind], specs: str) -> frozenset[str]:

@@ -10,9 +10,12 @@ from datetime import datetime
 from pathlib import Path
 
 from controllers import plans
+from controllers.examination import Examiner, Memory
+from controllers.examination.trees import CommitTree, Tree, WorkTree
 from controllers.loaded import Loaded
 from controllers.settings import Settings
 from framework.api.errors import SpecError
+from framework.api.places import Premises
 from framework.backends.git import GitSource
 from framework.backends.git_remote import is_remote
 from framework.backends.uncommitted import uncommitted
@@ -41,12 +44,19 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
     source, followed = _checkout(settings)
     cache = kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     commit = source.resolve(base)
-    after = (
-        _read(WorktreeSource(settings.root), WORKTREE, settings, ParseCache())
-        if head == WORKTREE
-        else _read(source, source.resolve(head or followed), settings, cache)
-    )
+    tree: Tree
+    if head == WORKTREE:
+        worktree = WorktreeSource(settings.root)
+        tree, after = WorkTree(settings.root), _read(worktree, WORKTREE, settings, ParseCache(), settings.premises)
+    else:
+        after = _read(source, source.resolve(head or followed), settings, cache, settings.premises)
+        tree = CommitTree(source, after.commit)
     before = after if after.commit == commit else _base(source, commit, settings, cache)
+    found = Examiner(Memory(settings.folder / "cache")).changed(before, after, tree)
+    if found.errors:
+        raise SpecError(found.errors)
+    for unseen in found.unseen:
+        log.warning("not looked at: %s", unseen)
     return plans.between(settings.environment, before, after, KINDS, now)
 
 
@@ -65,7 +75,7 @@ def _checkout(settings: Settings) -> tuple[GitSource, str]:
 
 def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache) -> Loaded | None:
     try:
-        return _read(source, commit, settings, cache)
+        return _read(source, commit, settings, cache, None)
     except SpecError as error:
         log.warning(
             "nothing can be compared with the base %s, so everything is shown as new: %s", commit[:7], error.problems[0]
@@ -73,8 +83,10 @@ def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache
         return None
 
 
-def _read(source: SpecSource, commit: str, settings: Settings, cache: ParseCache) -> Loaded:
-    snapshot = read_snapshot(source, commit, settings.specs, settings.environment, KINDS, cache=cache)
+def _read(source: SpecSource, commit: str, settings: Settings, cache: ParseCache, premises: Premises | None) -> Loaded:
+    snapshot = read_snapshot(
+        source, commit, settings.specs, settings.environment, KINDS, cache=cache, premises=premises
+    )
     environment = snapshot.environment_spec
     assert isinstance(environment, EnvironmentSpec)
     return Loaded(commit, "", snapshot.digest, desired(snapshot, KINDS), environment)

@@ -179,7 +179,9 @@ class Opener:
 
     def _read(self, commit: str) -> EnvironmentSpec:
         settings = self.settings
-        spec = read_environment(self.source, commit, settings.specs, settings.environment, KINDS, self.cache)
+        spec = read_environment(
+            self.source, commit, settings.specs, settings.environment, KINDS, self.cache, premises=settings.premises
+        )
         assert isinstance(spec, EnvironmentSpec)
         missing = KINDS["Environment"].unsupported(spec)
         if missing:

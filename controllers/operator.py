@@ -32,6 +32,7 @@ def operator_settings(variables: Mapping[str, str], root: Path) -> dict[str, Any
         # A repository on this machine is its owner's to amend and to switch; at a remote, others build on what stands.
         "allow_force_push": _flag(variables, FORCE_PUSH, default=not source),
         "allowed_signers": _signers(variables, root),
+        "allowed_paths": allowed_paths(variables),
         "git": _access(variables),
         "webhook": _webhook(variables),
     }
@@ -52,6 +53,22 @@ def _process(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and 0 < int(text) < 1 << 31):
         raise ConfigurationError(f"MLOPS_KEEPER is {text[:40]!r}; write the number of a process")
     return int(text)
+
+
+def allowed_paths(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Folders that specs may name though they lie outside of the project, as they are given and where they lead.
+
+    Raises:
+        ConfigurationError: one of them is not absolute.
+    """
+    found: dict[str, None] = {}
+    for folder in filter(None, variables.get("MLOPS_ALLOWED_PATHS", "").split(":")):
+        if not folder.startswith("/") or ".." in folder.split("/"):
+            raise ConfigurationError(
+                f"MLOPS_ALLOWED_PATHS: {folder!r} is no folder from the root; write /srv/mlops:/data"
+            )
+        found |= {folder: None, str(Path(folder).resolve()): None}
+    return tuple(found)
 
 
 def _flag(variables: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from controllers.loaded import Loaded
 from framework.api.meta import Ref
+from framework.kinds.environment import windows
 from framework.kinds.environment.policies import refusals as policy_refusals
 from framework.kinds.environment.spec import CATEGORIES as ENVIRONMENT_CATEGORIES
 from framework.kinds.model_deployment.observed import DeploymentObserved
@@ -76,9 +77,7 @@ def _complete(
     refusals: tuple[Refusal, ...],
 ) -> Plan:
     old: Specs = before.desired if before else {}
-    environment = environment_change(
-        plan.environment, before.environment if before else None, after.environment, ENVIRONMENT_CATEGORIES
-    )
+    environment = _environment_change(plan.environment, before, after)
     same = before is None or before.environment.ray == after.environment.ray
     known = replace(known, same_cluster=same)
     return replace(
@@ -91,6 +90,14 @@ def _complete(
             *refusals,
         ),
     )
+
+
+def _environment_change(name: str, before: Loaded | None, after: Loaded) -> Change | None:
+    """With how long its windows close, where they change: cron expressions do not say that."""
+    old, new = before.environment if before else None, after.environment
+    change = environment_change(name, old, new, ENVIRONMENT_CATEGORIES)
+    closed = windows.described(new) if old is not None and old.windows != new.windows else ""
+    return replace(change, reason=f"{change.reason}; {closed}") if change is not None and closed else change
 
 
 def _guard(recorded: Collection[Ref], after: Loaded) -> tuple[Refusal, ...]:

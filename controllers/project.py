@@ -11,14 +11,15 @@ from typing import Any, Protocol
 from controllers import plans
 from controllers.acceptance import Terms, rules, withheld
 from controllers.in_force import in_force
+from controllers.loaded import Examine, Loaded, Read, unexamined
 from controllers.reconciler import Observe, Reconciler
 from controllers.runtime.clock import uptime
 from controllers.runtime.leadership import Leadership
 from controllers.runtime.trouble import in_a_line
 from controllers.settings import Settings
 from controllers.simulation import Imagine, simulation
-from controllers.source import Loaded, Read, SourceController
-from framework.api.errors import MlopsError
+from controllers.source import SourceController
+from framework.api.errors import MlopsError, SpecError
 from framework.api.meta import Ref
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning import remembered
@@ -94,6 +95,7 @@ class Project:
     uncommitted: Callable[[Mapping[Ref, Desired[Any]]], Uncommitted | None] = lambda desired: None
     """What of the specs, and of the code and data that they name, differs in the work tree from the commit that is
     followed; None where that commit is not the checked-out one."""
+    examine: Examine = unexamined
 
     def newest(self) -> Loaded:
         """The newest commit; where that one is wrong or cannot be read, the last accepted one, which is still in force.
@@ -151,6 +153,10 @@ class Project:
             SpecError: the commit is wrong.
         """
         loaded = self.read(self.ports.source.resolve(revision or self.settings.revision))
+        in_force = self.in_force(loaded)
+        problems = self.examine(in_force, loaded)
+        if problems:
+            raise SpecError(problems)
         recorded = self.ports.state.recorded()
         records = {record.ref: record for record in recorded.readable}
         vanished = sorted((ref for ref in records if ref not in loaded.desired), reverse=True)
@@ -167,7 +173,7 @@ class Project:
         plan = replace(plan, changes=(*self._admitted(plan.changes, inputs, records, loaded), *untouched))
         known = Known(self.durations(), ports.runs.capacity(), plans.requests(inputs))
         guarded = () if self.settings.allow_prune else (*records, *recorded.unreadable)
-        return plans.live(plan, self.in_force(loaded), loaded, self.kinds, known, guarded)
+        return plans.live(plan, in_force, loaded, self.kinds, known, guarded)
 
     def _admitted(
         self, changes: tuple[Change, ...], inputs: list[Inputs], records: Mapping[Ref, Record], loaded: Loaded
@@ -248,4 +254,5 @@ class Project:
             kinds=self.kinds,
             wired=self.environment,
             accepted=self.accepted,
+            examine=self.examine,
         )

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from framework.api.errors import ConfigurationError
+from framework.api.places import OWN_FOLDER, SPECS_FOLDER, Premises
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Settings:
 
     root: Path
     environment: str = "local"
-    specs: str = "mlops_specs"
+    specs: str = SPECS_FOLDER
     revision: str = "HEAD"
     workers: int = 4
     poll: timedelta = timedelta(seconds=1)
@@ -62,6 +63,10 @@ class Settings:
     allow_force_push: bool = False
     git: GitAccess = field(default_factory=GitAccess)
     webhook: WebhookAddress | None = None
+    allowed_paths: tuple[str, ...] = ()
+    """Folders outside of the project that specs may name for what mlopsctl keeps, and for secrets."""
+    creates: bool = True
+    """Make the state database where there is none. What only reads makes nothing: it reads that there is nothing."""
     keeper: int | None = None
     """A process that the embedded Ray and the background controller must not outlive (``MLOPS_KEEPER``, for tests)."""
     holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}")
@@ -74,14 +79,19 @@ class Settings:
     @property
     def folder(self) -> Path:
         """What mlopsctl itself keeps for this project; git-ignored."""
-        return self.root / ".mlops"
+        return self.root / OWN_FOLDER
+
+    @property
+    def premises(self) -> Premises:
+        """What specs may name of this machine."""
+        return Premises(str(self.root.resolve()), self.allowed_paths)
 
 
 def project_folder(start: Path) -> Path:
     """Of a project whose specs come from another repository: the nearest folder upwards where mlopsctl keeps something
     or that holds specs; without one, ``start`` itself."""
     for folder in (start, *start.parents):
-        if any((folder / name).is_dir() for name in (".mlops", Settings.specs)):
+        if any((folder / name).is_dir() for name in (OWN_FOLDER, Settings.specs)):
             return folder
     return start
 

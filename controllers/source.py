@@ -14,7 +14,7 @@ from controllers.chronicle import Chronicle
 from controllers.commits import Commits, UnreadableError
 from controllers.consent import Consent
 from controllers.in_force import in_force
-from controllers.loaded import Loaded, Read
+from controllers.loaded import Examine, Loaded, Read, unexamined
 from controllers.runtime.permits import Permits
 from controllers.runtime.trouble import Trouble, cause
 from framework.api.errors import ConfigurationError, Problem, SpecError
@@ -63,6 +63,7 @@ class SourceController:
     wired: EnvironmentSpec | None = None
     accepted: Callable[[Loaded], None] = lambda loaded: None
     """Told of what is in force, once it is."""
+    examine: Examine = unexamined
     rules: Rules = field(default_factory=Rules)
     newest: str = ""
     waiting: Waiting | None = None
@@ -90,7 +91,7 @@ class SourceController:
         self._unnoted = Trouble(log, "what is in force cannot be noted")
         self._past = Trouble(log, "what was in force cannot be read any more")
         self._self_governed = Trouble(log, "the pinned commit's own Environment governs")
-        self._commits = Commits(self.ports.source, self.read)
+        self._commits = Commits(self.ports.source, self.read, self.examine)
         self._consent = Consent(self._always, Permits(self.ports.state), self._commits, self.actor)
         self._chronicle = Chronicle(self.ports.state, self.clock, self.token, self.actor)
 
@@ -212,7 +213,8 @@ class SourceController:
                 self._take_up(candidate, "RevisionAccepted", candidate.subject, ())
                 return
             stake = self._at_stake(candidate)
-            self._ensure(acceptance.refusals(self.loaded, candidate, stake, self.kinds, self.wired, terms))
+            refusals = acceptance.refusals(self.loaded, candidate, stake, self.kinds, self.wired, terms)
+            self._ensure((*refusals, *self._commits.examined(self.loaded, candidate)))
         except SpecError as error:
             self._refuse(commit, error)
             self._wait(None)

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
 from controllers.acceptance import moved
-from controllers.loaded import files_of
+from controllers.clusters import cluster_of
+from controllers.examination import Examiner, Memory
+from controllers.examination.trees import CommitTree
+from controllers.in_force import in_force, revisions
+from controllers.loaded import Examine, Loaded, Read, files_of
 from controllers.opening import AcceptedEnvironment, Opener
 from controllers.project import Project
 from controllers.reconciler import Observe
 from controllers.settings import Settings
 from controllers.simulation import Clock, Imagine, Imagined
-from controllers.source import Loaded, Read
-from framework.api.errors import ConfigurationError, MlopsError, TransientError
+from framework.api.errors import MlopsError, Problem, TransientError
 from framework.api.meta import Ref
+from framework.api.places import Premises, Use, database_path, local_path
 from framework.backends.code import CodeArchive
+from framework.backends.contents import Contents
 from framework.backends.files import FileReports
 from framework.backends.git import GitSource
 from framework.backends.git_remote import Credentials, is_remote, parse_remote
@@ -34,21 +37,20 @@ from framework.backends.memory.imagined import imagine
 from framework.backends.memory.plane import DataPlane
 from framework.backends.mirror import GitMirror
 from framework.backends.notify import Notifications
+from framework.backends.premises import entered, secret
 from framework.backends.profiles import Profiles
-from framework.backends.ray.daemon import EmbeddedRay
 from framework.backends.ray.jobs import RayJobs
-from framework.backends.ray.rest import Locate, RayAddress, RayRest
+from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve import RayServe
-from framework.backends.ray.tenancy import OWNER_VARIABLE, PRIVATE, Tenant
+from framework.backends.ray.tenancy import Tenant
 from framework.backends.registry import SqlModelRegistry
 from framework.backends.signatures import Signers
-from framework.backends.state.database import open_database
-from framework.backends.state.owners import is_owner
+from framework.backends.state.database import Database, open_database
 from framework.backends.state.store import SqlStateStore
 from framework.backends.tables import DeltaTables
 from framework.backends.uncommitted import uncommitted
 from framework.kinds import KINDS
-from framework.kinds.environment.spec import EnvironmentSpec, RayCluster
+from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.asked import Uncommitted
 from framework.planning.changes import Desired
 from framework.planning.fingerprint import short_hash
@@ -56,12 +58,10 @@ from framework.planning.remembered import sound
 from framework.ports import Ports, RunSpec, SpecWriter, StateStore
 from framework.process import dead
 from framework.specs.cache import ParseCache, kept_in
-from framework.specs.read import read_snapshot
-from framework.specs.snapshot import desired
+from framework.specs.read import UnsafeError, read_snapshot
+from framework.specs.snapshot import Snapshot, desired
 
 log = logging.getLogger(__name__)
-
-PING_SECONDS = 2.0
 
 OBSERVERS: Mapping[str, Observe] = {
     "FeatureView": feature_view.observe,
@@ -97,9 +97,9 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
     if opening.note:
         log.warning("%s", opening.note)
     environment = opening.environment
-    storage = _absolute(environment.storage, settings.root)
-    cluster = _cluster(settings, environment.ray)
-    database = open_database(environment.state, str(settings.root))
+    storage = _storage(environment, settings)
+    cluster = cluster_of(settings, environment.ray)
+    database = _database(environment, settings)
     rest = RayRest(cluster.locate)
     state = SqlStateStore(database, settings.environment, sound(KINDS))
 
@@ -114,9 +114,9 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         code=CodeArchive(source, storage),
         runs=RayJobs(rest, tenant, clock),
         serving=RayServe(rest, tenant, alone=cluster.alone),
-        tables=DeltaTables(),
+        tables=DeltaTables(Contents(settings.folder / "sources")),
         profiles=Profiles(),
-        notifier=Notifications(str(settings.root), f"{storage}/alerts"),
+        notifier=Notifications(settings.premises, f"{storage}/alerts"),
         reports=FileReports(),
         storage=storage,
     )
@@ -127,7 +127,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         cluster=cluster,
         kinds=KINDS,
         observers=OBSERVERS,
-        read=_reader(source, settings, storage, cache),
+        read=_reader(source, ports, settings, cache),
         clock=clock,
         imagine=imagining,
         writer=followed.writer,
@@ -136,12 +136,13 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         told=opening.note,
         accepted=_keeping(kept, environment),
         uncommitted=_uncommitted(settings),
+        examine=_examiner(source, settings),
     )
 
 
 @contextmanager
 def _state_of(environment: EnvironmentSpec, settings: Settings) -> Iterator[StateStore]:
-    database = open_database(environment.state, str(settings.root))
+    database = _database(environment, replace(settings, creates=False))
     try:
         yield SqlStateStore(database, settings.environment)
     finally:
@@ -158,13 +159,15 @@ def _led(environment: EnvironmentSpec, settings: Settings) -> bool:
 def _inhabited(environment: EnvironmentSpec, settings: Settings) -> bool:
     """Whether a commit ever took effect there."""
     with _state_of(environment, settings) as state:
-        return any(revision.accepted for revision in state.revisions())
+        return in_force(state) is not None
 
 
 def _valid(commit: str, source: GitSource, settings: Settings, cache: ParseCache) -> bool:
     """Whether all of it can be read and is free of mistakes."""
     try:
-        read_snapshot(source, commit, settings.specs, settings.environment, KINDS, cache=cache)
+        read_snapshot(
+            source, commit, settings.specs, settings.environment, KINDS, cache=cache, premises=settings.premises
+        )
     except MlopsError:
         return False
     return True
@@ -186,6 +189,18 @@ def _uncommitted(settings: Settings) -> Callable[[Mapping[Ref, Desired[Any]]], U
         return Uncommitted(*found) if found else None
 
     return look
+
+
+def _examiner(source: GitSource, settings: Settings) -> Examine:
+    examiner = Examiner(Memory(settings.folder / "cache"))
+
+    def examine(before: Loaded | None, after: Loaded) -> tuple[Problem, ...]:
+        found = examiner.changed(before, after, CommitTree(source, after.commit))
+        for unseen in found.unseen:
+            log.warning("commit %s: not looked at: %s", after.commit[:7], unseen)
+        return found.errors
+
+    return examine
 
 
 def imagining(live: Ports) -> Imagine:
@@ -241,14 +256,24 @@ def _followed(settings: Settings, clock: Callable[[], datetime]) -> _Followed:
     return _Followed(source, writer, mirror.hurry, refresh if settings.fresh else lambda: None)
 
 
-def _reader(source: GitSource, settings: Settings, storage: str, cache: ParseCache) -> Read:
-    """Reads a commit; files that did not change between commits are parsed once."""
-    root = str(settings.root)
+def _reader(source: GitSource, ports: Ports, settings: Settings, cache: ParseCache) -> Read:
+    """Reads a commit; files that did not change between commits are parsed once. What was accepted by an earlier
+    version is read all the same, though it would not be any more."""
+    root, storage = str(settings.root), ports.storage
+
+    def snapshot_of(commit: str, premises: Premises | None) -> Snapshot:
+        return read_snapshot(
+            source, commit, settings.specs, settings.environment, KINDS, root=root, storage=storage, cache=cache,
+            premises=premises,
+        )  # fmt: skip
 
     def read(commit: str) -> Loaded:
-        snapshot = read_snapshot(
-            source, commit, settings.specs, settings.environment, KINDS, root=root, storage=storage, cache=cache
-        )
+        try:
+            snapshot = snapshot_of(commit, settings.premises)
+        except UnsafeError:
+            if not any(one.accepted and one.commit == commit for one in revisions(ports.state)):
+                raise
+            snapshot = snapshot_of(commit, None)
         environment = snapshot.environment_spec
         assert isinstance(environment, EnvironmentSpec)
         return Loaded(commit, source.subject(commit), snapshot.digest, desired(snapshot, KINDS), environment)
@@ -256,112 +281,20 @@ def _reader(source: GitSource, settings: Settings, storage: str, cache: ParseCac
     return read
 
 
-def _absolute(location: str, root: Path) -> str:
-    return location if "://" in location else str((root / location).resolve())
+def _storage(environment: EnvironmentSpec, settings: Settings) -> str:
+    """Where files lie, as a path or a URL. Raises ConfigurationError where a link leads elsewhere."""
+    path = local_path(environment.storage)
+    if path is None:
+        return environment.storage
+    file = entered(path, Use.STORAGE, settings.premises)
+    return environment.storage if "://" in environment.storage else str(file)
 
 
-@dataclass(frozen=True)
-class EmbeddedCluster:
-    """A Ray of this project alone, on this machine."""
-
-    ray: EmbeddedRay
-    keeper: int | None = None
-
-    @classmethod
-    def of(cls, settings: Settings, spec: RayCluster) -> EmbeddedCluster:
-        ray = EmbeddedRay(settings.folder / "ray", spec.cpus, spec.gpus, spec.dashboardPort, spec.servePort)
-        return cls(ray, settings.keeper)
-
-    def locate(self) -> RayAddress | None:
-        return self.ray.running()
-
-    def start(self) -> None:
-        self.ray.start(self.keeper)
-
-    def stop(self) -> None:
-        self.ray.stop()
-
-    def running(self) -> bool:
-        return self.ray.running() is not None
-
-    def lost(self) -> str:
-        return self.ray.lost()
-
-    def trouble(self) -> str:
-        return _trouble(self.locate)
-
-    def owner(self, state: StateStore) -> str:
-        return PRIVATE
-
-    def alone(self) -> AbstractContextManager[None]:
-        return self.ray.alone()
-
-    def links(self) -> Mapping[str, str]:
-        address = self.ray.running()
-        if address is None:
-            return {}
-        return {
-            "Ray dashboard": f"{address.dashboard_url} (token: {self.ray.folder / 'token'})",
-            "Endpoints": f"http://{address.serve_host}:{address.serve_port}",
-        }
-
-
-def own_ray(settings: Settings) -> EmbeddedCluster:
-    """The Ray that mlopsctl runs for this project, if any: known from its folder alone."""
-    return EmbeddedCluster.of(settings, RayCluster())
-
-
-@dataclass(frozen=True)
-class RemoteCluster:
-    """A Ray that others run, and may share. Its token, where it wants one, comes from ``MLOPS_RAY_TOKEN``; the owner of
-    an environment that lost its state from ``MLOPS_RAY_OWNER``."""
-
-    spec: RayCluster
-
-    def locate(self) -> RayAddress:
-        return RayAddress(self.spec.address.rstrip("/"), os.environ.get("MLOPS_RAY_TOKEN"))
-
-    def start(self) -> None:
-        """It runs already."""
-
-    def stop(self) -> None:
-        """It is not ours to stop."""
-
-    def running(self) -> bool:
-        return True
-
-    def lost(self) -> str:
-        """Whoever runs it sees to it that it does."""
-        return ""
-
-    def trouble(self) -> str:
-        return _trouble(self.locate)
-
-    def owner(self, state: StateStore) -> str:
-        claim = os.environ.get(OWNER_VARIABLE) or None
-        if claim is not None and not is_owner(claim):
-            raise ConfigurationError(
-                f"{OWNER_VARIABLE} is {claim!r}; an owner is ten hexadecimal digits, as 3f9a04bb17"
-            )
-        return state.owner(claim)
-
-    def alone(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def links(self) -> Mapping[str, str]:
-        return {"Ray dashboard": self.spec.address}
-
-
-def _trouble(locate: Locate) -> str:
-    rest = RayRest(locate)
-    try:
-        rest.ping(PING_SECONDS)
-    except MlopsError as error:
-        return str(error)
-    finally:
-        rest.close()
-    return ""
-
-
-def _cluster(settings: Settings, spec: RayCluster) -> EmbeddedCluster | RemoteCluster:
-    return EmbeddedCluster.of(settings, spec) if spec.address == "embedded" else RemoteCluster(spec)
+def _database(environment: EnvironmentSpec, settings: Settings) -> Database:
+    """Raises ConfigurationError where it cannot be opened, its password is missing, or a link leads elsewhere."""
+    asked = environment.database
+    path, reference = database_path(asked.url), asked.passwordFrom
+    if path is not None:
+        entered(path, Use.DATABASE, settings.premises)
+    password = secret(reference.env, reference.file, settings.premises) if reference is not None else None
+    return open_database(asked.url, str(settings.root), password=password, create=settings.creates)

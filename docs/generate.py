@@ -142,7 +142,8 @@ def _type(annotation: Any) -> str:
 
 def _bounds(metadata: Sequence[Any]) -> str:
     flat = [part for item in metadata for part in (item.metadata if isinstance(item, FieldInfo) else [item])]
-    found = [f"{_SIGNS[name]} {getattr(item, name):g}" for item in flat for name in _SIGNS if hasattr(item, name)]
+    limits = ((sign, getattr(item, name)) for item in flat for name, sign in _SIGNS.items() if hasattr(item, name))
+    found = [f"{sign} {limit if isinstance(limit, date) else format(limit, 'g')}" for sign, limit in limits]
     return f" {', '.join(found)}" if found else ""
 
 

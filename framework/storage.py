@@ -1,21 +1,35 @@
 """The one way to read and write files of an environment, on the control plane and on the cluster.
 
 A URI is a local path or any fsspec URL. Writes are whole or not at all, so a reader never sees half a file.
+
+What goes wrong is an OSError, however the store's own library calls it; only what no second try can mend, because no
+library for such a URL is installed or it is none, is a TerminalError.
 """
 
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
+import logging
 import os
 import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import fsspec
+from framework import installed
+from framework.api.errors import MlopsError, TerminalError
+
+log = logging.getLogger(__name__)
+
+_DRIVERS = {"s3": "s3fs", "s3a": "s3fs"}
+"""Packages by the scheme that they bring, where they come with an extra of ours."""
 
 
-def _is_local(uri: str) -> bool:
+def is_local(uri: str) -> bool:
+    """Whether it lies on this machine."""
     return "://" not in uri or uri.startswith("file://")
 
 
@@ -23,10 +37,44 @@ def _local(uri: str) -> Path:
     return Path(uri.removeprefix("file://"))
 
 
+def _fsspec() -> Any:
+    """Loaded for what lies elsewhere only: most commands never ask for that."""
+    import fsspec
+
+    return fsspec
+
+
+class StoreError(OSError):
+    """A remote store failed, in the words of its own library: it may do better at the next try."""
+
+
+@contextmanager
+def _reaching(uri: str) -> Iterator[None]:
+    """What vendors' libraries raise, in the words of this module.
+
+    Raises:
+        TerminalError: "DriverMissing" with what to install, or "BadAddress".
+        StoreError: anything else that is no OSError already.
+    """
+    try:
+        yield
+    except (OSError, MlopsError):
+        raise
+    except ImportError as error:
+        links = (link.partition("://")[0] for link in uri.split("::"))
+        packages = [_DRIVERS[scheme] for scheme in links if scheme in _DRIVERS]
+        told = installed.advice(packages) if packages else str(error)
+        raise TerminalError("DriverMissing", f"{uri}: nothing is installed that could read it: {told}") from error
+    except ValueError as error:
+        raise TerminalError("BadAddress", f"{uri}: {error}") from error
+    except Exception as error:
+        raise StoreError(f"{uri}: {type(error).__name__}: {error}") from error
+
+
 def write_bytes(uri: str, data: bytes) -> None:
     """Publish ``data`` at ``uri`` atomically, creating folders as needed. Raises OSError (disk full, no permission)."""
-    if not _is_local(uri):
-        with fsspec.open(uri, "wb") as stream:  # object stores publish on close
+    if not is_local(uri):
+        with _reaching(uri), _fsspec().open(uri, "wb") as stream:  # object stores publish on close
             stream.write(data)
         return
     path = _local(uri)
@@ -39,39 +87,122 @@ def write_bytes(uri: str, data: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
-def read_bytes(uri: str) -> bytes | None:
-    """The bytes at ``uri``, None where nothing is."""
+def read_bytes(uri: str, limit: int = -1) -> bytes | None:
+    """The bytes at ``uri``, or the first ``limit`` of them; None where nothing is."""
     try:
-        if _is_local(uri):
-            return _local(uri).read_bytes()
-        with fsspec.open(uri, "rb") as stream:
-            return bytes(stream.read())
+        if is_local(uri):
+            with open(_local(uri), "rb") as stream:
+                return stream.read(limit)
+        with _reaching(uri), _fsspec().open(uri, "rb") as stream:
+            return bytes(stream.read(limit))
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
+def content_digest(uri: str) -> str:
+    """The SHA-256 of the bytes at ``uri``, in hex. Raises OSError, FileNotFoundError included."""
+    if is_local(uri):
+        with open(_local(uri), "rb") as local:
+            return hashlib.file_digest(local, "sha256").hexdigest()
+    with _reaching(uri), _fsspec().open(uri, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+_SEAL = "seal"
+
+
+class DamagedError(ValueError):
+    """A file of ours does not hold what was written to it."""
+
+
 def write_json(uri: str, value: Any) -> None:
     """``value`` as canonical JSON, atomically."""
-    write_bytes(uri, json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+    write_bytes(uri, _canonical(value))
+
+
+def write_sealed(uri: str, value: Mapping[str, Any]) -> None:
+    """The same, with a checksum, so that ``read_json`` notices any damage."""
+    write_json(uri, sealed(value))
 
 
 def read_json(uri: str) -> Any:
-    """The JSON value at ``uri``, None where nothing is."""
+    """The JSON value at ``uri``, None where nothing is.
+
+    Raises:
+        DamagedError: it is no JSON, or does not match its seal.
+    """
     data = read_bytes(uri)
-    return None if data is None else json.loads(data)
+    if data is None:
+        return None
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{uri} is damaged: {error}") from error
+    return unsealed(value, uri)
+
+
+def readable_json(uri: str) -> Any:
+    """``read_json``, but a damaged file is as good as none: it is said, and who finds nothing has it written again."""
+    try:
+        return read_json(uri)
+    except DamagedError as error:
+        log.warning("left out: %s", error)
+        return None
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """``value`` with a checksum over it."""
+    return {**value, _SEAL: _seal(value)}
+
+
+def unsealed(value: Any, place: str) -> Any:
+    """``value`` without its seal; what never had one stays as it is.
+
+    Raises:
+        DamagedError: the seal does not match, naming ``place``.
+    """
+    if not isinstance(value, dict) or _SEAL not in value:
+        return value
+    seal = value.pop(_SEAL)
+    if seal != _seal(value):
+        raise DamagedError(f"{place} is damaged: it does not match its seal")
+    return value
+
+
+def _seal(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_canonical(value)).hexdigest()[:16]
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def list_files(folder: str) -> list[str]:
     """URIs of the files directly below ``folder``, sorted; drafts of unfinished writes are left out."""
-    if _is_local(folder):
+    if is_local(folder):
         path = _local(folder)
         if not path.is_dir():
             return []
         return sorted(str(item) for item in path.iterdir() if item.is_file() and not item.name.startswith("."))
-    filesystem, root = fsspec.core.url_to_fs(folder)
-    if not filesystem.isdir(root):
-        return []
-    return sorted(filesystem.unstrip_protocol(item) for item in filesystem.ls(root, detail=False))
+    with _reaching(folder):
+        filesystem, root = _fsspec().core.url_to_fs(folder)
+        if not filesystem.isdir(root):
+            return []
+        return sorted(filesystem.unstrip_protocol(item) for item in filesystem.ls(root, detail=False))
+
+
+def make_cache(folder: Path, *, parents: bool = True) -> None:
+    """A folder for what may be deleted at any time: made where it is missing, and left out of git. Without ``parents``
+    only in a folder that is there: what a command that merely reads has found out is no reason to make one.
+
+    Raises:
+        OSError: it cannot be made, or a symbolic link lies on the way, which may lead anywhere.
+    """
+    if any(path.is_symlink() for path in (folder, folder.parent)):
+        raise OSError(f"{folder}: a symbolic link lies on the way")
+    if not folder.is_dir():
+        folder.mkdir(parents=parents)
+        (folder / ".gitignore").write_text("*\n")
 
 
 def delete_folder(folder: str) -> None:
@@ -81,9 +212,10 @@ def delete_folder(folder: str) -> None:
         ValueError: the URI does not name one folder for certain: it is empty, relative to wherever the process happens
             to run, has ``..`` in it, or is a root (``/``, ``/x``, a whole bucket). Nothing is removed then.
     """
-    filesystem, root = fsspec.core.url_to_fs(_deletable(folder))
-    if filesystem.exists(root):
-        filesystem.rm(root, recursive=True)
+    with _reaching(_deletable(folder)):
+        filesystem, root = _fsspec().core.url_to_fs(folder)
+        if filesystem.exists(root):
+            filesystem.rm(root, recursive=True)
 
 
 def _deletable(folder: str) -> str:
@@ -96,7 +228,8 @@ def _deletable(folder: str) -> str:
 
 
 class FileState(NamedTuple):
-    """What names the bytes of one file without reading them. ``modified`` is the mtime in nanoseconds, or an etag."""
+    """What tells of a file, without reading it, that its bytes may have changed. ``modified`` is the mtime in
+    nanoseconds, or what a remote store has instead; empty where it has nothing."""
 
     uri: str
     size: int
@@ -117,29 +250,57 @@ def resolve_path(path: str, root: str) -> str:
 
 
 def match_files(uri: str) -> list[FileState]:
-    """The files that ``uri`` names, globs expanded, sorted by URI; empty where nothing matches.
+    """The files that ``uri`` names, sorted by URI; empty where there are none. A file of that very name goes before
+    what its brackets would match as a pattern.
 
     A folder counts as the files directly below it. Drafts of unfinished writes are left out.
     """
-    if _is_local(uri):
-        found: list[FileState] = []
-        for name in sorted(glob.glob(str(_local(uri)), recursive=True)):
-            for item in [Path(name)] if Path(name).is_file() else [Path(child) for child in list_files(name)]:
-                if not item.name.startswith("."):
-                    state = item.stat()
-                    found.append(FileState(str(item), state.st_size, str(state.st_mtime_ns)))
-        return found
-    filesystem, root = fsspec.core.url_to_fs(uri)
-    matches = filesystem.glob(root, detail=True) if glob.has_magic(root) else {}
-    if not matches and filesystem.exists(root):
-        matches = {root: filesystem.info(root)}
-    return [
-        FileState(filesystem.unstrip_protocol(name), int(info.get("size") or 0), _stamp(info))
-        for name, info in sorted(matches.items())
-        if info.get("type") != "directory"
-    ]
+    if is_local(uri):
+        named = str(_local(uri))
+        names = [named] if os.path.exists(named) else sorted(glob.glob(named, recursive=True))
+        return [state for name in names for state in _local_files(Path(name))]
+    with _reaching(uri):
+        filesystem, root = _fsspec().core.url_to_fs(uri)
+        filesystem.invalidate_cache()  # some remember listings for as long as the process lives
+        return [
+            FileState(filesystem.unstrip_protocol(name), int(info.get("size") or 0), _stamp(info))
+            for name, info in sorted(_remote_files(filesystem, root).items())
+            if info.get("type") != "directory"
+        ]
+
+
+def nothing_at(path: str) -> str:
+    """What to say of a path of a spec that names no file.
+
+    >>> nothing_at("data/r[1].csv")
+    'no file at data/r[1].csv, nor any that matches it as a pattern'
+    """
+    return f"no file at {path}{', nor any that matches it as a pattern' if glob.has_magic(path) else ''}"
+
+
+def _local_files(path: Path) -> Iterator[FileState]:
+    for item in [path] if path.is_file() else [Path(child) for child in list_files(str(path))]:
+        if not item.name.startswith("."):
+            state = item.stat()
+            yield FileState(str(item), state.st_size, str(state.st_mtime_ns))
+
+
+def _remote_files(filesystem: Any, root: str) -> dict[str, dict[str, Any]]:
+    try:
+        found: dict[str, Any] = filesystem.info(root)
+    except FileNotFoundError:
+        return dict(filesystem.glob(root, detail=True)) if glob.has_magic(root) else {}
+    if found.get("type") != "directory":
+        return {root: found}
+    return {info["name"]: info for info in filesystem.ls(root, detail=True)}
+
+
+_STAMPS = (
+    "ETag", "etag", "md5Hash", "Content-MD5", "content_md5", "Digest", "sha", "checksum",
+    "LastModified", "Last-Modified", "last_modified", "updated", "mtime", "modified", "modify", "created",
+)  # fmt: skip
+"""What stores say of a file that changes when its bytes do, the surest first."""
 
 
 def _stamp(info: dict[str, Any]) -> str:
-    """What changes when the bytes of a remote file do: stores differ in which of these they have."""
-    return str(next((info[key] for key in ("ETag", "etag", "md5Hash", "LastModified", "mtime") if info.get(key)), ""))
+    return str(next((info[key] for key in _STAMPS if info.get(key)), ""))

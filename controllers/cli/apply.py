@@ -13,7 +13,7 @@ from controllers.cli.arguments import Duration
 from controllers.cli.errors import Failure
 from controllers.cli.reconcile import run_once
 
-LARGEST = 1 << 28
+LARGEST = 1 << 27
 """Bytes of a plan that are read."""
 
 
@@ -43,7 +43,7 @@ def apply(
             f"{plan} is a plan for environment {planned.environment}, and this is {options['environment']}; "
             f"say mlopsctl --env {planned.environment} apply {plan}"
         )
-    project = project_of(options, allow_prune=allow_prune, fresh=True, starts=True)
+    project = project_of(options, allow_prune=allow_prune, fresh=True, starts=True, creates=True)
     commit = project.ports.source.resolve(project.settings.revision)
     project = replace(project, settings=replace(project.settings, revision=commit))
     _hold_against(plan, planned, project.plan(), allow_prune)
@@ -55,9 +55,11 @@ def _read(path: Path) -> Any:
     from framework.render.plan_document import plan_from_json
 
     try:
-        if path.stat().st_size > LARGEST:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
             raise ValueError(f"larger than {LARGEST >> 20} MiB")
-        return plan_from_json(path.read_text(encoding="utf-8"))
+        return plan_from_json(data.decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise click.ClickException(f"{path} cannot be applied: {error or type(error).__name__}") from error
 

@@ -27,7 +27,7 @@ def up(options: dict[str, Any], no_controller: bool) -> None:
     from controllers.cli.progress import Progress
     from controllers.cli.session import emit, now, project_of
 
-    project = project_of(options, fresh=True, starts=True)
+    project = project_of(options, fresh=True, starts=True, creates=True)
     project.ensure_startable()  # a project that cannot be read is told before anything is started
     with Progress(now) as progress:
         start_ray(project.cluster, progress)
@@ -61,7 +61,7 @@ def down(options: dict[str, Any], keep_ray: bool) -> None:
     from controllers.background import Background
     from controllers.cli.progress import Progress
     from controllers.cli.session import emit, now, settings_of
-    from controllers.wiring import own_ray
+    from controllers.clusters import own_ray
 
     settings = settings_of(options)  # neither git nor the state store has a say in this
     ray = own_ray(settings)

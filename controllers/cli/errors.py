@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.exceptions import NoArgsIsHelpError
 
+from framework.api.credentials import redacted
 from framework.api.errors import MlopsError, Problem, SpecError
 
 FORMAT = 1
@@ -38,11 +39,17 @@ def tell(error: Exception, arguments: Sequence[str]) -> bool:
         return False
     lines, message, problems, document = told
     for line in lines:
-        click.echo(line, err=True)
+        click.echo(redacted(line), err=True)
     if wants_json(arguments):
         from framework.render.canonical import line as json_line
 
-        click.echo(json_line({"format": FORMAT, **document, "error": {"message": message, "problems": problems}}))
+        told_of = [
+            {name: redacted(item) if isinstance(item, str) else item for name, item in problem.items()}
+            for problem in problems
+        ]
+        click.echo(
+            json_line({"format": FORMAT, **document, "error": {"message": redacted(message), "problems": told_of}})
+        )
     return True
 
 

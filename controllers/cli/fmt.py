@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import click
 
+from controllers.cli.specfiles import ensure_spec_files, spec_files
+
 EXIT_WOULD_CHANGE = 1
 
 
@@ -41,6 +43,8 @@ def fmt(context: click.Context, paths: tuple[Path, ...], check: bool, diff: bool
         paths = (root / Settings(root=root).specs,)
         if not paths[0].is_dir():
             raise click.UsageError(f"there is no folder {_told(paths[0])}; name the files to format")
+    else:
+        ensure_spec_files(paths)
     changed: list[_File] = []
     count, broken = 0, False
     for path in _files(paths):
@@ -68,17 +72,10 @@ def fmt(context: click.Context, paths: tuple[Path, ...], check: bool, diff: bool
 
 
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    """Every spec file once. Symlinks and hidden names are left out, as reading specs leaves them out."""
-    from framework.specs.loader import is_spec
-
+    """Every spec file once."""
     seen: set[Path] = set()
     for path in paths:
-        if not path.is_dir():
-            found = [path.resolve() if path.is_symlink() else path]
-        else:
-            below = (one for one in path.rglob("*") if is_spec(one.relative_to(path).as_posix()))
-            found = sorted(one for one in below if one.is_file() and not one.is_symlink())
-        for one in found:
+        for one in spec_files(path):
             if one.resolve() not in seen:
                 seen.add(one.resolve())
                 yield one
@@ -93,18 +90,22 @@ def _read(path: Path) -> bytes:
 
 
 def _told(path: Path) -> str:
+    from framework.api.printing import printable
+
     try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
+        return printable(path.resolve().relative_to(Path.cwd()).as_posix())
     except ValueError:
-        return path.as_posix()
+        return printable(path.as_posix())
 
 
 def _difference(file: _File) -> str:
     from difflib import unified_diff
 
+    from framework.api.credentials import redacted_source
+
     before = file.before.decode("utf-8-sig").splitlines(keepends=True)
     after = file.after.splitlines(keepends=True)
-    lines = unified_diff(before, after, file.name, file.name)
+    lines = map(redacted_source, unified_diff(before, after, file.name, file.name))
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 

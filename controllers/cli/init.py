@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,18 @@ _SHOWN = 5
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--name", help="The project's name, also that of its Python package; default: from DIR.")
+@click.option(
+    "--source",
+    metavar="SOURCE",
+    help="What requirements.txt installs mlopsctl from: a version, a git URL, a wheel. Default: as this one was.",
+)
 @click.option("--force", is_flag=True, help="Into a folder that is not empty. Files that exist are kept as they are.")
 @click.option("--no-commit", is_flag=True, help="Write the files, but commit nothing.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--quiet", is_flag=True, help="Say nothing when all went well.")
-def init(folder: Path, name: str | None, force: bool, no_commit: bool, output: str, quiet: bool) -> None:
+def init(
+    folder: Path, name: str | None, source: str | None, force: bool, no_commit: bool, output: str, quiet: bool
+) -> None:
     """Make a project that runs in DIR: specs, code, a little data, CI workflows, and a first commit.
 
     A repository is initialised unless DIR lies in one already; to one that has commits, nothing is committed.
@@ -26,12 +34,11 @@ def init(folder: Path, name: str | None, force: bool, no_commit: bool, output: s
     import json
 
     from controllers.scaffold import project
-    from framework import __version__
     from framework.kinds import KINDS
 
     folder = folder.resolve()
     name = _name(folder, name)
-    files = project(name, __version__, KINDS)
+    files = project(name, _source(source), KINDS)
     kept = _kept(folder, files, force)
     _write(folder, {path: text for path, text in files.items() if path not in kept})
     made = _committed(folder, [path for path in files if path not in kept], no_commit)
@@ -40,6 +47,24 @@ def init(folder: Path, name: str | None, force: bool, no_commit: bool, output: s
         click.echo(json.dumps(found, indent=2))
     elif not quiet:
         click.echo(_story(name, folder, len(files), kept, made))
+
+
+def _source(given: str | None) -> str:
+    """The version or the address that requirements.txt names. Raises BadParameter for what pip would not take, and for
+    what nobody should read."""
+    from framework import __version__, installed
+    from framework.api.credentials import credential_in
+
+    if given is None:
+        return installed.origin() or __version__
+    if Path(given).exists():
+        return Path(given).resolve().as_uri()
+    version = re.fullmatch(r"\d+(\.\d+)*([a-z]+\d+)?", given)
+    if version is None and (not given.isprintable() or " " in given or "://" not in given):
+        raise click.BadParameter(f"{given!r} is no version, no URL and no file", param_hint="--source")
+    if credential_in(given) is not None:
+        raise click.BadParameter("the address has credentials in it, and would be committed", param_hint="--source")
+    return given
 
 
 def _name(folder: Path, given: str | None) -> str:

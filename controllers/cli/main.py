@@ -15,7 +15,9 @@ import click
 
 from controllers.cli import errors, streams
 from controllers.cli.options import OUTPUTS, Group
-from framework import __version__
+from controllers.cli.redaction import log_redacted, trace_redacted
+from framework import __version__, installed
+from framework.api.credentials import redacted
 
 COMMANDS = {
     "init": "controllers.cli.init:init",
@@ -48,14 +50,6 @@ EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
 WIDEST_HELP = 110
 _UNWRITABLE = (errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
-
-EXTRAS = {
-    **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
-    **dict.fromkeys(("lightgbm", "sklearn", "skops"), "train"),
-    **dict.fromkeys(("optuna", "ray"), "ray"),
-    "whylogs": "profiling",
-}
-"""Packages that a command may miss where only the specs are worked on, and the extra that brings each."""
 
 
 class LazyGroup(Group):
@@ -97,7 +91,7 @@ def cli(context: click.Context, /, env: str, project: str | None, verbose: int, 
     import logging
 
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S", force=True)
+    log_redacted(level)
     for noisy in ("httpx", "httpcore", "git"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
     context.obj = {"environment": env, "project": project}
@@ -108,6 +102,7 @@ def main() -> None:
     gc.set_threshold(200_000, 20, 20)  # thousands of specs are no garbage, and looking through them takes its time
     atexit.register(gc.freeze)  # at the end, too: all of it goes with the process
     streams.claim()
+    trace_redacted()
     try:
         code = _run()
         sys.stdout.flush()
@@ -135,8 +130,9 @@ def _run() -> int | str | None:
 
 
 def _understood(error: Exception) -> Exception:
-    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
-        return click.ClickException(f"{error.name} is not installed: pip install 'mlopsctl[{EXTRAS[error.name]}]'")
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        return click.ClickException(installed.advice([package])) if package in installed.EXTRAS else error
     if isinstance(error, OSError) and error.filename is not None:
         return click.ClickException(f"{error.filename}: {error.strerror}")
     return error
@@ -147,7 +143,7 @@ def _unwritten(error: OSError) -> int:
     if not isinstance(error, BrokenPipeError):
         with contextlib.suppress(OSError):
             what = "standard output cannot be written: " if error.errno in _UNWRITABLE else ""
-            click.echo(f"error: {what}{error.strerror or error}", err=True)
+            click.echo(redacted(f"error: {what}{error.strerror or error}"), err=True)
     streams.abandon()
     return EXIT_ERROR
 

@@ -6,11 +6,15 @@ print something else than was asked for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
 import click
+from click.core import ParameterSource
+
+from framework import installed
 
 OUTPUTS = ("text", "json")
 
@@ -71,6 +75,20 @@ class Group(click.Group):
         known = f"; those that have it: {', '.join(others)}" if others else ""
         path = f"{ctx.command_path} {name}".removeprefix(ctx.find_root().command_path).strip()
         return click.UsageError(f"{path} has no {option}{known}", ctx)
+
+
+def chosen_environment(context: click.Context) -> str | None:
+    """The Environment that was asked for by name, None where the default stands in."""
+    root = context.find_root()
+    given = root.get_parameter_source("env") not in {None, ParameterSource.DEFAULT} or "MLOPS_ENV" in os.environ
+    return str(root.params["env"]) if given else None
+
+
+def ensure_installed(*extras: str) -> None:
+    """Raises ClickException that names the packages of ``extras`` that are missing, and what brings them."""
+    lacking = installed.missing(*extras)
+    if lacking:
+        raise click.ClickException(installed.advice(lacking))
 
 
 def _outputs(command: click.Command) -> tuple[str, ...]:

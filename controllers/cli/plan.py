@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from controllers.cli.options import ensure_installed
+
 EXIT_REFUSED = 1
 EXIT_CHANGES = 2
 
@@ -50,6 +52,7 @@ def plan(
         if head is None and settings.follows_here:
             _tell_uncommitted(uncommitted_specs(settings.root, settings.specs))
     else:
+        ensure_installed("data")
         project = project_of(options, fresh=True)
         result = project.plan(head)
         if head is None:

@@ -39,7 +39,7 @@ def reconcile(
     from controllers.cli.session import now, project_of
     from controllers.passes import serve
 
-    project = project_of(options, allow_prune=allow_prune, fresh=True, starts=True)
+    project = project_of(options, allow_prune=allow_prune, fresh=True, starts=True, creates=True)
     project.ensure_startable()  # a project that cannot be read is told before anything is started
     if once:
         run_once(project, wait=wait, timeout=timeout, output=output, quiet=quiet)

@@ -44,7 +44,7 @@ def rollback(
 
     if (commit is None) != end:
         raise click.UsageError("name the commit to go back to, or --end to take a rollback back")
-    project = project_of(options, allow_prune=allow_prune, fresh=True)
+    project = project_of(options, allow_prune=allow_prune, fresh=True, creates=commit is not None)
     settings = project.settings
     rollbacks = Rollbacks(
         settings.environment,

@@ -30,9 +30,10 @@ def settings_of(options: dict[str, Any], **more: Any) -> Settings:
 
 
 def project_of(options: dict[str, Any], **more: Any) -> Project:
+    """The project, opened to be read; a command that writes passes ``creates=True``."""
     from controllers.wiring import open_project  # the backends: not for what reads specs alone
 
-    return open_project(settings_of(options, **more), now)
+    return open_project(settings_of(options, **{"creates": False, **more}), now)
 
 
 def emit(text: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from controllers.cli.options import ensure_installed
+
 
 @click.command()
 @click.option("--from", "start", metavar="REV", help="Begin as if this commit were in force; default: what runs now.")
@@ -21,6 +23,7 @@ def simulate(options: dict[str, Any], start: str | None, end: str | None, output
     from controllers.cli.session import emit, project_of, width_and_colour
     from framework.render.steps import steps_json, steps_text
 
+    ensure_installed("data")
     found = project_of(options).simulate(start, end)
     if output == "json":
         emit(steps_json(*found))

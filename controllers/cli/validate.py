@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
+
+from controllers.cli.options import chosen_environment
+from controllers.cli.specfiles import ensure_spec_files
 
 EXIT_INVALID = 1
 
@@ -20,14 +24,18 @@ EXIT_INVALID = 1
     show_default=True,
     help="github: annotations of a pull request. sarif: for code scanning.",
 )
-@click.option("--quiet", is_flag=True, help="Say nothing where all is well.")
+@click.option("--strict", is_flag=True, help="Exit with 1 where there are warnings, too. For CI.")
+@click.option("--quiet", is_flag=True, help="Say nothing where all is well, and equal warnings once.")
 @click.pass_context
-def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet: bool) -> None:
+def validate(context: click.Context, paths: tuple[Path, ...], output: str, strict: bool, quiet: bool) -> None:
     """Check specs, committed or not: syntax, fields, references, user code, and each Environment's patches.
 
     Without PATHS the project's mlops_specs are checked. With PATHS only problems in those files and folders are told,
     though everything they may refer to is read. Exits with 0 when all is well, with 1 when there are errors.
     """
+    from controllers.examination import Examiner, Memory
+    from controllers.examination.trees import WorkTree
+    from controllers.operator import allowed_paths
     from controllers.settings import Settings
     from framework import __version__
     from framework.kinds import KINDS
@@ -37,19 +45,35 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, quiet
     from framework.specs.worktree import WORKTREE, WorktreeSource
 
     root = project_root((context.obj or {}).get("project"), paths)
-    settings = Settings(root=root)
+    settings = Settings(root=root, allowed_paths=allowed_paths(os.environ))
     specs, cache = settings.specs, kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     wanted = [_below(path, root) for path in paths]
-    found = check(WorktreeSource(root), WORKTREE, _folders(wanted, specs), KINDS, cache)
+    ensure_spec_files(paths)
+    folders = _folders(wanted, specs)
+    examiner, tree, unseen = Examiner(Memory(settings.folder / "cache")), WorkTree(root), dict[str, None]()
+
+    def examine(resources: Any) -> Any:
+        examined = examiner.look(resources.values(), resources, tree)
+        unseen.update(dict.fromkeys(examined.unseen))
+        return examined.problems
+
+    found = check(
+        WorktreeSource(root), WORKTREE, folders, KINDS, cache, chosen_environment(context), settings.premises, examine
+    )
+    found = replace(found, unseen=tuple(unseen))
     if wanted:
-        told = tuple(one for one in found.problems if any(_within(one.file, path) for path in wanted))
+        everywhere = ", ".join(folders)
+        told = tuple(
+            one for one in found.problems if one.file == everywhere or any(_within(one.file, path) for path in wanted)
+        )
         found = replace(found, problems=told)
-    failed = bool(found.errors)
+    failed = bool(found.problems if strict else found.errors)
     if not quiet or found.problems:
+        as_text = report.brief if quiet else report.text
         writers: dict[str, Any] = {
-            "text": lambda: report.text(found, lambda file, line: _line(root, file, line)),
-            "json": lambda: report.as_json(found),
-            "github": lambda: report.github(_from_top(found, root)),
+            "text": lambda: as_text(found, lambda file, line: _line(root, file, line), strict=strict),
+            "json": lambda: report.as_json(found, strict=strict),
+            "github": lambda: report.github(_from_top(found, root), strict=strict),
             "sarif": lambda: report.sarif(_from_top(found, root), __version__),
         }
         click.echo(writers[output]())

@@ -1,8 +1,8 @@
 """A new project: specs, code, data and workflows that run as they are.
 
 What it consists of lies as it is in ``project/`` beside this module and travels with the package. In it ``__NAME__``
-stands for the project, ``__PACKAGE__`` for its Python package, ``__VERSION__`` for mlopsctl's version; ``dot_`` at the
-start of a name for a dot, and the folder ``package`` for the package's.
+stands for the project, ``__PACKAGE__`` for its Python package, ``__MLOPSCTL__`` for what pip installs mlopsctl from;
+``dot_`` at the start of a name for a dot, and the folder ``package`` for the package's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 
 from controllers.scaffold.deliveries import csv_text
 from framework.api.meta import MAX_NAME_LENGTH, NAME_PATTERN
+from framework.installed import requirement
 from framework.planning.kind import Kind
 from framework.specs import schema
 
@@ -37,15 +38,18 @@ def template() -> Mapping[str, str]:
     return dict(sorted(_walk(files(__name__).joinpath(TEMPLATE), PurePosixPath())))
 
 
-def project(name: str, version: str, kinds: Mapping[str, Kind]) -> Mapping[str, str]:
+def project(name: str, source: str, kinds: Mapping[str, Kind]) -> Mapping[str, str]:
     """Text by path of a whole new project, in the order of paths.
 
     Args:
         name: a name for which ``problem_with`` finds nothing.
-        version: of mlopsctl, which the project is pinned to.
+        source: of the mlopsctl that the project is pinned to: a version, or an address as pip takes it.
     """
     package = package_of(name)
-    found = {_place(path, package): _filled(text, name, package, version, path) for path, text in template().items()}
+    found = {
+        _place(path, package): _filled(text, name, package, requirement(source), path)
+        for path, text in template().items()
+    }
     found["data/deliveries.csv"] = csv_text()
     found |= {f"{SCHEMAS}/{file}": text for file, text in schema.files(kinds).items()}
     return dict(sorted(found.items()))
@@ -92,9 +96,9 @@ def _place(path: str, package: str) -> str:
     return "/".join([package if parts[0] == "package" else parts[0], *parts[1:]])
 
 
-def _filled(text: str, name: str, package: str, version: str, path: str) -> str:
+def _filled(text: str, name: str, package: str, pin: str, path: str) -> str:
     to_schemas = "/".join([*[".."] * (len(PurePosixPath(path).parts) - 1), SCHEMAS])
-    values = {"__NAME__": name, "__PACKAGE__": package, "__VERSION__": version, "__SCHEMAS__": to_schemas}
+    values = {"__NAME__": name, "__PACKAGE__": package, "__MLOPSCTL__": pin, "__SCHEMAS__": to_schemas}
     for token, value in values.items():
         text = text.replace(token, value)
     return text

@@ -22,7 +22,8 @@ import polars as pl
 import yaml
 
 from framework.workloads.features.transform import compute
-from framework.workloads.training.dataset import join_as_of, midnight
+from framework.workloads.training.as_of import join_as_of
+from framework.workloads.training.dataset import midnight
 
 _JOINS: Mapping[str, tuple[timedelta, timedelta | None]] = {
     "carrier-delays": (timedelta(days=1), None),

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from framework.api.meta import Stored
+from framework.api.printing import Told
 
 DEGRADED = "Degraded"
 """The reason of what is not Ready although git's wish is in place and nothing is under way: it does not do its work."""
@@ -29,7 +30,7 @@ class Condition(Stored):
     type: ConditionType
     status: bool
     reason: str
-    message: str = ""
+    message: Told = ""
     since: datetime
     reason_since: datetime | None = None
     """When the reason became what it is; None in what older versions stored."""

@@ -1,7 +1,7 @@
-"""Cron expressions of five fields: what is wrong with one, which minutes match it, and until when they do.
+"""Cron expressions of five fields: what is wrong with one, which minutes match it, and when the next one comes.
 
-An expression is read in the local time of an IANA timezone. ``matches`` and ``closes`` ask minute by minute: where a
-clock is set back, the repeated hour matches twice; where it is set forward, the minutes that never come match nothing.
+An expression is read in the local time of an IANA timezone. ``matches`` asks minute by minute: where a clock is set
+back, the repeated hour matches twice; where it is set forward, the minutes that never come match nothing.
 ``next_after`` is for schedules and follows Debian's cron: what falls into a gap runs right after it, what falls into a
 repeated hour runs once. As in cron, day of month and day of week are both needed where one of them starts with ``*``,
 and either is enough where neither does.
@@ -12,8 +12,7 @@ The rules of timezones are data that Python reads from the system, like those of
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
@@ -40,10 +39,9 @@ _FIELDS = (
     _Field("month", 1, 12, _MONTHS),
     _Field("day of week", 0, 7, _DAYS),
 )
+_DAYS_OF_WEEK = 7
+_LONGEST_NUMBER = 4
 _A_LEAP_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
-_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
-HORIZON = timedelta(days=366)
-"""How far ``closes`` looks."""
 
 _NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
 """Files among the timezones that mean something else on each machine, or nothing."""
@@ -74,7 +72,7 @@ def check_timezone(name: str) -> str:
         FieldError: with the likely meant one as its suggestion.
     """
     try:
-        _zone(name)
+        zone(name)
     except (KeyError, ValueError, OSError):  # OSError: a folder of timezones, such as Europe
         raise FieldError(
             f"{name!r} is not a timezone; write an IANA name such as UTC or Europe/Vienna", _nearest_zone(name)
@@ -84,31 +82,18 @@ def check_timezone(name: str) -> str:
 
 def matches(expression: str, moment: datetime, timezone: str = "UTC") -> bool:
     """Whether the minute that ``moment`` lies in is one of the expression's."""
-    return _stays(_parsed(expression), _zone(timezone), _minute(moment)) > timedelta()
-
-
-def closes(windows: Iterable[tuple[str, str]], now: datetime) -> datetime | None:
-    """The first minute (UTC) from ``now`` on that none of ``windows``, pairs of expression and timezone, matches; None
-    where that is the present one. Windows that follow each other without a gap count as one. Looks a year ahead: what
-    never ends is told to end then."""
-    opened = [(_parsed(expression), _zone(timezone)) for expression, timezone in windows]
-    start = moment = _minute(now)
-    while moment < start + HORIZON:
-        stay = max((_stays(schedule, zone, moment) for schedule, zone in opened), default=timedelta())
-        if not stay:
-            break
-        moment += stay
-    return None if moment == start else min(moment, start + HORIZON)
-
-
-def never_opens(windows: Iterable[tuple[str, str]]) -> bool:
-    """Whether ``windows`` together leave no minute of a year free."""
-    return closes(windows, _A_LEAP_YEAR) == _A_LEAP_YEAR + HORIZON
+    schedule, local = parsed(expression), moment.astimezone(zone(timezone))
+    return (
+        local.minute in schedule.minutes
+        and local.hour in schedule.hours
+        and local.month in schedule.months
+        and schedule.match_day(local.date())
+    )
 
 
 def next_after(expression: str, moment: datetime, timezone: str = "UTC") -> datetime:
     """The first time (UTC) after ``moment`` at which the schedule is due."""
-    return next(CronSim(expression, moment.astimezone(_zone(timezone)))).astimezone(UTC)
+    return next(CronSim(expression, moment.astimezone(zone(timezone)))).astimezone(UTC)
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -116,14 +101,32 @@ def next_after(expression: str, moment: datetime, timezone: str = "UTC") -> date
 
 def _check_term(field: _Field, term: str) -> None:
     body, slash, step = term.partition("/")
-    if slash and not (step.isascii() and step.isdigit() and int(step) > 0):
-        raise FieldError(f"{field.name} {term!r}: a step is a whole number from 1 on, found {step!r}")
+    start, end = _range(field, body, term)
+    if end < start:
+        raise FieldError(f"{field.name} {term!r} runs backwards; write it as two parts with a comma between them")
+    if slash:
+        # A single value with a step goes on to the end of the field.
+        _check_step(field, term, step, start, field.last if start == end else end)
+
+
+def _range(field: _Field, body: str, term: str) -> tuple[int, int]:
     if body == "*":
-        return
+        return field.first, field.last
     first, dash, last = body.partition("-")
     start = _value(field, first, term)
-    if dash and _value(field, last, term) < start:
-        raise FieldError(f"{field.name} {term!r} runs backwards; write it as two parts with a comma between them")
+    return start, _value(field, last, term) if dash else start
+
+
+def _check_step(field: _Field, term: str, step: str, start: int, end: int) -> None:
+    """A step that leaves its range at once looks like every so many minutes, and is the first one alone."""
+    if not (step.isascii() and step.isdigit()) or not step.strip("0"):
+        raise FieldError(f"{field.name} {term!r}: a step is a whole number from 1 on, found {step!r}")
+    size = min(end - start + 1, _DAYS_OF_WEEK) if field.words == _DAYS else end - start + 1
+    if len(step) > _LONGEST_NUMBER or int(step) >= max(size, 2):
+        raise FieldError(
+            f"{field.name} {term!r}: a step of {step} leads from {start} out of the range {start} to {end} at once, so "
+            f"that only {start} would match; write {start} for that, or a step below {max(size, 2)}"
+        )
 
 
 def _value(field: _Field, text: str, term: str) -> int:
@@ -136,7 +139,7 @@ def _value(field: _Field, text: str, term: str) -> int:
         raise FieldError(
             f"{where} {text!r} is not a number from {field.first} to {field.last}{named}", near[0] if near else None
         )
-    if not field.first <= int(text) <= field.last:
+    if len(text) > _LONGEST_NUMBER or not field.first <= int(text) <= field.last:
         raise FieldError(f"{where} {text} is out of range: {field.first} to {field.last}")
     return int(text)
 
@@ -150,11 +153,13 @@ def _never_comes(expression: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _parsed(expression: str) -> CronSim:
+def parsed(expression: str) -> CronSim:
+    """An expression that ``check`` found right, taken apart."""
     return CronSim(expression, _A_LEAP_YEAR)
 
 
-def _zone(name: str) -> tzinfo:
+def zone(name: str) -> tzinfo:
+    """The rules of a timezone. Raises KeyError, ValueError or OSError where there is none of that name."""
     if name == "UTC":
         return UTC
     if name in _NO_PLACES or name.startswith(("posix/", "right/")):
@@ -172,31 +177,3 @@ def _nearest_zone(name: str) -> str | None:
         if near:
             return names[near[0]]
     return None
-
-
-# -- minutes ---------------------------------------------------------------------------------------------------------
-
-
-def _minute(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(second=0, microsecond=0)
-
-
-def _stays(schedule: CronSim, zone: tzinfo, moment: datetime) -> timedelta:
-    """For how long from ``moment``, a whole minute in UTC, every minute is one of the schedule's; zero if this one is
-    not. It may go on being so after that: the answer ends with the hour or the day."""
-    local = moment.astimezone(zone)
-    if not (
-        local.minute in schedule.minutes
-        and local.hour in schedule.hours
-        and local.month in schedule.months
-        and schedule.match_day(local.date())
-    ):
-        return timedelta()
-    if len(schedule.minutes) < 60:
-        return _MINUTE
-    if len(schedule.hours) == 24:
-        midnight = datetime.combine(local.date() + _DAY, time(), tzinfo=zone)
-        return max(midnight.astimezone(UTC) - moment, _MINUTE)
-    hour = (60 - local.minute) * _MINUTE
-    unmoved = (moment + hour).astimezone(zone).utcoffset() == local.utcoffset()
-    return hour if unmoved else _MINUTE

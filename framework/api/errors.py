@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from framework.api.printing import shown
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
     """One mistake in a spec file, at a place.
 
     ``line`` and ``column`` count from 1; 0 means "the file as a whole".
-    ``path`` is the dotted path inside the object (``spec.strategy.canary.steps[0]``).
+    ``path`` is the dotted path inside the object (``spec.strategy.canary.steps[0]``). As text it is one line, whatever
+    the names of files and the values of others are.
     """
 
     file: str
@@ -32,7 +35,7 @@ class Problem:
             text += f"; did you mean {self.suggestion!r}?"
         if self.allowed:
             text += f" (allowed: {', '.join(self.allowed)})"
-        return text
+        return shown(text)
 
 
 class FieldError(ValueError):

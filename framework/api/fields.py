@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -19,39 +20,59 @@ from pydantic import (
 from framework.api import cron
 from framework.api.meta import Strict
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+"""In microseconds."""
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
+_MICROSECOND = timedelta(microseconds=1)
+_MOST_DIGITS = 64
+LONGEST_DURATION = timedelta(days=36_500)
+"""Whatever is added to or taken from a time of our days stays a time."""
 
 
 def parse_duration(value: Any) -> timedelta:
-    """``90s``, ``5m``, ``3h``, ``7d``, ``2ms`` as a timedelta.
+    """``90s``, ``5m``, ``3h``, ``7d``, ``2ms`` as a timedelta, to the microsecond.
 
     Raises:
-        ValueError: no unit, an unknown unit, or not a positive number.
+        ValueError: no unit, an unknown unit, less than a microsecond (``0s`` is allowed), or more than a century.
     """
     if isinstance(value, timedelta):
         return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{value!r} is not a duration such as 90s, 5m, 3h or 7d")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    if len(match[1]) > _MOST_DIGITS:
+        raise ValueError(f"a duration with a number of {len(match[1])} characters; at most {_MOST_DIGITS} are read")
+    microseconds = Decimal(match[1]) * _UNITS[match[2]]
+    if microseconds > LONGEST_DURATION // _MICROSECOND:
+        raise ValueError(f"{value!r} is longer than {format_duration(LONGEST_DURATION)}, a century")
+    found = round(microseconds) * _MICROSECOND
+    if microseconds and not found:
+        raise ValueError(f"{value!r} is shorter than a microsecond")
+    return found
 
 
 def format_duration(value: timedelta) -> str:
-    """The shortest text that reads back as ``value``."""
-    seconds = value.total_seconds()
+    """The text in the largest unit that reads back as ``value``."""
+    microseconds = value // _MICROSECOND
     for unit, size in reversed(_UNITS.items()):
-        if seconds >= size and round(seconds / size, 9) == int(round(seconds / size, 9)):
-            return f"{round(seconds / size)}{unit}"
-    return f"{seconds / 0.001:g}ms"
+        if microseconds >= size and microseconds % size == 0:
+            return f"{microseconds // size}{unit}"
+    return f"{Decimal(microseconds) / _UNITS['ms']}ms"
 
 
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["90s", "5m", "3h"]}),
+def _positive(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("must be longer than nothing")
+    return value
+
+
+_DURATION_SCHEMA = WithJsonSchema(
+    {"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["90s", "5m", "3h"]}
+)
+DurationOrZero = Annotated[
+    timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str), _DURATION_SCHEMA
 ]
+Duration = Annotated[DurationOrZero, AfterValidator(_positive)]
 
 
 def default_duration(text: str, description: str | None = None) -> Any:
@@ -65,7 +86,16 @@ def _like(*examples: str) -> Any:
 
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
+Probability = Annotated[float, Field(ge=1e-6, lt=1.0)]
+"""Of being wrong. It is divided among columns and looks, and what is left must still differ from nothing."""
+
+Cpus = Annotated[float, Field(gt=0, le=100_000)]
+Gpus = Annotated[float, Field(ge=0, le=100_000)]
+Workers = Annotated[int, Field(ge=1, le=10_000)]
+"""Together they stay numbers that can be added and multiplied."""
+
+Day = Annotated[date, Field(ge=date(1700, 1, 1), le=date(2200, 1, 1))]
+"""Whatever is counted in nanoseconds from 1970 can hold it."""
 
 Entrypoint = Annotated[
     str,
@@ -84,9 +114,14 @@ Timezone = Annotated[str, AfterValidator(cron.check_timezone)]
 
 
 def _inside(path: str) -> str:
-    if not path or ("://" not in path and (path.startswith("/") or ".." in path.split("/"))):
-        told = f"{path!r} leaves the project's root" if path else "a path is needed"
-        raise ValueError(f"{told}; use a path below the root or a URL such as s3://bucket/folder")
+    if not path:
+        raise ValueError("a path is needed: below the project's root, or a URL such as s3://bucket/folder")
+    if "://" not in path and (path.startswith("/") or ".." in path.split("/")):
+        folder = path if path.startswith("/") and ".." not in path.split("/") else "/folder"
+        raise ValueError(
+            f"{path!r} leaves the project's root; use a path below the root or a URL: s3://bucket/folder, or "
+            f"file://{folder} for one of the machines that runs are on"
+        )
     return path
 
 
@@ -96,11 +131,28 @@ DataPath = Annotated[
 """Of data: relative to the project's root, or any fsspec URL."""
 
 
+_TO_NOBODY_ELSE = frozenset({"MLOPS_GIT_TOKEN", "MLOPS_RAY_TOKEN", "MLOPS_WEBHOOK_SECRET"})
+
+
+def _variable(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is None:
+        raise ValueError(
+            f"{name!r} is not the name of an environment variable: letters, digits and '_', no digit first"
+        )
+    if name in _TO_NOBODY_ELSE:
+        raise ValueError(f"{name} is for mlopsctl itself; a commit cannot send it elsewhere")
+    return name
+
+
 class SecretRef(Strict):
     """Where a secret is read from. Values never stand in a spec."""
 
-    env: str | None = Field(None, description="An environment variable of the controller")
-    file: str | None = Field(None, description="A file that the controller can read")
+    env: Annotated[str, Field(max_length=200), AfterValidator(_variable)] | None = Field(
+        None, description="An environment variable of the controller"
+    )
+    file: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        None, description="A file that the controller can read: below .mlops/ of the project, or in /run/secrets"
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

@@ -1,1 +1,1 @@
-"""The only control-plane code that touches vendors. Imported by controllers.wiring alone."""
+"""The only control-plane code that touches vendors. Imported by controllers.wiring alone, and by what it puts together."""

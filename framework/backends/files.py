@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from framework import storage
-from framework.api.errors import ConfigurationError, TransientError
+from framework.api.errors import ConfigurationError, TerminalError, TransientError
 
 
 class FileReports:
@@ -20,5 +20,5 @@ class FileReports:
             storage.write_bytes(uri, html.encode())
         except OSError as error:
             raise TransientError(f"the report {uri} could not be written: {error.strerror or error}") from error
-        except (ImportError, ValueError) as error:
-            raise ConfigurationError(f"the report {uri} cannot be written: {error}") from error
+        except TerminalError as error:
+            raise ConfigurationError(f"the report cannot be written: {error}") from error

@@ -8,18 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
 from framework import storage
-from framework.api.errors import TerminalError, TransientError
+from framework.api.errors import ConfigurationError, TerminalError, TransientError
+from framework.api.places import Premises, Use
+from framework.backends.premises import entered, secret
 from framework.ports import Alert, Json
 
 _RETRIED = frozenset({408, 425, 429})
@@ -30,7 +30,7 @@ class Notifications:
     """Notifier over files and webhooks.
 
     Args:
-        root: the project's folder; alert files and secret files with relative paths start there.
+        premises: of the project; alert files and secret files with relative paths start at its folder.
         markers: folder (any fsspec URL) that remembers what was delivered to webhooks.
         timeout_seconds: for each of connecting, sending and reading.
         transport: what carries the requests, for tests.
@@ -38,12 +38,12 @@ class Notifications:
 
     def __init__(
         self,
-        root: str,
+        premises: Premises,
         markers: str,
         timeout_seconds: float = 5.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._root = Path(root)
+        self._premises = premises
         self._markers = markers
         self._timeout = timeout_seconds
         self._transport = transport
@@ -69,11 +69,14 @@ class Notifications:
                 raise TerminalError("AlertTarget", "an alert goes to exactly one of file and webhook")
 
     def _append(self, alert: Alert, path: str) -> None:
-        file = (self._root / path).resolve()
-        if not file.is_relative_to(self._root.resolve()):
-            raise TerminalError("AlertTarget", f"the alert file {path} leaves the project's folder")
+        try:
+            file = entered(path, Use.ALERTS, self._premises)
+        except ConfigurationError as error:
+            raise TerminalError("AlertTarget", f"the alert file {error}") from None
         try:
             written = file.read_bytes() if file.exists() else b""
+            if not _is_ours(written):
+                raise TerminalError("AlertTarget", f"the file {path} holds something else than alerts")
             if _key(alert) in _keys(written):
                 return
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -101,18 +104,17 @@ class Notifications:
             case {"url": str(url), **rest} if not rest:
                 return url
             case {"urlFrom": {"env": str(name), **other}, **rest} if not rest and not other:
-                value = os.environ.get(name)
-                if not value:
-                    raise TerminalError("SecretMissing", f"the environment variable {name} with the webhook is not set")
-                return value.strip()
+                return self._secret(name, None)
             case {"urlFrom": {"file": str(path), **other}, **rest} if not rest and not other:
-                try:
-                    return (self._root / path).read_text(encoding="utf-8").strip()
-                except (OSError, UnicodeDecodeError) as error:
-                    why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-                    raise TerminalError("SecretMissing", f"the file {path} with the webhook: {why}") from None
+                return self._secret(None, path)
             case _:
                 raise TerminalError("AlertTarget", "a webhook has exactly one of url and urlFrom with env or file")
+
+    def _secret(self, env: str | None, file: str | None) -> str:
+        try:
+            return secret(env, file, self._premises)
+        except ConfigurationError as error:
+            raise TerminalError("SecretMissing", f"the webhook's address: {error}") from None
 
     def _request(self, url: str, body: bytes, key: str) -> None:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
@@ -161,6 +163,16 @@ def _body(alert: Alert) -> bytes:
 
 def _key(alert: Alert) -> tuple[str, str, str]:
     return alert.monitor, alert.episode, alert.state
+
+
+def _is_ours(lines: bytes) -> bool:
+    """Whether a file holds alerts, or nothing; what a crash cut off at its end may be there."""
+    first = lines.split(b"\n", 1)[0]
+    try:
+        value = json.loads(first) if lines else {}
+    except ValueError:
+        return b"\n" not in lines and first.startswith(b'{"')
+    return not lines or (isinstance(value, dict) and {"monitor", "episode", "state"} <= value.keys())
 
 
 def _keys(lines: bytes) -> Iterator[tuple[Json, Json, Json]]:

@@ -116,6 +116,11 @@ class Change:
     takes: Mapping[str, tuple[float, float]] = field(default_factory=dict, compare=False)
     """CPUs and GPUs of items that were found to be as they are asked for."""
 
+    @property
+    def only_noted(self) -> bool:
+        """Whether it is remembered and nothing else: what is built, served and routed stays as it is."""
+        return self.verb is Verb.UPDATE and self.category <= Category.METADATA and not self.actions
+
 
 @dataclass(frozen=True)
 class Refusal:

@@ -6,17 +6,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from framework.api.categories import Category, category_of
+from framework.api.credentials import redacted_value
 from framework.planning.changes import FieldDiff
 
 
 def diff(
     before: Mapping[str, Any] | None, after: Mapping[str, Any], categories: Mapping[str, Category]
 ) -> tuple[FieldDiff, ...]:
-    """Leaves that differ, by dotted path in order. Lists are compared as wholes: an inserted step is one change."""
+    """Leaves that differ, by dotted path in order. Lists are compared as wholes: an inserted step is one change. What
+    looks like a credential is hidden: an earlier commit may hold one."""
     return tuple(
-        FieldDiff(path, old, new, category_of(path, categories))
+        FieldDiff(path, _told(path, old), _told(path, new), category_of(path, categories))
         for path, old, new in _leaves("", dict(before or {}), dict(after))
     )
+
+
+def _told(path: str, value: Any) -> Any:
+    return redacted_value(value, path.rpartition(".")[2])
 
 
 def _leaves(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:

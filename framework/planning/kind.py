@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref, Stored
+from framework.api.places import Place
 from framework.planning.changes import Change, Desired, Status
 
 PlanFunction = Callable[[Desired[Any] | None, Any, Status | None, datetime], Change]
@@ -77,6 +78,14 @@ def _not_exposed(spec: Any) -> Exposure | None:
     return None
 
 
+def _no_remarks(spec: Any) -> tuple[CrossProblem, ...]:
+    return ()
+
+
+def _no_places(spec: Any) -> tuple[Place, ...]:
+    return ()
+
+
 def _no_claims(spec: Any) -> tuple[Claim, ...]:
     return ()
 
@@ -119,6 +128,14 @@ class Kind:
     """Part of every identity: bumped when our own workload would build something else from the same spec."""
     rebuild: Category = Category.METADATA
     """What it costs when an upstream or the user's code changed and none of its own fields did."""
+    remarks: Callable[[Any], tuple[CrossProblem, ...]] = _no_remarks
+    """What is allowed in a spec and hardly meant so: told as warnings."""
+    places: Callable[[Any], tuple[Place, ...]] = _no_places
+    """What it names of the machine that the controller runs on."""
+    exposed: Callable[[Any], tuple[CrossProblem, ...]] = _no_remarks
+    """Secrets that have no form by which they are found in every spec."""
+    secret_from: Mapping[str, str] = field(default_factory=dict)
+    """How a secret is given instead, in words, by the dotted path of a field that people write secrets into."""
     claims: Callable[[Any], tuple[Claim, ...]] = _no_claims
     """Unlike in ``check``, all resources together cost no more than a look at each."""
     needs: Callable[[Any], Needs] = _no_needs

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from framework.api.fields import LONGEST_DURATION
 from framework.planning.changes import Desired, Happening
 from framework.ports import FailureKind, Json, RunPhase, RunSpec, RunState
 
@@ -101,11 +102,17 @@ def _after_failure(run: RunState, limit: int, backoff: timedelta, now: datetime)
         return GaveUp(run.reason or "RunFailed", run.message)
     if run.attempt > limit:
         return GaveUp("RetriesExhausted", f"{run.attempt} attempts failed; the last: {run.message}")
-    wait = backoff * 2 ** max(0, run.attempt - 1)
+    wait = _doubled(backoff, run.attempt - 1)
     due = (run.finished or now) + wait
     if now < due <= now + 2 * wait:  # what ended further ahead of the clock ended before that was set
         return Await(due - now, f"attempt {run.attempt} failed ({run.message}); the next starts at {due:%H:%M:%S}")
     return Start(run.attempt + 1)
+
+
+def _doubled(wait: timedelta, times: int) -> timedelta:
+    """Never longer than what can be added to a time of our days."""
+    seconds = wait.total_seconds() * 2.0 ** min(max(0, times), 100)
+    return timedelta(seconds=min(seconds, LONGEST_DURATION.total_seconds()))
 
 
 def _progress(run: RunState) -> str:

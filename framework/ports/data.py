@@ -12,7 +12,8 @@ from framework.ports.json import Json
 
 @dataclass(frozen=True)
 class TableState:
-    """A published version of a feature table."""
+    """A published version of a feature table. ``newest`` is the newest event time that counted as one when it was
+    published; None where that is not on record."""
 
     uri: str
     version: int
@@ -22,6 +23,7 @@ class TableState:
     commit: str
     published: datetime
     columns: tuple[tuple[str, str], ...] = ()
+    newest: datetime | None = None
 
 
 class TableCatalog(Protocol):

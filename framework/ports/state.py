@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from framework.api.credentials import redacted_value
 from framework.api.meta import Ref, Stored
+from framework.api.printing import Told
 from framework.ports.heartbeat import Heartbeat
 
 
@@ -21,8 +23,8 @@ class Event(Stored):
     commit: str
     ref: Ref | None
     reason: str
-    message: str
-    data: dict[str, Any] = Field(default_factory=dict)
+    message: Told
+    data: Annotated[dict[str, Any], AfterValidator(redacted_value)] = Field(default_factory=dict)
     actor: str = ""
 
 

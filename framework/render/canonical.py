@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from framework.api.credentials import redacted, redacted_value
 from framework.api.meta import Ref
 from framework.ports import Json
 
@@ -22,7 +23,8 @@ def plain_value(value: Any) -> Json:
     """``value`` out of JSON's own types.
 
     Models and dataclasses become objects by field name, references ``Kind/name``, times ISO 8601 in UTC, durations
-    seconds. JSON has no infinities: they and NaN become the strings ``Infinity``, ``-Infinity`` and ``NaN``.
+    seconds. JSON has no infinities: they and NaN become the strings ``Infinity``, ``-Infinity`` and ``NaN``. What looks
+    like a credential is hidden.
 
     Raises:
         TypeError: a type that no plan or status holds.
@@ -32,7 +34,9 @@ def plain_value(value: Any) -> Json:
             return str(value)
         case Enum():
             return plain_value(value.value)
-        case None | bool() | int() | str():
+        case str():
+            return redacted(value)
+        case None | bool() | int():
             return value
         case float():
             return value if math.isfinite(value) else _NOT_FINITE[str(value)]
@@ -45,7 +49,7 @@ def plain_value(value: Any) -> Json:
         case BaseModel():
             return {name: plain_value(getattr(value, name)) for name in type(value).model_fields}
         case Mapping():
-            return {str(key): plain_value(item) for key, item in value.items()}
+            return redacted_value({str(key): plain_value(item) for key, item in value.items()})
         case Set():
             return sorted((plain_value(item) for item in value), key=str)
         case list() | tuple():

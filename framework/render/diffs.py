@@ -6,7 +6,8 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from framework.planning.changes import FieldDiff
 from framework.render.terminal import Line, Span, cells, fitted, under
@@ -33,7 +34,9 @@ def flow(value: Any) -> str:
 
 
 def diff_lines(diff: FieldDiff, *, width: int, indent: str) -> list[Line]:
-    """One field before and after, with the category that the difference costs."""
+    """One field before and after, with the category that the difference costs. What was before has its keys in the
+    order of what is after: the order of keys is no difference."""
+    diff = replace(diff, before=_ordered(diff.before, _ranks(diff.after)))
     cost = Span(f"  ({diff.category.label})", QUIET)
     one = _on_one_line(diff)
     if len(indent) + cells(one.text) + len(cost.text) <= width and not _has_breaks(diff):
@@ -66,30 +69,65 @@ def _has_breaks(diff: FieldDiff) -> bool:
     return any(isinstance(value, str) and "\n" in value.strip() for value in (diff.before, diff.after))
 
 
-def _rows(value: Any) -> list[str]:
-    """The parts of a value that are compared one by one: lines of a text, items of a list, entries of a map."""
+def _ranks(value: Any) -> Mapping[str, int]:
+    """Keys anywhere in a value, numbered as they come."""
+    found: dict[str, int] = {}
+
+    def walk(part: Any) -> None:
+        for key, below in part.items() if isinstance(part, Mapping) else ():
+            found.setdefault(key, len(found))
+            walk(below)
+        for below in part if isinstance(part, list | tuple) else ():
+            walk(below)
+
+    walk(value)
+    return found
+
+
+def _ordered(value: Any, ranks: Mapping[str, int]) -> Any:
+    if isinstance(value, Mapping):
+        keys = sorted(value, key=lambda key: ranks.get(key, len(ranks)))
+        return {key: _ordered(value[key], ranks) for key in keys}
+    return [_ordered(item, ranks) for item in value] if isinstance(value, list | tuple) else value
+
+
+class _Row(NamedTuple):
+    """A part of a value that is compared. Equal ``meaning`` is no difference, however it is written."""
+
+    meaning: str
+    text: str
+
+
+def _rows(value: Any) -> list[_Row]:
+    """The lines of a text, the items of a list, the entries of a map."""
     match value:
         case None:
             return []
         case str():
-            return [row.expandtabs(4) for row in value.splitlines()]
+            return [_Row(row, row.expandtabs(4)) for row in value.splitlines()]
         case Mapping():
-            return [f"{flow(str(key))}: {flow(item)}" for key, item in value.items()]
+            return [_Row(_meaning([key, item]), f"{flow(str(key))}: {flow(item)}") for key, item in value.items()]
         case list() | tuple():
-            return [flow(item) for item in value]
+            return [_Row(_meaning(item), flow(item)) for item in value]
         case _:
-            return [flow(value)]
+            return [_Row(_meaning(value), flow(value))]
 
 
-def _unified(before: Sequence[str], after: Sequence[str], context: int = 1) -> Iterator[tuple[str, str]]:
-    """(mark, row) with ``context`` unchanged rows around each difference and ``…`` for what is left out."""
-    hunks = difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_grouped_opcodes(context)
+def _meaning(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _unified(before: Sequence[_Row], after: Sequence[_Row], context: int = 1) -> Iterator[tuple[str, str]]:
+    """(mark, row) with ``context`` unchanged rows around each difference and ``…`` for what is left out. What did not
+    change is shown as it is written now."""
+    old, new = [row.meaning for row in before], [row.meaning for row in after]
+    hunks = difflib.SequenceMatcher(a=old, b=new, autojunk=False).get_grouped_opcodes(context)
     for number, hunk in enumerate(hunks):
         if number:
             yield "…", ""
         for tag, low, high, new_low, new_high in hunk:
             if tag == "equal":
-                yield from ((" ", row) for row in before[low:high])
+                yield from ((" ", row.text) for row in after[new_low:new_high])
             else:
-                yield from (("-", row) for row in before[low:high])
-                yield from (("+", row) for row in after[new_low:new_high])
+                yield from (("-", row.text) for row in before[low:high])
+                yield from (("+", row.text) for row in after[new_low:new_high])

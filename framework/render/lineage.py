@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from framework.api.printing import shown
 from framework.planning.lineage import Edge, Lineage, Node, Sort
 from framework.render.canonical import document
 from framework.render.diffs import QUIET
-from framework.render.terminal import DEFAULT_WIDTH, Line, one_line, printable, text_of, under
+from framework.render.terminal import DEFAULT_WIDTH, Line, one_line, text_of, under
 from framework.render.wording import count, short
 
 FORMAT = 1
@@ -157,4 +158,4 @@ _SPELT = str.maketrans({character: f"#{ord(character)};" for character in "#\"'<
 
 def _escaped(text: str) -> str:
     """Mermaid's entity codes for all that it, Markdown or HTML could take for more than text."""
-    return printable(text).translate(_SPELT)
+    return shown(text).translate(_SPELT)

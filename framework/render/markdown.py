@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from framework.api.categories import Category
+from framework.api.printing import shown
 from framework.planning.changes import Change, Plan, Verb
 from framework.planning.forecast import Forecast
 from framework.render.actions import describe
 from framework.render.diffs import diff_lines
 from framework.render.outlook import first_words, holds_words, share_words, takes_words, totals
 from framework.render.plan import SYMBOLS, because, compared_with, spells_out, tally
-from framework.render.terminal import LONGEST_MESSAGE, one_line, plain, printable
+from framework.render.terminal import LONGEST_MESSAGE, one_line, plain
 from framework.render.wording import count, short
 
 LIMIT = 60_000
@@ -50,7 +51,7 @@ def marker(environment: str) -> str:
 
 def escaped(text: str) -> str:
     """Text of a user as Markdown that shows just that text, on one line."""
-    safe = _MARKUP.sub(r"\\\1", printable(" ".join(text.split())))
+    safe = _MARKUP.sub(r"\\\1", shown(" ".join(text.split())))
     # The mention of a person or an issue is found in what is shown, so escaping alone does not keep it from working.
     return safe.replace("\\@", f"\\@{_ZERO_WIDTH}").replace("\\#", f"\\#{_ZERO_WIDTH}").replace("\\<", "&lt;")
 
@@ -113,7 +114,7 @@ def _block(change: Change) -> str:
         parts += [f"{count(len(change.diffs), 'field differs', 'fields differ')}, too much to show here.", ""]
     elif rows:
         parts += [fenced(rows, "diff"), ""]
-    actions = [printable(describe(action)) for action in change.actions]
+    actions = [shown(describe(action)) for action in change.actions]
     if actions:
         parts += [fenced([f"> {one_line(text, LONGEST_MESSAGE)}" for text in actions[:_ROWS]], "text"), ""]
     return "\n".join((*parts, "</details>", "", ""))
@@ -166,10 +167,10 @@ def _foot(plan: Plan) -> Iterator[str]:
 
 def _code(text: str) -> str:
     """On one line as code; in a table, too."""
-    shown = printable(" ".join(text.split())).replace("|", "\\|")
-    fence = "`" * (max((len(run) for run in re.findall(r"`+", shown)), default=0) + 1)
-    pad = " " if shown[:1] == "`" or shown[-1:] == "`" or not shown else ""
-    return f"{fence}{pad}{shown}{pad}{fence}"
+    code = shown(" ".join(text.split())).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", code)), default=0) + 1)
+    pad = " " if code[:1] == "`" or code[-1:] == "`" or not code else ""
+    return f"{fence}{pad}{code}{pad}{fence}"
 
 
 def _bold(category: Category) -> str:

@@ -60,13 +60,15 @@ def summary(plan: Plan) -> str:
 
 
 def tally(plan: Plan) -> str:
-    """``3 to create, 1 to update, 0 to delete, 5 unchanged``."""
+    """``3 to create, 1 to update, 0 to delete, 2 metadata only, 5 unchanged``."""
     verbs = Counter(change.verb for change in plan.changes)
+    noted = sum(change.only_noted for change in plan.changes)
     parts = [
         f"{verbs[Verb.CREATE]} to create",
-        f"{verbs[Verb.UPDATE]} to update",
+        f"{verbs[Verb.UPDATE] - noted} to update",
         *([f"{verbs[Verb.REPLACE]} to replace"] if verbs[Verb.REPLACE] else []),
         f"{verbs[Verb.DELETE]} to delete",
+        *([f"{noted} metadata only"] if noted else []),
         *([f"{verbs[Verb.WAIT]} waiting"] if verbs[Verb.WAIT] else []),
         f"{verbs[Verb.NOOP]} unchanged",
     ]

@@ -70,7 +70,7 @@ def plan_from_json(text: str) -> Plan:
             refusals=tuple(Refusal(**{**item, "ref": Ref.parse(item["ref"])}) for item in data["refusals"]),
         )
         written = data["digest"]
-    except (KeyError, TypeError, AttributeError, ValidationError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, ValidationError) as error:
         raise ValueError(f"not a plan of format {FORMAT}: {error!r}") from error
     if plan.digest != written:
         raise ValueError(

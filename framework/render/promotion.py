@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from framework.api.credentials import redacted_source
 from framework.planning.promotion import Course, Item, Promotion
 from framework.ports import Proposed
 from framework.render.canonical import document
@@ -53,7 +54,8 @@ def diff(promotion: Promotion) -> tuple[str, ...]:
     """The difference to the file as a unified diff, line by line."""
     old, new = promotion.old.splitlines(), promotion.text.splitlines()
     names = f"a/{promotion.file}", f"b/{promotion.file}"
-    return tuple(difflib.unified_diff(old, new, *names, lineterm="")) if promotion.text else ()
+    rows = difflib.unified_diff(old, new, *names, lineterm="") if promotion.text else ()
+    return tuple(map(redacted_source, rows))
 
 
 def proposed_text(proposed: Proposed) -> str:

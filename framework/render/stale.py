@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
-from framework.planning.changes import Change, Plan, Verb
+from framework.planning.changes import Change, FieldDiff, Plan, Verb
+from framework.render.canonical import plain_value
 from framework.render.wording import count, short
 
 _SHOWN = 20
@@ -14,7 +16,7 @@ def differences(planned: Plan, now: Plan) -> tuple[str, ...]:
     """What would be done now that was not planned, or no longer would; a line each, and empty where nothing differs."""
     if planned.digest == now.digest:
         return ()
-    found = [*_heads(planned, now), *_changes(planned, now)]
+    found = [*_heads(planned, now), *_changes(planned, now)] or ["other work than was planned"]
     left = len(found) - _SHOWN
     return (*found[:_SHOWN], *([f"and {count(left, 'more difference')}"] if left > 0 else []))
 
@@ -50,8 +52,12 @@ def _between(old: Change, new: Change) -> Iterator[str]:
         come = [key for key in after if key not in before]
         parts = [f"{word} {', '.join(keys)}" for word, keys in (("no longer", gone), ("now also", come)) if keys]
         yield "; ".join(parts) or "the same actions in another order"
-    fields = {(diff.path, repr(diff.before), repr(diff.after)) for diff in old.diffs} ^ {
-        (diff.path, repr(diff.before), repr(diff.after)) for diff in new.diffs
-    }
+    fields = set(map(_essence, old.diffs)) ^ set(map(_essence, new.diffs))
     if fields:
-        yield f"differs otherwise in {', '.join(sorted({path for path, _, _ in fields}))}"
+        yield f"differs otherwise in {', '.join(sorted({path for path, *_ in fields}))}"
+
+
+def _essence(diff: FieldDiff) -> tuple[str, str, str, str]:
+    """A plan that was written and read again has lists for tuples, words for infinities, and keys in another order."""
+    before, after = (json.dumps(plain_value(value), sort_keys=True) for value in (diff.before, diff.after))
+    return diff.path, before, after, diff.category.label

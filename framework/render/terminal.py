@@ -1,7 +1,7 @@
 """Lines of styled spans, and the two ways to write them: plain, or coloured for a terminal.
 
-Every span passes through ``printable`` on its way out, so that nothing in a commit, an error or a log can steer the
-reader's terminal.
+Every span passes through ``shown`` on its way out, so that nothing in a commit, an error or a log can steer the
+reader's terminal or give a secret away.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import NamedTuple, TextIO
+
+from framework.api.credentials import redacted
+from framework.api.printing import shown
 
 
 class Span(NamedTuple):
@@ -34,23 +37,12 @@ LONGEST_MESSAGE = 400
 """Characters of a message that stands among others; JSON has it in full."""
 
 
-def printable(text: str) -> str:
-    """``text`` with control and direction-changing characters spelled out (``\\x1b``, ``\\n``)."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character
-        if character.isprintable() or unicodedata.category(character) == "Zs"
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
-
-
 def one_line(text: str, limit: int | None = None) -> str:
     """``text`` on a single line, cut at ``limit`` characters with an ellipsis.
 
     Where it has to be cut, a traceback goes first, all but its last line: that one says what went wrong.
     """
+    text = redacted(text)  # before anything is cut off that it is recognised by
     flat = _flat(text)
     if limit is None or len(flat) <= limit:
         return flat
@@ -70,7 +62,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 
 def _flat(text: str) -> str:
-    return printable(" ".join(text.split()))
+    return shown(" ".join(text.split()))
 
 
 def _last_row(text: str) -> str:
@@ -125,7 +117,7 @@ _GLUE = "\u00a0"
 
 def _glued(row: str) -> str:
     """A number stays on the line of its per cent sign."""
-    return printable(row.expandtabs(4)).replace(" %", f"{_GLUE}%")
+    return shown(row.expandtabs(4)).replace(" %", f"{_GLUE}%")
 
 
 def _wrapped(text: str, room: int) -> Iterator[str]:
@@ -184,7 +176,7 @@ def fitted(table: Sequence[Line], width: int, *, indent: str = "    ", gap: int 
     wide, long names among them are cut in the middle; on a terminal too narrow for that, the cells of a row follow each
     other over as many lines as they need, and nothing is cut.
     """
-    rows = [tuple(Span(printable(cell.text), cell.style) for cell in row) for row in table]
+    rows = [tuple(Span(shown(cell.text), cell.style) for cell in row) for row in table]
     if not rows:
         return []
     last = len(rows[0]) - 1
@@ -238,7 +230,7 @@ def _flowing(row: Line, width: int, indent: str, gap: int) -> list[Line]:
 
 def plain(lines: Iterable[Line]) -> str:
     """The lines without styles; no trailing blanks, one line break at the end."""
-    return "".join("".join(printable(span.text) for span in line).rstrip() + "\n" for line in lines)
+    return "".join("".join(shown(span.text) for span in line).rstrip() + "\n" for line in lines)
 
 
 def coloured(lines: Iterable[Line]) -> str:
@@ -249,7 +241,7 @@ def coloured(lines: Iterable[Line]) -> str:
     sink = StringIO()
     console = Console(file=sink, force_terminal=True, color_system="standard", no_color=False, highlight=False)
     for line in lines:
-        text = Text.assemble(*((printable(span.text), span.style) for span in line))
+        text = Text.assemble(*((shown(span.text), span.style) for span in line))
         text.rstrip()
         console.print(text, soft_wrap=True)
     return sink.getvalue()

@@ -8,9 +8,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from framework.api.errors import FieldError
-from framework.api.fields import Duration, Probability, default_duration, exactly_one
+from framework.api.fields import Duration, DurationOrZero, Probability, default_duration, exactly_one
 from framework.api.meta import Strict
 
+_MOST = 1e12
+"""Of a bound: what is measured may be added to it and multiplied by it."""
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -28,7 +30,7 @@ Header = Annotated[str, AfterValidator(_header), WithJsonSchema({"type": "string
 class Hold(Strict):
     """Wait, and go on watching."""
 
-    for_: Duration | None = Field(None, alias="for", description="How long; default: until a person promotes")
+    for_: DurationOrZero | None = Field(None, alias="for", description="How long; default: until a person promotes")
 
 
 class AnalyzeStep(Strict):
@@ -76,12 +78,14 @@ class AnalysisMetric(Strict):
         "latency: quantiles in seconds; custom: what query gives"
     )
     maxIncrease: float | None = Field(
-        None, ge=0, description="The most that the candidate may lie above stable, in the metric's unit"
+        None, ge=0, le=_MOST, description="The most that the candidate may lie above stable, in the metric's unit"
     )
     maxRatio: float | None = Field(
-        None, ge=1, description="The most that the candidate may be of stable: 1.25 is a quarter more"
+        None, ge=1, le=_MOST, description="The most that the candidate may be of stable: 1.25 is a quarter more"
     )
-    max: float | None = Field(None, ge=0, description="The most at all, whatever stable does, in the metric's unit")
+    max: float | None = Field(
+        None, ge=0, le=_MOST, description="The most at all, whatever stable does, in the metric's unit"
+    )
     query: str | None = Field(
         None,
         description="For custom: a query to Prometheus that gives one number; without a bound, nothing or 0 passes",
@@ -99,7 +103,7 @@ class AnalysisMetric(Strict):
 class Abort(Strict):
     """What becomes of a candidate that was turned away."""
 
-    scaleDownDelay: Duration = default_duration("30s", "How long it stays, without traffic")
+    scaleDownDelay: DurationOrZero = default_duration("30s", "How long it stays, without traffic")
 
 
 class RollbackWindow(Strict):
@@ -128,7 +132,7 @@ class Canary(Strict):
         "false for models with side effects",
     )
     abort: Abort = Field(Abort(), description="What becomes of a candidate that was turned away")
-    scaleDownDelay: Duration = default_duration("30s", "How long the old version stays after a promotion")
+    scaleDownDelay: DurationOrZero = default_duration("30s", "How long the old version stays after a promotion")
     startDeadline: Duration = default_duration("5m", "A candidate that is not running by then is rejected")
     rollbackWindow: RollbackWindow = Field(RollbackWindow(), description="Which versions return at once")
 
@@ -147,7 +151,7 @@ class BlueGreen(Strict):
 
     autoPromote: bool = Field(True, description="Switch as soon as it is ready; false: when a person promotes")
     analyze: AnalyzeStep | None = Field(None, description="Watch it after the switch, and switch back if it is worse")
-    scaleDownDelay: Duration | None = Field(None, description="How long the old version stays after the switch")
+    scaleDownDelay: DurationOrZero | None = Field(None, description="How long the old version stays after the switch")
 
 
 class Shadow(Strict):

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from framework.api import fields
+from framework.api.credentials import credential_in, redacted
 from framework.api.meta import NAME_PATTERN, Metadata
 from framework.specs import words
 from framework.specs.paths import Path
@@ -79,7 +80,13 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any, prefix: P
     meant = {(*finding.path[:-1], finding.suggestion) for finding in found if finding.at_key and finding.suggestion}
     missing = {trace.path for trace in traces if trace.type == "missing"}
     return [
-        Finding((*prefix, *item.path), item.message, item.allowed, _if_short(item.suggestion), item.at_key)
+        Finding(
+            (*prefix, *item.path),
+            item.message,
+            item.allowed,
+            _offered(item.suggestion, item.path[-1] if item.at_key and item.path else value_at(data, item.path)),
+            item.at_key,
+        )
         for item in found
         if not (item.path in missing and item.path in meant)
     ]
@@ -166,7 +173,9 @@ def _finding(trace: _Trace, model: type[BaseModel], data: Any) -> Finding | None
             return Finding(path, _brief(str(error)), suggestion=suggestion or getattr(error, "suggestion", None))
         case kind if kind in _BOUNDS:
             name, text = _BOUNDS[kind]
-            return Finding(path, f"{text} {trace.context[name]:g}, found {value}")
+            bound = trace.context[name]
+            limit = f"{bound:g}" if isinstance(bound, int | float) else bound  # a date comes as text
+            return Finding(path, f"{text} {limit}, found {value}")
     return _mismatch(path, annotation, value)
 
 
@@ -204,11 +213,15 @@ def _length(path: Path, annotation: Any, value: Any) -> Finding:
 
 def _brief(message: str) -> str:
     """A validator may quote or list what was written, however much that is."""
-    return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
+    told = redacted(message)
+    return told if len(told) <= _MAX_MESSAGE else f"{told[:_MAX_MESSAGE]}…"
 
 
-def _if_short(suggestion: str | None) -> str | None:
-    return suggestion if suggestion is not None and len(suggestion) <= _MAX_SUGGESTION else None
+def _offered(suggestion: str | None, value: Any) -> str | None:
+    """Not where it is long, nor where it is made of a secret."""
+    if suggestion is None or len(suggestion) > _MAX_SUGGESTION:
+        return None
+    return None if isinstance(value, str) and credential_in(value) is not None else suggestion
 
 
 def _items(count: int) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from framework.api.errors import Problem, SpecError
@@ -20,6 +21,7 @@ from framework.specs.syntax import LINE_BREAK
 from framework.specs.writing import INDENT, WIDTH
 
 KEYS = ("apiVersion", "kind", "metadata", "spec")
+_TAB_IN_TEXT = re.compile(r"\S *(\t)[ \t]*(?=\S)")
 _HEADER = re.compile(r"([|>])([-+0-9]*)[ \t]*(#.*)?")
 
 
@@ -41,8 +43,28 @@ def format_text(file: str, data: bytes) -> str:
     again = positions.parse(file, result.encode())
     kept = not again.problems and _meaning(again) == _meaning(parsed) and _words(nodes.read(result)) == _words(tree)
     if not kept or not (result == tree.text or referee.same(tree.text, result)):
-        raise SpecError([Problem(file, 0, 0, "", "cannot be formatted without changing it; it is left as it is")])
+        raise SpecError([_unchangeable(file, tree)])
     return result
+
+
+def _unchangeable(file: str, tree: Tree) -> Problem:
+    """With the place of a tab that ruamel.yaml does not take for a part of a text, where that is why."""
+    tabs = (_TAB_IN_TEXT.search(tree.text, node.start, node.end) for node in _plain(tree) if "\t" in node.value)
+    tab = next((found.start(1) for found in tabs if found is not None), None)
+    if tab is None:
+        return Problem(file, 0, 0, "", "cannot be formatted without changing it; it is left as it is")
+    message = "a tab inside text without quotes, which not every reader takes; quote the text, or write a space"
+    return Problem(file, tree.line(tab) + 1, tree.column(tab) + 1, "", message)
+
+
+def _plain(tree: Tree) -> Iterator[Scalar]:
+    """Scalars without quotes, in the order of the text."""
+    waiting: list[Node] = list(reversed(tree.roots))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Scalar) and not node.style:
+            yield node
+        waiting += reversed(list(nodes.children(node)))
 
 
 def _words(tree: Tree) -> list[str]:

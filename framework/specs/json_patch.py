@@ -10,20 +10,21 @@ from typing import Any
 
 from framework.specs import words
 from framework.specs.paths import Path
+from framework.specs.room import Room
 from framework.specs.traced import Origin, PatchError, Trace, Traced, patched
 
 Change = Callable[[Traced, str], Traced]
-Operation = Callable[[Traced, Mapping[str, Any], Path], Traced]
+Operation = Callable[[Traced, Mapping[str, Any], Path, Room], Traced]
 
 
-def apply(document: Traced, operations: Sequence[Mapping[str, Any]], at: Path) -> Traced:
+def apply(document: Traced, operations: Sequence[Mapping[str, Any]], at: Path, room: Room) -> Traced:
     """``document`` after ``operations``, which stand at path ``at`` of the Environment, one after the other.
 
     Raises:
-        PatchError: of the first one that fails, at the part of it that is to blame.
+        PatchError: of the first one that fails, at the part of it that is to blame; or there is no ``room`` for it.
     """
     for index, operation in enumerate(operations):
-        document = _OPERATIONS[operation["op"]](document, operation, (*at, index))
+        document = _OPERATIONS[operation["op"]](document, operation, (*at, index), room)
     return document
 
 
@@ -44,40 +45,45 @@ def same(one: Any, other: Any) -> bool:
 # -- operations ------------------------------------------------------------------------------------------------------
 
 
-def _add(document: Traced, operation: Mapping[str, Any], at: Path) -> Traced:
-    return _put(document, operation, at, patched(operation["value"], (*at, "value"), name=(*at, "path")))
+def _add(document: Traced, operation: Mapping[str, Any], at: Path, room: Room) -> Traced:
+    room.put(operation["value"], _level(operation["path"]), (*at, "value"))
+    return _put(document, operation, at, patched(operation["value"], (*at, "value"), name=(*at, "path")), room)
 
 
-def _remove(document: Traced, operation: Mapping[str, Any], at: Path) -> Traced:
-    return _take_out(document, operation["path"], (*at, "path"))
+def _remove(document: Traced, operation: Mapping[str, Any], at: Path, room: Room) -> Traced:
+    return _take_out(document, operation["path"], (*at, "path"), room)
 
 
-def _replace(document: Traced, operation: Mapping[str, Any], at: Path) -> Traced:
+def _replace(document: Traced, operation: Mapping[str, Any], at: Path, room: Room) -> Traced:
     new = patched(operation["value"], (*at, "value"), name=(*at, "path"))
     pointer, place = operation["path"], (*at, "path")
     _find(document, pointer, place)
+    room.put(new.value, _level(pointer), (*at, "value"))
 
     def change(parent: Traced, token: str) -> Traced:
         return _exchanged(parent, _key(parent, token, pointer, place), new)
 
-    return _changed(document, pointer, place, change) if pointer else _whole(new)
+    return _changed(document, pointer, place, change, room) if pointer else _whole(new)
 
 
-def _move(document: Traced, operation: Mapping[str, Any], at: Path) -> Traced:
+def _move(document: Traced, operation: Mapping[str, Any], at: Path, room: Room) -> Traced:
     source, target = operation["from"], operation["path"]
     moved = _carried(document, operation, at)
+    room.move(moved.value, _level(target), (*at, "path"))
     if source == target:
         return document
     if target.startswith(f"{source}/"):
         raise PatchError((*at, "path"), f"{source or 'the whole spec'} cannot be moved into itself")
-    return _put(_take_out(document, source, (*at, "from")), operation, at, moved)
+    return _put(_take_out(document, source, (*at, "from"), room), operation, at, moved, room)
 
 
-def _copy(document: Traced, operation: Mapping[str, Any], at: Path) -> Traced:
-    return _put(document, operation, at, _carried(document, operation, at))
+def _copy(document: Traced, operation: Mapping[str, Any], at: Path, room: Room) -> Traced:
+    copied = _carried(document, operation, at)
+    room.put(copied.value, _level(operation["path"]), (*at, "path"))
+    return _put(document, operation, at, copied, room)
 
 
-def _test(document: Traced, operation: Mapping[str, Any], at: Path) -> Traced:
+def _test(document: Traced, operation: Mapping[str, Any], at: Path, room: Room) -> Traced:
     found = _find(document, operation["path"], (*at, "path")).value
     expected = operation["value"]
     if not same(found, expected):
@@ -105,7 +111,11 @@ def _carried(document: Traced, operation: Mapping[str, Any], at: Path) -> Traced
     return Traced(found.value, Trace(Origin(True, (*at, "path"), name=(*at, "path"), carried=True)))
 
 
-def _put(document: Traced, operation: Mapping[str, Any], at: Path, new: Traced) -> Traced:
+def _level(pointer: str) -> int:
+    return len(tokens(pointer))
+
+
+def _put(document: Traced, operation: Mapping[str, Any], at: Path, new: Traced, room: Room) -> Traced:
     pointer, place = operation["path"], (*at, "path")
 
     def change(parent: Traced, token: str) -> Traced:
@@ -115,10 +125,10 @@ def _put(document: Traced, operation: Mapping[str, Any], at: Path, new: Traced) 
         end = len(items) if token == "-" else _index(parent, token, pointer, place, len(items))  # noqa: S105 - RFC 6901
         return parent.with_items([*items[:end], new, *items[end:]], new.trace.place)
 
-    return _changed(document, pointer, place, change) if pointer else _whole(new)
+    return _changed(document, pointer, place, change, room) if pointer else _whole(new)
 
 
-def _take_out(document: Traced, pointer: str, place: Path) -> Traced:
+def _take_out(document: Traced, pointer: str, place: Path, room: Room) -> Traced:
     if not pointer:
         raise PatchError(place, "a spec as a whole cannot be removed")
     by = Origin(True, place)
@@ -129,7 +139,7 @@ def _take_out(document: Traced, pointer: str, place: Path) -> Traced:
             return parent.with_keys({}, {key: by})
         return parent.with_items([item for index, item in enumerate(parent.items()) if index != key], by)
 
-    return _changed(document, pointer, place, change)
+    return _changed(document, pointer, place, change, room)
 
 
 def _whole(new: Traced) -> Traced:
@@ -138,12 +148,13 @@ def _whole(new: Traced) -> Traced:
     return new
 
 
-def _changed(document: Traced, pointer: str, place: Path, change: Change) -> Traced:
+def _changed(document: Traced, pointer: str, place: Path, change: Change, room: Room) -> Traced:
     """``document`` with ``change`` made where the last token of ``pointer`` applies."""
 
     def descend(node: Traced, rest: list[str]) -> Traced:
         if not isinstance(node.value, Mapping | list):
             raise _nothing_below(node, rest[0], pointer, place)
+        room.look(len(node.value), place)
         if len(rest) == 1:
             return change(node, rest[0])
         key = _key(node, rest[0], pointer, place)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from framework.api.errors import Problem
+from framework.api.errors import Problem, SpecError
 from framework.api.meta import API_VERSION, Metadata, Ref
 from framework.planning import fingerprint
 from framework.planning.kind import Kind
 from framework.ports import Blob, SpecSource
-from framework.specs import rows, words
+from framework.specs import rows, safety, words
 from framework.specs.cache import ParseCache
 from framework.specs.explain import Finding, explain
 from framework.specs.positions import Document, parse
-from framework.specs.resource import Draft, Facts, Resource, problem_at, spec_path
+from framework.specs.resource import ENVIRONMENT, Draft, Facts, Resource, problem_at, spec_path
 from framework.specs.rows import LoadedFile
 from framework.specs.stored import StoredDraft, StoredResource
 
@@ -31,6 +31,8 @@ _ENVELOPE = ("apiVersion", "kind", "metadata", "spec")
 _MAX_TOLD = 200
 """Problems of one file; whoever has more reads the rest after mending these."""
 _NOT_EXECUTED = "is part of the language but not executed by this version"
+_STALLS = "while it is there, the resource stalls (NotSupported), and what is built from it waits"
+_CLOSED = "while it is there, no command works on this environment"
 _KIND_LINE = re.compile(r"^kind:\s*['\"]?(\w+)", re.MULTILINE)
 _NAME_LINE = re.compile(r"^(?:metadata:\s*\{\s*|\s+)name:\s*['\"]?([-a-z0-9]+)", re.MULTILINE)
 
@@ -45,12 +47,16 @@ class LoadedFolder:
 
 
 def spec_blobs(source: SpecSource, commit: str, folder: str) -> Sequence[Blob]:
-    """Every ``*.yaml`` and ``*.yml`` below ``folder``; names that start with a dot are left out.
+    """Every ``*.yaml`` and ``*.yml`` below ``folder``, or the one that it names; names that start with a dot are left
+    out.
 
     Raises:
-        SpecError: the folder holds symlinks or submodules.
+        SpecError: the folder holds symlinks or submodules, or is another file.
     """
-    return [blob for blob in source.blobs(commit, folder) if is_spec(blob.path)]
+    blobs = source.blobs(commit, folder)
+    if any(blob.path == folder for blob in blobs) and not is_spec(folder):
+        raise SpecError([Problem(folder, 0, 0, "", "is a file; specs are *.yaml and *.yml in a folder")])
+    return [blob for blob in blobs if is_spec(blob.path)]
 
 
 def load_folder(
@@ -68,8 +74,20 @@ def load_folder(
 
 
 def is_spec(path: str) -> bool:
-    """Whether a file of the spec folder is read: ``*.yaml`` or ``*.yml``, nothing hidden."""
-    return path.endswith(SUFFIXES) and not any(part.startswith(".") for part in path.split("/"))
+    """Whether a file of the spec folder is read: ``*.yaml`` or ``*.yml``, nothing hidden. One whose name ends almost so
+    is read, too, and refused: it was meant to be."""
+    ends_so = path.rstrip(" .").casefold().endswith(SUFFIXES)
+    return ends_so and not any(part.startswith(".") for part in path.split("/"))
+
+
+def _misnamed(path: str) -> str | None:
+    """What is wrong with the name of a spec file."""
+    if not path.isprintable():
+        return "the name holds characters that cannot be shown; rename the file"
+    if not path.endswith(SUFFIXES):
+        stem, _, ending = path.rpartition("/")[2].rstrip(" .").rpartition(".")
+        return f"is not read under this name; rename it to {stem}.{ending.casefold()}, or take it out of the folder"
+    return None
 
 
 def read_row(blob: Blob, data: bytes, kinds: Mapping[str, Kind]) -> bytes:
@@ -78,8 +96,12 @@ def read_row(blob: Blob, data: bytes, kinds: Mapping[str, Kind]) -> bytes:
 
 
 def load_file(blob: Blob, data: bytes, kinds: Mapping[str, Kind]) -> LoadedFile:
-    """The drafts of one file and everything wrong with its text and its objects' envelopes."""
+    """The drafts of one file and everything wrong with its name, its text and its objects' envelopes."""
+    if (misnamed := _misnamed(blob.path)) is not None:
+        return LoadedFile((), (Problem(blob.path, 0, 0, "", misnamed),), frozenset(_guessed(data)))
     parsed = parse(blob.path, data)
+    if not (parsed.documents or parsed.problems or b"#" in data):
+        return LoadedFile((), (Problem(blob.path, 0, 0, "", "the file is empty"),), frozenset())
     drafts: list[Draft] = []
     problems = list(parsed.problems)
     declared = {ref for document in parsed.documents if (ref := _declared(document.data)) is not None}
@@ -191,19 +213,35 @@ def understand_anew(draft: Draft, kinds: Mapping[str, Kind]) -> Resource | tuple
         )  # fmt: skip
     base = draft.base
     own = set(_understood(kind.spec, base.raw["spec"], "spec")[1]) if base is not None else set()
-    return tuple(
+    told = (
         problem_at(base.positions if base is not None and finding in own else draft.positions, finding)
         for finding in findings
     )
+    return (*told, *_secrets(draft, kind))
 
 
 def _facts(draft: Draft, spec: BaseModel, kind: Kind) -> Facts:
+    secrets = tuple(_secrets(draft, kind))
+    told = {problem.path for problem in secrets}
+    exposed = (problem_at(draft.positions, one) for one in safety.exposed(spec, kind))
     return Facts(
         references=kind.references(spec),
         entrypoints=tuple(kind.entrypoints(spec).items()),
         claims=kind.claims(spec),
-        warnings=tuple(
-            problem_at(draft.positions, Finding(spec_path(path), _NOT_EXECUTED), "warning")
-            for path in kind.unsupported(spec)
-        ),
+        warnings=tuple(problem_at(draft.positions, finding, "warning") for finding in _warnings(draft.ref, spec, kind)),
+        secrets=(*secrets, *(problem for problem in exposed if problem.path not in told)),
+        places=kind.places(spec),
     )
+
+
+def _secrets(draft: Draft, kind: Kind) -> Iterator[Problem]:
+    """Of the object as its own file has it: what a patch writes stands in the file of its Environment."""
+    written = draft.base or draft
+    return (problem_at(written.positions, finding) for finding in safety.secrets(written.raw, kind))
+
+
+def _warnings(ref: Ref, spec: BaseModel, kind: Kind) -> Iterator[Finding]:
+    comes_of_it = f"{_NOT_EXECUTED}: {_CLOSED if ref.kind == ENVIRONMENT else _STALLS}"
+    yield from (Finding(spec_path(path), comes_of_it) for path in kind.unsupported(spec))
+    for found in kind.remarks(spec):
+        yield Finding(spec_path(found.path), found.message, found.allowed, found.suggestion)

@@ -18,6 +18,7 @@ import yaml
 from framework.specs.scalars import resolve
 from framework.specs.syntax import LINE_BREAK
 
+_FOLDED = re.compile(r"[ \t]*[\n\r\x85\u2028\u2029][ \t]*")
 _TRIVIA = re.compile(r"(?:\s|\ufeff|#[^\n\r\x85\u2028\u2029]*)*")
 
 
@@ -113,6 +114,41 @@ def read(text: str) -> Tree:
     tree = Tree(text, starts=[0, *(match.end() for match in LINE_BREAK.finditer(text))])
     _Builder(tree).build()
     return tree
+
+
+def spaced(text: str) -> str:
+    """``text`` with spaces for the tabs between its words, which mean the same there and which not every reader takes.
+
+    Raises:
+        yaml.YAMLError: the text is not YAML.
+    """
+    tree = read(text)
+    words = [(comment.start, comment.start + len(comment.text)) for comment in tree.comments]
+    words += [word for root in tree.roots for node in _leaves(root) for word in _words(text, node)]
+    parts, seen = [], 0
+    for start, end in sorted(words):
+        parts += [text[seen:start].replace("\t", " "), text[max(start, seen) : end]]
+        seen = max(end, seen)
+    return "".join([*parts, text[seen:].replace("\t", " ")])
+
+
+def _words(text: str, node: Node) -> Iterator[tuple[int, int]]:
+    """Where a leaf has text of its own: all of it, but for what stands behind ``|`` and ``>`` on their line, and for
+    the indentation of further lines of plain text."""
+    plain = isinstance(node, Scalar) and not node.style
+    start = node.start
+    if isinstance(node, Scalar) and node.style in ("|", ">"):
+        found = LINE_BREAK.search(text, start, node.end)
+        start = found.start() if found is not None else node.end
+    for space in _FOLDED.finditer(text, start, node.end) if plain else ():
+        yield start, space.start()
+        start = space.end()
+    yield start, node.end
+
+
+def _leaves(node: Node) -> Iterator[Node]:
+    below = list(children(node))
+    yield from (leaf for one in below for leaf in _leaves(one)) if below else [node]
 
 
 def anchors(node: Node) -> Iterator[str]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.planning.kind import Kind
-from framework.specs import json_patch, paths, strategic, words
+from framework.specs import json_patch, paths, strategic
 from framework.specs.explain import Finding
 from framework.specs.paths import Path
 from framework.specs.positions import Place, Places
-from framework.specs.resource import ENVIRONMENT, Draft, Resource, problem_at
+from framework.specs.resource import Draft, Resource, problem_at
+from framework.specs.room import Effort, Room, TooMuchError
+from framework.specs.targets import Target, Targets
 from framework.specs.traced import Origin, PatchError, Trace, Traced
 
 
@@ -46,64 +48,72 @@ class PatchedPlaces:
         return self.environment if origin.patched else self.base
 
 
-class _Target(NamedTuple):
-    """What a patch is for, as it is written."""
-
-    kind: str
-    name: str | None
-    labels: Mapping[str, str]
-
-    def takes(self, draft: Draft) -> bool:
-        return self.name in {None, draft.ref.name} and self.labels.items() <= draft.metadata.labels.items()
-
-    def may_mean(self, broken: Ref) -> bool:
-        """Whether it may be for an object whose labels nobody could read."""
-        return broken.kind == self.kind and self.name in {None, broken.name}
-
-
 def apply(
     environment: Resource, drafts: Sequence[Draft], kinds: Mapping[str, Kind], declared: frozenset[Ref]
 ) -> tuple[list[Draft], list[Problem]]:
     """``drafts``, which hold no Environment, with the patches of ``environment`` applied in order, and what is wrong
-    with the patches. A draft that a patch fails on is left out. ``declared`` names broken objects too."""
-    patched = {draft.ref: draft for draft in drafts}
-    of_kind: dict[str, list[Draft]] = defaultdict(list)
-    for draft in drafts:
-        of_kind[draft.ref.kind].append(draft)
-    broken = declared - patched.keys()
-    problems: list[Problem] = []
-    for index, entry in enumerate(environment.raw["spec"].get("patches") or ()):
-        written = entry["target"]
-        target = _Target(written["kind"], written.get("name"), written.get("labels") or {})
-        targets = [draft.ref for draft in of_kind[target.kind] if target.takes(draft)]
+    with the patches. A draft that a patch fails on is left out; all of them are where the patches together are too
+    much. ``declared`` names broken objects too."""
+    overlay = _Overlay(environment, drafts, kinds, declared)
+    try:
+        for index, entry in enumerate(environment.raw["spec"].get("patches") or ()):
+            overlay.apply(index, entry)
+    except TooMuchError as error:
+        return [], [*overlay.problems, problem_at(environment.positions, Finding(error.path, error.message))]
+    return [overlay.patched[draft.ref] for draft in drafts if draft.ref in overlay.patched], overlay.problems
+
+
+class _Overlay:
+    """Drafts while an Environment's patches are applied to them, one after the other."""
+
+    def __init__(
+        self, environment: Resource, drafts: Sequence[Draft], kinds: Mapping[str, Kind], declared: frozenset[Ref]
+    ) -> None:
+        self.patched = {draft.ref: draft for draft in drafts}
+        self.problems: list[Problem] = []
+        self._environment, self._kinds = environment, kinds
+        self._effort = Effort(len(drafts))
+        self._rooms: dict[Ref, Room] = {}
+        self._targets = Targets(environment, drafts, declared, kinds)
+
+    def apply(self, index: int, entry: Mapping[str, Any]) -> None:
+        """Raises TooMuchError."""
+        at: Path = ("spec", "patches", index)
+        target = Target.of(entry["target"])
+        self._effort.look(self._targets.looked_through(target), (*at, "target"))
+        targets = self._targets.of(target)
         failures: dict[tuple[Path, str], list[tuple[Ref, PatchError]]] = defaultdict(list)
         for ref in targets:
-            if ref not in patched:  # an earlier patch failed on it
+            if ref not in self.patched:  # an earlier patch failed on it
                 continue
             try:
-                patched[ref] = _patched(patched[ref], environment, ("spec", "patches", index), entry, kinds[ref.kind])
+                self.patched[ref] = self._patched(self.patched[ref], at, entry)
+            except TooMuchError:
+                raise
             except PatchError as error:
                 failures[error.path, error.message].append((ref, error))
-                del patched[ref]
-        problems += (_failed(environment, failed) for failed in failures.values())
-        # a target that is broken itself is no second mistake
-        if target.kind == ENVIRONMENT or not (targets or any(map(target.may_mean, broken))):
-            problems.append(_unmatched(environment, index, target, of_kind[target.kind], broken, kinds))
-    return [patched[draft.ref] for draft in drafts if draft.ref in patched], problems
+                del self.patched[ref]
+        self.problems += (_failed(self._environment, failed) for failed in failures.values())
+        if not targets:
+            self.problems += self._targets.unmatched(index, target)
 
-
-def _patched(draft: Draft, environment: Resource, at: Path, entry: Mapping[str, Any], kind: Kind) -> Draft:
-    places = draft.positions
-    before, trace = (
-        (places.base, places.trace) if isinstance(places, PatchedPlaces) else (places, Trace(Origin(False, ("spec",))))
-    )
-    spec = Traced(draft.raw["spec"], trace)
-    if entry.get("patch") is not None:
-        spec = strategic.merge(spec, entry["patch"], (*at, "patch"), kind.merge_keys)
-    else:
-        spec = json_patch.apply(spec, entry["jsonPatch"], (*at, "jsonPatch"))
-    places = PatchedPlaces(before, environment.positions, spec.trace)
-    return replace(draft, raw={**draft.raw, "spec": spec.value}, positions=places, base=draft.base or draft)
+    def _patched(self, draft: Draft, at: Path, entry: Mapping[str, Any]) -> Draft:
+        places = draft.positions
+        before, trace = (
+            (places.base, places.trace)
+            if isinstance(places, PatchedPlaces)
+            else (places, Trace(Origin(False, ("spec",))))
+        )
+        spec = Traced(draft.raw["spec"], trace)
+        room = self._rooms.get(draft.ref)
+        if room is None:
+            room = self._rooms[draft.ref] = Room(spec.value, self._effort)
+        if entry.get("patch") is not None:
+            spec = strategic.merge(spec, entry["patch"], (*at, "patch"), self._kinds[draft.ref.kind].merge_keys, room)
+        else:
+            spec = json_patch.apply(spec, entry["jsonPatch"], (*at, "jsonPatch"), room)
+        places = PatchedPlaces(before, self._environment.positions, spec.trace)
+        return replace(draft, raw={**draft.raw, "spec": spec.value}, positions=places, base=draft.base or draft)
 
 
 def _failed(environment: Resource, failed: Sequence[tuple[Ref, PatchError]]) -> Problem:
@@ -112,41 +122,3 @@ def _failed(environment: Resource, failed: Sequence[tuple[Ref, PatchError]]) -> 
     more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
     message = f"{error.message} (patching {ref}{more})"
     return problem_at(environment.positions, Finding(error.path, message, error.allowed, error.suggestion))
-
-
-def _unmatched(
-    environment: Resource,
-    index: int,
-    target: _Target,
-    drafts: Sequence[Draft],
-    broken: Iterable[Ref],
-    kinds: Iterable[str],
-) -> Problem:
-    path, kind = f"patches[{index}].target", target.kind
-    patchable = tuple(known for known in kinds if known != ENVIRONMENT)
-    if kind == ENVIRONMENT:
-        message = "an Environment is not patched; write the field into it"
-        return environment.problem(f"{path}.kind", message, allowed=patchable)
-    if kind not in patchable:
-        near = words.nearest(kind, patchable)
-        return environment.problem(f"{path}.kind", f"unknown kind {kind!r}", allowed=patchable, suggestion=near)
-    if not drafts:
-        return environment.problem(path, f"the patch matches nothing: there is no {kind}")
-    names = tuple(sorted({draft.ref.name for draft in drafts} | {ref.name for ref in broken if ref.kind == kind}))
-    if target.name is not None and target.name not in names:
-        return environment.problem(
-            f"{path}.name", f"the patch matches nothing: no {kind} is named {target.name!r}",
-            allowed=names, suggestion=words.nearest(target.name, names),
-        )  # fmt: skip
-    pairs = tuple(sorted({_pair(label) for draft in drafts for label in draft.metadata.labels.items()}))
-    wanted = [_pair(label) for label in target.labels.items()]
-    unknown = next((pair for pair in wanted if pair not in pairs), wanted[0])
-    who = f"no {kind} carries" if target.name is None else f"{kind}/{target.name} does not carry"
-    return environment.problem(
-        f"{path}.labels", f"the patch matches nothing: {who} {' and '.join(wanted)}",
-        allowed=pairs, suggestion=words.nearest(unknown, (pair for pair in pairs if pair != unknown), cutoff=0.7),
-    )  # fmt: skip
-
-
-def _pair(label: tuple[str, str]) -> str:
-    return f"{label[0]}={label[1]}"

@@ -113,7 +113,7 @@ class ParsedFile:
 def parse(file: str, data: bytes) -> ParsedFile:
     """Read a YAML file of one or more documents. Never raises: what is wrong comes back as problems.
 
-    Bounds: 1 MiB, 64 levels, 50,000 nodes (aliases counted as what they expand to), 100 aliases.
+    Bounds: 1 MiB, 64 levels, 50,000 nodes, 100 aliases; an alias counts as what it expands to.
     """
     text, refusal = syntax.decode(file, data, MAX_BYTES)
     if refusal is not None:
@@ -149,6 +149,7 @@ class _Frame:
     path: Path
     anchor: str | None
     first_node: int
+    first_character: int
     depth: int
     deepest: int
     key: str | None = None
@@ -160,6 +161,7 @@ class _Frame:
 class _Anchor(NamedTuple):
     value: Any
     nodes: int
+    characters: int
     levels: int
 
 
@@ -182,7 +184,7 @@ class _Reader:
         self._anchors: dict[str, _Anchor] = {}
         self._open_anchors: set[str] = set()
         self._problems_before = 0
-        self._nodes = self._aliases = 0
+        self._nodes = self._characters = self._aliases = 0
 
     def read(self) -> None:
         try:
@@ -216,13 +218,15 @@ class _Reader:
             self._root = None
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        self._count(event)
+        self._count(event, characters=len(event.value))
         self._check_tag(event)
         plain = not event.style
         if self._wants_key():
             self._set_key(event)
             return
         value: Any = event.value
+        if "\0" in value:
+            self._add(event, "the character U+0000 is not allowed: files, databases and programs take it for the end")
         if plain:
             try:
                 value = resolve(event.value)
@@ -230,7 +234,7 @@ class _Reader:
                 value = problem.stand_in
                 self._add(event, str(problem), suggestion=problem.suggestion)
         if event.anchor is not None:
-            self._anchors[event.anchor] = _Anchor(value, 1, 0)
+            self._anchors[event.anchor] = _Anchor(value, 1, len(event.value), 0)
         self._put(value, event, scalar=True)
 
     def _open(self, event: yaml.CollectionStartEvent) -> None:
@@ -248,14 +252,15 @@ class _Reader:
             path = self._put(container, event, scalar=False)
         if event.anchor is not None:
             self._open_anchors.add(event.anchor)
-        self._stack.append(_Frame(container, path, event.anchor, self._nodes, depth, depth))
+        self._stack.append(_Frame(container, path, event.anchor, self._nodes, self._characters, depth, depth))
 
     def _close(self) -> None:
         frame = self._stack.pop()
         if frame.anchor is not None:
             self._open_anchors.discard(frame.anchor)
-            nodes, levels = self._nodes - frame.first_node + 1, frame.deepest - frame.depth + 1
-            self._anchors[frame.anchor] = _Anchor(frame.container, nodes, levels)
+            nodes, characters = self._nodes - frame.first_node + 1, self._characters - frame.first_character
+            levels = frame.deepest - frame.depth + 1
+            self._anchors[frame.anchor] = _Anchor(frame.container, nodes, characters, levels)
         if self._stack:
             self._stack[-1].deepest = max(self._stack[-1].deepest, frame.deepest)
 
@@ -275,7 +280,7 @@ class _Reader:
             self._add(event, message)
             self._put(None, event, scalar=True)
             return
-        self._count(event, anchor.nodes)
+        self._count(event, anchor.nodes, anchor.characters)
         depth = len(self._stack) + anchor.levels
         if depth > MAX_DEPTH:
             self._refuse(event, f"nested more than {MAX_DEPTH} levels deep through *{name}")
@@ -302,6 +307,8 @@ class _Reader:
             return
         if key == "" and plain:
             self._add(event, "a key is missing before ':'")
+        if "\0" in key:
+            self._add(event, "the character U+0000 is not allowed in a key")
         frame.key, frame.key_mark, frame.ignore = key, _mark(event), False
         frame.lines[key] = _mark(event)[0]
         frame.container[key] = None
@@ -335,8 +342,11 @@ class _Reader:
 
     # -- bounds and problems -----------------------------------------------------------------------------------------
 
-    def _count(self, event: yaml.Event, nodes: int = 1) -> None:
+    def _count(self, event: yaml.Event, nodes: int = 1, characters: int = 0) -> None:
         self._nodes += nodes
+        self._characters += characters
+        if self._characters > MAX_BYTES:
+            self._refuse(event, f"more than {MAX_BYTES >> 20} MiB of text in one file, aliases expanded")
         if self._nodes > MAX_NODES:
             self._refuse(event, f"more than {MAX_NODES:,} values in one file, aliases expanded")
 

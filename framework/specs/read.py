@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
+from framework.api.places import Premises
 from framework.planning.kind import Kind
 from framework.ports import SpecSource
 from framework.specs import collector
 from framework.specs.cache import ParseCache
 from framework.specs.reading import DEFAULT_ENVIRONMENT, Reading
-from framework.specs.resource import ENVIRONMENT
+from framework.specs.resource import ENVIRONMENT, Resource
+from framework.specs.safety import misplaced
 from framework.specs.snapshot import Snapshot
 
-__all__ = ["DEFAULT_ENVIRONMENT", "Report", "check", "read_environment", "read_snapshot"]
+__all__ = ["DEFAULT_ENVIRONMENT", "Examine", "Report", "UnsafeError", "check", "read_environment", "read_snapshot"]
+
+Examine = Callable[[Mapping[Ref, Resource]], Iterable[Problem]]
+"""What is wrong with resources that are right by themselves, which nobody can tell who reads specs only."""
+
+NO_PREMISES = Premises()
+"""Of a project whose place is not known: what is absolute lies outside."""
+
+
+class UnsafeError(SpecError):
+    """Nothing is wrong with the specs but that they may not take effect."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found. ``problems`` are sorted and told once each."""
+    """What a check found. ``problems`` are sorted and told once each; ``unseen`` says what was not looked at."""
 
     files: int
     objects: int
     problems: tuple[Problem, ...]
+    unseen: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -42,10 +55,13 @@ def read_snapshot(
     root: str = "",
     storage: str = "",
     cache: ParseCache | None = None,
+    premises: Premises | None = None,
 ) -> Snapshot:
-    """The state that ``commit`` asks for in one environment. ``cache`` may be kept between calls.
+    """The state that ``commit`` asks for in one environment. ``cache`` may be kept between calls. Without ``premises``
+    it is only read, not held to what may take effect: an earlier commit that it is compared with, or went on with.
 
     Raises:
+        UnsafeError: secrets stand in it, or it names places outside of ``premises``, and nothing else is wrong.
         SpecError: with every problem of every file; nothing of such a commit is used.
     """
     cache = ParseCache() if cache is None else cache
@@ -54,9 +70,12 @@ def read_snapshot(
         understood = reading.understood(environment_name)
         state = understood.state
         errors = [problem for problem in understood.problems if problem.severity == "error"]
+        unsafe = understood.unsafe(premises) if premises is not None else ()
         if errors or state is None:
-            raise SpecError(errors)
+            raise SpecError([*errors, *unsafe])
         reading.remember(state)
+        if unsafe:
+            raise UnsafeError(unsafe)
     return Snapshot(
         commit=commit,
         environment=environment_name,
@@ -79,24 +98,34 @@ def read_environment(
     environment_name: str,
     kinds: Mapping[str, Kind],
     cache: ParseCache | None = None,
+    premises: Premises | None = None,
 ) -> BaseModel:
     """The spec of one Environment alone: where its state and storage are must be known before anything else is.
 
     Raises:
+        UnsafeError: as for a snapshot.
         SpecError: it does not exist or is wrong; mistakes of other objects do not matter here.
     """
     reading = Reading(source, commit, [folder], kinds, ParseCache() if cache is None else cache)
     known = reading.recalled_environment(environment_name)
     if known is not None:
-        return known.spec
+        return _safe(known, premises)
     environments, wrong, repeated = reading.environments()
     ref = Ref(ENVIRONMENT, environment_name)
     if ref in environments:
-        return environments[ref].spec
+        return _safe(environments[ref], premises)
     problems = reading.missing_environment(environment_name, environments)
     if problems or environments or ref in reading.loaded.declared:
         raise SpecError(problems or [*wrong, *repeated, *reading.loaded.problems])
     return kinds[ENVIRONMENT].spec()
+
+
+def _safe(environment: Resource, premises: Premises | None) -> BaseModel:
+    if premises is not None:
+        unsafe = [*environment.facts.secrets, *misplaced([environment], premises)]
+        if unsafe:
+            raise UnsafeError(unsafe)
+    return environment.spec
 
 
 def check(
@@ -105,8 +134,12 @@ def check(
     folders: Sequence[str],
     kinds: Mapping[str, Kind],
     cache: ParseCache | None = None,
+    environment: str | None = None,
+    premises: Premises = NO_PREMISES,
+    examine: Examine = lambda resources: (),
 ) -> Report:
-    """Look at every object as every declared Environment would have it. Never raises SpecError."""
+    """Look at every object as every declared Environment would have it. ``environment`` has to be one of them, where it
+    is given. Never raises SpecError."""
     reading = Reading(source, commit, folders, kinds, ParseCache() if cache is None else cache)
     try:
         with collector.paused():
@@ -121,12 +154,15 @@ def check(
             understood = reading.understood(name)
             if understood.state is not None:
                 reading.remember(understood.state)
-        for problem in set(understood.problems):
+        for problem in {*understood.problems, *understood.unsafe(premises), *examine(understood.resources)}:
             found.setdefault(problem, []).append(str(name))
+    of_files = frozenset(loaded.problems)
     problems = [
-        problem if len(where) >= environments or problem in loaded.problems else _only_in(problem, where)
+        problem if len(where) >= environments or problem in of_files else _only_in(problem, where)
         for problem, where in found.items()
     ]
+    if environment is not None:
+        problems += reading.missing_environment(environment, {})
     return Report(loaded.files, len(loaded.drafts), tuple(sorted(set(problems))))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
+from framework.api.places import Premises
 from framework.planning.graph import CycleError
 from framework.planning.kind import Kind
 from framework.ports import Blob, CodeRef, SpecSource
@@ -17,6 +18,7 @@ from framework.specs.code import Code, ManyDigests
 from framework.specs.loader import LoadedFolder, load_folder, read_row, spec_blobs, understand
 from framework.specs.recall import Asked, State
 from framework.specs.resource import ENVIRONMENT, Draft, Facts, Resource, patched_key
+from framework.specs.safety import misplaced
 from framework.specs.snapshot import fingerprints, snapshot_digest
 from framework.specs.store import Kept
 from framework.specs.stored import PatchedResource, StoredDraft, StoredResource
@@ -29,15 +31,24 @@ _LISTING = "listing of "
 
 @dataclass(frozen=True)
 class Understood:
-    """What one environment is at the commit. ``state`` is there unless ``problems`` hold an error, or the environment
-    has no name."""
+    """What one environment is at the commit. ``resources`` are those that are right by themselves; ``state`` is there
+    unless ``problems`` hold an error, or the environment has no name."""
 
     environment: Resource | None
     environments: Mapping[Ref, Resource]
     problems: tuple[Problem, ...]
     files: int
     objects: int
+    resources: Mapping[Ref, Resource]
     state: State | None = None
+
+    def unsafe(self, premises: Premises) -> tuple[Problem, ...]:
+        """What may not take effect, though it is understood. A secret in another Environment is one, too."""
+        resources = tuple(self.resources.values())
+        everything = (*resources, *self.environments.values())
+        secrets = (problem for resource in everything for problem in resource.facts.secrets)
+        own = () if self.environment is None else (self.environment,)
+        return tuple(sorted({*secrets, *misplaced((*resources, *own), premises)}))
 
 
 class Reading:
@@ -84,7 +95,16 @@ class Reading:
         """Those that are right, what is wrong with the others, and names that repeat."""
         drafts, repeated = validate.unique(self.loaded.drafts)
         found, wrong = self._typed([draft for draft in drafts if draft.ref.kind == ENVIRONMENT], {}, None)
-        return found, wrong, repeated
+        return found, self._second(wrong), repeated
+
+    def _second(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Those that stand where nothing was told yet: what a word that nobody could read would mean is no mistake of
+        its own."""
+        return [one for one in problems if not one.line or (one.file, one.line, one.column) not in self._told]
+
+    @cached_property
+    def _told(self) -> frozenset[tuple[str, int, int]]:
+        return frozenset((one.file, one.line, one.column) for one in self.loaded.problems)
 
     def recalled_environment(self, name: str) -> Resource | None:
         """An Environment of this very commit as it was found before."""
@@ -106,7 +126,9 @@ class Reading:
         same, earlier = self._recalled(name) if name is not None else (None, None)
         if same is not None:
             same = same.at(self._commit)
-            return Understood(same.environment, same.environments, same.warnings, same.file_count, same.objects, same)
+            return Understood(
+                same.environment, same.environments, same.warnings, same.file_count, same.objects, same.resources, same
+            )
         if earlier is not None:
             self._take_over(earlier)
         return self._anew(name, earlier)
@@ -121,7 +143,7 @@ class Reading:
 
     def _anew(self, name: str | None, earlier: State | None) -> Understood:
         drafts, repeated = validate.unique(self.loaded.drafts)
-        problems = [*self.loaded.problems, *repeated]
+        problems = [*repeated]
         known = earlier.resources if earlier else {}
         environments, wrong = self._typed(
             [draft for draft in drafts if draft.ref.kind == ENVIRONMENT], earlier.environments if earlier else {}, None
@@ -144,16 +166,17 @@ class Reading:
         )
         problems += wrong
         state = None
-        if any(problem.severity == "error" for problem in problems):
+        if any(problem.severity == "error" for problem in (*self.loaded.problems, *problems)):
             problems += validate.cycles(resources)
         else:
             try:
                 state = self._state(name, environment, environments, resources, checked, earlier)
             except CycleError:
                 problems += validate.cycles(resources)
+        problems = [*self.loaded.problems, *self._second(problems)]
         self._cache.retain({(blob.path, blob.sha) for blobs in self._blobs.values() for blob in blobs})
         files, objects = self.loaded.files, len(self.loaded.drafts)
-        return Understood(environment, environments, tuple(problems), files, objects, state)
+        return Understood(environment, environments, tuple(problems), files, objects, resources, state)
 
     def _typed(
         self, drafts: Sequence[Draft], known: Mapping[Ref, Resource], environment: Resource | None

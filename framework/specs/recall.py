@@ -59,8 +59,12 @@ class State:
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        together = [*self.resources.values(), *([self.environment] if self.environment else [])]
-        return tuple(sorted({warning for resource in together for warning in resource.facts.warnings}))
+        return tuple(sorted({warning for resource in self.together for warning in resource.facts.warnings}))
+
+    @property
+    def together(self) -> tuple[Resource, ...]:
+        """The resources and their Environment."""
+        return (*self.resources.values(), *([self.environment] if self.environment else []))
 
     @property
     def earlier(self) -> Earlier:
@@ -127,7 +131,7 @@ def _row(state: State, draft: StoredDraft, numbers: _Numbers) -> list[Any]:
     text = facts.text if isinstance(facts, StoredFacts) else rows.dumps(rows.facts_row(facts))
     return [
         numbers.kinds[ref.kind], ref.name, draft.file, draft.sha, draft.index, draft.metadata_text, text,
-        int(bool(facts.claims or facts.warnings)) + 2 * int(resource.key != draft.key),
+        int(bool(facts.claims or facts.warnings or facts.secrets or facts.places)) + 2 * int(resource.key != draft.key),
         numbers.names.get(facts.names), [numbers.refs[one] for one in facts.upstreams],
         None if checked is None else [numbers.refs[one] for one, _ in checked.looked if one not in facts.upstreams],
         *state.fingerprints.get(ref, (None, None)), None if code is None else numbers.codes[code],

@@ -3,14 +3,26 @@ must agree that nothing else changed."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import yaml
+
+from framework.specs import nodes
 from framework.specs.paths import Path
 
 
 def documents(text: str) -> list[Any] | None:
     """The documents of a text, every scalar as the text that it is; None where it cannot be read."""
+    found = _documents(text)
+    if found is None and "\t" in text:
+        with contextlib.suppress(yaml.YAMLError):
+            return _documents(nodes.spaced(text))
+    return found
+
+
+def _documents(text: str) -> list[Any] | None:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

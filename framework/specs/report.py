@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from framework.api.credentials import named_secret, redacted, redacted_source
 from framework.api.errors import Problem
+from framework.api.printing import printable
+from framework.specs import paths
 from framework.specs.read import Report
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -16,13 +20,16 @@ _RULES = {
     "warning": ("spec-warning", "Part of the spec has no effect."),
 }
 _EXCERPT = 160
+_INDEX = re.compile(r"\[\d+\]")
 
 
-def summary(report: Report) -> str:
-    """``12 objects in 9 files: valid`` or ``12 objects in 9 files: 2 errors, 1 warning``."""
+def summary(report: Report, *, strict: bool = False) -> str:
+    """``12 objects in 9 files: valid`` or ``12 objects in 9 files: 2 errors, 1 warning``. ``strict``: what has warnings
+    is not called valid."""
     errors, warnings = len(report.errors), len(report.problems) - len(report.errors)
     counts = [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number]
-    state = ", ".join((["valid"] if not errors else []) + counts)
+    failed = errors or (strict and warnings)
+    state = ", ".join((["valid"] if not failed else []) + counts)
     return f"{_count(report.objects, 'object')} in {_count(report.files, 'file')}: {state}"
 
 
@@ -30,32 +37,52 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def text(report: Report, line_of: Callable[[str, int], str | None]) -> str:
+def text(report: Report, line_of: Callable[[str, int], str | None], *, strict: bool = False) -> str:
     """Each problem with the line it stands on. ``line_of`` gives a line of a file, None where it has none."""
-    return "\n".join([*(line for problem in report.problems for line in _lines(problem, line_of)), summary(report)])
+    lines = [line for problem in report.problems for line in _lines(problem, line_of)]
+    return "\n".join([*lines, *_unseen(report), summary(report, strict=strict)])
+
+
+def brief(report: Report, line_of: Callable[[str, int], str | None], *, strict: bool = False) -> str:
+    """The same in few lines: of warnings that say the same of the same field, the first one and how many there are."""
+    alike: dict[tuple[str, str], list[Problem]] = {}
+    for problem in report.problems:
+        if problem.severity == "warning":
+            alike.setdefault((_INDEX.sub("[]", problem.path), problem.message), []).append(problem)
+    lines = [line for problem in report.errors for line in _lines(problem, line_of)]
+    for first, *others in alike.values():
+        lines.append(f"{first} (and {len(others):,} more like it)" if others else str(first))
+    return "\n".join([*lines, *_unseen(report), summary(report, strict=strict)])
+
+
+def _unseen(report: Report) -> list[str]:
+    return [f"not looked at: {item}" for item in report.unseen]
 
 
 def _lines(problem: Problem, line_of: Callable[[str, int], str | None]) -> Iterable[str]:
     yield str(problem)
-    source = line_of(problem.file, problem.line) if problem.line else None
+    # Under a name that says so a value may stand on any line, and has no form by which it is found.
+    secret = any(isinstance(part, str) and named_secret(part) for part in paths.parse(problem.path))
+    source = line_of(problem.file, problem.line) if problem.line and not secret else None
     if source is not None and len(source) <= _EXCERPT:
-        shown = source.rstrip("\r\n")
-        pad = "".join("\t" if char == "\t" else " " for char in shown[: problem.column - 1])
-        yield f"{problem.line:>6} | {shown}"
+        excerpt = printable(redacted_source(source.expandtabs(4).rstrip()))
+        pad = " " * len(printable(redacted_source(source[: problem.column - 1].expandtabs(4))))
+        yield f"{problem.line:>6} | {excerpt}"
         yield f"{'':>6} | {pad}^"
 
 
-def as_json(report: Report) -> str:
-    """A stable object: valid, files, objects, errors, warnings and the problems."""
+def as_json(report: Report, *, strict: bool = False) -> str:
+    """A stable object: valid, files, objects, errors, warnings, the problems; and ``unseen``, if there is any."""
     errors = len(report.errors)
     return json.dumps(
         {
-            "valid": errors == 0,
+            "valid": not (report.problems if strict else report.errors),
             "files": report.files,
             "objects": report.objects,
             "errors": errors,
             "warnings": len(report.problems) - errors,
             "problems": [_fields(problem) for problem in report.problems],
+            **({"unseen": list(report.unseen)} if report.unseen else {}),
         },
         indent=2,
         ensure_ascii=False,
@@ -64,33 +91,34 @@ def as_json(report: Report) -> str:
 
 def _fields(problem: Problem) -> dict[str, Any]:
     return {
-        "file": problem.file,
+        "file": printable(problem.file),
         "line": problem.line,
         "column": problem.column,
-        "path": problem.path,
+        "path": redacted(problem.path),
         "severity": problem.severity,
-        "message": problem.message,
-        "allowed": list(problem.allowed),
-        "suggestion": problem.suggestion,
+        "message": redacted(problem.message),
+        "allowed": [redacted(word) for word in problem.allowed],
+        "suggestion": None if problem.suggestion is None else redacted(problem.suggestion),
     }
 
 
 def _sentence(problem: Problem) -> str:
     """The problem without its place."""
     start = f"{problem.file}:{problem.line}:{problem.column}: {problem.severity}: "
-    return str(problem).removeprefix(start)
+    return str(problem).removeprefix(printable(start))
 
 
-def github(report: Report) -> str:
+def github(report: Report, *, strict: bool = False) -> str:
     """Workflow commands, which GitHub shows as annotations on the lines of a pull request."""
-    return "\n".join([*(_annotation(problem) for problem in report.problems), summary(report)])
+    lines = (_annotation(problem) for problem in report.problems)
+    return "\n".join([*lines, *_unseen(report), summary(report, strict=strict)])
 
 
 def _annotation(problem: Problem) -> str:
-    place = {"file": problem.file}
+    place = {"file": printable(problem.file)}
     if problem.line:
         place |= {"line": str(problem.line), "col": str(problem.column)}
-    place["title"] = problem.path or "spec"
+    place["title"] = redacted(problem.path) or "spec"
     properties = ",".join(f"{key}={_property(value)}" for key, value in place.items())
     return f"::{problem.severity} {properties}::{_data(_sentence(problem))}"
 
@@ -124,7 +152,8 @@ def sarif(report: Report, version: str) -> str:
 
 
 def _result(problem: Problem) -> Mapping[str, Any]:
-    location: dict[str, Any] = {"artifactLocation": {"uri": quote(problem.file)}}
+    uri = quote(problem.file.encode("utf-8", "surrogateescape"))
+    location: dict[str, Any] = {"artifactLocation": {"uri": uri}}
     if problem.line:
         location["region"] = {"startLine": problem.line, "startColumn": problem.column}
     return {

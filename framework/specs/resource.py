@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from framework.api.errors import Problem
 from framework.api.meta import Metadata, Ref
+from framework.api.places import Place
 from framework.planning.fingerprint import Texts
 from framework.planning.kind import Claim, Reference
 from framework.specs import paths
@@ -43,12 +44,15 @@ class Draft:
 @dataclass(frozen=True)
 class Facts:
     """What an object tells about itself that rules between objects need, so that most of them need no spec.
-    ``entrypoints`` are pairs of path and ``module:attribute``; ``warnings`` name what this version does not execute."""
+    ``entrypoints`` are pairs of path and ``module:attribute``; ``warnings`` name what this version does not execute;
+    ``secrets`` say where something stands that no spec may hold, though it is understood."""
 
     references: tuple[Reference, ...] = ()
     entrypoints: tuple[tuple[str, str], ...] = ()
     claims: tuple[Claim, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    secrets: tuple[Problem, ...] = ()
+    places: tuple[Place, ...] = ()
 
     @cached_property
     def upstreams(self) -> tuple[Ref, ...]:

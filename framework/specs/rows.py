@@ -12,12 +12,13 @@ from typing import Any
 
 from framework.api.errors import Problem
 from framework.api.meta import Ref
+from framework.api.places import Place, Use
 from framework.planning.fingerprint import Texts
 from framework.planning.kind import Claim, Kind, Reference
 from framework.specs.resource import Draft, Facts, Resource
 from framework.specs.stored import Body, StoredDraft
 
-FORM = 1
+FORM = 2
 """Of everything written here; another one is not read."""
 
 
@@ -76,16 +77,20 @@ def facts_row(facts: Facts) -> list[Any]:
         facts.entrypoints,
         [[item.path, item.value, item.taken, item.within] for item in facts.claims],
         [problem_row(problem) for problem in facts.warnings],
+        [problem_row(problem) for problem in facts.secrets],
+        facts.places,
     ]
 
 
 def facts_of_row(row: Sequence[Any]) -> Facts:
-    references, entrypoints, claims, warnings = row
+    references, entrypoints, claims, warnings, secrets, places = row
     return Facts(
         tuple(Reference(Ref(kind, name), path, bool(informs)) for kind, name, path, *informs in references),
         tuple((path, entrypoint) for path, entrypoint in entrypoints),
         tuple(Claim(path, value, taken, tuple(within)) for path, value, taken, within in claims),
         tuple(problem_of(item) for item in warnings),
+        tuple(problem_of(item) for item in secrets),
+        tuple(Place(path, address, Use(use)) for path, address, use in places),
     )
 
 

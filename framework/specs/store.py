@@ -25,6 +25,7 @@ from typing import TypeVar
 from framework.planning.kind import Kind
 from framework.ports import Blob
 from framework.specs import engine
+from framework.storage import make_cache
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -183,7 +184,11 @@ class Store:
         try:
             database = self._open()
             return None if database is None else work(database)
-        except (sqlite3.Error, OSError) as error:
+        except (
+            sqlite3.Error,
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: bytes that SQLite takes for text and are none
             log.debug("the cache %s is not used: %s", self._file, error)
             self._close()
             if "locked" not in str(error):
@@ -212,14 +217,14 @@ class Store:
         return self._database
 
     def _prepare(self) -> None:
-        """The folder, if it is to be had without following a link, which may lead anywhere."""
-        folder = self._file.parent
-        if any(os.path.islink(path) for path in (self._file, folder, folder.parent)):
+        """The folder, if it is to be had without following a link."""
+        try:
+            if self._file.is_symlink():
+                raise OSError("a symbolic link lies on the way")
+            make_cache(self._file.parent)
+        except OSError:
             self._broken = True
-            raise OSError("a symbolic link lies on the way")
-        if not folder.is_dir():
-            folder.mkdir(parents=True)
-            (folder / ".gitignore").write_text("*\n")
+            raise
 
     def _close(self) -> None:
         if self._database is not None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from framework.api.errors import Problem
 from framework.api.meta import Metadata, Ref
+from framework.api.places import Place
 from framework.planning.changes import Desired
 from framework.planning.fingerprint import Texts
 from framework.planning.kind import Claim, Reference
@@ -48,11 +49,11 @@ class StoredFacts(Facts):
     def of(
         cls, text: str, read: Callable[[str], Facts], upstreams: tuple[Ref, ...], names: tuple[str, ...], rest: bool
     ) -> StoredFacts:
-        """``rest``: there are claims or warnings."""
+        """``rest``: there is more than references and entrypoints."""
         facts = cls.__new__(cls)
         facts.__dict__.update(text=text, upstreams=upstreams, names=names, _read=read)
         if not rest:
-            facts.__dict__.update(claims=(), warnings=())
+            facts.__dict__.update(claims=(), warnings=(), secrets=(), places=())
         return facts
 
     @cached_property
@@ -74,6 +75,14 @@ class StoredFacts(Facts):
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:
         return self._all.warnings
+
+    @cached_property
+    def secrets(self) -> tuple[Problem, ...]:
+        return self._all.secrets
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        return self._all.places
 
 
 class StoredDraft(Draft):
@@ -219,3 +228,13 @@ class StoredDesired(Desired[BaseModel]):
     @cached_property
     def spec(self) -> BaseModel:
         return self._resource.spec
+
+    @property
+    def resource(self) -> Resource:
+        """The object as it was written."""
+        return self._resource
+
+
+def resources_of(desired: Mapping[Ref, Desired[Any]]) -> dict[Ref, Resource]:
+    """The objects that git's wishes were read from, where they were read from any."""
+    return {ref: one.resource for ref, one in desired.items() if isinstance(one, StoredDesired)}

@@ -12,21 +12,30 @@ from typing import Any
 
 from framework.specs import words
 from framework.specs.paths import Path
+from framework.specs.room import Room
 from framework.specs.traced import Origin, PatchError, Traced, patched
 
 _DIRECTIVE = "$patch"
 _DIRECTIVES = ("delete", "merge", "replace")
 
 
-def merge(base: Traced | None, patch: Any, at: Path, keys: Mapping[str, str], inside: tuple[str, ...] = ()) -> Traced:
-    """``base`` (None: nothing) with ``patch``, which stands at ``at`` in the Environment, merged in. ``keys`` are the
-    kind's ``merge_keys``, ``inside`` the place in the spec.
+def merge(base: Traced, patch: Any, at: Path, keys: Mapping[str, str], room: Room) -> Traced:
+    """``base`` with ``patch``, which stands at ``at`` in the Environment, merged in. ``keys`` are the kind's
+    ``merge_keys``.
 
     Raises:
-        PatchError: a directive or an item that cannot be followed.
+        PatchError: a directive or an item that cannot be followed, or there is no ``room`` for the patch.
     """
+    room.put(patch, 0, at)
+    return _merged(base, patch, at, keys, room, ())
+
+
+def _merged(
+    base: Traced | None, patch: Any, at: Path, keys: Mapping[str, str], room: Room, inside: tuple[str, ...]
+) -> Traced:
+    """``base`` is None where there is nothing yet; ``inside`` is the place in the spec."""
     if isinstance(patch, Mapping):
-        return _mapping(base, patch, at, keys, inside)
+        return _mapping(base, patch, at, keys, room, inside)
     if not isinstance(patch, list):
         return patched(patch, at)
     if patch and patch[0] == {_DIRECTIVE: "replace"}:
@@ -36,17 +45,23 @@ def merge(base: Traced | None, patch: Any, at: Path, keys: Mapping[str, str], in
     if key is None:
         _refuse_directives(patch, at, inside)
         return patched(patch, at)
-    return _items(base, patch, at, keys, inside, key)
+    return _items(base, patch, at, keys, room, inside, key)
 
 
 def _mapping(
-    base: Traced | None, patch: Mapping[str, Any], at: Path, keys: Mapping[str, str], inside: tuple[str, ...]
+    base: Traced | None,
+    patch: Mapping[str, Any],
+    at: Path,
+    keys: Mapping[str, str],
+    room: Room,
+    inside: tuple[str, ...],
 ) -> Traced:
     directive = _directive(patch, at)
     if directive == "delete":
         raise PatchError((*at, _DIRECTIVE), "a spec as a whole cannot be removed")
     merges = base is not None and isinstance(base.value, Mapping) and directive != "replace"
     start = base if base is not None and merges else patched({}, at)
+    room.look(len(start.value), at)
     changed: dict[str, Traced] = {}
     removed: dict[str, Origin] = {}
     for key, value in patch.items():
@@ -57,13 +72,19 @@ def _mapping(
             removed[key] = Origin(True, place)
         else:
             before = start.part(key) if key in start.value else None
-            changed[key] = merge(before, value, place, keys, (*inside, key))
+            changed[key] = _merged(before, value, place, keys, room, (*inside, key))
     merged = start.with_keys(changed, removed)
     return merged if merges else merged.told_at_itself()
 
 
 def _items(
-    base: Traced | None, patch: list[Any], at: Path, keys: Mapping[str, str], inside: tuple[str, ...], key: str
+    base: Traced | None,
+    patch: list[Any],
+    at: Path,
+    keys: Mapping[str, str],
+    room: Room,
+    inside: tuple[str, ...],
+    key: str,
 ) -> Traced:
     start = base if base is not None and isinstance(base.value, list) else None
     found = start.items() if start is not None else []
@@ -71,6 +92,7 @@ def _items(
     seen: list[Any] = []
     for index, item in enumerate(patch):
         place = (*at, index)
+        room.look(len(found) + len(seen), place)
         name = _name(item, place, key, inside)
         if name in seen:
             raise PatchError(place, f"two items of the patch have {key}: {name}; {_whole(inside)}")
@@ -83,10 +105,10 @@ def _items(
             message = f"{len(same)} items of {'.'.join(inside)} have {key}: {name}; {_whole(inside)}"
             raise PatchError((*place, key), message)
         elif same:
-            found[same[0]] = merge(found[same[0]], item, place, keys, inside)
+            found[same[0]] = _merged(found[same[0]], item, place, keys, room, inside)
             changed = found[same[0]].trace.place
         else:
-            found.append(merge(None, item, place, keys, inside))
+            found.append(_merged(None, item, place, keys, room, inside))
         told = told or changed
     return patched([], at).with_items(found, None) if start is None else start.with_items(found, told)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,13 +12,9 @@ from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.planning import graph
 from framework.planning.kind import Claim, Kind
-from framework.specs import words
 from framework.specs.code import Code
 from framework.specs.resource import Draft, Resource
-
-_MAX_NAMES = 20
-_MAX_EFFORT = 50_000
-"""Names that are compared to guess what was meant (about a second); whoever misspelt so many has another problem."""
+from framework.specs.words import MAX_NAMES, Guesses
 
 
 def unique(drafts: Iterable[Draft]) -> tuple[list[Draft], list[Problem]]:
@@ -114,7 +110,7 @@ def _check(
     specs.forget(reference.ref for reference in references)
     for found in kind.check(resource.spec, specs):
         where = everything.get(found.ref, resource) if found.ref is not None else resource
-        allowed = found.allowed if len(found.allowed) <= _MAX_NAMES else ()
+        allowed = found.allowed if len(found.allowed) <= MAX_NAMES else ()
         suggestion = found.suggestion or (found.wanted and missing.guess(found.wanted, found.allowed))
         problems.append(where.problem(found.path, found.message, allowed=allowed, suggestion=suggestion or None))
     if problems or specs.at_all or not specs.looked <= everything.keys():
@@ -172,7 +168,7 @@ class _Missing:
     def __init__(self, known: Set[Ref]) -> None:
         self._known = known
         self._told: dict[Ref, tuple[str, tuple[str, ...], str | None]] = {}
-        self._effort = 0
+        self.guess = Guesses()
 
     @cached_property
     def _names(self) -> Mapping[str, tuple[str, ...]]:
@@ -201,13 +197,8 @@ class _Missing:
             elif not names:
                 message += f", nor any other {wanted.kind}"
             guess = self.guess(wanted.name, names)
-            self._told[wanted] = (message, names if len(names) <= _MAX_NAMES else (), guess)
+            self._told[wanted] = (message, names if len(names) <= MAX_NAMES else (), guess)
         return self._told[wanted]
-
-    def guess(self, wanted: str, names: Collection[str]) -> str | None:
-        """What was likely meant. Guessing ends when it took long enough."""
-        self._effort += len(names)
-        return words.nearest(wanted, names) if self._effort <= _MAX_EFFORT else None
 
 
 def cycles(resources: Mapping[Ref, Resource]) -> Iterator[Problem]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from framework.api.credentials import redacted
+from framework.api.fields import parse_duration
 from framework.specs.paths import Path
 
 _PLAIN: dict[Any, tuple[str, str]] = {
@@ -23,6 +25,10 @@ _PLAIN: dict[Any, tuple[str, str]] = {
     datetime: ("a time such as 2013-01-31T06:00:00Z", "times such as 2013-01-31T06:00:00Z"),
 }
 _ELLIPSIS_AT = 60
+MAX_NAMES = 20
+"""That are listed where one of them is needed."""
+_MAX_EFFORT = 50_000
+"""Names that are compared to guess what was meant (about a second)."""
 _ABBREVIATION = 3
 
 
@@ -74,7 +80,9 @@ def found(value: Any) -> str:
 
 
 def shorten(text: str) -> str:
-    return text if len(text) <= _ELLIPSIS_AT else f"{text[:_ELLIPSIS_AT]}…"
+    """What is cut off may be what a secret is recognised by, so it is hidden before."""
+    told = redacted(text)
+    return told if len(told) <= _ELLIPSIS_AT else f"{told[:_ELLIPSIS_AT]}…"
 
 
 def literals(annotation: Any) -> tuple[str, ...]:
@@ -155,6 +163,18 @@ def nearest(word: str, options: Iterable[str], cutoff: float = 0.6) -> str | Non
     return by_form[matches[0]] if len(matches) == 1 else None
 
 
+class Guesses:
+    """``nearest`` for many words. Guessing ends when it took long enough: whoever misspelt so many has another
+    problem."""
+
+    def __init__(self) -> None:
+        self._left = _MAX_EFFORT
+
+    def __call__(self, word: str, options: Collection[str], cutoff: float = 0.6) -> str | None:
+        self._left -= len(options)
+        return nearest(word, options, cutoff) if self._left >= 0 else None
+
+
 def _form(word: str) -> str:
     return re.sub(r"[-_ ]", "", word).casefold()
 
@@ -172,6 +192,14 @@ _UNIT_OF = {start: unit for unit, starts in _UNITS.items() for start in starts}
 
 def duration(value: Any) -> str | None:
     """``5 minutes``, ``1H`` or ``30`` as the duration that was likely meant."""
+    likely = _likely_duration(value)
+    try:
+        return likely if likely is not None and likely != value and parse_duration(likely) else None
+    except ValueError:
+        return None
+
+
+def _likely_duration(value: Any) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value}s" if 0 < value < _LONG else None
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value).casefold())

@@ -21,38 +21,41 @@ from numpy.typing import NDArray
 
 from framework import storage
 from framework.workloads.context import WorkloadError
+from framework.workloads.missing import nan_as_null
 
 Matrix = NDArray[np.float64]
 Signature = Mapping[str, Any]
 """{"inputs": [{"name", "dtype", "nullable", "categories" (String only)}], "output": {"name", "kind": "probability"}}"""
 
-_NUMBERS = {
+NUMBERS = frozenset({
     "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64",
-}  # fmt: skip
-INPUT_DTYPES = frozenset(_NUMBERS | {"Boolean", "String"})
+})  # fmt: skip
+INPUT_DTYPES = NUMBERS | {"Boolean", "String"}
 """Dtypes that a model input can have; dates must be turned into numbers by the view."""
 
 
 def signature_of(frame: pl.DataFrame, inputs: Sequence[str], nullable: Sequence[str], output: str) -> dict[str, Any]:
     """The signature of a model trained on ``frame``: categories are the sorted distinct strings of its rows.
 
-    A column is nullable if it is in ``nullable`` or has nulls in ``frame``.
+    A column is nullable if it is in ``nullable`` or has nulls, NaN included, in ``frame``: JSON has no NaN, so a row
+    like that can only be asked about with null.
 
     Raises:
         WorkloadError: "WrongType" for an input that is neither number, Boolean nor String.
     """
     columns: list[dict[str, Any]] = []
+    known = nan_as_null(frame.select(list(dict.fromkeys(inputs))))
     for name in inputs:
-        dtype = str(frame.schema[name].base_type())
+        dtype = str(known.schema[name].base_type())
         if dtype not in INPUT_DTYPES:
             raise WorkloadError("WrongType", f"{name} is {dtype}; a model input is a number, a Boolean or a String")
         column: dict[str, Any] = {
             "name": name,
             "dtype": dtype,
-            "nullable": name in nullable or frame[name].null_count() > 0,
+            "nullable": name in nullable or known[name].null_count() > 0,
         }
         if dtype == "String":
-            column["categories"] = frame[name].drop_nulls().unique().sort().to_list()
+            column["categories"] = known[name].drop_nulls().unique().sort().to_list()
         columns.append(column)
     return {"inputs": columns, "output": {"name": output, "kind": "probability"}}
 

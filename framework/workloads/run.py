@@ -6,7 +6,6 @@ The result is written once, last and atomically: whoever finds it knows everythi
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import os
@@ -16,83 +15,17 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from framework.api.errors import TransientError
 from framework.api.layout import run_folder
 from framework.ports import FailureKind
-from framework.storage import read_json, write_json
-from framework.workloads.context import RunContext, WorkloadError
+from framework.storage import DamagedError, read_json, write_sealed
+from framework.workloads.context import RunContext
+from framework.workloads.failures import failure_of
 
 HEARTBEAT_SECONDS = 1.0
-_FRAMES = 4
-
-_LOST_IN_RAY = {
-    "ActorDiedError",
-    "ActorUnavailableError",
-    "LocalRayletDiedError",
-    "NodeDiedError",
-    "ObjectLostError",
-    "OutOfDiskError",
-    "OutOfMemoryError",
-    "PreemptionError",
-    "RaySystemError",
-    "RpcError",
-    "WorkerCrashedError",
-}
-"""Ray's exceptions for what befell a process or a node, by name: most workloads never import Ray, nor does this."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-
-
-def failure_of(error: BaseException) -> dict[str, Any]:
-    """What went wrong, as the result file holds it: {kind, reason, message, data}.
-
-    The first WorkloadError among the causes decides, so that one raised in a worker keeps its reason.
-    """
-    chain = list(_causes(error))
-    for cause in chain:
-        if isinstance(cause, WorkloadError):
-            return {"kind": cause.kind, "reason": cause.reason, "message": str(cause), "data": cause.data}
-    for cause in chain:
-        if _is_infrastructure(cause):
-            return _described(cause, FailureKind.INFRASTRUCTURE)
-    own = [cause for cause in chain if not type(cause).__module__.startswith("ray.")]
-    return _described((own or chain)[0], FailureKind.USER)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and what it was raised for, outermost first. Ray's wrappers keep the cause in own attributes."""
-    waiting, seen = [error], set[int]()
-    while waiting:
-        current = waiting.pop(0)
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        workers = getattr(current, "worker_failures", None)
-        found = [
-            current.__cause__,
-            *(getattr(current, name, None) for name in ("cause", "controller_failure", "_base_exc")),
-            *(workers.values() if isinstance(workers, Mapping) else ()),
-        ]
-        waiting += [cause for cause in found if isinstance(cause, BaseException)]
-
-
-def _is_infrastructure(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | TransientError):
-        return True
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return True
-    return any(kind.__name__ in _LOST_IN_RAY and kind.__module__.startswith("ray.") for kind in type(error).__mro__)
-
-
-def _described(error: BaseException, kind: FailureKind) -> dict[str, Any]:
-    frames = traceback.format_list(traceback.extract_tb(error.__traceback__)[-_FRAMES:])
-    message = "\n".join([str(error) or type(error).__name__, *("".join(frames).splitlines())])
-    return {"kind": kind, "reason": type(error).__name__, "message": message, "data": {}}
 
 
 class Attempt:
@@ -115,7 +48,7 @@ class Attempt:
         if not self._finished.acquire(blocking=False):
             return False
         times = {"started": self._started, "finished": datetime.now(UTC).isoformat()}
-        write_json(f"{self._folder}/result-{self._attempt}.json", {"attempt": self._attempt, **outcome, **times})
+        write_sealed(f"{self._folder}/result-{self._attempt}.json", {"attempt": self._attempt, **outcome, **times})
         return True
 
     def fail_now(self, kind: FailureKind, reason: str, message: str) -> None:
@@ -132,7 +65,7 @@ class Attempt:
             now = datetime.now(UTC).isoformat()
             try:
                 report = {"time": now, "progress": fraction, "message": message}
-                write_json(f"{self._folder}/heartbeat-{self._attempt}.json", report)
+                write_sealed(f"{self._folder}/heartbeat-{self._attempt}.json", report)
             except OSError as error:
                 print(f"no heartbeat: {error}", file=sys.stderr)
             if self._timeout is not None and time.monotonic() - self._began > self._timeout:
@@ -149,7 +82,11 @@ class Attempt:
 def run(storage: str, name: str, attempt: int) -> int:
     """Run one attempt; the process's exit code. Call it in the main thread."""
     folder = run_folder(storage, name)
-    request = read_json(f"{folder}/request-{attempt}.json")
+    try:
+        request = read_json(f"{folder}/request-{attempt}.json")
+    except DamagedError as error:
+        print(error, file=sys.stderr)
+        return 2
     if request is None:
         print(f"there is no request-{attempt}.json in {folder}", file=sys.stderr)
         return 2

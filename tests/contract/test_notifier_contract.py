@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from framework.api.places import Premises
 from framework.backends.memory import MemoryNotifier
 from framework.backends.notify import Notifications
 from framework.ports import Json
@@ -32,7 +33,7 @@ class TestFileNotifier(NotifierContract):
             return [json.loads(line) for line in (tmp_path / target["file"]).read_text().splitlines()]
 
         return NotifierWorld(
-            lambda: Notifications(str(tmp_path), str(tmp_path / "markers")),
+            lambda: Notifications(Premises(str(tmp_path)), str(tmp_path / "markers")),
             received,
             ({"file": "alerts.jsonl", "webhook": None}, {"file": "deep/folder/alerts.jsonl"}),
         )
@@ -53,7 +54,7 @@ class TestWebhookNotifier(NotifierContract):
         targets = tuple({"webhook": {"url": f"https://hooks.invalid/{name}"}, "file": None} for name in ("a", "b"))
         transport = httpx.MockTransport(answer)
         return NotifierWorld(
-            lambda: Notifications(str(tmp_path), str(tmp_path / "markers"), transport=transport),
+            lambda: Notifications(Premises(str(tmp_path)), str(tmp_path / "markers"), transport=transport),
             received,
             (targets[0], targets[1]),
         )

@@ -85,6 +85,18 @@ def test_a_commit_that_asks_for_the_same_does_not(world: World, apply: Apply) ->
     assert apply(plan).exit_code == 0
 
 
+def test_only_what_differs_is_told(world: World, apply: Apply) -> None:
+    """A plan that was written and read again has other types and orders, which are no differences."""
+    plan = planned(world)
+    world.commit(classifier=TRAINING + "  seed: 5\n")
+    result = apply(plan)
+
+    untouched(world, result, "is stale")
+    assert [line.strip() for line in result.output.splitlines() if "differs otherwise" in line] == [
+        "TrainingJob/classifier: differs otherwise in seed"
+    ]
+
+
 def test_what_was_done_meanwhile_makes_it_stale(world: World, apply: Apply) -> None:
     plan = planned(world)
     reconciled(world)
@@ -152,9 +164,31 @@ def test_a_plan_between_commits_cannot_be_applied(world: World, apply: Apply) ->
     untouched(world, apply(COMPARED), "make one without --base")
 
 
-@pytest.mark.parametrize("text", ["", "no json", "[]", '{"format": 1}', '{"format": 2}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "no json", "[]", '{"format": 1}', '{"format": 2}', "[" * 100_000,
+                                  '{"format": 2, "a": 1e999}'])  # fmt: skip
 def test_what_is_no_plan_is_told(world: World, apply: Apply, text: str) -> None:
     untouched(world, apply(text), "plan.json cannot be applied")
+
+
+def test_a_plan_without_an_end_is_read_up_to_a_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controllers.cli.apply.LARGEST", 1 << 16)
+    result = CliRunner().invoke(cli, ["apply", "/dev/zero"])
+
+    assert (result.exit_code, "/dev/zero cannot be applied: larger than" in result.output) == (1, True)
+
+
+def test_a_plan_that_no_clock_can_hold_is_told(world: World, apply: Apply) -> None:
+    document = json.loads(plan_json(planned(world)))
+    document["changes"][0]["requeue_after_seconds"] = 1e300
+    untouched(world, apply(json.dumps(document)), "plan.json cannot be applied")
+
+
+def test_differences_that_show_nowhere_still_make_it_stale() -> None:
+    odd = tuple(replace(change, diffs=change.diffs * 2) for change in MIXED.changes)
+    other = replace(MIXED, changes=odd)
+
+    assert other.digest != MIXED.digest
+    assert differences(MIXED, other) == ("other work than was planned",)
 
 
 def test_differences_are_named_one_by_one() -> None:

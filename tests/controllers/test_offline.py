@@ -168,6 +168,7 @@ def test_it_loads_nothing_heavy(project: Project, output: str) -> None:
 
 
 def test_a_removed_column_is_refused_acknowledged_and_taken_back(project: Project) -> None:
+    (project.root / "data" / "flights.csv").write_text("flight,at,distance,delayed,origin\n")
     project.commit(departures=WIDE, classifier=FULL)
     project.commit(departures=NARROW, classifier=SHORT)
     refused = project.call("plan", "--base", "HEAD~1")

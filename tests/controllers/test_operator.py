@@ -41,6 +41,7 @@ def test_everything_set(root: Path, tmp_path: Path) -> None:
     signers, key = tmp_path / "allowed_signers", tmp_path / "id_ed25519"
     signers.write_text("")
     key.write_text("")
+    (tmp_path / "link").symlink_to("/mnt")
     found = settings(
         root,
         MLOPS_SOURCE="https://example.org/specs",
@@ -56,6 +57,7 @@ def test_everything_set(root: Path, tmp_path: Path) -> None:
         MLOPS_WEBHOOK="0.0.0.0:9000",
         MLOPS_WEBHOOK_SECRET=SECRET,
         MLOPS_KEEPER="17",
+        MLOPS_ALLOWED_PATHS=f"/srv/mlops/:{tmp_path}/link",
     )
     assert (found.source, found.source_folder, found.revision) == (
         "https://example.org/specs", "teams/flights", "release/1"
@@ -65,6 +67,7 @@ def test_everything_set(root: Path, tmp_path: Path) -> None:
     assert found.webhook is not None
     assert (found.webhook.host, found.webhook.port, found.webhook.secret) == ("0.0.0.0", 9000, SECRET)
     assert found.keeper == 17
+    assert found.premises.allowed == ("/srv/mlops/", "/srv/mlops", f"{tmp_path}/link", "/mnt")
     assert SECRET not in repr(found)
 
 
@@ -102,6 +105,8 @@ def test_a_webhook_listens_on_loopback_unless_told_otherwise(root: Path, address
         ({"MLOPS_GIT_USERNAME": "a:b", "MLOPS_GIT_TOKEN": SECRET}, "has no colon"),
         ({"MLOPS_GIT_TOKEN": f"{SECRET}\n"}, "MLOPS_GIT_TOKEN has blanks"),
         ({"MLOPS_GIT_TOKEN": f"{SECRET} x"}, "MLOPS_GIT_TOKEN has blanks"),
+        ({"MLOPS_ALLOWED_PATHS": "store"}, "MLOPS_ALLOWED_PATHS: 'store' is no folder from the root"),
+        ({"MLOPS_ALLOWED_PATHS": "/srv:/data/../etc"}, "'/data/../etc' is no folder from the root"),
         ({"MLOPS_WEBHOOK": "9000"}, "needs MLOPS_WEBHOOK_SECRET, of at least 16 characters"),
         ({"MLOPS_WEBHOOK": "9000", "MLOPS_WEBHOOK_SECRET": SECRET[:15]}, "of at least 16 characters"),
         ({"MLOPS_WEBHOOK": "example.org", "MLOPS_WEBHOOK_SECRET": SECRET}, "write host:port"),

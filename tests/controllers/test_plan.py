@@ -331,6 +331,12 @@ def test_explaining_follows_it_to_the_end(running: World, call: Callable[..., Re
     assert running.ports.calls.made == calls
 
 
+def test_a_plan_says_for_how_long_windows_close(running: World, call: Callable[..., Result]) -> None:
+    running.commit(local=ENVIRONMENT + '{windows: [{deny: "* 22-23 * * *"}]}')
+
+    assert "its windows close for 2h at a time at most, 732h of a year" in " ".join(call().stdout.split())
+
+
 def test_a_commit_that_has_to_wait_is_planned_and_the_reason_told(running: World, call: Callable[..., Result]) -> None:
     running.commit(local=ENVIRONMENT + '{windows: [{deny: "* 12-14 * * *"}]}')
     run(running)

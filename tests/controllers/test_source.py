@@ -89,6 +89,18 @@ def test_a_new_commit_gives_only_what_it_asks_for_differently() -> None:
     assert looked_at(world) is None
 
 
+@pytest.mark.parametrize("name", ["delay.YAML", "delay.Yml"])
+def test_a_file_that_is_renamed_almost_takes_nothing_away(name: str) -> None:
+    world = governed()
+    there = set(world.source.desired)
+    moved = {path: text for path, text in world.files.items() if path != "mlops_specs/delay.yaml"}
+    world.head = world.ports.source.commit({**moved, f"mlops_specs/{name}": DEPLOYMENT})
+    world.pass_()
+
+    assert f"mlops_specs/{name}: is not read under this name" in refusal(world)
+    assert set(world.source.desired) == there
+
+
 def test_what_vanished_is_looked_at_too_and_so_is_what_is_only_on_record_after_a_restart() -> None:
     world = governed()
     world.commit(delay=None)

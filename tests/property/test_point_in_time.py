@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.workloads.training.dataset import join_as_of
+from framework.workloads.training.as_of import join_as_of
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 KEYS = st.sampled_from(["AA", "UA", None])
@@ -75,6 +76,45 @@ def test_the_join_is_its_definition(
     assert found["number"].to_list() == list(range(len(events)))
     expected = [slow(event, rows, max_age, delay) for event in events]
     assert list(zip(found["value"], found["tie"], strict=True)) == expected
+
+
+NUMBERS = st.sampled_from([None, math.nan, -1.0, 0.0, 2.0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.sampled_from(["AA", "UA"]), st.integers(0, 2), NUMBERS, NUMBERS, NUMBERS), max_size=25),
+    order=st.permutations(["a", "b", "c"]),
+    taken=st.integers(1, 3),
+    lazy=st.booleans(),
+    seed=st.randoms(use_true_random=False),
+)
+def test_ties_are_broken_by_all_columns_of_the_view_whichever_are_taken(
+    rows: list[tuple[Any, ...]], order: list[str], taken: int, lazy: bool, seed: Any
+) -> None:
+    """The declared order decides, NaN and null are the lowest value, and a table's own order or how it is read do
+    not matter."""
+    shuffled = rows.copy()
+    seed.shuffle(shuffled)
+    schema = {"key": pl.String, "seen": pl.Int64, **dict.fromkeys("abc", pl.Float64)}
+    table = pl.DataFrame(shuffled, schema=schema, orient="row").with_columns(
+        pl.lit(START).dt.offset_by(pl.format("{}h", "seen")).alias("seen")
+    )
+    spine = frame([(key, at(tick)) for key in ("AA", "UA") for tick in (1, 2, 3)], "at")
+    found = join_as_of(
+        spine, table.lazy() if lazy else table,
+        by=["key"], spine_time="at", feature_time="seen", columns=order[:taken],
+    )  # fmt: skip
+
+    def lowest(value: float | None) -> float:
+        return -math.inf if value is None or math.isnan(value) else value
+
+    for key, moment, *values in found.iter_rows():
+        known = [row for row in rows if row[0] == key and at(row[1]) < moment]
+        best = max(known, key=lambda row: (row[1], *map(lowest, row[2:])), default=None)
+        expected = [None if best is None else best["abc".index(name) + 2] for name in order[:taken]]
+        assert [lowest(value) for value in values] == [lowest(value) for value in expected]
+        assert not any(value is not None and math.isnan(value) for value in values)
 
 
 @settings(max_examples=200, deadline=None)

@@ -57,6 +57,14 @@ def saved(booster: lightgbm.Booster, tmp_path: Path) -> tuple[str, str]:
     return models.save(str(tmp_path), booster.model_to_string().encode(), "lightgbm-text")
 
 
+def test_what_was_missing_in_training_may_be_missing_in_a_request() -> None:
+    """NaN included: JSON has none, so a row like those of the training set could not be asked about otherwise."""
+    frame = pl.DataFrame({"nan": [1.0, math.nan], "null": [1, None], "both": [math.nan, None], "full": [1.0, 2.0]})
+    signature = models.signature_of(frame, ["nan", "null", "both", "full"], (), "late")
+    assert [column["nullable"] for column in signature["inputs"]] == [True, True, True, False]
+    assert models.check_rows([{"nan": None, "null": None, "full": 1.0}], signature) == []
+
+
 def test_a_model_predicts_the_same_after_saving(
     frame: pl.DataFrame, booster: lightgbm.Booster, saved: tuple[str, str]
 ) -> None:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from framework.api.errors import MlopsError, TerminalError, TransientError
+from framework.api.places import Premises
 from framework.backends.notify import Notifications
 from framework.ports import Alert
 
@@ -39,7 +40,7 @@ def answering(status: int | Exception, requests: list[httpx.Request] | None = No
 
 
 def notifier(root: Path, answer: Answer = answering(200)) -> Notifications:
-    return Notifications(str(root), str(root / "markers"), transport=httpx.MockTransport(answer))
+    return Notifications(Premises(str(root)), str(root / "markers"), transport=httpx.MockTransport(answer))
 
 
 def lines(file: Path) -> list[Any]:
@@ -70,26 +71,52 @@ def test_a_cut_off_line_does_not_count_as_delivered(tmp_path: Path) -> None:
 
 def test_what_others_write_into_the_file_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "alerts.jsonl"
-    file.write_bytes(b'\xff\xfe\n[1, 2]\n"text"\n{"episode": "e1"}\n')
+    notifier(tmp_path).send(replace(ALERT, episode="e0"), {"file": "alerts.jsonl"})
+    with file.open("ab") as others:
+        others.write(b'\xff\xfe\n[1, 2]\n"text"\n{"episode": "e1"}\n')
     before = file.read_bytes()
     notifier(tmp_path).send(ALERT, {"file": "alerts.jsonl"})
     assert file.read_bytes().startswith(before)
-    assert file.read_bytes().count(b"\n") == 5
+    assert file.read_bytes().count(b"\n") == 6
 
 
-@pytest.mark.parametrize("path", ["../outside.jsonl", "/tmp/outside.jsonl", "link/outside.jsonl"])
-def test_alert_files_stay_below_the_project(tmp_path: Path, path: str) -> None:
+@pytest.mark.parametrize("text", ["[core]\n", "import os\n", "SQLite format 3\0", '{"a": 1}\n', "[]\n", "\n"])
+def test_a_file_that_is_not_of_alerts_is_not_appended_to(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "alerts.jsonl"
+    file.write_text(text)
+    with pytest.raises(TerminalError, match="holds something else than alerts"):
+        notifier(tmp_path).send(ALERT, {"file": "alerts.jsonl"})
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "path", ["../outside.jsonl", "/tmp/outside.jsonl", "link/outside.jsonl", "out.jsonl", ".git/hooks/a.jsonl", "a.py"]
+)
+def test_alert_files_stay_where_they_may(tmp_path: Path, path: str) -> None:
+    """A link that leads out is followed before anything is written."""
     project = tmp_path / "project"
-    project.mkdir()
+    (project / ".git" / "hooks").mkdir(parents=True)
     (project / "link").symlink_to(tmp_path)
-    with pytest.raises(TerminalError, match="leaves the project's folder"):
+    (project / "out.jsonl").symlink_to(tmp_path / "outside.jsonl")
+    with pytest.raises(TerminalError, match="the alert file") as raised:
         notifier(project).send(ALERT, {"file": path})
+    assert raised.value.reason == "AlertTarget"
     assert not (tmp_path / "outside.jsonl").exists()
+    assert list((project / ".git" / "hooks").iterdir()) == []
+
+
+def test_the_operator_may_allow_other_folders(tmp_path: Path) -> None:
+    project, data = tmp_path / "project", tmp_path / "data"
+    project.mkdir()
+    hook = Notifications(Premises(str(project), (str(data),)), str(tmp_path / "markers"))
+    hook.send(ALERT, {"file": f"{data}/alerts.jsonl"})
+    assert json.loads((data / "alerts.jsonl").read_text())["episode"] == "e1"
 
 
 def test_a_file_that_cannot_be_written_is_transient(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for path in ("file/alerts.jsonl", "."):
+    (tmp_path / "folder.jsonl").mkdir()
+    for path in ("file/alerts.jsonl", "folder.jsonl"):
         with pytest.raises(TransientError, match="cannot be written"):
             notifier(tmp_path).send(ALERT, {"file": path})
 
@@ -175,11 +202,12 @@ def test_others_keep_their_httpx_log_lines(tmp_path: Path, caplog: pytest.LogCap
 
 
 def test_the_address_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "hook.txt").write_text(f"{URL}\n")
+    (tmp_path / ".mlops").mkdir()
+    (tmp_path / ".mlops" / "hook.txt").write_text(f"{URL}\n")
     monkeypatch.setenv("ALERT_HOOK", f" {URL}/environment ")
     requests: list[httpx.Request] = []
     hook = notifier(tmp_path, answering(200, requests))
-    hook.send(ALERT, {"webhook": {"urlFrom": {"file": "hook.txt"}}})
+    hook.send(ALERT, {"webhook": {"urlFrom": {"file": ".mlops/hook.txt"}}})
     hook.send(ALERT, {"webhook": {"urlFrom": {"env": "ALERT_HOOK", "file": None}, "url": None}, "file": None})
     assert [str(request.url) for request in requests] == [URL, f"{URL}/environment"]
 
@@ -192,10 +220,25 @@ def test_a_rotated_secret_does_not_repeat_old_alerts(tmp_path: Path, monkeypatch
     assert len(requests) == 1
 
 
-@pytest.mark.parametrize("secret", [{"env": "ALERT_HOOK"}, {"file": "nowhere.txt"}, {"file": "binary"}])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"env": "ALERT_HOOK"},
+        {"file": ".mlops/nowhere.txt"},
+        {"file": ".mlops/binary"},
+        {"file": ".mlops/empty"},
+        {"file": ".mlops/link"},
+        {"file": "/etc/hostname"},
+        {"file": "committed.txt"},
+    ],
+)
 def test_a_missing_secret_is_named(tmp_path: Path, secret: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ALERT_HOOK", raising=False)
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / ".mlops").mkdir()
+    (tmp_path / ".mlops" / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / ".mlops" / "empty").write_bytes(b"\n")
+    (tmp_path / ".mlops" / "link").symlink_to("/etc/hostname")
+    (tmp_path / "committed.txt").write_text(URL)
     with pytest.raises(TerminalError, match=next(iter(secret.values()))) as raised:
         notifier(tmp_path).send(ALERT, {"webhook": {"urlFrom": secret}})
     assert raised.value.reason == "SecretMissing"
@@ -279,7 +322,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_over_a_real_connection(tmp_path: Path, server: tuple[str, list[bytes]]) -> None:
     url, bodies = server
-    hook = Notifications(str(tmp_path), str(tmp_path / "markers"))
+    hook = Notifications(Premises(str(tmp_path)), str(tmp_path / "markers"))
     for _ in range(2):
         hook.send(ALERT, {"webhook": {"url": url}})
     (body,) = bodies
@@ -287,6 +330,6 @@ def test_over_a_real_connection(tmp_path: Path, server: tuple[str, list[bytes]])
 
 
 def test_nobody_listening_is_transient(tmp_path: Path) -> None:
-    hook = Notifications(str(tmp_path), str(tmp_path / "markers"), timeout_seconds=2.0)
+    hook = Notifications(Premises(str(tmp_path)), str(tmp_path / "markers"), timeout_seconds=2.0)
     with pytest.raises(TransientError, match="out of reach: ConnectError"):
         hook.send(ALERT, {"webhook": {"url": "http://127.0.0.1:1/hook"}})

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import URL, insert, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
@@ -497,6 +497,68 @@ def test_passwords_appear_in_no_error(url: str) -> None:
 def test_a_new_database_is_the_users_alone_and_its_folder_is_made(tmp_path: Path) -> None:
     open_database("sqlite:///deep/er/state.db", str(tmp_path)).close()
     assert (tmp_path / "deep" / "er" / "state.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_to_read_what_is_not_there_makes_nothing_and_finds_it_once_it_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "state.db"
+    reader = open_database(f"sqlite:///{file}", create=False)
+    store = SqlStateStore(reader, "local")
+    for found in (
+        store.events(),
+        store.records(),
+        store.lease(),
+        store.pin(),
+        store.revisions(),
+        store.verify_events(),
+    ):
+        assert not found
+    with pytest.raises(ConfigurationError, match="there is no state database"):
+        store.acquire("a", TTL, NOW)
+    assert not file.parent.exists()
+
+    writer = open_database(f"sqlite:///{file}")
+    assert SqlStateStore(writer, "local").acquire("a", TTL, NOW) is not None
+    lease = store.lease()
+    assert lease is not None
+    assert lease.holder == "a"
+    reader.close()
+    writer.close()
+
+
+def test_to_read_one_that_is_there_is_to_open_it(file: Path, store: SqlStateStore, token: int) -> None:
+    store.append_events([event(1)], token)
+    reader = open_database(f"sqlite:///{file}", create=False)
+    assert [one.message for one in SqlStateStore(reader, "local").events()] == [event(1).message]
+    reader.close()
+
+
+@pytest.mark.parametrize("path", ["file/state.db", "x" * 300])
+def test_to_read_one_that_nobody_can_look_at_is_a_configuration_error(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        open_database(f"sqlite:///{path}", str(tmp_path), create=False)
+
+
+@pytest.mark.parametrize("url", ["postgresql://me@db/x", "postgresql+psycopg://me@db/x"])
+def test_the_driver_that_is_missing_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigurationError, match=r"psycopg is not installed: pip install .*postgres"):
+        open_database(url)
+
+
+def test_the_password_given_apart_is_the_one_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever of it an address would have to escape."""
+    given: list[URL] = []
+
+    def connect(url: URL, **options: Any) -> Any:
+        given.append(url)
+        raise ImportError("no driver here")
+
+    monkeypatch.setattr("framework.backends.state.database.create_engine", connect)
+    with pytest.raises(ConfigurationError) as told:
+        open_database("postgresql://mlops@db/mlops", password="p@ss/w:rd")
+    assert given[0].password == "p@ss/w:rd"
+    assert "p@ss" not in str(told.value)
 
 
 def test_a_newer_schema_is_refused(file: Path, database: Database) -> None:

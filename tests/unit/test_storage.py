@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+import tomllib
 import uuid
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from framework import storage
+from framework.api.errors import TerminalError
 
 
 @pytest.fixture
@@ -182,3 +184,68 @@ def test_the_state_of_a_file_changes_with_its_bytes(tmp_path: Path, bucket: str)
     storage.write_bytes(f"{bucket}/data/two.txt", b"two!")
     (found,) = storage.match_files(f"{bucket}/data/*.csv")
     assert (storage.read_bytes(found.uri), found.size) == (b"one", 3)
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_file_of_that_very_name_goes_before_the_pattern(tmp_path: Path, bucket: str, local: bool) -> None:
+    folder = str(tmp_path) if local else bucket
+    for name in ("r[1].csv", "r1.csv", "s1.csv"):
+        storage.write_bytes(f"{folder}/{name}", b"x")
+
+    def matched(path: str) -> list[str]:
+        return [item.uri.rpartition("/")[2] for item in storage.match_files(f"{folder}/{path}")]
+
+    assert matched("r[1].csv") == ["r[1].csv"]
+    assert matched("s[1].csv") == ["s1.csv"]
+    assert matched("[rs]1.csv") == ["r1.csv", "s1.csv"]
+    assert storage.nothing_at("t[1].csv") == "no file at t[1].csv, nor any that matches it as a pattern"
+    assert storage.nothing_at("t1.csv") == "no file at t1.csv"
+
+
+# ---------------------------------------------------------------------- stores that cannot be reached
+
+REMOTE = {
+    "read": storage.read_bytes,
+    "write": lambda uri: storage.write_bytes(uri, b"x"),
+    "list": storage.list_files,
+    "match": storage.match_files,
+    "digest": storage.content_digest,
+    "delete": lambda uri: storage.delete_folder(uri),
+}
+
+
+@pytest.mark.parametrize("verb", REMOTE)
+def test_a_driver_that_is_missing_is_told_with_what_to_install(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(protocol: str) -> None:
+        raise ImportError(f"Install what reads {protocol}")
+
+    monkeypatch.setattr("fsspec.core.get_filesystem_class", missing)
+    for uri, told in (("s3://bucket/a/b", r"pip install 'mlopsctl\[s3\]'"), ("gs://bucket/a/b", "what reads gs")):
+        with pytest.raises(TerminalError, match=told) as caught:
+            REMOTE[verb](uri)
+        assert caught.value.reason == "DriverMissing"
+        assert uri in str(caught.value)
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert [requirement.partition(">")[0] for requirement in extras["s3"]] == ["s3fs"]
+
+
+@pytest.mark.parametrize("verb", REMOTE)
+def test_a_scheme_that_nobody_knows_is_told(verb: str) -> None:
+    with pytest.raises(TerminalError, match=r"nosuch://bucket/a/b.*nosuch") as caught:
+        REMOTE[verb]("nosuch://bucket/a/b")
+    assert caught.value.reason == "BadAddress"
+
+
+@pytest.mark.parametrize("verb", REMOTE)
+def test_a_store_that_fails_in_words_of_its_own_is_an_oserror(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoCredentialsError(Exception):
+        """As vendors' libraries have them."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise NoCredentialsError("Unable to locate credentials")
+
+    monkeypatch.setattr("fsspec.core.get_filesystem_class", fails)
+    with pytest.raises(OSError, match="s3://bucket/a/b: NoCredentialsError: Unable to locate credentials"):
+        REMOTE[verb]("s3://bucket/a/b")

@@ -20,7 +20,7 @@ from framework.backends.ray.rest import RayRest
 from framework.backends.ray.silence import Silence
 from framework.backends.ray.tenancy import Tenant, Thing, foreign
 from framework.ports import Capacity, FailureKind, Log, RunPhase, RunSpec, RunState
-from framework.storage import list_files, read_json, write_json
+from framework.storage import list_files, readable_json, write_sealed
 
 RUNNER = "framework.workloads.run"
 
@@ -57,13 +57,13 @@ class RayJobs:
             TerminalError: another environment has a job of that name ("NotOurs").
         """
         folder = run_folder(run.storage, run.name)
-        if any(read_json(f"{folder}/{kind}-{run.attempt}.json") for kind in ("result", "heartbeat")):
+        if any(readable_json(f"{folder}/{kind}-{run.attempt}.json") for kind in ("result", "heartbeat")):
             return
         tenant = self._tenant()
         job = job_of(run, code_uri, tenant)
         request_file = f"{folder}/request-{run.attempt}.json"
-        if (read_json(request_file) or {}).get("job") != job["submission_id"]:
-            write_json(request_file, request_of(run, job["submission_id"]))
+        if (readable_json(request_file) or {}).get("job") != job["submission_id"]:
+            write_sealed(request_file, request_of(run, job["submission_id"]))
         if run.attempt > 1:
             self._stop_job(f"{run.name}-{run.attempt - 1}")
         try:
@@ -85,7 +85,7 @@ class RayJobs:
             return state_of_result(result, attempt, self._rest.job_link(self._tenant().wire(f"{run}-{attempt}")))
         name, job = self._job_of(storage, run, attempt)
         link = self._rest.job_link(name)
-        heartbeat = read_json(f"{folder}/heartbeat-{attempt}.json")
+        heartbeat = readable_json(f"{folder}/heartbeat-{attempt}.json")
         if job is None or job["status"] in _ENDED:  # it may have written its result since we looked
             result = read_result(storage, run, attempt)
             if result is not None:
@@ -95,7 +95,7 @@ class RayJobs:
     def stop(self, storage: str, run: str) -> None:
         folder = run_folder(storage, run)
         attempt = newest_attempt(list_files(folder))
-        if attempt and read_json(f"{folder}/result-{attempt}.json") is None:
+        if attempt and readable_json(f"{folder}/result-{attempt}.json") is None:
             self._stop_job(f"{run}-{attempt}")
 
     def logs(self, storage: str, run: str, lines: int) -> Sequence[Log]:
@@ -135,7 +135,7 @@ class RayJobs:
         """The job that has this attempt, by name, and what Ray tells of it, None where that is none. It is the one that
         the request names and that reads the same storage: an environment that shares ours may have asked for the same
         work. A request from before names carried environments names none."""
-        request = read_json(f"{run_folder(storage, run)}/request-{attempt}.json") or {}
+        request = readable_json(f"{run_folder(storage, run)}/request-{attempt}.json") or {}
         name = request.get("job")
         if name is None:
             return f"{run}-{attempt}", self._own_job(f"{run}-{attempt}")
@@ -221,10 +221,10 @@ def working_dir(code_uri: str) -> str:
 def read_result(storage: str, run: str, attempt: int) -> Any:
     """What the runner wrote last, None where it has not. Where storage was moved since, it names what is there now."""
     folder = run_folder(storage, run)
-    result = read_json(f"{folder}/result-{attempt}.json")
+    result = readable_json(f"{folder}/result-{attempt}.json")
     if result is None or names_below(result.get("result"), storage):
         return result
-    request = read_json(f"{folder}/request-{attempt}.json") or {}
+    request = readable_json(f"{folder}/request-{attempt}.json") or {}
     return rebased(result, request.get("storage", storage), storage)
 
 

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from framework.ports import Failure, Recent, RouterReplica, VersionCounters
-from framework.storage import list_files, read_json
+from framework.storage import DamagedError, list_files, read_json
 
 log = logging.getLogger(__name__)
 
@@ -127,13 +127,13 @@ def _pid(replica: str) -> int:
 
 
 def _content(file: str) -> Mapping[str, Any] | None:
+    """Its router writes the whole of it again within a second."""
     try:
-        content = read_json(file)
-    except ValueError as error:
+        content: Mapping[str, Any] | None = read_json(file)
+        if content is not None:
+            _router_replica(content, content["generation"])
+            _pid(content["replica"]), started(content["replica"])
+    except (DamagedError, LookupError, ValueError, TypeError, AttributeError) as error:
         log.warning("the counters in %s cannot be read, and are left out: %s", file, error)
         return None
-    return (
-        content
-        if isinstance(content, dict) and {"replica", "generation", "written", "versions"} <= set(content)
-        else None
-    )
+    return content

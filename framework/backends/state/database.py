@@ -33,9 +33,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import QueuePool, StaticPool
 from sqlalchemy.schema import CreateColumn
 
+from framework import installed
 from framework.api.errors import ConfigurationError, ConflictError, MlopsError, TransientError
 from framework.backends.state.places import Places
 from framework.backends.state.stored import is_count
@@ -54,6 +55,8 @@ log = logging.getLogger(__name__)
 
 _WRITE = "mlops_write"
 _RETRY_SECONDS = 0.005
+POSTGRES = "postgresql+psycopg"
+"""The driver that an address without one means: that of the extra ``postgres``."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _MEANING = {
@@ -132,13 +135,44 @@ class Database:
             self._inode = found
 
 
-def open_database(url: str, root: str = ".", busy_seconds: float = 5.0) -> Database:
-    """Open a database, making its file, folder and tables where there are none.
+class AbsentDatabase(Database):
+    """One whose file was not there when it was opened: empty for whoever reads, until somebody makes it."""
+
+    def __init__(self, name: str, file: Path, busy_seconds: float, places: Places) -> None:
+        super().__init__(_empty_engine(), name, None, places)
+        self._awaited, self._busy_seconds = file, busy_seconds
+        self._found: Database | None = None
+
+    def close(self) -> None:
+        super().close()
+        if self._found is not None:
+            self._found.close()
+
+    @contextmanager
+    def _transaction(self, *, write: bool) -> Iterator[Connection]:
+        if self._found is None and _is_there(self._awaited):
+            self._found = _opened(
+                self.name, self._awaited, _sqlite_engine(self._awaited, self._busy_seconds), self.places
+            )
+        if self._found is None and write:
+            raise ConfigurationError(f"there is no state database {self.name} yet; mlopsctl reconcile or up makes it")
+        transaction = super()._transaction if self._found is None else self._found._transaction
+        with transaction(write=write) as connection:
+            yield connection
+
+
+def open_database(
+    url: str, root: str = ".", busy_seconds: float = 5.0, *, password: str | None = None, create: bool = True
+) -> Database:
+    """Open a database.
 
     Args:
         url: ``sqlite:///PATH`` (relative to ``root``) or any other SQLAlchemy URL, e.g. ``postgresql+psycopg://...``.
         root: the project's folder. Paths below it are kept relative to it.
         busy_seconds: how long a SQLite write waits for another process's.
+        password: goes before the one in ``url``.
+        create: make a SQLite file and its folder where there are none. Else nothing is made, and what is not there
+            reads as empty.
 
     Raises:
         ConfigurationError: it cannot be opened, written or understood.
@@ -148,13 +182,22 @@ def open_database(url: str, root: str = ".", busy_seconds: float = 5.0) -> Datab
     except ArgumentError:
         # The URL may hold a password, and SQLAlchemy quotes it.
         raise ConfigurationError("the state database's URL is not of the form dialect://...") from None
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername=POSTGRES)
+    if password is not None:
+        parsed = parsed.set(password=password)
     name = parsed.render_as_string(hide_password=True)
     places = Places(str(Path(root).resolve()))
-    file = _sqlite_file(parsed, root) if parsed.get_backend_name() == "sqlite" else None
-    try:
-        engine = _server_engine(parsed) if file is None else _sqlite_engine(file, busy_seconds)
-    except (ImportError, NoSuchModuleError) as error:
-        raise ConfigurationError(f"the driver for {name} is not installed: {error}") from error
+    if parsed.get_backend_name() != "sqlite":
+        return _opened(name, None, _server_engine(parsed, name), places)
+    file = _sqlite_file(parsed, root)
+    if not create and not _is_there(file):
+        return AbsentDatabase(name, file, busy_seconds, places)
+    _make(file)
+    return _opened(name, file, _sqlite_engine(file, busy_seconds), places)
+
+
+def _opened(name: str, file: Path | None, engine: Engine, places: Places) -> Database:
     try:
         with _translated(name, opening=True):
             _prepare(engine, name, places, create=True)
@@ -167,13 +210,25 @@ def open_database(url: str, root: str = ".", busy_seconds: float = 5.0) -> Datab
 def _sqlite_file(url: URL, root: str) -> Path:
     if not url.database or url.database == ":memory:" or url.query:
         raise ConfigurationError("a SQLite state database is sqlite:///PATH, without options and not in memory")
-    file = Path(root).absolute() / url.database
+    return Path(root).absolute() / url.database
+
+
+def _is_there(file: Path) -> bool:
+    """An empty file is one that is being made. Raises ConfigurationError where nobody can tell."""
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise ConfigurationError(f"the state database {file} cannot be opened: {error.strerror}") from error
+
+
+def _make(file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise ConfigurationError(f"the state database {file} cannot be opened: {error.strerror}") from error
-    return file
 
 
 def _sqlite_engine(file: Path, busy_seconds: float) -> Engine:
@@ -195,8 +250,18 @@ def _sqlite_engine(file: Path, busy_seconds: float) -> Engine:
     return engine
 
 
-def _server_engine(url: URL) -> Engine:
-    return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+def _empty_engine() -> Engine:
+    engine = create_engine("sqlite://", hide_parameters=True, poolclass=StaticPool)
+    METADATA.create_all(engine)
+    return engine
+
+
+def _server_engine(url: URL, name: str) -> Engine:
+    try:
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+    except (ImportError, NoSuchModuleError) as error:
+        told = installed.advice(["psycopg"]) if url.drivername == POSTGRES else f"no driver is installed: {error}"
+        raise ConfigurationError(f"the state database {name}: {told}") from error
 
 
 def _configure(connection: sqlite3.Connection, busy_seconds: float) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from framework.api.categories import Category
-from framework.api.fields import CronExpression, DataPath, Duration
+from framework.api.fields import Cpus, CronExpression, DataPath, Duration, Gpus, Workers
 from framework.api.meta import Name, Strict
 
 
@@ -46,9 +46,9 @@ class Output(Strict):
 class BatchResources(Strict):
     """What one run takes from the cluster."""
 
-    workers: int = Field(1, ge=1, description="Processes that predict side by side")
-    cpusPerWorker: float = Field(1.0, gt=0, description="CPUs of each worker")
-    gpusPerWorker: float = Field(0.0, ge=0, description="GPUs of each worker")
+    workers: Workers = Field(1, description="Processes that predict side by side")
+    cpusPerWorker: Cpus = Field(1.0, description="CPUs of each worker")
+    gpusPerWorker: Gpus = Field(0.0, description="GPUs of each worker")
 
 
 class BatchInferenceSpec(Strict):

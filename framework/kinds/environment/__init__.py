@@ -6,8 +6,9 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from framework.api.meta import Ref, Stored
-from framework.kinds.environment import policies, quotas
-from framework.kinds.environment.spec import CATEGORIES, EnvironmentSpec, Quotas
+from framework.api.places import Place, Use
+from framework.kinds.environment import policies, quotas, windows
+from framework.kinds.environment.spec import CATEGORIES, Database, EnvironmentSpec, Quotas
 from framework.planning.changes import Change, Desired, Status
 from framework.planning.kind import CrossProblem, Kind, Reference
 from framework.planning.outcomes import Outcome, removed
@@ -43,6 +44,25 @@ def _check(spec: EnvironmentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[Cross
     return (*policies.problems(name, spec, specs), *quotas.problems(name, spec, specs))
 
 
+def _places(spec: EnvironmentSpec) -> tuple[Place, ...]:
+    state, password = "spec.state", spec.database.passwordFrom
+    inside = ".url" if isinstance(spec.state, Database) else ""
+    found = [
+        Place("spec.storage", spec.storage, Use.STORAGE),
+        Place(f"{state}{inside}", spec.database.url, Use.DATABASE),
+    ]
+    if password is not None and password.file is not None:
+        found.append(Place(f"{state}.passwordFrom.file", password.file, Use.SECRET))
+    for name, address in (("tracking", spec.tracking), ("onlineStore", spec.onlineStore)):
+        if address is not None:
+            found.append(Place(f"spec.{name}", address, Use.DATABASE))
+    return tuple(found)
+
+
+def _remarks(spec: EnvironmentSpec) -> tuple[CrossProblem, ...]:
+    return tuple(windows.remarks(spec))
+
+
 KIND = Kind(
     name="Environment",
     spec=EnvironmentSpec,
@@ -52,5 +72,12 @@ KIND = Kind(
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    remarks=_remarks,
+    places=_places,
+    secret_from={
+        "spec.state": "write {url: …, passwordFrom: {env: NAME}}, or {file: PATH}",
+        "spec.storage": "credentials come from where the storage's library looks for them, such as AWS_ACCESS_KEY_ID",
+        "spec.ray": "the token comes from MLOPS_RAY_TOKEN, where the controller runs",
+    },
     workload_version="1",
 )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import islice
 
 from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.environment.neighbours import NEIGHBOURS
-from framework.kinds.environment.selection import Miss, find, miss, parse
+from framework.kinds.environment.selection import Found, Miss, exists, find, miss, parse
 from framework.kinds.environment.spec import EnvironmentSpec, Limit, Policy
 from framework.planning.changes import Change, Refusal, Verb
 from framework.planning.kind import CrossProblem
@@ -18,33 +20,44 @@ from framework.specs import paths, words
 ALL = "*"
 DENIED = "DeniedByPolicy"
 """Reason of a Refusal."""
+_MOST_TOLD = 1_000
+"""Breaches by one Environment's policies; the others are counted."""
 
 
 def problems(name: str, spec: EnvironmentSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
     """Policies that cannot be meant so, and every resource that breaks one, at the field that does. ``name`` is the
     Environment's."""
+    held = _Held(specs)
+    left = _MOST_TOLD
     for index, policy in enumerate(spec.policies):
         wrong = tuple(_mistakes(policy, f"spec.policies[{index}]"))
         yield from wrong
         if wrong:
             continue
-        for ref in sorted(specs):
-            if ref.kind in NEIGHBOURS and policy.kind in {ALL, ref.kind}:
-                yield from _broken(f"Environment/{name}", policy, ref, specs[ref])
+        for ref, path, why in held.breaches(policy):
+            left -= 1
+            if left >= 0:
+                yield CrossProblem(path, f"{policy.message} (Environment/{name} {why})", ref=ref)
+    if left < 0:
+        yield CrossProblem("spec.policies", f"{-left:,} more breaches of policies; mend those that are told first")
 
 
 def refusals(spec: EnvironmentSpec, changes: Sequence[Change]) -> tuple[Refusal, ...]:
-    """Changes that a policy denies, in the order of ``changes``. The Environment itself is held to none."""
-    return tuple(
-        Refusal(
-            change.ref, DENIED, f"{policy.message} (a policy denies {word} of {change.ref.kind} in this environment)"
-        )
-        for change in changes
-        for policy in spec.policies
-        if change.ref.kind in NEIGHBOURS and policy.kind in {ALL, change.ref.kind}
-        for word in policy.deny
-        if word in _asks_for(change)
-    )
+    """Changes that a policy denies, in the order of ``changes``, up to a thousand. The Environment itself is held to
+    none."""
+    denied = {
+        kind: [(policy.message, word) for policy in spec.policies if policy.kind in {ALL, kind} for word in policy.deny]
+        for kind in NEIGHBOURS
+    }
+    return tuple(islice((one for change in changes for one in _denied(change, denied)), _MOST_TOLD))
+
+
+def _denied(change: Change, denied: Mapping[str, Sequence[tuple[str, str]]]) -> Iterator[Refusal]:
+    asked = _asks_for(change) if denied.get(change.ref.kind) else frozenset()
+    for message, word in denied.get(change.ref.kind, ()):
+        if word in asked:
+            told = f"{message} (a policy denies {word} of {change.ref.kind} in this environment)"
+            yield Refusal(change.ref, DENIED, told)
 
 
 def _asks_for(change: Change) -> frozenset[str]:
@@ -92,9 +105,11 @@ def _unknown_kind(kind: str, at: str) -> CrossProblem:
 
 def _miss(kind: str, path: str, number: bool) -> Miss | None:
     """Of every kind a path has to exist in one; it then holds for those that have it."""
-    found = [miss(NEIGHBOURS[name].spec, path, number=number) for name in ([kind] if kind != ALL else NEIGHBOURS)]
-    told = [one for one in found if one is not None]
-    if len(told) < len(found):
+    models, tokens = [NEIGHBOURS[name].spec for name in ([kind] if kind != ALL else NEIGHBOURS)], parse(path)
+    # Guessing what was meant takes far longer than seeing that it is there.
+    looked = [model for model in models if exists(model, tokens)] or models
+    told = [one for model in looked if (one := miss(model, path, number=number)) is not None]
+    if len(told) < len(looked):
         return None
     best = next((one for one in told if one.suggestion is not None), told[0])
     return best if kind != ALL else best._replace(allowed=())
@@ -102,35 +117,64 @@ def _miss(kind: str, path: str, number: bool) -> Miss | None:
 
 # -- the specs it holds for ------------------------------------------------------------------------------------------
 
-
-def _broken(environment: str, policy: Policy, ref: Ref, spec: BaseModel) -> Iterator[CrossProblem]:
-    def breach(path: tuple[str | int, ...], why: str) -> CrossProblem:
-        at = paths.render(("spec", *path))
-        return CrossProblem(at, f"{policy.message} ({environment} {why})", ref=ref)
-
-    model = NEIGHBOURS[ref.kind].spec
-    for text in policy.require:
-        if miss(model, text) is None:
-            yield from (breach(found.path, f"requires {text}") for found in find(spec, parse(text)) if not found.is_set)
-    for text in policy.forbid:
-        yield from (breach(found.path, f"forbids {text}") for found in find(spec, parse(text)) if found.is_set)
-    for limit in policy.limits:
-        for found in find(spec, parse(limit.path)):
-            why = _beyond(limit, found.value)
-            if why is not None:
-                default = "" if found.written else ", the default"
-                yield breach(found.path, f"{why} for {limit.path}, found {_text(found.value)}{default}")
+_Breach = tuple[Ref, str, str]
+"""Who, at which path, and what of the Environment it breaks."""
 
 
-def _beyond(limit: Limit, value: object) -> str | None:
-    """Which bound ``value`` breaks; a field that is nowhere to be found breaks none."""
+class _Held:
+    """The specs of one commit. What a rule finds in them is found once, however many policies have that rule."""
+
+    def __init__(self, specs: Mapping[Ref, BaseModel]) -> None:
+        self._specs = specs
+        self._refs = {kind: sorted(ref for ref in specs if ref.kind == kind) for kind in NEIGHBOURS}
+        self._required, self._forbidden, self._limited = (
+            cache(self._lacking),
+            cache(self._holding),
+            cache(self._outside),
+        )
+
+    def breaches(self, policy: Policy) -> Iterator[_Breach]:
+        for kind in sorted(NEIGHBOURS) if policy.kind == ALL else (policy.kind,):
+            for text in policy.require:
+                yield from self._required(kind, text)
+            for text in policy.forbid:
+                yield from self._forbidden(kind, text)
+            for limit in policy.limits:
+                yield from self._limited(kind, limit)
+
+    def _found(self, kind: str, text: str) -> Iterator[tuple[Ref, Found]]:
+        """What stands at a path of each spec of a kind; nothing where the kind has no such path."""
+        tokens = parse(text)
+        if exists(NEIGHBOURS[kind].spec, tokens):
+            yield from ((ref, found) for ref in self._refs[kind] for found in find(self._specs[ref], tokens))
+
+    def _lacking(self, kind: str, text: str) -> tuple[_Breach, ...]:
+        found = self._found(kind, text)
+        return tuple((ref, _place(one), f"requires {text}") for ref, one in found if not one.is_set)
+
+    def _holding(self, kind: str, text: str) -> tuple[_Breach, ...]:
+        return tuple((ref, _place(one), f"forbids {text}") for ref, one in self._found(kind, text) if one.is_set)
+
+    def _outside(self, kind: str, limit: Limit) -> tuple[_Breach, ...]:
+        beyond = ((ref, one, _beyond(limit, one)) for ref, one in self._found(kind, limit.path))
+        return tuple((ref, _place(one), why) for ref, one, why in beyond if why is not None)
+
+
+def _place(found: Found) -> str:
+    return paths.render(("spec", *found.path))
+
+
+def _beyond(limit: Limit, found: Found) -> str | None:
+    """Which bound a value breaks; a field that is nowhere to be found breaks none."""
+    value = found.value
     if value is None:
         return None
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    told = f"for {limit.path}, found {_text(value)}{'' if found.written else ', the default'}"
     if limit.min is not None and (number is None or not number >= limit.min):
-        return f"allows no less than {_text(limit.min)}"
+        return f"allows no less than {_text(limit.min)} {told}"
     if limit.max is not None and (number is None or not number <= limit.max):
-        return f"allows at most {_text(limit.max)}"
+        return f"allows at most {_text(limit.max)} {told}"
     return None
 
 

@@ -54,16 +54,29 @@ def miss(model: type[BaseModel], text: str, *, number: bool = False) -> Miss | N
     tokens = parse(text)
     if not tokens:
         return Miss(f"{text!r} is not a dotted path such as serving.replicas.max or columns[].name")
-    current: list[Any] = [model]
-    for index, token in enumerate(tokens):
-        below = [found for annotation in current for found in _below(annotation, token)]
-        if not below:
-            return _unknown(model, current, tokens, index)
-        current = [member for annotation in below for member in words.alternatives(annotation)]
+    current, known = _walked(model, tokens)
+    if known < len(tokens):
+        return _unknown(model, current, tokens, known)
     if number and not {int, float, Any}.intersection(filter(_hashable, current)):
         described = " or ".join(dict.fromkeys(words.describe(annotation) for annotation in current))
         return Miss(f"{text} is not a number but {described}")
     return None
+
+
+def exists(model: type[BaseModel], tokens: tuple[Token, ...]) -> bool:
+    """Whether specs of ``model`` may have something there."""
+    return bool(tokens) and _walked(model, tokens)[1] == len(tokens)
+
+
+def _walked(model: type[BaseModel], tokens: tuple[Token, ...]) -> tuple[list[Any], int]:
+    """The annotations as far as the path can be followed, and how many of its steps that are."""
+    current: list[Any] = [model]
+    for index, token in enumerate(tokens):
+        below = [found for annotation in current for found in _below(annotation, token)]
+        if not below:
+            return current, index
+        current = [member for annotation in below for member in words.alternatives(annotation)]
+    return current, len(tokens)
 
 
 def find(value: Any, tokens: tuple[Token, ...], at: Path = (), written: bool = True) -> Iterator[Found]:

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from framework.api import cron
+from framework.api import closures
 from framework.api.categories import Category
 from framework.api.errors import FieldError
-from framework.api.fields import CronExpression, Fraction, Timezone, exactly_one
+from framework.api.fields import Cpus, CronExpression, Fraction, Gpus, SecretRef, Timezone, exactly_one
 from framework.api.meta import Name, Strict
+from framework.api.places import OWN_FOLDER
 
 _POINTER = re.compile(r"(/([^~/]|~[01])*)*")
 
@@ -24,6 +25,31 @@ def _address(value: str) -> str:
     near = difflib.get_close_matches(value.casefold(), words, n=1)
     message = f"{value!r} is neither embedded, nor kuberay, nor an http(s) URL such as http://head:8265"
     raise FieldError(message, near[0] if near else None)
+
+
+_DATABASE = re.compile(r"(?!sqlite)[a-z][a-z0-9]*(\+[a-z0-9_]+)?://\S+|sqlite(\+[a-z]+)?:///[^?#\s]+")
+
+
+def _database(value: str) -> str:
+    if _DATABASE.fullmatch(value) and not value.endswith(":memory:"):
+        return value
+    if value.startswith("sqlite"):
+        raise FieldError("a SQLite database is a file: sqlite:///PATH, without options and not in memory")
+    raise FieldError(
+        f"{value!r} is not the URL of a database, such as sqlite:///{OWN_FOLDER}/state.db or postgresql://…"
+    )
+
+
+DatabaseUrl = Annotated[
+    str, Field(max_length=1024), AfterValidator(_database), Field(examples=[f"sqlite:///{OWN_FOLDER}/state.db"])
+]
+
+
+class Database(Strict):
+    """A database whose password is read from elsewhere."""
+
+    url: DatabaseUrl = Field(description="Where it is, without a password")
+    passwordFrom: SecretRef | None = Field(None, description="Where its password is read from")
 
 
 def _pointer(value: str) -> str:
@@ -56,8 +82,8 @@ class RayCluster(Strict):
         description="`embedded` (a daemon on this machine), an http(s) URL of a head's dashboard, or `kuberay`",
     )
     kuberay: KubeRay | None = Field(None, description="For address: kuberay")
-    cpus: int | None = Field(None, ge=1, description="For embedded: logical CPUs; default the machine's")
-    gpus: int | None = Field(None, ge=0, description="For embedded: logical GPUs")
+    cpus: int | None = Field(None, ge=1, le=100_000, description="For embedded: logical CPUs; default the machine's")
+    gpus: int | None = Field(None, ge=0, le=100_000, description="For embedded: logical GPUs")
     dashboardPort: int = Field(8265, ge=0, le=65535, description="For embedded; 0 picks a free one")
     servePort: int = Field(8000, ge=0, le=65535, description="For embedded; 0 picks a free one")
 
@@ -82,11 +108,11 @@ class JsonPatchOperation(Strict):
 
     @model_validator(mode="after")
     def _says_what_it_needs(self) -> Self:
-        for name, field, users in (
-            ("value", "value", {"add", "replace", "test"}),
-            ("from", "from_", {"move", "copy"}),
+        for name, given, users in (
+            ("value", "value" in self.model_fields_set, {"add", "replace", "test"}),
+            ("from", self.from_ is not None, {"move", "copy"}),
         ):
-            if (field in self.model_fields_set) != (self.op in users):
+            if given != (self.op in users):
                 raise ValueError(f"{self.op} {'needs a' if self.op in users else 'takes no'} {name}")
         return self
 
@@ -158,8 +184,8 @@ class DenyWindow(Strict):
 class Quotas(Strict):
     """The most that all resources of this environment may take together. What would exceed it waits or is refused."""
 
-    gpus: float | None = Field(None, ge=0, description="GPUs of replicas and runs together")
-    cpus: float | None = Field(None, gt=0, description="CPUs of replicas and runs together")
+    gpus: Gpus | None = Field(None, description="GPUs of replicas and runs together")
+    cpus: Cpus | None = Field(None, description="CPUs of replicas and runs together")
     runs: int | None = Field(None, ge=1, description="Runs at a time")
 
 
@@ -176,10 +202,13 @@ class Deletion(Strict):
 class EnvironmentSpec(Strict):
     ray: RayCluster = Field(RayCluster(), description="The Ray that runs everything")
     storage: str = Field(
-        ".mlops/store", min_length=1, description="Where files lie: a folder of the project, or any fsspec URL"
+        ".mlops/store",
+        min_length=1,
+        max_length=1024,
+        description="Where files lie: a folder of the project, or any fsspec URL",
     )
-    state: str = Field(
-        "sqlite:///.mlops/state.db", min_length=1, description="Where records and history lie: sqlite or postgresql"
+    state: DatabaseUrl | Database = Field(
+        "sqlite:///.mlops/state.db", description="Where records and history lie: sqlite or postgresql"
     )
     tracking: str | None = Field(None, description="An MLflow server or database that runs are mirrored to")
     onlineStore: str | None = Field(None, description="Where features for serving lie: sqlite or redis")
@@ -187,13 +216,18 @@ class EnvironmentSpec(Strict):
     policies: tuple[Policy, ...] = Field((), description="Rules that specs and changes are held to here")
     patches: tuple[Patch, ...] = Field((), description="What differs here from the specs as written; applied in order")
     suspend: bool = Field(False, description="Look, plan and report, but change nothing that runs")
-    windows: tuple[DenyWindow, ...] = Field((), description="When no new commit takes effect")
+    windows: tuple[DenyWindow, ...] = Field((), max_length=50, description="When no new commit takes effect")
     deletion: Deletion = Field(Deletion(), description="What may happen to what git no longer asks for")
+
+    @property
+    def database(self) -> Database:
+        """Where ``state`` is, in its long form."""
+        return self.state if isinstance(self.state, Database) else Database(url=self.state)
 
     @field_validator("windows")
     @classmethod
     def _opens_at_all(cls, windows: tuple[DenyWindow, ...]) -> tuple[DenyWindow, ...]:
-        if cron.never_opens((window.deny, window.timezone) for window in windows):
+        if closures.never_opens((window.deny, window.timezone) for window in windows):
             raise ValueError("windows leave no minute of the year open: no commit would ever take effect")
         return windows
 

@@ -83,4 +83,7 @@ KIND = Kind(
     consumes=_consumes,
     data=_data,
     merge_keys={"columns": "name"},
+    secret_from={
+        "spec.sources": "credentials come from where the storage's library looks for them, such as AWS_ACCESS_KEY_ID"
+    },
 )

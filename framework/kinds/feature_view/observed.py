@@ -29,6 +29,8 @@ class FeatureViewState(Stored):
     published: Published | None = None
     run: str | None = None
     """The run that is under way, if one is."""
+    stale: bool = False
+    """It was said that no row has come for longer than the spec allows."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from framework.ports import RunState, TableState
 WORKLOAD = "framework.workloads.features.materialize:run"
 RETRY_LIMIT = 2
 RETRY_BACKOFF = timedelta(seconds=5)
+_AFTER = timedelta(microseconds=1)
+"""Beyond the last moment at which data is fresh."""
 
 
 def run_name(view: str, identity: str, source_digest: str) -> str:
@@ -62,15 +64,7 @@ class _View:
         ready = state.published is not None
         summary = _summary(state.published)
         if table is not None and not self._due(table):
-            happenings = () if state.published == self.previous.published else (_publication(table, self.observed.run),)
-            return self.outcome.settled(
-                state,
-                summary,
-                "Published",
-                inventory=self._inventory(None),
-                requeue_after=self._next_look(table),
-                happenings=happenings,
-            )
+            return self._in_service(table, state, summary)
         if self.observed.source_problem is not None:
             reason, message = self.observed.source_problem
             return self.outcome.stalled(
@@ -95,6 +89,25 @@ class _View:
                 inventory=self._inventory(None),
             )
         return self._materialize(ready, summary)
+
+    def _in_service(self, table: TableState, state: FeatureViewState, summary: str) -> Change:
+        """What git asks for is published. It may have grown old since: where nothing comes no run checks that, so the
+        clock is looked at instead, and readers keep what they have."""
+        news = () if state.published == self.previous.published else (_publication(table, self.observed.run),)
+        looks, limit, inventory = self._next_look(table), self._fresh_until(table), self._inventory(None)
+        if limit is None or self.now <= limit:
+            looks = min((soon for soon in (looks, limit and limit - self.now + _AFTER) if soon), default=None)
+            return self.outcome.settled(
+                state, summary, "Published", inventory=inventory, requeue_after=looks, happenings=news
+            )
+        message = (
+            f"the newest event time is {table.newest:%Y-%m-%d %H:%M}Z, and it was fresh until {limit:%Y-%m-%d %H:%M}Z"
+        )
+        told = () if self.previous.stale and not news else (Happening("DataStale", message),)
+        return self.outcome.stalled(
+            state.model_copy(update={"stale": True}), summary, "DataStale", message,
+            ready=True, inventory=inventory, requeue_after=looks, happenings=(*news, *told),
+        )  # fmt: skip
 
     def _materialize(self, ready: bool, summary: str) -> Change:
         name = run_name(self.desired.ref.name, self.desired.identity, self.observed.source_digest)
@@ -158,6 +171,11 @@ class _View:
     def _next_look(self, table: TableState) -> timedelta | None:
         every = self.desired.spec.materialization.every
         return None if every is None else max(table.published + every - self.now, min(every, timedelta(seconds=5)))
+
+    def _fresh_until(self, table: TableState) -> datetime | None:
+        """Until when what is published meets the spec's ``freshness``; None where it asks for none."""
+        ages = [item.freshness for item in self.desired.spec.expectations if item.freshness is not None]
+        return table.newest + min(ages) if ages and table.newest is not None else None
 
     @property
     def _table(self) -> str:

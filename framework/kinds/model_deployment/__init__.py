@@ -54,7 +54,7 @@ def _offline_features(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel])
     for index, name in enumerate(spec.serving.onlineFeatures):
         view = specs.get(Ref("FeatureView", name))
         if isinstance(view, FeatureViewSpec) and not view.online.enabled:
-            message = f"FeatureView/{name} is not kept online: set spec.online.enabled there"
+            message = f"FeatureView/{name} keeps no rows online, and this version looks none up: leave it out"
             yield CrossProblem(f"spec.serving.onlineFeatures[{index}]", message)
 
 

@@ -9,7 +9,16 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from framework.api.categories import Category
 from framework.api.errors import FieldError
-from framework.api.fields import Duration, Entrypoint, default_duration, ordered
+from framework.api.fields import (
+    Cpus,
+    Duration,
+    DurationOrZero,
+    Entrypoint,
+    Gpus,
+    Workers,
+    default_duration,
+    ordered,
+)
 from framework.api.meta import Name, Strict
 from framework.rollout.strategies import Strategy
 
@@ -38,8 +47,8 @@ class ModelRef(Strict):
 class Replicas(Strict):
     """How many processes answer. Each version has its own while a rollout lasts."""
 
-    min: int = Field(1, ge=1, description="The fewest, however little traffic there is")
-    max: int = Field(1, ge=1, description="The most, however much traffic there is")
+    min: Workers = Field(1, description="The fewest, however little traffic there is")
+    max: Workers = Field(1, description="The most, however much traffic there is")
     targetOngoingRequests: int = Field(
         8, ge=1, description="Requests per replica at a time; above it replicas are added"
     )
@@ -53,15 +62,15 @@ class Replicas(Strict):
 class ServingResources(Strict):
     """What one replica takes from the cluster."""
 
-    cpus: float = Field(0.5, gt=0, description="CPUs of each replica")
-    gpus: float = Field(0.0, ge=0, description="GPUs of each replica")
+    cpus: Cpus = Field(0.5, description="CPUs of each replica")
+    gpus: Gpus = Field(0.0, description="GPUs of each replica")
 
 
 class Batching(Strict):
     """Requests that arrive together are answered by one call of the model."""
 
     maxSize: int = Field(64, ge=1, description="The most requests in one call")
-    wait: Duration = default_duration("2ms", "How long a request may wait for others")
+    wait: DurationOrZero = default_duration("2ms", "How long a request may wait for others")
 
 
 class Profiling(Strict):

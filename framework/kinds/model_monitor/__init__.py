@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from framework.api.categories import Category
+from framework.api.credentials import plain_webhook
 from framework.api.meta import Ref
+from framework.api.places import Place, Use
 from framework.kinds.model_monitor.observed import MonitorState
 from framework.kinds.model_monitor.plan import plan
 from framework.kinds.model_monitor.rules import problems
@@ -39,6 +41,29 @@ def _unsupported(spec: ModelMonitorSpec) -> tuple[str, ...]:
     return tuple(path for path, used in fields.items() if used)
 
 
+def _places(spec: ModelMonitorSpec) -> tuple[Place, ...]:
+    found = []
+    for index, target in enumerate(spec.alerts):
+        at = f"spec.alerts[{index}]"
+        if target.file is not None:
+            found.append(Place(f"{at}.file", target.file, Use.ALERTS))
+        secret = target.webhook.urlFrom if target.webhook is not None else None
+        if secret is not None and secret.file is not None:
+            found.append(Place(f"{at}.webhook.urlFrom.file", secret.file, Use.SECRET))
+    return tuple(found)
+
+
+def _exposed(spec: ModelMonitorSpec) -> tuple[CrossProblem, ...]:
+    return tuple(
+        CrossProblem(f"spec.alerts[{index}].webhook.url", f"may be the key to itself; {_URL_FROM}")
+        for index, target in enumerate(spec.alerts)
+        if target.webhook is not None and target.webhook.url is not None and not plain_webhook(target.webhook.url)
+    )
+
+
+_URL_FROM = "an address with more than plain words in it is given by urlFrom: {env: NAME}, or {file: PATH}"
+
+
 def _check(spec: ModelMonitorSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
     return tuple(problems(spec, specs))
 
@@ -61,6 +86,9 @@ KIND = Kind(
     check=_check,
     state=MonitorState,
     workload_version="1",
+    places=_places,
+    exposed=_exposed,
+    secret_from={"spec.alerts": _URL_FROM},
     rebuild=Category.RELOAD,
     consumes=_consumes,
 )

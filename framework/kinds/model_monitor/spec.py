@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from framework.api.categories import Category
 from framework.api.fields import Duration, Fraction, Probability, SecretRef, exactly_one
@@ -78,10 +79,18 @@ class Quality(Strict):
         return self
 
 
+def _url(value: str) -> str:
+    if re.fullmatch(r"https?://[^\s/?#]+\S*", value):
+        return value
+    raise ValueError("is no http or https URL")
+
+
 class Webhook(Strict):
     """An HTTP POST of the alert as JSON. Exactly one of ``url`` and ``urlFrom``."""
 
-    url: str | None = Field(None, description="Where, if the address is no secret")
+    url: Annotated[str, Field(max_length=1024), AfterValidator(_url)] | None = Field(
+        None, description="Where, if the address is no secret: nothing but plain words in its path"
+    )
     urlFrom: SecretRef | None = Field(None, description="Where the address is read from, if it is a secret")
 
     @model_validator(mode="after")
@@ -94,7 +103,9 @@ class AlertTarget(Strict):
     """Who is told. Exactly one."""
 
     webhook: Webhook | None = Field(None, description="An HTTP POST of the alert as JSON")
-    file: str | None = Field(None, description="JSON lines, relative to the project's root")
+    file: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        None, description="JSON lines: a file of its own in the project, whose name ends in .jsonl"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from framework.kinds.training_job.spec import Evaluation, Gate
+from framework.kinds.training_job.evaluation import Evaluation, Gate, Slice
+
+_NOT_FINITE = "not_finite"
+"""What the training workload calls it; a test holds the two together."""
 
 
 def compares(evaluation: Evaluation) -> bool:
@@ -20,54 +23,66 @@ def judge(
     slices: Sequence[Mapping[str, Any]],
     champion_problem: str | None = None,
 ) -> tuple[dict[str, Any], ...]:
-    """One row per bar: ``{gate, value, bar, passed, message}``.
+    """One row per bar: ``{gate, value, bar, passed, message}``, and one for answers that are no numbers, if there are.
 
     A bar against the live model passes when nothing is live yet. A metric that was not measured fails its bar, because
-    a bar that cannot be checked must not let a model through; ``champion_problem`` says why the live model was not
-    measured. ``slices`` are rows {by, value, metric, score, rows}.
+    a bar that cannot be checked must not let a model through: ``champion_problem`` says why the live model was not
+    measured, ``not_finite`` among the metrics how many answers to test rows were NaN or infinite. ``slices`` are rows
+    {by, value, metric, score, rows}; a bar that none of them is large enough for fails, too.
     """
-    rows = [_gate(gate, metrics, champion, champion_problem) for gate in evaluation.gates]
+    unscored = int(metrics.get(_NOT_FINITE, 0))
+    why = f"{unscored:,} answers to test rows are not finite" if unscored else ""
+    rows = [_gate(gate, metrics, champion, champion_problem, why) for gate in evaluation.gates]
     for bar in evaluation.slices:
         measured = [row for row in slices if row.get("by") == bar.by and row.get("metric") == bar.metric]
-        rows.extend(
-            _row(
-                f"{bar.metric} where {bar.by} = {row['value']}",
-                row.get("score"),
-                f">= {bar.min:g}",
-                _at_least(row.get("score"), bar.min),
-            )
-            for row in measured
-            if row.get("rows", 0) >= bar.minRows
-        )
-    return tuple(rows)
+        rows += _slice_rows(bar, measured, why)
+    counted = [name for name in (_NOT_FINITE, f"validation_{_NOT_FINITE}") if name in metrics]
+    return (*rows, *(_unscored(name, int(metrics[name])) for name in counted))
+
+
+def _unscored(name: str, count: int) -> dict[str, Any]:
+    told = f"{count:,} answers to {'validation' if name.startswith('validation') else 'test'} rows are not finite"
+    return {"gate": "every answer is a number", "value": float(count), "bar": "0", "passed": False, "message": told}
 
 
 def _gate(
-    gate: Gate, metrics: Mapping[str, float], champion: Mapping[str, float] | None, problem: str | None
+    gate: Gate, metrics: Mapping[str, float], champion: Mapping[str, float] | None, problem: str | None, why: str
 ) -> dict[str, Any]:
     value = metrics.get(gate.metric)
     if gate.comparedTo == "live":
         allowed = gate.maxDrop or 0.0
         if champion is None:
-            return _row(f"{gate.metric} against live", value, "nothing is live", True)
+            return _row(f"{gate.metric} against live", value, "nothing is live", True, why)
         live = champion.get(gate.metric)
         unknown = f"unknown: {problem}; lift this gate for one commit if that is meant" if problem else "not measured"
         bar = f">= {live:.4f} - {allowed:g} (live, same rows)" if live is not None else unknown
-        return _row(f"{gate.metric} against live", value, bar, live is not None and _at_least(value, live - allowed))
-    parts = [
-        *([f">= {gate.min:g}"] if gate.min is not None else []),
-        *([f"<= {gate.max:g}"] if gate.max is not None else []),
-    ]
-    passed = (gate.min is None or _at_least(value, gate.min)) and (
-        gate.max is None or (value is not None and value <= gate.max)
-    )
-    return _row(gate.metric, value, " and ".join(parts), passed)
+        passed = live is not None and _within(value, live - allowed, None)
+        return _row(f"{gate.metric} against live", value, bar, passed, why)
+    return _row(gate.metric, value, _bar(gate.min, gate.max), _within(value, gate.min, gate.max), why)
 
 
-def _at_least(value: float | None, bar: float) -> bool:
-    return value is not None and value >= bar
+def _slice_rows(bar: Slice, measured: Sequence[Mapping[str, Any]], why: str) -> Iterator[dict[str, Any]]:
+    name, bound = f"{bar.metric} where {bar.by} =", _bar(bar.min, bar.max)
+    large = [row for row in measured if row.get("value") is not None and row.get("rows", 0) >= bar.minRows]
+    for row in large:
+        score = row.get("score")
+        yield _row(f"{name} {row['value']}", score, bound, _within(score, bar.min, bar.max), why)
+    if not large:
+        largest = max((row.get("rows", 0) for row in measured), default=0)
+        small = f"no part has {bar.minRows:,} test rows, the largest has {largest:,}"
+        yield _row(f"{bar.metric} by {bar.by}", None, bound, False, small)
 
 
-def _row(gate: str, value: float | None, bar: str, passed: bool) -> dict[str, Any]:
-    shown = "not measured" if value is None else f"{value:.4f}"
+def _bar(least: float | None, most: float | None) -> str:
+    parts = [f">= {least:g}"] if least is not None else []
+    return " and ".join([*parts, *([f"<= {most:g}"] if most is not None else [])])
+
+
+def _within(value: float | None, least: float | None, most: float | None) -> bool:
+    return value is not None and (least is None or value >= least) and (most is None or value <= most)
+
+
+def _row(gate: str, value: float | None, bar: str, passed: bool, why: str = "") -> dict[str, Any]:
+    """``why`` says why there may be no value."""
+    shown = f"not measured{f' ({why})' if why else ''}" if value is None else f"{value:.4f}"
     return {"gate": gate, "value": value, "bar": bar, "passed": passed, "message": f"{gate} = {shown}, bar {bar}"}

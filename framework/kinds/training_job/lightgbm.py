@@ -1,6 +1,12 @@
 """The parameters that LightGBM knows, aliases included. It ignores what it does not know, so a misspelt one would be
 set, or searched over, without any effect."""
 
+DERIVED = frozenset({
+    "categorical_feature", "deterministic", "machines", "n_estimators", "n_jobs", "nthread", "num_boost_round",
+    "num_iterations", "num_machines", "num_threads", "random_state", "seed", "tree_learner",
+})  # fmt: skip
+"""Those that follow from the rest of a spec. The trainer has the same list; a test holds the two together."""
+
 PARAMETERS = frozenset({
     "alpha", "app", "application", "auc_mu_weights", "bagging", "bagging_by_query", "bagging_fraction",
     "bagging_fraction_seed", "bagging_freq", "bagging_seed", "bin_construct_sample_cnt", "blacklist", "boost",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -102,9 +102,11 @@ class _Training:
         if failed:
             message = f"version {version.version} failed {len(failed)} of {len(gates)} gates: {'; '.join(failed)}"
             happenings = (Happening("GateFailed", message, {"version": version.version, **told}),) if news else ()
-            return self.outcome.stalled(
+            change = self.outcome.stalled(
                 state, summary, "GateFailed", message, ready=False, happenings=happenings, actions=stop
             )
+            # In a plan, where the field that differs is no more than Metadata, this is what the reader has to see.
+            return replace(change, reason=f"GateFailed: {message}")
         happenings = (
             (Happening("ModelReady", summary, {"version": version.version, "metrics": version.metrics, **told}),)
             if news

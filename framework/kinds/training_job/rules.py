@@ -12,7 +12,7 @@ from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.kinds.feature_view.columns import INPUTS, OUTCOMES, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.kinds.training_job.lightgbm import PARAMETERS
+from framework.kinds.training_job.lightgbm import DERIVED, PARAMETERS
 from framework.kinds.training_job.spec import FeatureRef, TrainingJobSpec
 from framework.planning.kind import CrossProblem
 
@@ -86,6 +86,8 @@ def _dataset(spec: TrainingJobSpec, views: Mapping[str, _View]) -> Iterator[Cros
         path = f"spec.dataset.columns[{index}]"
         if column == dataset.label:
             yield CrossProblem(path, f"the label {column!r} is also an input")
+        elif column in dataset.columns[:index]:
+            yield CrossProblem(path, f"{column} is an input already")
         else:
             yield from _input(path, column, owner, together)
     whole: set[str] = set()
@@ -125,7 +127,9 @@ def _brought(path: str, feature: FeatureRef, view: _View, together: Mapping[str,
     for place, column in enumerate(feature.columns):
         at = f"{path}.columns[{place}]"
         yield from _input(at, column, owner, view.dtypes)
-        if column in view.dtypes and column in together:
+        if column in feature.columns[:place]:
+            yield CrossProblem(at, f"{column} is named already")
+        elif column in view.dtypes and column in together:
             yield CrossProblem(at, _taken_already(owner, [column]))
 
 
@@ -179,11 +183,13 @@ def _dates(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
 
 
 def _parameters(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
-    """What a trainer would ignore."""
+    """What a trainer would ignore, or refuse."""
     if spec.trainer.lightgbm is None:
         return
     named = [(f'spec.trainer.lightgbm.params["{name}"]', name) for name in spec.trainer.lightgbm.params]
     named += [(f'spec.tune.search["{name}"]', name) for name in (spec.tune.search if spec.tune else ())]
     for path, name in named:
-        if name not in PARAMETERS:
+        if name in DERIVED:
+            yield CrossProblem(path, f"{name} cannot be set: it follows from seed, rounds, resources and dtypes")
+        elif name not in PARAMETERS:
             yield CrossProblem(path, f"LightGBM has no parameter {name!r}", allowed=tuple(PARAMETERS), wanted=name)

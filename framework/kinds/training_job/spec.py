@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from framework.api.categories import Category
 from framework.api.errors import FieldError
-from framework.api.fields import CronExpression, Duration, Entrypoint, default_duration, exactly_one, ordered
+from framework.api.fields import (
+    Cpus,
+    CronExpression,
+    Day,
+    Duration,
+    DurationOrZero,
+    Entrypoint,
+    Gpus,
+    Workers,
+    default_duration,
+    exactly_one,
+    ordered,
+)
 from framework.api.meta import Name, Strict
+from framework.kinds.training_job.evaluation import LOSSES, Evaluation
 
-Metric = Literal["auc", "log_loss", "accuracy", "brier"]
-"""What is measured of every model; log_loss and brier are better when smaller."""
-LOSSES = frozenset({"log_loss", "brier"})
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
@@ -27,18 +36,20 @@ class FeatureRef(Strict):
     columns: tuple[str, ...] | Literal["all"] = Field(
         "all", description="Which columns become inputs; all: every one but its entities and its event time"
     )
-    maxAge: Duration | None = Field(None, description="Older rows count as missing; default: however old")
-    delay: Duration | None = Field(
+    maxAge: DurationOrZero | None = Field(None, description="Older rows count as missing; default: however old")
+    delay: DurationOrZero | None = Field(
         None, description="How long after its event time a row becomes available; never joined before"
     )
 
 
 class Window(Strict):
-    """Half-open [from, to) in event time, or the last so-much before the newest spine row."""
+    """Half-open [from, to) in event time, or the last so-much before the newest spine row that has a label."""
 
-    from_: date | None = Field(None, alias="from", description="The first day, in UTC")
-    to: date | None = Field(None, description="The day after the last one, in UTC")
-    last: Duration | None = Field(None, description="Instead of from and to: so far back from the newest row")
+    from_: Day | None = Field(None, alias="from", description="The first day, in UTC")
+    to: Day | None = Field(None, description="The day after the last one, in UTC")
+    last: Duration | None = Field(
+        None, description="Instead of from and to: so far back from the newest row whose label is known"
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -68,8 +79,8 @@ class Fractions(Strict):
 class SplitAt(Strict):
     """Dates that start the validation and the test part."""
 
-    validation: date = Field(description="The first day of the validation part, in UTC")
-    test: date = Field(description="The first day of the test part, in UTC")
+    validation: Day = Field(description="The first day of the validation part, in UTC")
+    test: Day = Field(description="The first day of the test part, in UTC")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -236,8 +247,8 @@ class Tune(Strict):
 class Elastic(Strict):
     """Go on with fewer workers where the cluster shrinks, and with more where it grows."""
 
-    min: int = Field(ge=1, description="The fewest workers to train with")
-    max: int = Field(ge=1, description="The most workers to train with")
+    min: Workers = Field(description="The fewest workers to train with")
+    max: Workers = Field(description="The most workers to train with")
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -248,65 +259,11 @@ class Elastic(Strict):
 class Resources(Strict):
     """What one run takes from the cluster."""
 
-    workers: int = Field(1, ge=1, description="Processes that train together; part of the model's identity")
-    cpusPerWorker: float = Field(1.0, gt=0, description="CPUs of each worker")
-    gpusPerWorker: float = Field(0.0, ge=0, description="GPUs of each worker")
+    workers: Workers = Field(1, description="Processes that train together; part of the model's identity")
+    cpusPerWorker: Cpus = Field(1.0, description="CPUs of each worker")
+    gpusPerWorker: Gpus = Field(0.0, description="GPUs of each worker")
     accelerator: str | None = Field(None, description="Only nodes with this accelerator, e.g. H100; default: any")
     elastic: Elastic | None = Field(None, description="A range instead of a fixed number of workers")
-
-
-class Gate(Strict):
-    """A bar on a test metric: absolute (``min``, ``max``), or against the live model on the same rows."""
-
-    metric: Metric = Field(description="What is measured on the test part")
-    min: float | None = Field(None, description="The least that passes")
-    max: float | None = Field(None, description="The most that passes")
-    comparedTo: Literal["live"] | None = Field(
-        None, description="live: the model that serves now, on the same test rows"
-    )
-    maxDrop: float | None = Field(None, ge=0, description="How much below the live model's metric still passes")
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if self.comparedTo is not None:
-            if self.maxDrop is None or self.min is not None or self.max is not None:
-                raise ValueError("comparedTo needs maxDrop and excludes min and max")
-            if self.metric in LOSSES:
-                raise ValueError(f"{self.metric} is better when smaller, so it does not drop: bound it with max")
-        elif self.maxDrop is not None:
-            raise ValueError("maxDrop needs comparedTo")
-        elif self.min is None and self.max is None:
-            raise ValueError("a gate needs min, max or comparedTo")
-        else:
-            ordered(self, "min", "max")
-        return self
-
-
-class Slice(Strict):
-    """A bar that every part of the test rows must pass for itself."""
-
-    by: str = Field(description="The column whose values make the parts")
-    metric: Metric = Field(description="What is measured on each part")
-    min: float = Field(description="The least that passes")
-    minRows: int = Field(1, ge=1, description="Parts with fewer test rows are not judged")
-
-
-class Fairness(Strict):
-    """A bound on how differently groups of people are treated."""
-
-    attribute: str = Field(description="The column whose values make the groups")
-    metric: Literal["demographic_parity_difference", "equalized_odds_difference"] = Field(
-        description="Largest difference between two groups: of the share predicted positive, or of the error rates"
-    )
-    max: float = Field(ge=0, le=1, description="The most that passes, as a difference of shares: 0 to 1")
-
-
-class Evaluation(Strict):
-    """What a model must achieve to be deployable. One that fails is recorded, and never serves."""
-
-    gates: tuple[Gate, ...] = Field((), description="Bars on the whole test part")
-    slices: tuple[Slice, ...] = Field((), description="Bars on parts of the test rows")
-    fairness: tuple[Fairness, ...] = Field((), description="Bounds on differences between groups")
 
 
 class Checkpoint(Strict):
@@ -319,8 +276,8 @@ class Checkpoint(Strict):
 class Retries(Strict):
     """What happens when a run's process is lost. Errors of code or data are not retried: they would come again."""
 
-    limit: int = Field(2, ge=0, description="How often a run is started again")
-    backoff: Duration = default_duration("30s", "How long to wait before that; it doubles each time")
+    limit: int = Field(2, ge=0, le=100, description="How often a run is started again")
+    backoff: DurationOrZero = default_duration("30s", "How long to wait before that; it doubles each time")
 
 
 class Retrain(Strict):
@@ -331,7 +288,7 @@ class Retrain(Strict):
     mode: Literal["pullRequest", "direct"] = Field(
         "pullRequest", description="pullRequest: propose it, with the evidence; direct: commit it"
     )
-    cooldown: Duration | None = Field(None, description="The least time between two of them; default: none")
+    cooldown: DurationOrZero | None = Field(None, description="The least time between two of them; default: none")
 
     @model_validator(mode="after")
     def _some_time(self) -> Self:
@@ -340,12 +297,27 @@ class Retrain(Strict):
         return self
 
 
+_LARGEST_SEED = 2**32 - 1
+"""Of numpy and scikit-learn."""
+
+
+def _seed(value: int) -> int:
+    if not 0 <= value <= _LARGEST_SEED:
+        raise FieldError(f"a seed is a whole number from 0 to {_LARGEST_SEED}, found {value}")
+    return value
+
+
+Seed = Annotated[
+    int, AfterValidator(_seed), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": _LARGEST_SEED})
+]
+
+
 class TrainingJobSpec(Strict):
     dataset: Dataset = Field(description="What is learned from")
     trainer: Trainer = Field(description="What fits the model; exactly one")
     tune: Tune | None = Field(None, description="A search for good parameters before the final fit; default: none")
     resources: Resources = Field(Resources(), description="What one run takes from the cluster")
-    seed: int = Field(0, description="Of everything random: splits, searches and fits")
+    seed: Seed = Field(0, description="Of everything random: splits, searches and fits")
     evaluation: Evaluation = Field(Evaluation(), description="What a model must achieve to be deployable")
     checkpoint: Checkpoint = Field(Checkpoint(), description="What a run goes on from where a worker dies")
     retries: Retries = Field(Retries(), description="What happens when a run's process is lost")

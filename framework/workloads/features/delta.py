@@ -11,6 +11,7 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
+from framework import storage
 from framework.ports import FailureKind
 from framework.workloads.context import WorkloadError
 from framework.workloads.features.dtypes import Columns, from_stored, to_stored
@@ -35,7 +36,8 @@ def current(uri: str) -> PublishedVersion | None:
     except TableNotFoundError:
         return None
     (last,) = table.history(1)
-    return PublishedVersion(uri, table.version(), json.loads(last.get(METADATA_KEY) or "{}"))
+    metadata = storage.unsealed(json.loads(last.get(METADATA_KEY) or "{}"), f"the log of {uri}")
+    return PublishedVersion(uri, table.version(), metadata)
 
 
 def publish(uri: str, frame: pl.DataFrame, columns: Columns, metadata: Mapping[str, Any]) -> PublishedVersion:
@@ -44,7 +46,7 @@ def publish(uri: str, frame: pl.DataFrame, columns: Columns, metadata: Mapping[s
     Raises:
         WorkloadError: "PublishConflict" (Infrastructure) when another run committed to the same table meanwhile.
     """
-    properties = CommitProperties(custom_metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)})
+    properties = CommitProperties(custom_metadata={METADATA_KEY: json.dumps(storage.sealed(metadata), sort_keys=True)})
     try:
         write_deltalake(
             uri,

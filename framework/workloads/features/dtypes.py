@@ -8,6 +8,7 @@ import polars as pl
 
 from framework.workloads.context import WorkloadError
 from framework.workloads.features.closest import suggestion
+from framework.workloads.missing import nan_as_null
 
 DTYPES: dict[str, pl.DataType] = {
     "Boolean": pl.Boolean(),
@@ -38,13 +39,19 @@ _STORED: dict[str, pl.DataType] = {
 Columns = Sequence[tuple[str, str]]
 """(name, dtype word) in order."""
 
+_EXAMPLES = 3
+
 
 def select_declared(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
-    """The declared columns, in order, at their declared dtypes. Only conversions that keep the meaning are made:
-    integers and floats among numbers, dates to datetimes, naive datetimes read as UTC. Text is never parsed.
+    """The declared columns, in order, at their declared dtypes, NaN as null. Only conversions that change no value are
+    made: among numbers where every one of them can be written in the other dtype, dates to datetimes and midnights to
+    dates, naive datetimes read as UTC, other zones and units to UTC and microseconds. A float stands for the number
+    nearest to it, so Float32 rounds; it may not turn one into infinity or zero. Text is never parsed. A column without
+    values says nothing of what it is and takes the declared dtype.
 
     Raises:
-        WorkloadError: "MissingColumn" or "WrongType", naming every column concerned and what is there instead.
+        WorkloadError: "MissingColumn" or "WrongType", naming every column concerned, what is there instead, and how
+            many values would change.
     """
     missing = [name for name, _ in columns if name not in frame.columns]
     if missing:
@@ -54,13 +61,14 @@ def select_declared(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
             f"the transform does not yield {told}; it yields {', '.join(frame.columns) or 'nothing'}",
             data={"missing": missing, "found": list(frame.columns)},
         )
+    known = nan_as_null(frame.select(name for name, _ in columns))
     converted: list[pl.Series] = []
     problems: list[str] = []
     for name, word in columns:
         try:
-            converted.append(_convert(frame[name], word))
-        except (ValueError, pl.exceptions.PolarsError) as error:
-            problems.append(f"{name} is declared {word} but {_first_line(error)}")
+            converted.append(_convert(known[name], word))
+        except _WouldChangeError as error:
+            problems.append(f"{name} is declared {word} but {error}")
     if problems:
         raise WorkloadError(
             "WrongType", "; ".join(problems), data={"found": {n: str(t) for n, t in frame.schema.items()}}
@@ -74,36 +82,93 @@ def to_stored(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
     Raises:
         WorkloadError: "WrongType" for a UInt64 above 2**63 - 1, which no Delta table can hold.
     """
-    try:
-        return frame.with_columns(pl.col(name).cast(_STORED[word]) for name, word in columns if word in _STORED)
-    except pl.exceptions.PolarsError as error:
-        raise WorkloadError("WrongType", f"a value is too large for Delta: {_first_line(error)}") from error
+    stored = frame.with_columns(
+        pl.col(name).cast(_STORED[word], strict=False) for name, word in columns if word in _STORED
+    )
+    for name, word in columns:
+        if word in _STORED:
+            lost = frame[name].filter(stored[name].is_null() & frame[name].is_not_null())
+            if lost.len():
+                told = f"{_share(lost, frame[name])} too large for Delta, {_shown(lost)}"
+                raise WorkloadError("WrongType", f"{name}: {told}")
+    return stored
 
 
 def from_stored(frame: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
-    """What was read from Delta, at the declared dtypes."""
-    return frame.select(pl.col(name).cast(DTYPES[word]) for name, word in columns)
+    """What was read from Delta, at the declared dtypes, NaN as null."""
+    return nan_as_null(frame.select(pl.col(name).cast(DTYPES[word]) for name, word in columns))
+
+
+class _WouldChangeError(Exception):
+    """A conversion that would not keep every value."""
 
 
 def _convert(series: pl.Series, word: str) -> pl.Series:
     target, found = DTYPES[word], series.dtype
     if found == target:
         return series
-    if found == pl.Null:
-        return series.cast(target)
-    if word == "Datetime":
-        if isinstance(found, pl.Datetime):
-            return (series if found.time_zone else series.dt.replace_time_zone("UTC")).cast(target)
-        if found == pl.Date:
-            return series.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    if word == "String" and isinstance(found, pl.Categorical | pl.Enum):
-        return series.cast(target)
-    whole = target.is_integer() and found.is_integer()
-    real = target.is_float() and found.is_numeric()
-    if not (whole or real):
-        raise ValueError(f"the transform yields {found}")
-    return series.cast(target)
+    if series.null_count() == series.len():
+        return pl.repeat(None, series.len(), dtype=target, eager=True).alias(series.name)
+    converted = _cast(series, target)
+    if converted is None:
+        raise _WouldChangeError(f"the transform yields {found}{_no_numbers(series, target)}")
+    changed = series.filter(_changed(series, converted))
+    if changed.len():
+        lost = f"{_share(changed, series)} not to be had as {word} unchanged, {_shown(changed)}"
+        raise _WouldChangeError(f"the transform yields {found}, and {lost}")
+    return converted
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def _cast(series: pl.Series, target: pl.DataType) -> pl.Series | None:
+    """``series`` as ``target``, null where that has no such value; None where they are different kinds of things."""
+    found = series.dtype
+    if target.is_numeric() and found.is_numeric():
+        return series.cast(target, strict=False)
+    if isinstance(target, pl.Datetime) and isinstance(found, pl.Datetime):
+        return (series if found.time_zone else series.dt.replace_time_zone("UTC")).cast(target, strict=False)
+    if isinstance(target, pl.Datetime) and found == pl.Date:
+        return series.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    if target == pl.Date and isinstance(found, pl.Datetime) and found.time_zone in (None, "UTC"):
+        return series.dt.date()
+    if target == pl.String and isinstance(found, pl.Categorical | pl.Enum):
+        return series.cast(target)
+    return None
+
+
+_WHOLE_IN_FLOAT: dict[type[pl.DataType], int] = {pl.Float32: 2**24, pl.Float64: 2**53}
+"""Beyond this a float stands for several whole numbers, so it does not say which one was meant."""
+
+
+def _changed(series: pl.Series, converted: pl.Series) -> pl.Series:
+    """Which values are others after the conversion. Most conversions are right where the way back ends where it began;
+    from float to float it never does, and what matters is that there is a number left."""
+    found, target = series.dtype, converted.dtype
+    if found.is_float() and target.is_float():
+        return (series.is_finite() & ~converted.is_finite()) | ((series != 0) & (converted == 0))
+    naive = isinstance(found, pl.Datetime) and found.time_zone is None and isinstance(target, pl.Datetime)
+    back = (converted.dt.replace_time_zone(None) if naive else converted).cast(found, strict=False)
+    changed = back.ne_missing(series)
+    limit = _WHOLE_IN_FLOAT.get(found.base_type(), 0)
+    return changed | (series.abs() > limit) if limit and target.is_integer() else changed
+
+
+def _no_numbers(series: pl.Series, target: pl.DataType) -> str:
+    """Of text where a number is declared: which of it is none, because that is why it was read as text."""
+    if series.dtype != pl.String or not target.is_numeric():
+        return ""
+    unread = series.filter(series.is_not_null() & series.str.strip_chars().cast(pl.Float64, strict=False).is_null())
+    if not unread.len():
+        return "; it may CAST the text to a number"
+    return f", and {_share(unread, series)} no number, {_shown(unread)}"
+
+
+def _share(some: pl.Series, series: pl.Series) -> str:
+    """``2 of 9 values are``, of those that are not missing."""
+    return f"{some.len():,} of {series.len() - series.null_count():,} values {'is' if some.len() == 1 else 'are'}"
+
+
+def _shown(some: pl.Series) -> str:
+    """``e.g. 1.5, 2.5``: a few different ones."""
+    few = some.unique(maintain_order=True).head(_EXAMPLES)
+    told = few.cast(pl.String).to_list() if few.dtype.is_temporal() else few.to_list()
+    return f"e.g. {', '.join(repr(value) if few.dtype == pl.String else str(value) for value in told)}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
 from framework.api.fields import parse_duration
 from framework.workloads.context import WorkloadError
+from framework.workloads.failures import first_line
+from framework.workloads.features import query
+from framework.workloads.missing import nan_as_null
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Finding:
 
 
 _CHECKS = ("between", "notNull", "oneOf", "matches", "quantile", "unique", "rows", "freshness", "sql")
+_NO_ROW = "there is no row"
 
 
 def check(
@@ -37,9 +41,30 @@ def check(
 ) -> list[Finding]:
     """Judge every expectation of the spec (JSON by alias), in order; none is skipped because another failed.
 
-    Nulls pass ``between``, ``oneOf`` and ``matches``: whether a value may be missing is what ``notNull`` says.
+    NaN is null, and nulls pass ``between``, ``oneOf`` and ``matches``: whether a value may be missing is what
+    ``notNull`` says. A share of no rows is unknown, so these checks fail on an empty table, unless it may be empty.
+
+    Raises:
+        WorkloadError: "WrongType" or "TransformFailed" for a check that cannot be made on these columns.
     """
-    return [_check(frame, expectation, timestamp, now) for expectation in expectations]
+    known, bare = nan_as_null(frame), frame.is_empty() and not may_be_empty(expectations)
+    return [_check(known, expectation, timestamp, now, bare) for expectation in expectations]
+
+
+def may_be_empty(expectations: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a table without rows may be published: where ``rows: {min: 0}`` says so."""
+    return any((expectation.get("rows") or {}).get("min") == 0 for expectation in expectations)
+
+
+def emptiness(
+    frame: pl.DataFrame, expectations: Sequence[Mapping[str, Any]], remarks: Sequence[str] = ()
+) -> list[Finding]:
+    """What nobody has to ask for: that a source which is empty today does not take away what readers have. ``remarks``
+    say where that may come from."""
+    if not frame.is_empty() or may_be_empty(expectations):
+        return []
+    told = f"{_NO_ROW}, and an empty table replaces nothing unless the expectation rows: {{min: 0}} allows it"
+    return [Finding("rows", None, "; ".join([told, *remarks]), False, 1.0)]
 
 
 def require(findings: Sequence[Finding]) -> None:
@@ -54,17 +79,48 @@ def require(findings: Sequence[Finding]) -> None:
         )
 
 
-def _check(frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str, now: datetime) -> Finding:
+def _check(frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str, now: datetime, bare: bool) -> Finding:
     name = next(word for word in _CHECKS if expectation.get(word) is not None)
-    value, column = expectation[name], expectation.get("column")
+    value, column, tolerance = expectation[name], expectation.get("column"), expectation.get("tolerance") or 0.0
     if name == "rows":
         return _rows(frame, value)
     if name == "freshness":
         return _freshness(frame, value, timestamp, now)
     if name == "quantile":
         return _quantile(frame, column, value)
+    if name == "sql":
+        return _sql(frame, value, tolerance, bare)
     bad, label = _bad_rows(frame, name, column, value)
-    return _share(name, column, label, bad, frame.height, expectation.get("tolerance") or 0.0)
+    return _share(name, column, label, bad, frame.height, tolerance, bare)
+
+
+def condition(frame: pl.DataFrame, text: str) -> tuple[pl.Expr, bool]:
+    """A condition in SQL over the columns of ``frame``, and whether it is one on the table as a whole, because it
+    aggregates or names no column: ``COUNT(x) > 9`` says nothing about single rows.
+
+    Raises:
+        WorkloadError: "TransformFailed" for what is no SQL, names no column of these, or is neither true nor false.
+    """
+    query.refuse_files(text)
+    try:
+        holds = pl.sql_expr(text).alias("holds")
+        probe = frame.clear(2).select(holds)
+    except Exception as error:
+        raise WorkloadError("TransformFailed", f"expectation sql {text!r} is refused: {first_line(error)}") from error
+    if probe.schema["holds"] != pl.Boolean:
+        raise WorkloadError("TransformFailed", f"expectation sql {text!r} is {probe.schema['holds']}, no condition")
+    return holds, probe.height == 1
+
+
+def _sql(frame: pl.DataFrame, text: str, tolerance: float, bare: bool) -> Finding:
+    holds, whole = condition(frame, text)
+    found = frame.select(holds.fill_null(False)).to_series()
+    if not whole:
+        return _share("sql", None, f"rows do not satisfy {text}", int((~found).sum()), frame.height, tolerance, bare)
+    passed = bool(found.item())
+    ignored = "; a tolerance is a share of rows and does not count here" if tolerance and not passed else ""
+    told = f"the table {'satisfies' if passed else 'does not satisfy'} {text}{ignored}"
+    return Finding("sql", None, told, passed, 0.0 if passed else 1.0)
 
 
 def _bad_rows(frame: pl.DataFrame, name: str, column: str | None, value: Any) -> tuple[int, str]:
@@ -72,23 +128,13 @@ def _bad_rows(frame: pl.DataFrame, name: str, column: str | None, value: Any) ->
     if name == "unique":
         rows = frame.select(pl.struct(value).is_duplicated().sum()).item() if frame.height else 0
         return int(rows), f"rows share ({', '.join(value)}) with another row"
-    if name == "sql":
-        try:
-            holds = pl.sql_expr(value)
-            return int(frame.select((~holds.fill_null(False)).sum()).item()), f"rows do not satisfy {value}"
-        except Exception as error:
-            raise WorkloadError("TransformFailed", f"expectation sql {value!r} is refused: {error}") from error
     cell = pl.col(str(column))
     try:
         if name == "notNull":
-            return (
-                (int(frame.select(cell.is_null().sum()).item()), "values are null") if value else (0, "values are null")
-            )
+            return int(frame.select(cell.is_null().sum()).item()) if value else 0, "values are null or NaN"
         if name == "between":
             low, high = value
-            outside = frame.select(
-                ((cell < low) | (cell > high) | _is_nan(frame, column)).fill_null(False).sum()
-            ).item()
+            outside = frame.select(((cell < low) | (cell > high)).fill_null(False).sum()).item()
             return int(outside), f"values lie outside [{low:g}, {high:g}]{_span(frame, column)}"
         if name == "oneOf":
             wrong = (
@@ -100,13 +146,13 @@ def _bad_rows(frame: pl.DataFrame, name: str, column: str | None, value: Any) ->
         wrong = frame.select(cell).drop_nulls().filter(~cell.str.contains(f"^(?:{value})$"))
         return wrong.height, f"values do not match {value}{_examples(wrong)}"
     except (pl.exceptions.PolarsError, TypeError) as error:
-        told = str(error).strip().partition("\n")[0]
-        raise WorkloadError(
-            "WrongType", f"expectation {name} cannot be checked on {column} ({frame.schema[str(column)]}): {told}"
-        ) from error
+        found = f"{column} ({frame.schema[str(column)]}): {first_line(error)}"
+        raise WorkloadError("WrongType", f"expectation {name} cannot be checked on {found}") from error
 
 
-def _share(name: str, column: str | None, label: str, bad: int, rows: int, tolerance: float) -> Finding:
+def _share(name: str, column: str | None, label: str, bad: int, rows: int, tolerance: float, bare: bool) -> Finding:
+    if bare:
+        return Finding(name, column, _NO_ROW, False, 1.0)
     share = bad / rows if rows else 0.0
     allowed = f"; {tolerance:.3%} may" if tolerance else ""
     return Finding(name, column, f"{bad:,} of {rows:,} {label} ({share:.3%}{allowed})", share <= tolerance, share)
@@ -122,13 +168,27 @@ def _rows(frame: pl.DataFrame, value: Mapping[str, Any]) -> Finding:
 
 
 def _freshness(frame: pl.DataFrame, value: str, timestamp: str, now: datetime) -> Finding:
-    newest = frame.select(pl.col(timestamp).cast(pl.Datetime("us", "UTC")).max()).item() if frame.height else None
-    if newest is None:
-        return Finding("freshness", timestamp, "there is no row", False, 1.0)
-    passed = now - newest <= parse_duration(value)
-    return Finding(
-        "freshness", timestamp, f"newest {newest:%Y-%m-%d %H:%M}Z, allowed age {value}", passed, 0.0 if passed else 1.0
-    )
+    age = parse_duration(value)
+    newest = newest_event(frame, timestamp, now + age)
+    passed = newest is not None and now - newest <= age
+    told = _NO_ROW if newest is None else f"newest {newest:%Y-%m-%d %H:%M}Z, allowed age {value}"
+    ahead = _moments(frame, timestamp).filter(pl.col("at") > now + age)
+    if ahead.height:
+        latest = cast(datetime, ahead["at"].max())
+        more = f"event times more than {value} ahead of the clock prove nothing: {ahead.height:,}, up to"
+        told = f"{told}; {more} {latest:%Y-%m-%d %H:%M}Z"
+    return Finding("freshness", timestamp, told, passed, 0.0 if passed else 1.0)
+
+
+def newest_event(frame: pl.DataFrame, timestamp: str, until: datetime | None = None) -> datetime | None:
+    """The newest event time, in UTC, that is not after ``until``: later ones come of a mistyped year or of a clock that
+    is wrong. A Date stands for its first instant."""
+    moments = _moments(frame, timestamp)
+    return cast(datetime | None, (moments if until is None else moments.filter(pl.col("at") <= until))["at"].max())
+
+
+def _moments(frame: pl.DataFrame, timestamp: str) -> pl.DataFrame:
+    return frame.select(at=pl.col(timestamp).cast(pl.Datetime("us", "UTC"))).drop_nulls()
 
 
 def _quantile(frame: pl.DataFrame, column: str | None, value: Mapping[str, Any]) -> Finding:
@@ -140,10 +200,6 @@ def _quantile(frame: pl.DataFrame, column: str | None, value: Mapping[str, Any])
     return Finding(
         "quantile", column, f"{value['q']:g} quantile is {shown}, expected {bounds}", passed, 0.0 if passed else 1.0
     )
-
-
-def _is_nan(frame: pl.DataFrame, column: str | None) -> pl.Expr:
-    return pl.col(str(column)).is_nan() if frame.schema[str(column)].is_float() else pl.lit(False)
 
 
 def _span(frame: pl.DataFrame, column: str | None) -> str:

@@ -14,9 +14,11 @@ from typing import Any
 import polars as pl
 
 from framework import storage
+from framework.api.fields import parse_duration
 from framework.workloads import profiling
 from framework.workloads.context import RunContext
 from framework.workloads.features import delta, expectations
+from framework.workloads.features.sources import trouble
 from framework.workloads.features.transform import compute, declared
 
 
@@ -38,8 +40,10 @@ def run(context: RunContext) -> Mapping[str, Any]:
     frame = compute(spec, payload["root"], payload.get("upstream", {}))
     context.progress(0.5, f"checking {frame.height:,} rows")
     now = datetime.now(UTC)
-    findings = expectations.check(frame, spec.get("expectations", ()), spec["timestamp"], now)
-    expectations.require(findings)
+    asked = spec.get("expectations", ())
+    findings = expectations.check(frame, asked, spec["timestamp"], now)
+    remarks = trouble(spec["sources"], payload["root"]) if frame.is_empty() else []
+    expectations.require([*findings, *expectations.emptiness(frame, asked, remarks)])
     context.progress(0.7, "profiling")
     profile = f"{table}/_profiles/{context.name}.bin"
     storage.write_bytes(profile, profiling.profile_bytes(_profiled(frame, spec), now))
@@ -56,12 +60,20 @@ def run(context: RunContext) -> Mapping[str, Any]:
             "source_digest": digest,
             "upstream": payload.get("upstream", {}),
             "rows": frame.height,
+            "newest": _newest(frame, spec, now),
             "columns": declared(spec),
             "profile": profile,
             "expectations": [finding.as_json() for finding in findings],
         },
     )
     return _result(published, started)
+
+
+def _newest(frame: pl.DataFrame, spec: Mapping[str, Any], now: datetime) -> str | None:
+    """The newest event time, of those that are not too far ahead of the clock to mean anything."""
+    ages = [parse_duration(asked["freshness"]) for asked in spec.get("expectations", ()) if asked.get("freshness")]
+    newest = expectations.newest_event(frame, spec["timestamp"], now + min(ages) if ages else None)
+    return None if newest is None else newest.isoformat()
 
 
 def _profiled(frame: pl.DataFrame, spec: Mapping[str, Any]) -> pl.DataFrame:

@@ -8,8 +8,10 @@ from typing import Any
 import polars as pl
 
 from framework.workloads.context import WorkloadError
+from framework.workloads.failures import first_line, raised
+from framework.workloads.features import query
 from framework.workloads.features.dtypes import select_declared
-from framework.workloads.features.sources import as_lazy, load_entrypoint, read_sources
+from framework.workloads.features.sources import Sources, call, places, read_sources, trouble
 
 
 def compute(
@@ -27,15 +29,14 @@ def compute(
         WorkloadError: what ``read_sources`` and ``select_declared`` raise, "TransformFailed" where the query or the
             function does, and "NullKey" for rows without entity or event time.
     """
-    lazy = transform(spec.get("transform"), read_sources(spec["sources"], root, upstream or {}))
     columns = declared(spec)
+    sources = read_sources(spec["sources"], root, upstream or {}, dict(columns))
     try:
-        frame = lazy.collect()
-    except WorkloadError:
-        raise
-    except Exception as error:
-        raise WorkloadError("TransformFailed", f"computing the rows failed: {_told(error)}") from error
-    frame = select_declared(frame, columns)
+        frame = select_declared(_collected(transform(spec.get("transform"), sources)), columns)
+    except WorkloadError as error:
+        if not _of_files(error):
+            raise
+        raise _placed(error, spec["sources"], root) from error
     keys = [spec["timestamp"], *spec["entities"]]
     nulls = {name: frame[name].null_count() for name in keys if frame[name].null_count()}
     if nulls:
@@ -55,19 +56,35 @@ def transform(form: Mapping[str, Any] | None, sources: Mapping[str, pl.LazyFrame
         (only,) = sources.values()
         return only
     if form.get("sql"):
+        query.refuse_files(form["sql"])
         try:
             return pl.SQLContext(frames=dict(sources)).execute(form["sql"], eager=False)
         except Exception as error:
-            raise WorkloadError("TransformFailed", f"the SQL is refused: {_told(error)}") from error
-    entrypoint = form["function"]
-    function = load_entrypoint(entrypoint)
+            raise WorkloadError("TransformFailed", f"the SQL is refused: {first_line(error)}") from error
+    return call(form["function"], **sources)
+
+
+def _collected(rows: pl.LazyFrame) -> pl.DataFrame:
     try:
-        return as_lazy(function(**sources), entrypoint)
-    except WorkloadError:
-        raise
-    except Exception as error:
-        raise WorkloadError("TransformFailed", f"{entrypoint} raised {type(error).__name__}: {_told(error)}") from error
+        return rows.collect()
+    except pl.exceptions.PolarsError as error:
+        raise WorkloadError("TransformFailed", f"computing the rows failed: {first_line(error)}") from error
+    except Exception as error:  # what a user's function raised, once the engine came to it
+        raise WorkloadError("TransformFailed", f"computing the rows failed: {raised(error)}") from error
 
 
-def _told(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+_OF_THE_QUERY = (pl.exceptions.SQLSyntaxError, pl.exceptions.SQLInterfaceError)
+
+
+def _of_files(error: WorkloadError) -> bool:
+    """Whether it may come of what the files hold: neither a mistake in the SQL nor what a user's function did."""
+    cause = error.__cause__
+    if isinstance(cause, pl.exceptions.PolarsError):
+        return not isinstance(cause, _OF_THE_QUERY)
+    return cause is None and "found" in error.data
+
+
+def _placed(error: WorkloadError, sources: Sources, root: str) -> WorkloadError:
+    """``error``, with what is wrong with the files; where nothing is, with which they are."""
+    found = trouble(sources, root) or ([f"read from {read}"] if (read := places(sources, root)) else [])
+    return WorkloadError(error.reason, "; ".join([str(error), *found]), kind=error.kind, data=error.data)

@@ -58,10 +58,15 @@ def _slices(slices: Sequence[Mapping[str, Any]]) -> list[str]:
     if not slices:
         return []
     rows = [
-        (f"{s['by']} = {s['value']}", s["metric"], "" if s["score"] is None else f"{s['score']:.4f}", f"{s['rows']:,}")
+        (_slice_name(s), s["metric"], "" if s["score"] is None else f"{s['score']:.4f}", f"{s['rows']:,}")
         for s in slices
     ]
     return ["### Slices", "", *_table(("slice", "metric", "value", "rows"), rows), ""]
+
+
+def _slice_name(measured: Mapping[str, Any]) -> str:
+    value = measured["value"]
+    return f"largest part by {measured['by']}, too small" if value is None else f"{measured['by']} = {value}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:

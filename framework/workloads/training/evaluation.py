@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import polars as pl
 
 from framework.workloads import models
 from framework.workloads.context import WorkloadError
+from framework.workloads.failures import first_line
+from framework.workloads.missing import nan_as_null
 from framework.workloads.models import Matrix
 from framework.workloads.training import metrics
 
@@ -25,27 +27,42 @@ def champion_metrics(
     """The live model's metrics on the challenger's test rows, and why there are none.
 
     None where nothing is live. Empty where the live model cannot be asked, e.g. because it needs a column that this
-    training set does not have: a bar against it then counts as failed rather than as passed unseen.
+    training set does not have, or has as something else: a bar against it then counts as failed rather than as passed
+    unseen, and the version is on record with the reason.
     """
     if champion is None:
         return None, "nothing is live"
-    signature = champion["signature"]
+    name, signature = f"the live model {champion['version']}", champion["signature"]
     missing = [column["name"] for column in signature["inputs"] if column["name"] not in test.columns]
     if missing:
-        return (
-            {},
-            f"the live model {champion['version']} needs {', '.join(missing)}, which this training set does not have",
-        )
+        return {}, f"{name} needs {', '.join(missing)}, which this training set does not have"
+    retyped = list(_retyped(signature, test))
+    if retyped:
+        return {}, f"{name} knows {' and '.join(retyped)}"
     try:
-        predictor = models.load(champion["artifact"], champion["sha256"], champion["format"], signature)
+        scores = models.load(champion["artifact"], champion["sha256"], champion["format"], signature).predict(test)
     except WorkloadError as error:
-        return {}, f"the live model {champion['version']} cannot be loaded: {error}"
-    return metrics.measure(truth_of(test, label), predictor.predict(test)), ""
+        return {}, f"{name} cannot be loaded: {error}"
+    except Exception as error:
+        return {}, f"{name} cannot be asked: {type(error).__name__}: {first_line(error)}"
+    unscored = metrics.not_finite(scores)
+    if unscored:
+        return {}, f"{name} answers {unscored:,} of {test.height:,} rows with no finite number"
+    return metrics.measure(truth_of(test, label), scores), ""
+
+
+def _retyped(signature: models.Signature, test: pl.DataFrame) -> Iterator[str]:
+    """Inputs that are something else now. One number is as good as another: the model sees floats."""
+    for column in signature["inputs"]:
+        known, now = column["dtype"], str(test.schema[column["name"]].base_type())
+        if known != now and not {known, now} <= models.NUMBERS:
+            yield f"{column['name']} as {known}, this training set has {now}"
 
 
 def slices(bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, scores: Matrix, label: str) -> list[dict[str, Any]]:
     """One row per bar and value of its column: {by, value, metric, rows, score}. ``score`` is None where the metric
-    is not defined, e.g. an AUC where one class is missing; slices below ``minRows`` are left out.
+    is not defined, e.g. an AUC where one class is missing. Slices below ``minRows`` are left out; where that leaves
+    none, one row with the value None has the size of the largest.
 
     Raises:
         WorkloadError: "MissingColumn", "UnknownMetric".
@@ -58,22 +75,20 @@ def slices(bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, scores: Matrix
             raise WorkloadError(
                 "MissingColumn", f"a slice is by {bar['by']!r}, the training set has {', '.join(test.columns)}"
             )
-        column = test[bar["by"]]
-        for value in column.unique().sort(nulls_last=True).to_list():
+        column, least = nan_as_null(test.select(bar["by"])).to_series(), bar.get("minRows", 1)
+        sizes = column.value_counts().sort(bar["by"], nulls_last=True)
+        large = sizes.filter(pl.col("count") >= least)
+        for value in large[bar["by"]].to_list():
             rows = np.flatnonzero(_equal(column, value))
-            if len(rows) < bar.get("minRows", 1):
-                continue
-            score = measure(truth[rows], scores[rows])
-            found.append(
-                {
-                    "by": bar["by"],
-                    "value": str(value),
-                    "metric": bar["metric"],
-                    "rows": len(rows),
-                    "score": score if np.isfinite(score) else None,
-                }
-            )
+            found.append(_slice(bar, str(value), len(rows), measure(truth[rows], scores[rows])))
+        if large.is_empty():
+            found.append(_slice(bar, None, max(sizes["count"].to_list()), float("nan")))
     return found
+
+
+def _slice(bar: Mapping[str, Any], value: str | None, rows: int, score: float) -> dict[str, Any]:
+    shown = score if np.isfinite(score) else None
+    return {"by": bar["by"], "value": value, "metric": bar["metric"], "rows": rows, "score": shown}
 
 
 def _equal(column: pl.Series, value: Any) -> Matrix:

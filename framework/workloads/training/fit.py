@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from framework import storage
 from framework.ports import FailureKind
 from framework.workloads.context import WorkloadError
+from framework.workloads.failures import traceback_of
 from framework.workloads.models import Matrix
 from framework.workloads.training import metrics
 from framework.workloads.training.trainer import Artifact, Settings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
+
+log = logging.getLogger(__name__)
 
 _STATE = "state.json"
 _MODEL = "model"
@@ -31,28 +37,41 @@ class Fitted:
 
 @dataclass(frozen=True)
 class State:
-    """What a checkpoint says of itself. ``failure`` is (reason, message) where the fit failed for good: the worker's
-    way of telling the driver, because an exception would be taken for a crash and tried again."""
+    """What a checkpoint says of itself. ``failure`` is (reason, message, traceback) where the fit failed for good: the
+    worker's way of telling the driver, because an exception would be taken for a crash and tried again."""
 
     rounds: int
     format: str
     final: bool
     resumed: tuple[int, ...] = ()
-    failure: tuple[str, str] | None = None
+    failure: tuple[str, str, str] | None = None
 
 
 def write_checkpoint(folder: Path, state: State, model: bytes) -> None:
     """The files of one checkpoint."""
     (folder / _MODEL).write_bytes(model)
-    (folder / _STATE).write_text(json.dumps(vars(state)))
+    said = {**vars(state), "sha256": hashlib.sha256(model).hexdigest()}
+    (folder / _STATE).write_text(json.dumps(storage.sealed(said)))
 
 
 def read_checkpoint(folder: Path) -> tuple[State, bytes]:
-    """What ``write_checkpoint`` wrote."""
-    raw = json.loads((folder / _STATE).read_text())
-    failure = raw["failure"] and (raw["failure"][0], raw["failure"][1])
-    state = State(raw["rounds"], raw["format"], raw["final"], tuple(raw["resumed"]), failure)
-    return state, (folder / _MODEL).read_bytes()
+    """What ``write_checkpoint`` wrote.
+
+    Raises:
+        WorkloadError: "CheckpointDamaged" (Infrastructure).
+    """
+    try:
+        raw = storage.read_json(str(folder / _STATE))
+        model = (folder / _MODEL).read_bytes()
+        failure = raw["failure"] and tuple(raw["failure"])
+        state = State(raw["rounds"], raw["format"], raw["final"], tuple(raw["resumed"]), failure)
+        found = hashlib.sha256(model).hexdigest()
+        if found != raw["sha256"]:
+            raise ValueError(f"the model has SHA-256 {found}, written was {raw['sha256']}")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        told = f"the checkpoint in {folder} cannot be used: {error}"
+        raise WorkloadError("CheckpointDamaged", told, kind=FailureKind.INFRASTRUCTURE) from error
+    return state, model
 
 
 class TrainWatch:
@@ -69,8 +88,12 @@ class TrainWatch:
         checkpoint = ray.train.get_checkpoint()
         if checkpoint is None:
             return None
-        with checkpoint.as_directory() as folder:
-            state, model = read_checkpoint(Path(folder))
+        try:
+            with checkpoint.as_directory() as folder:
+                state, model = read_checkpoint(Path(folder))
+        except WorkloadError as error:
+            log.warning("the fit starts over: %s", error)
+            return None
         if state.failure is not None:
             return None
         self.resumed = state.resumed if state.final else (*state.resumed, state.rounds)
@@ -92,9 +115,10 @@ class TrainWatch:
         """Hand the finished model to the driver."""
         self._send({"rounds": self._rounds}, artifact, State(self._rounds, artifact.format, True, self.resumed))
 
-    def fail(self, reason: str, message: str) -> None:
+    def fail(self, error: WorkloadError) -> None:
         """Hand the driver a failure that another try would repeat."""
-        self._send({"rounds": 0}, Artifact(b"", ""), State(0, "", False, self.resumed, (reason, message)))
+        failure = (error.reason, str(error), traceback_of(error))
+        self._send({"rounds": 0}, Artifact(b"", ""), State(0, "", False, self.resumed, failure))
 
     def _send(self, found: dict[str, Any], artifact: Artifact | None, state: State) -> None:
         import ray.train
@@ -157,7 +181,8 @@ def fit(
     with result.checkpoint.as_directory() as path:
         state, model = read_checkpoint(Path(path))
     if state.failure is not None:
-        raise WorkloadError(*state.failure)
+        reason, message, trace = state.failure
+        raise WorkloadError(reason, message, data={"traceback": trace})
     return Fitted(Artifact(model, state.format), state.rounds, state.resumed)
 
 
@@ -176,7 +201,7 @@ def work(data: TrainingData, trainer: str, settings: Settings, every: int) -> No
             settings = replace(settings, rank=world.get_world_rank(), workers=workers, network=network)
         watch.publish(TRAINERS[trainer].fit(data, settings, watch))
     except WorkloadError as error:
-        watch.fail(error.reason, str(error))
+        watch.fail(error)
 
 
 def _trainer_class(workers: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from framework.workloads.context import WorkloadError
+from framework.workloads.failures import raised
 from framework.workloads.features.sources import load_entrypoint
 from framework.workloads.models import dump_skops
 from framework.workloads.training.trainer import Artifact, Settings, TrainingData, Watch
@@ -30,9 +31,7 @@ class Function:
         except WorkloadError:
             raise
         except Exception as error:
-            raise WorkloadError(
-                "TrainerFailed", f"{settings.entrypoint} raised {type(error).__name__}: {error}"
-            ) from error
+            raise WorkloadError("TrainerFailed", f"{settings.entrypoint} raised {raised(error)}") from error
         if isinstance(model, lightgbm.Booster):
             artifact = Artifact(model.model_to_string().encode(), "lightgbm-text")
             scores = model.predict(data.validation.x, num_threads=settings.threads)

@@ -6,6 +6,8 @@ for a private network. One worker opens none.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.models import Matrix
 from framework.workloads.training.trainer import Artifact, Settings, TrainingData, Watch, stride
 
-_OURS = frozenset(
+DERIVED = frozenset(
     {
         "num_threads", "n_jobs", "nthread", "seed", "random_state", "deterministic", "num_machines", "machines",
         "tree_learner", "num_iterations", "n_estimators", "num_boost_round", "categorical_feature",
@@ -45,7 +47,7 @@ class LightGBM:
         rows = lightgbm.Dataset(
             x,
             y,
-            feature_name=list(data.names),
+            feature_name=_names(data.names),
             categorical_feature=sorted(data.categories),
             params=params,
             free_raw_data=False,
@@ -68,7 +70,7 @@ class LightGBM:
 
 
 def _params(settings: Settings) -> dict[str, Any]:
-    clash = sorted(set(settings.params) & _OURS)
+    clash = sorted(set(settings.params) & DERIVED)
     if clash:
         raise WorkloadError(
             "UnknownParameter", f"{', '.join(clash)} cannot be set: it follows from seed, rounds and resources"
@@ -84,6 +86,19 @@ def _params(settings: Settings) -> dict[str, Any]:
         "force_row_wise": True,
         **(settings.network or {}),
     }
+
+
+_SPECIAL = re.compile(r'[\s",:\[\]{}]')
+"""Characters that LightGBM refuses in a name, or turns into an underscore before it compares names."""
+
+
+def _names(names: Sequence[str]) -> list[str]:
+    """Names that LightGBM takes: it is asked by position, so they only have to be told apart by a person."""
+    found: list[str] = []
+    for index, name in enumerate(names):
+        plain = _SPECIAL.sub("_", name)
+        found.append(plain if plain not in found else f"{plain}_{index}")
+    return found
 
 
 def _shard(rows: Matrix, settings: Settings) -> Matrix:

@@ -47,7 +47,15 @@ class TrialWatch:
         return None
 
     def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
-        """Measure the validation rows; hand on the best report so far."""
+        """Measure the validation rows; hand on the best report so far.
+
+        Raises:
+            WorkloadError: "ScoresNotFinite": such a state cannot be compared with any other.
+        """
+        unscored = metrics.not_finite(scores)
+        if unscored:
+            told = f"the model answers {unscored:,} of {len(scores):,} validation rows with no finite number"
+            raise WorkloadError("ScoresNotFinite", told)
         found = {**metrics.measure(self._truth, scores, _PREFIX), "rounds": rounds}
         if self._best is None or self._sign * found[self._metric] > self._sign * self._best[self._metric]:
             self._best = found
@@ -69,7 +77,7 @@ def search(
     Raises:
         WorkloadError: "UnknownMetric", "GridNeedsChoice", "UnsupportedSearch"; "TrialsFailed" when no trial succeeded.
     """
-    done = storage.read_json(f"{folder}/search.json")
+    done = storage.readable_json(f"{folder}/search.json")
     if done is not None:
         return Found(**done)
     check_metric(tune["metric"])
@@ -82,7 +90,7 @@ def search(
     sign = 1 if tune["mode"] == "max" else -1
     best = max(succeeded, key=lambda trial: (sign * trial[tune["metric"]], -trial["number"]))
     found = Found(best["parameters"], best["rounds"], trials)
-    storage.write_json(f"{folder}/search.json", asdict(found))
+    storage.write_sealed(f"{folder}/search.json", asdict(found))
     return found
 
 

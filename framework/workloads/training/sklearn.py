@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from typing import Any
 
 import numpy as np
 
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.closest import suggestion
+from framework.workloads.failures import raised
 from framework.workloads.models import dump_skops
+from framework.workloads.training.estimators import build
 from framework.workloads.training.trainer import Artifact, Settings, TrainingData, Watch
 
 
@@ -27,34 +26,15 @@ class Sklearn:
         done = watch.resume()
         if done is not None:
             return done[1]
-        pipeline = _pipeline(data, _estimator(settings))
+        pipeline = _pipeline(data, build(settings.entrypoint, settings.params, settings.seed))
         try:
             pipeline.fit(data.train.x, data.train.y.astype(np.int64))
             scores = pipeline.predict_proba(data.validation.x)[:, 1]
         except Exception as error:
-            raise WorkloadError(
-                "TrainerFailed", f"{settings.entrypoint} raised {type(error).__name__}: {error}"
-            ) from error
+            raise WorkloadError("TrainerFailed", f"{settings.entrypoint} raised {raised(error)}") from error
         artifact = Artifact(dump_skops(pipeline), "skops")
         watch.report(1, np.asarray(scores, dtype=np.float64), lambda: artifact)
         return artifact
-
-
-def _estimator(settings: Settings) -> Any:
-    module_name, _, name = settings.entrypoint.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
-        raise WorkloadError("EstimatorMissing", f"scikit-learn has no {settings.entrypoint}") from error
-    known = inspect.signature(found).parameters
-    wrong = [key for key in settings.params if key not in known]
-    if wrong:
-        told = ", ".join(f"{key!r}{suggestion(key, known)}" for key in wrong)
-        raise WorkloadError("UnknownParameter", f"{name} has no parameter {told} (allowed: {', '.join(known)})")
-    if not hasattr(found, "predict_proba"):
-        raise WorkloadError("EstimatorMissing", f"{name} is no classifier with probabilities (it has no predict_proba)")
-    ours = {"random_state": settings.seed} if "random_state" in known else {}
-    return found(**{**ours, **settings.params})
 
 
 def _pipeline(data: TrainingData, estimator: Any) -> Any:
@@ -63,8 +43,9 @@ def _pipeline(data: TrainingData, estimator: Any) -> Any:
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    strings = sorted(data.categories)
-    numbers = [index for index in range(len(data.names)) if index not in data.categories]
+    # A String column without any value has no category to make a column of; it is kept as a number that is missing.
+    strings = sorted(index for index, count in data.categories.items() if count)
+    numbers = [index for index in range(len(data.names)) if index not in strings]
     categories = [np.arange(data.categories[index], dtype=np.float64) for index in strings]
     one_hot = Pipeline(
         [

@@ -109,8 +109,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "slices": evaluation.slices(spec["evaluation"].get("slices", ()), parts["test"], scores, dataset.label),
         "seconds": round(time.perf_counter() - started, 3),
     }
-    storage.write_json(f"{payload['model_folder']}/signature.json", signature)
-    storage.write_json(f"{payload['model_folder']}/version.json", result)
+    storage.write_sealed(f"{payload['model_folder']}/signature.json", signature)
+    storage.write_sealed(f"{payload['model_folder']}/version.json", result)
     card = model_card(payload["training"], payload["identity"], result, spec["dataset"], name)
     storage.write_bytes(f"{payload['model_folder']}/README.md", card.encode())
     return result

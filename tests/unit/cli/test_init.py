@@ -62,6 +62,44 @@ def test_what_was_made_as_json(tmp_path: Path) -> None:
     assert found["repository"] == found["folder"] == str(folder)
 
 
+@pytest.mark.parametrize(
+    ("source", "pin"),
+    [
+        ("1.2.3", "mlopsctl[embedded]==1.2.3"),
+        ("git+https://example.com/mlopsctl@v1", "mlopsctl[embedded] @ git+https://example.com/mlopsctl@v1"),
+        ("https://example.com/mlopsctl-1.whl", "mlopsctl[embedded] @ https://example.com/mlopsctl-1.whl"),
+    ],
+)
+def test_the_project_installs_mlopsctl_from_where_it_is_to_be_had(tmp_path: Path, source: str, pin: str) -> None:
+    init(tmp_path / "parcels", "--source", source)
+    lines = (tmp_path / "parcels" / "requirements.txt").read_text().splitlines()
+
+    assert [line for line in lines if not line.startswith("#")] == [pin]
+
+
+def test_a_file_of_this_machine_is_named_as_pip_takes_it(tmp_path: Path) -> None:
+    wheel = tmp_path / "mlopsctl-1.whl"
+    wheel.touch()
+    init(tmp_path / "parcels", "--source", wheel)
+
+    assert f"mlopsctl[embedded] @ file://{wheel}" in (tmp_path / "parcels" / "requirements.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("git+https://user:word@example.com/x", "credentials"),
+        ("somewhere", "no version, no URL and no file"),
+        ("https://a b", "no version"),
+    ],
+)
+def test_a_source_that_nobody_can_install_from_is_refused(tmp_path: Path, source: str, says: str) -> None:
+    done = init(tmp_path / "parcels", "--source", source)
+
+    assert (done.exit_code, says in done.output, "word" in done.output) == (2, True, False)
+    assert not (tmp_path / "parcels").exists()
+
+
 def test_quiet_says_nothing(tmp_path: Path) -> None:
     assert init(tmp_path / "parcels", "--quiet").output == ""
 

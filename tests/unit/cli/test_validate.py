@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_text_shows_every_mistake_with_its_line(project: Path) -> None:
         "     9 |     - {name: trip, dtype: int64}\n"
         "       |                           ^\n"
         "mlops_specs/view.yaml:11:21: warning: spec.online.enabled: is part of the language but not executed by this "
-        "version\n"
+        "version: while it is there, the resource stalls (NotSupported), and what is built from it waits\n"
         "    11 |   online: {enabled: true}\n"
         "       |                     ^\n"
         "2 objects in 2 files: 2 errors, 1 warning\n"
@@ -82,6 +83,141 @@ def test_a_warning_alone_does_not_fail(project: Path) -> None:
 
     assert result.exit_code == 0
     assert result.output.endswith("1 object in 1 file: valid, 1 warning\n")
+
+
+def test_strict_fails_where_something_will_stall(project: Path) -> None:
+    (project / "mlops_specs" / "view.yaml").write_text(VIEW + "  online: {enabled: true}\n")
+    result = run("--strict")
+
+    assert result.exit_code == 1
+    assert result.output.endswith("1 object in 1 file: 1 warning\n")
+    assert json.loads(run("--strict", "--output", "json").output)["valid"] is False
+    assert json.loads(run("--output", "json").output)["valid"] is True
+    (project / "mlops_specs" / "view.yaml").write_text(VIEW)
+    assert run("--strict").exit_code == 0
+
+
+def test_quiet_tells_what_is_said_thousands_of_times_once(project: Path) -> None:
+    for number in range(300):
+        text = VIEW.replace("name: trips", f"name: trips-{number:03}") + "  online: {enabled: true}\n"
+        (project / "mlops_specs" / f"many{number:03}.yaml").write_text(text)
+    damage(project)
+    lines = run("--quiet").output.splitlines()
+
+    assert len([line for line in lines if ": error:" in line]) == 2
+    assert [line for line in lines if ": warning:" in line] == [
+        "mlops_specs/many000.yaml:11:21: warning: spec.online.enabled: is part of the language but not executed by "
+        "this version: while it is there, the resource stalls (NotSupported), and what is built from it waits "
+        "(and 300 more like it)"
+    ]
+    assert lines[-1] == "302 objects in 302 files: 2 errors, 301 warnings"
+    assert len(lines) == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "variable"), [(["--env", "prdo"], None), ([], "prdo"), (["--output", "json", "--env", "prdo"], "x")]
+)
+def test_an_environment_that_does_not_exist_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], variable: str | None
+) -> None:
+    environment = "apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {name: prod}\nspec: {}\n"
+    (project / "mlops_specs" / "prod.yaml").write_text(environment)
+    assert run().exit_code == 0  # no name was given: every environment is looked at
+    if variable is not None:
+        monkeypatch.setenv("MLOPS_ENV", variable)
+    for paths in ([], ["mlops_specs/view.yaml"]):
+        result = CliRunner().invoke(cli, [*options, "validate", *paths])
+
+        assert result.exit_code == 1
+        assert "there is no Environment named 'prdo'" in result.output
+        assert "'prod'" in result.output or '"suggestion": "prod"' in result.output
+
+
+@pytest.mark.parametrize("name", ["view.YAML", "view.Yml", "view.yaml ", "view.YML.", "sub/View.yAML"])
+def test_a_file_whose_name_ends_almost_like_a_spec_is_refused(project: Path, name: str) -> None:
+    """It would be passed over, and what it holds deleted."""
+    (project / "mlops_specs" / "view.yaml").rename(project / "mlops_specs" / name)
+    result = run()
+
+    assert result.exit_code == 1
+    assert f"mlops_specs/{name}: error: is not read under this name; rename it to" in result.output
+    assert result.output.endswith("0 objects in 1 file: 1 error\n")
+
+
+@pytest.mark.parametrize("name", ["README.md", "view.yaml.bak", "view.yaml~", ".hidden.YAML", ".git.d/x.Yaml", "yaml"])
+def test_other_files_are_nobodys_business(project: Path, name: str) -> None:
+    place = project / "mlops_specs" / name
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("no: [spec\n")
+
+    assert run().output == "1 object in 1 file: valid\n"
+
+
+@pytest.mark.parametrize("text", ["", "  \n\n", "---\n", "\ufeff"])
+def test_an_empty_file_is_told(project: Path, text: str) -> None:
+    (project / "mlops_specs" / "empty.yaml").write_text(text)
+    result = run()
+
+    assert result.exit_code == 1
+    assert "mlops_specs/empty.yaml: error: the file is empty" in result.output
+
+
+def test_a_file_of_comments_alone_holds_nothing_on_purpose(project: Path) -> None:
+    (project / "mlops_specs" / "later.yaml").write_text("# kind: FeatureView\n")
+
+    assert run().output == "1 object in 2 files: valid\n"
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mlops_specs").write_text(VIEW)
+    result = CliRunner().invoke(cli, ["--project", str(tmp_path), "validate"])
+
+    assert result.exit_code == 1
+    assert "mlops_specs: error: is a file; specs are *.yaml and *.yml in a folder" in result.output
+
+
+@pytest.mark.parametrize("command", ["validate", "fmt"])
+def test_paths_without_specs_are_a_wrong_command(project: Path, command: str) -> None:
+    (project / "empty").mkdir()
+    (project / "empty" / "notes.txt").write_text("x")
+    for path, says in (
+        ("empty", "there are no spec files (*.yaml, *.yml) below empty"),
+        ("empty/notes.txt", "empty/notes.txt is no spec file: those end in .yaml or .yml"),
+        ("nowhere", "does not exist"),
+    ):
+        result = CliRunner().invoke(cli, [command, path])
+
+        assert (result.exit_code, says in result.output) == (2, True), result.output
+
+
+@pytest.mark.parametrize("output", ["text", "json", "github", "sarif"])
+def test_names_of_files_forge_nothing_and_are_told_as_text(project: Path, output: str) -> None:
+    """A line break would begin a line of its own, and bytes that are no UTF-8 could not be read back."""
+    for name in (b"a\nview.yaml:1:1: error: x.yaml", b"caf\xe9.yaml", b"\x1b[31mred.yaml"):
+        with open(os.fsencode(project / "mlops_specs") + b"/" + name, "wb") as file:
+            file.write(VIEW.replace("Int64", "int64").encode())
+    result = CliRunner().invoke(cli, ["validate", "--output", output])
+    shown = result.stdout_bytes.decode("utf-8")
+
+    assert result.exit_code == 1
+    assert "\x1b" not in shown
+    assert shown.count("rename the file") == 3
+    if output in {"json", "sarif"}:
+        json.loads(shown)
+    if output == "sarif":
+        assert "mlops_specs/caf%E9.yaml" in shown
+    else:
+        assert ("mlops_specs/caf\\\\udce9.yaml" if output == "json" else "mlops_specs/caf\\udce9.yaml") in shown
+    if output == "text":
+        assert all(line.startswith("mlops_specs/") for line in shown.splitlines()[:-1])
+        assert "mlops_specs/a\\nview.yaml:1:1: error: x.yaml: error: the name holds" in shown
+
+
+def test_a_line_that_is_shown_steers_no_terminal(project: Path) -> None:
+    (project / "mlops_specs" / "red.yaml").write_bytes(b"a: \x1b[31mred\n")
+
+    assert "\x1b" not in run().output
+    assert "a: \\x1b[31mred" in run().output
 
 
 def test_json_is_one_stable_object(project: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.expectations import check, require
+from framework.workloads.features.expectations import check, emptiness, require
 
 NOW = datetime(2013, 1, 10, tzinfo=UTC)
 FRAME = pl.DataFrame(
@@ -55,16 +56,110 @@ def test_each_check_counts(expectation: dict, passed: bool, told: str) -> None:
     assert told in finding.observed
 
 
-def test_nan_is_outside_every_range() -> None:
-    frame = pl.DataFrame({"x": [1.0, float("nan")], "at": [NOW, NOW]})
-    (finding,) = check(frame, [{"column": "x", "between": [0, 2]}], "at", NOW)
-    assert not finding.passed
+NUMBERS = [
+    {"column": "x", "notNull": True},
+    {"column": "x", "notNull": True, "tolerance": 0.5},
+    {"column": "x", "between": [0, 5]},
+    {"column": "x", "oneOf": [1.0, 3.0]},
+    {"column": "x", "quantile": {"q": 1.0, "max": 3}},
+    {"unique": ["x"]},
+    {"sql": "x < 9"},
+    {"sql": "AVG(x) = 2"},
+]
 
 
-def test_an_empty_table_passes_row_checks_and_fails_freshness() -> None:
-    expectations = [{"unique": ["key"]}, {"column": "delay", "between": [0, 1]}, {"freshness": "1d"}]
-    found = check(FRAME.clear(), expectations, "at", NOW)
-    assert [finding.passed for finding in found] == [True, True, False]
+@pytest.mark.parametrize("missing", [[None, None], [math.nan, math.nan], [None, math.nan], [math.nan, None]])
+def test_nan_and_null_are_missing_alike(missing: list[float | None]) -> None:
+    """Nulls pass ranges and lists, count for notNull and for unique, and satisfy no condition; so does NaN."""
+    frame = pl.DataFrame({"x": [1.0, 3.0, *missing], "at": [NOW] * 4})
+    found = check(frame, NUMBERS, "at", NOW)
+    assert [finding.passed for finding in found] == [False, True, True, True, True, False, False, True]
+    assert [finding.failing for finding in found] == [0.5, 0.5, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0]
+
+
+ON_NOTHING = [
+    {"unique": ["key"]},
+    {"column": "delay", "between": [0, 1]},
+    {"column": "delay", "notNull": True},
+    {"column": "origin", "oneOf": ["EWR"]},
+    {"column": "origin", "matches": "E.*", "tolerance": 0.5},
+    {"sql": "delay > 0"},
+]
+ON_THE_TABLE = [{"freshness": "1d"}, {"column": "delay", "quantile": {"q": 0.5, "min": 0}}, {"rows": {"max": 9}}]
+
+
+def test_a_share_of_nothing_is_unknown_and_an_empty_table_is_refused_by_itself() -> None:
+    bare = FRAME.clear()
+    found = check(bare, [*ON_NOTHING, *ON_THE_TABLE], "at", NOW)
+    assert [finding.passed for finding in found] == [False] * 8 + [True]
+    for asked in ([], ON_THE_TABLE[-1:], ON_NOTHING):
+        (finding,) = emptiness(bare, asked)
+        assert not finding.passed
+        assert "rows: {min: 0}" in finding.observed
+    assert emptiness(FRAME, []) == []
+
+
+def test_a_table_that_may_be_empty_passes_what_rows_would_have_to_break() -> None:
+    allowed = [*ON_NOTHING, {"rows": {"min": 0}}, *ON_THE_TABLE[:2]]
+    found = check(FRAME.clear(), allowed, "at", NOW)
+    assert [finding.passed for finding in found] == [True] * 7 + [False] * 2
+    assert emptiness(FRAME.clear(), allowed) == []
+
+
+@pytest.mark.parametrize(
+    ("days", "allowed", "passed", "told"),
+    [
+        ([-3, 400], "1d", False, "newest 2013-01-07 00:00Z"),
+        ([-3, 400], "1d", False, "ahead of the clock prove nothing: 1, up to 2014-02-14 00:00Z"),
+        ([400, 500], "1d", False, "there is no row; event times more than 1d ahead"),
+        ([-0.5, 400], "1d", True, "newest 2013-01-09 12:00Z"),
+        ([-3, 0.5], "1d", True, "newest 2013-01-10 12:00Z"),
+        ([-3, 1], "1d", True, "newest 2013-01-11 00:00Z"),
+        ([None, -3], "1d", False, "newest 2013-01-07 00:00Z"),
+        ([None, None], "1d", False, "there is no row"),
+    ],
+)
+def test_a_time_ahead_of_the_clock_is_no_proof_of_freshness(
+    days: list[float | None], allowed: str, passed: bool, told: str
+) -> None:
+    moments = [None if day is None else NOW + timedelta(days=day) for day in days]
+    frame = pl.DataFrame({"at": pl.Series(moments, dtype=pl.Datetime("us", "UTC"))})
+    (finding,) = check(frame, [{"freshness": allowed}], "at", NOW)
+    assert (finding.passed, told in finding.observed) == (passed, True), finding
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize(
+    ("sql", "passed"),
+    [
+        ("COUNT(key) > 1000", False),
+        ("COUNT(*) >= 1", True),
+        ("MAX(key) < 9 AND MIN(key) > 0", True),
+        ("AVG(delay) > 9000", False),
+        ("AVG(delay) > NULL", False),
+        ("1 = 2", False),
+        ("1 = 1", True),
+    ],
+)
+def test_a_condition_on_the_table_is_one_condition_whatever_the_tolerance(sql: str, passed: bool, rows: int) -> None:
+    frame = FRAME.head(rows)
+    for tolerance in ({}, {"tolerance": 0.001}, {"tolerance": 1.0}):
+        (finding,) = check(frame, [{"sql": sql, **tolerance}], "at", NOW)
+        assert (finding.passed, finding.failing) == (passed, 0.0 if passed else 1.0)
+        assert "the table" in finding.observed
+
+
+def test_a_condition_on_rows_may_look_at_the_table() -> None:
+    (finding,) = check(FRAME, [{"sql": "delay <= AVG(delay)"}], "at", NOW)
+    assert "2 of 4 rows" in finding.observed
+
+
+@pytest.mark.parametrize("sql", ["key + 1", "NULL", "origin", "key >", "gate > 1", "key, delay"])
+def test_what_is_no_condition_is_refused(sql: str) -> None:
+    with pytest.raises(WorkloadError, match="expectation sql") as caught:
+        check(FRAME, [{"sql": sql}], "at", NOW)
+    assert caught.value.reason == "TransformFailed"
+    assert "\n" not in str(caught.value)
 
 
 def test_all_failures_are_told_together() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,9 @@ def context(root: Path, name: str = "features-delays-1", form: dict | None = Non
 
 def flights(root: Path, delays: list[int]) -> None:
     path = root / "flights.parquet"
-    stamp = path.stat().st_mtime_ns + 1_000_000 if path.exists() else None
     pl.DataFrame({"carrier": ["AA"] * len(delays), "delay": delays}).with_row_index("minute").select(
         "carrier", pl.datetime(2013, 1, 1, 0, pl.col("minute")).alias("at"), "delay"
     ).write_parquet(path)
-    if stamp is not None:  # a file system may keep coarse times
-        os.utime(path, ns=(stamp, stamp))
 
 
 def test_what_is_published_is_what_the_catalog_describes(tmp_path: Path) -> None:
@@ -62,6 +59,36 @@ def test_what_is_published_is_what_the_catalog_describes(tmp_path: Path) -> None
     assert Path(result["profile"]).stat().st_size > 0
     rows = delta.read(result["uri"], 0, found.columns).collect()
     assert rows["delay"].to_list() == [1.0, 2.0, 3.0]
+
+
+def test_the_newest_event_time_that_counts_is_on_record(tmp_path: Path) -> None:
+    flights(tmp_path, [1, 2, 3])
+    (file,) = tmp_path.glob("*.parquet")
+    mistyped = pl.datetime(2913, 1, 1, time_unit="us")
+    pl.concat([pl.read_parquet(file), pl.read_parquet(file).head(1).with_columns(at=mistyped)]).write_parquet(file)
+    newest = datetime(2013, 1, 1, 0, 2, tzinfo=UTC)
+    plain = CATALOG.describe(materialize.run(context(tmp_path))["uri"])
+    asked = {**spec(), "expectations": [{"freshness": "9000d"}]}
+    fresh = CATALOG.describe(materialize.run(context(tmp_path, "features-delays-2", asked))["uri"])
+    assert plain is not None
+    assert fresh is not None
+    assert (plain.newest, fresh.newest) == (datetime(2913, 1, 1, tzinfo=UTC), newest)
+
+
+def test_an_empty_source_replaces_nothing_unless_it_may(tmp_path: Path) -> None:
+    flights(tmp_path, [1, 2, 3])
+    materialize.run(context(tmp_path))
+    flights(tmp_path, [])
+    for asked in ([], [{"unique": ["carrier"]}], [{"rows": {"max": 9}}]):
+        with pytest.raises(WorkloadError, match=r"there is no row.*there are no rows in flights\.parquet") as caught:
+            materialize.run(context(tmp_path, "features-delays-2", {**spec(), "expectations": asked}))
+        assert caught.value.reason == "ExpectationFailed"
+    allowed = {**spec(), "expectations": [{"unique": ["carrier"]}, {"rows": {"min": 0}}]}
+    result = materialize.run(context(tmp_path, "features-delays-3", allowed))
+    assert (result["version"], result["rows"]) == (1, 0)
+    found = CATALOG.describe(result["uri"])
+    assert found is not None
+    assert found.newest is None
 
 
 def test_a_failed_expectation_publishes_nothing(tmp_path: Path) -> None:
@@ -128,6 +155,5 @@ def test_the_digest_does_not_depend_on_where_the_project_lies(tmp_path: Path) ->
         folder = tmp_path / name
         folder.mkdir()
         (folder / "a.csv").write_text("x\n1\n")
-        os.utime(folder / "a.csv", ns=(1, 1))
         digests.add(CATALOG.source_digest({"a": {"format": "csv", "path": "*.csv"}}, str(folder)))
     assert len(digests) == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import math
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import polars as pl
 import pytest
 
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.dtypes import from_stored, select_declared, to_stored
+from framework.workloads.features.dtypes import DTYPES, from_stored, select_declared, to_stored
 from framework.workloads.features.transform import compute
 
 
@@ -45,6 +47,14 @@ def raises(flights: pl.LazyFrame) -> pl.LazyFrame:
     raise KeyError("gate")
 
 
+def raises_late(flights: pl.LazyFrame) -> pl.LazyFrame:
+    return flights.with_columns(pl.col("delay").map_elements(_divided, return_dtype=pl.Float64))
+
+
+def _divided(delay: float) -> float:
+    return delay / 0
+
+
 def test_rows_come_in_canonical_order_and_at_declared_dtypes(root: str) -> None:
     frame = compute(spec(), root)
     assert frame.schema == {"carrier": pl.String, "at": pl.Datetime("us", "UTC"), "delay": pl.Float64}
@@ -74,7 +84,16 @@ def test_sql_and_function_compute_the_same(root: str) -> None:
             "WrongType",
             "delay is declared Float64 .* String",
         ),
-        ({"function": f"{__name__}:raises"}, "TransformFailed", "raised KeyError: 'gate'"),
+        (
+            {"function": f"{__name__}:raises"},
+            "TransformFailed",
+            r"test_transform:raises raised KeyError: 'gate' \(tests/unit/features/test_transform\.py:\d+, in raises\)$",
+        ),
+        (
+            {"function": f"{__name__}:raises_late"},
+            "TransformFailed",
+            r"failed: ZeroDivisionError: .* \(tests/unit/features/test_transform\.py:\d+, in _divided\)$",
+        ),
         ({"sql": "SELECT NULL AS carrier, at, delay FROM flights"}, "NullKey", "4 of 4 rows have no carrier"),
     ],
 )
@@ -106,11 +125,84 @@ def test_conversions_that_keep_the_meaning_are_made(series: pl.Series, word: str
     assert select_declared(pl.DataFrame({"x": series}), [("x", word)])["x"].to_list() == [value]
 
 
+NAIVE = pl.Series([date(2013, 1, 2)]).cast(pl.Datetime("us"))
+
+
+@pytest.mark.parametrize(
+    ("series", "word", "values"),
+    [
+        (pl.Series([2**53, -(2**53)]), "Float64", [2.0**53, -(2.0**53)]),
+        (pl.Series([1.0, math.nan, None, -3.0]), "Int8", [1, None, None, -3]),
+        (pl.Series([0.1, math.inf]), "Float32", [pytest.approx(0.1), math.inf]),
+        (pl.Series([Decimal("0.5"), Decimal("2")]), "Float64", [0.5, 2.0]),
+        (pl.Series([Decimal("2.0")]), "Int64", [2]),
+        (pl.Series([2**40], dtype=pl.Int128), "Int64", [2**40]),
+        (pl.Series([None, None], dtype=pl.String), "Float64", [None, None]),
+        (pl.Series([None, None], dtype=pl.String), "Datetime", [None, None]),
+        (pl.Series([None], dtype=pl.Int64), "Boolean", [None]),
+        (pl.Series([math.nan]), "String", [None]),
+        (pl.Series([], dtype=pl.String), "Date", []),
+        (pl.Series([7_000], dtype=pl.Datetime("ns")), "Datetime", [datetime(1970, 1, 1, 0, 0, 0, 7, UTC)]),
+        (pl.Series([1], dtype=pl.Datetime("ms")), "Datetime", [datetime(1970, 1, 1, 0, 0, 0, 1000, UTC)]),
+        (
+            (NAIVE + timedelta(hours=3)).dt.replace_time_zone("Europe/Berlin"),
+            "Datetime",
+            [datetime(2013, 1, 2, 2, tzinfo=UTC)],
+        ),
+        (NAIVE, "Date", [date(2013, 1, 2)]),
+    ],
+)
+def test_a_conversion_that_changes_no_value_is_made(series: pl.Series, word: str, values: list[Any]) -> None:
+    found = select_declared(pl.DataFrame({"x": series}), [("x", word)])["x"]
+    assert (found.dtype, found.to_list()) == (DTYPES[word], values)
+
+
+@pytest.mark.parametrize(
+    ("series", "word", "told"),
+    [
+        (pl.Series([1e300, 1.0]), "Float32", "1 of 2 values is .* e.g. 1e\\+300"),
+        (pl.Series([1e-300, 0.0]), "Float32", "1 of 2 values is .* e.g. 1e-300"),
+        (pl.Series([2**53 + 1, 5, None]), "Float64", "1 of 2 values is .* e.g. 9007199254740993"),
+        (pl.Series([2**24 + 1]), "Float32", "16777217"),
+        (pl.Series([2**63 - 1]), "Float64", "9223372036854775807"),
+        (pl.Series([1.5, 1.5, 2.5, 3.5, 4.5, 6.0]), "Int64", "5 of 6 values are .* e.g. 1.5, 2.5, 3.5$"),
+        (pl.Series([2.0**53 + 2]), "Int64", "9007199254740994"),
+        (pl.Series([1e300]), "Int64", "1e\\+300"),
+        (pl.Series([math.inf]), "Int64", "inf"),
+        (pl.Series([300, 5]), "Int8", "1 of 2 values is .* e.g. 300"),
+        (pl.Series([-1]), "UInt64", "e.g. -1"),
+        (pl.Series([2**63], dtype=pl.UInt64), "Int64", "9223372036854775808"),
+        (pl.Series([Decimal("1.5")]), "Int64", "e.g. 1.5"),
+        (pl.Series([Decimal(2**60 + 1)]), "Float64", "1152921504606846977"),
+        (pl.Series(["1", "n/a", "298,1"]), "Float64", "String, and 2 of 3 values are no number, e.g. 'n/a', '298,1'"),
+        (pl.Series(["1", "2"]), "Int64", "String; it may CAST"),
+        (pl.Series(["2013-01-01"]), "Date", "String"),
+        (pl.Series([True]), "Int8", "Boolean"),
+        (pl.Series([7_001], dtype=pl.Datetime("ns")), "Datetime", "1 of 1 values is .* 00:00:00.000007001"),
+        (NAIVE + timedelta(hours=3), "Date", "e.g. 2013-01-02 03:00:00"),
+        (NAIVE.dt.replace_time_zone("Europe/Berlin"), "Date", "Europe/Berlin"),
+    ],
+)
+def test_a_conversion_that_would_change_a_value_is_refused(series: pl.Series, word: str, told: str) -> None:
+    with pytest.raises(WorkloadError, match=f"x is declared {word} but .*{told}") as caught:
+        select_declared(pl.DataFrame({"x": series}), [("x", word)])
+    assert caught.value.reason == "WrongType"
+
+
+def test_nan_is_published_as_null_and_is_no_key(root: str) -> None:
+    nan = "SELECT carrier, at, CAST('NaN' AS DOUBLE) AS delay FROM flights"
+    assert compute(spec({"sql": nan}), root)["delay"].to_list() == [None] * 4
+    columns = {"key": "Float64", "at": "Datetime"}
+    keyed = {**spec({"sql": "SELECT CAST('NaN' AS DOUBLE) AS key, at FROM flights"}, columns), "entities": ["key"]}
+    with pytest.raises(WorkloadError, match="4 of 4 rows have no key"):
+        compute(keyed, root)
+
+
 def test_unsigned_integers_survive_delta() -> None:
     frame = pl.DataFrame({"x": pl.Series([0, 255], dtype=pl.UInt8), "y": pl.Series([0, 2**32 - 1], dtype=pl.UInt32)})
     columns = [("x", "UInt8"), ("y", "UInt32")]
     stored = to_stored(frame, columns)
     assert stored.schema == {"x": pl.Int16, "y": pl.Int64}
     assert from_stored(stored.lazy(), columns).collect().equals(frame)
-    with pytest.raises(WorkloadError, match="too large for Delta"):
+    with pytest.raises(WorkloadError, match=r"x: 1 of 1 values is too large for Delta, e\.g\. 18446744073709551615"):
         to_stored(pl.DataFrame({"x": pl.Series([2**64 - 1], dtype=pl.UInt64)}), [("x", "UInt64")])

@@ -16,7 +16,7 @@ from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.kinds.environment import KIND
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.kinds.environment.windows import closed_until
+from framework.kinds.environment.windows import closed_until, described
 from tests.unit.specs.conftest import Project, place, project
 
 __all__ = ["place", "project"]
@@ -74,6 +74,36 @@ def test_mistakes(
     assert place(problem) == f"environments/local.yaml:5:{3 + text.index('§')} spec.{path}"
     assert says in problem.message
     assert problem.suggestion == meant
+
+
+@pytest.mark.parametrize(
+    ("window", "says"),
+    [
+        ("{deny: '0 22 * * 5'}", "closes for 1m at a time, 52m of a year: each minute that matches, and no more"),
+        ("{deny: '0-4 9 * * *', timezone: Europe/Vienna}", "closes for 5m at a time, 1830m of a year"),
+        ("{deny: '*/2 * * * *'}", "closes for 1m at a time, 183d of a year"),
+        ("{deny: '* 22 * * 5'}", None),
+        ("{deny: '0-29 22 * * 5'}", None),
+    ],
+)
+def test_a_window_of_minutes_is_hardly_meant(project: Project, window: str, says: str | None) -> None:
+    project.write("environments/local.yaml", f"{HEAD}  windows: [{window}]\n")
+    found = project.check().problems
+    if says is None:
+        assert found == ()
+        return
+    (problem,) = found
+    assert (problem.severity, problem.path) == ("warning", "spec.windows[0].deny")
+    assert says in problem.message
+    assert problem.suggestion is not None
+    assert problem.suggestion.startswith("* ")
+
+
+def test_how_long_windows_close_is_told_in_words() -> None:
+    assert described(spec()) == ""
+    assert described(spec(windows=[{"deny": "* 22-23 * * *"}, {"deny": "* 0 * * *"}])) == (
+        "its windows close for 3h at a time at most, 1098h of a year"
+    )
 
 
 @pytest.mark.parametrize("address", ["embedded", "kuberay", "http://head:8265", "https://ray.example.com/dashboard"])

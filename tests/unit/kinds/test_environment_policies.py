@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -298,3 +299,27 @@ def test_a_policy_never_keeps_anybody_from_changing_it() -> None:
     spec = policies({"kind": "*", "deny": ["Update"]})
 
     assert refusals(spec, [change("Environment/local", Verb.UPDATE, Category.METADATA)]) == ()
+
+
+def test_thousands_of_policies_cost_no_more_than_the_paths_that_they_name() -> None:
+    """Each of them looked into each of the specs, a million times in all."""
+    monitors: dict[Ref, Any] = {
+        Ref("ModelMonitor", f"m{number}"): KINDS["ModelMonitor"].spec.model_validate(
+            {"deployment": "late", "window": "5m", "drift": {}}
+        )
+        for number in range(200)
+    }
+    rules = ({"require": ["drift"]}, {"forbid": ["segments"]}, {"limits": [{"path": "minRows", "max": 1000}]})
+    spec = policies(*({"kind": "ModelMonitor", **rules[number % 3]} for number in range(5000)))
+    began = time.process_time()
+
+    assert KINDS["Environment"].check(spec, {**monitors, Ref("Environment", "local"): spec}) == ()
+    assert time.process_time() - began < 2
+    lax = policies(*[{"kind": "ModelMonitor", "require": ["quality"]}] * 5000)
+    found = KINDS["Environment"].check(lax, {**monitors, Ref("Environment", "local"): lax})
+    assert len(found) == 1001
+    assert found[-1].message == "999,000 more breaches of policies; mend those that are told first"
+    assert len(refusals(policies(*[{"kind": "*", "deny": ["Delete"]}] * 5000), [GONE] * 200)) == 1000
+
+
+GONE = change("ModelMonitor/a", Verb.DELETE, Category.NOOP)

@@ -8,6 +8,7 @@ from framework.api.meta import Ref
 from framework.kinds.feature_view import KIND
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState
 from framework.kinds.feature_view.plan import run_name
+from framework.kinds.feature_view.spec import Materialization
 from framework.planning.actions import DeleteTable, StopRun, SubmitRun
 from framework.planning.changes import Change, Status, Verb
 from framework.ports import FailureKind, RunPhase, RunState
@@ -16,6 +17,7 @@ from tests.builders import NOW, STORAGE, at, desired, feature_view_spec, table
 REF = Ref("FeatureView", "departures")
 ASKED = desired(REF, feature_view_spec())
 ABSENT = RunState(RunPhase.ABSENT)
+EVERY = Materialization(every="5m")
 
 
 def look(**more: Any) -> FeatureViewObserved:
@@ -55,6 +57,51 @@ def test_new_source_data_counts_only_where_the_spec_asks_to_look() -> None:
     watching = desired(REF, feature_view_spec(materialization={"every": "5m"}))
     assert plan(changed, asked=watching, now=at(299)).actions == ()
     assert isinstance(plan(changed, asked=watching, now=at(300)).actions[0], SubmitRun)
+
+
+FRESH = desired(REF, feature_view_spec(expectations=[{"freshness": "2h"}, {"freshness": "1h"}, {"rows": {"min": 1}}]))
+AGED = replace(table(), newest=at(-600))
+"""Fresh for another 50 minutes, by the stricter of the two."""
+
+
+def test_fresh_data_is_looked_at_again_when_it_will_be_old() -> None:
+    change = plan(look(table=AGED), asked=FRESH)
+    assert (change.verb, change.requeue_after) == (Verb.NOOP, timedelta(minutes=50, microseconds=1))
+    assert plan(look(table=AGED), change.status, asked=FRESH, now=at(3000)).verb is Verb.NOOP
+    watching = replace(FRESH, spec=FRESH.spec.model_copy(update={"materialization": EVERY}))
+    assert plan(look(table=AGED), asked=watching).requeue_after == timedelta(minutes=5)
+
+
+def test_data_that_grew_old_is_told_once_and_stays_in_service() -> None:
+    fresh = plan(look(table=AGED), asked=FRESH).status
+    first = plan(look(table=AGED), fresh, asked=FRESH, now=at(3001))
+    assert first.status is not None
+    stalled = first.status.conditions.stalled
+    assert (stalled.status, stalled.reason, first.status.conditions.ready.status) == (True, "DataStale", True)
+    assert "newest event time is 2026-03-01 11:50Z, and it was fresh until 2026-03-01 12:50Z" in stalled.message
+    assert [item.reason for item in first.happenings] == ["DataStale"]
+    assert first.actions == ()
+    assert FeatureViewState.model_validate(first.status.state).published is not None
+    again = plan(look(table=AGED), first.status, asked=FRESH, now=at(90_000))
+    assert (again.status, again.happenings) == (first.status, ())
+    newer = replace(AGED, version=1, newest=at(89_000), published=at(90_000))
+    better = plan(look(table=newer), first.status, asked=FRESH, now=at(90_001))
+    assert [item.reason for item in better.happenings] == ["Published"]
+    assert (better.verb, better.requeue_after) == (Verb.NOOP, timedelta(seconds=2599, microseconds=1))
+
+
+def test_old_data_is_computed_anew_where_new_data_has_come() -> None:
+    watching = replace(FRESH, spec=FRESH.spec.model_copy(update={"materialization": EVERY}))
+    old = plan(look(table=AGED), asked=watching, now=at(90_000))
+    assert (old.actions, old.requeue_after) == ((), timedelta(seconds=5))
+    (submit,) = plan(look(table=AGED, source_digest="s2"), old.status, asked=watching, now=at(90_005)).actions
+    assert isinstance(submit, SubmitRun)
+
+
+def test_nothing_is_said_of_the_age_of_data_that_need_not_be_fresh() -> None:
+    for asked, published in ((ASKED, AGED), (FRESH, table())):
+        change = plan(look(table=published), asked=asked, now=at(900_000))
+        assert (change.verb, change.requeue_after) == (Verb.NOOP, None)
 
 
 def test_readers_keep_the_last_good_version_while_the_next_is_on_its_way() -> None:

@@ -1,16 +1,21 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
 from framework.api.categories import Category
 from framework.api.conditions import violations
 from framework.api.meta import Ref
 from framework.kinds.training_job import KIND
+from framework.kinds.training_job.evaluation import Evaluation
 from framework.kinds.training_job.gates import judge
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
-from framework.kinds.training_job.spec import Evaluation
 from framework.planning.actions import RegisterModel, StopRun, SubmitRun
 from framework.planning.changes import Change, Status, Verb
 from framework.ports import FailureKind, RunPhase, RunState
+from framework.workloads.training import metrics
 from tests.builders import NOW, STORAGE, desired, model_version, training_spec
 
 REF, VIEW = Ref("TrainingJob", "delay-classifier"), Ref("FeatureView", "departures")
@@ -129,3 +134,65 @@ def test_slices_with_enough_rows_are_judged() -> None:
     ]
     rows = judge(evaluation, {}, None, measured)
     assert [(row["passed"], "AA" in row["gate"]) for row in rows] == [(False, True)]
+
+
+@pytest.mark.parametrize(
+    ("measured", "largest"),
+    [
+        ([], 0),
+        ([{"by": "carrier", "value": "HA", "metric": "auc", "score": 0.99, "rows": 20}], 20),
+        ([{"by": "carrier", "value": None, "metric": "auc", "score": None, "rows": 150}], 150),
+        ([{"by": "origin", "value": "JFK", "metric": "auc", "score": 0.99, "rows": 900}], 0),
+        ([{"by": "carrier", "value": "AA", "metric": "accuracy", "score": 0.99, "rows": 900}], 0),
+    ],
+)
+def test_a_slice_bar_that_nothing_could_be_measured_against_fails(measured: list[dict[str, Any]], largest: int) -> None:
+    bar = {"by": "carrier", "metric": "auc", "min": 0.55, "minRows": 200}
+    (row,) = judge(Evaluation.model_validate({"slices": [bar]}), {"auc": 0.9}, None, measured)
+    assert (row["gate"], row["value"], row["passed"]) == ("auc by carrier", None, False)
+    assert f"no part has 200 test rows, the largest has {largest}" in row["message"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "bound"), [("auc", "min"), ("accuracy", "min"), ("log_loss", "max"), ("brier", "max")]
+)
+def test_a_bar_bounds_the_side_on_which_a_model_is_bad(metric: str, bound: str) -> None:
+    """For a slice there is that side only; a gate may bound the other one as well."""
+    other = {"min": "max", "max": "min"}[bound]
+    sliced = Evaluation.model_validate({"slices": [{"by": "c", "metric": metric, bound: 0.5}]})
+    passing = {score for score in (0.4, 0.6) if judge(sliced, {}, None, [_of("c", metric, score)])[0]["passed"]}
+    assert passing == ({0.6} if bound == "min" else {0.4})
+    Evaluation.model_validate({"gates": [{"metric": metric, "min": 0.1, "max": 0.9}]})
+    for wrong in (
+        {"slices": [{"by": "c", "metric": metric, other: 0.5}]},
+        {"slices": [{"by": "c", "metric": metric, "min": 0.1, "max": 0.9}]},
+        {"slices": [{"by": "c", "metric": metric}]},
+        {"gates": [{"metric": metric, other: 0.5}]},
+    ):
+        with pytest.raises(ValidationError, match=f"bound it with {bound}|gives min and max|exactly one"):
+            Evaluation.model_validate(wrong)
+
+
+def _of(by: str, metric: str, score: float) -> dict[str, Any]:
+    return {"by": by, "value": "a", "metric": metric, "score": score, "rows": 900}
+
+
+def test_a_model_that_answers_with_no_number_passes_no_bar_and_is_never_deployable() -> None:
+    """The count comes with the metrics, as the workload gives it."""
+    scores = np.array([0.2, np.nan, 0.4, -np.inf] * 50)
+    measured = metrics.measure(np.array([1.0, 1, 0, 0] * 50), scores)
+    evaluation = Evaluation.model_validate(
+        {
+            "gates": [{"metric": "auc", "min": 0.1}, {"metric": "log_loss", "max": 9}],
+            "slices": [{"by": "c", "metric": "auc", "min": 0.1}],
+        }
+    )
+    nothing = {"by": "c", "value": "a", "metric": "auc", "score": None, "rows": 200}
+    rows = judge(evaluation, measured, None, [nothing])
+    assert [row["passed"] for row in rows] == [False] * 4
+    assert all("100 answers to test rows are not finite" in row["message"] for row in rows)
+    asked = replace(ASKED, spec=training_spec(evaluation={}))
+    result = {**RESULT, "metrics": measured}
+    (register,) = plan(look(run=RunState(RunPhase.SUCCEEDED, 1, result=result, finished=NOW)), asked=asked).actions
+    assert isinstance(register, RegisterModel)
+    assert not register.version.deployable

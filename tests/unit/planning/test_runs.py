@@ -36,6 +36,11 @@ def test_a_lost_node_is_tried_again_after_a_wait_that_doubles() -> None:
     assert runs.next_step(lost, 2, BACKOFF, at(20)) == runs.Start(3)
 
 
+def test_however_long_the_wait_has_become_it_is_a_time() -> None:
+    lost = RunState(RunPhase.FAILED, 99, failure=FailureKind.INFRASTRUCTURE, message="node died", finished=NOW)
+    assert isinstance(runs.next_step(lost, 100, timedelta(days=36_500), NOW), runs.Await)
+
+
 def test_retries_end() -> None:
     lost = RunState(RunPhase.FAILED, 3, failure=FailureKind.INFRASTRUCTURE, message="node died", finished=NOW)
     step = runs.next_step(lost, 2, BACKOFF, at(1000))

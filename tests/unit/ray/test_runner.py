@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from framework.api.errors import TransientError
+from framework.api.errors import TerminalError, TransientError
 from framework.api.layout import run_folder
 from framework.ports import FailureKind
-from framework.storage import read_json, write_json
+from framework.storage import StoreError, read_json, write_json
 from framework.workloads.context import WorkloadError
 from framework.workloads.run import failure_of
 
@@ -80,6 +82,15 @@ def test_a_failure_is_told_by_name(tmp_path: Path, workload: str, kind: str, rea
     assert words in result["failure"]["message"]
 
 
+def test_a_failure_keeps_its_place_in_one_line_and_its_traceback_beside_it(tmp_path: Path) -> None:
+    failure = Run(tmp_path, "tests.contract.ray_workloads:divide", by=0).result()["failure"]
+    place = r"\(tests/contract/ray_workloads\.py:\d+, in divide\)"
+    assert re.fullmatch(rf"(float )?division by zero {place}", failure["message"])
+    assert failure["traceback"].startswith("Traceback (most recent call last):")
+    assert "ray_workloads.py" in failure["traceback"]
+    assert failure["traceback"].rstrip().endswith("division by zero")
+
+
 @pytest.mark.parametrize("workload", ["sleep", "compute"])
 def test_sigterm_leaves_a_result_even_from_native_code(tmp_path: Path, workload: str) -> None:
     run = Run(tmp_path, f"tests.contract.ray_workloads:{workload}")
@@ -140,6 +151,9 @@ def _with(error: Exception, **attributes: object) -> Exception:
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "Infrastructure", "OSError"),
         (FileNotFoundError(errno.ENOENT, "no such file"), "User", "FileNotFoundError"),
         (TransientError("the store is away"), "Infrastructure", "TransientError"),
+        (StoreError("s3://b: ClientError: slow down"), "Infrastructure", "StoreError"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "Infrastructure", "ConnectionRefusedError"),
+        (TerminalError("DriverMissing", "pip install it"), "User", "DriverMissing"),
         (_Lost("gone"), "Infrastructure", "NodeDiedError"),
         (_SameName("gone"), "User", "NodeDiedError"),
         (_with(_Wrapper("outer"), cause=ValueError("inner")), "User", "ValueError"),
@@ -158,6 +172,32 @@ def test_the_cause_decides_whether_another_attempt_can_help(error: Exception, ki
     found = failure_of(error)
     assert (found["kind"], found["reason"]) == (kind, reason)
     assert found["message"]
+
+
+def _deep(depth: int) -> None:
+    if depth:
+        _deeper(depth - 1)
+    json.loads("{" + "x" * 9_000)
+
+
+def _deeper(depth: int) -> None:
+    _deep(depth)
+
+
+def test_what_is_kept_of_a_failure_is_bounded_and_names_code_of_the_users() -> None:
+    with pytest.raises(ValueError, match="property name") as caught:
+        _deep(300)
+    found = failure_of(caught.value)
+    assert "tests/unit/ray/test_runner.py:" in found["message"]
+    assert found["message"].endswith(", in _deep)")
+    assert len(found["traceback"]) < 20_000
+    assert found["traceback"].rstrip().endswith("double quotes: line 1 column 2 (char 1)")
+    assert len(failure_of(ValueError("x" * 100_000))["message"]) < 1_000
+
+
+def test_the_traceback_of_a_worker_is_the_one_that_is_kept() -> None:
+    found = failure_of(WorkloadError("TrainerFailed", "f raised it", data={"traceback": "in the worker", "rows": 3}))
+    assert (found["traceback"], found["data"]) == ("in the worker", {"rows": 3})
 
 
 def test_a_cycle_of_causes_ends() -> None:

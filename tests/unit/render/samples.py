@@ -172,7 +172,7 @@ ACTIONS: tuple[Action, ...] = (
     SendAlert(ALERT, {"file": "alerts.jsonl"}),
     SendAlert(ALERT, {"webhook": {"urlFrom": {"env": "ALERT_URL"}}}),
     SendAlert(ALERT, {"webhook": {"urlFrom": {"file": "/run/secrets/alert-url"}}}),
-    SendAlert(ALERT, {"webhook": {"url": "https://hooks.example.org/T0P/SECRET?key=1"}}),
+    SendAlert(ALERT, {"webhook": {"url": "https://alerts.example.org/ml/team"}}),
     TakeBackWord(Word(subject="rollout/delay", verb="promote", actor="ada", time=NOW)),
 )
 

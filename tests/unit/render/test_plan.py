@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 
 from framework.api.categories import Category
+from framework.planning.actions import SendAlert
 from framework.planning.changes import FieldDiff, Plan, Verb
 from framework.render.diffs import diff_lines, flow
 from framework.render.plan import plan_text, summary
 from framework.render.plan_document import plan_from_json, plan_json
 from framework.render.terminal import plain
 from tests.unit.render.samples import (
+    ALERT,
     CONVERGED,
     DEPARTURES,
     DEPLOYMENT,
     MIXED,
+    MONITOR,
     NOW,
     PLANS,
     TRACEBACK,
@@ -110,6 +113,18 @@ def test_summary_counts_every_verb() -> None:
     assert summary(MIXED) == "Plan: 1 to create, 1 to update, 1 to replace, 1 to delete, 1 waiting, 1 unchanged."
 
 
+def test_what_is_only_noted_is_no_update() -> None:
+    """A corrected description builds, serves and routes nothing."""
+    noted = change(TRAINING, Verb.UPDATE, category=Category.METADATA)
+    assert summary(plan(noted, change(DEPARTURES, Verb.NOOP))) == (
+        "Plan: 0 to create, 0 to update, 0 to delete, 1 metadata only, 1 unchanged."
+    )
+    acting = replace(noted, actions=MIXED.changes[0].actions or MIXED.changes[1].actions)
+    assert acting.actions
+    assert "1 to update" in summary(plan(acting))
+    assert "1 to update" in summary(plan(replace(noted, category=Category.RELOAD)))
+
+
 def test_summary_of_a_converged_environment() -> None:
     assert summary(CONVERGED) == "Nothing to do: 2 resources match commit 4f1c2a9."
     assert summary(plan(change(DEPARTURES, Verb.NOOP))) == "Nothing to do: 1 resource matches commit 4f1c2a9."
@@ -124,6 +139,27 @@ def test_a_new_resource_is_not_spelled_out_field_by_field() -> None:
     created = change(DEPLOYMENT, Verb.CREATE, diffs=(FieldDiff("serving.route", None, "/delay", Category.REROUTE),))
     assert "serving.route" not in plan_text(plan(created))
     assert "serving.route" in plan_text(plan(replace(created, verb=Verb.UPDATE)))
+
+
+GATES = [{"metric": "auc", "min": 0.65}, {"metric": "auc", "comparedTo": "live", "maxDrop": 0.01}]
+
+
+@pytest.mark.parametrize(("width", "number"), [(300, 1), (60, 40)])
+def test_the_order_of_keys_is_no_difference(width: int, number: int) -> None:
+    """A record has keys in alphabetical order, a spec as the language has them."""
+    recorded = [dict(sorted(gate.items())) for gate in GATES] * number
+    asked = [{**GATES[0], "min": 0.7}, *GATES[1:], *GATES * (number - 1)]
+    diff = FieldDiff("evaluation.gates", recorded, asked, Category.METADATA)
+    text = plan_text(plan(change(TRAINING, Verb.UPDATE, diffs=(diff,), category=Category.METADATA)), width=width)
+    changed = [line.strip() for line in text.splitlines() if line.strip()[:1] in {"+", "-"} and "metric" in line]
+
+    if number == 1:
+        assert (
+            "[{metric: auc, min: 0.65}, {metric: auc, comparedTo: live, maxDrop: 0.01}] -> "
+            "[{metric: auc, min: 0.7}, {metric: auc, comparedTo: live, maxDrop: 0.01}]"
+        ) in text
+    else:
+        assert changed == ["- {metric: auc, min: 0.65}", "+ {metric: auc, min: 0.7}"]
 
 
 def test_what_it_waits_for_is_not_said_twice() -> None:
@@ -159,6 +195,15 @@ def test_json_round_trips(name: str) -> None:
     text = plan_json(PLANS[name])
     assert plan_from_json(text) == PLANS[name]
     assert plan_json(plan_from_json(text)) == text
+
+
+def test_a_plan_gives_no_webhook_away() -> None:
+    """Its address may be all that protects it, so nobody who reads a plan may post there."""
+    alert = SendAlert(ALERT, {"webhook": {"url": "https://hooks.example.org/T0P/SECRET?key=1"}})
+    text = plan_json(plan(change(MONITOR, Verb.UPDATE, actions=(alert,))))
+
+    assert "SECRET" not in text
+    assert "hooks.example.org/***" in text
 
 
 def test_infinities_become_words_because_json_has_none() -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 
+from framework.api.printing import printable
 from framework.render.terminal import (
     Span,
     cells,
@@ -18,7 +19,6 @@ from framework.render.terminal import (
     one_line,
     paragraph,
     plain,
-    printable,
     text_of,
     wants_colour,
 )
@@ -34,6 +34,7 @@ class Terminal(io.StringIO):
 def test_printable_keeps_letters_and_spells_out_control() -> None:
     assert printable("Zürich 東京 🙂") == "Zürich 東京 🙂"
     assert printable("a\x1b[31mb\r\n") == "a\\x1b[31mb\\r\\n"
+    assert printable("caf\udce9") == "caf\\udce9"  # the byte 0xe9, which is no UTF-8
     assert printable("user\u202egnp.exe") == "user\\u202egnp.exe"  # turns the direction of reading around
 
 

@@ -11,12 +11,16 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 import zipfile
 from collections import Counter
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
@@ -141,11 +145,62 @@ def test_a_wheel_makes_the_same_project(tmp_path: Path) -> None:
 
 
 def test_its_specs_are_formatted(tmp_path: Path) -> None:
-    for path, text in SPECS.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
-    done = CliRunner().invoke(cli, ["--project", str(tmp_path), "fmt", "--check"])
+    done = CliRunner().invoke(cli, ["--project", str(written(tmp_path, SPECS)), "fmt", "--check"])
     assert done.exit_code == 0, done.output
+
+
+def written(folder: Path, texts: Mapping[str, str]) -> Path:
+    for path, text in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    return folder
+
+
+def test_specs_of_ones_own_take_the_place_of_the_example_beside_its_environments(tmp_path: Path) -> None:
+    """Under other names, and with an endpoint more: no environment says a word about those of the example."""
+
+    def own(text: str) -> str:
+        return re.sub(r"\b(deliveries|courier-delays|late-classifier|late-monitor|late)\b(?!-)", r"our-\1", text)
+
+    kept = {path: text for path, text in PROJECT.items() if path not in SPECS or "/environments/" in path}
+    ours = {path: own(SPECS[path]) for path in SPECS.keys() - kept.keys()}
+    another = re.sub(r"our-late(?!-)", "second", ours["mlops_specs/deployments/late.yaml"])
+    folder = written(tmp_path, {**kept, **ours, "mlops_specs/deployments/second.yaml": another})
+    done = CliRunner().invoke(cli, ["--project", str(folder), "validate", "--strict"])
+    assert done.exit_code == 0, done.output
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """Answers like one, and remembers what it was asked."""
+
+    asked: ClassVar[list[object]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.asked.extend(body["instances"])
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"app": "ours-1"}')
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def test_the_traffic_may_be_rows_of_ones_own(tmp_path: Path) -> None:
+    folder = written(tmp_path, {"tools/traffic.py": PROJECT["tools/traffic.py"]})
+    rows = [{"machine": "a", "torque": 1.5}, {"machine": "b", "torque": 2.5}]
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    command = [sys.executable, "tools/traffic.py", "--rate", "1000", "--seconds", "0.004"]
+    gone = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert "name rows of your own with --rows FILE" in gone.stderr
+    assert gone.returncode == 2
+    with HTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = ["--url", f"http://127.0.0.1:{server.server_port}/ours", "--rows", "rows.jsonl"]
+        done = subprocess.run([*command, *where], cwd=folder, capture_output=True, text=True, check=True)
+        server.shutdown()
+    assert done.stdout.split() == ["4", "ours-1"]
+    assert sorted(Endpoint.asked, key=str) == sorted(rows * 2, key=str)
 
 
 @pytest.mark.parametrize("name", ["late-parcels", "a", "model-7", "x" * 47])

@@ -41,6 +41,9 @@ LONG = ", ".join(f"{{name: column_{number:02}, dtype: Float64}}" for number in r
         ("---\na: 1\n---\n# two\nb: 1\n...\n", "a: 1\n---\n# two\nb: 1\n"),
         ("{kind: X, apiVersion: v}", "apiVersion: v\nkind: X\n"),
         ("a: 1\r\nb: [1,\r\n 2]\r\n", "a: 1\nb: [1, 2]\n"),
+        ("a: b\t# c\nd:\t1\ne:\t|\t# f\n  x\ty\ng: {h: 1,\ti: 2}\t\n",
+         "a: b  # c\nd: 1\ne: |  # f\n  x\ty\ng: {h: 1, i: 2}\n"),
+        ("a: words\n \tthat go on", "a: words\n  that go on\n"),
         ("# only a comment", "# only a comment\n"),
         ("", ""),
     ],
@@ -66,3 +69,8 @@ def test_what_is_left_alone(text: str, says: str) -> None:
 
     assert refused.value.problems[0].file == "a.yaml"
     assert refused.value.problems[0].line > 0
+
+
+def test_a_tab_that_cannot_go_is_told_with_its_place() -> None:
+    with pytest.raises(SpecError, match=r"a.yaml:2:8: error: a tab inside text without quotes"):
+        format_text("a.yaml", b"a:   1\nb: some\ttext\n")

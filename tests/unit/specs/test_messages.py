@@ -188,6 +188,11 @@ MISTAKES = [
     ),
     Mistake(JOB, "rounds: 20", "rounds: 0", "13:48", "spec.trainer.lightgbm.rounds", "must be at least 1, found 0"),
     Mistake(JOB, "timeout: 1h", "timeout: 30", "14:12", "spec.timeout", "30 is not a duration", "30s"),
+    Mistake(JOB, "to: 2013-04-01", "to: 9999-12-31", "10:36", "spec.dataset.window.to", "must be at most 2200-01-01"),
+    Mistake(JOB, "timeout: 1h", "timeout: 0s", "14:12", "spec.timeout", "must be longer than nothing"),
+    Mistake(JOB, "timeout: 1h", "timeout: 99999999999d", "14:12", "spec.timeout", "is longer than 36500d, a century"),
+    Mistake(JOB, "timeout: 1h", "timeout: 99999999999 days", "14:12", "spec.timeout", "is not a duration"),
+    Mistake(JOB, "timeout: 1h", "timeout: 0.00001ms", "14:12", "spec.timeout", "is shorter than a microsecond"),
     Mistake(
         JOB,
         "timeout: 1h",
@@ -423,8 +428,34 @@ def test_all_mistakes_of_all_files_are_told_at_once(project: Project) -> None:
         "list.yaml:1:1:",
         "training/late.yaml:13:48:",
         "training/late.yaml:14:12:",
-        "training/late.yaml:14:12:",
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "says", "suggestion"),
+    [
+        ("1_000", "write 1000 if it is a number", "1000"),
+        ("0b11", "write 3 if it is a number", "3"),
+        ("0100", "0100 has a leading zero", None),
+        ("12:30", "12:30 without quotes is a number to some YAML readers", None),
+        ("yes", "yes without quotes is true to some YAML readers", "true"),
+    ],
+)
+def test_a_word_that_readers_take_differently_is_one_mistake(
+    project: Project, written: str, says: str, suggestion: str | None
+) -> None:
+    project.edit(DEPLOYMENT, ("route: /late", f"route: /late\n    maxQueued: {written}"))
+    problem = project.the_problem()
+
+    assert says in problem.message
+    assert problem.suggestion == suggestion
+
+
+def test_so_it_is_where_an_environment_patches_it_in(project: Project) -> None:
+    patch = "{target: {kind: ModelDeployment}, patch: {serving: {maxQueued: 0100}}}"
+    project.edit("environments/local.yaml", ("storage: .mlops/store", f"patches: [{patch}]"))
+
+    assert "leading zero" in project.the_problem().message
 
 
 def test_a_broken_object_is_no_second_mistake_of_those_that_name_it(project: Project) -> None:

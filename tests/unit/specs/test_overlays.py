@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from framework.api.errors import Problem
 from framework.specs import json_patch, paths, strategic
 from framework.specs.explain import value_at
+from framework.specs.room import Effort, Room
 from framework.specs.traced import Origin, PatchError, Trace, Traced
 from tests.unit.specs.conftest import Project
 
@@ -28,12 +29,16 @@ def written(value: Any) -> Traced:
     return Traced(value, Trace(Origin(False, ("spec",))))
 
 
+def room(value: Any) -> Room:
+    return Room(value, Effort(objects=1))
+
+
 def merge(base: Any, patch: Any, keys: Mapping[str, str] | None = None) -> Any:
-    return strategic.merge(written(base), patch, ("patch",), keys or {}).value
+    return strategic.merge(written(base), patch, ("patch",), keys or {}, room(base)).value
 
 
 def apply(document: Any, *operations: Mapping[str, Any]) -> Any:
-    return json_patch.apply(written(document), operations, ("jsonPatch",)).value
+    return json_patch.apply(written(document), operations, ("jsonPatch",), room(document)).value
 
 
 @pytest.mark.parametrize(
@@ -184,7 +189,7 @@ def test_a_patch_applied_twice_is_a_patch_applied_once(base: dict[str, Any], pat
 @given(SPECS, SPECS)
 def test_every_part_is_traced_to_where_it_was_written(base: dict[str, Any], patch: dict[str, Any]) -> None:
     """Each scalar of the result stands, as it is, where its trace says."""
-    merged = strategic.merge(written(base), patch, (), NAMES)
+    merged = strategic.merge(written(base), patch, (), NAMES, room(base))
     for path, value in leaves(merged.value):
         origin = merged.trace.at(path).origin
         side, place = (patch, origin.path) if origin.patched else (base, origin.path[1:])
@@ -196,7 +201,7 @@ def test_a_json_patch_of_additions_is_traced_too(base: dict[str, Any], patch: di
     operations = [{"op": "add", "path": f"/{key}", "value": value} for key, value in patch.items()]
     operations += [{"op": "add", "path": "/items/0", "value": {"name": "first"}}]
     operations += [{"op": "remove", "path": f"/items/{len(patch['items'])}"}]
-    changed = json_patch.apply(written(base), operations, ())
+    changed = json_patch.apply(written(base), operations, (), room(base))
     for path, value in leaves(changed.value):
         origin = changed.trace.at(path).origin
         side: Any = operations if origin.patched else base

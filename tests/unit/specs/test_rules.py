@@ -13,9 +13,9 @@ import pytest
 from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.kinds.feature_view.rules import OPTIONS
+from framework.kinds.feature_view.rules import ENCODINGS, OPTIONS
+from framework.kinds.training_job.evaluation import Metric
 from framework.kinds.training_job.lightgbm import PARAMETERS
-from framework.kinds.training_job.spec import Metric
 from tests.unit.specs.conftest import FILES, Project
 
 VIEW, WEATHER, JOB = "features/trips.yaml", "features/weather.yaml", "training/late.yaml"
@@ -79,7 +79,7 @@ RULES = [
         "route: /late",
         "route: /late\n    onlineFeatures: [weather]",
         "spec.serving.onlineFeatures[0]",
-        "FeatureView/weather is not kept online: set spec.online.enabled there",
+        "FeatureView/weather keeps no rows online, and this version looks none up: leave it out",
     ),
     # -- FeatureView
     Rule(
@@ -93,6 +93,29 @@ RULES = [
         "csv has no option 'nullValue'",
         "nullValues",
         "separator",
+    ),
+    *(
+        Rule(
+            WEATHER,
+            "path: data/weather.csv",
+            f"path: a, options: {{{option}}}",
+            f"spec.sources.raw.options.{option.partition(':')[0]}",
+            told,
+        )
+        for option, told in (
+            ("encoding: latin-1", "expected one of utf8, utf8-lossy, latin1, windows-1252, utf16, found 'latin-1'"),
+            ("separator: ;;", "expected one ASCII character, found ';;'"),
+            ("separator: é", "expected one ASCII character, found 'é'"),
+            ('quoteChar: "ab"', "expected one ASCII character, or empty text for none"),
+            ("hasHeader: 1", "expected true or false, found 1"),
+            ("parseDates: text", "expected true or false, found 'text'"),
+            ("skipRows: -1", "expected a whole number from 0 on, found -1"),
+            ("skipRows: true", "expected a whole number from 0 on, found True"),
+            ("inferSchemaLength: 0", "expected a whole number from 1 on, found 0"),
+            ("nullValues: 3", "expected text or a list of texts, found 3"),
+            ("nullValues: [NA, 3]", "expected text or a list of texts"),
+            ("commentPrefix: 3", "expected text, found 3"),
+        )
     ),
     Rule(
         VIEW, UNIQUE, "{unique: [trip, tme]}", "spec.expectations[0].unique[1]", "no column 'tme' is declared", "time"
@@ -129,7 +152,7 @@ RULES = [
         VIEW, UNIQUE, "{column: late, between: [1, 0]}", "spec.expectations[0]", "lower bound must not exceed the upper"
     ),
     Rule(VIEW, "path: data/trips.csv", "path: ../trips.csv", "spec.sources.raw.path", "leaves the project's root"),
-    Rule(VIEW, "path: data/trips.csv", "path: /data/trips.csv", "spec.sources.raw.path", "leaves the project's root"),
+    Rule(VIEW, "path: data/trips.csv", "path: /data/trips.csv", "spec.sources.raw.path", "or file:///data/trips.csv"),
     Rule(
         VIEW,
         "{format: csv, path: data/trips.csv}",
@@ -183,6 +206,31 @@ RULES = [
         "- {view: weather}\n      - {view: weather}",
         "spec.dataset.features[1].view",
         "FeatureView/weather is joined already",
+    ),
+    Rule(
+        JOB,
+        "- {view: weather, columns: [rain]}",
+        "- {view: weather, columns: [rain, rain]}",
+        "spec.dataset.features[0].columns[1]",
+        "rain is named already",
+    ),
+    Rule(
+        JOB,
+        "label: late",
+        "label: late\n    columns: [trip, trip]",
+        "spec.dataset.columns[1]",
+        "trip is an input already",
+    ),
+    *(
+        Rule(JOB, "timeout: 1h", f"seed: {seed}", "spec.seed", f"from 0 to 4294967295, found {seed}")
+        for seed in (-1, 2**32, 10**30)
+    ),
+    Rule(
+        JOB,
+        "max_depth: 3",
+        "num_threads: 3",
+        "spec.trainer.lightgbm.params.num_threads",
+        "num_threads cannot be set: it follows from",
     ),
     Rule(JOB, "columns: [rain]", "columns: []", "spec.dataset", "there is nothing to learn from"),
     Rule(JOB, "by: time", "by: group, group: trp", "spec.dataset.split.group", "has no column 'trp'", "trip", "rain"),
@@ -598,13 +646,14 @@ def test_what_lightgbm_knows_is_what_the_installed_one_knows() -> None:
 
 def test_metrics_and_reader_options_are_those_of_the_workloads() -> None:
     pytest.importorskip("polars")
-    from framework.workloads.features import sources
+    from framework.workloads.features import csv, sources
     from framework.workloads.training.metrics import METRICS
 
     assert set(Metric.__args__) == set(METRICS)
     assert {form: set(options) for form, options in sources._OPTIONS.items()} == {
         form: set(options) for form, options in OPTIONS.items()
     }
+    assert csv.ENCODINGS == ENCODINGS
 
 
 def test_dtypes_of_inputs_are_those_of_the_workloads() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import polars as pl
 import pytest
 
 from framework.workloads.context import WorkloadError
-from framework.workloads.training.dataset import build, join_as_of
+from framework.workloads.training.as_of import join_as_of
+from framework.workloads.training.dataset import build
 from tests.unit.training.tables import published
 
 NOON = datetime(2013, 1, 5, 12, tzinfo=UTC)
@@ -117,6 +119,54 @@ def test_a_window_can_follow_the_newest_row(views: dict[str, Any]) -> None:
     assert found.frame["flight"].to_list() == [4, 5]
 
 
+@pytest.mark.parametrize("unknown", [None, math.nan])
+def test_a_window_follows_the_newest_row_that_has_a_label(unknown: float | None, tmp_path: Path) -> None:
+    flights = pl.DataFrame(
+        {
+            "flight": pl.Series(range(6), dtype=pl.Int64),
+            "at": pl.Series(hours(0, 1, 2, 3, 90, 95), dtype=MOMENT),
+            "delayed": [1.0, 0.0, unknown, 1.0, unknown, unknown],
+        }
+    )
+    views = {"flights": published(tmp_path, "flights", flights, ["flight"], "at")}
+    asked = spec(columns=["flight"], features=[], window={"last": "2h"})
+    found = build(asked, views)
+    assert (found.frame["flight"].to_list(), found.dropped) == ([1, 3], 1)
+    views = {"flights": published(tmp_path, "none", flights.tail(2), ["flight"], "at")}
+    with pytest.raises(WorkloadError, match="no labelled row in the last 2h"):
+        build(asked, views)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (pl.Series([0, 1, 2, 3, 4, 4], dtype=pl.Int32), "Int32; .*, and 4 of 6 labelled rows .* e.g. 2, 3, 4$"),
+        (pl.Series([0.0, 1.0, math.nan, 0.5, None, -math.inf]), "and 2 of 4 labelled rows .* e.g. 0.5, -inf$"),
+        (pl.Series(["0", "1"] * 3), "the label delayed is String; it must be Boolean, or a number that is 0 or 1$"),
+    ],
+)
+def test_a_label_that_is_no_yes_or_no_is_told_with_what_it_holds(values: pl.Series, told: str, tmp_path: Path) -> None:
+    flights = pl.DataFrame({"flight": range(6), "at": pl.Series(hours(*range(6)), dtype=MOMENT), "delayed": values})
+    views = {"flights": published(tmp_path, "flights", flights, ["flight"], "at")}
+    with pytest.raises(WorkloadError, match=told) as caught:
+        build(spec(columns=["flight"], features=[]), views)
+    assert caught.value.reason == "NotBinary"
+
+
+def test_a_nan_in_a_table_is_missing_to_a_training_set(tmp_path: Path) -> None:
+    flights = pl.DataFrame(
+        {
+            "flight": pl.Series(range(3), dtype=pl.Int64),
+            "at": pl.Series(hours(0, 1, 2), dtype=MOMENT),
+            "wind": [1.0, math.nan, None],
+            "delayed": [True, False, True],
+        }
+    )
+    views = {"flights": published(tmp_path, "flights", flights, ["flight"], "at")}
+    found = build(spec(columns=["wind"], features=[]), views)
+    assert found.frame["wind"].to_list() == [1.0, None, None]
+
+
 def test_equal_versions_give_equal_bytes(views: dict[str, Any]) -> None:
     first = build(spec(), views)
     assert build(spec(), views).digest == first.digest
@@ -130,7 +180,7 @@ def test_equal_versions_give_equal_bytes(views: dict[str, Any]) -> None:
         ({"columns": ["carier"]}, "MissingColumn", "did you mean 'carrier'"),
         ({"columns": ["delayed"]}, "LabelIsInput", "delayed"),
         ({"columns": [], "features": []}, "NoInputs", "nothing to learn from"),
-        ({"label": "distance"}, "NotBinary", "Float64"),
+        ({"label": "distance"}, "NotBinary", "Float64; .* 5 of 5 labelled rows .* e.g. 100.0, 200.0, 300.0"),
         ({"window": {"from": "2014-01-01", "to": "2014-02-01"}}, "EmptyWindow", "2014-01-01, 2014-02-01"),
         ({"features": [{"view": "delays", "columns": ["median"]}]}, "MissingColumn", "'median'"),
         ({"features": [{"view": "delays"}, {"view": "delays"}]}, "AmbiguousColumn", "mean, count"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,48 @@ def test_no_champion_is_something_else_than_one_that_cannot_be_asked(
     assert "cannot be loaded" in problem
 
 
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (pl.Series("x", ["n/a"] * 400), "the live model v1 knows x as Float64, this training set has String"),
+        (pl.Series("x", [True, False] * 200), "knows x as Float64, this training set has Boolean"),
+    ],
+)
+def test_a_champion_that_knows_a_column_as_something_else_is_not_asked(
+    champion: dict[str, Any], rows: pl.DataFrame, now: pl.Series, told: str
+) -> None:
+    found, problem = champion_metrics(champion, rows.with_columns(now), "late")
+    assert found == {}
+    assert told in problem
+
+
+@pytest.mark.parametrize("dtype", [pl.Float32, pl.Int8, pl.UInt64])
+def test_a_champion_takes_one_number_for_another(
+    champion: dict[str, Any], rows: pl.DataFrame, dtype: pl.DataType
+) -> None:
+    found, problem = champion_metrics(champion, rows.with_columns(x=(pl.col("x").abs() * 10).cast(dtype)), "late")
+    assert found is not None
+    assert (set(found), problem) == ({"auc", "log_loss", "accuracy", "brier"}, "")
+
+
+def test_a_champion_that_cannot_answer_is_told_with_what_happened(
+    champion: dict[str, Any], rows: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(found: Any) -> tuple[dict[str, float] | None, str]:
+        def load(*_: Any) -> Any:
+            return models.Predictor(found, SIGNATURE)
+
+        monkeypatch.setattr(models, "load", load)
+        return champion_metrics(champion, rows, "late")
+
+    def fails(matrix: Any) -> Any:
+        raise ValueError("Input X contains infinity\nand more")
+
+    assert answer(fails) == ({}, "the live model v1 cannot be asked: ValueError: Input X contains infinity")
+    some = np.where(np.arange(400) < 3, np.nan, 0.5)
+    assert answer(lambda _: some) == ({}, "the live model v1 answers 3 of 400 rows with no finite number")
+
+
 def test_slices_have_numbers_and_small_ones_are_left_out(rows: pl.DataFrame) -> None:
     scores = rows["x"].to_numpy()
     bars = [{"by": "origin", "metric": "auc", "minRows": 195}, {"by": "late", "metric": "auc"}]
@@ -69,8 +112,17 @@ def test_slices_have_numbers_and_small_ones_are_left_out(rows: pl.DataFrame) -> 
     assert found[0]["score"] == pytest.approx(auc(truth[:200], scores[:200]))
     assert [(row["value"], row["score"]) for row in found[2:]] == [("0", None), ("1", None)]
     assert slices([{"by": "origin", "metric": "auc"}], rows, scores, "late")[-1]["value"] == "None"
+    for least in (201, 500):
+        (row,) = slices([{"by": "origin", "metric": "auc", "minRows": least}], rows, scores, "late")
+        assert (row["value"], row["rows"], row["score"]) == (None, 200, None)
     with pytest.raises(WorkloadError, match="'carrier'"):
         slices([{"by": "carrier", "metric": "auc"}], rows, scores, "late")
+
+
+def test_rows_without_a_value_are_one_slice(rows: pl.DataFrame) -> None:
+    wind = rows.with_columns(wind=pl.Series([1.0, math.nan, None, 2.0] * 100))
+    found = slices([{"by": "wind", "metric": "auc"}], wind, rows["x"].to_numpy(), "late")
+    assert [(row["value"], row["rows"]) for row in found] == [("1.0", 100), ("2.0", 100), ("None", 200)]
 
 
 def test_what_can_never_fit_is_told() -> None:
@@ -91,6 +143,12 @@ def test_a_trial_is_worth_its_best_round() -> None:
     assert [(row["rounds"], row["validation_auc"]) for row in reports] == [(5, 0.75), (10, 1.0), (10, 1.0)]
 
 
+def test_a_trial_whose_scores_are_no_numbers_fails_by_that_name() -> None:
+    watch = TrialWatch(np.array([0.0, 1.0]), "validation_auc", "max", lambda _: pytest.fail("nothing to report"))
+    with pytest.raises(WorkloadError, match="answers 1 of 2 validation rows with no finite number"):
+        watch.report(5, np.array([0.5, np.nan]), lambda: pytest.fail("a trial keeps no model"))
+
+
 def test_a_search_that_cannot_run_is_named() -> None:
     with pytest.raises(WorkloadError, match="did you mean 'validation_auc'"):
         check_metric("validation_acu")
@@ -102,7 +160,10 @@ def test_a_search_that_cannot_run_is_named() -> None:
 
 
 def test_a_checkpoint_reads_back(tmp_path: Path) -> None:
-    for state in (State(20, "lightgbm-text", False, (8,)), State(0, "", False, (), ("WrongType", "no number"))):
+    for state in (
+        State(20, "lightgbm-text", False, (8,)),
+        State(0, "", False, (), ("WrongType", "no number", "Traceback")),
+    ):
         write_checkpoint(tmp_path, state, b"model")
         assert read_checkpoint(tmp_path) == (state, b"model")
 
@@ -123,7 +184,10 @@ def test_the_card_says_what_matters() -> None:
         },
         "rows": {"train": 1000, "validation": 200, "test": 300, "dropped": 4},
         "trials": [{}, {}],
-        "slices": [{"by": "origin", "value": "EWR", "metric": "auc", "rows": 200, "score": None}],
+        "slices": [
+            {"by": "origin", "value": "EWR", "metric": "auc", "rows": 200, "score": None},
+            {"by": "carrier", "value": None, "metric": "auc", "rows": 150, "score": None},
+        ],
     }
     text = model_card("delay", "1234567890", result, {"label": "late", "spine": "flights"}, "sklearn")
     for part in (
@@ -133,5 +197,6 @@ def test_the_card_says_what_matters() -> None:
         "| C | 0.5 |",
         "ab12",
         "2 trials",
+        "| largest part by carrier, too small | auc |  | 150 |",
     ):
         assert part in text

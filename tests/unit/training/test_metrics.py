@@ -36,6 +36,18 @@ def test_an_undefined_metric_is_left_out() -> None:
     assert found["validation_accuracy"] == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("count", [1, 99, 100])
+def test_scores_that_are_no_numbers_measure_nothing_and_are_counted(bad: float, count: int) -> None:
+    """However they are ordered: those of the positives might be the missing ones."""
+    truth = np.array([1.0, 0.0] * 50)
+    for order in (1, -1):
+        scores = np.array([bad] * count + [0.5] * (100 - count))[np.argsort(truth, kind="stable")[::order]]
+        assert measure(truth, scores) == {"not_finite": count}
+        assert measure(truth, scores, "validation_") == {"validation_not_finite": count}
+        assert all(math.isnan(metric(name)(truth, scores)) for name in ("auc", "log_loss", "accuracy", "brier"))
+
+
 def test_an_unknown_metric_is_named() -> None:
     with pytest.raises(WorkloadError, match="did you mean 'auc'"):
         metric("aucc")

@@ -132,6 +132,48 @@ def test_an_unseen_category_is_no_category(tmp_path: Path) -> None:
         assert 0 < unseen == missing < 1
 
 
+@pytest.mark.parametrize("name", ["sklearn", "lightgbm"])
+@pytest.mark.parametrize("inputs", [("note",), ("note", "remark"), ("note", "wind"), ("none", "note"), ("none",)])
+def test_a_column_without_a_value_in_training_is_no_obstacle(
+    name: str, inputs: tuple[str, ...], tmp_path: Path
+) -> None:
+    """``note`` and ``remark`` are Strings, ``none`` is a number; what a caller sends for them later says nothing."""
+    settings = BOOSTED if name == "lightgbm" else LOGISTIC
+    x = np.where(np.array(inputs) == "wind", np.linspace(-1, 1, 300)[:, None], np.nan)
+    half = Part(x, (np.linspace(-1, 1, 300) > 0).astype(np.float64))
+    strings = [index for index, column in enumerate(inputs) if column in ("note", "remark")]
+    data = TrainingData(half, half, inputs, dict.fromkeys(strings, 0))
+    artifact = TRAINERS[name].fit(data, settings, _Watch())
+    path, sha256 = models.save(str(tmp_path), artifact.data, artifact.format)
+    signature = {
+        "inputs": [
+            {"name": column, "dtype": "String", "nullable": True, "categories": []}
+            if index in strings
+            else {"name": column, "dtype": "Float64", "nullable": True}
+            for index, column in enumerate(inputs)
+        ],
+        "output": {"name": "late", "kind": "probability"},
+    }
+    rows = [{column: ("hello" if index in strings else 0.5) for index, column in enumerate(inputs)}, {}]
+    answers = models.load(path, sha256, artifact.format, signature).predict(models.frame_of(rows, signature))
+    assert np.isfinite(answers).all()
+
+
+class _Watch(Recorder):
+    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
+        assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(
+    "names", [("Air temperature [K]", "a b", "a_b"), ('q"uote', "co:lon", "com,ma"), ("a b", "a:b", "a_b_1")]
+)
+def test_columns_may_have_any_name(names: tuple[str, ...]) -> None:
+    plain = TRAINERS["lightgbm"].fit(DATA, BOOSTED, Recorder())
+    other = TRAINERS["lightgbm"].fit(replace(DATA, names=names), BOOSTED, Recorder())
+    assert other.data.count(b"Tree=") == plain.data.count(b"Tree=")
+    assert TRAINERS["sklearn"].fit(replace(DATA, names=names), LOGISTIC, Recorder()).format == "skops"
+
+
 def test_a_function_can_bring_its_own_model() -> None:
     settings = Settings({"C": 2.0}, 1, 3, entrypoint=f"{__name__}:own_logistic")
     data = replace(DATA, validation=Part(np.nan_to_num(DATA.validation.x), DATA.validation.y))

@@ -1,6 +1,8 @@
 """Ask the endpoint about known deliveries, so that a canary has something to judge and the monitor something to watch.
 
-python tools/traffic.py [--seconds 60] [--rate 20] [--url http://127.0.0.1:8000/late]
+python tools/traffic.py [--seconds 60] [--rate 20] [--url http://127.0.0.1:8000/late] [--rows FILE]
+
+With --rows it asks about rows of your own: JSON, one instance a line, as callers send them.
 """
 
 from __future__ import annotations
@@ -40,6 +42,11 @@ def instances() -> list[dict[str, object]]:
     return found
 
 
+def own(file: Path) -> list[dict[str, object]]:
+    """The instances of a file, one a line."""
+    return [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+
+
 def ask(url: str, rows: list[dict[str, object]]) -> str:
     """The app that answered, or what went wrong."""
     body = json.dumps({"instances": rows}).encode()
@@ -58,8 +65,11 @@ def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8000/late")
     parser.add_argument("--rate", type=float, default=20.0, help="requests per second")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rows", type=Path, help="instances as JSON, one a line; default: the deliveries")
     options = parser.parse_args()
-    rows = instances()
+    if options.rows is None and not DATA.exists():
+        parser.error(f"{DATA} is gone: name rows of your own with --rows FILE")
+    rows = own(options.rows) if options.rows is not None else instances()
     answers: Counter[str] = Counter()
     began = time.monotonic()
     for number in range(int(options.rate * options.seconds)):

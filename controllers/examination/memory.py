@@ -1,0 +1,84 @@
+"""What was answered before. Safe to delete at any time; whatever is wrong with it, the libraries are asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from controllers.examination.trees import Tree
+from framework import storage
+from framework.api.meta import Ref
+from framework.specs.resource import Resource
+
+FILE = "examined.json"
+_MOST = 20_000
+
+
+Answer = Sequence[Mapping[str, Any]]
+"""The mistakes found, each as the libraries' process tells it."""
+
+
+class Seen(NamedTuple):
+    """What an answer rests on: the library's version, the views above by name and key, and files by path and mark."""
+
+    library: str
+    views: Mapping[str, str]
+    files: Mapping[str, str]
+
+
+class Memory:
+    """``folder``: where it is kept between processes, if the folder that it is in is there; None: nowhere."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = None if folder is None else folder / FILE
+        self._answers: dict[str, tuple[Seen, Answer]] | None = None
+        self._news = False
+
+    def answer(self, resource: Resource, everything: Mapping[Ref, Resource], tree: Tree, library: str) -> Answer | None:
+        """The answer about a resource, where all that it rests on is as it was."""
+        seen, answer = self._known.get(_name(resource), (None, None))
+        if seen is None or seen.library != library:
+            return None
+        above = ((everything.get(Ref("FeatureView", name)), key) for name, key in seen.views.items())
+        same = all(found is not None and found.key == key for found, key in above)
+        return answer if same and all(tree.mark(path) == mark for path, mark in seen.files.items()) else None
+
+    def files(self, resource: Resource) -> Collection[str]:
+        """What the answer about a resource rests on, besides specs."""
+        seen, _ = self._known.get(_name(resource), (None, None))
+        return () if seen is None else seen.files.keys()
+
+    def keep(self, resource: Resource, seen: Seen, answer: Answer) -> None:
+        self._known.pop(_name(resource), None)
+        self._known[_name(resource)] = seen, answer
+        self._news = True
+
+    def save(self) -> None:
+        """The oldest go where there are too many."""
+        if self._news and self._file is not None:
+            kept = dict(list(self._known.items())[-_MOST:])
+            with suppress(OSError):
+                storage.make_cache(self._file.parent, parents=False)
+                storage.write_sealed(str(self._file), kept)
+        self._news = False
+
+    @property
+    def _known(self) -> dict[str, tuple[Seen, Answer]]:
+        if self._answers is None:
+            self._answers = self._read()
+        return self._answers
+
+    def _read(self) -> dict[str, tuple[Seen, Answer]]:
+        if self._file is None:
+            return {}
+        try:
+            found = storage.read_json(str(self._file)) or {}
+            return {name: (Seen(*seen), answer) for name, (seen, answer) in found.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+
+def _name(resource: Resource) -> str:
+    return f"{resource.ref} {resource.key}"

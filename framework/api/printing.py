@@ -1,0 +1,32 @@
+"""Text of others on its way to people and files: nothing in it can steer a terminal, pass for something else or give a
+secret away."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from framework.api.credentials import redacted
+
+Told = Annotated[str, AfterValidator(redacted)]
+"""Text that is kept to be shown."""
+
+
+def shown(text: str) -> str:
+    """``text`` as people get to see it."""
+    return printable(redacted(text))
+
+
+def printable(text: str) -> str:
+    """``text`` with control and direction-changing characters spelled out (``\\x1b``, ``\\n``), and so what is no
+    character at all: the bytes of a file's name that are not UTF-8."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or unicodedata.category(character) == "Zs"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )

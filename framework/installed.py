@@ -1,0 +1,68 @@
+"""What of mlopsctl is installed, what is not, and the command that brings the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from typing import Any
+
+from framework.api.credentials import credential_in
+
+NAME = "mlopsctl"
+WHOLE = "embedded"
+"""The extra that holds all of those below that a Ray on this machine needs."""
+
+EXTRAS: Mapping[str, str] = {
+    **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
+    **dict.fromkeys(("lightgbm", "sklearn", "skops"), "train"),
+    **dict.fromkeys(("optuna", "ray"), "ray"),
+    "whylogs": "profiling",
+    "psycopg": "postgres",
+    "s3fs": "s3",
+}
+"""The extra that brings a package, by the package's name when it is imported."""
+_OF_WHOLE = frozenset({"data", "train", "ray", "profiling"})
+
+
+def missing(*extras: str) -> tuple[str, ...]:
+    """Packages of ``extras`` (``embedded`` for all that it holds) that cannot be imported here. Imports none."""
+    wanted = _OF_WHOLE if WHOLE in extras else frozenset(extras)
+    return tuple(package for package, extra in EXTRAS.items() if extra in wanted and not _there(package))
+
+
+def advice(packages: Iterable[str]) -> str:
+    """``deltalake and ray are not installed: pip install 'mlopsctl[embedded]'``."""
+    names = sorted(packages)
+    extras = {EXTRAS[name] for name in names}
+    extra = next(iter(extras)) if len(extras) == 1 else WHOLE if extras <= _OF_WHOLE else ",".join(sorted(extras))
+    listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    source = origin()
+    wanted = f"{NAME}[{extra}]{f' @ {source}' if source else ''}"
+    return f"{listed} {'is' if len(names) == 1 else 'are'} not installed: pip install '{wanted}'"
+
+
+def requirement(source: str) -> str:
+    """The line of a requirements file for mlopsctl with all that a Ray on this machine needs. ``source`` is a version,
+    or an address as pip takes it."""
+    return f"{NAME}[{WHOLE}]{' @ ' if '://' in source else '=='}{source}"
+
+
+def origin() -> str | None:
+    """Where pip had this mlopsctl from (PEP 610); None for an index. An address with credentials is not told."""
+    try:
+        found: Any = json.loads(distribution(NAME).read_text("direct_url.json") or "null")
+        url, vcs = str(found["url"]), found.get("vcs_info")
+    except (PackageNotFoundError, ValueError, TypeError, KeyError):
+        return None
+    if credential_in(url) is not None:
+        return None
+    return f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
+
+
+def _there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,88 @@
+"""The bars of a TrainingJob as a user writes them."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from framework.api.fields import exactly_one, ordered
+from framework.api.meta import Strict
+
+Metric = Literal["auc", "log_loss", "accuracy", "brier"]
+"""What is measured of every model; log_loss and brier are better when smaller."""
+LOSSES = frozenset({"log_loss", "brier"})
+
+
+class Gate(Strict):
+    """A bar on a test metric: absolute (``min``, ``max``), or against the live model on the same rows."""
+
+    metric: Metric = Field(description="What is measured on the test part")
+    min: float | None = Field(None, description="The least that passes")
+    max: float | None = Field(None, description="The most that passes")
+    comparedTo: Literal["live"] | None = Field(
+        None, description="live: the model that serves now, on the same test rows"
+    )
+    maxDrop: float | None = Field(None, ge=0, description="How much below the live model's metric still passes")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.comparedTo is not None:
+            if self.maxDrop is None or self.min is not None or self.max is not None:
+                raise ValueError("comparedTo needs maxDrop and excludes min and max")
+            if self.metric in LOSSES:
+                raise ValueError(f"{self.metric} is better when smaller, so it does not drop: bound it with max")
+        elif self.maxDrop is not None:
+            raise ValueError("maxDrop needs comparedTo")
+        elif self.min is None and self.max is None:
+            raise ValueError("a gate needs min, max or comparedTo")
+        else:
+            _bounded(self.metric, self.min, self.max)
+            ordered(self, "min", "max")
+        return self
+
+
+def _bounded(metric: str, least: float | None, most: float | None) -> None:
+    """A bar has to have a bound on the side where the model is bad, or the worst one passes it.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if metric in LOSSES and most is None:
+        raise ValueError(f"{metric} is better when smaller: bound it with max")
+    if metric not in LOSSES and least is None:
+        raise ValueError(f"{metric} is better when larger: bound it with min")
+
+
+class Slice(Strict):
+    """A bar that every part of the test rows must pass for itself. Where no part has enough rows, it fails."""
+
+    by: str = Field(description="The column whose values make the parts")
+    metric: Metric = Field(description="What is measured on each part")
+    min: float | None = Field(None, description="The least that passes; for auc and accuracy")
+    max: float | None = Field(None, description="The most that passes; for log_loss and brier")
+    minRows: int = Field(1, ge=1, description="Parts with fewer test rows are not judged")
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        _bounded(self.metric, self.min, self.max)
+        exactly_one(self, "min", "max")
+        return self
+
+
+class Fairness(Strict):
+    """A bound on how differently groups of people are treated."""
+
+    attribute: str = Field(description="The column whose values make the groups")
+    metric: Literal["demographic_parity_difference", "equalized_odds_difference"] = Field(
+        description="Largest difference between two groups: of the share predicted positive, or of the error rates"
+    )
+    max: float = Field(ge=0, le=1, description="The most that passes, as a difference of shares: 0 to 1")
+
+
+class Evaluation(Strict):
+    """What a model must achieve to be deployable. One that fails is recorded, and never serves."""
+
+    gates: tuple[Gate, ...] = Field((), description="Bars on the whole test part")
+    slices: tuple[Slice, ...] = Field((), description="Bars on parts of the test rows")
+    fairness: tuple[Fairness, ...] = Field((), description="Bounds on differences between groups")

@@ -1,0 +1,214 @@
+"""A FeatureView before it is run: its SQL against the columns that its sources have, as far as they are known."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from framework import storage
+from framework.workloads.context import WorkloadError
+from framework.workloads.examining import Mistake
+from framework.workloads.failures import first_line
+from framework.workloads.features import csv, query
+from framework.workloads.features.dtypes import DTYPES
+from framework.workloads.features.expectations import condition
+from framework.workloads.features.files import File, find
+from framework.workloads.features.sources import options_of
+
+_GLANCE = 100
+"""Rows of a CSV file by which dtypes are guessed: names are what matters here."""
+
+_COLUMN = re.compile(r'unable to find column "(?P<name>.*?)"; valid columns: \[(?P<known>.*?)\]')
+_COLUMN_OF = re.compile(r"no column named '(?P<name>.*?)' found in table '(?P<table>.*?)'")
+_TABLE = re.compile(r"relation '(?P<name>.*?)' was not found")
+_FUNCTION = re.compile(r"unsupported function '(?P<name>.*?)'")
+_CERTAIN = re.compile(r"sql parser error: |relation |unsupported function |one \(and only one\) statement |datatype ")
+"""What is wrong whatever columns there are."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a source before a run: its columns, None where they are not, ``sure`` where their dtypes are
+    right as well; ``files`` from which that was read; and what is odd about them."""
+
+    schema: pl.Schema | None
+    sure: bool = False
+    files: tuple[str, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+
+
+def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
+    """``question``: spec; views ({name: [[column, dtype], ...]} of each FeatureView that is read, as declared); root,
+    where files are looked for (None: nowhere); whole, whether everything that is to be there is there."""
+    spec, views = question["spec"], question["views"]
+    known = {
+        name: _known(name, source, views, question["root"], question["whole"])
+        for name, source in spec["sources"].items()
+    }
+    for source in known.values():
+        yield from source.mistakes
+    files = tuple(file for source in known.values() for file in source.files)
+    yield from (replace(mistake, files=files) for mistake in _rows(spec, known))
+    yield from _expectations(spec)
+
+
+# -- sources ---------------------------------------------------------------------------------------------------------
+
+
+def _known(name: str, source: Mapping[str, Any], views: Mapping[str, Any], root: str | None, whole: bool) -> Known:
+    if source.get("featureView") in views:
+        return Known(pl.Schema({column: DTYPES[word] for column, word in views[source["featureView"]]}), sure=True)
+    path = source.get("path")
+    if not path or root is None or not storage.is_local(path):
+        return Known(None)
+    path_of = f'spec.sources["{name}"].path'
+    try:
+        uri, files = find(name, path, root)
+        if source["format"] == "delta":
+            return Known(pl.scan_delta(uri, **options_of(name, "delta", source)).collect_schema(), sure=True)
+        if not files:
+            return _missing(path, root, path_of) if whole else Known(None)
+        return _header(name, source, files[0])
+    except WorkloadError as error:
+        told = Mistake(path_of, str(error), files=(path,), warning=True)
+        return Known(None, mistakes=(told,) if whole else ())
+    except Exception as error:
+        told = Mistake(path_of, f"cannot be read: {first_line(error)}", files=(path,), warning=True)
+        return Known(None, mistakes=(told,) if whole else ())
+
+
+def _header(name: str, source: Mapping[str, Any], file: File) -> Known:
+    """What one file tells: all files of a source have the same columns, or it cannot be read."""
+    options = options_of(name, source["format"], source)
+    if options.get("missing_columns") == "insert":
+        return Known(None)  # another file may have more
+    if source["format"] == "parquet":
+        file.recognise(name, file.head())
+        return Known(pl.scan_parquet(file.uri, glob=False, **options).collect_schema(), True, (file.label,))
+    part = csv.parts_of(name, [file], (source.get("options") or {}).get("encoding", "utf8"))[0]
+    return Known(part.scan({**options, "infer_schema_length": _GLANCE}).collect_schema(), False, (file.label,))
+
+
+def _missing(path: str, root: str, path_of: str) -> Known:
+    """A file that is not there may come by another way than the commit, unless its neighbours are there."""
+    folder = Path(root) / Path(path).parent
+    files = folder.iterdir() if folder.is_dir() else ()
+    near = sorted(item.name for item in files if item.is_file() and not item.name.startswith("."))
+    if not near:
+        return Known(None)
+    likely = difflib.get_close_matches(Path(path).name, near, n=1, cutoff=0.75)
+    meant = (Path(path).parent / likely[0]).as_posix() if likely else None
+    allowed = (meant,) if meant else ()
+    return Known(None, mistakes=(Mistake(path_of, storage.nothing_at(path), allowed, path, warning=True),))
+
+
+# -- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _rows(spec: Mapping[str, Any], known: Mapping[str, Known]) -> Iterator[Mistake]:
+    """Mistakes of the transform, and columns that are declared and will not be there."""
+    form = spec.get("transform")
+    if form is None:
+        (only,) = known.values()
+        yield from _lacking(spec, only.schema, "the source has")
+    elif form.get("sql"):
+        yield from _query(spec, form["sql"], known)
+
+
+def _query(spec: Mapping[str, Any], sql: str, known: Mapping[str, Known]) -> Iterator[Mistake]:
+    path, sure = "spec.transform.sql", all(source.sure for source in known.values())
+    frames = {name: pl.LazyFrame(schema=source.schema or {}) for name, source in known.items()}
+    complete = all(source.schema is not None for source in known.values())
+    try:
+        query.refuse_files(sql)
+        schema = pl.SQLContext(frames=frames).execute(sql, eager=False).collect_schema()
+    except WorkloadError as error:
+        yield Mistake(path, str(error))
+    except (pl.exceptions.SQLInterfaceError, pl.exceptions.SQLSyntaxError) as error:
+        if complete or _CERTAIN.match(first_line(error)):
+            yield _placed(path, sql, first_line(error), tuple(known), frames)
+    except pl.exceptions.ColumnNotFoundError as error:
+        if complete:
+            yield _placed(path, sql, first_line(error), tuple(known), frames)
+    except Exception as error:  # dtypes do not fit: certain only where none was guessed
+        if sure:
+            yield Mistake(path, first_line(error))
+    else:
+        if complete:
+            yield from _lacking(spec, schema, "the SQL yields")
+
+
+def _placed(path: str, sql: str, line: str, tables: tuple[str, ...], frames: Mapping[str, pl.LazyFrame]) -> Mistake:
+    """The engine's message in our words, where it is about a name, and at the place where that stands."""
+    if found := _COLUMN.match(line):
+        known = tuple(re.findall(r'"(.*?)"', found["known"]))
+        together = tuple(dict.fromkeys(name for frame in frames.values() for name in frame.collect_schema().names()))
+        # The engine names those that are left of a source once it has been narrowed to what is used.
+        known = together if set(known) <= set(together) else known
+        return _named(path, sql, f"no column {found['name']!r}", found["name"], known)
+    if found := _COLUMN_OF.match(line):
+        frame = frames.get(found["table"])
+        columns = tuple(frame.collect_schema().names()) if frame is not None else ()
+        return _named(path, sql, f"{found['table']} has no column {found['name']!r}", found["name"], columns)
+    if found := _TABLE.match(line):
+        return _named(path, sql, f"no source {found['name']!r}", found["name"], tables)
+    if found := _FUNCTION.match(line):
+        return _named(path, sql, line, found["name"], ())
+    message, row, column = query.place_in(line.removeprefix("sql parser error: "))
+    return Mistake(path, message, line=row, column=column)
+
+
+def _named(path: str, sql: str, message: str, name: str, allowed: tuple[str, ...]) -> Mistake:
+    row, column = query.place_of(sql, name)
+    return Mistake(path, message, allowed, name, row, column)
+
+
+def _lacking(spec: Mapping[str, Any], schema: pl.Schema | None, has: str) -> Iterator[Mistake]:
+    for index, column in enumerate(spec["columns"] if schema is not None else ()):
+        name = column["name"]
+        if name not in (schema or {}):
+            message = f"{has} no column {name!r}"
+            yield Mistake(f"spec.columns[{index}].name", message, tuple(schema or ()), name)
+
+
+# -- expectations ----------------------------------------------------------------------------------------------------
+
+
+def _expectations(spec: Mapping[str, Any]) -> Iterator[Mistake]:
+    rows = pl.DataFrame(schema={column["name"]: DTYPES[column["dtype"]] for column in spec["columns"]})
+    for index, asked in enumerate(spec.get("expectations") or ()):
+        path = f"spec.expectations[{index}]"
+        if asked.get("sql"):
+            yield from _condition(path, asked, rows)
+        if asked.get("matches"):
+            try:
+                pl.select(pl.lit("").str.contains(f"^(?:{asked['matches']})$"))
+            except Exception as error:
+                yield Mistake(f"{path}.matches", f"no regular expression: {_of_regex(error)}")
+
+
+def _condition(path: str, asked: Mapping[str, Any], rows: pl.DataFrame) -> Iterator[Mistake]:
+    sql = asked["sql"]
+    try:
+        query.refuse_files(sql)
+        _, whole = condition(rows, sql)
+    except WorkloadError as error:
+        line = first_line(error.__cause__) if error.__cause__ else str(error)
+        yield _placed(f"{path}.sql", sql, line, (), {})
+        return
+    if whole and asked.get("tolerance"):
+        message = "a condition on the whole table takes no tolerance, which is a share of rows"
+        yield Mistake(f"{path}.tolerance", message)
+
+
+def _of_regex(error: Exception) -> str:
+    """The engine draws the pattern and points at it; the last line says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if line.startswith("error: ")]
+    return said[0].removeprefix("error: ") if said else lines[0]

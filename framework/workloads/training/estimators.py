@@ -1,0 +1,84 @@
+"""Scikit-learn's estimators by name: is there one, what does it take, and does it give probabilities?"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from framework.workloads.context import WorkloadError
+from framework.workloads.failures import first_line
+from framework.workloads.features.closest import suggestion
+
+
+class NoEstimatorError(Exception):
+    """There is no class of that name; ``near`` are classifiers that there are."""
+
+    def __init__(self, name: str, near: tuple[str, ...]) -> None:
+        super().__init__(f"scikit-learn has no {name}")
+        self.near = near
+
+
+def find(name: str) -> Any:
+    """The class that a dotted name below sklearn stands for.
+
+    Raises:
+        NoEstimatorError: there is none.
+    """
+    module_name, _, own = name.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        sklearn = importlib.import_module("sklearn")
+        raise NoEstimatorError(name, tuple(f"sklearn.{item}.{own}" for item in sklearn.__all__)) from error
+    found = getattr(module, own, None)
+    if not inspect.isclass(found):
+        able = [item for item in dir(module) if hasattr(getattr(module, item, None), "predict_proba")]
+        raise NoEstimatorError(name, tuple(f"{module_name}.{item}" for item in able if not item.startswith("_")))
+    return found
+
+
+def parameters(estimator: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(estimator).parameters
+
+
+def without_probabilities(estimator: Any, params: Mapping[str, Any]) -> str | None:
+    """Why an estimator made with ``params`` gives none, None where it does. Some do with other parameters."""
+    name = estimator.__name__
+    if not hasattr(estimator, "predict_proba"):
+        return f"{name} is no classifier with probabilities (it has no predict_proba)"
+    try:
+        estimator(**params).predict_proba  # noqa: B018 - whether it is there is what is asked
+    except AttributeError as error:
+        told = f"{name} gives no probabilities with these parameters: {first_line(error.__cause__ or error)}"
+        return f"{told}; say params: {{probability: true}}" if "probability" in parameters(estimator) else told
+    return None
+
+
+def build(name: str, params: Mapping[str, Any], seed: int) -> Any:
+    """An estimator that can be fitted.
+
+    Raises:
+        WorkloadError: "EstimatorMissing" for one that does not exist or gives no probabilities; "UnknownParameter";
+            "TrainerFailed" where it cannot be made.
+    """
+    try:
+        estimator = find(name)
+    except NoEstimatorError as error:
+        raise WorkloadError("EstimatorMissing", f"{error}{suggestion(name, error.near)}") from error
+    known = parameters(estimator)
+    wrong = [key for key in params if key not in known]
+    if wrong:
+        told = ", ".join(f"{key!r}{suggestion(key, known)}" for key in wrong)
+        raise WorkloadError(
+            "UnknownParameter", f"{estimator.__name__} has no parameter {told} (allowed: {', '.join(known)})"
+        )
+    try:
+        lacking = without_probabilities(estimator, params)
+    except Exception as error:
+        raise WorkloadError("TrainerFailed", f"{name} cannot be made: {first_line(error)}") from error
+    if lacking is not None:
+        raise WorkloadError("EstimatorMissing", lacking)
+    ours = {"random_state": seed} if "random_state" in known else {}
+    return estimator(**{**ours, **params})

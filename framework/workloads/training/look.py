@@ -1,0 +1,76 @@
+"""A TrainingJob before it is run: whether scikit-learn has such an estimator, with such parameters and values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from framework.workloads.examining import Mistake
+from framework.workloads.failures import first_line
+from framework.workloads.training import estimators
+
+_PARAMETER = re.compile(r"The '(\w+)' parameter of ")
+_TRAINER = "spec.trainer.sklearn"
+
+
+def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
+    """``question``: spec."""
+    form = question["spec"]["trainer"].get("sklearn")
+    if form:
+        yield from _look(form, (question["spec"].get("tune") or {}).get("search") or {})
+
+
+def _look(form: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[Mistake]:
+    params = form.get("params") or {}
+    try:
+        estimator = estimators.find(form["estimator"])
+    except estimators.NoEstimatorError as error:
+        yield Mistake(f"{_TRAINER}.estimator", str(error), error.near, form["estimator"])
+        return
+    named = {name: f'{_TRAINER}.params["{name}"]' for name in params}
+    named |= {name: f'spec.tune.search["{name}"]' for name in search if name not in params}
+    known = estimators.parameters(estimator)
+    wrong = [
+        Mistake(path, f"{estimator.__name__} has no parameter {name!r}", tuple(known), name)
+        for name, path in named.items()
+        if name not in known
+    ]
+    yield from wrong
+    if not wrong:
+        yield from _values(estimator, params, search)
+
+
+def _values(estimator: Any, params: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[Mistake]:
+    """What the estimator says of the values that it will be given: as they are, and as each choice has them."""
+    chosen = {name: choice for name, space in search.items() if (choice := _some(space)) is not None}
+    first = {**params, **{name: choice[0] for name, choice in chosen.items()}}
+    yield from _made(estimator, first, {name: f'{_TRAINER}.params["{name}"]' for name in params})
+    for name, choice in chosen.items():
+        for index, value in enumerate(choice):
+            path = f'spec.tune.search["{name}"].choice[{index}]'
+            yield from _made(estimator, {**first, name: value}, {name: path})
+
+
+def _some(space: Mapping[str, Any]) -> list[Any] | None:
+    choice = space.get("choice")
+    return list(choice) if choice else None
+
+
+def _made(estimator: Any, params: Mapping[str, Any], paths: Mapping[str, str]) -> Iterator[Mistake]:
+    """Mistakes of parameters that ``paths`` names."""
+    try:
+        lacking = estimators.without_probabilities(estimator, params)
+        if lacking is None and hasattr(estimator, "_validate_params"):
+            estimator(**params)._validate_params()
+    except Exception as error:
+        line = first_line(error)
+        found = _PARAMETER.match(line)
+        name = found[1] if found else ""
+        if name in paths:
+            yield Mistake(paths[name], line)
+        elif not found:
+            yield Mistake(next(iter(paths.values()), f"{_TRAINER}.estimator"), line)
+        return
+    if lacking is not None:
+        yield Mistake(f"{_TRAINER}.estimator", lacking)

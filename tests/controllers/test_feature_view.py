@@ -1,0 +1,79 @@
+"""What is looked at before a FeatureView is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controllers.feature_view import observe
+from framework.api import layout
+from framework.api.meta import Ref
+from framework.backends.memory import MemoryRuns, MemoryTables, memory_ports
+from framework.kinds.feature_view.plan import run_name
+from framework.planning.changes import Desired
+from framework.ports import Ports, RunPhase, TableState
+from tests.builders import NOW, STORAGE, desired, feature_view_spec, table
+
+REF = Ref("FeatureView", "departures")
+WATCHING = desired(REF, feature_view_spec(materialization={"every": "5m"}))
+PUBLISHED = desired(REF, feature_view_spec())
+
+
+class Sources(MemoryTables):
+    """Counts how often the sources are looked at."""
+
+    looks = 0
+
+    def source_digest(self, sources: Mapping[str, Mapping[str, Any]], root: str) -> str:
+        self.looks += 1
+        return super().source_digest(sources, root)
+
+
+@pytest.mark.parametrize(
+    ("asked", "published", "looks"), [(PUBLISHED, False, 1), (PUBLISHED, True, 0), (WATCHING, True, 1)]
+)
+def test_sources_are_looked_at_only_where_that_may_change_anything(
+    asked: Desired[Any], published: bool, looks: int
+) -> None:
+    tables = Sources()
+    tables.files["data/flights.csv"] = "carrier,hour"
+    if published:
+        tables.publish(table())
+    observed = observe(REF, asked, None, _ports(tables), NOW)
+    assert (tables.looks, observed.table is not None) == (looks, published)
+    assert observed.source_problem is None
+
+
+def test_sources_that_are_gone_are_no_matter_for_a_table_that_waits_for_no_new_ones() -> None:
+    tables = Sources()
+    tables.publish(table())
+    assert observe(REF, PUBLISHED, None, _ports(tables), NOW).source_problem is None
+    assert observe(REF, WATCHING, None, _ports(tables), NOW).source_problem == (
+        "SourceMissing", "source flights: no file at data/flights.csv",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [PUBLISHED, WATCHING])
+def test_a_run_that_ends_between_two_looks_is_never_seen_without_its_table(asked: Desired[Any]) -> None:
+    """It publishes while its state is being read."""
+    tables, runs = Sources(), MemoryRuns()
+    tables.files["data/flights.csv"] = "carrier,hour"
+    digest = tables.source_digest({"flights": {"path": "data/flights.csv"}}, "/project")
+    uri = layout.feature_table(STORAGE, REF.name, asked.identity)
+
+    class Ending(MemoryRuns):
+        def observe(self, storage: str, run: str) -> Any:
+            assert run == run_name(REF.name, asked.identity, digest)
+            tables.publish(TableState(uri, 0, 3, digest, asked.identity, "c" * 40, NOW))
+            return runs.observe(storage, run)
+
+    observed = observe(REF, asked, None, _ports(tables, Ending()), NOW)
+    assert (observed.run.phase, observed.table is not None) == (RunPhase.ABSENT, True)
+
+
+def _ports(tables: MemoryTables, runs: MemoryRuns | None = None) -> Ports:
+    ports = memory_ports(lambda: NOW, storage=STORAGE)
+    return replace(ports, tables=tables, runs=runs or ports.runs)

@@ -1,0 +1,246 @@
+"""CSV files together: dtypes from every value, no value changed on the way, and what cannot be read has a name."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import uuid
+import zipfile
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from framework import storage
+from framework.workloads.context import WorkloadError
+from framework.workloads.features.csv import ENCODINGS
+from framework.workloads.features.dtypes import DTYPES
+from framework.workloads.features.sources import read_sources
+from framework.workloads.features.transform import compute
+
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab\nsize 12345\n"
+
+
+def write(root: Path, files: Mapping[str, str | bytes]) -> None:
+    for name, content in files.items():
+        (root / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def read(root: Path, path: str = "*.csv", form: str = "csv", **options: Any) -> pl.DataFrame:
+    source = {"format": form, "path": path, "options": options}
+    return read_sources({"only": source}, str(root), {})["only"].collect()
+
+
+def view(columns: Mapping[str, str], path: str = "*.csv", **more: Any) -> dict[str, Any]:
+    return {
+        "entities": ["id"],
+        "timestamp": "t",
+        "sources": {"rows": {"format": "csv", "path": path, "options": {"parseDates": True}}},
+        "columns": [{"name": name, "dtype": dtype} for name, dtype in columns.items()],
+        **more,
+    }
+
+
+COLUMNS = {"id": "Int64", "t": "Date", "x": "Float64", "note": "String"}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"1.csv": "id,t,x,note\n1,2024-01-01,10.5,a\n", "2.csv": "id,t,x,note\n"},
+        {"1.csv": "id,t,x,note\n", "2.csv": "id,t,x,note\n1,2024-01-01,10.5,a\n"},
+        {"1.csv": "id,t,x,note\n,,,\n", "2.csv": "id,t,x,note\n1,2024-01-01,10.5,a\n"},
+        {"1.csv": "x,note,id,t\n", "2.csv": "id,t,x,note\n1,2024-01-01,10.5,a\n"},
+        {f"{number:02}.csv": "id,t,x,note\n" for number in range(30)}
+        | {"30.csv": "id,t,x,note\n1,2024-01-01,10.5,a\n"},
+    ],
+)
+def test_a_file_without_values_says_nothing_of_dtypes(files: dict[str, str], tmp_path: Path) -> None:
+    write(tmp_path, files)
+    found = read(tmp_path, parseDates=True).drop_nulls()
+    assert dict(found.schema) == {"id": pl.Int64, "t": pl.Date, "x": pl.Float64, "note": pl.String}
+    assert found.select("id", "t", "x", "note").rows() == [(1, date(2024, 1, 1), 10.5, "a")]
+
+
+def test_a_column_without_any_value_takes_the_declared_dtype(tmp_path: Path) -> None:
+    """By its own name or by that which a query gives it; however many rows there are."""
+    rows = "".join(f"{number},2024-01-01,,\n" for number in range(200))
+    write(tmp_path, {"1.csv": f"id,t,x,note\n{rows}", "2.csv": "id,t,x,note\n"})
+    frame = compute(view(COLUMNS), str(tmp_path))
+    assert frame.schema == {"id": pl.Int64, "t": pl.Date, "x": pl.Float64, "note": pl.String}
+    assert (frame["x"].null_count(), frame["note"].null_count()) == (200, 200)
+    computed = compute(view(COLUMNS, transform={"sql": "SELECT id, t, x + 1 AS x, note FROM rows"}), str(tmp_path))
+    assert computed["x"].null_count() == 200
+    renamed = view({"id": "Int64", "t": "Date", "y": "Float64"}, transform={"sql": "SELECT id, t, note AS y FROM rows"})
+    assert compute(renamed, str(tmp_path)).schema["y"] == pl.Float64
+
+
+def test_a_value_far_down_counts(tmp_path: Path) -> None:
+    write(tmp_path, {"1.csv": "id,x\n" + "1,\n" * 300 + "1,late\n", "2.csv": "id,x\n1,\n"})
+    assert read(tmp_path)["x"].drop_nulls().to_list() == ["late"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "values"),
+    [
+        ("007", "AB", ["007", "AB"]),
+        ("1.50", "n/a", ["1.50", "n/a"]),
+        ("true", "2", ["true", "2"]),
+        ("1", "2.5", [1.0, 2.5]),
+        ("1", "18446744073709551615", [1, 18446744073709551615]),
+        ("2024-01-01", "2024-01-02T03:00:00", [datetime(2024, 1, 1), datetime(2024, 1, 2, 3)]),  # noqa: DTZ001
+        ("2024-01-01T00:00:00Z", "soon", ["2024-01-01T00:00:00Z", "soon"]),
+        ("2024-01-01T00:00:00Z", "", [datetime(2024, 1, 1, tzinfo=UTC), None]),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_files_that_disagree_have_room_for_both_and_change_neither(
+    one: str, other: str, values: list[Any], zipped: bool, tmp_path: Path
+) -> None:
+    files = {"1.csv": f"id,x\n1,{one}\n", "2.csv": f"id,x\n1,{other}\n"}
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "both.zip", "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+    else:
+        write(tmp_path, files)
+    assert read(tmp_path, "both.zip" if zipped else "*.csv", parseDates=True)["x"].to_list() == values
+
+
+@pytest.mark.parametrize("encoding", [*ENCODINGS, None])
+def test_every_encoding_that_is_allowed_is_read(encoding: str | None, tmp_path: Path) -> None:
+    codec = {"latin1": "latin-1", "windows-1252": "cp1252", "utf16": "utf-16"}.get(encoding or "", "utf-8")
+    write(tmp_path, {"1.csv": "id,naïve\n1,é\n".encode(codec)})
+    options = {} if encoding is None else {"encoding": encoding}
+    assert read(tmp_path, **options).rows(named=True) == [{"id": 1, "naïve": "é"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "told"),
+    [
+        (b"", {}, r"data/2\.csv has no header: it is empty"),
+        (b"id\n1\n", {"skipRows": 5}, r"data/\d\.csv has no header: .* skipRows"),
+        (LFS.encode(), {}, r"data/2\.csv is a git-lfs pointer and not the data: run git lfs pull"),
+        (LFS.encode(), {"encoding": "latin1"}, r"data/2\.csv is a git-lfs pointer"),
+        ("id\n1\n".encode("utf-16"), {}, r"data/2\.csv looks like UTF-16: say options: \{encoding: utf16\}"),
+        ("id\n1\n".encode("utf-16-le"), {}, r"data/2\.csv looks like UTF-16"),
+        (b"id\n1\n", {"encoding": "utf16"}, r"data/\d\.csv is not utf-16"),
+        (b"other\n1\n", {}, r"data/2\.csv has no column 'id' and a column 'other', other than data/1\.csv"),
+        (b"id,more\n1,2\n", {}, r"data/2\.csv has a column 'more', other than data/1\.csv"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_with_what_to_do(
+    content: bytes, options: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data", {"1.csv": b"id\n1\n", "2.csv": content})
+    with pytest.raises(WorkloadError, match=rf"source only: {told}") as caught:
+        read(tmp_path, "data/*.csv", **options)
+    assert caught.value.reason in ("SourceUnreadable", "MissingColumn")
+
+
+def test_a_pointer_in_the_place_of_parquet_is_told(tmp_path: Path) -> None:
+    write(tmp_path, {"1.parquet": LFS})
+    with pytest.raises(WorkloadError, match=r"1\.parquet is a git-lfs pointer"):
+        read(tmp_path, "*.parquet", "parquet")
+
+
+@pytest.mark.parametrize("dtype", ["Boolean", "Int8", "UInt64", "Float32", "Date", "Datetime"])
+def test_every_dtype_can_be_without_a_value(dtype: str, tmp_path: Path) -> None:
+    write(tmp_path, {"1.csv": "id,t,x\n1,2024-01-01,\n2,2024-01-01,\n"})
+    found = compute(view({"id": "Int64", "t": "Date", "x": dtype}), str(tmp_path))
+    assert (found.schema["x"], found["x"].to_list()) == (DTYPES[dtype], [None, None])
+
+
+def test_a_compressed_file_is_read(tmp_path: Path) -> None:
+    write(tmp_path, {"1.csv.gz": gzip.compress(b"id\n1\n"), "2.csv.gz": gzip.compress(b"id\n2\n" + b"3\n" * 900)})
+    assert read(tmp_path, "*.csv.gz")["id"].to_list()[:3] == [1, 2, 3]
+
+
+def test_files_of_a_store_that_the_engine_cannot_open_are_read_for_it(tmp_path: Path) -> None:
+    bucket = f"memory://{uuid.uuid4().hex}"
+    storage.write_bytes(f"{bucket}/1.csv", b"id\n1\n")
+    storage.write_bytes(f"{bucket}/2.csv", b"id\n2\n")
+    pl.DataFrame({"id": [3]}).write_parquet(buffer := io.BytesIO())
+    storage.write_bytes(f"{bucket}/3.parquet", buffer.getvalue())
+    assert read(tmp_path, f"{bucket}/*.csv")["id"].to_list() == [1, 2]
+    assert read(tmp_path, f"{bucket}/3.parquet", "parquet")["id"].to_list() == [3]
+    storage.write_bytes(f"{bucket}/2.csv", LFS.encode())
+    with pytest.raises(WorkloadError, match=r"/2\.csv is a git-lfs pointer"):
+        read(tmp_path, f"{bucket}/*.csv")
+
+
+def test_a_name_with_brackets_is_read(tmp_path: Path) -> None:
+    write(tmp_path, {"r[1].csv": "id\n7\n", "r1.csv": "id\n8\n"})
+    pl.DataFrame({"id": [9]}).write_parquet(tmp_path / "p[1].parquet")
+    assert read(tmp_path, "r[1].csv")["id"].to_list() == [7]
+    assert read(tmp_path, "p[1].parquet", "parquet")["id"].to_list() == [9]
+    with pytest.raises(WorkloadError, match=r"no file at q\[1\]\.csv, nor any that matches it as a pattern"):
+        read(tmp_path, "q[1].csv")
+
+
+def test_a_zip_that_is_damaged_is_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", "id\n" + "1\n" * 5000)
+    data = (tmp_path / "a.zip").read_bytes()
+    for bad in (data[:40], b"PK" + data[2:50] + b"\0" * 9 + data[59:]):
+        (tmp_path / "a.zip").write_bytes(bad)
+        with pytest.raises(WorkloadError, match=r"a\.zip is not a zip file that can be read"):
+            read(tmp_path, "a.zip")
+
+
+# ---------------------------------------------------------------------- where rows cannot be computed
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ("id,t,x,note\n2,2024-01-01,n/a,b\n", r"x is String in 2\.csv and Float64 in 1\.csv"),
+        ("id,t,x,note\n2,2024-01-01,1.5,b,c\n", r"2\.csv: found more fields than defined"),
+    ],
+)
+def test_the_file_that_spoils_a_table_is_named(second: str, told: str, tmp_path: Path) -> None:
+    write(tmp_path, {"1.csv": "id,t,x,note\n1,2024-01-01,10.5,a\n", "2.csv": second})
+    with pytest.raises(WorkloadError, match=told):
+        compute(view(COLUMNS), str(tmp_path))
+
+
+def test_where_no_file_is_odd_all_of_them_are_named(tmp_path: Path) -> None:
+    write(tmp_path, {f"{number}.csv": "id,t,x,note\n1,2024-01-01,n/a,a\n" for number in range(5)})
+    with pytest.raises(WorkloadError, match=r"e\.g\. 'n/a'; read from 0\.csv, 1\.csv, 2\.csv and 2 more$"):
+        compute(view(COLUMNS), str(tmp_path))
+
+
+def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        pl.DataFrame({"id": [1], "t": [date(2024, 1, 1)]}).write_parquet(tmp_path / f"{name}.parquet")
+    (tmp_path / "2.parquet").write_bytes((tmp_path / "2.parquet").read_bytes()[:-20])
+    spec = view({"id": "Int64", "t": "Date"})
+    spec["sources"] = {"rows": {"format": "parquet", "path": "*.parquet"}}
+    with pytest.raises(WorkloadError, match=r"source rows: 2\.parquet: "):
+        compute(spec, str(tmp_path))
+
+
+@pytest.mark.parametrize("transform", [None, {"sql": "SELECT id, t + x * INTERVAL '1 minute' AS t FROM rows"}])
+def test_a_source_without_rows_is_told_where_that_is_why(transform: dict[str, str] | None, tmp_path: Path) -> None:
+    """However the engine stumbles over it."""
+    write(tmp_path, {"1.csv": "id,t,x,note\n"})
+    spec = view({"id": "Int64", "t": "Datetime"}, transform=transform)
+    if transform is None:
+        assert compute(spec, str(tmp_path)).is_empty()
+    else:
+        with pytest.raises(WorkloadError, match=r"source rows: there are no rows in 1\.csv"):
+            compute(spec, str(tmp_path))
+
+
+def test_a_view_of_a_view_meets_no_nan(tmp_path: Path) -> None:
+    from deltalake import write_deltalake
+
+    write_deltalake(str(tmp_path / "table"), pl.DataFrame({"x": [1.0, math.nan]}))
+    pinned = {"above": {"uri": str(tmp_path / "table"), "version": 0}}
+    frame = read_sources({"above": {"featureView": "above"}}, str(tmp_path), pinned)["above"]
+    assert frame.select(pl.col("x") > 0).collect()["x"].to_list() == [True, None]
