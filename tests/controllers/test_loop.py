@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from framework.api.errors import ConflictError, SpecError, TransientError
+from framework.api.errors import ConflictError, SpecError, TerminalError, TransientError
 from framework.backends.faults import FaultInjector
 from framework.kinds import KINDS
 from framework.planning.changes import Verb
@@ -238,6 +238,23 @@ def test_trouble_in_the_world_is_told_and_what_serves_is_left_alone() -> None:
     conditions = world.status(ENDPOINT).conditions
     assert conditions.reconciling.status
     assert "Ray is not running" in conditions.reconciling.message
+    assert world.weights() == before
+    faults.revive()
+    world.run()
+    assert world.standing().converged
+
+
+def test_what_an_update_was_given_up_for_is_a_verdict_on_what_git_asks_now() -> None:
+    world = reconciled()
+    before, faults = world.weights(), FaultInjector()
+    faults.fail_on("runs.submit", TerminalError("NotOurs", "another project has a run of that name"), times=None)
+    world.restart(faults.around(world.ports))
+    world.commit(classifier=BETTER)
+    for _ in range(10):
+        world.pass_()
+        world.advance()
+    assert world.standing().stalled == (JOB,)
+    assert world.standing().settled, "nobody waits for what is given up"
     assert world.weights() == before
     faults.revive()
     world.run()
