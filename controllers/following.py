@@ -21,8 +21,10 @@ from controllers.runtime.leadership import Leadership
 from controllers.runtime.permits import Permit, said, say
 from controllers.runtime.trouble import Trouble
 from framework.api.errors import ConfigurationError, TransientError
+from framework.api.meta import Ref
+from framework.planning.oversight import oversee
 from framework.planning.settled import Standing, standing
-from framework.process import machine
+from framework.process import dead, machine
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +95,8 @@ class _Seen:
     standing: Standing
     note: str
     ray: bool
+    unseen: Ref | None
+    """One of those that git asks for at which nobody is known to have looked lately."""
 
     def doubt(self, alive: bool) -> str:
         """Why the records may tell of what is no more; "" where they do not."""
@@ -100,7 +104,9 @@ class _Seen:
             return "the controller has not looked at the newest commit yet"
         if not self.ray:
             return "Ray does not run"
-        return "" if alive else "the controller has shown no sign of life since it took the commit up"
+        if not alive:
+            return "the controller has shown no sign of life since it took the commit up"
+        return f"the controller has not looked at {self.unseen} lately" if self.unseen is not None else ""
 
 
 def _look(project: Project, newest: Loaded) -> _Seen:
@@ -118,7 +124,17 @@ def _look(project: Project, newest: Loaded) -> _Seen:
         standing=found,
         note=held.message if held else "",
         ray=_ray(project),
+        unseen=_unseen(project, in_force),
     )
+
+
+def _unseen(project: Project, in_force: Loaded) -> Ref | None:
+    heartbeat = project.ports.state.heartbeat()
+    if heartbeat is None:
+        return None  # it has only begun, or is of a version that says nothing
+    gone, now = dead(heartbeat.process), project.clock()
+    oversight = oversee(heartbeat, gone=gone, here=False, probe=None, now=now)
+    return next((ref for ref in in_force.desired if not oversight.knows(ref)), None)
 
 
 def _ray(project: Project) -> bool:

@@ -359,8 +359,8 @@ def _gave_back(before: Record | None, after: Record | None) -> bool:
 def _failure_status(
     desired: Desired[Any], old: Status | None, reason: str, message: str, *, stalled: bool, now: datetime
 ) -> Status:
-    """What was given up before stays so when a look fails: nothing was tried anew. What is given up now is what git asks
-    for now."""
+    """What was given up before stays so when a look fails: nothing was tried anew. What is given up now is what git
+    asks for now."""
     previous = old.conditions if old else None
     asked = {"commit": desired.commit, "identity": desired.identity, "digest": desired.digest}
     tried, stalled = asked if stalled else {}, stalled or bool(previous and previous.stalled.status)

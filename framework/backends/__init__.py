@@ -1,1 +1,1 @@
-"""The only control-plane code that touches vendors. Imported by controllers.wiring alone, and by what it puts together."""
+"""The only control-plane code that touches vendors. Imported by composition roots alone: controllers.wiring first."""

@@ -23,7 +23,7 @@ from framework.ports import Lease
 from framework.process import identity
 from tests.builders import NOW
 from tests.controllers.test_passes import NoCluster, project, world
-from tests.world import TRAINING, World
+from tests.world import JOB, TRAINING, World
 
 __all__ = ["world"]
 
@@ -133,6 +133,20 @@ def test_without_a_sign_of_life_a_settled_record_is_no_proof(world: World) -> No
     assert result is not None
     assert result.word is Word.STARTED
     assert "no sign of life" in result.text()
+
+
+def test_what_nobody_looked_at_lately_is_no_proof(world: World) -> None:
+    converged(world)
+    lease = left_by_the_dead(world)
+    hour, heartbeat = timedelta(hours=1), world.ports.state.heartbeat()
+    assert heartbeat is not None
+    stuck = heartbeat.model_copy(update={"ended": None, "late": {str(JOB): world.now - hour}, "process": {}})
+    world.ports.state.beat(stuck, lease.token)
+    with alive(world, lease):
+        result = followed(impatient(project(world)), timeout=1.0)
+    assert result is not None
+    assert result.word is Word.STARTED
+    assert f"has not looked at {JOB} lately" in result.text()
 
 
 def test_without_ray_nothing_is_converged(world: World) -> None:
