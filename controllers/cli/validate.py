@@ -50,7 +50,8 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, stric
     wanted = [_below(path, root) for path in paths]
     ensure_spec_files(paths)
     folders = _folders(wanted, specs)
-    examiner, tree, unseen = Examiner(Memory(settings.folder / "cache")), WorkTree(root), dict[str, None]()
+    memory = Memory(settings.folder / "cache", makes=True)
+    examiner, tree, unseen = Examiner(memory), WorkTree(root), dict[str, None]()
 
     def examine(resources: Any) -> Any:
         examined = examiner.look(resources.values(), resources, tree)

@@ -29,10 +29,15 @@ class Seen(NamedTuple):
 
 
 class Memory:
-    """``folder``: where it is kept between processes, if the folder that it is in is there; None: nowhere."""
+    """What is kept between processes.
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._file = None if folder is None else folder / FILE
+    Args:
+        folder: where; None: nowhere.
+        makes: also where the folder that it is in is not there yet.
+    """
+
+    def __init__(self, folder: Path | None = None, *, makes: bool = False) -> None:
+        self._file, self._makes = None if folder is None else folder / FILE, makes
         self._answers: dict[str, tuple[Seen, Answer]] | None = None
         self._news = False
 
@@ -60,7 +65,7 @@ class Memory:
         if self._news and self._file is not None:
             kept = dict(list(self._known.items())[-_MOST:])
             with suppress(OSError):
-                storage.make_cache(self._file.parent, parents=False)
+                storage.make_cache(self._file.parent, parents=self._makes)
                 storage.write_sealed(str(self._file), kept)
         self._news = False
 

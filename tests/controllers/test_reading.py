@@ -28,7 +28,6 @@ READING = (
     ["audit", "verify"],
     ["rollback", "--end", "--yes"],
     ["promote", "--from", "local", "--to", "prod", "--dry-run"],
-    ["validate"],
     ["fmt", "--check"],
     ["simulate"],
     ["down"],
@@ -71,6 +70,13 @@ def test_nor_where_the_operator_allows_it_to_lie(
     done = call(project, *command)
     assert done.returncode in {0, 2}, done
     assert set(everything(outside.parent)) == before
+
+
+def test_validate_keeps_what_it_found_and_nothing_else(project: Project) -> None:
+    before = set(everything(project.root))
+    assert call(project, "validate").returncode == 0
+    kept = {".mlops", ".mlops/cache", ".mlops/cache/.gitignore", ".mlops/cache/examined.json"}
+    assert set(everything(project.root)) - before == kept
 
 
 def test_what_is_not_there_reads_as_empty(project: Project) -> None:

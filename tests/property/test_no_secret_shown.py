@@ -132,6 +132,7 @@ def leaking() -> dict[str, str]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Two commits went through the loop of an earlier version, with secrets; the third one is without."""
     made = Project(tmp_path_factory.mktemp("leaking") / "project")
+    (made.root / "data" / "flights.csv").write_text("flight,at,distance,delayed,carrier\n")
     database = open_database("sqlite:///.mlops/state.db", str(made.root))
     world = World()
     state, source = SqlStateStore(database, "local"), GitSource(made.root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,8 @@ def _known(name: str, source: Mapping[str, Any], views: Mapping[str, Any], root:
     path_of = f'spec.sources["{name}"].path'
     try:
         uri, files = find(name, path, root)
+        if _leaves(root, [uri, f"{root}/{Path(path).parent}", *(file.uri for file in files)]):
+            return Known(None)
         if source["format"] == "delta":
             return Known(pl.scan_delta(uri, **options_of(name, "delta", source)).collect_schema(), sure=True)
         if not files:
@@ -81,6 +83,11 @@ def _known(name: str, source: Mapping[str, Any], views: Mapping[str, Any], root:
     except Exception as error:
         told = Mistake(path_of, f"cannot be read: {first_line(error)}", files=(path,), warning=True)
         return Known(None, mistakes=(told,) if whole else ())
+
+
+def _leaves(root: str, paths: Sequence[str]) -> bool:
+    """Whether a link leads out of the project. Runs may read that; what is told here anybody may read."""
+    return not all(Path(path).resolve().is_relative_to(Path(root).resolve()) for path in paths)
 
 
 def _header(name: str, source: Mapping[str, Any], file: File) -> Known:

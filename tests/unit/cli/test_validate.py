@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from controllers import examination
 from controllers.cli.main import cli
 from framework import __version__
 
@@ -35,6 +36,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mlops_specs" / "sub").mkdir(parents=True)
     (tmp_path / "mlops_specs" / "view.yaml").write_text(VIEW)
     monkeypatch.chdir(tmp_path)
+    # What the libraries say is tried elsewhere, and asking them takes a second each time.
+    monkeypatch.setattr(examination, "ask_process", lambda questions: [[] for _ in questions])
     return tmp_path
 
 

@@ -195,3 +195,25 @@ def test_words_in_text_and_comments_are_no_names() -> None:
     assert place_of("SELECT 'udi', /* udi\n */ udix, xudi, udi", "udi") == (2, 17)
     assert place_of('SELECT "a b"', "a b") == (1, 8)
     assert place_of("SELECT 1", "udi") == (0, 0)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("path", ["data/l.csv", "data/*.csv", "out/m.csv", "out/n.csv", "out", "table"])
+def test_a_link_that_leaves_the_project_is_not_looked_through(tmp_path: Path, path: str, whole: bool) -> None:
+    """Else the first line of any file of the machine would be among the columns that are allowed."""
+    root, away = tmp_path / "project", tmp_path / "away"
+    (root / "data").mkdir(parents=True)
+    away.mkdir()
+    (away / "m.csv").write_text("secret\n")
+    pl.DataFrame({"secret": [1]}).write_delta(away / "table")
+    (root / "data" / "l.csv").symlink_to(away / "m.csv")
+    (root / "out").symlink_to(away)
+    (root / "table").symlink_to(away / "table")
+    form = "delta" if path == "table" else "csv"
+    assert found(root, "SELECT UDI FROM m", {"m": {"format": form, "path": path}}, whole=whole) == []
+
+
+def test_a_link_that_stays_in_the_project_is_followed(root: Path) -> None:
+    (root / "data" / "l.csv").symlink_to(root / "data" / "m.csv")
+    mistakes = found(root, "SELECT udi FROM m", {"m": {"format": "csv", "path": "data/l.csv"}})
+    assert [mistake.message for mistake in mistakes] == ["no column 'udi'"]
