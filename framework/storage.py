@@ -111,7 +111,7 @@ def content_digest(uri: str) -> str:
 _SEAL = "seal"
 
 
-class DamagedError(ValueError):
+class DamagedFileError(ValueError):
     """A file of ours does not hold what was written to it."""
 
 
@@ -129,7 +129,7 @@ def read_json(uri: str) -> Any:
     """The JSON value at ``uri``, None where nothing is.
 
     Raises:
-        DamagedError: it is no JSON, or does not match its seal.
+        DamagedFileError: it is no JSON, or does not match its seal.
     """
     data = read_bytes(uri)
     if data is None:
@@ -137,7 +137,7 @@ def read_json(uri: str) -> Any:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{uri} is damaged: {error}") from error
+        raise DamagedFileError(f"{uri} is damaged: {error}") from error
     return unsealed(value, uri)
 
 
@@ -145,7 +145,7 @@ def readable_json(uri: str) -> Any:
     """``read_json``, but a damaged file is as good as none: it is said, and who finds nothing has it written again."""
     try:
         return read_json(uri)
-    except DamagedError as error:
+    except DamagedFileError as error:
         log.warning("left out: %s", error)
         return None
 
@@ -159,13 +159,13 @@ def unsealed(value: Any, place: str) -> Any:
     """``value`` without its seal; what never had one stays as it is.
 
     Raises:
-        DamagedError: the seal does not match, naming ``place``.
+        DamagedFileError: the seal does not match, naming ``place``.
     """
     if not isinstance(value, dict) or _SEAL not in value:
         return value
     seal = value.pop(_SEAL)
     if seal != _seal(value):
-        raise DamagedError(f"{place} is damaged: it does not match its seal")
+        raise DamagedFileError(f"{place} is damaged: it does not match its seal")
     return value
 
 

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from framework.api.layout import run_folder
 from framework.ports import FailureKind
-from framework.storage import DamagedError, read_json, write_sealed
+from framework.storage import DamagedFileError, read_json, write_sealed
 from framework.workloads.context import RunContext
 from framework.workloads.failures import failure_of
 
@@ -84,7 +84,7 @@ def run(storage: str, name: str, attempt: int) -> int:
     folder = run_folder(storage, name)
     try:
         request = read_json(f"{folder}/request-{attempt}.json")
-    except DamagedError as error:
+    except DamagedFileError as error:
         print(error, file=sys.stderr)
         return 2
     if request is None:

@@ -209,7 +209,7 @@ def test_a_seal_is_seen_by_nobody_and_notices_any_change(tmp_path: Path) -> None
         found = storage.readable_json(str(file))
         assert found is None or found.items() >= value.items()
         if found is None:
-            with pytest.raises(storage.DamagedError, match=f"{file} is damaged: "):
+            with pytest.raises(storage.DamagedFileError, match=f"{file} is damaged: "):
                 storage.read_json(str(file))
     file.write_text(json.dumps(value))
     assert storage.read_json(str(file)) == value

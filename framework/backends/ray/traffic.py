@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from framework.ports import Failure, Recent, RouterReplica, VersionCounters
-from framework.storage import DamagedError, list_files, read_json
+from framework.storage import DamagedFileError, list_files, read_json
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def _content(file: str) -> Mapping[str, Any] | None:
         if content is not None:
             _router_replica(content, content["generation"])
             _pid(content["replica"]), started(content["replica"])
-    except (DamagedError, LookupError, ValueError, TypeError, AttributeError) as error:
+    except (DamagedFileError, LookupError, ValueError, TypeError, AttributeError) as error:
         log.warning("the counters in %s cannot be read, and are left out: %s", file, error)
         return None
     return content
