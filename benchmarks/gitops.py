@@ -97,7 +97,7 @@ class Bench:
         self._say("nothing changed")
         yield Line("nothing changed", self._same(made), 1.0)
         self._say("one spec changed")
-        says = "0 to create, 1 to update, 0 to delete"
+        says = "0 to create, 0 to update, 0 to delete, 1 metadata only"
         plans = [self._plan(made, made.full, edit, says).run for edit in made.edits]
         yield Line("one spec changed", timed(plans), 1.2)
         validate = replace(self._mlopsctl(made, "validate"), says="valid")

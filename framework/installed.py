@@ -29,7 +29,7 @@ _OF_WHOLE = frozenset({"data", "train", "ray", "profiling"})
 def missing(*extras: str) -> tuple[str, ...]:
     """Packages of ``extras`` (``embedded`` for all that it holds) that cannot be imported here. Imports none."""
     wanted = _OF_WHOLE if WHOLE in extras else frozenset(extras)
-    return tuple(package for package, extra in EXTRAS.items() if extra in wanted and not _there(package))
+    return tuple(package for package, extra in EXTRAS.items() if extra in wanted and not is_there(package))
 
 
 def advice(packages: Iterable[str]) -> str:
@@ -61,7 +61,8 @@ def origin() -> str | None:
     return f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
 
 
-def _there(package: str) -> bool:
+def is_there(package: str) -> bool:
+    """Whether ``package`` could be imported. Imports nothing."""
     try:
         return find_spec(package) is not None
     except (ImportError, ValueError):

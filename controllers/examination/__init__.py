@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,7 +104,7 @@ class Examiner:
         names = {resource.ref for resource, _ in known}
         unknown = [_Case.of(resource, everything) for resource in asked if resource.ref not in names]
         tree.look_ahead([path for case in unknown for path in case.paths])
-        missing = sorted({case.library for case in unknown if case.question and find_spec(case.library) is None})
+        missing = sorted({case.library for case in unknown if case.question and not installed.is_there(case.library)})
         cases = [case for case in unknown if case.question and case.library not in missing]
         answered = self._answers(cases, tree)
         for case, answer in (*((case, ()) for case in unknown if not case.question), *answered):

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from controllers import examination
 from controllers.examination import Examiner, Memory, ask_process, inside
 from controllers.examination.trees import CommitTree, WorkTree
 from controllers.offline import plan_between
@@ -289,7 +288,7 @@ def test_a_library_that_is_missing_is_told_and_refuses_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.write(departures=WITH_SQL, classifier=FOREST)
-    monkeypatch.setattr(examination, "find_spec", lambda name: None)
+    monkeypatch.setattr(installed, "is_there", lambda package: False)
     tree, seen = WorkTree(project.root), dict[str, None]()
 
     def examine(resources: Any) -> Any:

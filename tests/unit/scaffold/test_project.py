@@ -160,11 +160,12 @@ def test_specs_of_ones_own_take_the_place_of_the_example_beside_its_environments
     """Under other names, and with an endpoint more: no environment says a word about those of the example."""
 
     def own(text: str) -> str:
-        return re.sub(r"\b(deliveries|courier-delays|late-classifier|late-monitor|late)\b(?!-)", r"our-\1", text)
+        names = r"\b(deliveries|courier-delays|late-classifier|late-monitor|late)\b(?!-|\.csv)"
+        return re.sub(names, r"our\1", text)
 
     kept = {path: text for path, text in PROJECT.items() if path not in SPECS or "/environments/" in path}
     ours = {path: own(SPECS[path]) for path in SPECS.keys() - kept.keys()}
-    another = re.sub(r"our-late(?!-)", "second", ours["mlops_specs/deployments/late.yaml"])
+    another = re.sub(r"\bourlate\b(?!-)", "second", ours["mlops_specs/deployments/late.yaml"])
     folder = written(tmp_path, {**kept, **ours, "mlops_specs/deployments/second.yaml": another})
     done = CliRunner().invoke(cli, ["--project", str(folder), "validate", "--strict"])
     assert done.exit_code == 0, done.output
