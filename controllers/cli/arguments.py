@@ -56,6 +56,20 @@ class Count(click.IntRange):
         return min(found, MOST)
 
 
+class Text(click.ParamType[str]):
+    """What can be written down: nothing in it is no character, as bytes of a command line may be."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.fail(f"{text!r} is no text", param, ctx)
+        return text
+
+
 class Duration(click.ParamType[timedelta]):
     """``90s``, ``5m``, ``1h``."""
 

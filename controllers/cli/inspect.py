@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from controllers.cli.arguments import Count, Since, before, resource_ref
+from controllers.cli.arguments import Count, Since, Text, before, resource_ref
 
 EXIT_CODES = {"settled": 0, "unsettled": 3, "troubled": 4}
 """Of ``status --exit-code``, by what an environment comes to."""
@@ -70,7 +70,7 @@ def _status(project: Any, ref: Any, output: str) -> tuple[str, Any]:
 @click.argument("resource", required=False, metavar="[KIND/NAME]")
 @click.option("--limit", type=Count(), default=50, show_default=True, help="The newest so many.")
 @click.option("--since", type=Since(), help="Only from a date or time (UTC) on, or from so long ago: 2h.")
-@click.option("--reason", "reasons", multiple=True, help="Only events of this reason, such as Promoted; repeatable.")
+@click.option("--reason", "reasons", multiple=True, type=Text(), help="Only events of this reason, such as Promoted; repeatable.")
 @click.option("--follow", is_flag=True, help="Go on with what happens from now on, until interrupted.")
 @OUTPUT
 @click.pass_obj

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from controllers.cli.arguments import Text
 from controllers.cli.options import Group
 
-_NAME = click.argument("name", metavar="NAME")
-_MESSAGE = click.option("--message", metavar="TEXT", default="", help="Why: for the log.")
+_NAME = click.argument("name", metavar="NAME", type=Text())
+_MESSAGE = click.option("--message", metavar="TEXT", type=Text(), default="", help="Why: for the log.")
 
 
 @click.group(cls=Group)
