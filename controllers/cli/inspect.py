@@ -70,7 +70,9 @@ def _status(project: Any, ref: Any, output: str) -> tuple[str, Any]:
 @click.argument("resource", required=False, metavar="[KIND/NAME]")
 @click.option("--limit", type=Count(), default=50, show_default=True, help="The newest so many.")
 @click.option("--since", type=Since(), help="Only from a date or time (UTC) on, or from so long ago: 2h.")
-@click.option("--reason", "reasons", multiple=True, type=Text(), help="Only events of this reason, such as Promoted; repeatable.")
+@click.option(
+    "--reason", "reasons", multiple=True, type=Text(), help="Only events of this reason, such as Promoted; repeatable."
+)
 @click.option("--follow", is_flag=True, help="Go on with what happens from now on, until interrupted.")
 @OUTPUT
 @click.pass_obj
