@@ -101,6 +101,7 @@ def with_json() -> list[str]:
 READ_A_COMMIT = [name for name in with_json() if name not in {"init", "validate", "version"}]
 NEEDED = {
     "apply": ["plan.json"],
+    "forget": ["ModelDeployment/delay", "--yes"],
     "promote": ["--from", "prdo", "--to", "prod"],
     "rollback": ["HEAD~1", "--yes"],
     "simulate": ["--to", "HEAD"],

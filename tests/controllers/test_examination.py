@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_an_examined_commit_that_is_wrong_changes_nothing() -> None:
         asked.append((before and before.commit, after.commit))
         return (wrong,) if after.commit == bad else ()
 
-    world.source.examine = examine
+    world.source = replace(world.source, examine=examine)
     bad = world.commit(departures=DEPARTURES + "  expectations: [{rows: {min: 1}}]\n")
     world.source.poll()
     assert world.source.loaded is not None
