@@ -10,7 +10,7 @@ from framework.ports import Json, Word
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED
 from framework.render.terminal import DEFAULT_WIDTH, Line, Span, columns, paragraph, text_of
-from framework.render.wording import ago
+from framework.render.wording import ago, count
 
 FORMAT = 1
 
@@ -80,7 +80,7 @@ def rollout_text(report: RolloutReport, now: datetime, *, width: int = DEFAULT_W
     if report.failures:
         lines += [(), (Span("Failed or refused", "bold"),)]
     for item in report.failures:
-        told = f"{item.app}: {item.text}, {item.count:,} times, the last {ago(now - item.last)}"
+        told = f"{item.app}: {item.text}, {count(item.count, 'time')}, the last {ago(now - item.last)}"
         lines += paragraph(told, width=width, indent="  ")
     if report.turned_away:
         lines += [(), (Span("Turned away", "bold"),)]

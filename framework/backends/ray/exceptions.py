@@ -17,6 +17,8 @@ _BEGINS = re.compile(r"Traceback \(most recent call last\):\s*$")
 _FRAME = re.compile(r'\s*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?\s*$')
 _MODULE = re.compile(r"^(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_]\w*(?::|$))")
 _LIBRARY = re.compile(r"/site-packages/(?!framework/)|/lib/python3[^/]*/(?!site-packages/)|^<")
+_REFUSAL = "WorkloadError: "
+"""What our own workloads refuse on purpose; that says all that there is to say, its place included."""
 _ROOTS = re.compile(r"^.*/(?:_ray_pkg_[0-9a-f]+|working_dir_files/[^/]+|site-packages)/|^.*/(?=framework/workloads/)")
 
 
@@ -34,7 +36,10 @@ def in_one_line(text: str) -> str:
         raised.pop(0)
     if not raised:  # the text breaks off
         raised = lines[max(begin, 0) : frames[0][0]]
-    return f"{_MODULE.sub('', _short(raised))} ({_place([match for _, match in frames])})"
+    told = _MODULE.sub("", _short(raised))
+    if told.startswith(_REFUSAL):
+        return told.removeprefix(_REFUSAL)
+    return f"{told} ({_place([match for _, match in frames])})"
 
 
 def _place(frames: list[re.Match[str]]) -> str:

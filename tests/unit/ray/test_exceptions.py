@@ -38,7 +38,7 @@ def replica(rest: str) -> str:
                 '    raise WorkloadError("ArtifactMissing", f"no model file at {artifact}")\n'
                 "framework.workloads.context.WorkloadError: no model file at /nowhere/model.txt"
             ),
-            "WorkloadError: no model file at /nowhere/model.txt (framework/workloads/models.py:113, in load)",
+            "no model file at /nowhere/model.txt",
             id="ours, installed",
         ),
         pytest.param(
@@ -46,7 +46,7 @@ def replica(rest: str) -> str:
                 '  File "/home/ann/mlopsctl/framework/workloads/models.py", line 113, in load\n    raise x\n'
                 "framework.workloads.context.WorkloadError: no model file at /nowhere/model.txt\n"
             ),
-            "WorkloadError: no model file at /nowhere/model.txt (framework/workloads/models.py:113, in load)",
+            "no model file at /nowhere/model.txt",
             id="ours, from a checkout",
         ),
         pytest.param(
@@ -114,3 +114,14 @@ def test_a_long_text_keeps_its_ends() -> None:
     assert len(told) < LONGEST + 10
     assert told.startswith("begin ")
     assert told.endswith(" end")
+
+
+def test_what_a_workload_refuses_on_purpose_is_told_in_its_own_words() -> None:
+    """Neither its type nor where we raised it helps anybody; what it says has the place in the user's code."""
+    refused = (
+        "Traceback (most recent call last):\n"
+        '  File "/venv/lib/python3.11/site-packages/framework/workloads/serving/trial.py", line 56, in attempt\n'
+        "    raise WorkloadError(reason, message)\n"
+        "framework.workloads.context.WorkloadError: TrialFailed: KeyError: 'x' (shop/serving.py:2, in prepare)\n"
+    )
+    assert in_one_line(refused) == "TrialFailed: KeyError: 'x' (shop/serving.py:2, in prepare)"
