@@ -108,7 +108,7 @@ def main() -> None:
         sys.stdout.flush()
     except OSError as error:
         code = _unwritten(error)
-    sys.exit(code)
+    sys.exit(code or 0)
 
 
 def _run() -> int | str | None:

@@ -17,7 +17,8 @@ from framework import storage
 from framework.api.errors import TransientError
 from framework.api.layout import run_folder
 from framework.backends.ray.jobs import RayJobs
-from framework.backends.ray.serve import _written
+from framework.backends.ray.tenancy import PRIVATE, Tenant
+from framework.backends.ray.traffic import CounterFiles
 from framework.backends.tables import DeltaTables
 from framework.kinds import KINDS
 from framework.ports import Blob, RunPhase, RunSpec
@@ -55,12 +56,17 @@ def run(tmp_path: Path) -> RunSpec:
     return RunSpec("train-a-0123456789", 1, "m:f", {"x": 1}, str(tmp_path), "a title")
 
 
+def jobs_on(ray: FakeRay, run: RunSpec) -> RayJobs:
+    tenant = Tenant("local", run.storage, PRIVATE)
+    return RayJobs(ray.rest(), lambda: tenant, clock=lambda: NOW)
+
+
 def test_a_result_that_is_damaged_is_no_result(run: RunSpec) -> None:
     """Ray says that the job has ended, so another attempt is due."""
     ray = FakeRay()
-    jobs = RayJobs(ray.rest(), clock=lambda: NOW)
+    jobs = jobs_on(ray, run)
     jobs.submit(run, None)
-    ray.jobs[run.submission_id]["status"] = "SUCCEEDED"
+    ray.jobs[f"local_{run.submission_id}"]["status"] = "SUCCEEDED"
     file = Path(run_folder(run.storage, run.name)) / "result-1.json"
     times = {"started": NOW.isoformat(), "finished": NOW.isoformat()}
     storage.write_sealed(str(file), {"status": "succeeded", "result": {"auc": 0.7123}, "attempt": 1, **times})
@@ -76,9 +82,9 @@ def test_a_result_that_is_damaged_is_no_result(run: RunSpec) -> None:
 
 def test_a_run_is_seen_to_run_whatever_became_of_its_heartbeat(run: RunSpec) -> None:
     ray = FakeRay()
-    jobs = RayJobs(ray.rest(), clock=lambda: NOW)
+    jobs = jobs_on(ray, run)
     jobs.submit(run, None)
-    ray.jobs[run.submission_id] |= {"status": "RUNNING", "start_time": NOW.timestamp() * 1000}
+    ray.jobs[f"local_{run.submission_id}"] |= {"status": "RUNNING", "start_time": NOW.timestamp() * 1000}
     file = Path(run_folder(run.storage, run.name)) / "heartbeat-1.json"
     storage.write_sealed(str(file), {"time": NOW.isoformat(), "progress": 0.5, "message": "fitting"})
     for bad in damaged(file.read_bytes()):
@@ -88,7 +94,7 @@ def test_a_run_is_seen_to_run_whatever_became_of_its_heartbeat(run: RunSpec) -> 
 
 
 def test_a_request_that_is_damaged_is_written_again_and_never_run(run: RunSpec) -> None:
-    jobs = RayJobs(FakeRay().rest(), clock=lambda: NOW)
+    jobs = jobs_on(FakeRay(), run)
     jobs.submit(run, None)
     file = Path(run_folder(run.storage, run.name)) / "request-1.json"
     good = file.read_bytes()
@@ -109,7 +115,7 @@ def test_what_one_router_counted_is_left_out_where_it_is_damaged(tmp_path: Path)
     file = tmp_path / "7-1000.json"
     for bad in damaged(file.read_bytes()):
         file.write_bytes(bad)
-        assert "8-1000" in {item["replica"] for item in _written(str(tmp_path))}
+        assert "8-1000" in {item["replica"] for item in CounterFiles().read(str(tmp_path), [])}
 
 
 # ---------------------------------------------------------------------- training
