@@ -24,7 +24,7 @@ from framework.workloads.features.sources import options_of
 _GLANCE = 100
 """Rows of a CSV file by which dtypes are guessed: names are what matters here."""
 
-_COLUMN = re.compile(r'unable to find column "(?P<name>.*?)"; valid columns: \[(?P<known>.*?)\]')
+_COLUMN = re.compile(r'unable to find column "(?P<name>.*?)"; valid columns: \[(?P<known>.*?)(?:\]|$)')
 _COLUMN_OF = re.compile(r"no column named '(?P<name>.*?)' found in table '(?P<table>.*?)'")
 _TABLE = re.compile(r"relation '(?P<name>.*?)' was not found")
 _FUNCTION = re.compile(r"unsupported function '(?P<name>.*?)'")

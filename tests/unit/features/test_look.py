@@ -217,3 +217,13 @@ def test_a_link_that_stays_in_the_project_is_followed(root: Path) -> None:
     (root / "data" / "l.csv").symlink_to(root / "data" / "m.csv")
     mistakes = found(root, "SELECT udi FROM m", {"m": {"format": "csv", "path": "data/l.csv"}})
     assert [mistake.message for mistake in mistakes] == ["no column 'udi'"]
+
+
+def test_of_however_many_columns_the_one_that_was_meant_is_among_those_that_are_allowed(root: Path) -> None:
+    """The engine's list of them is cut off."""
+    many = [f"a_measurement_of_something_{number}" for number in range(60)]
+    (root / "data" / "m.csv").write_text(",".join(["UDI", "t", *many]) + "\n1,2024-01-01T00:00:00" + ",1.5" * 60 + "\n")
+    (mistake,) = found(root, "SELECT UDI, t, a_measurement_of_somethin_59 AS x FROM m")
+    assert mistake.message == "no column 'a_measurement_of_somethin_59'"
+    assert mistake.wanted == "a_measurement_of_somethin_59"
+    assert many[-1] in mistake.allowed
