@@ -17,14 +17,17 @@ from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.errors import ConflictError, DamagedError, MlopsError, TerminalError, TransientError
 from framework.api.meta import Ref, problem_of
-from framework.planning.admission import Admitted, Ledger, Rules, admit, holdings, starts_something, takes
+from framework.planning.admission import admit
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.heirs import had, serves
 from framework.planning.intent import Begun, Resumed, begin, resume, unsettled
 from framework.planning.kind import Kind, Needs
+from framework.planning.ledger import Admitted, Ledger, holdings, takes
 from framework.planning.news import told
 from framework.planning.planner import Inputs, plan_resource
 from framework.planning.remembered import UNREADABLE, way_out
+from framework.planning.room import starts_something
+from framework.planning.rules import Rules
 from framework.ports import Event, Intent, Ports, Record
 
 log = logging.getLogger(__name__)

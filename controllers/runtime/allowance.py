@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from framework.api.meta import Ref
-from framework.planning.admission import Ledger
+from framework.planning.ledger import Ledger
 from framework.ports import Record, StateStore
 
 

@@ -11,10 +11,12 @@ from pydantic import ValidationError
 
 from framework.api.conditions import DEGRADED, Condition, Conditions
 from framework.api.meta import Ref, problem_of
-from framework.planning.admission import EXCEEDED, ORPHANED, SUSPENDED
+from framework.planning.admission import SUSPENDED
 from framework.planning.changes import Desired, Status
 from framework.planning.oversight import Oversight, stamp
 from framework.planning.remembered import UNREADABLE, way_out
+from framework.planning.retention import ORPHANED
+from framework.planning.room import EXCEEDED
 from framework.ports import Outage, Record
 
 SHORT_COMMIT = 7
