@@ -1,4 +1,5 @@
-"""What of a change may be done now: an environment may be suspended, have quotas, and keep what git no longer asks for.
+"""What of a change may be done now: an environment may be suspended, have quotas, and keep what git no longer asks for;
+and there must be room on the cluster.
 
 Between plan and execute, in a pass and in ``mlopsctl plan`` alike. Pure. Nobody waits in a circle: runs end without
 asking for more, and of those that wait the first in dependency order goes first.
@@ -27,9 +28,9 @@ from framework.planning.kind import Needs
 from framework.planning.ledger import Admitted, Ledger
 from framework.planning.news import is_news, some
 from framework.planning.retention import ORPHANED, keeping_data, orphaned
-from framework.planning.room import within_quotas
+from framework.planning.room import within_room
 from framework.planning.rules import Rules
-from framework.ports import Record
+from framework.ports import Capacity, Record
 
 SUSPENDED = "Suspended"
 
@@ -46,8 +47,10 @@ def admit(
     rules: Rules,
     ledger: Ledger,
     now: datetime,
+    capacity: Capacity | None = None,
 ) -> Admitted:
-    """``change`` as it may be done now. ``status`` is that of ``record``; ``needs`` are those of one run or version."""
+    """``change`` as it may be done now. ``status`` is that of ``record``; ``needs`` are those of one run or version;
+    ``capacity`` is what the cluster has, None where nobody knows."""
     owned = frozenset(record.inventory if record else ())
     if change.verb is Verb.DELETE and status is not None and not rules.prune:
         return Admitted(orphaned(change, status, record, owned, now), withheld=ORPHANED)
@@ -56,18 +59,22 @@ def admit(
     held_back = change.status is None or any(isinstance(action, CHANGES_WHAT_RUNS) for action in change.actions)
     if rules.suspend and held_back:
         return Admitted(_suspended(change, status, record, owned, now), withheld=SUSPENDED)
-    return within_quotas(change, status, record, owned, needs, rules, ledger, now)
+    return within_room(change, status, record, owned, needs, rules, ledger, capacity, now)
 
 
 def admit_all(
-    planned: Iterable[tuple[Change, Status | None, Needs]], records: Mapping[Ref, Record], rules: Rules, now: datetime
+    planned: Iterable[tuple[Change, Status | None, Needs]],
+    records: Mapping[Ref, Record],
+    rules: Rules,
+    now: datetime,
+    capacity: Capacity | None = None,
 ) -> tuple[Change, ...]:
     """What a pass over all of ``planned``, in this order, would be let do."""
     ledger = Ledger(records.values())
     found = []
     for change, status, needs in planned:
         record = records.get(change.ref)
-        admitted = admit(change, status, record, needs, rules, ledger, now)
+        admitted = admit(change, status, record, needs, rules, ledger, now, capacity)
         ledger.let_in(change.ref, admitted, record)
         found.append(admitted.change)
     return tuple(found)

@@ -11,6 +11,9 @@ from framework.planning.actions import StopRun
 from framework.planning.changes import Change
 from framework.ports import Record
 
+_REMEMBERED = 100
+"""Items that were given back last: nothing takes Ray long."""
+
 
 class Take(NamedTuple):
     """What one item of an inventory takes from the cluster."""
@@ -38,22 +41,32 @@ class Take(NamedTuple):
 
 @dataclass(frozen=True)
 class Admitted:
-    """``takes`` is what the items that the change starts take. ``over``: a quota holds something of it back; ``want``
-    is what that would take, where others will end and make room. ``withheld`` is why anything is held back."""
+    """``takes`` is what the items that the change starts take at their peak, ``room`` what is kept free for each until
+    it holds it. ``over``: there is no room for something of it; ``want`` is what that would take, where others will end
+    and make room, and ``rollouts`` are those that would if they ended. ``withheld`` is why anything is held back."""
 
     change: Change
     takes: Mapping[str, Take] = field(default_factory=dict)
+    room: Mapping[str, Take] = field(default_factory=dict)
     over: bool = False
     want: Take | None = None
+    rollouts: tuple[Ref, ...] = ()
     withheld: str = ""
 
 
 class Ledger:
-    """Who holds what, and who waits for how much. Kept by whoever admits, one change after the other."""
+    """Who holds what, and who waits for how much. Kept by whoever admits, one change after the other.
+
+    ``held`` is counted at its peak, ``kept`` is what room is kept for, both by item; ``rollouts`` are those in whose
+    way a rollout is, and which. ``leaving`` tells whose items were given back: the cluster may take a moment.
+    """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self.held: dict[Ref, Mapping[str, Take]] = {}
+        self.kept: dict[Ref, Mapping[str, Take]] = {}
         self.waiting: dict[Ref, Take] = {}
+        self.rollouts: dict[Ref, tuple[Ref, ...]] = {}
+        self.leaving: dict[str, Ref] = {}
         self.total = Take()
         for record in records:
             self.hold(record)
@@ -62,21 +75,33 @@ class Ledger:
         """Take over what the record owns now, and what it may own by what is being done."""
         stops = [intent.item for intent in record.doing if intent.key.startswith("stop/")]
         self._set(record.ref, _changing_places(_items(record.inventory, holdings(record)), stops))
+        self._keep(record.ref, _changing_places(_items(record.inventory, _kept(record)), stops), record.inventory)
 
     def let_in(self, ref: Ref, admitted: Admitted, record: Record | None) -> None:
         """Count what a change was let in for, before it is done: the next one must find it here."""
-        if admitted.want is None:
-            self.waiting.pop(ref, None)
-        else:
+        self.waits_no_more(ref)
+        if admitted.want is not None:
             self.waiting[ref] = admitted.want
+        if admitted.rollouts:
+            self.rollouts[ref] = admitted.rollouts
         inventory = {*admitted.change.inventory, *(record.inventory if record else ())}
         before = takes(Admitted(admitted.change), record, inventory)
         new = {item: take.pair for item, take in admitted.takes.items()}
         stops = [action.item for action in admitted.change.actions if isinstance(action, StopRun)]
         self._set(ref, _changing_places(_items(inventory, _larger(before, new)), stops))
+        self._keep(ref, _changing_places(_items(inventory, keeps(admitted, record, inventory)), stops), inventory)
+
+    def waits_no_more(self, ref: Ref) -> None:
+        self.waiting.pop(ref, None)
+        self.rollouts.pop(ref, None)
+
+    def waiting_for(self, rollout: Ref) -> tuple[Ref, ...]:
+        """Who would have room if a rollout were over."""
+        return tuple(sorted(ref for ref, others in self.rollouts.items() if rollout in others))
 
     def forget(self, ref: Ref) -> None:
-        self.waiting.pop(ref, None)
+        self.waits_no_more(ref)
+        self._keep(ref, {}, ())
         for take in self.held.pop(ref, {}).values():
             self.total = self.total.minus(take)
 
@@ -88,6 +113,17 @@ class Ledger:
         if items:
             self.held[ref] = items
             self.total = total((self.total, *items.values()))
+
+    def _keep(self, ref: Ref, items: Mapping[str, Take], inventory: Iterable[str]) -> None:
+        """Nothing is kept for a router, which is small; but it is known whose it is."""
+        kept = {**items, **{item: Take() for item in inventory if item.startswith("route:")}}
+        self.leaving.update(dict.fromkeys(self.kept.get(ref, {}).keys() - kept.keys(), ref))
+        for item in (*kept, *list(self.leaving)[:-_REMEMBERED]):
+            self.leaving.pop(item, None)
+        if kept:
+            self.kept[ref] = kept
+        else:
+            self.kept.pop(ref, None)
 
 
 def _items(inventory: Iterable[str], taken: Mapping[str, tuple[float, float]]) -> dict[str, Take]:
@@ -118,6 +154,17 @@ def takes(admitted: Admitted, record: Record | None, inventory: Iterable[str]) -
         **{item: take.pair for item, take in admitted.takes.items()},
     }
     return {item: known[item] for item in sorted(inventory) if item in known}
+
+
+def keeps(admitted: Admitted, record: Record | None, inventory: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """What is kept free for each item of ``inventory`` until it holds it: what it was let in for."""
+    known = {**(_kept(record) if record else {}), **{item: take.pair for item, take in admitted.room.items()}}
+    return {item: known[item] for item in sorted(inventory) if item in known}
+
+
+def _kept(record: Record) -> Mapping[str, tuple[float, float]]:
+    """Records of versions that kept no room tell of runs alone: those take at once what they take at their peak."""
+    return {**{item: pair for item, pair in record.takes.items() if item.startswith("run:")}, **record.room}
 
 
 def holdings(record: Record) -> Mapping[str, tuple[float, float]]:
