@@ -24,6 +24,7 @@ class SmallWorld(World):
 
     def __init__(self, cpus: float, files: dict[str, str]) -> None:
         self.cpus = cpus
+        self.lingering: dict[str, float] = {}
         super().__init__(files)
 
     def pass_(self) -> None:
@@ -32,6 +33,7 @@ class SmallWorld(World):
         for name in ("delay", "extra"):
             held |= {f"app:{app}": 0.5 for app in serving.apps(name)}
             held |= {f"route:{name}": 0.1} if serving.route(name, "") else {}
+        held |= self.lingering
         taken = sum(held.values())
         assert taken <= self.cpus + 1e-9, "more than there is"
         told = {item: {"CPU": amount} for item, amount in held.items()}
@@ -163,5 +165,34 @@ def test_a_candidate_for_which_there_is_no_room_waits_and_is_not_rejected_for_be
     assert len(world.ports.serving.apps("delay")) == 1
     assert world.state(ENDPOINT)["quarantined"] == []
     world.cpus = 1.7
+    world.run()
+    assert world.standing().converged
+
+
+def test_a_rollout_never_holds_what_a_newer_version_of_its_own_model_is_trained_in() -> None:
+    world = SmallWorld(1.7, PROJECT)
+    world.run()
+    world.requests_per_second = 0
+    world.commit(classifier=BETTER)
+    world.steps(20)
+    assert len(world.ports.serving.apps("delay")) == 2
+    world.commit(classifier=TRAINING.replace("rounds: 50", "rounds: 90"))
+    world.steps(30)
+    assert world.status(JOB).conditions.ready.status
+    assert world.told(JOB) == ("", "")
+
+
+def test_what_outlives_its_removal_on_ray_for_a_moment_is_waited_for_without_a_person() -> None:
+    world = SmallWorld(2.0, WITH_EXTRA)
+    world.run()
+    world.commit(classifier=BETTER)
+    world.steps(5)
+    (app,) = world.ports.serving.apps("extra")
+    world.commit(extra=None)
+    world.lingering = {f"app:{app}": 0.5}
+    world.steps(20)
+    assert world.told(JOB)[0] == "WaitingForRoom"
+    assert JOB in world.standing().moving, "it goes on by itself"
+    world.lingering = {}
     world.run()
     assert world.standing().converged
