@@ -9,7 +9,7 @@ from typing import NamedTuple
 from framework.api.meta import Ref
 from framework.planning.actions import StopRun
 from framework.planning.changes import Change
-from framework.ports import Record
+from framework.ports import ROUTER_CPUS, Record
 
 _REMEMBERED = 100
 """Items that were given back last: nothing takes Ray long."""
@@ -52,6 +52,14 @@ class Admitted:
     want: Take | None = None
     rollouts: tuple[Ref, ...] = ()
     withheld: str = ""
+
+
+ROUTER = Take(ROUTER_CPUS)
+
+
+def router_of(deployment: Ref) -> str:
+    """Its item of the inventory."""
+    return f"route:{deployment.name}"
 
 
 class Ledger:
@@ -115,8 +123,10 @@ class Ledger:
             self.total = total((self.total, *items.values()))
 
     def _keep(self, ref: Ref, items: Mapping[str, Take], inventory: Iterable[str]) -> None:
-        """Nothing is kept for a router, which is small; but it is known whose it is."""
-        kept = {**items, **{item: Take() for item in inventory if item.startswith("route:")}}
+        """What is served has a router, from its first version on."""
+        kept = dict(items)
+        if any(item.startswith(("app:", "route:")) for item in (*items, *inventory)):
+            kept[router_of(ref)] = ROUTER
         self.leaving.update(dict.fromkeys(self.kept.get(ref, {}).keys() - kept.keys(), ref))
         for item in (*kept, *list(self.leaving)[:-_REMEMBERED]):
             self.leaving.pop(item, None)

@@ -2,7 +2,7 @@
 
 A quota counts what may be taken at the peak. The cluster counts what is taken now, by whomever, and what was let in and
 is not taken yet: all that a run can use, or, where nothing ends that would make room for that, what it cannot do
-without; of a deployment its fewest replicas.
+without; of a deployment its fewest replicas, and its router.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from framework.api.meta import Ref
 from framework.planning.actions import Action, DeployApp, StopRun, SubmitRun
 from framework.planning.changes import Change, Happening, Status, Verb
 from framework.planning.kind import Needs
-from framework.planning.ledger import Admitted, Ledger, Take, total
+from framework.planning.ledger import ROUTER, Admitted, Ledger, Take, router_of, total
 from framework.planning.news import is_news, some
 from framework.planning.rules import UNITS, Rules
 from framework.ports import Capacity, Record
@@ -240,10 +240,13 @@ class _Line:
             return _Granted(asked.room[0], Take())
         kept, has = self.own(self.ledger.kept, asked.item), cluster.has.get(asked.item, Take())
         already = kept.plus(has.beyond(kept))
+        router = Take()
+        if asked.item.startswith("app:") and router_of(self.ref) not in self.ledger.kept.get(self.ref, {}):
+            router = ROUTER
         wanted = [take for take in asked.room if cluster.could_hold(take)] or asked.room[-1:]
         found = []
         for take in wanted:
-            more = take.beyond(already)
+            more = take.beyond(already).plus(router)
             found.append(_Granted(take, more, self.exceeded(more, cluster)))
         most, least = found[0], found[-1]
         return least if most.over and not self.ending(most.over, cluster) else most

@@ -225,14 +225,15 @@ def test_it_says_whether_the_cluster_has_what_is_needed(running: World) -> None:
 
 
 def test_what_has_no_room_now_says_so_where_it_stands(running: World) -> None:
-    full = Capacity(
-        {"CPU": 2.0}, {"CPU": 0.8}, {"app:" + next(iter(running.ports.serving.apps("delay"))): {"CPU": 0.5}}
-    )
+    (app,) = running.ports.serving.apps("delay")
+    full = Capacity({"CPU": 2.0}, {"CPU": 0.8}, {f"app:{app}": {"CPU": 0.5}, "route:delay": {"CPU": 0.1}})
     running.commit(classifier=BETTER)
     running.ports.runs.cluster = full
     found = plan(running)
     assert words(found)[JOB] == ("Wait", "Retrain")
-    assert changes(found)[JOB].reason.startswith("needs 1 CPU; 0.8 of 2 CPUs are free (somebody else holds 0.7, ")
+    assert changes(found)[JOB].reason.startswith(
+        "needs 1 CPU; 0.8 of 2 CPUs are free (ModelDeployment/delay holds 0.6, somebody"
+    )
     assert "does not fit: 1 CPU" not in plan_text(found).partition("What will run")[0]
 
     running.commit(departures=WIDE)

@@ -99,8 +99,10 @@ def test_where_nobody_tells_who_holds_what_is_taken_the_larger_counts() -> None:
             submit("x"), needs=Needs(2), ledger=Ledger([owner(D, app__d=let_in)]), capacity=capacity
         ).change.reason
 
-    assert free(1.0, 0.8).startswith("needs 2 CPUs; 0.8 of 2 CPUs are free (ModelDeployment/d holds 1, somebody else")
-    assert free(1.0, 2.0).startswith("needs 2 CPUs; 1 of 2 CPUs are free (ModelDeployment/d holds 1);")
+    assert free(1.0, 0.8).startswith(
+        "needs 2 CPUs; 0.8 of 2 CPUs are free (ModelDeployment/d holds 1.1, somebody else holds 0.1"
+    )
+    assert free(1.0, 2.0).startswith("needs 2 CPUs; 0.9 of 2 CPUs are free (ModelDeployment/d holds 1.1);")
 
 
 def test_of_two_that_ask_for_the_same_room_one_gets_it() -> None:
@@ -153,17 +155,29 @@ def app(name: str, fewest: int, most: int) -> DeployApp:
 
 
 def test_a_deployment_needs_room_for_its_fewest_replicas_and_those_it_grew_to_count_while_they_are_there() -> None:
-    found = asked(app("d", 1, 8), ref=D, capacity=cluster(1))
+    found = asked(app("d", 1, 8), ref=D, capacity=cluster(1.1))
     assert keeps(found, None, ["app:d"]) == {"app:d": (0.5, 0)}
     ledger = Ledger()
     ledger.let_in(D, found, None)
-    assert not asked(submit("x"), needs=Needs(cpus=0.5), ledger=ledger, capacity=cluster(1)).over
-    grown = asked(submit("x"), needs=Needs(cpus=0.5), ledger=ledger, capacity=cluster(1, {"app:d": 1.0}))
-    assert "ModelDeployment/d holds 1)" in grown.change.reason
+    assert not asked(submit("x"), needs=Needs(cpus=0.5), ledger=ledger, capacity=cluster(1.1)).over
+    grown = asked(submit("x"), needs=Needs(cpus=0.5), ledger=ledger, capacity=cluster(1.1, {"app:d": 1.0}))
+    assert "ModelDeployment/d holds 1.1)" in grown.change.reason
     large = asked(app("d", 3, 8), ref=D, known=owner(D, app__d=0.5), ledger=Ledger([owner(D, app__d=0.5)]),
                   capacity=cluster(2, {"app:d": 1.0}, others=0.75))  # fmt: skip
-    assert large.change.reason.startswith("needs 0.5 CPUs; 0.25 of 2 CPUs are free")
+    assert large.change.reason.startswith("needs 0.5 CPUs; 0.15 of 2 CPUs are free")
     assert large.change.inventory == {"app:d"}, "it still serves"
+
+
+def test_its_first_version_needs_room_for_the_router_too() -> None:
+    assert asked(app("d", 1, 1), ref=D, capacity=cluster(0.55)).change.reason.startswith("needs 0.6 CPUs; 0.55 of 0.55")
+    ledger = Ledger()
+    ledger.let_in(D, asked(app("d", 1, 1), ref=D, capacity=cluster(1.2)), None)
+    taken = cluster(1.2, {"app:d": 0.5})
+    second = asked(app("d2", 1, 1), ref=D, ledger=ledger, capacity=taken)
+    assert len(second.change.actions) == 1, "which serves the next versions as well"
+    assert asked(submit("x"), needs=Needs(cpus=0.65), ledger=ledger, capacity=taken).over, (
+        "it is kept until it is there"
+    )
 
 
 def test_a_record_from_before_room_was_kept_holds_what_its_run_takes_and_its_app_has() -> None:
