@@ -13,11 +13,11 @@ from framework.api.meta import Ref
 from framework.kinds.environment.policies import refusals as policy_refusals
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.kinds.environment.windows import closed_until
-from framework.planning.admission import Rules
 from framework.planning.breaking import unacknowledged
 from framework.planning.compare import compare
 from framework.planning.kind import Kind
 from framework.planning.pruning import RECONCILE, WOULD_REMOVE, too_much
+from framework.planning.rules import Rules
 from framework.planning.settled import Withheld
 from framework.ports import Pin, Signature
 

@@ -30,7 +30,7 @@ LONGEST_REST = 1.0
 LONGEST_POLL = 10.0
 """Seconds to which the wait between two looks at the source grows while they fail, unless it is longer anyway."""
 WOKEN_AT_ONCE = 32
-"""Of those that wait for a quota, so many are looked at when something is given back: the first in order."""
+"""Of those that wait for room, so many are looked at when something is given back: the first in order."""
 
 
 @dataclass
@@ -222,6 +222,7 @@ class Manager:
         result = self._reconciler.reconcile(ref, desired)
         if result.change is not None or not result.retry:  # else nobody could write down what was found
             self.looks.saw(ref)
+        woken = self._woken_by(ref, result)
         with self._lock:
             if same_meaning(self._source.desired.get(ref), desired):
                 self._unseen.discard(ref)
@@ -234,17 +235,20 @@ class Manager:
             self._backoff.succeeded(ref)
             if result.requeue_after is not None:
                 self._queue.add(ref, max(result.requeue_after, SHORTEST_REQUEUE))
-        for other in self._woken_by(ref, result):
+        for other in woken:
             self._queue.add(other)
         self._listen(result)
 
     def _woken_by(self, ref: Ref, result: Result) -> tuple[Ref, ...]:
-        """Who may go on now: what builds on it, and, where it gave something back, what waits for a quota."""
+        """Who may go on now: what builds on it, and, where it gave something back or waits no more, what waits for
+        room."""
         with self._lock:
+            freed = result.freed or (ref in self._hungry and not result.hungry)
             if result.hungry:
                 self._hungry.add(ref)
             else:
                 self._hungry.discard(ref)
-            waiting = heapq.nsmallest(WOKEN_AT_ONCE, self._hungry, self._source.rules.place) if result.freed else ()
+            waiting = heapq.nsmallest(WOKEN_AT_ONCE, self._hungry, self._source.rules.place) if freed else ()
+            self._unseen.update(waiting)
         below = self._source.loaded.downstream.get(ref, ()) if result.news and self._source.loaded else ()
         return (*below, *waiting)

@@ -32,7 +32,7 @@ from framework.planning.kind import Kind, Needs
 from framework.planning.planner import Inputs, plan_all
 from framework.planning.settled import Withheld
 from framework.planning.steps import Sequence
-from framework.ports import Lease, Ports, Record, SpecWriter
+from framework.ports import Capacity, Lease, Ports, Record, SpecWriter
 from framework.process import dead
 
 log = logging.getLogger(__name__)
@@ -170,18 +170,25 @@ class Project:
             remembered.untouched(ref, loaded.desired.get(ref), problem, self.clock())
             for ref, problem in recorded.unreadable.items()
         ]
-        plan = replace(plan, changes=(*self._admitted(plan.changes, inputs, records, loaded), *untouched))
-        known = Known(self.durations(), ports.runs.capacity(), plans.requests(inputs))
+        capacity = ports.runs.capacity()
+        plan = replace(plan, changes=(*self._admitted(plan.changes, inputs, records, loaded, capacity), *untouched))
+        known = Known(self.durations(), capacity, plans.requests(inputs))
         guarded = () if self.settings.allow_prune else (*records, *recorded.unreadable)
         return plans.live(plan, in_force, loaded, self.kinds, known, guarded)
 
     def _admitted(
-        self, changes: tuple[Change, ...], inputs: list[Inputs], records: Mapping[Ref, Record], loaded: Loaded
+        self,
+        changes: tuple[Change, ...],
+        inputs: list[Inputs],
+        records: Mapping[Ref, Record],
+        loaded: Loaded,
+        capacity: Capacity | None,
     ) -> tuple[Change, ...]:
-        """What of ``changes`` a pass would be let do: the Environment may be suspended, and has quotas."""
+        """What of ``changes`` a pass would be let do: the Environment may be suspended and has quotas, and there must
+        be room."""
         needs = [item.kind.needs(item.desired.spec) if item.desired else Needs() for item in inputs]
         planned = [(change, item.status, need) for change, item, need in zip(changes, inputs, needs, strict=True)]
-        return admit_all(planned, records, rules(loaded, loaded.environment, None), self.clock())
+        return admit_all(planned, records, rules(loaded, loaded.environment, None), self.clock(), capacity)
 
     def in_force(self, newest: Loaded) -> Loaded | None:
         """The revision that was accepted last; None before the first, and where this version cannot read it."""

@@ -17,15 +17,18 @@ from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.errors import ConflictError, DamagedError, MlopsError, TerminalError, TransientError
 from framework.api.meta import Ref, problem_of
-from framework.planning.admission import Admitted, Ledger, Rules, admit, holdings, starts_something, takes
+from framework.planning.admission import admit
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.heirs import had, serves
 from framework.planning.intent import Begun, Resumed, begin, resume, unsettled
 from framework.planning.kind import Kind, Needs
+from framework.planning.ledger import Admitted, Ledger, holdings, keeps, takes
 from framework.planning.news import told
 from framework.planning.planner import Inputs, plan_resource
 from framework.planning.remembered import UNREADABLE, way_out
-from framework.ports import Event, Intent, Ports, Record
+from framework.planning.room import starts_something, telling_who_waits
+from framework.planning.rules import Rules
+from framework.ports import Capacity, Event, Intent, Ports, Record
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +41,8 @@ Observe = Callable[[Ref, Desired[Any] | None, Status | None, Ports, datetime], A
 
 @dataclass(frozen=True)
 class Result:
-    """What one look at one resource came to. ``retry`` asks for back-off, ``news`` wakes dependents; ``hungry``: a
-    quota holds it back, ``freed``: it gave something back."""
+    """What one look at one resource came to. ``retry`` asks for back-off, ``news`` wakes dependents; ``hungry``:
+    there is no room for it, ``freed``: it gave something back."""
 
     ref: Ref
     change: Change | None
@@ -129,9 +132,12 @@ class Reconciler:
         if self.era() != era:
             raise ConflictError("the clock was set during the look")
         resumed = self._resumed(planned, record)
-        with self._ledger(ref, resumed.change) as ledger:
-            needs = inputs.kind.needs(desired.spec) if desired is not None else Needs()
-            admitted = admit(resumed.change, inputs.status, record, needs, self.rules(), ledger, self.clock())
+        change = telling_who_waits(resumed.change, self.allowance.waiting_for(ref))
+        resumed = replace(resumed, change=change)
+        needs = inputs.kind.needs(desired.spec) if desired is not None else Needs()
+        capacity = self._capacity(change)
+        with self._ledger(ref, change, capacity) as ledger:
+            admitted = admit(change, inputs.status, record, needs, self.rules(), ledger, self.clock(), capacity)
             look = _Look(self, ref, desired, record, inputs.status, resumed, admitted)
             ledger.let_in(ref, admitted, record)
             look.begin()
@@ -161,11 +167,19 @@ class Reconciler:
         }
         return resume(change, record.doing, runs, self.ports.storage)
 
+    def _capacity(self, change: Change) -> Capacity | None:
+        """What the cluster has, where that matters. Read before the ledger is: what was let in since counts as not
+        there yet."""
+        if self.rules().suspend or not any(starts_something(action) for action in change.actions):
+            return None
+        return self.ports.runs.capacity()
+
     @contextmanager
-    def _ledger(self, ref: Ref, change: Change) -> Iterator[Ledger]:
-        """Who holds how much, where a quota counts what ``change`` starts. What is let in is saved before the next one
-        is asked: two workers must not both be let in where there is room for one."""
-        if self.rules().limits and any(starts_something(action) for action in change.actions):
+    def _ledger(self, ref: Ref, change: Change, capacity: Capacity | None) -> Iterator[Ledger]:
+        """Who holds how much, where ``change`` starts something and that is counted. What is let in is saved before the
+        next one is asked: two workers must not both be let in where there is room for one."""
+        counted = bool(self.rules().limits) or capacity is not None
+        if counted and any(starts_something(action) for action in change.actions):
             with self.allowance.of(self.ports.state) as ledger:
                 yield ledger
         else:
@@ -325,6 +339,7 @@ class _Look:
         update: dict[str, Any] = {
             "inventory": tuple(sorted(inventory)),
             "takes": held,
+            "room": keeps(self.admitted, self.record, inventory),
             "withheld": self.admitted.withheld,
             "doing": doing,
             "upstream": tuple(sorted(self.desired.upstream)) if self.desired else base.upstream,

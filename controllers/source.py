@@ -21,9 +21,9 @@ from framework.api.errors import ConfigurationError, Problem, SpecError
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.planning.admission import Rules
 from framework.planning.changes import Desired
 from framework.planning.kind import Kind
+from framework.planning.rules import Rules
 from framework.ports import Pin, Ports
 
 __all__ = ["Loaded", "Read", "SourceController"]

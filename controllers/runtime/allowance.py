@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from framework.api.meta import Ref
-from framework.planning.admission import Ledger
+from framework.planning.ledger import Ledger
 from framework.ports import Record, StateStore
 
 
@@ -45,4 +45,9 @@ class Allowance:
     def waits_no_more(self, ref: Ref) -> None:
         with self._lock:
             if self._ledger is not None:
-                self._ledger.waiting.pop(ref, None)
+                self._ledger.waits_no_more(ref)
+
+    def waiting_for(self, rollout: Ref) -> tuple[Ref, ...]:
+        """Who would have room if a rollout were over."""
+        with self._lock:
+            return self._ledger.waiting_for(rollout) if self._ledger is not None else ()

@@ -46,7 +46,7 @@ def forecast(
 
     Work of one stage is taken to run side by side, limited by nothing; a rollout holds both versions while it lasts.
     """
-    work = _work(changes, before, after, kinds, known.durations)
+    work = _work(changes, before, after, kinds, known)
     extra = _peak(work, changes, before, after, kinds)
     return Forecast(
         endpoints=endpoints(changes, before, after, kinds, known.requests, same_cluster=known.same_cluster),
@@ -56,7 +56,7 @@ def forecast(
         extra_gpus=extra.gpus,
         extra_cpus=extra.cpus,
         capacity=known.capacity,
-        lacking=_lacking(extra, known.capacity),
+        lacking=_lacking(extra.cpus, extra.gpus, known.capacity, " at the peak"),
     )
 
 
@@ -65,7 +65,7 @@ def _work(
     before: Mapping[Ref, Desired[Any]],
     after: Mapping[Ref, Desired[Any]],
     kinds: Mapping[str, Kind],
-    durations: Durations | None,
+    known: Known,
 ) -> tuple[Work, ...]:
     """A resource's work is one stage after the last work above it, however far up."""
     found: list[Work] = []
@@ -83,8 +83,10 @@ def _work(
             if what == ROLL_OUT:
                 seconds, basis = _rollout(change.ref, before, desired, kind)
             else:
-                seconds, basis = durations.of(change.ref) if durations else (None, "no history was looked at")
-            found.append(Work(change.ref, what, above + 1, seconds, basis, needs.cpus, needs.gpus))
+                unknown = (None, "no history was looked at")
+                seconds, basis = known.durations.of(change.ref) if known.durations else unknown
+            lacking = "; ".join(_lacking(*(needs.least or (needs.cpus, needs.gpus)), known.capacity))
+            found.append(Work(change.ref, what, above + 1, seconds, basis, needs.cpus, needs.gpus, lacking))
     return tuple(found)
 
 
@@ -162,14 +164,15 @@ def _peak(
     return Needs(max(0.0, *(cpus for cpus, _ in during.values())), max(0.0, *(gpus for _, gpus in during.values())))
 
 
-def _lacking(extra: Needs, capacity: Capacity | None) -> tuple[str, ...]:
+def _lacking(cpus: float, gpus: float, capacity: Capacity | None, when: str = "") -> tuple[str, ...]:
     if capacity is None:
         return ()
     found = []
-    for name, wanted in (("GPU", extra.gpus), ("CPU", extra.cpus)):
+    for name, wanted in (("GPU", gpus), ("CPU", cpus)):
         total, free = capacity.total.get(name, 0.0), capacity.free.get(name, 0.0)
+        asked = f"{wanted:g} {name}{'' if wanted == 1 else 's'}{when}"
         if wanted > total:
-            found.append(f"{wanted:g} {name}s at the peak, and the cluster has {total:g}")
+            found.append(f"{asked}, and the cluster has {total:g}")
         elif wanted > free:
-            found.append(f"{wanted:g} {name}s at the peak, of which {free:g} of {total:g} are free now")
+            found.append(f"{asked}, of which {free:g} of {total:g} are free now")
     return tuple(found)

@@ -25,7 +25,9 @@ class Endpoint:
 class Work:
     """Something that will run. ``seconds`` is None where nothing like it ever ran; ``basis`` says where it is from.
 
-    ``stage`` counts from 1: what is in one stage may run side by side, and waits for the stages before it.
+    ``stage`` counts from 1: what is in one stage may run side by side, and waits for the stages before it. ``lacking``
+    says what the cluster does not have, or not free now, of what this alone cannot do without; empty where it fits, or
+    nobody knows.
     """
 
     ref: Ref
@@ -35,6 +37,7 @@ class Work:
     basis: str
     cpus: float = 0.0
     gpus: float = 0.0
+    lacking: str = ""
 
 
 @dataclass(frozen=True)

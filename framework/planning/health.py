@@ -11,17 +11,20 @@ from pydantic import ValidationError
 
 from framework.api.conditions import DEGRADED, Condition, Conditions
 from framework.api.meta import Ref, problem_of
-from framework.planning.admission import EXCEEDED, ORPHANED, SUSPENDED
+from framework.planning.admission import SUSPENDED
 from framework.planning.changes import Desired, Status
 from framework.planning.oversight import Oversight, stamp
 from framework.planning.remembered import UNREADABLE, way_out
+from framework.planning.retention import ORPHANED
+from framework.planning.room import EXCEEDED, TOO_SMALL, WAITING_FOR_ROOM
 from framework.ports import Outage, Record
 
 SHORT_COMMIT = 7
 """Characters of a commit SHA that are shown."""
 
-HELD = frozenset({"Paused", SUSPENDED, EXCEEDED})
-"""Reasons for which a person is awaited: nothing moves by itself."""
+HELD = frozenset({"Paused", SUSPENDED, EXCEEDED, TOO_SMALL})
+"""Reasons for which a person is awaited: nothing moves by itself. So it is with who waits for room that nobody is about
+to make."""
 
 
 class Sync(StrEnum):
@@ -66,8 +69,23 @@ def healths(
     """By the records alone, in the order of ``desired``, which must be dependency order, and then what git no longer
     has. None for what was never looked at. ``unreadable``: there is a record, and what is wrong with it."""
     recorded, damaged = {record.ref: record for record in records}, unreadable or {}
+    found = _one_after_the_other(desired, recorded, damaged, {})
+    if any(health is not None and health.reason == WAITING_FOR_ROOM for health in found.values()):
+        # Who is in the way of one may come later in dependency order.
+        stuck = {ref: health for ref, health in found.items() if health is not None and health.sync in STUCK}
+        found = _one_after_the_other(desired, recorded, damaged, stuck)
+    return found
+
+
+def _one_after_the_other(
+    desired: Mapping[Ref, Desired[Any]],
+    recorded: Mapping[Ref, Record],
+    damaged: Mapping[Ref, str],
+    known: Mapping[Ref, Health],
+) -> dict[Ref, Health | None]:
+    """``known`` are some that are stuck, whatever their place."""
     found: dict[Ref, Health | None] = {}
-    stuck: dict[Ref, Health] = {}
+    stuck = dict(known)
     for ref in (*desired, *sorted({*recorded, *damaged} - desired.keys())):
         record = recorded.get(ref)
         health = None if record is None else _of(desired.get(ref), record, stuck)
@@ -107,7 +125,7 @@ def recorded_health(desired: Desired[Any] | None, status: Status, stuck: Mapping
     if conditions.stalled.status:
         return _by(Sync.STALLED, conditions.stalled, conditions.stalled.since)
     if conditions.reconciling.status:
-        return _under_way(conditions.reconciling, [stuck[ref] for ref in status.waits_for if ref in stuck])
+        return _under_way(conditions.reconciling, status.waits_for, stuck)
     if conditions.ready.status:
         return _by(Sync.SYNCED, conditions.ready, max(item.since for item in conditions.all()))
     if conditions.ready.reason == DEGRADED:
@@ -142,11 +160,14 @@ _CLAIMS = frozenset({Sync.SYNCED, Sync.PROGRESSING})
 """Words that are true only as long as somebody looks."""
 
 
-def _under_way(reconciling: Condition, waits_for: list[Health]) -> Health:
-    if reconciling.reason in HELD:
+def _under_way(reconciling: Condition, waits_for: tuple[Ref, ...], stuck: Mapping[Ref, Health]) -> Health:
+    """Any one that it is made from holds it up; room is there as soon as any one makes some."""
+    in_vain = [stuck[ref] for ref in waits_for if ref in stuck]
+    for_room = reconciling.reason == WAITING_FOR_ROOM
+    if reconciling.reason in HELD or (for_room and not waits_for):
         return _by(Sync.HELD, reconciling, reconciling.reason_since or reconciling.since)
-    if waits_for:
-        both = [reconciling.since, *(item.since for item in waits_for if item.since is not None)]
+    if in_vain and (not for_room or len(in_vain) == len(waits_for)):
+        both = [reconciling.since, *(item.since for item in in_vain if item.since is not None)]
         return _by(Sync.BLOCKED, reconciling, max(both))
     return _by(Sync.PROGRESSING, reconciling, reconciling.since)
 

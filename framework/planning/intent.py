@@ -13,8 +13,9 @@ from datetime import datetime
 
 from framework.api.conditions import Conditions, transition
 from framework.planning.actions import Action, StopRun, SubmitRun
-from framework.planning.admission import Take, starts_something
 from framework.planning.changes import Change, Happening, Status
+from framework.planning.ledger import Take
+from framework.planning.room import starts_something
 from framework.planning.runs import RUN_STARTED
 from framework.ports import Event, Intent, RunPhase, RunState
 

@@ -57,11 +57,12 @@ class Claim:
 @dataclass(frozen=True)
 class Needs:
     """What a resource takes from the cluster at its peak: while its run lasts, or ``standing`` for as long as it is
-    there (replicas)."""
+    there (replicas). ``least`` are the CPUs and GPUs that it cannot do without; None: all of it."""
 
     cpus: float = 0.0
     gpus: float = 0.0
     standing: bool = False
+    least: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

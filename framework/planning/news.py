@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from framework.api.conditions import Condition, Conditions, ConditionType
 from framework.planning.changes import Change, Happening
-from framework.ports import Event, Json
+from framework.ports import Event, Json, Record
+
+_SHOWN = 3
 
 
 def told(
@@ -60,3 +62,17 @@ def _watched(conditions: Conditions) -> tuple[Condition, Condition]:
 
 def _sentence(flips: dict[str, Json]) -> str:
     return ", ".join(f"{name} is {str(flip['after']).lower()}" for name, flip in flips.items())
+
+
+def is_news(reason: str, record: Record | None, said: Condition | None) -> bool:
+    """Whether the last look that got so far did not say so: neither its record does, nor its status."""
+    if record is not None and record.withheld == reason:
+        return False
+    return said is None or not (said.status and said.reason == reason)
+
+
+def some(names: Iterable[str]) -> str:
+    """``a, b, c and 4 more``."""
+    shown = list(names)
+    rest = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + rest

@@ -10,11 +10,11 @@ from typing import Any
 
 from framework.api.conditions import Conditions
 from framework.api.meta import Ref
-from framework.planning.admission import ORPHANED
 from framework.planning.asked import Asked, Stand, Uncommitted
 from framework.planning.changes import Desired
 from framework.planning.health import SHORT_COMMIT, Health, Sync, as_known, healths
 from framework.planning.oversight import Oversight
+from framework.planning.retention import ORPHANED
 from framework.planning.settled import Withheld
 from framework.ports import Record, Revision
 

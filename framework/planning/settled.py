@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.admission import ORPHANED
 from framework.planning.changes import Desired
 from framework.planning.health import Health, Sync, healths
+from framework.planning.retention import ORPHANED
 from framework.ports import Record
 
 

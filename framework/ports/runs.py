@@ -70,10 +70,13 @@ class RunState:
 
 @dataclass(frozen=True)
 class Capacity:
-    """What the cluster has and what of it is free, by Ray's resource name (``CPU``, ``GPU``)."""
+    """What the cluster has and what of it is free, by Ray's resource name (``CPU``, ``GPU``). ``held`` is what of the
+    rest this environment's own holds, by item of an inventory (``app:x``, ``route:d``, ``run:r``); None where nobody
+    tells whose it is."""
 
     total: Mapping[str, float]
     free: Mapping[str, float]
+    held: Mapping[str, Mapping[str, float]] | None = None
 
 
 class RunBackend(Protocol):

@@ -24,6 +24,10 @@ class AppPhase(StrEnum):
     DELETING = "Deleting"
 
 
+ROUTER_CPUS = 0.1
+"""That the router of a deployment takes."""
+
+
 @dataclass(frozen=True)
 class AppSpec:
     """One model version as a Serve application without a route of its own. ``name`` is ``<deployment>-<identity10>``.

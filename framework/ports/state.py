@@ -52,6 +52,8 @@ class Record(Stored):
     inventory: tuple[str, ...] = ()
     takes: dict[str, tuple[float, float]] = Field(default_factory=dict)
     """CPUs and GPUs by item of the inventory that was let in: what quotas count."""
+    room: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """CPUs and GPUs that are kept free for an item of the inventory until it holds them."""
     withheld: str = ""
     """Why something was held back at the last look that got so far; told once, whatever failed in between."""
     upstream: tuple[Ref, ...] = ()

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from framework.api.categories import Category
+from framework.api.meta import Ref
 from framework.api.printing import shown
 from framework.planning.changes import Change, Plan, Verb
 from framework.planning.forecast import Forecast
 from framework.render.actions import describe
 from framework.render.diffs import diff_lines
 from framework.render.outlook import first_words, holds_words, share_words, takes_words, totals
-from framework.render.plan import SYMBOLS, because, compared_with, spells_out, tally
+from framework.render.plan import SYMBOLS, because, compared_with, lacking, spells_out, tally
 from framework.render.terminal import LONGEST_MESSAGE, one_line, plain
 from framework.render.wording import count, short
 
@@ -41,7 +42,7 @@ def plan_markdown(plan: Plan) -> str:
     head = "\n".join(_head(plan))
     tail = "\n".join((*_outlook(plan.forecast), *_foot(plan)))
     changes = [change for change in plan.changes if change.verb is not Verb.NOOP]
-    return f"{head}\n{_fitted(changes, LIMIT - len(head) - len(tail) - 200)}{tail}\n"
+    return f"{head}\n{_fitted(changes, lacking(plan), LIMIT - len(head) - len(tail) - 200)}{tail}\n"
 
 
 def marker(environment: str) -> str:
@@ -84,11 +85,11 @@ def _head(plan: Plan) -> Iterator[str]:
         yield ""
 
 
-def _fitted(changes: Sequence[Change], room: int) -> str:
+def _fitted(changes: Sequence[Change], missing: Mapping[Ref, str], room: int) -> str:
     """As many whole resources as fit, in the order of the plan; the dearest are chosen first."""
     blocks: dict[int, str] = {}
     for index in sorted(range(len(changes)), key=lambda index: _rank(changes[index])):
-        block = _block(changes[index])
+        block = _block(changes[index], missing.get(changes[index].ref, ""))
         if len(block) > room:
             break
         room -= len(block)
@@ -102,11 +103,11 @@ def _rank(change: Change) -> tuple[bool, bool, int]:
     return (change.category is not Category.BREAKING, change.verb is not Verb.DELETE, -int(change.category))
 
 
-def _block(change: Change) -> str:
+def _block(change: Change, missing: str) -> str:
     category = "" if change.category is Category.NOOP else f": {_html_bold(change.category)}"
     summary = f"<code>{SYMBOLS[change.verb]}</code> <code>{change.ref}</code>{category}"
     parts = [f"<details><summary>{summary}</summary>", ""]
-    reasons = "; ".join(text for text in (one_line(change.reason, LONGEST_MESSAGE), because(change)) if text)
+    reasons = "; ".join(text for text in (one_line(change.reason, LONGEST_MESSAGE), because(change), missing) if text)
     if reasons:
         parts += [escaped(reasons), ""]
     rows = _rows(change) if spells_out(change) else []

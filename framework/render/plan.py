@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from framework.api.categories import Category
-from framework.planning.changes import Change, Plan, Verb
+from framework.api.meta import Ref
+from framework.planning.changes import Change, Plan, Status, Verb
+from framework.planning.room import TOO_SMALL, WAITING_FOR_ROOM
 from framework.render.actions import describe
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED, diff_lines
 from framework.render.outlook import endpoint_lines, work_lines
@@ -93,8 +95,9 @@ def _lines(plan: Plan, width: int, unchanged: bool) -> list[Line]:
         title = f"Environment {plan.environment} at commit {short(plan.commit)}"
         lines += [*paragraph(f"{title}{f' ({against})' if against else ''}", width=width, style="bold"), ()]
     lines += _refusals(plan, width)
+    short_of = lacking(plan)
     for change in shown:
-        lines += [*_change(change, width), ()]
+        lines += [*_change(change, short_of.get(change.ref, ""), width), ()]
     if plan.forecast is not None:
         lines += work_lines(plan.forecast, width)
         lines += endpoint_lines(plan.forecast, width)
@@ -113,11 +116,26 @@ def _refusals(plan: Plan, width: int) -> list[Line]:
     return [*lines, ()]
 
 
-def _change(change: Change, width: int) -> list[Line]:
+def lacking(plan: Plan) -> Mapping[Ref, str]:
+    """``does not fit: 1 CPU, of which 0.8 of 2 are free now``, by resource; not where its reason says so."""
+    if plan.forecast is None:
+        return {}
+    waiting = {change.ref for change in plan.changes if change.status is not None and _waits_for_room(change.status)}
+    works = [work for work in plan.forecast.work if work.lacking and work.ref not in waiting]
+    return {work.ref: f"does not fit: {work.lacking}" for work in works}
+
+
+def _waits_for_room(status: Status) -> bool:
+    reconciling = status.conditions.reconciling
+    return reconciling.status and reconciling.reason in (WAITING_FOR_ROOM, TOO_SMALL)
+
+
+def _change(change: Change, lacking: str, width: int) -> list[Line]:
     symbol, style = SYMBOLS[change.verb], _STYLES[change.verb]
     category = () if change.category is Category.NOOP else (Span(change.category.label, _weight(change)),)
     lines = _titled(Span(f"{symbol:>3} ", style), (Span(str(change.ref), f"bold {style}"), *category), width)
     lines += paragraph(one_line(change.reason, LONGEST_MESSAGE), width=width, indent=_INDENT)
+    lines += paragraph(lacking, width=width, indent=_INDENT, style="yellow") if lacking else []
     lines += _because(change, width)
     if spells_out(change):
         for diff in change.diffs:

@@ -132,5 +132,6 @@ def test_the_cluster_tells_what_it_has_and_what_is_taken(ray_rest: RayRest, worl
     during = world.backend.capacity()
     assert during is not None
     assert during.free["CPU"] == before.free["CPU"] - 3.5  # an actor of 2, and a placement group of 1.5 with one in it
+    assert during.held == {**(before.held or {}), f"run:{run.name}": {"CPU": 3.5, "GPU": 0.0}}
     world.backend.stop(world.storage, run.name)
     world.ended(run)

@@ -90,8 +90,16 @@ def test_the_same_fingerprint_gives_the_same_bytes(outcomes: dict[str, Any]) -> 
 def test_an_attempt_after_a_finished_fit_trains_nothing_again(outcomes: dict[str, Any]) -> None:
     found = outcomes["boosted-after-the-end"]
     assert found["sha256"] == outcomes["boosted"]["sha256"]
-    assert not any(message.startswith("trial ") for message in found["told"])
+    assert not any(message.startswith("searching") for message in found["told"])
     assert found["lineage"]["resumed_at_rounds"] == []
+
+
+def test_it_tells_how_many_trials_are_over_and_that_it_waits_until_a_worker_runs(outcomes: dict[str, Any]) -> None:
+    told = [message for message in outcomes["boosted"]["told"] if "trials done" in message or "worker" in message]
+    trials = len(outcomes["boosted"]["trials"])
+    assert told[0] == f"waits for a worker (needs 1 CPU): 0 of {trials} trials done"
+    assert any(f": {trials} of {trials} trials done" in message for message in told)
+    assert "waits for a worker (needs 1 CPU)" in told, "before the fit"
 
 
 def test_a_killed_worker_resumes_from_its_checkpoint(outcomes: dict[str, Any]) -> None:

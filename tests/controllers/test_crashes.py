@@ -13,7 +13,7 @@ import pytest
 from framework.api.errors import TransientError
 from framework.api.meta import Ref
 from framework.backends.faults import Crash, FaultInjector
-from framework.planning.admission import Ledger
+from framework.planning.ledger import Ledger
 from framework.ports import Event, FailureKind
 from tests.stage import FIRST, JOB_TEXT, MONITOR, SERVED, Stage
 from tests.world import DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World

@@ -21,8 +21,8 @@ from controllers.runtime.round import Round
 from controllers.source import SourceController
 from framework.api.errors import TransientError
 from framework.api.meta import Ref
-from framework.planning.admission import Rules
 from framework.planning.changes import Desired
+from framework.planning.rules import Rules
 from framework.ports import Record
 from tests.builders import desired, feature_view_spec
 

@@ -21,6 +21,8 @@ from framework.planning.changes import Change, Plan, Verb
 from framework.planning.estimate import FIRST_ANSWER
 from framework.planning.explained import EXISTS
 from framework.ports import Capacity
+from framework.render.markdown import plan_markdown
+from framework.render.plan import plan_text
 from framework.render.plan_document import plan_from_json, plan_json
 from tests.controllers.test_passes import project as passes_project
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World
@@ -220,6 +222,26 @@ def test_it_says_whether_the_cluster_has_what_is_needed(running: World) -> None:
     assert (forecast.extra_gpus, forecast.extra_cpus) == (4.0, 4.0)
     assert forecast.lacking == ("4 GPUs at the peak, and the cluster has 2",)
     assert forecast.gpu_hours == pytest.approx(4 * 30 / 3600, rel=0.1)
+
+
+def test_what_has_no_room_now_says_so_where_it_stands(running: World) -> None:
+    (app,) = running.ports.serving.apps("delay")
+    full = Capacity({"CPU": 2.0}, {"CPU": 0.8}, {f"app:{app}": {"CPU": 0.5}, "route:delay": {"CPU": 0.1}})
+    running.commit(classifier=BETTER)
+    running.ports.runs.cluster = full
+    found = plan(running)
+    assert words(found)[JOB] == ("Wait", "Retrain")
+    assert changes(found)[JOB].reason.startswith(
+        "needs 1 CPU; 0.8 of 2 CPUs are free (ModelDeployment/delay holds 0.6, somebody"
+    )
+    assert "does not fit: 1 CPU" not in plan_text(found).partition("What will run")[0]
+
+    running.commit(departures=WIDE)
+    later = plan(running)
+    assert changes(later)[JOB].reason == "waits for FeatureView/departures"
+    told = plan_text(later).partition("What will run")[0].partition("TrainingJob/classifier")[2]
+    assert "does not fit: 1 CPU, of which 0.8 of 2 are free now" in told
+    assert "does not fit: 1 CPU, of which" in plan_markdown(later).replace("\\", "")
 
 
 # ------------------------------------------------------------------- refusals

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from framework.api.names import own_name
 from framework.backends.ray.rest import RayRest
+from framework.backends.ray.serve_config import deployment_of, is_router_name
+from framework.backends.ray.tenancy import Tenant
 from framework.ports import Capacity
 
 RESOURCES = ("CPU", "GPU")
 _LIMIT = 10_000
 """Ray refuses to list more."""
+_REPLICA = re.compile(r"SERVE_REPLICA::(?P<app>[^#]+)#")
+"""How Serve names the actor of a replica."""
 
 
-def read_capacity(rest: RayRest) -> Capacity | None:
-    """None where the dashboard does not tell.
+def read_capacity(rest: RayRest, tenant: Tenant, runs: Callable[[], Mapping[str, str]]) -> Capacity | None:
+    """``runs`` tells the names of this environment's runs by the id of their Ray job. None where the dashboard does not
+    tell.
 
     ``/api/cluster_status`` would tell in one call, but knows nothing on a head without an autoscaler's monitor, such as
     the embedded one.
@@ -25,20 +33,52 @@ def read_capacity(rest: RayRest) -> Capacity | None:
     nodes = _listed(rest, "nodes", "ALIVE")
     groups = _listed(rest, "placement_groups", "CREATED")
     actors = _listed(rest, "actors", "ALIVE")
-    return None if nodes is None else capacity_of(nodes, groups or (), actors or ())
+    if nodes is None or groups is None or actors is None:
+        return None
+    return capacity_of(nodes, groups, actors, tenant, runs())
 
 
 def capacity_of(
-    nodes: Iterable[Mapping[str, Any]], groups: Iterable[Mapping[str, Any]], actors: Iterable[Mapping[str, Any]]
+    nodes: Iterable[Mapping[str, Any]],
+    groups: Iterable[Mapping[str, Any]],
+    actors: Iterable[Mapping[str, Any]],
+    tenant: Tenant,
+    runs: Mapping[str, str],
 ) -> Capacity:
     """What the nodes have, less what placement groups reserve and what actors outside of them hold.
 
     Tasks do not count: none of our workloads keeps one for long.
     """
     total = _sum(node.get("resources_total") for node in nodes)
-    reserved = _sum(bundle.get("unit_resources") for group in groups for bundle in group.get("bundles") or ())
-    held = _sum(actor.get("required_resources") for actor in actors if not actor.get("placement_group_id"))
-    return Capacity(total, {name: max(total[name] - reserved[name] - held[name], 0.0) for name in RESOURCES})
+    taken: dict[str | None, list[Mapping[str, float]]] = defaultdict(list)
+    for group in groups:
+        taken[_run_of(group.get("creator_job_id"), runs)].append(_reserved(group))
+    for actor in actors:
+        if not actor.get("placement_group_id"):
+            item = _replica_of(actor, tenant) or _run_of(actor.get("job_id"), runs)
+            taken[item].append(actor.get("required_resources") or {})
+    held = {item: _sum(found) for item, found in taken.items()}
+    used = _sum(held.values())
+    free = {name: max(total[name] - used[name], 0.0) for name in RESOURCES}
+    return Capacity(total, free, {item: found for item, found in held.items() if item and any(found.values())})
+
+
+def _run_of(job: str | None, runs: Mapping[str, str]) -> str | None:
+    name = runs.get(job or "")
+    return None if name is None else f"run:{name}"
+
+
+def _reserved(group: Mapping[str, Any]) -> dict[str, float]:
+    return _sum(bundle.get("unit_resources") for bundle in group.get("bundles") or ())
+
+
+def _replica_of(actor: Mapping[str, Any], tenant: Tenant) -> str | None:
+    """The item that a replica belongs to, if it is one of ours. An application of that name is ours or nobody's."""
+    found = _REPLICA.match(actor.get("name") or "")
+    if found is None or not tenant.may_have_named(found["app"]):
+        return None
+    app = own_name(found["app"])
+    return f"route:{deployment_of(app)}" if is_router_name(app) else f"app:{app}"
 
 
 def _sum(items: Iterable[Mapping[str, float] | None]) -> dict[str, float]:

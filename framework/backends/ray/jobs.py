@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from framework.ports import Capacity, FailureKind, Log, RunPhase, RunSpec, RunSt
 from framework.storage import list_files, readable_json, write_sealed
 
 RUNNER = "framework.workloads.run"
+
+FRESH_SECONDS = 1.0
+"""How long what the cluster has free is taken to be so."""
 
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
@@ -49,6 +53,7 @@ class RayJobs:
         self._tenant = tenant
         self._silence = Silence(silence, clock)
         self._log_files = RayLogs(rest)
+        self._read: tuple[float, Capacity | None] | None = None
 
     def submit(self, run: RunSpec, code_uri: str | None) -> None:
         """Write the request, then start the job. An attempt that has begun, if on a head since lost, stays as it is.
@@ -121,15 +126,31 @@ class RayJobs:
         return self._log_files.tail(node, f"job-driver-{name}.log", lines) if node else None
 
     def runs(self) -> Sequence[str]:
+        return tuple(own_name(job["submission_id"]) for job in self._own_jobs())
+
+    def _own_jobs(self) -> Iterator[Mapping[str, Any]]:
         tenant = self._tenant()
-        submitted = (job for job in self._rest.get("/api/jobs/") or () if job.get("submission_id"))
-        return tuple(own_name(job["submission_id"]) for job in submitted if tenant.owns(thing(job)))
+        for job in self._rest.get("/api/jobs/") or ():
+            if job.get("submission_id") and tenant.owns(thing(job)):
+                yield job
 
     def capacity(self) -> Capacity | None:
-        try:
-            return read_capacity(self._rest)
-        except TransientError:
-            return None
+        """As read within the last second: many that wait ask at a time."""
+        now = time.monotonic()
+        if self._read is None or now - self._read[0] >= FRESH_SECONDS:
+            try:
+                self._read = now, read_capacity(self._rest, self._tenant(), self._names)
+            except TransientError:
+                return None
+        return self._read[1]
+
+    def _names(self) -> dict[str, str]:
+        """This environment's runs by the id that Ray gave their job, once it is under way."""
+        return {
+            job["job_id"]: job["metadata"]["run"]
+            for job in self._own_jobs()
+            if job.get("job_id") and "run" in (job.get("metadata") or {})
+        }
 
     def _job_of(self, storage: str, run: str, attempt: int) -> tuple[str, Mapping[str, Any] | None]:
         """The job that has this attempt, by name, and what Ray tells of it, None where that is none. It is the one that

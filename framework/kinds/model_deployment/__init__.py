@@ -72,8 +72,9 @@ def _consumes(spec: ModelDeploymentSpec) -> Mapping[Ref, frozenset[str] | None]:
 
 def needs(spec: ModelDeploymentSpec) -> Needs:
     """All replicas that one version may grow to; a rollout takes as much again while it lasts."""
-    replicas, resources = spec.serving.replicas.max, spec.serving.resources
-    return Needs(replicas * resources.cpus, replicas * resources.gpus, standing=True)
+    replicas, cpus, gpus = spec.serving.replicas, spec.serving.resources.cpus, spec.serving.resources.gpus
+    least = (replicas.min * cpus, replicas.min * gpus)
+    return Needs(replicas.max * cpus, replicas.max * gpus, standing=True, least=least)
 
 
 def _ensure(ref: Ref, found: DeploymentState) -> None:

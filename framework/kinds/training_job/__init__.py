@@ -52,10 +52,14 @@ def _check(spec: TrainingJobSpec, specs: Mapping[Ref, BaseModel]) -> tuple[Cross
 
 
 def needs(spec: TrainingJobSpec) -> Needs:
-    """Of one run: every worker of every trial that goes on at a time."""
-    resources, trials = spec.resources, spec.tune.concurrency if spec.tune else 1
-    workers = (resources.elastic.max if resources.elastic else resources.workers) * trials
-    return Needs(workers * resources.cpusPerWorker, workers * resources.gpusPerWorker)
+    """Of one run: the workers of its fit, or the trials that go on at a time before it, which have one worker each.
+    Trials can go one after the other."""
+    resources, trials = spec.resources, min(spec.tune.concurrency, spec.tune.trials) if spec.tune else 1
+    fewest, most = (
+        (resources.elastic.min, resources.elastic.max) if resources.elastic else (resources.workers, resources.workers)
+    )
+    peak, cpus, gpus = max(most, trials), resources.cpusPerWorker, resources.gpusPerWorker
+    return Needs(peak * cpus, peak * gpus, least=(fewest * cpus, fewest * gpus))
 
 
 def _consumes(spec: TrainingJobSpec) -> Mapping[Ref, frozenset[str] | None]:

@@ -36,18 +36,18 @@ def run(context: RunContext) -> Mapping[str, Any]:
     before = delta.current(table)
     if before is not None and before.metadata.get("run") == context.name:
         return _result(before, started)
-    context.progress(0.1, "reading the sources")
+    context.progress(None, "reading the sources")
     frame = compute(spec, payload["root"], payload.get("upstream", {}))
-    context.progress(0.5, f"checking {frame.height:,} rows")
+    context.progress(None, f"checking {frame.height:,} rows")
     now = datetime.now(UTC)
     asked = spec.get("expectations", ())
     findings = expectations.check(frame, asked, spec["timestamp"], now)
     remarks = trouble(spec["sources"], payload["root"]) if frame.is_empty() else []
     expectations.require([*findings, *expectations.emptiness(frame, asked, remarks)])
-    context.progress(0.7, "profiling")
+    context.progress(None, "profiling")
     profile = f"{table}/_profiles/{context.name}.bin"
     storage.write_bytes(profile, profiling.profile_bytes(_profiled(frame, spec), now))
-    context.progress(0.9, "publishing")
+    context.progress(None, "publishing")
     published = delta.publish(
         table,
         frame,

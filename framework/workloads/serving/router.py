@@ -26,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from framework.api.names import own_name
+from framework.ports import ROUTER_CPUS
 from framework.storage import write_json
 from framework.workloads.serving.counters import Counters
 from framework.workloads.serving.dispatch import Answer, Dispatcher, OverloadedError, overload, refusal
@@ -255,7 +256,7 @@ Router = serve.deployment(
     name="Router",
     # The router sheds load itself, by the table's max_queued and with Retry-After, so Serve must not queue before it.
     max_ongoing_requests=1000,
-    ray_actor_options={"num_cpus": 0.1},
+    ray_actor_options={"num_cpus": ROUTER_CPUS},
     max_surge_percent=100,
     graceful_shutdown_timeout_s=20,
 )(RouterReplica)

@@ -17,6 +17,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.failures import traceback_of
 from framework.workloads.models import Matrix
 from framework.workloads.training import metrics
+from framework.workloads.training.progress import Rounds
 from framework.workloads.training.trainer import Artifact, Settings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 
@@ -77,8 +78,9 @@ def read_checkpoint(folder: Path) -> tuple[State, bytes]:
 class TrainWatch:
     """Reports to Ray Train; every ``every``-th report carries a checkpoint."""
 
-    def __init__(self, truth: Matrix, rounds: int, every: int) -> None:
+    def __init__(self, truth: Matrix, rounds: int, every: int, done: Callable[[int], None]) -> None:
         self._truth, self._rounds, self._every, self._reports = truth, rounds, every, 0
+        self._done = done
         self.resumed: tuple[int, ...] = ()
 
     def resume(self) -> tuple[int, Artifact] | None:
@@ -104,6 +106,8 @@ class TrainWatch:
         import ray.train
 
         self._reports += 1
+        if _first():
+            self._done(rounds)
         found = {**metrics.measure(self._truth, scores, "validation_"), "rounds": rounds}
         if rounds < self._rounds and self._reports % self._every == 0:
             artifact = model() if _first() else None
@@ -141,9 +145,11 @@ def fit(
     checkpoint: Mapping[str, int],
     folder: str,
     name: str,
+    tell: Callable[[int | None], None],
 ) -> Fitted:
     """Fit with ``settings`` on ``workers`` workers. ``name`` and ``folder`` carry the fingerprint: the same fit goes
-    on from its checkpoint, whichever attempt it is.
+    on from its checkpoint, whichever attempt it is. ``tell`` is called with the rounds that are done, None while no
+    worker runs yet.
 
     Raises:
         WorkloadError: "UnsupportedWorkers" for a trainer that cannot share one fit; what the trainer raised;
@@ -160,11 +166,12 @@ def fit(
             f"trainer {trainer} fits on one worker, resources.workers is {workers} (several: {able})",
         )
     reference = ray.put(data)
+    rounds = Rounds(folder)
 
     def loop() -> None:
-        work(ray.get(reference), trainer, settings, int(checkpoint["every"]))
+        work(ray.get(reference), trainer, settings, int(checkpoint["every"]), rounds.tell)
 
-    result = _trainer_class(workers)(
+    fitting = _trainer_class(workers)(
         loop,
         scaling_config=ScalingConfig(
             num_workers=workers, resources_per_worker=dict(resources), use_gpu=resources.get("GPU", 0) > 0
@@ -175,7 +182,9 @@ def fit(
             failure_config=FailureConfig(max_failures=2),
             checkpoint_config=CheckpointConfig(num_to_keep=int(checkpoint["keep"])),
         ),
-    ).fit()
+    )
+    with rounds.followed(tell):
+        result = fitting.fit()
     if result.checkpoint is None:
         raise WorkloadError("WorkersLost", "the fit ended without a model", kind=FailureKind.INFRASTRUCTURE)
     with result.checkpoint.as_directory() as path:
@@ -186,13 +195,15 @@ def fit(
     return Fitted(Artifact(model, state.format), state.rounds, state.resumed)
 
 
-def work(data: TrainingData, trainer: str, settings: Settings, every: int) -> None:
-    """One worker's part of the fit."""
+def work(data: TrainingData, trainer: str, settings: Settings, every: int, done: Callable[[int], None]) -> None:
+    """One worker's part of the fit. ``done`` is told the rounds behind it."""
     import ray.train
 
     world = ray.train.get_context()
     workers = world.get_world_size()
-    watch = TrainWatch(data.validation.y, settings.rounds, every)
+    watch = TrainWatch(data.validation.y, settings.rounds, every, done)
+    if _first():
+        done(0)
     try:
         if workers > 1:
             from ray.train.lightgbm import get_network_params

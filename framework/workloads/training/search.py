@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -19,6 +18,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.features.closest import suggestion
 from framework.workloads.models import Matrix
 from framework.workloads.training import metrics
+from framework.workloads.training.progress import of_search, trials_in_all
 from framework.workloads.training.trainer import REPORTS, Artifact, Settings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 
@@ -69,7 +69,7 @@ def search(
     tune: Mapping[str, Any],
     resources: Mapping[str, float],
     folder: str,
-    progress: Callable[[int, str], None],
+    tell: Callable[[float | None, str], None],
 ) -> Found:
     """Run the trials of the spec's ``tune`` (JSON by alias). A search that an earlier attempt finished is read from
     ``folder``; one that it did not finish starts over.
@@ -81,7 +81,7 @@ def search(
     if done is not None:
         return Found(**done)
     check_metric(tune["metric"])
-    grid = _run(data, trainer, settings, tune, resources, folder, progress)
+    grid = _run(data, trainer, settings, tune, resources, folder, tell)
     trials = [_trial(number, result) for number, result in enumerate(grid)]
     succeeded = [trial for trial in trials if trial["error"] is None and tune["metric"] in trial]
     if not succeeded:
@@ -110,7 +110,7 @@ def _run(
     tune: Mapping[str, Any],
     resources: Mapping[str, float],
     folder: str,
-    progress: Callable[[int, str], None],
+    tell: Callable[[float | None, str], None],
 ) -> Any:
     from ray import tune as ray_tune
 
@@ -120,6 +120,8 @@ def _run(
     reports = REPORTS if TRAINERS[trainer].boosts else 1
     budget = tune.get("budget")
     truth, metric, mode = data.validation.y, tune["metric"], tune["mode"]
+    name, total = tune["algorithm"], trials_in_all(tune)
+    tell(*of_search(name, total, 0, 0, resources))
 
     def trial(parameters: dict[str, Any], data: TrainingData) -> None:
         watch = TrialWatch(truth, metric, mode, ray_tune.report)
@@ -141,7 +143,7 @@ def _run(
             name="trials",
             storage_path=folder,
             verbose=0,
-            callbacks=[_teller(progress, metric)],
+            callbacks=[_teller(lambda ended, running: tell(*of_search(name, total, ended, running, resources)))],
             failure_config=ray_tune.FailureConfig(max_failures=0),
         ),
     )
@@ -149,25 +151,26 @@ def _run(
     return tuner.fit()
 
 
-def _teller(progress: Callable[[int, str], None], metric: str) -> Any:
-    """A Tune callback that tells how many trials are over. Tune pickles its callbacks; whom it tells stays here."""
+def _teller(tell: Callable[[int, int], None]) -> Any:
+    """A Tune callback that tells how many trials are over and how many run, whenever that changes. Tune pickles its
+    callbacks; whom it tells stays here."""
     from ray import tune as ray_tune
 
     class Teller(ray_tune.Callback):  # type: ignore[misc]
-        ended = 0
-        tell: Callable[[int, str], None] | None = None
+        told = (0, 0)
+        tell: Callable[[int, int], None] | None = None
 
-        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-            self.ended += 1
-            value = (trial.last_result or {}).get(metric, math.nan)
-            if self.tell is not None:
-                self.tell(self.ended, f"trial {self.ended}: {metric} {value:.4f}")
+        def on_step_end(self, iteration: int, trials: Any, **_: Any) -> None:
+            found = (sum(trial.is_finished() for trial in trials), sum(trial.status == "RUNNING" for trial in trials))
+            if self.tell is not None and found != self.told:
+                self.told = found
+                self.tell(*found)
 
         def __getstate__(self) -> dict[str, Any]:
-            return {"ended": self.ended}
+            return {}
 
     teller = Teller()
-    teller.tell = progress
+    teller.tell = tell
     return teller
 
 
@@ -197,10 +200,7 @@ def grid_space(tune: Mapping[str, Any]) -> dict[str, Any]:
         WorkloadError: "GridNeedsChoice" for a distribution that has no finite list; "UnsupportedSearch" where the
             combinations outnumber ``trials``.
     """
-    open_ended = [key for key, value in tune["search"].items() if value.get("choice") is None]
-    if open_ended:
-        raise WorkloadError("GridNeedsChoice", f"algorithm: grid needs choice for {', '.join(open_ended)}")
-    size = math.prod(len(value["choice"]) for value in tune["search"].values())
+    size = trials_in_all(tune)
     if size > tune["trials"]:
         raise WorkloadError("UnsupportedSearch", f"the grid has {size} combinations, but trials is {tune['trials']}")
     return {key: {"grid_search": list(value["choice"])} for key, value in sorted(tune["search"].items())}

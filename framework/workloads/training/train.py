@@ -22,10 +22,11 @@ from framework.workloads.training import cluster, evaluation, metrics
 from framework.workloads.training.card import model_card
 from framework.workloads.training.dataset import Dataset, build
 from framework.workloads.training.fit import Fitted, fit
+from framework.workloads.training.progress import of_fit
 from framework.workloads.training.search import Found, check_metric, search
 from framework.workloads.training.split import split
 from framework.workloads.training.trainer import Part, Settings, TrainingData
-from framework.workloads.training.trainers import chosen
+from framework.workloads.training.trainers import TRAINERS, chosen
 from framework.workloads.training.trial import trial_document
 
 REFERENCE_PERIOD = timedelta(days=7)
@@ -52,18 +53,18 @@ def run(context: RunContext) -> Mapping[str, Any]:
     if spec.get("tune"):
         check_metric(spec["tune"]["metric"])
 
-    context.progress(0.02, "joining the training set")
+    context.progress(None, "joining the training set")
     dataset = build(spec["dataset"], payload["views"])
     parts = split(dataset, spec["dataset"]["split"], seed)
     told = ", ".join(f"{part.height:,} {label}" for label, part in parts.items())
-    context.progress(0.1, f"{told} rows of {len(dataset.inputs)} inputs")
+    context.progress(None, f"{told} rows of {len(dataset.inputs)} inputs")
     signature = models.signature_of(parts["train"], dataset.inputs, dataset.nullable, dataset.label)
     data = _matrices(parts, dataset, signature)
 
     cluster.join()
     found, fitted = _learn(context, name, settings, data)
 
-    context.progress(0.85, "judging on the test rows")
+    context.progress(None, "judging on the test rows")
     artifact, sha256 = models.save(payload["model_folder"], fitted.artifact.data, fitted.artifact.format)
     predictor = models.load(artifact, sha256, fitted.artifact.format, signature)
     scores = predictor.predict(parts["test"])
@@ -73,7 +74,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
         **metrics.measure(data.validation.y, predictor.predict(parts["validation"]), "validation_"),
     }
 
-    context.progress(0.92, "profiling what it was trained on")
+    context.progress(None, "profiling what it was trained on")
     profile = f"{payload['model_folder']}/profile"
     write_reference(
         profile, _reference(parts["train"], dataset, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD
@@ -125,17 +126,15 @@ def _learn(context: RunContext, name: str, settings: Settings, data: TrainingDat
     folder = _absolute(context.folder)
     found = None
     if spec.get("tune"):
-        tune = spec["tune"]
         cluster.require(resources, 1, "a trial")
-        context.progress(0.15, f"searching with {tune['algorithm']}, up to {tune['trials']} trials")
-
-        def ended(count: int, message: str) -> None:
-            context.progress(0.15 + 0.45 * min(1.0, count / tune["trials"]), message)
-
-        found = search(data, name, settings, tune, resources, folder, ended)
+        found = search(data, name, settings, spec["tune"], resources, folder, context.progress)
         settings = replace(settings, params={**settings.params, **found.parameters}, rounds=max(1, found.rounds))
-    context.progress(0.6, f"fitting {name} on {workers} worker{'s' if workers > 1 else ''}")
-    return found, fit(data, name, settings, workers, resources, checkpoint, folder, "fit")
+    rounds = settings.rounds if TRAINERS[name].boosts else 1
+
+    def tell(done: int | None) -> None:
+        context.progress(*of_fit(name, workers, rounds, done, resources))
+
+    return found, fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell)
 
 
 def _matrices(parts: Mapping[str, pl.DataFrame], dataset: Dataset, signature: Mapping[str, Any]) -> TrainingData:

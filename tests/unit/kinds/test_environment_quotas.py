@@ -40,7 +40,8 @@ def test_what_fits_is_fine(project: Project, quotas: str) -> None:
 
 
 def test_one_that_alone_needs_more_is_told_where_it_says_so(project: Project, place: Callable[[Problem], str]) -> None:
-    """At its peak: all workers of all trials at a time, all replicas that it may grow to."""
+    """At its peak: the workers of its fit or the trials at a time, whichever are more; all replicas that it may grow
+    to."""
     allow(project, "{gpus: 3, cpus: 6}")
     project.edit(
         JOB,
@@ -48,7 +49,7 @@ def test_one_that_alone_needs_more_is_told_where_it_says_so(project: Project, pl
             "timeout: 1h",
             """\
 resources: {workers: 2, gpusPerWorker: 1}
-  tune: {search: {eta: {uniform: [0, 1]}}, concurrency: 2}""",
+  tune: {search: {eta: {uniform: [0, 1]}}, concurrency: 4}""",
         ),
     )
     project.edit(DEPLOYMENT, ("max: 2}", "max: 4}\n    resources: {cpus: 2}"))

@@ -23,20 +23,13 @@ from framework.planning.actions import (
     StopRun,
     SubmitRun,
 )
-from framework.planning.admission import (
-    EXCEEDED,
-    ORPHANED,
-    SUSPENDED,
-    WAITING,
-    Admitted,
-    Ledger,
-    Rules,
-    admit,
-    admit_all,
-    takes,
-)
+from framework.planning.admission import SUSPENDED, admit, admit_all
 from framework.planning.changes import Change, Happening, Status, Verb
 from framework.planning.kind import Needs
+from framework.planning.ledger import Admitted, Ledger, takes
+from framework.planning.retention import ORPHANED
+from framework.planning.room import EXCEEDED, WAITING
+from framework.planning.rules import Rules
 from framework.ports import Alert, AppSpec, Intent, Record, RunSpec
 from tests.builders import NOW, STORAGE, model_version
 

@@ -221,6 +221,13 @@ def test_what_the_cluster_lacks(total: float, free: float, lacking: tuple[str, .
     assert (found.lacking, found.capacity) == (lacking, capacity)
 
 
+def test_each_work_that_does_not_fit_says_so_itself() -> None:
+    capacity = Capacity({"CPU": 8.0, "GPU": 4.0}, {"CPU": 8.0, "GPU": 1.0})
+    told = {work.ref: work.lacking for work in of(known=Known(DURATIONS, capacity)).work}
+    assert {text for text in told.values() if text} == {"2 GPUs, of which 1 of 4 are free now"}
+    assert {work.lacking for work in of().work} == {""}
+
+
 def test_an_unknown_cluster_lacks_nothing_that_we_know_of() -> None:
     assert of().lacking == ()
     assert of().capacity is None

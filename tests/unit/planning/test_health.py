@@ -9,9 +9,10 @@ import pytest
 
 from framework.api.conditions import Conditions, transition
 from framework.api.meta import Ref
-from framework.planning.admission import EXCEEDED, SUSPENDED
+from framework.planning.admission import SUSPENDED
 from framework.planning.changes import Desired, Status
 from framework.planning.health import Health, Sync, healths
+from framework.planning.room import EXCEEDED
 from framework.ports import Record
 from tests.builders import at, desired, feature_view_spec
 

@@ -11,9 +11,9 @@ from framework.api.categories import Category
 from framework.api.conditions import transition, violations
 from framework.api.meta import Ref
 from framework.planning.actions import Action, DeleteApp, DeployApp, SetRoute, StopRun, SubmitRun
-from framework.planning.admission import Take
 from framework.planning.changes import Change, Happening, Status, Verb
 from framework.planning.intent import Begun, Resumed, begin, resume, unsettled
+from framework.planning.ledger import Take
 from framework.ports import AppSpec, Event, Intent, RouteSpec, RunPhase, RunSpec, RunState
 from tests.builders import NOW, STORAGE
 

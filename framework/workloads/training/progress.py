@@ -1,0 +1,109 @@
+"""How far a training is, told by what was counted: trials that are over, rounds that were boosted. Where nothing of it
+runs, it is told what for it waits."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from framework import storage
+from framework.workloads.context import WorkloadError
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+
+Progress = tuple[float | None, str]
+"""(fraction done in 0..1 or None, what is happening now)"""
+
+
+def trials_in_all(tune: Mapping[str, Any]) -> int:
+    """How many trials a search has that runs to its end. A grid tries every combination once.
+
+    Raises:
+        WorkloadError: "GridNeedsChoice" for a distribution that has no finite list.
+    """
+    if tune["algorithm"] != "grid":
+        return int(tune["trials"])
+    open_ended = [key for key, value in tune["search"].items() if value.get("choice") is None]
+    if open_ended:
+        raise WorkloadError("GridNeedsChoice", f"algorithm: grid needs choice for {', '.join(open_ended)}")
+    return math.prod(len(value["choice"]) for value in tune["search"].values())
+
+
+def of_search(algorithm: str, total: int, ended: int, running: int, needs: Mapping[str, float]) -> Progress:
+    """
+    >>> of_search("grid", 6, 2, 1, {"CPU": 1.0})
+    (0.3333333333333333, 'searching with grid: 2 of 6 trials done')
+    >>> of_search("grid", 6, 2, 0, {"CPU": 1.0})
+    (0.3333333333333333, 'waits for a worker (needs 1 CPU): 2 of 6 trials done')
+    """
+    doing = f"searching with {algorithm}" if running or ended >= total else _waits(1, needs)
+    return min(1.0, ended / total), f"{doing}: {ended} of {total} trial{'' if total == 1 else 's'} done"
+
+
+def of_fit(trainer: str, workers: int, rounds: int, done: int | None, needs: Mapping[str, float]) -> Progress:
+    """``done`` rounds of ``rounds``, of which there is one where a model is fitted at once; None: no worker runs yet.
+
+    >>> of_fit("lightgbm", 2, 50, 20, {"CPU": 1.0})
+    (0.4, 'fitting lightgbm on 2 workers: 20 of 50 rounds done')
+    >>> of_fit("sklearn", 1, 1, 0, {"CPU": 1.0})
+    (None, 'fitting sklearn on 1 worker')
+    >>> of_fit("lightgbm", 2, 50, None, {"CPU": 1.0, "GPU": 1.0})
+    (None, 'waits for 2 workers (each needs 1 CPU and 1 GPU)')
+    """
+    if done is None:
+        return None, _waits(workers, needs)
+    doing = f"fitting {trainer} on {workers} worker{'' if workers == 1 else 's'}"
+    return (None, doing) if rounds == 1 else (min(1.0, done / rounds), f"{doing}: {done} of {rounds} rounds done")
+
+
+def _waits(workers: int, needs: Mapping[str, float]) -> str:
+    told = " and ".join(f"{amount:g} {name}{'' if amount == 1 else 's'}" for name, amount in needs.items() if amount)
+    if workers == 1:
+        return f"waits for a worker (needs {told})"
+    return f"waits for {workers} workers (each needs {told})"
+
+
+class Rounds:
+    """A file by which the worker of a fit tells the driver how far it is: they are processes on two machines, maybe."""
+
+    def __init__(self, folder: str) -> None:
+        self._file = f"{folder}/rounds.json"
+
+    def tell(self, done: int | None) -> None:
+        """None: no worker runs yet. A fit goes on where nobody can be told."""
+        try:
+            storage.write_sealed(self._file, {"done": done})
+        except OSError as error:
+            log.warning("how far the fit is could not be told: %s", error)
+
+    def told(self) -> int | None:
+        try:
+            found = storage.readable_json(self._file)
+        except OSError:
+            return None
+        return found["done"] if found else None
+
+    @contextmanager
+    def followed(self, tell: Callable[[int | None], None]) -> Iterator[None]:
+        """``tell`` is called every second with what the worker told last."""
+        self.tell(None)
+        over = threading.Event()
+
+        def follow() -> None:
+            tell(None)
+            while not over.wait(POLL_SECONDS):
+                tell(self.told())
+
+        thread = threading.Thread(target=follow, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
