@@ -55,13 +55,13 @@ def plan(
         ensure_installed("data")
         project = project_of(options, fresh=True)
         result = project.plan(head)
-        if head is None:
+        if head is None and result.read:
             _tell_waiting(project, project.read(result.commit))
     if out is not None:
         _write(out, result)
     width, colour = width_and_colour()
     emit(_shown(result, output, width, colour, unchanged))
-    if explain and project is not None:
+    if explain and project is not None and result.read:
         from framework.render.steps import steps_text
 
         for sequence in project.simulate(None, head):

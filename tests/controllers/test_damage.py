@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from controllers.acceptance import Terms
 from controllers.forget import forget, unreadable
 from framework.api.errors import ConfigurationError, MlopsError
 from framework.api.meta import Ref
@@ -302,7 +303,7 @@ def test_models_are_not_deleted_while_nobody_knows_what_a_deployment_serves() ->
     world = World()
     world.commit(classifier=deleting)
     world.run()
-    world.source.allow_prune = True
+    world.source.terms = Terms(allow_prune=True)
     world.ports.state.damage_record(ENDPOINT, "x")
     world.commit(classifier=None, delay=None)
     passes(world)
@@ -338,7 +339,7 @@ def test_what_serves_is_taken_over_and_a_rollout_starts_over_from_it() -> None:
 @pytest.mark.parametrize("remove_first", [True, False])
 def test_what_git_no_longer_asks_for_goes_once_its_record_is_forgotten(remove_first: bool) -> None:
     world = reconciled()
-    world.source.allow_prune = True
+    world.source.terms = Terms(allow_prune=True)
     if remove_first:
         world.commit(delay=None)
         world.ports.state.damage_record(ENDPOINT, "x")
