@@ -23,7 +23,7 @@ from framework.planning.breaking import ACKNOWLEDGE
 from framework.planning.changes import Plan
 from framework.ports import Pin, Signature
 from tests.controllers.test_passes import project
-from tests.fuzzing import rounds
+from tests.fuzzing import seeds
 from tests.world import DEPARTURES, DEPLOYMENT, JOB, PROJECT, TRAINING, World
 
 WIDE = DEPARTURES + "    - {name: origin, dtype: String}\n"
@@ -231,6 +231,6 @@ def disagreements(seed: int) -> list[str]:
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("seed", range(rounds(30)))
+@pytest.mark.parametrize("seed", seeds(30))
 def test_what_a_plan_says_of_a_commit_the_controller_says_in_the_same_words(seed: int) -> None:
     assert disagreements(seed) == []
