@@ -256,20 +256,21 @@ class SourceController:
         except UnreadableError as error:
             if not isinstance(error.reason, ConfigurationError):
                 raise
-            self._refuse_pin(pin, SpecError([Problem(f"commit {pin.commit[:7]}", 0, 0, "", str(error))]))
+            # It is looked for again: a repository that is gone may come back.
+            self._tell_unfollowed(pin, SpecError([Problem(f"commit {pin.commit[:7]}", 0, 0, "", str(error))]))
             return
         except SpecError as error:
-            self._refuse_pin(pin, error)
+            self._tell_unfollowed(pin, error)
+            self.refused[pin.commit], self._decided = error, True
             return
         self._take_up(candidate, acceptance.PIN_IN_FORCE, acceptance.pin_message(pin), stake, pin)
 
-    def _refuse_pin(self, pin: Pin, error: SpecError) -> None:
-        log.error("the pin on commit %s cannot be followed:\n%s", pin.commit[:7], error)
+    def _tell_unfollowed(self, pin: Pin, error: SpecError) -> None:
         said = self._chronicle.said("PinRefused")
         if said is None or said.commit != pin.commit or said.time < pin.time:
+            log.error("the pin on commit %s cannot be followed:\n%s", pin.commit[:7], error)
             told = "; ".join(acceptance.told(error.problems))
             self._chronicle.tell(self._chronicle.event(pin.commit, "PinRefused", told))
-        self.refused[pin.commit], self._decided = error, True
 
     def _unpin(self, *, by_git: bool) -> None:
         """What is in force stays so, but no longer by the pin. ``by_git``: git asks for that very commit now."""

@@ -96,6 +96,7 @@ def everything_told(objects: Mapping[str, str], commit: str, world: World, cache
         yield from (plan_text(plan), plan_markdown(plan), plan_json(plan))
 
 
+@pytest.mark.fuzz
 def test_no_field_of_any_kind_gives_a_secret_away() -> None:
     files = {f"mlops_specs/{stem}.yaml": lines_of(document) for stem, document in EVERYTHING.items()}
     world, cache = World(files), ParseCache()
