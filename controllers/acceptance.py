@@ -1,8 +1,8 @@
-"""May a commit take effect, and if not now, when? Pure: the source controller acts on the answers."""
+"""May a commit take effect, and if not now, when? Pure: the source controller acts on the answers, plans tell them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,15 +14,20 @@ from framework.kinds.environment.policies import refusals as policy_refusals
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.kinds.environment.windows import closed_until
 from framework.planning.breaking import unacknowledged
-from framework.planning.compare import compare
+from framework.planning.changes import Change, Refusal
 from framework.planning.kind import Kind
 from framework.planning.pruning import RECONCILE, WOULD_REMOVE, too_much
 from framework.planning.rules import Rules
 from framework.planning.settled import Withheld
-from framework.ports import Pin, Signature
+from framework.ports import Pin, Revision, Signature
 
 WAITS_FOR_WINDOW = "WaitsForWindow"
 PIN_IN_FORCE = "PinInForce"
+HISTORY_REWRITTEN = "HistoryRewritten"
+SIGNATURE_REQUIRED = "SignatureRequired"
+NOT_EXECUTED = "NotExecuted"
+RESTART_REQUIRED = "RestartRequired"
+"""Reasons of a Refusal, beside those of policies, breaking changes and removals."""
 REWRITTEN = "history was rewritten"
 ROLL_BACK = "mlopsctl rollback COMMIT --allow-prune"
 """How an operator lets a pinned commit remove what it likes."""
@@ -40,59 +45,75 @@ class Terms:
 
 
 def distrust(
-    commit: str, base: str | None, descends: bool, signature: Signature | None, terms: Terms
-) -> tuple[Problem, ...]:
+    environment: str, commit: str, base: str | None, descends: bool, signature: Signature | None, terms: Terms
+) -> tuple[Refusal, ...]:
     """What speaks against a commit before a word of it is read. ``base`` is what must be among its ancestors, and
     ``descends`` whether it is; ``signature`` is None where none is demanded."""
-    found = []
+    whole, found = Ref("Environment", environment), []
     if base is not None and not descends and not terms.allow_force_push:
-        found.append(
+        told = (
             f"{REWRITTEN}: commit {base[:_SHORT]}, which is in force, is not among its ancestors; "
             "if that is meant, say so: MLOPS_ALLOW_FORCE_PUSH=1 mlopsctl reconcile --once"
         )
+        found.append(Refusal(whole, HISTORY_REWRITTEN, told))
     if signature is not None and not signature.trusted:
-        found.append(f"a signature of an allowed signer is required, but the commit {signature.problem}")
-    return tuple(_problem(f"commit {commit[:_SHORT]}", "", message) for message in found)
+        told = f"a signature of an allowed signer is required, but the commit {signature.problem}"
+        found.append(Refusal(whole, SIGNATURE_REQUIRED, told))
+    return tuple(found)
+
+
+def ancestor(revision: Revision | None, pin: Pin | None) -> str | None:
+    """What must be among the ancestors of the newest commit, where ``revision`` is in force and ``pin`` is set: what
+    git asked for last, and not what an operator went back to."""
+    if pin is not None:
+        return pin.over
+    if revision is None:
+        return None
+    by = put_by(revision, pin)
+    return revision.commit if by is None else by.over
+
+
+def put_by(revision: Revision, pin: Pin | None) -> Pin | None:
+    """The pin that put ``revision`` in force; None where git did."""
+    return revision.pin or (pin if pin is not None and pin.commit == revision.commit else None)
 
 
 def refusals(
+    environment: str,
     before: Loaded | None,
     after: Loaded,
+    compared: Sequence[Change],
     recorded: Collection[Ref],
     kinds: Mapping[str, Kind],
     wired: EnvironmentSpec | None,
     terms: Terms,
-) -> tuple[Problem, ...]:
-    """Why ``after``, which is valid in itself, may not follow ``before``. ``wired`` is the Environment that the running
-    controller was started with."""
-    old = before.desired if before else {}
-    found = [
-        *unacknowledged(old, after.desired, kinds),
-        *policy_refusals(after.environment, compare(old, after.desired, kinds)),
-    ]
-    problems = []
-    for refusal in found:
-        file = after.desired[refusal.ref].file if refusal.ref in after.desired else ""
-        place = file or f"commit {after.commit[:_SHORT]}"
-        problems.append(_problem(place, str(refusal.ref), f"{refusal.reason}: {refusal.message}"))
-    pruned = prune_refusal(before, after, recorded, terms)
+) -> tuple[Refusal, ...]:
+    """Why ``after``, which is valid in itself, may not follow ``before``. ``compared`` is what differs between them,
+    ``wired`` the Environment that the running controller was started with, None where none runs."""
+    if before is not None and before.digest == after.digest:
+        return ()
+    whole, found = Ref("Environment", environment), []
     unknown = kinds["Environment"].unsupported(after.environment)
     elsewhere = moved(wired, after.environment) if wired is not None else ()
     if unknown:
-        message = f"not executed by this version: {', '.join(unknown)}"
-        problems.append(_problem(f"commit {after.commit[:_SHORT]}", "Environment", message))
+        found.append(Refusal(whole, NOT_EXECUTED, f"not executed by this version: {', '.join(unknown)}"))
     elif elsewhere:
-        message = (
+        told = (
             f"{', '.join(elsewhere)} changed: that takes effect as a whole once the controller is started again: "
             "mlopsctl down, then mlopsctl up"
         )
-        problems.append(_problem(f"commit {after.commit[:_SHORT]}", "Environment", message))
-    return (*problems, *pruned)
+        found.append(Refusal(whole, RESTART_REQUIRED, told))
+    return (
+        *unacknowledged(before.desired if before else {}, after.desired, kinds),
+        *policy_refusals(after.environment, compared),
+        *found,
+        *prune_refusal(before, after, recorded, terms),
+    )
 
 
 def prune_refusal(
     before: Loaded | None, after: Loaded, recorded: Collection[Ref], terms: Terms, remedy: str = RECONCILE
-) -> tuple[Problem, ...]:
+) -> tuple[Refusal, ...]:
     """A refusal where ``after`` would remove too large a share of what is there. What goes already does not count.
     ``remedy`` is the command with which an operator lets it."""
     if terms.allow_prune or not after.environment.deletion.prune:
@@ -100,7 +121,16 @@ def prune_refusal(
     going = before is not None and before.environment.deletion.prune
     there = [ref for ref in recorded if not going or before is None or ref in before.desired]
     found = too_much(there, after.desired, after.environment.deletion.maxShare, remedy)
-    return () if found is None else (_problem(f"commit {after.commit[:_SHORT]}", "", found.message),)
+    return () if found is None else (found,)
+
+
+def problems(found: Iterable[Refusal], commit: str, after: Loaded | None = None) -> tuple[Problem, ...]:
+    """Refusals of ``commit`` as mistakes are told: with the file of the resource, where there is one in ``after``."""
+    files = {} if after is None else {ref: asked.file for ref, asked in after.desired.items()}
+    place = f"commit {commit[:_SHORT]}"
+    return tuple(
+        Problem(files.get(one.ref) or place, 0, 0, str(one.ref), f"{one.reason}: {one.message}") for one in found
+    )
 
 
 def moved(wired: EnvironmentSpec, asked: EnvironmentSpec) -> tuple[str, ...]:
@@ -138,23 +168,38 @@ def changed(before: Loaded, after: Loaded) -> tuple[Ref, ...]:
     return (*new, *(ref for ref in before.desired if ref not in after.desired))
 
 
-def withheld(newest: Loaded, in_force: Loaded | None, pin: Pin | None, now: datetime) -> Withheld | None:
+def withheld(
+    newest: Loaded, in_force: Loaded | None, pin: Pin | None, now: datetime, over: Loaded | None = None
+) -> Withheld | None:
     """Why the newest commit is not what is in force, where nothing is wrong with it; None where it is, where it was
-    refused, or where nobody has looked at it yet."""
-    if in_force is None or newest.digest == in_force.digest:
+    refused, or where nobody has looked at it yet. ``over`` is what ``pin`` was set over, where that can be read."""
+    if in_force is not None and newest.digest == in_force.digest:
         return None
-    if pin is not None and in_force.commit == pin.commit:
-        return Withheld(newest.commit, newest.subject, PIN_IN_FORCE, pin_message(pin))
+    if pin is not None and stands(pin, newest, over):
+        followed = in_force is not None and in_force.commit == pin.commit
+        message = pin_message(pin) if followed else unfollowed_message(pin)
+        return Withheld(newest.commit, newest.subject, PIN_IN_FORCE, message)
     until = window_end(in_force, newest, now)
     return None if until is None else Withheld(newest.commit, newest.subject, WAITS_FOR_WINDOW, window_message(until))
 
 
+def stands(pin: Pin, newest: Loaded, over: Loaded | None) -> bool:
+    """Whether git still asks for what it asked for when ``pin`` was set: a newer wish of git's ends it."""
+    return newest.commit == pin.over or (over is not None and newest.digest == over.digest)
+
+
 def pin_message(pin: Pin) -> str:
+    return f"{_pinned(pin)}; it stays in force until git asks for something else"
+
+
+def unfollowed_message(pin: Pin) -> str:
+    """Of a pin that no controller has looked at yet, or that may not be followed."""
+    return f"{_pinned(pin)}; it is not in force yet, and nothing else takes effect until git asks for something else"
+
+
+def _pinned(pin: Pin) -> str:
     why = f" ({pin.message})" if pin.message else ""
-    return (
-        f"{pin.actor} pinned commit {pin.commit[:_SHORT]} over {pin.over[:_SHORT]} at {_clock(pin.time)}{why}; "
-        "it stays in force until git asks for something else"
-    )
+    return f"{pin.actor} pinned commit {pin.commit[:_SHORT]} over {pin.over[:_SHORT]} at {_clock(pin.time)}{why}"
 
 
 def window_message(until: datetime) -> str:
@@ -180,10 +225,6 @@ def first_of(problems: Sequence[Problem]) -> str:
 
 def _unplaced(problem: Problem) -> str:
     return ": ".join(part for part in (problem.file, problem.path, problem.message) if part)
-
-
-def _problem(place: str, path: str, message: str) -> Problem:
-    return Problem(place, 0, 0, path, message)
 
 
 def _clock(moment: datetime) -> str:

@@ -10,14 +10,15 @@ from controllers.acceptance import Terms
 from controllers.commits import Commits
 from controllers.loaded import Loaded
 from controllers.runtime.permits import Permit, Permits
-from framework.api.errors import Problem
 from framework.api.meta import Ref
+from framework.planning.changes import Refusal
 
 
 @dataclass(frozen=True)
 class Consent:
     """``always`` is what the operator allows every commit, ``permits`` what was said of one."""
 
+    environment: str
     always: Callable[[], Terms]
     permits: Permits
     commits: Commits
@@ -33,13 +34,13 @@ class Consent:
             allow_force_push=always.allow_force_push or Permit.REWRITE in permits,
         )
 
-    def distrust(self, commit: str, base: str | None, terms: Terms) -> tuple[Problem, ...]:
+    def distrust(self, commit: str, base: str | None, terms: Terms) -> tuple[Refusal, ...]:
         """Why ``commit``, which follows on ``base``, is not even read."""
         descends = base is None or terms.allow_force_push or self.commits.descends(commit, base)
         signature = self.commits.signature(commit) if terms.signed else None
-        problems = acceptance.distrust(commit, base, descends, signature, terms)
-        (self._distrusted.add if problems else self._distrusted.discard)(commit)
-        return problems
+        doubts = acceptance.distrust(self.environment, commit, base, descends, signature, terms)
+        (self._distrusted.add if doubts else self._distrusted.discard)(commit)
+        return doubts
 
     def changed(self, commit: str, base: str | None) -> bool:
         """Whether something has changed that the refusal of ``commit`` came from: an operator's word, or who may

@@ -9,7 +9,8 @@ import logging
 from datetime import datetime
 from pathlib import Path
 
-from controllers import plans
+from controllers import acceptance, plans
+from controllers.acceptance import Terms
 from controllers.examination import Examiner, Memory
 from controllers.examination.trees import CommitTree, Tree, WorkTree
 from controllers.loaded import Loaded
@@ -18,6 +19,7 @@ from framework.api.errors import SpecError
 from framework.api.places import Premises
 from framework.backends.git import GitSource
 from framework.backends.git_remote import is_remote
+from framework.backends.signatures import Signers
 from framework.backends.uncommitted import uncommitted
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
@@ -44,20 +46,27 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
     source, followed = _checkout(settings)
     cache = kept_in(settings.folder / "cache", "framework.kinds:KINDS")
     commit = source.resolve(base)
+    planned = head if head == WORKTREE else source.resolve(head or followed)
+    terms = Terms(settings.allow_prune, signed=settings.allowed_signers is not None and planned != WORKTREE)
+    signature = source.signature(planned) if terms.signed else None
+    unsigned = acceptance.distrust(settings.environment, planned, None, True, signature, terms)
+    if unsigned:
+        return plans.unread(settings.environment, planned, commit, unsigned, now, live=False)
     tree: Tree
-    if head == WORKTREE:
+    if planned == WORKTREE:
         worktree = WorktreeSource(settings.root)
         tree, after = WorkTree(settings.root), _read(worktree, WORKTREE, settings, ParseCache(), settings.premises)
     else:
-        after = _read(source, source.resolve(head or followed), settings, cache, settings.premises)
+        after = _read(source, planned, settings, cache, settings.premises)
         tree = CommitTree(source, after.commit)
     before = after if after.commit == commit else _base(source, commit, settings, cache)
+    plan = plans.between(settings.environment, before, after, KINDS, now, terms)
     found = Examiner(Memory(settings.folder / "cache")).changed(before, after, tree)
     if found.errors:
-        raise SpecError(found.errors)
+        raise SpecError((*acceptance.problems(plan.refusals, planned, after), *found.errors))
     for unseen in found.unseen:
         log.warning("not looked at: %s", unseen)
-    return plans.between(settings.environment, before, after, KINDS, now)
+    return plan
 
 
 def uncommitted_specs(root: Path, specs: str) -> Uncommitted | None:
@@ -68,9 +77,11 @@ def uncommitted_specs(root: Path, specs: str) -> Uncommitted | None:
 
 def _checkout(settings: Settings) -> tuple[GitSource, str]:
     """The repository on this machine, and what of it is planned. A remote is not asked: its checkout is enough."""
+    signers = Signers(settings.allowed_signers)
     if settings.source is None or is_remote(settings.source):
-        return GitSource(settings.root), "HEAD" if settings.source else settings.revision
-    return GitSource(settings.root / settings.source, folder=settings.source_folder or None), settings.revision
+        return GitSource(settings.root, signers=signers), "HEAD" if settings.source else settings.revision
+    folder = settings.source_folder or None
+    return GitSource(settings.root / settings.source, folder=folder, signers=signers), settings.revision
 
 
 def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache) -> Loaded | None:

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from controllers import acceptance
+from controllers.acceptance import Terms
 from controllers.loaded import Loaded
 from framework.api.meta import Ref
 from framework.kinds.environment import windows
-from framework.kinds.environment.policies import refusals as policy_refusals
 from framework.kinds.environment.spec import CATEGORIES as ENVIRONMENT_CATEGORIES
 from framework.kinds.model_deployment.observed import DeploymentObserved
-from framework.planning.breaking import unacknowledged
 from framework.planning.changes import Change, Desired, Plan, Refusal
 from framework.planning.compare import compare, environment_change
 from framework.planning.estimate import Known, forecast
 from framework.planning.explained import explained
 from framework.planning.kind import Kind
-from framework.planning.planner import Inputs
-from framework.planning.pruning import too_much
+from framework.planning.planner import Inputs, plan_all
 
 Specs = Mapping[Ref, Desired[Any]]
 
 
 def between(
-    environment: str, before: Loaded | None, after: Loaded, kinds: Mapping[str, Kind], created: datetime
+    environment: str,
+    before: Loaded | None,
+    after: Loaded,
+    kinds: Mapping[str, Kind],
+    created: datetime,
+    terms: Terms | None = None,
 ) -> Plan:
-    """What changes from one commit to the next. Nothing live is looked at, so nothing is said of what exists."""
+    """What changes from one commit to the next, and what a controller would say with ``before`` in force. Nothing live
+    is looked at, so nothing is said of what exists."""
     old = before.desired if before else {}
-    compared = compare(old, after.desired, kinds)
+    compared, terms = compare(old, after.desired, kinds), terms or Terms()
     plan = Plan(
         environment=environment,
         commit=after.commit,
@@ -39,23 +44,34 @@ def between(
         changes=compared,
         created=created,
         base=before.commit if before else "",
+        refusals=acceptance.refusals(environment, before, after, compared, list(old), kinds, None, terms),
+        unseen=_unseen(before, after, terms),
     )
-    return _complete(plan, compared, before, after, kinds, Known(), _guard(old, after))
+    return _complete(plan, before, after, kinds, Known())
 
 
 def live(
     plan: Plan,
     before: Loaded | None,
     after: Loaded,
+    compared: Sequence[Change],
     kinds: Mapping[str, Kind],
     known: Known,
-    guarded: Collection[Ref],
 ) -> Plan:
-    """``plan`` of a pass, with what it comes from. ``before`` is the revision in force, None before the first;
-    ``guarded`` what is on record, and empty where the operator lets any share of it go."""
-    compared = compare(before.desired if before else {}, after.desired, kinds)
+    """``plan`` of a pass, with what it comes from. ``before`` is the revision in force, None before the first, and
+    ``compared`` what differs from it."""
     told = replace(plan, changes=explained(plan.changes, compared), base=before.commit if before else "")
-    return _complete(told, compared, before, after, kinds, known, _guard(guarded, after))
+    return _complete(told, before, after, kinds, known)
+
+
+def unread(
+    environment: str, commit: str, base: str | None, refusals: tuple[Refusal, ...], created: datetime, *, live: bool
+) -> Plan:
+    """Of a commit that is refused before it is read: nothing is known of what it would change. ``live``: it was held
+    against what is in force, and not against another commit."""
+    plan = plan_all(environment, commit, "", (), created)
+    seen = plan.observation_digest if live else ""
+    return replace(plan, observation_digest=seen, base=base or "", refusals=refusals)
 
 
 def requests(inputs: Iterable[Inputs]) -> dict[Ref, int]:
@@ -67,15 +83,7 @@ def requests(inputs: Iterable[Inputs]) -> dict[Ref, int]:
     }
 
 
-def _complete(
-    plan: Plan,
-    compared: Sequence[Change],
-    before: Loaded | None,
-    after: Loaded,
-    kinds: Mapping[str, Kind],
-    known: Known,
-    refusals: tuple[Refusal, ...],
-) -> Plan:
+def _complete(plan: Plan, before: Loaded | None, after: Loaded, kinds: Mapping[str, Kind], known: Known) -> Plan:
     old: Specs = before.desired if before else {}
     environment = _environment_change(plan.environment, before, after)
     same = before is None or before.environment.ray == after.environment.ray
@@ -84,12 +92,22 @@ def _complete(
         plan,
         changes=(*([environment] if environment else []), *plan.changes),
         forecast=forecast(plan.changes, old, after.desired, kinds, known),
-        refusals=(
-            *unacknowledged(old, after.desired, kinds),
-            *policy_refusals(after.environment, compared),
-            *refusals,
-        ),
     )
+
+
+def _unseen(before: Loaded | None, after: Loaded, terms: Terms) -> tuple[str, ...]:
+    """What a controller goes by when it decides, and two commits alone do not tell."""
+    found = ["which commit is in force, so whether history was rewritten, a pin stands or a window is closed"]
+    if not terms.signed:
+        found.append("signatures")
+    if after.environment.deletion.prune and not terms.allow_prune:
+        found.append("what is on record, of which too much may go")
+    changed = acceptance.moved(before.environment, after.environment) if before is not None else ()
+    if changed:
+        found.append(
+            f"whether a controller runs, which refuses a changed {' and '.join(changed)} until it is restarted"
+        )
+    return tuple(found)
 
 
 def _environment_change(name: str, before: Loaded | None, after: Loaded) -> Change | None:
@@ -98,8 +116,3 @@ def _environment_change(name: str, before: Loaded | None, after: Loaded) -> Chan
     change = environment_change(name, old, new, ENVIRONMENT_CATEGORIES)
     closed = windows.described(new) if old is not None and old.windows != new.windows else ""
     return replace(change, reason=f"{change.reason}; {closed}") if change is not None and closed else change
-
-
-def _guard(recorded: Collection[Ref], after: Loaded) -> tuple[Refusal, ...]:
-    found = too_much(recorded, after.desired, after.environment.deletion.maxShare)
-    return () if found is None else (found,)

@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from controllers import plans
+from controllers import acceptance, plans
 from controllers.acceptance import Terms, rules, withheld
+from controllers.commits import Commits, UnreadableError
+from controllers.consent import Consent
 from controllers.in_force import in_force
 from controllers.loaded import Examine, Loaded, Read, unexamined
 from controllers.reconciler import Observe, Reconciler
 from controllers.runtime.clock import uptime
 from controllers.runtime.leadership import Leadership
+from controllers.runtime.permits import Permits
 from controllers.runtime.trouble import in_a_line
 from controllers.settings import Settings
 from controllers.simulation import Imagine, simulation
@@ -25,14 +28,15 @@ from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning import remembered
 from framework.planning.admission import admit_all
 from framework.planning.asked import Uncommitted
-from framework.planning.changes import Change, Desired, Plan
+from framework.planning.changes import Change, Desired, Plan, Refusal
+from framework.planning.compare import compare
 from framework.planning.durations import Durations, durations
 from framework.planning.estimate import Known
 from framework.planning.kind import Kind, Needs
 from framework.planning.planner import Inputs, plan_all
 from framework.planning.settled import Withheld
 from framework.planning.steps import Sequence
-from framework.ports import Capacity, Lease, Ports, Record, SpecWriter
+from framework.ports import Capacity, Lease, Pin, Ports, Record, Recorded, Revision, SpecWriter
 from framework.process import dead
 
 log = logging.getLogger(__name__)
@@ -152,12 +156,55 @@ class Project:
         Raises:
             SpecError: the commit is wrong.
         """
-        loaded = self.read(self.ports.source.resolve(revision or self.settings.revision))
-        in_force = self.in_force(loaded)
-        problems = self.examine(in_force, loaded)
+        commit = self.ports.source.resolve(revision or self.settings.revision)
+        terms, accepted = self._consent().terms(commit), in_force(self.ports.state)
+        taken_up = accepted is not None and accepted.commit == commit
+        before = None if taken_up else self._accepted(accepted)
+        doubts = () if taken_up else self._doubts(commit, accepted if before else None, terms)
+        loaded = self._readable(commit, doubts)
+        if loaded is None:
+            base = before.commit if before else None
+            return plans.unread(self.settings.environment, commit, base, doubts, self.clock(), live=True)
+        before, recorded = loaded if taken_up else before, self.ports.state.recorded()
+        compared = compare(before.desired if before else {}, loaded.desired, self.kinds)
+        refusals = doubts or acceptance.refusals(
+            self.settings.environment, before, loaded, compared,
+            (*(record.ref for record in recorded.readable), *recorded.unreadable),
+            self.kinds, self.environment if self.leader_elsewhere() else None, terms,
+        )  # fmt: skip
+        problems = () if doubts else self.examine(before, loaded)
         if problems:
-            raise SpecError(problems)
-        recorded = self.ports.state.recorded()
+            raise SpecError((*acceptance.problems(refusals, commit, loaded), *problems))
+        return replace(self._observed(loaded, before, compared, recorded), refusals=refusals)
+
+    def _consent(self) -> Consent:
+        settings = self.settings
+        commits = Commits(self.ports.source, self.read)
+        return Consent(settings.environment, lambda: self.terms, Permits(self.ports.state), commits, settings.holder)
+
+    def _doubts(self, commit: str, accepted: Revision | None, terms: Terms) -> tuple[Refusal, ...]:
+        """What speaks against ``commit`` before it is read. Raises what the repository raises."""
+        base = acceptance.ancestor(accepted, self.ports.state.pin())
+        try:
+            return self._consent().distrust(commit, base, terms)
+        except UnreadableError as error:
+            raise error.reason from None
+
+    def _readable(self, commit: str, doubts: tuple[Refusal, ...]) -> Loaded | None:
+        """The commit; None where nobody trusted has signed it, and where it is wrong besides what speaks against it."""
+        if any(one.reason == acceptance.SIGNATURE_REQUIRED for one in doubts):
+            return None
+        try:
+            return self.read(commit)
+        except SpecError:
+            if not doubts:
+                raise
+            return None
+
+    def _observed(
+        self, loaded: Loaded, before: Loaded | None, compared: tuple[Change, ...], recorded: Recorded
+    ) -> Plan:
+        """What a pass would do now."""
         records = {record.ref: record for record in recorded.readable}
         vanished = sorted((ref for ref in records if ref not in loaded.desired), reverse=True)
         asked = [ref for ref in loaded.desired if ref not in recorded.unreadable]
@@ -173,8 +220,7 @@ class Project:
         capacity = ports.runs.capacity()
         plan = replace(plan, changes=(*self._admitted(plan.changes, inputs, records, loaded, capacity), *untouched))
         known = Known(self.durations(), capacity, plans.requests(inputs))
-        guarded = () if self.settings.allow_prune else (*records, *recorded.unreadable)
-        return plans.live(plan, in_force, loaded, self.kinds, known, guarded)
+        return plans.live(plan, before, loaded, compared, self.kinds, known)
 
     def _admitted(
         self,
@@ -193,17 +239,27 @@ class Project:
     def in_force(self, newest: Loaded) -> Loaded | None:
         """The revision that was accepted last; None before the first, and where this version cannot read it."""
         accepted = in_force(self.ports.state)
-        if accepted is None or accepted.commit == newest.commit:
-            return None if accepted is None else newest
+        return newest if accepted is not None and accepted.commit == newest.commit else self._accepted(accepted)
+
+    def _accepted(self, revision: Revision | None) -> Loaded | None:
         try:
-            return self.read(accepted.commit)
+            return None if revision is None else self.read(revision.commit)
         except MlopsError as error:
-            log.warning("the revision in force, %s, cannot be read: %s", accepted.commit[:7], error)
+            assert revision is not None
+            log.warning("the revision in force, %s, cannot be read: %s", revision.commit[:7], error)
             return None
 
     def withheld(self, newest: Loaded) -> Withheld | None:
         """Why ``newest`` is not what is in force, where nothing is wrong with it: a pin, or a deny window."""
-        return withheld(newest, self.in_force(newest), self.ports.state.pin(), self.clock())
+        pin = self.ports.state.pin()
+        return withheld(newest, self.in_force(newest), pin, self.clock(), self._pinned_over(pin))
+
+    def _pinned_over(self, pin: Pin | None) -> Loaded | None:
+        """What a pin was set over, where that can be read."""
+        try:
+            return None if pin is None else self.read(pin.over)
+        except MlopsError:
+            return None
 
     def durations(self) -> Durations:
         """How long runs took so far."""
@@ -229,6 +285,12 @@ class Project:
         """How long a resource's runs took so far."""
         known = self.durations()
         return lambda ref: known.of(ref)[0]
+
+    @property
+    def terms(self) -> Terms:
+        """What the operator allows every commit, and demands of it."""
+        settings = self.settings
+        return Terms(settings.allow_prune, settings.allow_force_push, settings.allowed_signers is not None)
 
     def leadership(self) -> Leadership:
         return Leadership(self.ports.state, self.settings.holder, self.settings.lease.total_seconds(), self.clock)
@@ -256,10 +318,10 @@ class Project:
             self.clock,
             token,
             settings.holder,
-            settings.allow_prune,
-            terms=Terms(allow_force_push=settings.allow_force_push, signed=settings.allowed_signers is not None),
+            terms=self.terms,
             kinds=self.kinds,
             wired=self.environment,
+            environment=settings.environment,
             accepted=self.accepted,
             examine=self.examine,
         )

@@ -56,9 +56,9 @@ class Rollbacks:
         known = state.recorded()
         recorded = [*(record.ref for record in known.readable), *known.unreadable]
         remedy = f"mlopsctl rollback {short(then.commit)} --allow-prune"
-        problems = acceptance.prune_refusal(now, then, recorded, Terms(allow_prune=self.allow_prune), remedy)
-        if problems:
-            raise SpecError(problems)
+        refused = acceptance.prune_refusal(now, then, recorded, Terms(allow_prune=self.allow_prune), remedy)
+        if refused:
+            raise SpecError(acceptance.problems(refused, then.commit, then))
         asked = now.desired if now else {}
         kept = _Leftovers(then.desired, self.ports)
         returns = restore(

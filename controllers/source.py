@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.changes import Desired
+from framework.planning.compare import compare
 from framework.planning.kind import Kind
 from framework.planning.rules import Rules
 from framework.ports import Pin, Ports
@@ -55,12 +56,12 @@ class SourceController:
     clock: Callable[[], datetime]
     token: Callable[[], int]
     actor: str
-    allow_prune: bool = False
     loaded: Loaded | None = None
     refused: dict[str, SpecError] = field(default_factory=dict)
     terms: Terms = field(default_factory=Terms)
     kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
     wired: EnvironmentSpec | None = None
+    environment: str = "local"
     accepted: Callable[[Loaded], None] = lambda loaded: None
     """Told of what is in force, once it is."""
     examine: Examine = unexamined
@@ -92,7 +93,9 @@ class SourceController:
         self._past = Trouble(log, "what was in force cannot be read any more")
         self._self_governed = Trouble(log, "the pinned commit's own Environment governs")
         self._commits = Commits(self.ports.source, self.read, self.examine)
-        self._consent = Consent(self._always, Permits(self.ports.state), self._commits, self.actor)
+        self._consent = Consent(
+            self.environment, lambda: self.terms, Permits(self.ports.state), self._commits, self.actor
+        )
         self._chronicle = Chronicle(self.ports.state, self.clock, self.token, self.actor)
 
     @property
@@ -189,7 +192,7 @@ class SourceController:
                 raise
             self._past.came_up(error if isinstance(error, SpecError) else error.reason)
             return
-        by = revision.pin or (pin if pin is not None and pin.commit == revision.commit else None)
+        by = acceptance.put_by(revision, pin)
         self.pin, self._over = None if revision.unpinned else by, by.over if by else None
         self.unreachable = said.message if said is not None and said.reason == _UNAVAILABLE else ""
         self.loaded = loaded
@@ -205,16 +208,20 @@ class SourceController:
         if self._still_waits(commit):
             return
         terms = self._consent.terms(commit)
-        problems = self._consent.distrust(commit, base, terms)
+        doubts = self._consent.distrust(commit, base, terms)
         try:
-            self._ensure(problems)
+            self._ensure(acceptance.problems(doubts, commit))
             candidate = self._load(commit)
             if self.loaded is not None and candidate.digest == self.loaded.digest:
                 self._take_up(candidate, "RevisionAccepted", candidate.subject, ())
                 return
             stake = self._at_stake(candidate)
-            refusals = acceptance.refusals(self.loaded, candidate, stake, self.kinds, self.wired, terms)
-            self._ensure((*refusals, *self._commits.examined(self.loaded, candidate)))
+            compared = compare(self.desired, candidate.desired, self.kinds)
+            refusals = acceptance.refusals(
+                self.environment, self.loaded, candidate, compared, stake, self.kinds, self.wired, terms
+            )
+            found = acceptance.problems(refusals, commit, candidate)
+            self._ensure((*found, *self._commits.examined(self.loaded, candidate)))
         except SpecError as error:
             self._refuse(commit, error)
             self._wait(None)
@@ -230,7 +237,7 @@ class SourceController:
         if self.newest == pin.over:
             return True
         try:
-            return self._load(self.newest).digest == self._load(pin.over).digest
+            return acceptance.stands(pin, self._load(self.newest), self._load(pin.over))
         except SpecError:
             return False
 
@@ -241,27 +248,29 @@ class SourceController:
             return
         try:
             terms = self._consent.terms(pin.commit)
-            self._ensure(self._consent.distrust(pin.commit, None, terms))
+            self._ensure(acceptance.problems(self._consent.distrust(pin.commit, None, terms), pin.commit))
             candidate = self._load(pin.commit)
             stake = self._at_stake(candidate)
-            self._ensure(acceptance.prune_refusal(self.loaded, candidate, stake, terms, acceptance.ROLL_BACK))
+            refused = acceptance.prune_refusal(self.loaded, candidate, stake, terms, acceptance.ROLL_BACK)
+            self._ensure(acceptance.problems(refused, pin.commit, candidate))
         except UnreadableError as error:
             if not isinstance(error.reason, ConfigurationError):
                 raise
-            self._refuse_pin(pin, SpecError([Problem(f"commit {pin.commit[:7]}", 0, 0, "", str(error))]))
+            # It is looked for again: a repository that is gone may come back.
+            self._tell_unfollowed(pin, SpecError([Problem(f"commit {pin.commit[:7]}", 0, 0, "", str(error))]))
             return
         except SpecError as error:
-            self._refuse_pin(pin, error)
+            self._tell_unfollowed(pin, error)
+            self.refused[pin.commit], self._decided = error, True
             return
         self._take_up(candidate, acceptance.PIN_IN_FORCE, acceptance.pin_message(pin), stake, pin)
 
-    def _refuse_pin(self, pin: Pin, error: SpecError) -> None:
-        log.error("the pin on commit %s cannot be followed:\n%s", pin.commit[:7], error)
+    def _tell_unfollowed(self, pin: Pin, error: SpecError) -> None:
         said = self._chronicle.said("PinRefused")
         if said is None or said.commit != pin.commit or said.time < pin.time:
+            log.error("the pin on commit %s cannot be followed:\n%s", pin.commit[:7], error)
             told = "; ".join(acceptance.told(error.problems))
             self._chronicle.tell(self._chronicle.event(pin.commit, "PinRefused", told))
-        self.refused[pin.commit], self._decided = error, True
 
     def _unpin(self, *, by_git: bool) -> None:
         """What is in force stays so, but no longer by the pin. ``by_git``: git asks for that very commit now."""
@@ -344,9 +353,6 @@ class SourceController:
         rules = acceptance.rules(self.loaded, governing, self.waiting.candidate if self.waiting else None)
         self._told = self._told and rules == self.rules
         self.rules = rules
-
-    def _always(self) -> Terms:
-        return replace(self.terms, allow_prune=self.terms.allow_prune or self.allow_prune)
 
     def _ensure(self, problems: tuple[Problem, ...]) -> None:
         if problems:

@@ -79,7 +79,7 @@ def drawn(draw: random.Random) -> Fault:
     return Fault(draw.randint(1, 14 if kill else 160), kill, draw.random() < 0.5)
 
 
-class _AnyProfile(dict[str, Reference]):
+class AnyProfile(dict[str, Reference]):
     """Every model has a training profile."""
 
     def get(self, key: str, default: Any = None) -> Reference:
@@ -95,7 +95,7 @@ class Stage:
         self.world.plane.seconds = lambda run: 10.0 if run.name.startswith("train-other") else 3.0
         self.world.requests_per_second = 2_000
         self.world.error_rate = lambda app: 0.4 if app in self.bad else 0.0
-        self.world.ports.profiles.references = _AnyProfile()
+        self.world.ports.profiles.references = AnyProfile()
         self.bad: set[str] = set()
         self.flaky: set[str] = set()
         """Runs whose first attempt is lost."""

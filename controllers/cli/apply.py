@@ -73,7 +73,7 @@ def _hold_against(path: Path, planned: Any, now: Any, allow_prune: bool) -> None
         raise click.ClickException(
             f"{path} compares two commits and says nothing of what runs; make one without --base to apply it"
         )
-    stale = differences(planned, now)
+    stale = differences(planned, now) if now.read else ()
     if stale:
         raise Failure(f"{path} is stale, and nothing was changed; plan again:", stale)
     kept = [item for item in planned.refusals if not (allow_prune and item.reason == REASON)]

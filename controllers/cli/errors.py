@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.exceptions import NoArgsIsHelpError
 
+from controllers.cli.redaction import aside
 from framework.api.credentials import redacted
 from framework.api.errors import MlopsError, Problem, SpecError
 
@@ -39,7 +40,7 @@ def tell(error: Exception, arguments: Sequence[str]) -> bool:
         return False
     lines, message, problems, document = told
     for line in lines:
-        click.echo(redacted(line), err=True)
+        aside(line)
     if wants_json(arguments):
         from framework.render.canonical import line as json_line
 

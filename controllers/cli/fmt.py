@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import click
 
+from controllers.cli.redaction import aside
 from controllers.cli.specfiles import ensure_spec_files, spec_files
 
 EXIT_WOULD_CHANGE = 1
@@ -55,7 +56,7 @@ def fmt(context: click.Context, paths: tuple[Path, ...], check: bool, diff: bool
         except SpecError as error:
             broken = True
             for problem in error.problems:
-                click.echo(str(problem), err=True)
+                aside(str(problem))
             continue
         if after.encode() != before:
             changed.append(_File(path, _told(path), before, after))

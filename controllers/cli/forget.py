@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from framework.api.credentials import redacted
+
 
 @click.command()
 @click.argument("resource", metavar="KIND/NAME")
@@ -38,5 +40,5 @@ def forget(options: dict[str, Any], resource: str, yes: bool, output: str) -> No
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
         raise click.ClickException("nothing was changed: nobody can be asked here; pass --yes to remove the record")
-    if not click.confirm(question, err=True):
+    if not click.confirm(redacted(question), err=True):
         raise click.ClickException("nothing was changed")

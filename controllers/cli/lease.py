@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from controllers.cli.redaction import aside
+
 
 @click.command()
 @click.option("--break", "breaks", is_flag=True, help="Take it from a holder that you know to be dead.")
@@ -49,5 +51,5 @@ def _holder(found: Any) -> Any:
 
 
 def _confirmed(shown: str) -> bool:
-    click.echo(shown, err=True)
+    aside(shown)
     return sys.stdin.isatty() and click.confirm("Break it?", err=True)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from controllers.cli.arguments import resource_ref
+from controllers.cli.redaction import aside
 
 CONTROLLER = "controller"
 
@@ -31,7 +32,7 @@ def logs(options: dict[str, Any], subject: str, tail: int, follow: bool) -> None
         words = f"nothing has run for {subject} yet, or nothing of it is kept"
         if not follow:
             raise click.ClickException(f"{words}; mlopsctl why {subject} says more")
-        click.echo(words, err=True)
+        aside(words)
     for number, log in enumerate(found):
         click.echo(("\n" if number else "") + log_text(shortened(log, tail), colour=colour), nl=False)
     if not follow:

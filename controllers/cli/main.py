@@ -15,9 +15,8 @@ import click
 
 from controllers.cli import errors, streams
 from controllers.cli.options import OUTPUTS, Group
-from controllers.cli.redaction import log_redacted, trace_redacted
+from controllers.cli.redaction import aside, log_redacted, trace_redacted
 from framework import __version__, installed
-from framework.api.credentials import redacted
 
 COMMANDS = {
     "init": "controllers.cli.init:init",
@@ -143,7 +142,7 @@ def _unwritten(error: OSError) -> int:
     if not isinstance(error, BrokenPipeError):
         with contextlib.suppress(OSError):
             what = "standard output cannot be written: " if error.errno in _UNWRITABLE else ""
-            click.echo(redacted(f"error: {what}{error.strerror or error}"), err=True)
+            aside(f"error: {what}{error.strerror or error}")
     streams.abandon()
     return EXIT_ERROR
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from controllers.cli.options import ensure_installed
+from controllers.cli.redaction import aside
 
 EXIT_REFUSED = 1
 EXIT_CHANGES = 2
@@ -55,13 +56,13 @@ def plan(
         ensure_installed("data")
         project = project_of(options, fresh=True)
         result = project.plan(head)
-        if head is None:
+        if head is None and result.read:
             _tell_waiting(project, project.read(result.commit))
     if out is not None:
         _write(out, result)
     width, colour = width_and_colour()
     emit(_shown(result, output, width, colour, unchanged))
-    if explain and project is not None:
+    if explain and project is not None and result.read:
         from framework.render.steps import steps_text
 
         for sequence in project.simulate(None, head):
@@ -75,7 +76,7 @@ def plan(
 def _tell_waiting(project: Any, planned: Any) -> None:
     held = project.withheld(planned)
     if held is not None:
-        click.echo(f"not now: {held.message}", err=True)
+        aside(f"not now: {held.message}")
     _tell_uncommitted(project.uncommitted(planned.desired))
 
 
@@ -83,7 +84,7 @@ def _tell_uncommitted(found: Any) -> None:
     from framework.render.uncommitted import not_looked_at
 
     if found is not None and found.files:
-        click.echo(f"note: {not_looked_at(found)}", err=True)
+        aside(f"note: {not_looked_at(found)}")
 
 
 def _shown(result: Any, output: str, width: int, colour: bool, unchanged: bool) -> str:

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from controllers.reconciler import Result
+from framework.api.credentials import redacted
 from framework.api.meta import Ref
 from framework.planning.changes import Status
 from framework.render.terminal import LONGEST_MESSAGE, one_line
@@ -47,7 +48,8 @@ class Progress:
     def say(self, text: str) -> None:
         """One line that stays."""
         if not self._quiet:
-            self._console.print(Text(f"{self._clock().astimezone():%H:%M:%S}  {text}"), soft_wrap=True)
+            line = redacted(f"{self._clock().astimezone():%H:%M:%S}  {text}")
+            self._console.print(Text(line), soft_wrap=True)
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:

@@ -7,10 +7,17 @@ import sys
 import traceback
 from types import TracebackType
 
+import click
+
 from framework.api.credentials import redacted
 
 LINE = "%(asctime)s %(levelname)-7s %(message)s"
 TIME = "%H:%M:%S"
+
+
+def aside(text: str) -> None:
+    """A line beside the result, on standard error."""
+    click.echo(redacted(text), err=True)
 
 
 class Redacting(logging.Formatter):

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from controllers.cli.options import chosen_environment
+from controllers.cli.redaction import aside
 from controllers.cli.specfiles import ensure_spec_files
 
 EXIT_INVALID = 1
@@ -90,7 +91,7 @@ def _tell_uncommitted(root: Path, specs: str) -> None:
 
     found = uncommitted_specs(root, specs)
     if found is not None and found.files:
-        click.echo(f"note: {not_committed(found)}", err=True)
+        aside(f"note: {not_committed(found)}")
 
 
 def project_root(project: str | None, paths: tuple[Path, ...]) -> Path:

@@ -78,13 +78,14 @@ class FaultInjector:
     """Wraps ports; decides for each call whether it fails, before or after having done its work.
 
     ``changing`` lists the changing calls that reached a wrapped port, ``calls`` counts all of them, reading ones
-    included; both count those that failed. After a :class:`Crash` every further call crashes too, since a dead process
-    calls nobody; :meth:`revive` stands for its restart.
+    included, and ``reached`` has their verbs; calls that failed are among them. After a :class:`Crash` every further
+    call crashes too, since a dead process calls nobody; :meth:`revive` stands for its restart.
     """
 
     def __init__(self) -> None:
         self.changing: list[str] = []
         self.calls = 0
+        self.reached: set[str] = set()
         self._faults: list[_Fault] = []
         self._dead = False
         self._lock = threading.Lock()
@@ -148,6 +149,7 @@ class FaultInjector:
             if self._dead:
                 raise Crash("the process is dead")
             self.calls += 1
+            self.reached.add(verb)
             if verb in CHANGING:
                 self.changing.append(verb)
             for fault in self._faults:

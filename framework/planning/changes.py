@@ -124,7 +124,8 @@ class Change:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a commit may not take effect: a policy, or a breaking change that nobody acknowledged."""
+    """Why a commit may not take effect: a policy, a breaking change that nobody acknowledged, who signed it. ``ref`` is
+    what may not be so; the Environment where it is the commit as a whole."""
 
     ref: Ref
     reason: str
@@ -146,6 +147,13 @@ class Plan:
     """The commit it was compared with: the one in force, or the base of a plan that looks at nothing live."""
     forecast: Forecast | None = None
     refusals: tuple[Refusal, ...] = ()
+    unseen: tuple[str, ...] = ()
+    """What a controller goes by when it takes a commit up or refuses it, and was not looked at here."""
+
+    @property
+    def read(self) -> bool:
+        """Whether the commit was read: not where it may not even be."""
+        return bool(self.snapshot_digest)
 
     @cached_property
     def digest(self) -> str:

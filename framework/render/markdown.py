@@ -18,7 +18,7 @@ from framework.planning.forecast import Forecast
 from framework.render.actions import describe
 from framework.render.diffs import diff_lines
 from framework.render.outlook import first_words, holds_words, share_words, takes_words, totals
-from framework.render.plan import SYMBOLS, because, compared_with, lacking, spells_out, tally
+from framework.render.plan import SYMBOLS, because, compared_with, lacking, not_looked_at, spells_out, tally
 from framework.render.terminal import LONGEST_MESSAGE, one_line, plain
 from framework.render.wording import count, short
 
@@ -67,7 +67,7 @@ def fenced(rows: Sequence[str], language: str) -> str:
 def _head(plan: Plan) -> Iterator[str]:
     yield marker(plan.environment)
     changed = any(change.verb is not Verb.NOOP for change in plan.changes)
-    title = tally(plan) if changed else "nothing to do"
+    title = "the commit was not read" if not plan.read else tally(plan) if changed else "nothing to do"
     yield f"### Plan for {_code(plan.environment)}: {'refused, ' if plan.refusals else ''}{title}"
     yield ""
     against = escaped(compared_with(plan))
@@ -82,6 +82,9 @@ def _head(plan: Plan) -> Iterator[str]:
             yield f"> - {_code(str(refusal.ref))} {escaped(refusal.reason)}: {escaped(one_line(refusal.message, 600))}"
         if len(plan.refusals) > _ROWS:
             yield f"> - and {count(len(plan.refusals) - _ROWS, 'more reason')}"
+        yield ""
+    if plan.unseen:
+        yield escaped(not_looked_at(plan))
         yield ""
 
 

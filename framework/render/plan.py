@@ -54,6 +54,8 @@ def plan_text(plan: Plan, *, width: int = DEFAULT_WIDTH, colour: bool = False, u
 
 def summary(plan: Plan) -> str:
     """``Plan: 3 to create, 1 to update, 0 to delete, 5 unchanged.`` or ``Nothing to do: ...``."""
+    if not plan.read:
+        return f"Refused plan: commit {short(plan.commit)} was not read."
     verbs = Counter(change.verb for change in plan.changes)
     if verbs.total() == verbs[Verb.NOOP]:
         agree = "matches" if verbs[Verb.NOOP] == 1 else "match"
@@ -87,6 +89,11 @@ def compared_with(plan: Plan) -> str:
     return ""
 
 
+def not_looked_at(plan: Plan) -> str:
+    """What of a decision about the commit is left to who takes it up; empty where nothing is."""
+    return f"Not looked at: {'; '.join(plan.unseen)}." if plan.unseen else ""
+
+
 def _lines(plan: Plan, width: int, unchanged: bool) -> list[Line]:
     shown = [change for change in plan.changes if unchanged or change.verb is not Verb.NOOP]
     lines: list[Line] = []
@@ -95,6 +102,8 @@ def _lines(plan: Plan, width: int, unchanged: bool) -> list[Line]:
         title = f"Environment {plan.environment} at commit {short(plan.commit)}"
         lines += [*paragraph(f"{title}{f' ({against})' if against else ''}", width=width, style="bold"), ()]
     lines += _refusals(plan, width)
+    if plan.unseen:
+        lines += [*paragraph(not_looked_at(plan), width=width, style=QUIET), ()]
     short_of = lacking(plan)
     for change in shown:
         lines += [*_change(change, short_of.get(change.ref, ""), width), ()]

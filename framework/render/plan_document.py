@@ -42,6 +42,7 @@ def plan_json(plan: Plan) -> str:
             "observation_digest": plan.observation_digest,
             "summary": {verb.value: verbs[verb] for verb in Verb},
             "refusals": plan.refusals,
+            "unseen": plan.unseen,
             "changes": [_change_document(change) for change in plan.changes],
             "forecast": plan.forecast,
         }
@@ -68,6 +69,7 @@ def plan_from_json(text: str) -> Plan:
             base=data["base"],
             forecast=None if data["forecast"] is None else _read_forecast(data["forecast"]),
             refusals=tuple(Refusal(**{**item, "ref": Ref.parse(item["ref"])}) for item in data["refusals"]),
+            unseen=tuple(data.get("unseen", ())),
         )
         written = data["digest"]
     except (KeyError, TypeError, AttributeError, OverflowError, ValidationError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from controllers.acceptance import Terms
 from framework.api.errors import TransientError
 from framework.api.meta import Ref
 from framework.backends.faults import Crash, FaultInjector
@@ -124,7 +125,7 @@ def _everything(world: World) -> list[str]:
     world.run()
     world.ports.serving.change_route_by_hand("delay", weights={good: 40})
     world.run()
-    world.source.allow_prune = True
+    world.source.terms = Terms(allow_prune=True)
     world.commit(delay=None, classifier=None)
     for _ in range(30):
         with suppress(TransientError):
@@ -310,7 +311,7 @@ def test_hands_on_something_else_are_seen_while_something_is_under_way() -> None
 @pytest.mark.parametrize("passes", range(1, 6))
 def test_what_was_taken_away_and_is_asked_for_again_was_changed_by_no_hands(passes: int) -> None:
     world = reconciled()
-    world.source.allow_prune = True
+    world.source.terms = Terms(allow_prune=True)
     world.commit(delay=None)
     for _ in range(passes):
         world.pass_()

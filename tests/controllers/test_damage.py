@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from controllers.acceptance import Terms
 from controllers.forget import forget, unreadable
 from framework.api.errors import ConfigurationError, MlopsError
 from framework.api.meta import Ref
@@ -29,7 +30,7 @@ from tests.controllers.test_cli import Project
 from tests.controllers.test_history_cli import STARTED, call, live
 from tests.controllers.test_passes import project
 from tests.controllers.test_promises import syncs
-from tests.fuzzing import rounds
+from tests.fuzzing import seeds
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
 
 BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
@@ -93,7 +94,7 @@ def test_one_damaged_value_stops_nothing_else(tmp_path: Path) -> None:
     world.ports.state.say(Word(subject="prune/x", verb="prune", actor="ann", time=NOW))
     world.run()
     backed_up(world)
-    for seed in range(rounds(60)):
+    for seed in seeds(60):
         restored(world)
         case = damaged(world.file, random.Random(seed))
         if "mlops_schema.version = 1000000000" in case:
@@ -167,7 +168,7 @@ def test_every_command_says_what_it_can_whatever_is_damaged(mine: Project, tmp_p
     with closing(sqlite3.connect(file)) as connection:
         connection.execute(f"VACUUM INTO '{backup}'")
     tables = sorted({table for table, _ in COLUMNS} - {"mlops_pins", "mlops_notes"})
-    for seed in range(rounds(25)):
+    for seed in seeds(25):
         draw = random.Random(seed)
         with closing(sqlite3.connect(file, isolation_level=None)) as connection:
             connection.execute(f"ATTACH '{backup}' AS backup")
@@ -302,7 +303,7 @@ def test_models_are_not_deleted_while_nobody_knows_what_a_deployment_serves() ->
     world = World()
     world.commit(classifier=deleting)
     world.run()
-    world.source.allow_prune = True
+    world.source.terms = Terms(allow_prune=True)
     world.ports.state.damage_record(ENDPOINT, "x")
     world.commit(classifier=None, delay=None)
     passes(world)
@@ -338,7 +339,7 @@ def test_what_serves_is_taken_over_and_a_rollout_starts_over_from_it() -> None:
 @pytest.mark.parametrize("remove_first", [True, False])
 def test_what_git_no_longer_asks_for_goes_once_its_record_is_forgotten(remove_first: bool) -> None:
     world = reconciled()
-    world.source.allow_prune = True
+    world.source.terms = Terms(allow_prune=True)
     if remove_first:
         world.commit(delay=None)
         world.ports.state.damage_record(ENDPOINT, "x")

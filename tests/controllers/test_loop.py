@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from controllers.acceptance import Terms
 from framework.api.errors import ConflictError, SpecError, TerminalError, TransientError
 from framework.backends.faults import FaultInjector
 from framework.kinds import KINDS
@@ -191,7 +192,7 @@ def test_what_was_changed_by_hand_is_repaired() -> None:
 
 def test_removal_goes_in_order_and_leaves_data_and_models() -> None:
     world = reconciled()
-    world.source.allow_prune = True
+    world.source.terms = Terms(allow_prune=True)
     table = world.state(VIEW)["published"]["uri"]
     world.commit(delay=None, classifier=None)
     for _ in range(30):

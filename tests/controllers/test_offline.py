@@ -112,6 +112,44 @@ def test_what_a_change_to_the_environment_says_is_shown(project: Project) -> Non
     assert words(between(project))[Ref("Environment", "local")] == ("Update", "Metadata")
 
 
+def test_a_commit_is_refused_as_a_controller_would_with_the_base_in_force(project: Project) -> None:
+    local = (project.specs / "local.yaml").read_text()
+    (project.specs / "delay.yaml").unlink()
+    project.commit(local=local.replace("spec: {", "spec: {deletion: {maxShare: 0.1}, "))
+    assert [refusal.reason for refusal in between(project).refusals] == ["PrunesTooMuch"]
+    project.commit(local=local.replace("spec: {", "spec: {deletion: {prune: false, maxShare: 0.1}, "))
+    assert between(project, "HEAD~2").refusals == ()
+
+
+def test_what_only_a_controller_knows_is_said_not_to_be_looked_at(project: Project) -> None:
+    local = (project.specs / "local.yaml").read_text()
+    project.commit(local=local.replace("spec: {", "spec: {storage: .mlops/elsewhere, "))
+    plan = between(project)
+    assert plan.refusals == ()
+    told = "; ".join(plan.unseen)
+    for name in ("history was rewritten", "pin", "window", "signatures", "on record", "a changed spec.storage"):
+        assert name in told
+    shown = project.call("plan", "--base", "HEAD~1")
+    assert "Not looked at: which commit is in force" in shown.stdout
+    comment = project.call("plan", "--base", "HEAD", "--output", "markdown").stdout
+    assert "which commit is in force" in comment
+    document = json.loads(project.call("plan", "--base", "HEAD~1", "--output", "json").stdout)
+    assert document["unseen"] == list(plan.unseen)
+
+
+def test_where_signatures_are_required_an_unsigned_commit_is_refused_here_too(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "signers").write_text("")
+    project.commit(classifier=TRAINING.replace("rounds", "ruonds"))
+    settings = Settings(project.root, allowed_signers=tmp_path / "signers")
+    plan = plan_between(settings, "HEAD~1", None, NOW)
+    assert ([one.reason for one in plan.refusals], plan.changes, plan.read) == (["SignatureRequired"], (), False)
+    project.commit(classifier=BETTER)
+    project.write(classifier=TRAINING)
+    unsigned = plan_between(settings, "HEAD", "worktree", NOW)
+    assert unsigned.refusals == (), "nobody can sign what is not committed"
+    assert "signatures" in unsigned.unseen
+
+
 # ------------------------------------------------------------------- the command
 
 

@@ -14,13 +14,16 @@ from click.testing import CliRunner, Result
 from controllers.cli import session
 from controllers.cli.main import cli
 from controllers.project import Project
+from controllers.runtime.permits import Permit, say
 from framework.api.categories import Category
+from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
+from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.breaking import ACKNOWLEDGE
 from framework.planning.changes import Change, Plan, Verb
 from framework.planning.estimate import FIRST_ANSWER
 from framework.planning.explained import EXISTS
-from framework.ports import Capacity
+from framework.ports import Capacity, Pin
 from framework.render.markdown import plan_markdown
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_from_json, plan_json
@@ -294,6 +297,60 @@ def test_too_much_at_once_is_refused_unless_the_operator_lets_it_go(running: Wor
     assert plan(running, allow_prune=True).refusals == ()
 
 
+def test_what_is_to_stay_is_no_removal(running: World) -> None:
+    running.commit(local=ENVIRONMENT + "{deletion: {prune: false}}", classifier=None, delay=None)
+    assert plan(running).refusals == ()
+    run(running)
+    running.commit(local=ENVIRONMENT + "{deletion: {prune: true}}")
+    (refusal,) = plan(running).refusals
+    assert "2 of 3" in refusal.message, "what was kept so far would go now"
+
+
+def test_what_a_running_controller_cannot_follow_is_refused_only_while_one_runs(running: World) -> None:
+    running.commit(local=ENVIRONMENT + "{storage: .mlops/elsewhere}")
+    asked = replace(project(running), environment=EnvironmentSpec())
+    (refusal,) = asked.plan().refusals
+    assert (str(refusal.ref), refusal.reason) == ("Environment/local", "RestartRequired")
+    assert "spec.storage changed" in refusal.message
+    lease = running.ports.state.lease()
+    assert lease is not None
+    running.ports.state.release(lease)
+    assert asked.plan().refusals == ()
+
+
+def test_a_rewritten_history_is_refused_and_what_it_would_change_is_shown(running: World) -> None:
+    first = running.head
+    running.commit(classifier=BETTER)
+    run(running)
+    running.head = running.ports.source.commit(running.files | {"README.md": "x"}, parent=first)
+    found = plan(running)
+    assert [refusal.reason for refusal in found.refusals] == ["HistoryRewritten"]
+    assert found.changes != ()
+    assert plan(running, allow_force_push=True).refusals == ()
+    say(running.ports.state, {Permit.REWRITE}, running.head, "ana", running.now)
+    assert plan(running).refusals == ()
+
+
+def test_of_a_commit_that_nobody_trusted_has_signed_nothing_is_read(running: World) -> None:
+    base = running.head
+    running.commit(classifier=TRAINING.replace("rounds", "ruonds"))
+    found = plan(running, allowed_signers=Path("/etc/signers"))
+    (refusal,) = found.refusals
+    assert (str(refusal.ref), refusal.reason) == ("Environment/local", "SignatureRequired")
+    assert (found.base, found.changes, found.read) == (base, (), False)
+
+
+def test_refusals_and_what_the_libraries_say_are_told_together(running: World) -> None:
+    running.commit(local=ENVIRONMENT + "{deletion: {maxShare: 0.1}}")
+    run(running)
+    running.commit(delay=None)
+    wrong = Problem("mlops_specs/classifier.yaml", 14, 1, "spec.trainer", "no such thing")
+    with pytest.raises(SpecError) as refused:
+        replace(project(running), examine=lambda before, after: (wrong,)).plan()
+    assert wrong in refused.value.problems
+    assert "PrunesTooMuch" in str(refused.value)
+
+
 # ------------------------------------------------------------------- its digest
 
 
@@ -366,3 +423,40 @@ def test_a_commit_that_has_to_wait_is_planned_and_the_reason_told(running: World
     told = call()
     assert told.exit_code == 2
     assert "not now: no new commit takes effect until" in told.stderr
+
+
+def test_the_first_commit_waits_for_its_own_window(
+    call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = World({**PROJECT, "mlops_specs/local.yaml": ENVIRONMENT + '{windows: [{deny: "* 12-14 * * *"}]}'})
+    monkeypatch.setattr(session, "project_of", lambda options, **settings: project(new, **settings))
+    assert "not now: no new commit takes effect until" in call().stderr
+
+
+def test_a_newer_commit_is_not_said_to_wait_for_the_pin_that_it_ends(
+    running: World, call: Callable[..., Result]
+) -> None:
+    first = running.head
+    running.commit(classifier=BETTER)
+    run(running)
+    running.ports.state.set_pin(Pin(commit=first, over=running.head, actor="ana", time=running.now))
+    run(running)
+    assert "ana pinned commit" in call().stderr
+    running.commit(classifier=BETTER.replace("80", "81"))
+    assert "pinned" not in call().stderr
+
+
+def test_a_plan_of_what_was_not_read_says_so(
+    running: World, call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        session,
+        "project_of",
+        lambda options, **settings: project(running, allowed_signers=Path("/signers"), **settings),
+    )
+    running.commit(classifier=BETTER)
+    told = call("--explain")
+    assert told.exit_code == 1
+    assert "SignatureRequired" in told.stdout
+    assert f"Refused plan: commit {running.head[:7]} was not read." in told.stdout
+    assert "the commit was not read" in call("--output", "markdown").stdout

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from controllers.acceptance import withheld
+from controllers.acceptance import Terms, withheld
 from controllers.runtime.backoff import Backoff
 from framework.api import layout
 from framework.api.errors import SpecError, TransientError
@@ -140,7 +140,7 @@ def test_04_nothing_starts_before_what_it_is_made_from() -> None:
 
 def test_05_what_left_git_goes_in_reverse_order_and_data_models_and_history_stay() -> None:
     world = reconciled()
-    world.source.allow_prune = True
+    world.source.terms = Terms(allow_prune=True)
     table = world.state(VIEW)["published"]["uri"]
     world.commit(delay=None, classifier=None)
     for _ in range(30):
@@ -162,7 +162,7 @@ def test_05_a_commit_that_removes_too_much_is_refused_until_it_is_allowed() -> N
     assert "--allow-prune" in world.ports.state.revisions(1)[0].problems[0]
     assert world.weights()
     world.restart(world.ports)
-    world.source.allow_prune = True
+    world.source.terms = Terms(allow_prune=True)
     for _ in range(30):
         world.pass_()
         world.advance()
@@ -201,7 +201,7 @@ def test_05_a_spec_may_ask_for_its_models_to_be_deleted_and_the_environment_may_
     kept = reconciled(classifier=DELETED, local=environment("deletion: {data: keep}"))
     gone = reconciled(classifier=DELETED)
     for world in (kept, gone):
-        world.source.allow_prune = True
+        world.source.terms = Terms(allow_prune=True)
         world.commit(delay=None, classifier=None)
         for _ in range(30):
             world.pass_()
@@ -216,7 +216,7 @@ def test_05_a_spec_may_ask_for_its_models_to_be_deleted_and_the_environment_may_
 def test_05_models_are_not_deleted_while_a_deployment_serves_one() -> None:
     other = TRAINING.replace("name: classifier", "name: other").replace("rounds: 50", "rounds: 70")
     world = reconciled(classifier=DELETED)
-    world.source.allow_prune = True
+    world.source.terms = Terms(allow_prune=True)
     world.commit(other=other, classifier=None, delay=DEPLOYMENT.replace("training: classifier", "training: other"))
     seen = set()
     for _ in range(60):

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.acceptance import withheld
+from controllers.loaded import Loaded
 from framework.api import layout
 from framework.api.errors import SpecError
+from framework.api.meta import Ref
 from framework.ports import Pin
 from framework.render.status import Sync, report, status_text
 from tests.controllers.test_promises import ANOTHER, BETTER, environment, reconciled, syncs
@@ -53,29 +55,27 @@ def disagreements(world: World) -> list[str]:
     except SpecError:
         assert world.source.loaded is not None
         newest = world.source.loaded
-    found = []
-    for ref, sync in syncs(world).items():
-        if sync is not Sync.SYNCED:
-            continue
-        asked = newest.desired.get(ref)
-        if asked is None:
-            found.append(f"{ref} is not in git")
-        elif ref == VIEW:
-            if world.ports.tables.describe(layout.feature_table("memory://store", ref.name, asked.identity)) is None:
-                found.append("no table")
-        elif ref == JOB:
-            if world.ports.registry.get(ref.name, asked.identity) is None:
-                found.append("no model")
-        else:
-            route = world.ports.serving.route("delay", "")
-            stable = world.state(ref)["stable"]
-            if route is None or dict(route.spec.weights) != {stable["app"]: 100}:
-                found.append("the traffic is elsewhere")
-            elif stable["version"] != newest.desired[JOB].identity or route.spec.route != asked.spec.serving.route:
-                found.append("another version or route serves")
-            elif stable["app"] not in world.ports.serving.apps("delay"):
-                found.append("nothing serves")
-    return found
+    synced = [ref for ref, sync in syncs(world).items() if sync is Sync.SYNCED]
+    return [f"{ref}: {told}" for ref in synced if (told := lacking(world, ref, newest))]
+
+
+def lacking(world: World, ref: Ref, newest: Loaded) -> str:
+    """In what the world is not as ``newest`` asks of ``ref``; "" where it is."""
+    asked = newest.desired.get(ref)
+    if asked is None:
+        return "not in git"
+    if ref.kind == "FeatureView":
+        table = world.ports.tables.describe(layout.feature_table("memory://store", ref.name, asked.identity))
+        return "" if table is not None else "no table"
+    if ref.kind == "TrainingJob":
+        return "" if world.ports.registry.get(ref.name, asked.identity) is not None else "no model"
+    route = world.ports.serving.route(ref.name, "")
+    stable = world.state(ref).get("stable")
+    if route is None or stable is None or dict(route.spec.weights) != {stable["app"]: 100}:
+        return "the traffic is elsewhere"
+    if stable["version"] != newest.desired[JOB].identity or route.spec.route != asked.spec.serving.route:
+        return "another version or route serves"
+    return "" if stable["app"] in world.ports.serving.apps(ref.name) else "nothing serves"
 
 
 @settings(max_examples=40, deadline=None)

@@ -498,6 +498,26 @@ def test_a_pin_on_what_cannot_be_read_is_told_and_changes_nothing() -> None:
     assert reasons(world).count("PinRefused") == 1
 
 
+def test_a_pin_is_followed_once_the_repository_that_was_gone_is_back() -> None:
+    world = governed()
+    first = world.head
+    world.commit(classifier=BETTER)
+    world.run()
+    faults = FaultInjector()
+    world.restart(faults.around(world.ports))
+    world.pass_()
+    world.ports.state.set_pin(Pin(commit=first, over=world.head, actor="ana", time=world.now))
+    world.source.terms = Terms(signed=True)
+    faults.fail_on("source.signature", ConfigurationError("no git repository"), times=2)
+    world.pass_()
+    world.pass_()
+    assert in_force(world) != first
+    world.source.terms = Terms()
+    world.pass_()
+    assert in_force(world) == first
+    assert reasons(world).count("PinRefused") == 1
+
+
 def test_under_a_pin_the_newest_environment_governs() -> None:
     world, first, _ = pinned()
     world.commit(local=environment("suspend: true"), classifier=BETTER)

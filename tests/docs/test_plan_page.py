@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from controllers import acceptance
 from framework.kinds.environment.policies import DENIED
 from framework.planning import breaking, pruning
 from framework.planning.changes import Verb
@@ -67,4 +68,7 @@ def test_the_page_names_the_format_the_verbs_and_the_reasons() -> None:
     for verb in Verb:
         assert f"`{verb.value}`" in TABLE
     reasons = set(re.findall(r"^\| `(\w+)` \|", PAGE.partition("## Refusals")[2].partition("##")[0], re.MULTILINE))
-    assert reasons == {breaking.REASON, DENIED, pruning.REASON}
+    assert reasons == {
+        breaking.REASON, DENIED, pruning.REASON, acceptance.HISTORY_REWRITTEN, acceptance.SIGNATURE_REQUIRED,
+        acceptance.RESTART_REQUIRED, acceptance.NOT_EXECUTED,
+    }  # fmt: skip

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from framework.backends.faults import Crash, FaultInjector
 from framework.planning.changes import Verb
 from framework.render.plan_document import plan_json
-from tests.fuzzing import rounds
+from tests.fuzzing import seeds
 from tests.interruptions import violations
 from tests.schedules import differences, schedule
 from tests.world import DEPLOYMENT, ENDPOINT, TRAINING, World
@@ -101,7 +101,7 @@ def test_a_crash_at_each_changing_call_of_a_first_deployment_and_a_rollout(call:
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("seed", range(rounds(60)))
+@pytest.mark.parametrize("seed", seeds(60))
 def test_whatever_fails_the_world_the_log_and_the_quotas_are_as_on_a_calm_day(seed: int) -> None:
     """Kills before and after any changing call, and errors of any port at any call, before and after it has done its
     work."""
@@ -109,7 +109,7 @@ def test_whatever_fails_the_world_the_log_and_the_quotas_are_as_on_a_calm_day(se
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("seed", range(rounds(20)))
+@pytest.mark.parametrize("seed", seeds(20))
 def test_whenever_commits_come_and_whatever_fails_the_world_and_the_log_agree(seed: int) -> None:
     assert violations(seed) == []
 

@@ -9,8 +9,10 @@ import click
 import pytest
 
 from controllers.cli import main as entry
-from controllers.cli.redaction import Redacting, trace_redacted
+from controllers.cli.progress import Progress
+from controllers.cli.redaction import Redacting, aside, trace_redacted
 from framework.api.errors import ConfigurationError, Problem, SpecError
+from tests.builders import NOW
 
 SECRET = "hunter2SECRETxyz"
 ADDRESS = f"postgresql://mlops:{SECRET}@db.example/mlops"
@@ -65,3 +67,11 @@ def test_nor_does_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert text.startswith("postgresql://mlops:***@db.example/mlops refused")
     assert "Traceback" in text
     assert SECRET not in text
+
+
+def test_nor_does_what_is_told_beside_a_result(capsys: pytest.CaptureFixture[str]) -> None:
+    aside(f"not now: see {ADDRESS}")
+    Progress(lambda: NOW).say(f"TrainingJob/a  cannot reach {ADDRESS}")
+    told = capsys.readouterr().err
+    assert told.count("postgresql://mlops:***@db.example") == 2
+    assert SECRET not in told

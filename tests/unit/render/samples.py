@@ -304,6 +304,7 @@ COMPARED = replace(
     CONVERGED,
     observation_digest="",
     base=OLD_COMMIT,
+    unseen=("which commit is in force", "what is on record, of which too much may go"),
     changes=(
         change(
             TRAINING,

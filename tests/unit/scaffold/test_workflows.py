@@ -33,13 +33,14 @@ PERMISSIONS = {
     "look": {"contents": "read"},
     "tell": {"issues": "write"},
     "test": {"contents": "read"},
+    "fuzz": {"contents": "read"},
 }
 """What each job may do; a change here deserves a second pair of eyes."""
 
 
 def test_the_templates_are_the_workflows_that_are_listed() -> None:
     assert sorted(path.stem for path in SCAFFOLD.glob("*")) == sorted(WORKFLOWS)
-    assert sorted(path.stem for path in OURS.glob("*")) == sorted([*WORKFLOWS, "ci"])
+    assert sorted(path.stem for path in OURS.glob("*")) == sorted([*WORKFLOWS, "ci", "fuzz"])
 
 
 @TEMPLATES
@@ -152,6 +153,15 @@ def test_each_can_be_called_by_another_workflow(name: str) -> None:
     assert wanted <= set(inputs)
     assert all(one["description"] and "default" in one for one in inputs.values())
     assert set(events) - {"workflow_call"}
+
+
+def test_examples_are_drawn_on_a_schedule_and_never_the_same_ones() -> None:
+    workflow = parsed(OURS / "fuzz.yml")
+    assert workflow["on"]["schedule"]
+    (step,) = [step for step in steps(workflow) if "run" in step]
+    assert "MLOPS_FUZZ" in step["env"]
+    assert "GITHUB_RUN_NUMBER" in step["run"]
+    assert step["run"].endswith("make fuzz\n")
 
 
 @pytest.mark.parametrize("folder", [SCAFFOLD, OURS], ids=["template", "ours"])
