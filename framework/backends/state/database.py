@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -81,6 +81,9 @@ class Database:
         self._file = file
         self._inode = _inode(file)
         self._lock = threading.Lock()
+        self._turn: AbstractContextManager[Any] = nullcontext() if file is None else threading.Lock()
+        """Held by who writes to a SQLite file: waiting for its lock is asking again and again after growing pauses, in
+        which nobody has it."""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -103,7 +106,7 @@ class Database:
             TransientError, ConfigurationError: as for :meth:`read`.
             ConflictError: a concurrent writer inserted the same row.
         """
-        with self._transaction(write=True) as connection:
+        with self._turn, self._transaction(write=True) as connection:
             yield connection
 
     def close(self) -> None:
