@@ -16,7 +16,7 @@ from controllers.reconciler import Reconciler, Result
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.looks import Looks
 from controllers.runtime.queue import WorkQueue
-from controllers.runtime.round import Round
+from controllers.runtime.round import Cost, Round
 from controllers.runtime.trouble import Trouble
 from controllers.source import SourceController
 from framework.api.meta import Ref
@@ -66,7 +66,7 @@ class Manager:
         """``first`` is done at each turn before anything else."""
         self._first = first
         self._reconciler, self._source, self._backoff = reconciler, source, backoff
-        self._workers, self._poll, self._resync, self._listen = workers, poll, resync, listen
+        self._workers, self._poll, self._listen = workers, poll, listen
         self._jitter = jitter
         self._queue = WorkQueue()
         self._stop, self._woken = threading.Event(), threading.Event()
@@ -74,6 +74,7 @@ class Manager:
         self._unseen: set[Ref] = set()
         self._hungry: set[Ref] = set()
         self._round = Round(resync, time.monotonic()) if resync is not None else None
+        self._cost = Cost()
         self._weighed, self._weigh_after = -1, 0.0
         self._lookout = Trouble(log, "what git asks for could not be looked at")
         self._preparing = Trouble(log, "nothing is looked at yet")
@@ -201,8 +202,13 @@ class Manager:
     def _resync_if_due(self) -> None:
         """Look at everything now and then, because what was changed by hand tells nobody. A few at each turn."""
         if self._round is not None and self._source.loaded is not None:
-            for ref in self._round.due(self._source.loaded.desired, time.monotonic()):
+            for ref in self._round.due(self._source.loaded.desired, time.monotonic(), self._cost.mean):
                 self._queue.add(ref)
+
+    @property
+    def resync(self) -> timedelta:
+        """In which it means to come by everything."""
+        return timedelta(seconds=self._round.interval) if self._round is not None else timedelta(0)
 
     def _work(self) -> None:
         while not self._stop.is_set():
@@ -219,7 +225,9 @@ class Manager:
 
     def _one(self, ref: Ref) -> None:
         desired = self._source.desired.get(ref)
+        started = time.thread_time()
         result = self._reconciler.reconcile(ref, desired)
+        took = time.thread_time() - started
         if result.change is not None or not result.retry:  # else nobody could write down what was found
             self.looks.saw(ref)
         woken = self._woken_by(ref, result)
@@ -227,6 +235,8 @@ class Manager:
             if same_meaning(self._source.desired.get(ref), desired):
                 self._unseen.discard(ref)
             self.activity.looks += 1
+            if not result.news and not result.calls:  # what a look costs that finds nothing to do
+                self._cost.add(took)
             for action in result.change.actions if result.change else ():
                 self.activity.calls[type(action).__name__] += 1
         if result.retry:
