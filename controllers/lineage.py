@@ -71,6 +71,7 @@ def _label(model: ModelVersion) -> tuple[str, str]:
 class _Gathering:
     def __init__(self, desired: Mapping[Ref, Desired[Any]], ports: Ports) -> None:
         self._desired, self._ports = desired, ports
+        self._commits: dict[str, dict[str, Any]] = {}
         recorded = ports.state.recorded()
         self._records = {record.ref: record for record in recorded.readable}
         self.unreadable = {str(ref): problem for ref, problem in recorded.unreadable.items()}
@@ -220,6 +221,11 @@ class _Gathering:
 
     def _about(self, commit: str) -> dict[str, Any]:
         """A commit that is no longer in the repository (a rebased branch) is named all the same."""
+        if commit not in self._commits:
+            self._commits[commit] = self._asked_about(commit)
+        return self._commits[commit]
+
+    def _asked_about(self, commit: str) -> dict[str, Any]:
         try:
             info = self._ports.source.info(commit)
         except ConfigurationError:
