@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -50,6 +50,7 @@ from framework.backends.state.tables import (
     records,
     schema,
 )
+from framework.backends.state.together import Together
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +82,7 @@ class Database:
         self._file = file
         self._inode = _inode(file)
         self._lock = threading.Lock()
-        self._turn: AbstractContextManager[Any] = nullcontext() if file is None else threading.Lock()
-        """Held by who writes to a SQLite file: waiting for its lock is asking again and again after growing pauses, in
-        which nobody has it."""
+        self._together = None if file is None else Together(lambda: self._alone(write=True))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -106,7 +105,7 @@ class Database:
             TransientError, ConfigurationError: as for :meth:`read`.
             ConflictError: a concurrent writer inserted the same row.
         """
-        with self._turn, self._transaction(write=True) as connection:
+        with self._transaction(write=True) as connection:
             yield connection
 
     def close(self) -> None:
@@ -116,6 +115,15 @@ class Database:
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
         self._ensure_same_file()
+        if write and self._together is not None:
+            with _translated(self.name, opening=False), self._together.write() as connection:
+                yield connection
+        else:
+            with self._alone(write=write) as connection:
+                yield connection
+
+    @contextmanager
+    def _alone(self, *, write: bool) -> Iterator[Connection]:
         with _translated(self.name, opening=False), self.engine.connect() as connection:
             connection.execution_options(**{_WRITE: write})
             with connection.begin():
