@@ -21,6 +21,7 @@ from controllers.runtime.trouble import Trouble
 from controllers.source import SourceController
 from framework.api.meta import Ref
 from framework.planning.settled import Standing, standing
+from framework.ports import Recorded
 
 log = logging.getLogger(__name__)
 
@@ -156,11 +157,12 @@ class Manager:
         self._weighed, self._weigh_after = looks, started + 10 * took
         return found
 
-    def standing(self) -> Standing:
-        """How far things are; resources that were not looked at since the newest commit count as moving."""
+    def standing(self, recorded: Recorded | None = None) -> Standing:
+        """How far things are, as ``recorded`` says or, None, the records as they are now; resources that were not
+        looked at since the newest commit count as moving."""
         with self._lock:
             unseen = frozenset(self._unseen)
-        recorded = self._reconciler.ports.state.recorded()
+        recorded = recorded or self._reconciler.ports.state.recorded()
         found = standing(self._source.desired, recorded.readable, recorded.unreadable)
         if not unseen or self._source.loaded is None:
             return found
