@@ -202,10 +202,12 @@ class Manager:
             self._queue.add(ref)
 
     def _resync_if_due(self) -> None:
-        """Look at everything now and then, because what was changed by hand tells nobody. A few at each turn."""
+        """Look at everything now and then, because what was changed by hand tells nobody. A few at each turn; what was
+        looked at for another reason in the meantime need not be."""
         if self._round is not None and self._source.loaded is not None:
             for ref in self._round.due(self._source.loaded.desired, time.monotonic(), self._cost.mean):
-                self._queue.add(ref)
+                if not self.looks.within(ref, self._round.interval / 2):
+                    self._queue.add(ref)
 
     @property
     def resync(self) -> timedelta:

@@ -43,6 +43,12 @@ class Looks:
         with self._lock:
             self._at[ref] = self._clock()
 
+    def within(self, ref: Ref, seconds: float) -> bool:
+        """Whether it was looked at so lately."""
+        with self._lock:
+            at = self._at.get(ref)
+        return at is not None and self._clock() - at < seconds
+
     def ages(self, refs: Iterable[Ref], interval: timedelta | None = None) -> Ages:
         """Of ``refs``; whatever else was looked at is forgotten. ``interval``: how long a round is meant to take now,
         where there is so much that it takes longer."""

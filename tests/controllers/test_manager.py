@@ -229,6 +229,25 @@ def test_what_is_changed_by_hand_is_looked_for_in_the_time_of_a_resync() -> None
     assert max(Counter(looks.seen).values()) <= 2
 
 
+def test_what_is_looked_at_all_the_time_anyway_is_not_looked_for() -> None:
+    busy, idle = view("busy"), view("idle")
+    everything, looks = loaded(busy, idle), Looks()
+    again = timedelta(seconds=0.05)
+    looks.answer = lambda ref: Result(ref, None, requeue_after=again if ref == busy.ref else None)
+    made = manager(looks, Source([(everything, (busy.ref, idle.ref))]), resync=timedelta(seconds=0.5))
+    asked: list[Ref] = []
+    add = made._queue.add
+
+    def added(ref: Ref, after: timedelta = timedelta(0)) -> None:
+        if not after:
+            asked.append(ref)
+        add(ref, after)
+
+    made._queue.add = added  # type: ignore[method-assign]
+    run(made, lambda: asked.count(idle.ref) >= 4)
+    assert asked.count(busy.ref) == 1, "when it came"
+
+
 # ------------------------------------------------------------------- the round
 
 
