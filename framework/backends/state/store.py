@@ -76,9 +76,8 @@ class SqlStateStore:
 
     def load(self, ref: Ref) -> Record | None:
         named = {"environment": self._environment, "kind": ref.kind, "name": ref.name}
-        with self._database.read() as connection:
-            row = connection.execute(_ONE, named).one_or_none()
-        return None if row is None else self._read(*row)
+        rows = self._database.rows(_ONE, named)
+        return self._read(*rows[0]) if rows else None
 
     def _read(self, kind: Any, name: Any, version: Any, body: Any) -> Record:
         return self._records.read(kind, name, version, self._places.found(body))
