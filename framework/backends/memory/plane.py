@@ -66,6 +66,7 @@ class DataPlane:
         return began + timedelta(seconds=self.seconds(run))
 
     def end(self, run: RunSpec) -> None:
+        """The run has ended well."""
         payload: Any = run.payload
         if run.workload.startswith("framework.workloads.features"):
             self._publish(payload)
