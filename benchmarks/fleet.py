@@ -37,6 +37,8 @@ from framework.ports import Json, Reference, RunSpec
 BRANCH = "followed"
 PATIENCE = timedelta(minutes=30)
 """How long the first convergence may take before it counts as never."""
+_MOST_SECONDS = 600
+"""How long a controller that starts may take to come by everything."""
 _COMMIT_SECONDS = 60.0
 """How long a commit may take to a submission before it counts as never."""
 _MANY = ("late-trees", "late-linear", "late-own")
@@ -145,14 +147,23 @@ class Fleet:
     @contextmanager
     def running(self) -> Iterator[None]:
         """``mlopsctl up``, for as long as the block takes."""
-        stop = threading.Event()
-        thread = threading.Thread(target=passes.serve, args=(self._open(), stop, lambda result: None))
+        stop, project = threading.Event(), self._open()
+        thread = threading.Thread(target=passes.serve, args=(project, stop, lambda result: None))
         thread.start()
         try:
+            self._wait_for_a_round(project)
             yield
         finally:
             stop.set()
             thread.join()
+
+    def _wait_for_a_round(self, project: Project) -> None:
+        """Until the controller that leads now has looked at everything once."""
+        for _ in range(_MOST_SECONDS):
+            beat = project.ports.state.heartbeat()
+            if beat is not None and beat.holder == project.settings.holder and beat.round and beat.ended is None:
+                return
+            time.sleep(1.0)
 
     def quiet(self, seconds: float) -> float:
         """The share of a core that is used while nothing happens."""
@@ -205,7 +216,6 @@ def main() -> None:
     tell("converge", fleet.once())
     tell("steady", fleet.once())
     with fleet.running():
-        time.sleep(min(20.0, quiet))
         tell("quiet", fleet.quiet(quiet))
         latencies, memory = fleet.commits()
         tell("latencies", latencies)
