@@ -90,12 +90,17 @@ def peak_memory(command: Command) -> float | None:
     )  # fmt: skip
     most, ended = 0.0, threading.Event()
     while not ended.wait(_LOOK_SECONDS):
-        most = max(most, sum(_pss(pid) for pid in _family(process.pid)))
+        most = max(most, memory_of(process.pid))
         if process.poll() is not None:
             ended.set()
     if process.returncode not in command.good:
         raise FailedError(_end(command.arguments, process.returncode, b""))
-    return most / 1024
+    return most
+
+
+def memory_of(pid: int) -> float:
+    """MiB that a process and its children hold now: proportional set size. 0 where the system does not tell."""
+    return sum(_pss(one) for one in _family(pid)) / 1024
 
 
 def _family(pid: int) -> list[int]:

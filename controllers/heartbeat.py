@@ -48,7 +48,8 @@ class Beats:
 
     def __call__(self, last: bool) -> None:
         """Raises what the state store raises."""
-        now, source, ages = self.project.clock(), self.source, self.manager.looks.ages(self.source.desired)
+        now, source, resync = self.project.clock(), self.source, self.manager.resync
+        ages = self.manager.looks.ages(source.desired, resync)
         problem, failure = source.problem, self.manager.failure
         heartbeat = Heartbeat(
             holder=self.project.settings.holder,
@@ -57,7 +58,7 @@ class Beats:
             time=now,
             every=SECONDS,
             ended=now if last else None,
-            resync=self.project.settings.resync.total_seconds(),
+            resync=resync.total_seconds(),
             round=ages.round,
             seen=_before(now, ages.rest),
             late={str(ref): _before(now, age) for ref, age in ages.late.items()},

@@ -71,6 +71,8 @@ def _label(model: ModelVersion) -> tuple[str, str]:
 class _Gathering:
     def __init__(self, desired: Mapping[Ref, Desired[Any]], ports: Ports) -> None:
         self._desired, self._ports = desired, ports
+        self._commits: dict[str, dict[str, Any]] = {}
+        self._models: dict[tuple[str, str], ModelVersion | None] = {}
         recorded = ports.state.recorded()
         self._records = {record.ref: record for record in recorded.readable}
         self.unreadable = {str(ref): problem for ref, problem in recorded.unreadable.items()}
@@ -126,7 +128,7 @@ class _Gathering:
 
     def model(self, training: str, version: str) -> Iterator[Part]:
         """A model version and what it was trained on, down to the sources as far as they are known."""
-        found, ref = self._ports.registry.get(training, version), Ref("TrainingJob", training)
+        found, ref = self._registered(training, version), Ref("TrainingJob", training)
         if found is None:
             yield Node(Sort.MODEL, f"{training}@{version}", {"registered": False}, ref)
             return
@@ -153,6 +155,12 @@ class _Gathering:
         yield from self._commit(found.commit, model.id, "code and spec at")
         for view, table in sorted(known.get("views", {}).items()):
             yield from self._read_table(view, table, model.id)
+
+    def _registered(self, training: str, version: str) -> ModelVersion | None:
+        """Asked for once: a model is told of wherever it serves."""
+        if (training, version) not in self._models:
+            self._models[training, version] = self._ports.registry.get(training, version)
+        return self._models[training, version]
 
     def _read_table(self, view: str, table: Mapping[str, Any], model: str) -> Iterator[Part]:
         """A table as a training run read it: its current state only where it was not published again since."""
@@ -220,6 +228,11 @@ class _Gathering:
 
     def _about(self, commit: str) -> dict[str, Any]:
         """A commit that is no longer in the repository (a rebased branch) is named all the same."""
+        if commit not in self._commits:
+            self._commits[commit] = self._asked_about(commit)
+        return self._commits[commit]
+
+    def _asked_about(self, commit: str) -> dict[str, Any]:
         try:
             info = self._ports.source.info(commit)
         except ConfigurationError:

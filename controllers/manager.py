@@ -16,11 +16,12 @@ from controllers.reconciler import Reconciler, Result
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.looks import Looks
 from controllers.runtime.queue import WorkQueue
-from controllers.runtime.round import Round
+from controllers.runtime.round import Cost, Round
 from controllers.runtime.trouble import Trouble
 from controllers.source import SourceController
 from framework.api.meta import Ref
 from framework.planning.settled import Standing, standing
+from framework.ports import Recorded
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Manager:
         """``first`` is done at each turn before anything else."""
         self._first = first
         self._reconciler, self._source, self._backoff = reconciler, source, backoff
-        self._workers, self._poll, self._resync, self._listen = workers, poll, resync, listen
+        self._workers, self._poll, self._listen = workers, poll, listen
         self._jitter = jitter
         self._queue = WorkQueue()
         self._stop, self._woken = threading.Event(), threading.Event()
@@ -74,6 +75,7 @@ class Manager:
         self._unseen: set[Ref] = set()
         self._hungry: set[Ref] = set()
         self._round = Round(resync, time.monotonic()) if resync is not None else None
+        self._cost = Cost()
         self._weighed, self._weigh_after = -1, 0.0
         self._lookout = Trouble(log, "what git asks for could not be looked at")
         self._preparing = Trouble(log, "nothing is looked at yet")
@@ -155,11 +157,12 @@ class Manager:
         self._weighed, self._weigh_after = looks, started + 10 * took
         return found
 
-    def standing(self) -> Standing:
-        """How far things are; resources that were not looked at since the newest commit count as moving."""
+    def standing(self, recorded: Recorded | None = None) -> Standing:
+        """How far things are, as ``recorded`` says or, None, the records as they are now; resources that were not
+        looked at since the newest commit count as moving."""
         with self._lock:
             unseen = frozenset(self._unseen)
-        recorded = self._reconciler.ports.state.recorded()
+        recorded = recorded or self._reconciler.ports.state.recorded()
         found = standing(self._source.desired, recorded.readable, recorded.unreadable)
         if not unseen or self._source.loaded is None:
             return found
@@ -199,10 +202,17 @@ class Manager:
             self._queue.add(ref)
 
     def _resync_if_due(self) -> None:
-        """Look at everything now and then, because what was changed by hand tells nobody. A few at each turn."""
+        """Look at everything now and then, because what was changed by hand tells nobody. A few at each turn; what was
+        looked at for another reason in the meantime need not be."""
         if self._round is not None and self._source.loaded is not None:
-            for ref in self._round.due(self._source.loaded.desired, time.monotonic()):
-                self._queue.add(ref)
+            for ref in self._round.due(self._source.loaded.desired, time.monotonic(), self._cost.mean):
+                if not self.looks.within(ref, self._round.interval / 2):
+                    self._queue.add(ref)
+
+    @property
+    def resync(self) -> timedelta:
+        """In which it means to come by everything."""
+        return timedelta(seconds=self._round.interval) if self._round is not None else timedelta(0)
 
     def _work(self) -> None:
         while not self._stop.is_set():
@@ -219,7 +229,9 @@ class Manager:
 
     def _one(self, ref: Ref) -> None:
         desired = self._source.desired.get(ref)
+        started = time.thread_time()
         result = self._reconciler.reconcile(ref, desired)
+        took = time.thread_time() - started
         if result.change is not None or not result.retry:  # else nobody could write down what was found
             self.looks.saw(ref)
         woken = self._woken_by(ref, result)
@@ -227,6 +239,8 @@ class Manager:
             if same_meaning(self._source.desired.get(ref), desired):
                 self._unseen.discard(ref)
             self.activity.looks += 1
+            if not result.news and not result.calls:  # what a look costs that finds nothing to do
+                self._cost.add(took)
             for action in result.change.actions if result.change else ():
                 self.activity.calls[type(action).__name__] += 1
         if result.retry:

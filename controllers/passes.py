@@ -82,9 +82,10 @@ def lead(
             raise source.problem
         if manager.failure is not None and (source.loaded is None or _hopeless(manager)):
             raise manager.failure
+        recorded = project.ports.state.recorded()
         return outcome(
             project.settings.environment, source.loaded.commit if source.loaded else "", time.monotonic() - started,
-            manager.standing(), project.ports.state.recorded(),
+            manager.standing(recorded), recorded,
             looks=manager.activity.looks, calls=manager.activity.calls, note=source.note,
         )  # fmt: skip
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property, partial
 from typing import Any
 
 from controllers.executor import execute
@@ -71,11 +72,21 @@ class Reconciler:
     """Another number after the clock was set; None while what is remembered has not moved with it yet."""
     allowance: Allowance = field(default_factory=Allowance)
     dependents: Dependents = field(default_factory=Dependents)
+    users: Dependents = field(init=False)
+    """Who makes use of what, whatever it builds on now."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "users", Dependents(partial(_uses, self.kinds)))
+
+    @cached_property
+    def _seen(self) -> Ports:
+        """What observers look at. They know who uses what from here."""
+        return replace(self.ports, users=lambda ref: self.users.of(ref, self.ports.state))
 
     def inputs(self, ref: Ref, desired: Desired[Any] | None, record: Record | None) -> Inputs:
         """Read the world for one resource. Changes nothing."""
         status = Status.model_validate(record.status) if record else None
-        observed = self.observers[ref.kind](ref, desired, status, self.ports, self.clock())
+        observed = self.observers[ref.kind](ref, desired, status, self._seen, self.clock())
         waits_for = self._heir(ref, status) if desired is None else None
         return Inputs(ref, self.kinds[ref.kind], desired, observed, status, waits_for)
 
@@ -105,6 +116,7 @@ class Reconciler:
             try:
                 record = self.ports.state.load(ref)
             except DamagedError as error:
+                self.users.lost(ref)
                 return self._untouched(ref, desired, error)
             self._saw(ref, record)
             if desired is None and record is None:
@@ -216,6 +228,7 @@ class Reconciler:
         except Exception:
             self.allowance.doubt()
             self.dependents.doubt()
+            self.users.doubt()
             raise
 
     def _saw(self, ref: Ref, record: Record | None) -> None:
@@ -224,7 +237,8 @@ class Reconciler:
             self.allowance.forget(ref)
         else:
             self.allowance.hold(record)
-        self.dependents.saw(ref, record.upstream if record is not None else ())
+        self.dependents.saw(ref, record)
+        self.users.saw(ref, record)
 
     def event(self, ref: Ref, desired: Desired[Any] | None, happening: Happening) -> Event:
         return Event(
@@ -358,6 +372,13 @@ class _Look:
 
     def _event(self, happening: Happening) -> Event:
         return self.loop.event(self.ref, self.desired, happening)
+
+
+def _uses(kinds: Mapping[str, Kind], record: Record) -> frozenset[Ref]:
+    kind = kinds.get(record.ref.kind)
+    if kind is None or kind.uses is None:
+        return frozenset()
+    return kind.uses(Status.model_validate(record.status).state)
 
 
 def _gave_back(before: Record | None, after: Record | None) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from controllers.upstream import published_view
+from framework.api.errors import DamagedError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.training_job.gates import compares
@@ -18,8 +20,8 @@ from framework.ports import ModelVersion, Ports, RunPhase, RunState
 def observe(
     ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
 ) -> TrainingJobObserved:
-    """The run only while the registry has no version of this identity; the champion, for which every record has to be
-    read, only when a run is about to start that is judged against it."""
+    """The run only while the registry has no version of this identity; the champion only when a run is about to start
+    that is judged against it."""
     if desired is None:
         absent = RunState(RunPhase.ABSENT)
         return TrainingJobObserved(ref, ports.storage, None, absent, used_by=users(ref.name, ports))
@@ -38,25 +40,41 @@ def observe(
 
 def champion(training: str, ports: Ports) -> ModelVersion | None:
     """The version of this training job that serves as some deployment's stable one."""
-    for record in ports.state.records():
-        if record.ref.kind == "ModelDeployment":
-            stable = Status.model_validate(record.status).state.get("stable")
-            if stable and stable.get("training") == training:
-                return ports.registry.get(training, stable["version"])
+    for ref in _may_serve(training, ports):
+        try:
+            state = _deployment(ref, ports)
+        except DamagedError:
+            continue
+        if state is not None and state.stable is not None and state.stable.training == training:
+            return ports.registry.get(training, state.stable.version)
     return None
 
 
 def users(training: str, ports: Ports) -> tuple[Ref, ...]:
     """Deployments that serve a version of this training job, or are about to; also those of which nobody knows, because
     their record cannot be read."""
-    recorded = ports.state.recorded()
-    found = [
-        record.ref
-        for record in recorded.readable
-        if record.ref.kind == "ModelDeployment"
-        and any(
-            version.training == training
-            for version in DeploymentState.model_validate(Status.model_validate(record.status).state).members
-        )
-    ]
-    return (*found, *(ref for ref in recorded.unreadable if ref.kind == "ModelDeployment"))
+    return tuple(ref for ref in _may_serve(training, ports) if _serves(ref, training, ports))
+
+
+def _may_serve(training: str, ports: Ports) -> tuple[Ref, ...]:
+    """At least all deployments that do."""
+    if ports.users is not None:
+        found: Iterable[Ref] = ports.users(Ref("TrainingJob", training))
+    else:
+        recorded = ports.state.recorded()
+        found = (*(record.ref for record in recorded.readable), *recorded.unreadable)
+    return tuple(ref for ref in found if ref.kind == "ModelDeployment")
+
+
+def _serves(ref: Ref, training: str, ports: Ports) -> bool:
+    try:
+        state = _deployment(ref, ports)
+    except DamagedError:
+        return True
+    return state is not None and any(version.training == training for version in state.members)
+
+
+def _deployment(ref: Ref, ports: Ports) -> DeploymentState | None:
+    """What is remembered of a deployment. Raises DamagedError where that cannot be read."""
+    record = ports.state.load(ref)
+    return None if record is None else DeploymentState.model_validate(Status.model_validate(record.status).state)

@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from controllers.examination.memory import Answer, Memory, Seen
+from controllers.examination.memory import Answer, Memory, Seen, training_question
 from controllers.examination.trees import Tree
 from controllers.loaded import Loaded, same_meaning
 from framework import installed, workloads
@@ -68,8 +68,8 @@ class _Case:
         kind, spec = resource.ref.kind, resource.raw["spec"]
         library = _LIBRARIES[kind]
         if kind == "TrainingJob":
-            question = {"kind": kind, "spec": spec} if spec["trainer"].get("sklearn") else {}
-            return cls(resource, library, question, {}, ())
+            asked = training_question(spec)
+            return cls(resource, library, {"kind": kind, "spec": asked} if asked else {}, {}, ())
         above = {
             found.ref.name: found
             for source in spec["sources"].values()

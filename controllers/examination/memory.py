@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from controllers.examination.trees import Tree
 from framework import storage
 from framework.api.meta import Ref
+from framework.planning.fingerprint import short_hash
 from framework.specs.resource import Resource
 
 FILE = "examined.json"
@@ -86,4 +87,14 @@ class Memory:
 
 
 def _name(resource: Resource) -> str:
+    """An answer about a TrainingJob rests on no more than the question, which many share."""
+    if resource.ref.kind == "TrainingJob":
+        return f"TrainingJob {short_hash(training_question(resource.raw['spec']))}"
     return f"{resource.ref} {resource.key}"
+
+
+def training_question(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a TrainingJob's spec scikit-learn is asked about; empty where it is no matter of its."""
+    form = spec["trainer"].get("sklearn")
+    search = (spec.get("tune") or {}).get("search")
+    return {"trainer": {"sklearn": form}, "tune": {"search": search}} if form else {}

@@ -1,57 +1,93 @@
-"""Who builds on whom, as the records say: removal goes in the reverse order."""
+"""Who builds on whom, and who makes use of what, as the records say: kept, for nobody can read them all each time."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from framework.api.meta import Ref
-from framework.ports import StateStore
+from framework.ports import Record, StateStore
+
+
+def upstream(record: Record) -> Iterable[Ref]:
+    """What it builds on: removal goes in the reverse order."""
+    return record.upstream
 
 
 class Dependents:
-    """Read from the records once, when something is to be removed, and kept up to date by whoever reads or saves a
-    record: nobody else writes while the lease is held."""
+    """Read from the records once, when somebody asks, and kept up to date by whoever reads or saves a record: nobody
+    else writes while the lease is held. ``needs`` says whom a record depends on."""
 
-    def __init__(self) -> None:
+    def __init__(self, needs: Callable[[Record], Iterable[Ref]] = upstream) -> None:
+        self._needs = needs
         self._lock = threading.Lock()
         self._links: _Links | None = None
 
     def on(self, ref: Ref, state: StateStore) -> bool:
-        """Whether anything else on record builds on ``ref``."""
+        """Whether anything else on record depends on ``ref``."""
         with self._lock:
-            if self._links is None:
-                self._links = _Links((record.ref, record.upstream) for record in state.records())
-            return self._links.on(ref)
+            return self._known(state).on(ref)
 
-    def saw(self, ref: Ref, upstream: tuple[Ref, ...]) -> None:
-        """``ref`` builds on ``upstream`` now; on nothing once it is gone."""
+    def of(self, ref: Ref, state: StateStore) -> tuple[Ref, ...]:
+        """Who depends on ``ref``, sorted; among them everybody of whom nobody knows, because the record cannot be
+        read."""
+        with self._lock:
+            return self._known(state).of(ref)
+
+    def saw(self, ref: Ref, record: Record | None) -> None:
+        """``record`` is that of ``ref`` now; None: there is none any more."""
         with self._lock:
             if self._links is not None:
-                self._links.link(ref, upstream)
+                self._links.link(ref, () if record is None else self._needs(record))
+
+    def lost(self, ref: Ref) -> None:
+        """The record of ``ref`` cannot be read."""
+        with self._lock:
+            if self._links is not None:
+                self._links.lose(ref)
 
     def doubt(self) -> None:
         """Nobody knows what became of a write: read the records again when it matters."""
         with self._lock:
             self._links = None
 
+    def _known(self, state: StateStore) -> _Links:
+        if self._links is None:
+            recorded, links = state.recorded(), _Links()
+            for record in recorded.readable:
+                links.link(record.ref, self._needs(record))
+            for ref in recorded.unreadable:
+                links.lose(ref)
+            self._links = links
+        return self._links
+
 
 class _Links:
-    def __init__(self, links: Iterable[tuple[Ref, tuple[Ref, ...]]]) -> None:
+    def __init__(self) -> None:
         self._below: dict[Ref, set[Ref]] = {}
-        self._above: dict[Ref, tuple[Ref, ...]] = {}
-        for ref, upstream in links:
-            self.link(ref, upstream)
+        self._above: dict[Ref, frozenset[Ref]] = {}
+        self._unknown: set[Ref] = set()
 
     def on(self, ref: Ref) -> bool:
         return bool(self._below.get(ref, set()) - {ref})
 
-    def link(self, ref: Ref, upstream: tuple[Ref, ...]) -> None:
-        if self._above.get(ref, ()) == upstream:
+    def of(self, ref: Ref) -> tuple[Ref, ...]:
+        return tuple(sorted((self._below.get(ref, set()) | self._unknown) - {ref}))
+
+    def lose(self, ref: Ref) -> None:
+        self._unknown.add(ref)
+
+    def link(self, ref: Ref, needs: Iterable[Ref]) -> None:
+        above = frozenset(needs)
+        self._unknown.discard(ref)
+        before = self._above.get(ref, frozenset())
+        if before == above:
             return
-        for above in self._above.pop(ref, ()):
-            self._below.get(above, set()).discard(ref)
-        for above in upstream:
-            self._below.setdefault(above, set()).add(ref)
-        if upstream:
-            self._above[ref] = upstream
+        for left in before - above:
+            self._below[left].discard(ref)
+        for new in above - before:
+            self._below.setdefault(new, set()).add(ref)
+        if above:
+            self._above[ref] = above
+        else:
+            del self._above[ref]

@@ -43,8 +43,15 @@ class Looks:
         with self._lock:
             self._at[ref] = self._clock()
 
-    def ages(self, refs: Iterable[Ref]) -> Ages:
-        """Of ``refs``; whatever else was looked at is forgotten."""
+    def within(self, ref: Ref, seconds: float) -> bool:
+        """Whether it was looked at so lately."""
+        with self._lock:
+            at = self._at.get(ref)
+        return at is not None and self._clock() - at < seconds
+
+    def ages(self, refs: Iterable[Ref], interval: timedelta | None = None) -> Ages:
+        """Of ``refs``; whatever else was looked at is forgotten. ``interval``: how long a round is meant to take now,
+        where there is so much that it takes longer."""
         now, wanted = self._clock(), frozenset(refs)
         with self._lock:
             self._at = {ref: at for ref, at in self._at.items() if ref in wanted}
@@ -53,7 +60,8 @@ class Looks:
             self._mark, self._round = now, now - self._mark
         ages = ((self._age(ref, known.get(ref), now), ref) for ref in wanted)
         oldest = heapq.nsmallest(MOST_LATE + 1, ages, key=_oldest_first)
-        bound = LATE_ROUNDS * max(self._interval, self._round)
+        meant = self._interval if interval is None else interval.total_seconds()
+        bound = LATE_ROUNDS * max(meant, self._round)
         late = {ref: age for age, ref in oldest[:MOST_LATE] if age is None or age > bound}
         return Ages(oldest[len(late)][0] if len(late) < len(oldest) else 0.0, late, self._round)
 

@@ -32,7 +32,7 @@ class WorkQueue:
             if ref not in self._due or when < self._due[ref]:
                 self._due[ref] = when
                 heapq.heappush(self._heap, (when, ref))
-                self._changed.notify_all()
+                self._changed.notify()
 
     def take(self, timeout: timedelta) -> Ref | None:
         """The next due resource, None when nothing is due within ``timeout`` or the queue was closed."""
@@ -43,6 +43,8 @@ class WorkQueue:
                 if ref is not None:
                     del self._due[ref]
                     self._working.add(ref)
+                    if self._heap:
+                        self._changed.notify()  # whoever waits watches for the next one from now on
                     return ref
                 if wait <= 0:
                     return None
@@ -55,7 +57,7 @@ class WorkQueue:
             self._working.discard(ref)
             if ref in self._due:
                 heapq.heappush(self._heap, (self._due[ref], ref))
-            self._changed.notify_all()
+                self._changed.notify()
 
     def close(self) -> None:
         with self._changed:

@@ -33,9 +33,7 @@ class SqlModelRegistry:
 
     def get(self, training: str, version: str) -> ModelVersion | None:
         named = {"environment": self._environment, "training": training, "version": version}
-        with self._database.read() as connection:
-            rows = connection.execute(_ONE, named).all()
-        return next(self._damages.readable(self._model, rows), None)
+        return next(self._damages.readable(self._model, self._database.rows(_ONE, named)), None)
 
     def versions(self, training: str) -> Sequence[ModelVersion]:
         """By when they were created, newest first; registered later comes first where that is equal."""

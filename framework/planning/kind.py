@@ -150,6 +150,9 @@ class Kind:
     """Columns it uses by upstream; None: all of them."""
     state: type[Stored] = Stored
     """What a record remembers of one, beside what every kind has."""
+    uses: Callable[[Mapping[str, Any]], frozenset[Ref]] | None = None
+    """What one with this ``state`` makes use of, also where git no longer names it; None for a kind that uses no more
+    than its upstreams."""
     ensure: Callable[[Ref, Any], None] = _anything_goes
     """Raises ValueError where a ``state`` that can be read cannot be that of the resource."""
     data: Callable[[Any], tuple[str, ...]] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from framework.api.meta import Ref
 from framework.ports import Json
@@ -67,9 +68,19 @@ class Lineage:
 
     def origins(self, node: Node) -> tuple[tuple[Node, Edge], ...]:
         """What ``node`` came from, nearest sorts first."""
-        known = {item.id: item for item in self.nodes}
-        found = [(known[edge.source], edge) for edge in self.edges if edge.target == node.id]
+        found = [(self._known[edge.source], edge) for edge in self._into.get(node.id, ())]
         return tuple(sorted(found, key=lambda item: (-_ORDER[item[0].sort], item[0].key)))
+
+    @cached_property
+    def _known(self) -> dict[str, Node]:
+        return {node.id: node for node in self.nodes}
+
+    @cached_property
+    def _into(self) -> dict[str, list[Edge]]:
+        found: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.target, []).append(edge)
+        return found
 
 
 _ORDER = {sort: number for number, sort in enumerate(Sort)}

@@ -6,8 +6,10 @@ Vendor exceptions are mapped by the backend to TransientError, TerminalError or 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from framework.api.meta import Ref
 from framework.ports.data import TableCatalog, TableState
 from framework.ports.heartbeat import Heartbeat, Outage
 from framework.ports.json import Json
@@ -151,3 +153,6 @@ class Ports:
     reports: ReportStore
     storage: str = ""
     """Root of the environment's storage; an absolute path or an fsspec URL."""
+    users: Callable[[Ref], Sequence[Ref]] | None = None
+    """Who makes use of a resource, sorted, with everybody of whom nobody knows: from whoever keeps that. None: the
+    records have to be read."""

@@ -190,7 +190,7 @@ def test_that_a_run_started_is_told_once_whatever_has_become_of_it_since(ref: Re
             case "running":
                 world.ports.runs.start(run.name)
             case "succeeded":
-                world.plane._end(run)
+                world.plane.end(run)
             case "failed":
                 world.ports.runs.fail(run.name, FailureKind.INFRASTRUCTURE)
     survive(world, faults)

@@ -147,6 +147,22 @@ def test_nothing_is_asked_twice_whoever_asks(project: Project, tmp_path: Path) -
     assert [question["kind"] for question in libraries.asked[3:]] == ["FeatureView"]
 
 
+def test_a_training_job_is_asked_about_for_what_scikit_learn_is_given_alone(project: Project) -> None:
+    """To ask takes seconds, in which a commit waits; a seed, a window or a gate is no matter of the library's."""
+    memory, libraries = Memory(), Libraries()
+    known = FOREST.replace("RandomForest}", "RandomForestClassifier}")
+    project.write(classifier=known)
+    look(project, Examiner(memory, libraries))
+    libraries.asked.clear()
+    again = known.replace("min: 0.6", "min: 0.7").replace("2013-04-01", "2013-05-01")
+    project.write(classifier=again, second=again.replace("name: classifier", "name: second"))
+    look(project, Examiner(memory, libraries))
+    assert [question for question in libraries.asked if question["kind"] == "TrainingJob"] == []
+    project.write(classifier=known.replace("Classifier}", "Classifier, params: {max_depth: 3}}"))
+    look(project, Examiner(memory, libraries))
+    assert len([question for question in libraries.asked if question["kind"] == "TrainingJob"]) == 1
+
+
 def test_a_mistake_is_remembered_like_any_answer(project: Project) -> None:
     memory, libraries = Memory(), Libraries(mistake())
     told = look(project, Examiner(memory, libraries))

@@ -229,15 +229,34 @@ def test_what_is_changed_by_hand_is_looked_for_in_the_time_of_a_resync() -> None
     assert max(Counter(looks.seen).values()) <= 2
 
 
+def test_what_is_looked_at_all_the_time_anyway_is_not_looked_for() -> None:
+    busy, idle = view("busy"), view("idle")
+    everything, looks = loaded(busy, idle), Looks()
+    again = timedelta(seconds=0.05)
+    looks.answer = lambda ref: Result(ref, None, requeue_after=again if ref == busy.ref else None)
+    made = manager(looks, Source([(everything, (busy.ref, idle.ref))]), resync=timedelta(seconds=0.5))
+    asked: list[Ref] = []
+    add = made._queue.add
+
+    def added(ref: Ref, after: timedelta = timedelta(0)) -> None:
+        if not after:
+            asked.append(ref)
+        add(ref, after)
+
+    made._queue.add = added  # type: ignore[method-assign]
+    run(made, lambda: asked.count(idle.ref) >= 4)
+    assert asked.count(busy.ref) == 1, "when it came"
+
+
 # ------------------------------------------------------------------- the round
 
 
-def turns(count: int, steps: Sequence[float], interval: float = 60.0) -> list[tuple[Ref, ...]]:
+def turns(count: int, steps: Sequence[float], interval: float = 60.0, cost: float = 0.0) -> list[tuple[Ref, ...]]:
     resources = {Ref("FeatureView", f"v{number}"): None for number in range(count)}
     made, moment, found = Round(timedelta(seconds=interval), 7.0), 7.0, []
     for step in steps:
         moment += step
-        found.append(made.due(resources, moment))
+        found.append(made.due(resources, moment, cost))
     return found
 
 
@@ -247,6 +266,18 @@ def test_ten_thousand_are_spread_evenly_over_the_interval() -> None:
     seen = Counter(ref for turn in found for ref in turn)
     assert set(seen.values()) == {1}
     assert len(seen) >= 9_999
+
+
+def test_where_looks_would_take_more_than_a_tenth_of_a_core_the_round_is_longer() -> None:
+    """10,000 looks of 2 ms are 20 s of CPU, a tenth of 200 s."""
+    found = turns(10_000, [1.0] * 200, interval=10.0, cost=0.002)
+    assert max(len(turn) for turn in found) * 0.002 <= 0.1 + 0.002
+    seen = Counter(ref for turn in found for ref in turn)
+    assert set(seen.values()) == {1}
+    assert len(seen) >= 9_999
+    assert all(len(turn) == 4 for turn in turns(40, [1.0] * 20, interval=10.0, cost=0.002)), (
+        "few are looked at as asked"
+    )
 
 
 @example(count=1, steps=[1.0, 1.0, 1.0, 60.0, 59.0, 60.0, 59.0])

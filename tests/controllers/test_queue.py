@@ -1,5 +1,6 @@
 import threading
 from datetime import timedelta
+from queue import Queue
 
 from controllers.runtime.queue import WorkQueue
 from framework.api.meta import Ref
@@ -59,3 +60,21 @@ def test_closing_wakes_those_who_wait() -> None:
     queue.close()
     thread.join(5)
     assert found == [None]
+
+
+def test_many_waiters_share_what_is_due_and_none_sleeps_while_something_is() -> None:
+    """Each of four waits for one; all that is added is taken by somebody at once, whichever of them was woken."""
+    queue, taken = WorkQueue(), Queue[Ref | None]()
+
+    def wait() -> None:
+        taken.put(queue.take(timedelta(seconds=20)))
+
+    waiters = [threading.Thread(target=wait, daemon=True) for _ in range(4)]
+    for waiter in waiters:
+        waiter.start()
+    names = [Ref("FeatureView", f"v{number}") for number in range(4)]
+    queue.add(names[0], timedelta(seconds=0.05))
+    queue.add(names[1], timedelta(seconds=0.1))
+    queue.add(names[2])
+    queue.add(names[3])
+    assert sorted(filter(None, (taken.get(timeout=10) for _ in names))) == names

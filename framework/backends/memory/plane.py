@@ -48,7 +48,7 @@ class DataPlane:
         now = self.clock()
         for run in self.runs.active():
             if now >= self._due(run):
-                self._end(run)
+                self.end(run)
         self.serving.tick()
         for deployment in self.serving.routes():
             table = self.serving.route(deployment, "")
@@ -65,7 +65,8 @@ class DataPlane:
         began = self._began.setdefault(run.submission_id, self.clock())
         return began + timedelta(seconds=self.seconds(run))
 
-    def _end(self, run: RunSpec) -> None:
+    def end(self, run: RunSpec) -> None:
+        """The run has ended well."""
         payload: Any = run.payload
         if run.workload.startswith("framework.workloads.features"):
             self._publish(payload)

@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Table, insert, select
+from sqlalchemy import Connection, RowMapping, Table, bindparam, insert, select
 
 from framework.api.errors import ConflictError, DamagedError
 from framework.backends.state import chain, tables
@@ -23,6 +23,17 @@ BIGGEST = 2**62
 """Texts and blobs are beyond every number to SQLite, so what is at most this is a number."""
 LEAP = 1_000_000
 """How far a new token is from nothing, where nobody knows which was given last."""
+
+# Put together once: every write asks for them, and putting a query together takes as long as asking.
+_ROW = select(tables.environments).where(tables.environments.c.environment == bindparam("here"))
+_LOCKED = _ROW.with_for_update()
+_LOG = tables.events.c
+_LAST = (
+    select(_LOG.sequence, _LOG.hash)
+    .where(_LOG.environment == bindparam("here"), _LOG.sequence <= BIGGEST)
+    .order_by(_LOG.sequence.desc())
+    .limit(1)
+)
 
 
 def fence(connection: Connection, environment: str, token: int) -> RowMapping:
@@ -54,13 +65,11 @@ def fresh(environment: str) -> dict[str, Any]:
 
 
 def row_of(connection: Connection, environment: str) -> RowMapping | None:
-    query = select(tables.environments).where(tables.environments.c.environment == environment)
-    return connection.execute(query).mappings().one_or_none()
+    return connection.execute(_ROW, {"here": environment}).mappings().one_or_none()
 
 
 def locked(connection: Connection, environment: str) -> RowMapping | None:
-    query = select(tables.environments).where(tables.environments.c.environment == environment).with_for_update()
-    return connection.execute(query).mappings().one_or_none()
+    return connection.execute(_LOCKED, {"here": environment}).mappings().one_or_none()
 
 
 def lease_of(row: RowMapping | None) -> Lease | None:
@@ -105,10 +114,7 @@ class Tail:
 def tail(connection: Connection, environment: str, row: RowMapping) -> Tail:
     """Where the log goes on. Events that the row does not know of are counted too, or nothing could be added after
     them; a row that knows of more than there are is right, and the audit says which are missing."""
-    table = tables.events
-    query = select(table.c.sequence, table.c.hash).where(table.c.environment == environment)
-    query = query.where(table.c.sequence <= BIGGEST).order_by(table.c.sequence.desc()).limit(1)
-    last = connection.execute(query).first()
+    last = connection.execute(_LAST, {"here": environment}).first()
     newest, link = (last[0], last[1]) if last is not None and is_count(last[0]) else (0, chain.GENESIS)
     count, head = row["events"], row["head"]
     if is_count(count) and chain.is_hash(head) and newest <= count:

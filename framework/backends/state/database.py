@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
+    Executable,
     Table,
     create_engine,
     delete,
@@ -50,6 +51,7 @@ from framework.backends.state.tables import (
     records,
     schema,
 )
+from framework.backends.state.together import Together
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +83,8 @@ class Database:
         self._file = file
         self._inode = _inode(file)
         self._lock = threading.Lock()
+        self._single = engine.execution_options(**{_WRITE: None})
+        self._together = None if file is None else Together(lambda: self._alone(write=True))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -92,6 +96,17 @@ class Database:
         """
         with self._transaction(write=False) as connection:
             yield connection
+
+    def rows(self, query: Executable, named: Mapping[str, Any]) -> Sequence[Any]:
+        """What one query finds. It is consistent by itself, and most looks ask for no more: to begin and to end a
+        transaction for it would take as long as the query.
+
+        Raises:
+            TransientError, ConfigurationError: as for :meth:`read`.
+        """
+        self._ensure_same_file()
+        with _translated(self.name, opening=False), self._single.connect() as connection:
+            return connection.execute(query, named).all()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -113,6 +128,15 @@ class Database:
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
         self._ensure_same_file()
+        if write and self._together is not None:
+            with _translated(self.name, opening=False), self._together.write() as connection:
+                yield connection
+        else:
+            with self._alone(write=write) as connection:
+                yield connection
+
+    @contextmanager
+    def _alone(self, *, write: bool) -> Iterator[Connection]:
         with _translated(self.name, opening=False), self.engine.connect() as connection:
             connection.execution_options(**{_WRITE: write})
             with connection.begin():
@@ -147,6 +171,10 @@ class AbsentDatabase(Database):
         super().close()
         if self._found is not None:
             self._found.close()
+
+    def rows(self, query: Executable, named: Mapping[str, Any]) -> Sequence[Any]:
+        with self.read() as connection:
+            return connection.execute(query, named).all()
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
@@ -290,7 +318,8 @@ def _switch_to_wal(connection: sqlite3.Connection, deadline: float) -> None:
 
 def _begin(connection: Connection) -> None:
     write = connection.get_execution_options().get(_WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    if write is not None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 def _prepare(engine: Engine, name: str, places: Places, *, create: bool) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, insert, or_, select, update
 
 from framework.api.meta import Ref
 from framework.backends.state import chain, tables
@@ -18,6 +18,14 @@ from framework.ports import Event, Seal
 AT_A_TIME = 500
 """Rows that are fetched together."""
 REPAIRED = "LogRepaired"
+
+# Put together once: every write that says something makes them.
+_ADD = insert(tables.events)
+_GO_ON = (
+    update(tables.environments)
+    .where(tables.environments.c.environment == bindparam("here"))
+    .values(events=bindparam("count"), head=bindparam("link"))
+)
 
 
 class EventLog:
@@ -43,9 +51,8 @@ class EventLog:
             filed = {} if item.filed is None else vars(item.filed)
             link = {"body": item.body, "previous": item.previous, "hash": item.hash}
             rows.append({"environment": self._environment, "sequence": sequence, **filed, **link})
-        connection.execute(insert(tables.events), rows)
-        here = tables.environments.c.environment == self._environment
-        connection.execute(update(tables.environments).where(here).values(events=sequence, head=head))
+        connection.execute(_ADD, rows)
+        connection.execute(_GO_ON, {"here": self._environment, "count": sequence, "link": head})
 
     def newest(
         self,

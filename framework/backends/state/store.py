@@ -48,7 +48,15 @@ _ONE = select(_KEPT.kind, _KEPT.name, _KEPT.version, _KEPT.body).where(
     _KEPT.kind == bindparam("kind"),
     _KEPT.name == bindparam("name"),
 )
-"""Put together once: every look asks for it, and putting it together takes as long as asking."""
+"""Put together once, as what every write asks for: putting a query together takes as long as asking."""
+_HERE = (
+    _KEPT.environment == bindparam("of_environment"),
+    _KEPT.kind == bindparam("of_kind"),
+    _KEPT.name == bindparam("of_name"),
+)
+_VERSION = select(_KEPT.version).where(*_HERE)
+_FIRST = insert(tables.records)
+_NEXT = update(tables.records).where(*_HERE).values(version=bindparam("saved"), body=bindparam("kept"))
 
 
 class SqlStateStore:
@@ -68,9 +76,8 @@ class SqlStateStore:
 
     def load(self, ref: Ref) -> Record | None:
         named = {"environment": self._environment, "kind": ref.kind, "name": ref.name}
-        with self._database.read() as connection:
-            row = connection.execute(_ONE, named).one_or_none()
-        return None if row is None else self._read(*row)
+        rows = self._database.rows(_ONE, named)
+        return self._read(*rows[0]) if rows else None
 
     def _read(self, kind: Any, name: Any, version: Any, body: Any) -> Record:
         return self._records.read(kind, name, version, self._places.found(body))
@@ -97,7 +104,7 @@ class SqlStateStore:
 
     def _put(self, connection: Connection, record: Record) -> str:
         """Compare-and-set; the body at its new version."""
-        table, found = tables.records, self._version(connection, record.ref)
+        found = self._version(connection, record.ref)
         if found != record.version:
             raise ConflictError(_moved(record, found))
         saved = record.model_copy(update={"version": record.version + 1})
@@ -105,10 +112,9 @@ class SqlStateStore:
         kept = self._places.kept(body)
         if record.version == 0:
             key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
-            connection.execute(insert(table).values(**key, version=1, body=kept))
+            connection.execute(_FIRST, {**key, "version": 1, "body": kept})
         else:
-            change = update(table).where(self._is(record.ref, table)).values(version=saved.version, body=kept)
-            connection.execute(change)
+            connection.execute(_NEXT, {**self._named(record.ref), "saved": saved.version, "kept": kept})
         return body
 
     def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
@@ -360,9 +366,11 @@ class SqlStateStore:
 
     def _version(self, connection: Connection, ref: Ref) -> Any:
         """0 where there is none."""
-        table = tables.records
-        found = connection.execute(select(table.c.version).where(self._is(ref, table))).scalar_one_or_none()
+        found = connection.execute(_VERSION, self._named(ref)).scalar_one_or_none()
         return 0 if found is None else found
+
+    def _named(self, ref: Ref) -> dict[str, str]:
+        return {"of_environment": self._environment, "of_kind": ref.kind, "of_name": ref.name}
 
     def _advance(self, connection: Connection, **values: Any) -> None:
         table = tables.environments

@@ -1,6 +1,7 @@
 """ModelDeployment: a model version in service, and how the next one gets there."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -77,6 +78,12 @@ def needs(spec: ModelDeploymentSpec) -> Needs:
     return Needs(replicas.max * cpus, replicas.max * gpus, standing=True, least=least)
 
 
+def _uses(state: Mapping[str, Any]) -> frozenset[Ref]:
+    """The training jobs whose models it serves, or is about to."""
+    members = DeploymentState.model_validate(state).members
+    return frozenset(Ref("TrainingJob", version.training) for version in members)
+
+
 def _ensure(ref: Ref, found: DeploymentState) -> None:
     """Apps are deleted and deployed by the names that are remembered, so these must be the deployment's own."""
     for app in (*(version.app for version in found.members), *(item.app for item in found.retiring)):
@@ -95,6 +102,7 @@ KIND = Kind(
     unsupported=_unsupported,
     check=_check,
     state=DeploymentState,
+    uses=_uses,
     claims=_claims,
     consumes=_consumes,
     workload_version=WORKLOAD_VERSION,
