@@ -15,7 +15,6 @@ from controllers.in_force import in_force
 from controllers.runtime.allowance import Allowance
 from controllers.runtime.dependents import Dependents
 from framework.api.categories import Category
-from framework.api.conditions import transition
 from framework.api.errors import ConflictError, DamagedError, MlopsError, TerminalError, TransientError
 from framework.api.meta import Ref, problem_of
 from framework.planning.admission import admit
@@ -25,6 +24,7 @@ from framework.planning.intent import Begun, Resumed, begin, resume, unsettled
 from framework.planning.kind import Kind, Needs
 from framework.planning.ledger import Admitted, Ledger, holdings, keeps, takes
 from framework.planning.news import told
+from framework.planning.outcomes import failed
 from framework.planning.planner import Inputs, plan_resource
 from framework.planning.remembered import UNREADABLE, way_out
 from framework.planning.room import starts_something, telling_who_waits
@@ -280,7 +280,7 @@ class Reconciler:
         try:
             record = self.ports.state.load(ref)
             old = Status.model_validate(record.status) if record else None
-            status = _failure_status(desired, old, reason, message, stalled=stalled, now=self.clock())
+            status = failed(desired, old, reason, message, stalled=stalled, now=self.clock())
             happenings = (Happening(reason, message),) if old is None or old.conditions.ready.reason != reason else ()
             change = Change(
                 ref,
@@ -390,25 +390,3 @@ def _gave_back(before: Record | None, after: Record | None) -> bool:
     if any(item not in kept for item in before.inventory):
         return True
     return any(item in left and (left[item][0] < cpus or left[item][1] < gpus) for item, (cpus, gpus) in held.items())
-
-
-def _failure_status(
-    desired: Desired[Any], old: Status | None, reason: str, message: str, *, stalled: bool, now: datetime
-) -> Status:
-    """What was given up before stays so when a look fails: nothing was tried anew. What is given up now is what git
-    asks for now."""
-    previous = old.conditions if old else None
-    asked = {"commit": desired.commit, "identity": desired.identity, "digest": desired.digest}
-    tried, stalled = asked if stalled else {}, stalled or bool(previous and previous.stalled.status)
-    conditions = transition(
-        previous,
-        now,
-        ready=bool(previous and previous.ready.status),
-        reconciling=not stalled,
-        stalled=stalled,
-        reason=reason,
-        message=message,
-    )
-    if old is None:
-        return Status(**asked, conditions=conditions)
-    return old.model_copy(update={"conditions": conditions, **tried})

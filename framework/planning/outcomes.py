@@ -153,6 +153,28 @@ class Outcome:
         )
 
 
+def failed(
+    desired: Desired[Any], old: Status | None, reason: str, message: str, *, stalled: bool, now: datetime
+) -> Status:
+    """The status of a resource that could not be looked at, or not be brought nearer to what git asks. What was given
+    up before stays so when a look fails: nothing was tried anew. What is given up now is what git asks for now."""
+    previous = old.conditions if old else None
+    asked = {"commit": desired.commit, "identity": desired.identity, "digest": desired.digest}
+    tried, stalled = asked if stalled else {}, stalled or bool(previous and previous.stalled.status)
+    conditions = transition(
+        previous,
+        now,
+        ready=bool(previous and previous.ready.status),
+        reconciling=not stalled,
+        stalled=stalled,
+        reason=reason,
+        message=message,
+    )
+    if old is None:
+        return Status(**asked, conditions=conditions)
+    return old.model_copy(update={"conditions": conditions, **tried})
+
+
 class _NoState(Stored):
     """For resources that are not executed: nothing is remembered."""
 
