@@ -86,7 +86,7 @@ class Island:
             late = {Ref(*name.split("/", 1)): at and (now - at).total_seconds() for name, at in left.late.items()}
             ages = Ages(None if left.seen is None else (now - left.seen).total_seconds(), late)
         self.looks = Looks(self.seconds, RESYNC, ages)
-        manager = cast(Manager, SimpleNamespace(looks=self.looks, failure=None))
+        manager = cast(Manager, SimpleNamespace(looks=self.looks, failure=None, resync=RESYNC))
         self.beats = Beats(self.project, manager, self.world.source, lambda: self.world.token)
 
     def controller(self) -> None:
