@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from pathlib import Path
 
 from controllers import acceptance, plans
 from controllers.acceptance import Terms
@@ -20,10 +19,8 @@ from framework.api.places import Premises
 from framework.backends.git import GitSource
 from framework.backends.git_remote import is_remote
 from framework.backends.signatures import Signers
-from framework.backends.uncommitted import uncommitted
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.planning.asked import Uncommitted
 from framework.planning.changes import Plan
 from framework.ports import SpecSource
 from framework.specs.cache import ParseCache, kept_in
@@ -67,12 +64,6 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
     for unseen in found.unseen:
         log.warning("not looked at: %s", unseen)
     return plan
-
-
-def uncommitted_specs(root: Path, specs: str) -> Uncommitted | None:
-    """What of the specs differs from the checked-out commit; None where nobody can tell."""
-    found = uncommitted(root, [specs])
-    return Uncommitted(*found) if found else None
 
 
 def _checkout(settings: Settings) -> tuple[GitSource, str]:

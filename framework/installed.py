@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from typing import Any
 
@@ -51,6 +50,8 @@ def requirement(source: str) -> str:
 
 def origin() -> str | None:
     """Where pip had this mlopsctl from (PEP 610); None for an index. An address with credentials is not told."""
+    from importlib.metadata import PackageNotFoundError, distribution  # takes its time, and is seldom asked
+
     try:
         found: Any = json.loads(distribution(NAME).read_text("direct_url.json") or "null")
         url, vcs = str(found["url"]), found.get("vcs_info")

@@ -46,7 +46,8 @@ def plan(
     if explain and (base is not None or output != "text"):
         raise click.UsageError("--explain follows what runs now, as text; for commits and JSON: mlopsctl simulate")
     if base is not None:
-        from controllers.offline import plan_between, uncommitted_specs
+        from controllers.checkout import uncommitted_specs
+        from controllers.offline import plan_between
 
         settings = settings_of(options)
         project, result = None, plan_between(settings, base, head, now())

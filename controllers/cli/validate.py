@@ -86,7 +86,7 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, stric
 
 def _tell_uncommitted(root: Path, specs: str) -> None:
     """What was checked is what lies here; what runs follows commits."""
-    from controllers.offline import uncommitted_specs
+    from controllers.checkout import uncommitted_specs
     from framework.render.uncommitted import not_committed
 
     found = uncommitted_specs(root, specs)

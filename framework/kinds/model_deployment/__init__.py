@@ -1,6 +1,7 @@
 """ModelDeployment: a model version in service, and how the next one gets there."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,9 +12,9 @@ from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.model_deployment.blind import blind_spots
 from framework.kinds.model_deployment.exposure import exposure
 from framework.kinds.model_deployment.observed import DeploymentState
-from framework.kinds.model_deployment.plan import plan
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import WORKLOAD_VERSION, owns
+from framework.planning.changes import Change, Desired, Status
 from framework.planning.kind import Claim, CrossProblem, Kind, Needs, Reference
 from framework.rollout.analysis.comparison import EVALUATED
 
@@ -91,11 +92,17 @@ def _ensure(ref: Ref, found: DeploymentState) -> None:
             raise ValueError(f"{app!r} is no app of {ref}")
 
 
+def _plan(desired: Desired[Any] | None, observed: Any, status: Status | None, now: datetime) -> Change:
+    from framework.kinds.model_deployment.plan import plan  # whoever only reads specs does without
+
+    return plan(desired, observed, status, now)
+
+
 KIND = Kind(
     name="ModelDeployment",
     spec=ModelDeploymentSpec,
     categories=CATEGORIES,
-    plan=plan,
+    plan=_plan,
     ensure=_ensure,
     references=_references,
     entrypoints=_entrypoints,

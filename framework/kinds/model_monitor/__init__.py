@@ -1,6 +1,8 @@
 """ModelMonitor: drift, data quality and late-arriving performance of a deployment."""
 
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -9,9 +11,9 @@ from framework.api.credentials import plain_webhook
 from framework.api.meta import Ref
 from framework.api.places import Place, Use
 from framework.kinds.model_monitor.observed import MonitorState
-from framework.kinds.model_monitor.plan import plan
 from framework.kinds.model_monitor.rules import problems
 from framework.kinds.model_monitor.spec import CATEGORIES, ModelMonitorSpec, ReferenceWindow
+from framework.planning.changes import Change, Desired, Status
 from framework.planning.kind import CrossProblem, Kind, Reference
 
 
@@ -75,11 +77,17 @@ def _consumes(spec: ModelMonitorSpec) -> Mapping[Ref, frozenset[str] | None]:
     return {Ref("FeatureView", labels.view): frozenset({labels.key, labels.column})}
 
 
+def _plan(desired: Desired[Any] | None, observed: Any, status: Status | None, now: datetime) -> Change:
+    from framework.kinds.model_monitor.plan import plan  # whoever only reads specs does without
+
+    return plan(desired, observed, status, now)
+
+
 KIND = Kind(
     name="ModelMonitor",
     spec=ModelMonitorSpec,
     categories=CATEGORIES,
-    plan=plan,
+    plan=_plan,
     references=_references,
     entrypoints=_entrypoints,
     unsupported=_unsupported,

@@ -148,7 +148,7 @@ def test_where_it_was_installed_from(monkeypatch: pytest.MonkeyPatch, direct: An
         def read_text(self, name: str) -> str | None:
             return text if name == "direct_url.json" else None
 
-    monkeypatch.setattr(installed, "distribution", lambda name: Found())
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: Found())
 
     assert installed.origin() == found
     if found is not None:

@@ -153,10 +153,14 @@ def test_a_search_that_cannot_run_is_named() -> None:
     with pytest.raises(WorkloadError, match="did you mean 'validation_auc'"):
         check_metric("validation_acu")
     with pytest.raises(WorkloadError, match="grid needs choice for eta"):
-        grid_space({"search": {"eta": {"uniform": [0, 1]}, "depth": {"choice": [1, 2]}}, "trials": 9})
+        grid_space(
+            {"algorithm": "grid", "search": {"eta": {"uniform": [0, 1]}, "depth": {"choice": [1, 2]}}, "trials": 9}
+        )
     with pytest.raises(WorkloadError, match="6 combinations, but trials is 5"):
-        grid_space({"search": {"a": {"choice": [1, 2]}, "b": {"choice": [1, 2, 3]}}, "trials": 5})
-    assert grid_space({"search": {"a": {"choice": (1, 2)}}, "trials": 5}) == {"a": {"grid_search": [1, 2]}}
+        grid_space({"algorithm": "grid", "search": {"a": {"choice": [1, 2]}, "b": {"choice": [1, 2, 3]}}, "trials": 5})
+    assert grid_space({"algorithm": "grid", "search": {"a": {"choice": (1, 2)}}, "trials": 5}) == {
+        "a": {"grid_search": [1, 2]}
+    }
 
 
 def test_a_checkpoint_reads_back(tmp_path: Path) -> None:

@@ -1,0 +1,14 @@
+"""The work tree beside the commit that is checked out. Light: ``validate`` loads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from framework.backends.uncommitted import uncommitted
+from framework.planning.asked import Uncommitted
+
+
+def uncommitted_specs(root: Path, specs: str) -> Uncommitted | None:
+    """What of the specs differs from the checked-out commit; None where nobody can tell."""
+    found = uncommitted(root, [specs])
+    return Uncommitted(*found) if found else None
