@@ -24,7 +24,7 @@ def bucket() -> str:
 REFUSED = [
     "", ".", "..", "./", "kept", "kept/deep", "./kept", "../kept", "~", "~/kept",
     "/", "//", "/.", "/work", "/work/", "/work/.", "/./work", "/a/..", "/a/b/..", "/a/../b/c",
-    "file://", "file:///", "file:///work", "file://kept/deep", "local://kept/deep", "local:///work", "file:/work/main",
+    "file://", "file:///", "file:///srv", "file://kept/deep", "local://kept/deep", "local:///srv", "file:/srv/main",
     "memory://", "memory:///", "memory://bucket", "memory://bucket/", "memory:///bucket/.", "memory://bucket/../other/x",
     "s3://bucket", "s3://bucket/", "gs://bucket//", "://a/b", "simplecache::memory://bucket/folder",
 ]  # fmt: skip
