@@ -128,6 +128,8 @@ def test_while_a_controller_serves_another_pass_follows_it(world: World) -> None
     controller = threading.Thread(target=serve, args=(project(world, "controller"), stop, lambda result: None))
     controller.start()
     try:
+        while world.ports.state.lease() is None:
+            time.sleep(0.01)
         other = project(world, "other")
         found = follow(other, wait=True, timeout=MINUTE, stop=threading.Event())
         assert found.word is Word.CONVERGED
