@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from controllers import acceptance
 from controllers.loaded import Loaded
+from framework.api.errors import Problem
 from framework.ports import Event, Pin, Revision, StateStore
 
 
@@ -34,9 +36,10 @@ class Chronicle:
             told,
         )
 
-    def refuse(self, commit: str, problems: tuple[str, ...]) -> None:
-        revision = Revision(commit=commit, digest="", accepted=False, time=self.clock(), problems=problems)
-        self._save(revision, [self.event(commit, "RevisionRefused", _first_of(problems))])
+    def refuse(self, commit: str, problems: Sequence[Problem]) -> None:
+        words = acceptance.told(problems)
+        revision = Revision(commit=commit, digest="", accepted=False, time=self.clock(), problems=words)
+        self._save(revision, [self.event(commit, "RevisionRefused", acceptance.first_of(problems))])
 
     def _save(self, revision: Revision, told: Sequence[Event]) -> None:
         newest = next(iter(self.state.revisions(1)), None)
@@ -65,8 +68,3 @@ class Chronicle:
         return Event(
             time=self.clock(), commit=commit, ref=None, reason=reason, message=message, data=data, actor=self.actor
         )
-
-
-def _first_of(problems: tuple[str, ...]) -> str:
-    """Of one problem all of it, of several the number and the first."""
-    return problems[0] if len(problems) == 1 else f"{len(problems)} problems; the first: {problems[0]}"

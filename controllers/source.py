@@ -311,7 +311,7 @@ class SourceController:
         self._govern()
 
     def _refuse(self, commit: str, error: SpecError) -> None:
-        self._chronicle.refuse(commit, acceptance.told(error.problems))
+        self._chronicle.refuse(commit, error.problems)
         self.refused[commit], self._decided = error, True
 
     def _wait(self, waiting: Waiting | None) -> None:
