@@ -25,8 +25,8 @@ LEAP = 1_000_000
 """How far a new token is from nothing, where nobody knows which was given last."""
 
 # Put together once: every write asks for them, and putting a query together takes as long as asking.
-_ROW = select(tables.environments).where(tables.environments.c.environment == bindparam("here"))
-_LOCKED = _ROW.with_for_update()
+ROW = select(tables.environments).where(tables.environments.c.environment == bindparam("here"))
+_LOCKED = ROW.with_for_update()
 _LOG = tables.events.c
 _LAST = (
     select(_LOG.sequence, _LOG.hash)
@@ -65,7 +65,7 @@ def fresh(environment: str) -> dict[str, Any]:
 
 
 def row_of(connection: Connection, environment: str) -> RowMapping | None:
-    return connection.execute(_ROW, {"here": environment}).mappings().one_or_none()
+    return connection.execute(ROW, {"here": environment}).mappings().one_or_none()
 
 
 def locked(connection: Connection, environment: str) -> RowMapping | None:

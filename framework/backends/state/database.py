@@ -10,6 +10,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +65,8 @@ class Database:
         self._file = file
         self._inode = _inode(file)
         self._lock = threading.Lock()
-        self._single = engine.execution_options(**{_WRITE: None})
+        self._idle: deque[Connection] = deque()
+        """Of a SQLite file; a server may have dropped what nobody used for a while, so its pool looks first."""
         self._together = None if file is None else Together(lambda: self._alone(write=True))
 
     @contextmanager
@@ -86,8 +88,11 @@ class Database:
             TransientError, ConfigurationError: as for :meth:`read`.
         """
         self._ensure_same_file()
-        with _translated(self.name, opening=False), self._single.connect() as connection:
-            return connection.execute(query, named).all()
+        with _translated(self.name, opening=False), self._connected(write=None) as connection:
+            try:
+                return connection.execute(query, named).all()
+            finally:
+                connection.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -104,6 +109,12 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back; the database can be used again afterwards."""
+        self._drop_connections()
+
+    def _drop_connections(self) -> None:
+        idle, self._idle = self._idle, deque()
+        for connection in idle:
+            connection.close()
         self.engine.dispose()
 
     @contextmanager
@@ -118,10 +129,31 @@ class Database:
 
     @contextmanager
     def _alone(self, *, write: bool) -> Iterator[Connection]:
-        with _translated(self.name, opening=False), self.engine.connect() as connection:
-            connection.execution_options(**{_WRITE: write})
-            with connection.begin():
-                yield connection
+        with (
+            _translated(self.name, opening=False),
+            self._connected(write=write) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _connected(self, *, write: bool | None) -> Iterator[Connection]:
+        """A connection of one's own. One to a file is kept for the next who asks: to take it from the pool and to give
+        it back takes as long as a query."""
+        idle = self._idle
+        try:
+            connection = idle.pop()
+        except IndexError:
+            connection = self.engine.connect()
+        try:
+            yield connection.execution_options(**{_WRITE: write})
+        except BaseException:
+            connection.close()
+            raise
+        if self._file is None or idle is not self._idle:
+            connection.close()
+        else:
+            idle.append(connection)
 
     def _ensure_same_file(self) -> None:
         """Connections outlive the unlinking of a SQLite file; what they write then is lost, so they are dropped."""
@@ -131,7 +163,7 @@ class Database:
             found = _inode(self._file)
             if found is not None and found == self._inode:
                 return
-            self.engine.dispose()
+            self._drop_connections()
             self._inode = None
             if found is None:
                 raise TransientError(f"the state database {self.name} is gone")

@@ -12,6 +12,7 @@ from framework.api.errors import ConflictError, DamagedError
 from framework.api.meta import Ref
 from framework.backends.state import leases, owners, tables
 from framework.backends.state.counters import (
+    ROW,
     counters,
     fence,
     fresh,
@@ -19,7 +20,6 @@ from framework.backends.state.counters import (
     locked,
     newest_token,
     next_position,
-    row_of,
 )
 from framework.backends.state.damage import (
     CLOCK,
@@ -39,7 +39,7 @@ from framework.backends.state.damage import (
 )
 from framework.backends.state.database import Database
 from framework.backends.state.events import EventLog
-from framework.backends.state.stored import dump, load
+from framework.backends.state.stored import dump
 from framework.ports import ClockMark, Event, Heartbeat, Lease, Pin, Record, Recorded, Revision, Seal, Word
 
 _KEPT = tables.records.c
@@ -98,24 +98,23 @@ class SqlStateStore:
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         with self._database.write() as connection:
             row = fence(connection, self._environment, token)
-            body = self._put(connection, record)
+            saved = self._put(connection, record)
             self._events.append(connection, row, events)
-        return load(Record, body, f"the record of {record.ref}")
+        return saved
 
-    def _put(self, connection: Connection, record: Record) -> str:
-        """Compare-and-set; the body at its new version."""
+    def _put(self, connection: Connection, record: Record) -> Record:
+        """Compare-and-set; it at its new version."""
         found = self._version(connection, record.ref)
         if found != record.version:
             raise ConflictError(_moved(record, found))
         saved = record.model_copy(update={"version": record.version + 1})
-        body = dump(saved)
-        kept = self._places.kept(body)
+        kept = self._places.kept(dump(saved))
         if record.version == 0:
             key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
             connection.execute(_FIRST, {**key, "version": 1, "body": kept})
         else:
             connection.execute(_NEXT, {**self._named(record.ref), "saved": saved.version, "kept": kept})
-        return body
+        return saved
 
     def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
         with self._database.write() as connection:
@@ -336,8 +335,8 @@ class SqlStateStore:
     def lease(self) -> Lease | None:
         """The lease as last taken or renewed, however long ago; None where nobody took it, it was released, or it
         cannot be read."""
-        with self._database.read() as connection:
-            return self._lease(row_of(connection, self._environment))
+        rows = self._database.rows(ROW, {"here": self._environment})
+        return self._lease(rows[0]._mapping if rows else None)
 
     def _lease(self, row: RowMapping | None) -> Lease | None:
         try:

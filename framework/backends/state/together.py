@@ -89,13 +89,14 @@ class _Batch:
     def part(self) -> Iterator[Connection]:
         """What raises leaves nothing behind; all others stay."""
         self.parts += 1
-        savepoint = self._connection.begin_nested()
+        self._connection.exec_driver_sql("SAVEPOINT part")
         try:
             yield self._connection
-            savepoint.commit()
+            self._connection.exec_driver_sql("RELEASE part")
         except BaseException:
             try:
-                savepoint.rollback()
+                self._connection.exec_driver_sql("ROLLBACK TO part")
+                self._connection.exec_driver_sql("RELEASE part")
             except DBAPIError:  # SQLite has rolled everything back: a full disk, or one that cannot be read
                 self.broken = True
             raise
