@@ -8,6 +8,7 @@ submitted, an app runs once it was looked at.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ import psutil
 from benchmarks import repository
 from benchmarks.repository import git
 from controllers import passes
+from controllers.cli.main import SELDOM
 from controllers.project import Project
 from controllers.settings import Settings
 from controllers.wiring import open_project
@@ -211,6 +213,7 @@ class Fleet:
 def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     root, resources, commits, quiet = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+    gc.set_threshold(*SELDOM)  # as any command does
     one_core()
     fleet = Fleet(root, resources, commits)
     tell("converge", fleet.once())

@@ -20,7 +20,7 @@ from controllers.runtime.round import Cost, Round
 from controllers.runtime.trouble import Trouble
 from controllers.source import SourceController
 from framework.api.meta import Ref
-from framework.planning.settled import Standing, standing
+from framework.planning.settled import Standing, moves, standing
 from framework.ports import Recorded
 
 log = logging.getLogger(__name__)
@@ -63,20 +63,25 @@ class Manager:
         listen: Callable[[Result], None] = lambda result: None,
         first: Callable[[], None] = lambda: None,
         looks: Looks | None = None,
+        rest: float = LONGEST_REST,
     ) -> None:
-        """``first`` is done at each turn before anything else."""
+        """``first`` is done at each turn before anything else; ``rest`` is how many seconds pass until the next one at
+        most."""
         self._first = first
         self._reconciler, self._source, self._backoff = reconciler, source, backoff
         self._workers, self._poll, self._listen = workers, poll, listen
-        self._jitter = jitter
+        self._jitter, self._rest = jitter, rest
         self._queue = WorkQueue()
         self._stop, self._woken = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._unseen: set[Ref] = set()
         self._hungry: set[Ref] = set()
+        self._moving: set[Ref] = set()
+        """Whoever works towards what git asks, by the last look: not those that only wait for another."""
         self._round = Round(resync, time.monotonic()) if resync is not None else None
         self._cost = Cost()
         self._weighed, self._weigh_after = -1, 0.0
+        self._found: tuple[Recorded, Standing] | None = None
         self._lookout = Trouble(log, "what git asks for could not be looked at")
         self._preparing = Trouble(log, "nothing is looked at yet")
         self._trouble = Trouble(log, "a turn of the loop failed")
@@ -113,7 +118,7 @@ class Manager:
                     next_poll = time.monotonic() + self._interval()
                 if self._turn(until):
                     break
-                self._woken.wait(max(0.0, min(LONGEST_REST, next_poll - time.monotonic())))
+                self._woken.wait(max(0.0, min(self._rest, next_poll - time.monotonic())))
         finally:
             self._stop.set()
             self._queue.close()
@@ -145,24 +150,35 @@ class Manager:
             return self._source.loaded is not None and not self._unseen
 
     def settled(self) -> bool:
-        """Whether nothing moves any more. It is worked out anew only after something was looked at, and not so often
-        that it would take a tenth of the time."""
+        """Whether nothing moves any more. All records tell; they are read only where none of the last looks speaks
+        against it, after something was looked at, and, as long as there is more to look at, not so often that it would
+        take a tenth of the time."""
         with self._lock:
-            looks, unseen = self.activity.looks, bool(self._unseen)
+            looks, busy = self.activity.looks, bool(self._unseen or self._moving)
         started = time.monotonic()
-        if self._source.loaded is None or unseen or looks == self._weighed or started < self._weigh_after:
+        if self._source.loaded is None or busy or looks == self._weighed:
             return False
-        found = self.standing().settled
+        if started < self._weigh_after and not self._queue.idle:
+            return False
+        found = self._weigh()
         took = time.monotonic() - started
-        self._weighed, self._weigh_after = looks, started + 10 * took
-        return found
+        self._weighed, self._weigh_after, self._found = looks, started + 10 * took, found
+        return found[1].settled
 
-    def standing(self, recorded: Recorded | None = None) -> Standing:
-        """How far things are, as ``recorded`` says or, None, the records as they are now; resources that were not
-        looked at since the newest commit count as moving."""
+    def standing(self) -> tuple[Recorded, Standing]:
+        """How far things are, and the records that say so; resources that were not looked at since the newest commit
+        count as moving."""
+        with self._lock:
+            lately = self.activity.looks == self._weighed and not self._unseen
+        return self._found if lately and self._found is not None else self._weigh()
+
+    def _weigh(self) -> tuple[Recorded, Standing]:
+        recorded = self._reconciler.ports.state.recorded()
+        return recorded, self._standing(recorded)
+
+    def _standing(self, recorded: Recorded) -> Standing:
         with self._lock:
             unseen = frozenset(self._unseen)
-        recorded = recorded or self._reconciler.ports.state.recorded()
         found = standing(self._source.desired, recorded.readable, recorded.unreadable)
         if not unseen or self._source.loaded is None:
             return found
@@ -239,6 +255,10 @@ class Manager:
             if same_meaning(self._source.desired.get(ref), desired):
                 self._unseen.discard(ref)
             self.activity.looks += 1
+            if result.change is not None:
+                (self._moving.add if moves(desired, result.change.status) else self._moving.discard)(ref)
+            elif desired is None and not result.retry:
+                self._moving.discard(ref)
             if not result.news and not result.calls:  # what a look costs that finds nothing to do
                 self._cost.add(took)
             for action in result.change.actions if result.change else ():

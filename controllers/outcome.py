@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -112,9 +113,7 @@ def outcome(
         word = Word.STALLED
     else:
         word = Word.HELD  # what is blocked then waits for what a person is awaited for
-    statuses = {record.ref: Status.model_validate(record.status).conditions.ready for record in recorded.readable}
-    reasons = {ref: said.message or said.reason for ref, said in statuses.items()}
-    reasons |= {ref: way_out(ref, problem) for ref, problem in recorded.unreadable.items()}
+    open_ones = (*found.stalled, *found.blocked, *found.held, *found.moving)
     return PassResult(
         word=word,
         environment=environment,
@@ -126,9 +125,16 @@ def outcome(
         followed=calls is None,
         note=note or doubt,
         taken_up=taken_up,
-        reasons=tuple(
-            (ref, reasons[ref])
-            for ref in (*found.stalled, *found.blocked, *found.held, *found.moving)
-            if ref in reasons
-        ),
+        reasons=tuple(_reasons(open_ones, recorded)),
     )
+
+
+def _reasons(refs: Iterable[Ref], recorded: Recorded) -> Iterator[tuple[Ref, str]]:
+    """What each of them said of itself; nothing of one that is not on record."""
+    records = {record.ref: record for record in recorded.readable}
+    for ref in refs:
+        if ref in recorded.unreadable:
+            yield ref, way_out(ref, recorded.unreadable[ref])
+        elif ref in records:
+            said = Status.model_validate(records[ref].status).conditions.ready
+            yield ref, said.message or said.reason

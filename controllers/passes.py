@@ -14,7 +14,7 @@ import psutil
 
 from controllers.following import follow
 from controllers.heartbeat import Beats, looks_of
-from controllers.manager import LONGEST_POLL, Manager
+from controllers.manager import LONGEST_POLL, LONGEST_REST, Manager
 from controllers.outcome import PassResult, Word, outcome
 from controllers.project import Project
 from controllers.reconciler import Result
@@ -34,6 +34,8 @@ __all__ = ["PassResult", "Word", "follow", "lead", "serve"]
 
 log = logging.getLogger(__name__)
 
+POLL, REST = timedelta(seconds=1.0), 0.1
+"""Of one pass: between two looks at git, and seconds until it sees that it is over."""
 PATIENCE = 5
 """Looks at git in a row that may fail before one pass gives up, where waiting does not help by itself."""
 
@@ -60,7 +62,7 @@ def lead(
         if not leadership.acquire():
             raise ConfigurationError("another controller holds the lease of this environment")
     try:
-        manager, source = _manager(project, leadership, poll=timedelta(milliseconds=100), listen=listen)
+        manager, source = _manager(project, leadership, poll=POLL, rest=REST, listen=listen)
         held, revival = leadership, Revival(project.cluster, source.tell)
 
         def enough(manager: Manager) -> bool:
@@ -82,10 +84,10 @@ def lead(
             raise source.problem
         if manager.failure is not None and (source.loaded is None or _hopeless(manager)):
             raise manager.failure
-        recorded = project.ports.state.recorded()
+        recorded, found = manager.standing()
         return outcome(
             project.settings.environment, source.loaded.commit if source.loaded else "", time.monotonic() - started,
-            manager.standing(recorded), recorded,
+            found, recorded,
             looks=manager.activity.looks, calls=manager.activity.calls, note=source.note,
         )  # fmt: skip
     finally:
@@ -185,6 +187,7 @@ def _manager(
     leadership: Leadership,
     *,
     poll: timedelta,
+    rest: float = LONGEST_REST,
     listen: Callable[[Result], None],
 ) -> tuple[Manager, SourceController]:
     def token() -> int:
@@ -206,6 +209,7 @@ def _manager(
         listen=listen,
         first=keeper.look,
         looks=looks_of(project),
+        rest=rest,
     )
     return manager, source
 

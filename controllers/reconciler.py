@@ -140,7 +140,8 @@ class Reconciler:
 
     def _step(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, era: int) -> Result:
         inputs = self.inputs(ref, desired, record)
-        planned = plan_resource(inputs, self.clock())
+        now = self.clock()
+        planned = plan_resource(inputs, now)
         if self.era() != era:
             raise ConflictError("the clock was set during the look")
         resumed = self._resumed(planned, record)
@@ -149,9 +150,10 @@ class Reconciler:
         needs = inputs.kind.needs(desired.spec) if desired is not None else Needs()
         capacity = self._capacity(change)
         with self._ledger(ref, change, capacity) as ledger:
-            admitted = admit(change, inputs.status, record, needs, self.rules(), ledger, self.clock(), capacity)
+            admitted = admit(change, inputs.status, record, needs, self.rules(), ledger or Ledger(), now, capacity)
             look = _Look(self, ref, desired, record, inputs.status, resumed, admitted)
-            ledger.let_in(ref, admitted, record)
+            if ledger is not None:
+                ledger.let_in(ref, admitted, record)
             look.begin()
         change = admitted.change
         for action in change.actions:
@@ -187,15 +189,15 @@ class Reconciler:
         return self.ports.runs.capacity()
 
     @contextmanager
-    def _ledger(self, ref: Ref, change: Change, capacity: Capacity | None) -> Iterator[Ledger]:
-        """Who holds how much, where ``change`` starts something and that is counted. What is let in is saved before the
-        next one is asked: two workers must not both be let in where there is room for one."""
+    def _ledger(self, ref: Ref, change: Change, capacity: Capacity | None) -> Iterator[Ledger | None]:
+        """Who holds how much; None where ``change`` starts nothing, or that is not counted. What is let in is saved
+        before the next one is asked: two workers must not both be let in where there is room for one."""
         counted = bool(self.rules().limits) or capacity is not None
         if counted and any(starts_something(action) for action in change.actions):
             with self.allowance.of(self.ports.state) as ledger:
                 yield ledger
         else:
-            yield Ledger()
+            yield None
             self.allowance.waits_no_more(ref)
 
     def _confirm_lease(self) -> None:

@@ -371,15 +371,11 @@ class SourceController:
             and before.desired.keys() <= candidate.desired.keys()
         ):
             return []
-        return self._recorded()
-
-    def _recorded(self) -> list[Ref]:
-        found = self.ports.state.recorded()
-        return [*(record.ref for record in found.readable), *found.unreadable]
+        return list(self.ports.state.refs())
 
     def _everything(self) -> tuple[Ref, ...]:
         """All that is asked for, and what is recorded but no longer asked for."""
-        return (*self.desired, *sorted(ref for ref in self._recorded() if ref not in self.desired))
+        return (*self.desired, *(ref for ref in self.ports.state.refs() if ref not in self.desired))
 
     def _owe(self, work: Iterable[Ref]) -> None:
         self._work = {**(self._work or {}), **dict.fromkeys(work)}

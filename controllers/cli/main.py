@@ -45,6 +45,9 @@ COMMANDS = {
 }
 """In the order of the help page: the way a project is worked with."""
 
+SELDOM = (200_000, 20, 20)
+"""When Python looks for garbage: thousands of specs are none, and looking through them takes its time."""
+
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
 WIDEST_HELP = 110
@@ -98,7 +101,7 @@ def cli(context: click.Context, /, env: str, project: str | None, verbose: int, 
 
 def main() -> None:
     """The entry point: mistakes end in one clear message and an exit code, never in a traceback."""
-    gc.set_threshold(200_000, 20, 20)  # thousands of specs are no garbage, and looking through them takes its time
+    gc.set_threshold(*SELDOM)
     atexit.register(gc.freeze)  # at the end, too: all of it goes with the process
     streams.claim()
     trace_redacted()

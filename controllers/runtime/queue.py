@@ -59,6 +59,13 @@ class WorkQueue:
                 heapq.heappush(self._heap, (self._due[ref], ref))
                 self._changed.notify()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is due now, and nothing is worked on."""
+        with self._changed:
+            first = self._first()
+            return not self._working and (first is None or first[0] > self._now())
+
     def close(self) -> None:
         with self._changed:
             self._closed = True
@@ -66,14 +73,20 @@ class WorkQueue:
 
     def _next(self, deadline: float) -> tuple[Ref | None, float]:
         """Who is due, or nobody and the seconds until somebody may be."""
-        now = self._now()
+        now, first = self._now(), self._first()
+        if first is None:
+            return None, deadline - now
+        when, ref = first
+        if when > now:
+            return None, min(when, deadline) - now
+        heapq.heappop(self._heap)
+        return ref, 0.0
+
+    def _first(self) -> tuple[float, Ref] | None:
+        """Who is due first of all that nobody works on."""
         while self._heap:
             when, ref = self._heap[0]
-            if self._due.get(ref) != when or ref in self._working:
-                heapq.heappop(self._heap)  # out of date, or pushed again by done()
-                continue
-            if when <= now:
-                heapq.heappop(self._heap)
-                return ref, 0.0
-            return None, min(when, deadline) - now
-        return None, deadline - now
+            if self._due.get(ref) == when and ref not in self._working:
+                return when, ref
+            heapq.heappop(self._heap)  # out of date, or pushed again by done()
+        return None

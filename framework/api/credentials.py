@@ -124,6 +124,7 @@ def plain_webhook(url: str) -> bool:
     return all(re.fullmatch(r"[a-z]{1,24}|[a-z]{0,3}\d{1,4}", word) for word in words)
 
 
+@lru_cache(maxsize=4096)
 def redacted(text: str) -> str:
     """``text`` with ``***`` for everything in it that looks like a credential. What was redacted stays as it is."""
     if "=" not in text and ":" not in text and "-----BEGIN" not in text and _LONG.search(text) is None:

@@ -85,6 +85,8 @@ def within_room(
     now: datetime,
 ) -> Admitted:
     """``change`` without what there is no room for. ``capacity`` is None where nobody knows what the cluster has."""
+    if not any(starts_something(action) for action in change.actions):
+        return Admitted(change)
     released = {f"run:{action.run}" for action in change.actions if isinstance(action, StopRun)}
     line = _Line(change.ref, rules, ledger, frozenset(released))
     quotas, cluster = line.quotas(), line.cluster(capacity)

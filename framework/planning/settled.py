@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.changes import Desired
-from framework.planning.health import Health, Sync, healths
+from framework.planning.changes import Desired, Status
+from framework.planning.health import Health, Sync, healths, recorded_health
 from framework.planning.retention import ORPHANED
 from framework.ports import Record
 
@@ -60,6 +60,13 @@ def standing(
     for ref, health in healths(desired, records, unreadable).items():
         found[_word(health)].append(ref)
     return Standing(**{word: tuple(refs) for word, refs in found.items()})
+
+
+def moves(desired: Desired[Any] | None, status: Status | None) -> bool:
+    """Whether a resource with this status moves, whatever becomes of others. One that waits for another may not."""
+    if status is None or status.waits_for:
+        return False
+    return _word(recorded_health(desired, status, {})) == "moving"
 
 
 def _word(health: Health | None) -> str:

@@ -166,6 +166,11 @@ class StateStore(Protocol):
         """Sorted by kind and name."""
         ...
 
+    def refs(self) -> Sequence[Ref]:
+        """What there is a record of, be it one that can be read or not: for that nobody has to read them. Sorted by
+        kind and name."""
+        ...
+
     def records(self) -> Sequence[Record]:
         """Those that can be read."""
         ...

@@ -69,6 +69,7 @@ class Store:
         self._lock = threading.RLock()
         self._database: sqlite3.Connection | None = None
         self._broken = False
+        self._reader: tuple[Mapping[str, Kind], str] | None = None
 
     # -- files -------------------------------------------------------------------------------------------------------
 
@@ -87,7 +88,7 @@ class Store:
                         found[names[name]] = body
             return found
 
-        reader = engine.name(kinds)
+        reader = self._reader_of(kinds)
         return self._read(read, {})
 
     def add_files(self, found: Mapping[Blob, bytes], kinds: Mapping[str, Kind]) -> None:
@@ -109,7 +110,7 @@ class Store:
                     database.execute(f"DELETE FROM files WHERE rowid <= ({oldest})", (most,))  # noqa: S608 (constant)
             return True
 
-        reader = engine.name(kinds)
+        reader = self._reader_of(kinds)
         self._write(write)
 
     # -- states ------------------------------------------------------------------------------------------------------
@@ -131,7 +132,7 @@ class Store:
                 found.append(Kept(row, scope, head))
             return tuple(found)
 
-        reader = engine.name(kinds)
+        reader = self._reader_of(kinds)
         return self._read(read, ())
 
     def state(self, kept: Kept) -> bytes | None:
@@ -161,8 +162,14 @@ class Store:
                     database.execute(f"DELETE FROM states WHERE rowid IN ({older})", arguments)  # noqa: S608
             return True
 
-        reader = engine.name(kinds)
+        reader = self._reader_of(kinds)
         self._write(write)
+
+    def _reader_of(self, kinds: Mapping[str, Kind]) -> str:
+        """Who reads them: asked for each file, and always the same."""
+        if self._reader is None or self._reader[0] is not kinds:
+            self._reader = kinds, engine.name(kinds)
+        return self._reader[1]
 
     # -- the file ----------------------------------------------------------------------------------------------------
 

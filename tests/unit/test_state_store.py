@@ -348,7 +348,7 @@ def _forge(file: Path, sequence: int) -> None:
 
 def test_a_full_disk_is_transient_and_loses_nothing(database: Database, store: SqlStateStore, token: int) -> None:
     saved = store.save(Record(ref=VIEW, status={"step": 1}), token)
-    with database.read() as connection:  # the only one that there is: the limit is its own
+    with database.write() as connection:  # the only one that there is: the limit is its own
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
     large = saved.model_copy(update={"status": {"text": "x" * 100_000}})
     with pytest.raises(TransientError, match="the disk is full"):
@@ -357,7 +357,7 @@ def test_a_full_disk_is_transient_and_loses_nothing(database: Database, store: S
         store.append_events([event(number) for number in range(500)], token)
     assert store.load(VIEW) == saved
     assert list(store.events()) == []
-    with database.read() as connection:
+    with database.write() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 100000")
     assert store.save(large, token).version == 2
     store.append_events([event(1)], token)

@@ -100,6 +100,8 @@ class MemoryServing:
         self._router_count = routers
         self._lock = threading.RLock()
         self._apps: dict[str, _App] = {}
+        self._named: dict[str, dict[str, None]] = {}
+        """What apps of a deployment were ever called: nobody goes through all that run for a few of them."""
         self._routes: dict[str, _Route] = {}
         self._broken: dict[str, str] = {}
         self._logs: dict[str, list[str]] = {}
@@ -108,7 +110,8 @@ class MemoryServing:
 
     def apps(self, deployment: str) -> Mapping[str, AppState]:
         with self._lock:
-            found = {name: app for name, app in self._apps.items() if app.spec.deployment == deployment}
+            names = self._named.get(deployment, ())
+            found = {name: app for name in names if (app := self._apps.get(name)) is not None}
             states = {name: self._state(app) for name, app in found.items()}
             for app in found.values():
                 app.looks += 1
@@ -121,7 +124,11 @@ class MemoryServing:
         with self._lock:
             found = self._apps.get(app.name)
             if found is None or found.digest != app.digest or found.phase is AppPhase.FAILED:
-                self._apps[app.name] = _App(app, app.digest, answering=found is not None and found.answering)
+                self._put(_App(app, app.digest, answering=found is not None and found.answering))
+
+    def _put(self, app: _App) -> None:
+        self._apps[app.spec.name] = app
+        self._named.setdefault(app.spec.deployment, {})[app.spec.name] = None
 
     def delete(self, app: str) -> None:
         self._calls.record("serving.delete", app)
@@ -179,7 +186,7 @@ class MemoryServing:
             for name, state in apps.items():
                 answering = state.phase is AppPhase.RUNNING
                 spec = AppSpec(name, deployment, {}, min_replicas=max(1, state.replicas))
-                self._apps[name] = _App(spec, state.digest, state.phase, state.message, answering=answering)
+                self._put(_App(spec, state.digest, state.phase, state.message, answering=answering))
             if route is not None:
                 routers = [_Router(item.replica, item.generation, dict(item.versions)) for item in route.replicas]
                 self._routes[deployment] = _Route(route.spec, routers or self._fresh_routers(), [route.spec])

@@ -69,6 +69,10 @@ class MemoryStateStore:
             rows = sorted((*ref, *row) for ref, row in self._records.items())
         return self._reader.all(rows, lambda error: None)
 
+    def refs(self) -> Sequence[Ref]:
+        with self._lock:
+            return tuple(sorted(self._records))
+
     def records(self) -> Sequence[Record]:
         return self.recorded().readable
 

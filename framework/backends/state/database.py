@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -65,8 +66,9 @@ class Database:
         self._file = file
         self._inode = _inode(file)
         self._lock = threading.Lock()
-        self._idle: deque[Connection] = deque()
-        """Of a SQLite file; a server may have dropped what nobody used for a while, so its pool looks first."""
+        self._idle: dict[bool | None, deque[Connection]] = _nobody()
+        """Of a SQLite file, by what they are for; a server may have dropped what nobody used for a while, so its pool
+        looks first."""
         self._together = None if file is None else Together(lambda: self._alone(write=True))
 
     @contextmanager
@@ -82,17 +84,15 @@ class Database:
 
     def rows(self, query: Executable, named: Mapping[str, Any]) -> Sequence[Any]:
         """What one query finds. It is consistent by itself, and most looks ask for no more: to begin and to end a
-        transaction for it would take as long as the query.
+        transaction for it would take as long as the query. To SQLite there is none, though SQLAlchemy counts one as
+        begun from the first query on.
 
         Raises:
             TransientError, ConfigurationError: as for :meth:`read`.
         """
         self._ensure_same_file()
         with _translated(self.name, opening=False), self._connected(write=None) as connection:
-            try:
-                return connection.execute(query, named).all()
-            finally:
-                connection.rollback()
+            return connection.execute(query, named).all()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -112,8 +112,8 @@ class Database:
         self._drop_connections()
 
     def _drop_connections(self) -> None:
-        idle, self._idle = self._idle, deque()
-        for connection in idle:
+        idle, self._idle = self._idle, _nobody()
+        for connection in chain.from_iterable(idle.values()):
             connection.close()
         self.engine.dispose()
 
@@ -142,18 +142,18 @@ class Database:
         it back takes as long as a query."""
         idle = self._idle
         try:
-            connection = idle.pop()
+            connection = idle[write].pop()
         except IndexError:
-            connection = self.engine.connect()
+            connection = self.engine.connect().execution_options(**{_WRITE: write})
         try:
-            yield connection.execution_options(**{_WRITE: write})
+            yield connection
         except BaseException:
             connection.close()
             raise
         if self._file is None or idle is not self._idle:
             connection.close()
         else:
-            idle.append(connection)
+            idle[write].append(connection)
 
     def _ensure_same_file(self) -> None:
         """Connections outlive the unlinking of a SQLite file; what they write then is lost, so they are dropped."""
@@ -170,6 +170,10 @@ class Database:
             with _translated(self.name, opening=False):
                 _prepare(self.engine, self.name, self.places, create=False)
             self._inode = found
+
+
+def _nobody() -> dict[bool | None, deque[Connection]]:
+    return {write: deque() for write in (None, False, True)}
 
 
 class AbsentDatabase(Database):
@@ -286,7 +290,7 @@ def _sqlite_engine(file: Path, busy_seconds: float) -> Engine:
             raise
         return connection
 
-    engine = create_engine("sqlite://", creator=connect, hide_parameters=True, poolclass=QueuePool)
+    engine = create_engine("sqlite://", creator=connect, hide_parameters=True, poolclass=QueuePool, max_overflow=-1)
     event.listen(engine, "begin", _begin)
     return engine
 

@@ -49,6 +49,8 @@ _ONE = select(_KEPT.kind, _KEPT.name, _KEPT.version, _KEPT.body).where(
     _KEPT.name == bindparam("name"),
 )
 """Put together once, as what every write asks for: putting a query together takes as long as asking."""
+_REFS = select(_KEPT.kind, _KEPT.name).where(_KEPT.environment == bindparam("here")).order_by(_KEPT.kind, _KEPT.name)
+_PIN = select(tables.pins.c.body).where(tables.pins.c.environment == bindparam("here"))
 _HERE = (
     _KEPT.environment == bindparam("of_environment"),
     _KEPT.kind == bindparam("of_kind"),
@@ -91,6 +93,9 @@ class SqlStateStore:
             rows = connection.execute(query).all()
         found = ((kind, name, version, self._places.found(body)) for kind, name, version, body in rows)
         return self._records.all(found, self._damages.tell)
+
+    def refs(self) -> Sequence[Ref]:
+        return tuple(ref_of(kind, name) for kind, name in self._database.rows(_REFS, {"here": self._environment}))
 
     def records(self) -> Sequence[Record]:
         return self.recorded().readable
@@ -211,9 +216,7 @@ class SqlStateStore:
             )
 
     def pin(self) -> Pin | None:
-        query = select(tables.pins.c.body).where(tables.pins.c.environment == self._environment)
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
+        rows = self._database.rows(_PIN, {"here": self._environment})
         return next(self._damages.readable(pin_of, rows), None)
 
     def set_pin(self, pin: Pin | None, events: Sequence[Event] = ()) -> None:
