@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from framework.api.errors import ConfigurationError
+from framework.api.errors import ConfigurationError, DamagedError
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState, Published
 from framework.kinds.model_deployment.observed import DeploymentState, ServedVersion
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.planning.changes import Desired, Status
 from framework.planning.lineage import Edge, Lineage, Node, Sort, assemble
-from framework.ports import ModelVersion, Ports, Record
+from framework.ports import ModelVersion, Ports, Record, Recorded
 from framework.rollout.state import CanaryPhase
 
 Part = Node | Edge
@@ -30,16 +30,16 @@ def lineage_of(name: str, desired: Mapping[Ref, Desired[Any]], ports: Ports) -> 
         ConfigurationError: nobody knows it, or the name has another shape.
     """
     gathering = _Gathering(desired, ports)
-    parts = list(gathering.everything())
     training, at, version = name.partition("@")
     wanted: Callable[[Node], bool]
+    more: list[Part] = []
     if at:
         model = ports.registry.get(training, version)
         if model is None:
             known = [item.version for item in ports.registry.versions(training)]
             told = f"it has {', '.join(known[:5])}" if known else "it has none"
             raise ConfigurationError(f"the registry has no version {version!r} of {training!r}; {told}")
-        parts += gathering.model(training, version)
+        ref, more = Ref("TrainingJob", training), [*gathering.model(training, version)]
         wanted = lambda node: node.sort is Sort.MODEL and node.key == name  # noqa: E731
     else:
         try:
@@ -47,9 +47,10 @@ def lineage_of(name: str, desired: Mapping[Ref, Desired[Any]], ports: Ports) -> 
         except ValueError:
             raise ConfigurationError(f"{name!r} is neither KIND/NAME nor TRAINING@VERSION") from None
         if ref.kind == "TrainingJob":
-            parts += [part for item in ports.registry.versions(ref.name) for part in gathering.model(*_label(item))]
+            more = [part for item in ports.registry.versions(ref.name) for part in gathering.model(*_label(item))]
         wanted = lambda node: node.ref == ref  # noqa: E731
-    found = _assembled(iter(parts)).around(wanted)
+    near = gathering.above({ref, *_refs(more)}) | gathering.below(ref)
+    found = _assembled((*gathering.of(near), *more)).around(wanted)
     if not found.nodes and (problem := gathering.unreadable.get(name)) is not None:
         raise ConfigurationError(f"the record of {name} cannot be read: {problem}")
     if not found.nodes:
@@ -57,7 +58,11 @@ def lineage_of(name: str, desired: Mapping[Ref, Desired[Any]], ports: Ports) -> 
     return found
 
 
-def _assembled(parts: Iterator[Part]) -> Lineage:
+def _refs(parts: Iterable[Part]) -> set[Ref]:
+    return {part.ref for part in parts if isinstance(part, Node) and part.ref is not None}
+
+
+def _assembled(parts: Iterable[Part]) -> Lineage:
     gathered = list(parts)
     return assemble(
         (part for part in gathered if isinstance(part, Node)), (part for part in gathered if isinstance(part, Edge))
@@ -73,23 +78,67 @@ class _Gathering:
         self._desired, self._ports = desired, ports
         self._commits: dict[str, dict[str, Any]] = {}
         self._models: dict[tuple[str, str], ModelVersion | None] = {}
-        recorded = ports.state.recorded()
-        self._records = {record.ref: record for record in recorded.readable}
-        self.unreadable = {str(ref): problem for ref, problem in recorded.unreadable.items()}
+        self._records: dict[Ref, Record | None] = {}
+        self.unreadable: dict[str, str] = {}
 
     def everything(self) -> Iterator[Part]:
-        for record in self._records.values():
-            match record.ref.kind:
-                case "FeatureView":
-                    yield from self._view(record)
-                case "TrainingJob":
-                    version = TrainingJobState.model_validate(_state(record)).version
-                    if version is not None:
-                        yield from self.model(record.ref.name, version)
-                case "ModelDeployment":
-                    yield from self._deployment(record)
-                case "ModelMonitor":
-                    yield from self._monitor(record)
+        self._found(self._ports.state.recorded())
+        return self.of(self._records)
+
+    def of(self, refs: Iterable[Ref]) -> Iterator[Part]:
+        """What the records tell of themselves and of what they came from."""
+        for ref in sorted(refs):
+            record = self._record(ref)
+            if record is not None:
+                yield from self._parts(record)
+
+    def above(self, refs: Iterable[Ref]) -> set[Ref]:
+        """``refs``, and all that they came from."""
+        found: set[Ref] = set()
+        pending = set(refs)
+        while pending:
+            found |= pending
+            records = [record for ref in pending if (record := self._record(ref)) is not None]
+            pending = {ref for record in records for ref in (*_refs(self._parts(record)), *record.upstream)} - found
+        return found
+
+    def below(self, ref: Ref) -> set[Ref]:
+        """All that may have come from ``ref``: whatever names what does, and more."""
+        found: set[Ref] = set()
+        names = {ref.name}
+        while names:
+            recorded = self._ports.state.naming(names)
+            self._found(recorded)
+            trained = {Ref("TrainingJob", training) for training, _ in self._ports.registry.naming(names)}
+            new = {*(record.ref for record in recorded.readable), *trained} - found
+            found |= new
+            names = {item.name for item in new}
+        return found
+
+    def _found(self, recorded: Recorded) -> None:
+        self._records |= {record.ref: record for record in recorded.readable}
+        self.unreadable |= {str(ref): problem for ref, problem in recorded.unreadable.items()}
+
+    def _record(self, ref: Ref) -> Record | None:
+        if ref not in self._records:
+            try:
+                self._records[ref] = self._ports.state.load(ref)
+            except DamagedError as error:
+                self._records[ref], self.unreadable[str(ref)] = None, error.problem
+        return self._records[ref]
+
+    def _parts(self, record: Record) -> Iterator[Part]:
+        match record.ref.kind:
+            case "FeatureView":
+                yield from self._view(record)
+            case "TrainingJob":
+                version = TrainingJobState.model_validate(_state(record)).version
+                if version is not None:
+                    yield from self.model(record.ref.name, version)
+            case "ModelDeployment":
+                yield from self._deployment(record)
+            case "ModelMonitor":
+                yield from self._monitor(record)
 
     def _view(self, record: Record) -> Iterator[Part]:
         published = FeatureViewState.model_validate(_state(record)).published
@@ -209,7 +258,7 @@ class _Gathering:
     def _monitor(self, record: Record) -> Iterator[Part]:
         asked = self._desired.get(record.ref)
         watched = next((ref for ref in record.upstream if ref.kind == "ModelDeployment"), None)
-        below = self._records.get(watched) if watched else None
+        below = self._record(watched) if watched else None
         stable = DeploymentState.model_validate(_state(below)).stable if below else None
         facts = {"summary": Status.model_validate(record.status).summary}
         monitor = Node(Sort.MONITOR, record.ref.name, facts, record.ref)
@@ -240,7 +289,7 @@ class _Gathering:
         return {"subject": info.subject, "author": info.author, "time": info.time.isoformat()}
 
     def _published(self, ref: Ref) -> Published | None:
-        record = self._records.get(ref)
+        record = self._record(ref)
         return FeatureViewState.model_validate(_state(record)).published if record else None
 
 

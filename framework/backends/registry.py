@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
@@ -44,6 +44,12 @@ class SqlModelRegistry:
             rows = connection.execute(query.order_by(table.c.position.desc())).all()
         # Instants, not their texts, are compared: offsets may differ.
         return sorted(self._damages.readable(self._model, rows), key=lambda item: item.created, reverse=True)
+
+    def naming(self, names: Collection[str]) -> Sequence[tuple[str, str]]:
+        query = select(_KEPT.training, _KEPT.version).where(_KEPT.environment == bindparam("here"))
+        query = query.where(tables.holds_one_of(_KEPT.body, names)).order_by(_KEPT.training, _KEPT.version)
+        rows = self._database.rows(query, {"here": self._environment})
+        return [(str(training), str(version)) for training, version in rows]
 
     def register(self, version: ModelVersion, token: int) -> None:
         with self._database.write() as connection:

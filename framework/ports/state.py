@@ -171,6 +171,10 @@ class StateStore(Protocol):
         kind and name."""
         ...
 
+    def naming(self, names: Collection[str]) -> Recorded:
+        """Those in which a text is one of ``names``, sorted; for that nobody has to read them all."""
+        ...
+
     def records(self) -> Sequence[Record]:
         """Those that can be read."""
         ...
@@ -322,6 +326,10 @@ class ModelRegistry(Protocol):
 
     def versions(self, training: str) -> Sequence[ModelVersion]:
         """Newest first."""
+        ...
+
+    def naming(self, names: Collection[str]) -> Sequence[tuple[str, str]]:
+        """Training job and version of those in which a text is one of ``names``, whether they can be read or not."""
         ...
 
     def register(self, version: ModelVersion, token: int) -> None:

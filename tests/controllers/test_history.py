@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 
@@ -266,6 +267,28 @@ def test_what_came_of_a_view() -> None:
     world = watched()
     found = lineage_of("FeatureView/departures", world.source.desired, world.ports)
     assert {node.sort for node in found.nodes} == set(Sort)
+
+
+def _in_the_middle_of_a_rollout() -> World:
+    world = watched()
+    world.commit(classifier=BETTER)
+    while 10 not in world.weights().values():
+        world.pass_()
+        world.advance()
+    return world
+
+
+@pytest.mark.parametrize("make", [watched, with_two_versions, _in_the_middle_of_a_rollout])
+@pytest.mark.parametrize("asks", [True, False])
+def test_of_one_is_told_what_the_whole_tells_of_it(make: Callable[[], World], asks: bool) -> None:
+    world = make()
+    desired = world.source.desired if asks else {}
+    whole = lineage(desired, world.ports)
+    for ref in {node.ref for node in whole.nodes if node.ref is not None and node.ref.kind != "TrainingJob"}:
+        assert lineage_of(str(ref), desired, world.ports) == whole.around(lambda node, ref=ref: node.ref == ref)
+    for key in {node.key for node in whole.nodes if node.sort is Sort.MODEL}:
+        found = lineage_of(key, desired, world.ports)
+        assert found == whole.around(lambda node, key=key: node.sort is Sort.MODEL and node.key == key)
 
 
 def test_all_versions_of_a_job() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -65,8 +65,14 @@ class MemoryStateStore:
 
     def recorded(self) -> Recorded:
         """Sorted by kind and name."""
+        return self._all(lambda body: True)
+
+    def naming(self, names: Collection[str]) -> Recorded:
+        return self._all(lambda body: holds_one_of(body, names))
+
+    def _all(self, wanted: Callable[[str], bool]) -> Recorded:
         with self._lock:
-            rows = sorted((*ref, *row) for ref, row in self._records.items())
+            rows = sorted((*ref, *row) for ref, row in self._records.items() if wanted(row[1]))
         return self._reader.all(rows, lambda error: None)
 
     def refs(self) -> Sequence[Ref]:
@@ -293,6 +299,10 @@ class MemoryStateStore:
             raise ConflictError(f"{record.ref} is at version {found}, not {record.version}: read it again")
 
 
+def holds_one_of(body: str, texts: Collection[str]) -> bool:
+    return any(f'"{text}"' in body for text in texts)
+
+
 class MemoryRegistry:
     """Fenced by the lease of ``state``."""
 
@@ -309,6 +319,9 @@ class MemoryRegistry:
         """By when they were created, newest first; registered later comes first where that is equal."""
         found = [_copy(item) for item in reversed(self._versions.values()) if item.training == training]
         return sorted(found, key=lambda item: item.created, reverse=True)
+
+    def naming(self, names: Collection[str]) -> Sequence[tuple[str, str]]:
+        return sorted(key for key, version in self._versions.items() if holds_one_of(dump(version), names))
 
     def register(self, version: ModelVersion, token: int) -> None:
         self._calls.record("registry.register", f"{version.training}@{version.version}")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, insert, select, update
 
 from framework.api.errors import ConflictError, DamagedError
 from framework.api.meta import Ref
@@ -49,7 +49,12 @@ _ONE = select(_KEPT.kind, _KEPT.name, _KEPT.version, _KEPT.body).where(
     _KEPT.name == bindparam("name"),
 )
 """Put together once, as what every write asks for: putting a query together takes as long as asking."""
-_REFS = select(_KEPT.kind, _KEPT.name).where(_KEPT.environment == bindparam("here")).order_by(_KEPT.kind, _KEPT.name)
+_ALL = (
+    select(_KEPT.kind, _KEPT.name, _KEPT.version, _KEPT.body)
+    .where(_KEPT.environment == bindparam("here"))
+    .order_by(_KEPT.kind, _KEPT.name)
+)
+_REFS = _ALL.with_only_columns(_KEPT.kind, _KEPT.name)
 _PIN = select(tables.pins.c.body).where(tables.pins.c.environment == bindparam("here"))
 _HERE = (
     _KEPT.environment == bindparam("of_environment"),
@@ -86,11 +91,13 @@ class SqlStateStore:
 
     def recorded(self) -> Recorded:
         """Sorted by kind and name."""
-        table = tables.records
-        query = select(table.c.kind, table.c.name, table.c.version, table.c.body)
-        query = query.where(table.c.environment == self._environment).order_by(table.c.kind, table.c.name)
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
+        return self._all(_ALL)
+
+    def naming(self, names: Collection[str]) -> Recorded:
+        return self._all(_ALL.where(tables.holds_one_of(_KEPT.body, names)))
+
+    def _all(self, query: Select[Any]) -> Recorded:
+        rows = self._database.rows(query, {"here": self._environment})
         found = ((kind, name, version, self._places.found(body)) for kind, name, version, body in rows)
         return self._records.all(found, self._damages.tell)
 

@@ -5,10 +5,13 @@ Values are kept as canonical JSON text beside the few columns that queries need,
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -17,6 +20,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
+    or_,
 )
 
 SCHEMA_VERSION = 4
@@ -27,6 +32,12 @@ to this one when it is opened."""
 
 WITH_PLACES = 4
 """From this version on, paths in records and model versions are kept by :mod:`framework.backends.state.places`."""
+
+
+def holds_one_of(body: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:
+    """Whether one of ``texts`` stands in a value as a text of its own. They hold nothing that JSON would escape."""
+    return or_(false(), *(body.contains(f'"{text}"', autoescape=True) for text in sorted(texts)))
+
 
 PREFIX = "mlops_"
 """Of every table, so that others may share the database."""

@@ -56,6 +56,14 @@ class ModelRegistryContract:
         assert world.registry.get("delay", "v2") is None
         assert world.registry.get("other", "v1") is None
 
+    def test_versions_are_found_by_the_names_that_stand_in_them(self, world: RegistryWorld) -> None:
+        token = world.token()
+        for name, training in (("v2", "delay"), ("v1", "delay"), ("v1", "arrivals")):
+            world.registry.register(version(name, training), token)
+        assert list(world.registry.naming(["departures"])) == [("arrivals", "v1"), ("delay", "v1"), ("delay", "v2")]
+        assert list(world.registry.naming(["arrivals", "v2"])) == [("arrivals", "v1"), ("delay", "v2")]
+        assert list(world.registry.naming(["departure"])) == list(world.registry.naming([])) == []
+
     def test_a_version_that_exists_is_left_as_it_is(self, world: RegistryWorld) -> None:
         token = world.token()
         world.registry.register(version("v1", auc=0.7), token)

@@ -369,6 +369,17 @@ class StateStoreContract:
         assert list(store.damage()) == []
         assert _numbers(store.events()) == [1]
 
+    def test_records_are_found_by_the_names_that_stand_in_them(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        view = store.save(record(VIEW, reads={"raw": ["clicks"]}), token)
+        job = store.save(record(JOB, reads="clicks of a day", upstream=[VIEW.name]), token)
+        assert store.naming(["clicks"]) == Recorded((view,)), "a word in a sentence is no name"
+        assert store.naming(["raw"]) == Recorded((view,))
+        assert store.naming([VIEW.name]) == Recorded((view, job))
+        assert store.naming(["click", "licks"]) == Recorded(())
+        assert store.naming([]) == Recorded(())
+        assert list(store.refs()) == [VIEW, JOB]
+
     def test_revisions_come_newest_first(self, store: VerifiedStore) -> None:
         token = taken(store).token
         for number in (3, 1, 2):
