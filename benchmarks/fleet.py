@@ -168,7 +168,10 @@ class Fleet:
             time.sleep(1.0)
 
     def quiet(self, seconds: float) -> float:
-        """The share of a core that is used while nothing happens."""
+        """The share of a core that is used while nothing happens, over at least a whole round: whatever was looked at
+        lately is not looked at again."""
+        beat = self._open().ports.state.heartbeat()
+        seconds = max(seconds, beat.round if beat is not None else 0.0)
         started, used = time.monotonic(), time.process_time()
         time.sleep(seconds)
         return (time.process_time() - used) / (time.monotonic() - started)

@@ -20,8 +20,8 @@ from controllers.runtime.round import Cost, Round
 from controllers.runtime.trouble import Trouble
 from controllers.source import SourceController
 from framework.api.meta import Ref
-from framework.planning.settled import Standing, moves, standing
-from framework.ports import Recorded
+from framework.planning.health import Stand, together
+from framework.planning.settled import Standing, moves, standing_of
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +76,13 @@ class Manager:
         self._lock = threading.Lock()
         self._unseen: set[Ref] = set()
         self._hungry: set[Ref] = set()
+        self._stands: dict[Ref, Stand] = {}
+        """Of all that is on record, by the last look."""
         self._moving: set[Ref] = set()
-        """Whoever works towards what git asks, by the last look: not those that only wait for another."""
+        """Those of them that move whatever becomes of others."""
         self._round = Round(resync, time.monotonic()) if resync is not None else None
         self._cost = Cost()
-        self._weighed, self._weigh_after = -1, 0.0
-        self._found: tuple[Recorded, Standing] | None = None
+        self._weighed = -1
         self._lookout = Trouble(log, "what git asks for could not be looked at")
         self._preparing = Trouble(log, "nothing is looked at yet")
         self._trouble = Trouble(log, "a turn of the loop failed")
@@ -150,46 +151,21 @@ class Manager:
             return self._source.loaded is not None and not self._unseen
 
     def settled(self) -> bool:
-        """Whether nothing moves any more. All records tell; they are read only where none of the last looks speaks
-        against it, after something was looked at, and, as long as there is more to look at, not so often that it would
-        take a tenth of the time."""
+        """Whether nothing moves any more."""
         with self._lock:
             looks, busy = self.activity.looks, bool(self._unseen or self._moving)
-        started = time.monotonic()
         if self._source.loaded is None or busy or looks == self._weighed:
             return False
-        if started < self._weigh_after and not self._queue.idle:
-            return False
-        found = self._weigh()
-        took = time.monotonic() - started
-        self._weighed, self._weigh_after, self._found = looks, started + 10 * took, found
-        return found[1].settled
+        self._weighed = looks
+        return self.standing().settled
 
-    def standing(self) -> tuple[Recorded, Standing]:
-        """How far things are, and the records that say so; resources that were not looked at since the newest commit
-        count as moving."""
+    def standing(self) -> Standing:
+        """How far things are by the last look at each. What was not looked at since the newest commit moves."""
+        desired = self._source.desired
         with self._lock:
-            lately = self.activity.looks == self._weighed and not self._unseen
-        return self._found if lately and self._found is not None else self._weigh()
-
-    def _weigh(self) -> tuple[Recorded, Standing]:
-        recorded = self._reconciler.ports.state.recorded()
-        return recorded, self._standing(recorded)
-
-    def _standing(self, recorded: Recorded) -> Standing:
-        with self._lock:
-            unseen = frozenset(self._unseen)
-        found = standing(self._source.desired, recorded.readable, recorded.unreadable)
-        if not unseen or self._source.loaded is None:
-            return found
-        return Standing(
-            ready=tuple(ref for ref in found.ready if ref not in unseen),
-            moving=(*found.moving, *sorted(unseen - set(found.moving))),
-            stalled=tuple(ref for ref in found.stalled if ref not in unseen),
-            blocked=tuple(ref for ref in found.blocked if ref not in unseen),
-            held=tuple(ref for ref in found.held if ref not in unseen),
-            orphaned=tuple(ref for ref in found.orphaned if ref not in unseen),
-        )
+            unseen, stands = frozenset(self._unseen), dict(self._stands)
+        refs = (*desired, *sorted((stands.keys() | unseen) - desired.keys()))
+        return standing_of(together({ref: None if ref in unseen else stands.get(ref) for ref in refs}))
 
     def _interval(self) -> float:
         """Seconds to the next poll: up to a fifth less than asked for, so that many controllers do not poll in step;
@@ -255,10 +231,7 @@ class Manager:
             if same_meaning(self._source.desired.get(ref), desired):
                 self._unseen.discard(ref)
             self.activity.looks += 1
-            if result.change is not None:
-                (self._moving.add if moves(desired, result.change.status) else self._moving.discard)(ref)
-            elif desired is None and not result.retry:
-                self._moving.discard(ref)
+            self._place(ref, result)
             if not result.news and not result.calls:  # what a look costs that finds nothing to do
                 self._cost.add(took)
             for action in result.change.actions if result.change else ():
@@ -272,6 +245,14 @@ class Manager:
         for other in woken:
             self._queue.add(other)
         self._listen(result)
+
+    def _place(self, ref: Ref, result: Result) -> None:
+        if result.stand is not None:
+            self._stands[ref] = result.stand
+        elif not result.retry:
+            self._stands.pop(ref, None)
+        alone = self._stands.get(ref)
+        (self._moving.add if alone is not None and moves(alone) else self._moving.discard)(ref)
 
     def _woken_by(self, ref: Ref, result: Result) -> tuple[Ref, ...]:
         """Who may go on now: what builds on it, and, where it gave something back or waits no more, what waits for

@@ -104,7 +104,8 @@ def outcome(
     taken_up: bool = True,
 ) -> PassResult:
     """What to say of a pass that left things as they were ``found``. ``calls`` is None where another did the work;
-    ``doubt`` why the records alone do not prove that all is as git asks."""
+    ``recorded`` are at least those that are not as git asks, ``doubt`` is why the records alone do not prove that all
+    is as git asks."""
     if found.converged:
         word = Word.HELD if note else Word.STARTED if doubt else Word.CONVERGED
     elif found.moving:
@@ -113,7 +114,6 @@ def outcome(
         word = Word.STALLED
     else:
         word = Word.HELD  # what is blocked then waits for what a person is awaited for
-    open_ones = (*found.stalled, *found.blocked, *found.held, *found.moving)
     return PassResult(
         word=word,
         environment=environment,
@@ -125,7 +125,7 @@ def outcome(
         followed=calls is None,
         note=note or doubt,
         taken_up=taken_up,
-        reasons=tuple(_reasons(open_ones, recorded)),
+        reasons=tuple(_reasons(found.open, recorded)),
     )
 
 

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -28,7 +28,9 @@ from controllers.runtime.trouble import Trouble
 from controllers.runtime.webhook import Webhook
 from controllers.source import SourceController
 from controllers.timekeeping import Timekeeper
-from framework.api.errors import ConfigurationError, ConflictError, SpecError, TransientError
+from framework.api.errors import ConfigurationError, ConflictError, DamagedError, SpecError, TransientError
+from framework.api.meta import Ref
+from framework.ports import Recorded
 
 __all__ = ["PassResult", "Word", "follow", "lead", "serve"]
 
@@ -84,14 +86,27 @@ def lead(
             raise source.problem
         if manager.failure is not None and (source.loaded is None or _hopeless(manager)):
             raise manager.failure
-        recorded, found = manager.standing()
+        found = manager.standing()
         return outcome(
             project.settings.environment, source.loaded.commit if source.loaded else "", time.monotonic() - started,
-            found, recorded,
+            found, _recorded(project, found.open),
             looks=manager.activity.looks, calls=manager.activity.calls, note=source.note,
         )  # fmt: skip
     finally:
         leadership.release()
+
+
+def _recorded(project: Project, refs: Iterable[Ref]) -> Recorded:
+    """Of all records those of ``refs``."""
+    found, unreadable = [], {}
+    for ref in refs:
+        try:
+            record = project.ports.state.load(ref)
+        except DamagedError as error:
+            unreadable[ref] = error.problem
+        else:
+            found += [record] if record is not None else []
+    return Recorded(tuple(found), unreadable)
 
 
 def _hopeless(manager: Manager) -> bool:

@@ -19,6 +19,7 @@ from framework.api.errors import ConflictError, DamagedError, MlopsError, Termin
 from framework.api.meta import Ref, problem_of
 from framework.planning.admission import admit
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.health import GOING, Stand, stand, unknown
 from framework.planning.heirs import had, serves
 from framework.planning.intent import Begun, Resumed, begin, resume, unsettled
 from framework.planning.kind import Kind, Needs
@@ -53,6 +54,8 @@ class Result:
     calls: int = 0
     hungry: bool = False
     freed: bool = False
+    stand: Stand | None = None
+    """None where nothing is on record any more, or, with ``retry``, where nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ class Reconciler:
             if desired is None and record is None:
                 return Result(ref, None)
             if desired is None and self.rules().prune and self.dependents.on(ref, self.ports.state):
-                return Result(ref, None, requeue_after=AFTER_DEPENDENTS)
+                return Result(ref, None, requeue_after=AFTER_DEPENDENTS, stand=Stand(GOING))
             return self._step(ref, desired, record, era)
         except ConflictError as error:
             log.info("%s: %s; reading again", ref, error)
@@ -169,6 +172,7 @@ class Reconciler:
             calls=len(change.actions),
             hungry=admitted.over,
             freed=_gave_back(record, look.record),
+            stand=stand(desired, change.status) if change.status is not None else None,
         )
 
     def _resumed(self, change: Change, record: Record | None) -> Resumed:
@@ -269,7 +273,7 @@ class Reconciler:
         except MlopsError as failure:
             log.warning("%s: that could not be logged: %s", ref, failure)
             return Result(ref, None, retry=True)
-        return Result(ref, None)
+        return Result(ref, None, stand=unknown(ref, error.problem))
 
     def _failed(
         self, ref: Ref, desired: Desired[Any] | None, record: Record | None, reason: str, message: str, *, stalled: bool
@@ -296,7 +300,7 @@ class Reconciler:
             unfinished = Resumed(change, record.doing if record else ())
             as_before = Admitted(change, withheld=record.withheld if record else "")
             news = _Look(self, ref, desired, record, old, unfinished, as_before).end()
-            return replace(result, change=change, news=news)
+            return replace(result, change=change, news=news, stand=stand(desired, status))
         except MlopsError as error:
             log.warning("%s: the failure could not be recorded: %s", ref, error)
             return result

@@ -63,74 +63,102 @@ class Health(NamedTuple):
     status: Status | None = None
 
 
+class Stand(NamedTuple):
+    """How a resource stands by itself, and whom it waits for: they say whether it waits in vain."""
+
+    health: Health
+    waits_for: tuple[Ref, ...] = ()
+
+
+GOING = Health(Sync.OUT_OF_SYNC, "RemovedFromGit", "git no longer has it, and it is not pruned yet")
+
+
 def healths(
     desired: Mapping[Ref, Desired[Any]], records: Iterable[Record], unreadable: Mapping[Ref, str] | None = None
 ) -> dict[Ref, Health | None]:
     """By the records alone, in the order of ``desired``, which must be dependency order, and then what git no longer
     has. None for what was never looked at. ``unreadable``: there is a record, and what is wrong with it."""
     recorded, damaged = {record.ref: record for record in records}, unreadable or {}
-    found = _one_after_the_other(desired, recorded, damaged, {})
+    stands: dict[Ref, Stand | None] = {}
+    for ref in (*desired, *sorted({*recorded, *damaged} - desired.keys())):
+        record = recorded.get(ref)
+        stands[ref] = None if record is None else _of(desired.get(ref), record)
+        if ref in damaged:
+            stands[ref] = unknown(ref, damaged[ref])
+    return together(stands)
+
+
+def together(stands: Mapping[Ref, Stand | None]) -> dict[Ref, Health | None]:
+    """How each stands beside the others. ``stands`` is in dependency order."""
+    found = _one_after_the_other(stands, {})
     if any(health is not None and health.reason == WAITING_FOR_ROOM for health in found.values()):
         # Who is in the way of one may come later in dependency order.
         stuck = {ref: health for ref, health in found.items() if health is not None and health.sync in STUCK}
-        found = _one_after_the_other(desired, recorded, damaged, stuck)
+        found = _one_after_the_other(stands, stuck)
     return found
 
 
-def _one_after_the_other(
-    desired: Mapping[Ref, Desired[Any]],
-    recorded: Mapping[Ref, Record],
-    damaged: Mapping[Ref, str],
-    known: Mapping[Ref, Health],
-) -> dict[Ref, Health | None]:
+def _one_after_the_other(stands: Mapping[Ref, Stand | None], known: Mapping[Ref, Health]) -> dict[Ref, Health | None]:
     """``known`` are some that are stuck, whatever their place."""
     found: dict[Ref, Health | None] = {}
     stuck = dict(known)
-    for ref in (*desired, *sorted({*recorded, *damaged} - desired.keys())):
-        record = recorded.get(ref)
-        health = None if record is None else _of(desired.get(ref), record, stuck)
-        if ref in damaged:
-            health = Health(Sync.UNKNOWN, UNREADABLE, way_out(ref, damaged[ref]))
+    for ref, alone in stands.items():
+        health = None if alone is None else _beside(alone, stuck)
         if health is not None and health.sync in STUCK:
             stuck[ref] = health
         found[ref] = health
     return found
 
 
-def _of(desired: Desired[Any] | None, record: Record, stuck: Mapping[Ref, Health]) -> Health:
+def _beside(alone: Stand, stuck: Mapping[Ref, Health]) -> Health:
+    """Any one that it is made from holds it up; room is there as soon as any one makes some."""
+    health, waits_for = alone
+    in_vain = [stuck[ref] for ref in waits_for if ref in stuck]
+    if in_vain and (health.reason != WAITING_FOR_ROOM or len(in_vain) == len(waits_for)):
+        both = [item.since for item in (health, *in_vain) if item.since is not None]
+        return health._replace(sync=Sync.BLOCKED, since=max(both, default=None))
+    return health
+
+
+def _of(desired: Desired[Any] | None, record: Record) -> Stand:
     try:
         status = Status.model_validate(record.status)
     except ValidationError as error:
-        return Health(Sync.UNKNOWN, UNREADABLE, way_out(record.ref, problem_of(error)))
-    return recorded_health(desired, status, stuck)._replace(status=status)
+        return unknown(record.ref, problem_of(error))
+    health, waits_for = stand(desired, status)
+    return Stand(health._replace(status=status), waits_for)
 
 
-def recorded_health(desired: Desired[Any] | None, status: Status, stuck: Mapping[Ref, Health]) -> Health:
-    """By the record alone. A verdict on an older spec says nothing about the one that git asks for now.
+def unknown(ref: Ref, problem: str) -> Stand:
+    """Of a resource whose record cannot be read."""
+    return Stand(Health(Sync.UNKNOWN, UNREADABLE, way_out(ref, problem)))
 
-    ``desired`` is None where git no longer has it; ``stuck`` are the resources that nothing but an intervention moves.
+
+def stand(desired: Desired[Any] | None, status: Status) -> Stand:
+    """By its status alone. A verdict on an older spec says nothing about the one that git asks for now.
+
+    ``desired`` is None where git no longer has it.
     """
     conditions = status.conditions
     if desired is None:
-        return _vanished(conditions)
+        return Stand(_vanished(conditions))
     if not status.digest:  # what was forgotten is to be looked at anew
-        return _by(Sync.OUT_OF_SYNC, conditions.reconciling, conditions.reconciling.since)
+        return Stand(_by(Sync.OUT_OF_SYNC, conditions.reconciling, conditions.reconciling.since))
     if (status.digest, status.identity) != (desired.digest, desired.identity):
-        return Health(
-            Sync.OUT_OF_SYNC,
-            "NotTakenUp",
+        told = (
             f"git asks for {desired.identity} of commit {desired.commit[:SHORT_COMMIT]}; the last pass saw "
-            f"{status.identity} of {status.commit[:SHORT_COMMIT]}",
+            f"{status.identity} of {status.commit[:SHORT_COMMIT]}"
         )
+        return Stand(Health(Sync.OUT_OF_SYNC, "NotTakenUp", told))
     if conditions.stalled.status:
-        return _by(Sync.STALLED, conditions.stalled, conditions.stalled.since)
+        return Stand(_by(Sync.STALLED, conditions.stalled, conditions.stalled.since))
     if conditions.reconciling.status:
-        return _under_way(conditions.reconciling, status.waits_for, stuck)
+        return _under_way(conditions.reconciling, status.waits_for)
     if conditions.ready.status:
-        return _by(Sync.SYNCED, conditions.ready, max(item.since for item in conditions.all()))
+        return Stand(_by(Sync.SYNCED, conditions.ready, max(item.since for item in conditions.all())))
     if conditions.ready.reason == DEGRADED:
-        return _by(Sync.DEGRADED, conditions.ready, conditions.ready.since)
-    return _by(Sync.UNKNOWN, conditions.ready, conditions.ready.since)
+        return Stand(_by(Sync.DEGRADED, conditions.ready, conditions.ready.since))
+    return Stand(_by(Sync.UNKNOWN, conditions.ready, conditions.ready.since))
 
 
 def as_known(health: Health, ref: Ref, needs_ray: bool, oversight: Oversight) -> Health:
@@ -160,16 +188,10 @@ _CLAIMS = frozenset({Sync.SYNCED, Sync.PROGRESSING})
 """Words that are true only as long as somebody looks."""
 
 
-def _under_way(reconciling: Condition, waits_for: tuple[Ref, ...], stuck: Mapping[Ref, Health]) -> Health:
-    """Any one that it is made from holds it up; room is there as soon as any one makes some."""
-    in_vain = [stuck[ref] for ref in waits_for if ref in stuck]
-    for_room = reconciling.reason == WAITING_FOR_ROOM
-    if reconciling.reason in HELD or (for_room and not waits_for):
-        return _by(Sync.HELD, reconciling, reconciling.reason_since or reconciling.since)
-    if in_vain and (not for_room or len(in_vain) == len(waits_for)):
-        both = [reconciling.since, *(item.since for item in in_vain if item.since is not None)]
-        return _by(Sync.BLOCKED, reconciling, max(both))
-    return _by(Sync.PROGRESSING, reconciling, reconciling.since)
+def _under_way(reconciling: Condition, waits_for: tuple[Ref, ...]) -> Stand:
+    if reconciling.reason in HELD or (reconciling.reason == WAITING_FOR_ROOM and not waits_for):
+        return Stand(_by(Sync.HELD, reconciling, reconciling.reason_since or reconciling.since))
+    return Stand(_by(Sync.PROGRESSING, reconciling, reconciling.since), waits_for)
 
 
 def _vanished(conditions: Conditions) -> Health:
@@ -181,7 +203,7 @@ def _vanished(conditions: Conditions) -> Health:
         return _by(Sync.HELD, reconciling, reconciling.reason_since or reconciling.since)
     if reconciling.status:
         return _by(Sync.PROGRESSING, reconciling, reconciling.since)
-    return Health(Sync.OUT_OF_SYNC, "RemovedFromGit", "git no longer has it, and it is not pruned yet")
+    return GOING
 
 
 def _by(sync: Sync, condition: Condition, since: datetime) -> Health:

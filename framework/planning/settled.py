@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.changes import Desired, Status
-from framework.planning.health import Health, Sync, healths, recorded_health
+from framework.planning.changes import Desired
+from framework.planning.health import Health, Stand, Sync, healths
 from framework.planning.retention import ORPHANED
 from framework.ports import Record
 
@@ -28,6 +28,11 @@ class Standing:
     blocked: tuple[Ref, ...] = ()
     held: tuple[Ref, ...] = ()
     orphaned: tuple[Ref, ...] = ()
+
+    @property
+    def open(self) -> tuple[Ref, ...]:
+        """All that are not as git asks, but those that are to stay."""
+        return (*self.stalled, *self.blocked, *self.held, *self.moving)
 
     @property
     def settled(self) -> bool:
@@ -56,17 +61,20 @@ def standing(
 
     ``desired`` must be in dependency order, so that what blocks a resource is known before the resource is looked at.
     """
-    found: dict[str, list[Ref]] = {"ready": [], "moving": [], "stalled": [], "blocked": [], "held": [], "orphaned": []}
-    for ref, health in healths(desired, records, unreadable).items():
-        found[_word(health)].append(ref)
-    return Standing(**{word: tuple(refs) for word, refs in found.items()})
+    return standing_of(healths(desired, records, unreadable))
 
 
-def moves(desired: Desired[Any] | None, status: Status | None) -> bool:
-    """Whether a resource with this status moves, whatever becomes of others. One that waits for another may not."""
-    if status is None or status.waits_for:
-        return False
-    return _word(recorded_health(desired, status, {})) == "moving"
+def standing_of(found: Mapping[Ref, Health | None]) -> Standing:
+    """Sort resources by their health; None for one that nobody has looked at yet."""
+    words: dict[str, list[Ref]] = {"ready": [], "moving": [], "stalled": [], "blocked": [], "held": [], "orphaned": []}
+    for ref, health in found.items():
+        words[_word(health)].append(ref)
+    return Standing(**{word: tuple(refs) for word, refs in words.items()})
+
+
+def moves(alone: Stand) -> bool:
+    """Whether it moves, whatever becomes of others. One that waits for another may not."""
+    return not alone.waits_for and _word(alone.health) == "moving"
 
 
 def _word(health: Health | None) -> str:
