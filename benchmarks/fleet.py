@@ -202,6 +202,7 @@ class Fleet:
         command = [sys.executable, "-m", "controllers.cli.main", "--project", str(self._root), *arguments]
         started = time.perf_counter()
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1]), "NO_COLOR": "1"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is not compiled anew each time
         done = subprocess.run(command, env=environment, cwd=self._root, capture_output=True, timeout=600, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(arguments)}: exit {done.returncode}: {done.stderr.decode()[-300:]}")
