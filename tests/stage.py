@@ -100,6 +100,8 @@ class Stage:
         self.flaky: set[str] = set()
         """Runs whose first attempt is lost."""
         self.moved = False
+        self.whole = False
+        """Whether the last look came by everything, and nothing failed: what hands did meanwhile was seen then."""
         self.broken: list[str] = []
         """Everything that must never be so and was, in order."""
         self._restart()
@@ -154,13 +156,14 @@ class Stage:
         records = world.ports.state.records()
         retiring = any(Status.model_validate(record.status).state.get("retiring") for record in records)
         doing = any(getattr(record, "doing", ()) for record in records)
-        return world.standing().settled and not retiring and not doing
+        return self.whole and world.standing().settled and not retiring and not doing
 
     def look(self, left: list[Fault]) -> None:
         if left and not self.faults.pending:
             left.pop(0).arm(self.faults)
+        self.whole = False
         try:
-            self.world.pass_()
+            self.whole = self.world.pass_()
         except TransientError:
             pass  # a source that cannot be looked at is looked at again
         except Crash:

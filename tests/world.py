@@ -155,17 +155,19 @@ class World:
         self.head = self.ports.source.commit(self.files)
         return self.head
 
-    def pass_(self) -> None:
-        """Look at every resource once."""
+    def pass_(self) -> bool:
+        """Look at every resource once. Whether nothing failed meanwhile."""
         self.keeper.look()
         self.source.poll()
         recorded = self.ports.state.recorded()
         refs = [*(record.ref for record in recorded.readable), *recorded.unreadable]
         vanished = [ref for ref in refs if ref not in self.source.desired]
+        whole = True
         for ref in (*self.source.desired, *sorted(vanished)):
-            self.reconciler.reconcile(ref, self.source.desired.get(ref))
+            whole &= not self.reconciler.reconcile(ref, self.source.desired.get(ref)).retry
         for record in self.ports.state.records():
             assert not violations(Status.model_validate(record.status).conditions), record
+        return whole
 
     def advance(self, seconds: float = 1.0) -> None:
         """The data plane works and callers call."""
