@@ -152,7 +152,6 @@ class _Training:
                     f"registers version {version.version}",
                     (*stop, RegisterModel(version)),
                     ready=self.ready,
-                    inventory=inventory,
                 )
             case runs.GaveUp(reason, message):
                 first = self.previous.run == self.name
