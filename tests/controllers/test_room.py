@@ -27,7 +27,7 @@ class SmallWorld(World):
         self.lingering: dict[str, float] = {}
         super().__init__(files)
 
-    def pass_(self) -> None:
+    def pass_(self) -> bool:
         runs, serving = self.ports.runs, self.ports.serving
         held = {f"run:{run.name}": 1.0 for run in runs.active() if run.name.startswith("train-")}
         for name in ("delay", "extra"):
@@ -38,7 +38,7 @@ class SmallWorld(World):
         assert taken <= self.cpus + 1e-9, "more than there is"
         told = {item: {"CPU": amount} for item, amount in held.items()}
         runs.cluster = Capacity({"CPU": self.cpus}, {"CPU": self.cpus - taken}, told)
-        super().pass_()
+        return super().pass_()
 
     def steps(self, number: int) -> None:
         for _ in range(number):

@@ -10,8 +10,9 @@ from controllers.simulation import Simulation, simulation
 from controllers.wiring import imagining
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.planning.actions import Action
+from framework.planning.actions import Action, SubmitRun
 from framework.planning.steps import Sequence
+from framework.ports import Capacity
 from tests.builders import NOW
 from tests.world import DEPLOYMENT, ENDPOINT, JOB, OBSERVERS, TRAINING, VIEW, World
 
@@ -136,6 +137,37 @@ def test_a_quota_puts_one_run_after_the_other() -> None:
     assert started["free"][1] == started["free"][2]
     assert started["narrow"][2] - started["narrow"][1] >= 30
     assert narrow.settled
+
+
+def starts(sequence: Sequence) -> list[float]:
+    return [step.at for step in sequence.steps if any(isinstance(action, SubmitRun) for action in step.actions)]
+
+
+def test_a_small_cluster_puts_one_run_after_the_other() -> None:
+    world = World()
+    world.ports.runs.cluster = Capacity({"CPU": 3.0}, {"CPU": 1.0}, {"app:gone": {"CPU": 0.5}})
+    found = tried(world).go_to(world.read(world.commit(another=TRAINING.replace("name: classifier", "name: another"))))
+    _, first, second = starts(found)
+    assert second - first >= 30, "others hold half of what the two want"
+    assert found.settled
+
+
+def test_what_has_no_room_waits_in_a_simulation_as_well() -> None:
+    world = World()
+    world.ports.runs.cluster = Capacity({"CPU": 1.2}, {"CPU": 1.2}, {})
+    world.run()
+    found = tried(world).go_to(world.read(world.commit(another=TRAINING.replace("name: classifier", "name: another"))))
+    ending = next(item for item in found.endings if item.ref == Ref("TrainingJob", "another"))
+    assert (ending.word, ending.message.partition(" (")[0]) == ("held", "needs 1 CPU; 0.6 of 1.2 CPUs are free")
+    assert starts(found) == []
+
+
+def test_bars_on_parts_of_the_rows_are_passed() -> None:
+    gates = "gates: [{metric: auc, min: 0.6}]"
+    bars = TRAINING.replace(gates, f"{gates}, slices: [{{by: distance, metric: auc, min: 0.6, minRows: 50}}]")
+    world = World()
+    found = tried(world).go_to(world.read(world.commit(classifier=bars)))
+    assert {item.word for item in found.endings} == {"ready"}
 
 
 def test_a_suspended_environment_does_nothing() -> None:

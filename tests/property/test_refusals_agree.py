@@ -65,6 +65,8 @@ class Court:
     signed: set[str] = field(default_factory=set)
     seen: list[str] = field(default_factory=list)
     """Commits, oldest first."""
+    spoken_of: set[str] = field(default_factory=set)
+    """Commits that an operator's word was about."""
 
     def __post_init__(self) -> None:
         draw = self.draw
@@ -151,6 +153,7 @@ class Court:
     def speaks(self) -> None:
         permits = self.draw.choice(({Permit.PRUNE}, {Permit.REWRITE}, set(Permit)))
         say(self.world.ports.state, permits, self.world.head, "ana", self.world.now)
+        self.spoken_of.add(self.world.head)
 
     def waits(self) -> None:
         self.world.now += timedelta(hours=self.draw.choice((1, 3, 23)))
@@ -171,7 +174,7 @@ class Court:
             return "in force", ()
         if source.problem is not None:
             return "refused", told(source.problem.problems)
-        if source.loaded is not None and source.loaded.digest == self.asked_for():
+        if self.stands_by_its_meaning():
             return "in force", ()
         if source.waiting is not None:
             return WAITS_FOR_WINDOW, (source.note,)
@@ -179,11 +182,16 @@ class Court:
         assert pin is not None, "it was not even looked at"
         return PIN_IN_FORCE, (source.note or unfollowed_message(pin),)
 
-    def asked_for(self) -> str:
+    def stands_by_its_meaning(self) -> bool:
+        """Whether what is in force is another commit that asks for the same."""
+        loaded = self.world.source.loaded
         try:
-            return self.world.read(self.world.head).digest
+            return loaded is not None and loaded.commit != self.world.head and loaded.digest == self.asked_for()
         except SpecError:
-            return ""
+            return False
+
+    def asked_for(self) -> str:
+        return self.world.read(self.world.head).digest
 
     def by_the_plan(self) -> tuple[str, tuple[str, ...]]:
         asked = self.project()
@@ -221,10 +229,13 @@ def disagreements(seed: int) -> list[str]:
         court.controller_looks()
         done = court.by_the_controller()
         if court.world.ports.state.pin() is not None:
-            # Nobody looks at it while a pin stands. It may have been refused before, or would be: one of both is said.
-            agree = (done[0] == "in force") == (planned[0] == "in force")
+            # Nobody looks at it while a pin stands. It may have been refused before, or would be: one of both is said;
+            # and that it would be, though it asks for what is in force, only a plan can say.
+            agree = (done[0] == "in force") == (planned[0] == "in force") or court.stands_by_its_meaning()
         else:
             agree = done[0] == planned[0] and sorted(done[1]) == sorted(planned[1])
+        if court.world.head in court.spoken_of and done[0] == planned[0] == "refused":
+            agree = set(done[1]) <= set(planned[1])  # what the word lifted, which is spent now, comes on top
         if not agree:
             found.append(f"{deed.__name__}: the plan says {planned}, and the controller {done}")
     return found

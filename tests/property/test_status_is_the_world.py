@@ -139,6 +139,7 @@ class Island:
                 for app in tuple(world.ports.serving._apps):
                     world.ports.serving.remove_by_hand(app)
         self.outages()
+        self.notes()  # a new commit may ask for what is there
 
     def step(self) -> None:
         if self.alive:

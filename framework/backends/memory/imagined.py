@@ -13,6 +13,7 @@ from framework.backends.memory.serving import MemoryServing
 from framework.backends.memory.state import MemoryRegistry, MemoryStateStore
 from framework.ports import (
     AppState,
+    Capacity,
     CodeRef,
     Json,
     ModelRegistry,
@@ -43,6 +44,7 @@ def imagine(live: Ports, clock: Clock) -> ImaginedPorts:
     state = MemoryStateStore(calls)
     state.adopt(live.state.records(), live.state.revisions())
     runs = MemoryRuns(calls, clock)
+    runs.cluster = _without_others(live.runs.capacity())
     return ImaginedPorts(
         state=state,
         registry=ImaginedRegistry(live.registry, state, calls),
@@ -56,6 +58,15 @@ def imagine(live: Ports, clock: Clock) -> ImaginedPorts:
         reports=MemoryReports(calls),
         storage=live.storage,
     )
+
+
+def _without_others(capacity: Capacity | None) -> Capacity | None:
+    """What is there for what is begun here: all that nobody else holds."""
+    if capacity is None:
+        return None
+    ours = [*(capacity.held or {}).values(), capacity.free]
+    total = {name: sum(part.get(name, 0.0) for part in ours) for name in capacity.total}
+    return Capacity(total, total) if capacity.held is not None else Capacity(capacity.total, capacity.total)
 
 
 class ImaginedCode:

@@ -22,6 +22,21 @@ def passing_metrics(payload: Mapping[str, Any]) -> dict[str, float]:
     return {"auc": ASSUMED_METRIC} | dict(_bars(gates))
 
 
+def passing_slices(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A part of the test rows for each bar on parts, large and good enough."""
+    bars = payload["spec"].get("evaluation", {}).get("slices", ())
+    return [
+        {
+            "by": bar["by"],
+            "value": "any",
+            "metric": bar["metric"],
+            "score": next((bar[end] for end in ("min", "max") if bar.get(end) is not None), ASSUMED_METRIC),
+            "rows": bar.get("minRows", 0),
+        }
+        for bar in bars
+    ]
+
+
 def _bars(gates: Any) -> Iterator[tuple[str, float]]:
     for gate in gates:
         low, high = gate.get("min"), gate.get("max")
@@ -99,6 +114,7 @@ class DataPlane:
             "signature": {"inputs": [], "output": {"name": "prediction", "kind": "probability"}},
             "profile": f"{folder}/profile",
             "metrics": metrics,
+            "slices": passing_slices(payload),
             "lineage": {"commit": payload["commit"], "views": views},
             "champion_metrics": metrics if payload.get("champion") else None,
             "trial_rows": 20,
