@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from controllers.loaded import Examine, Loaded, Read, unexamined
 from controllers.runtime.trouble import cause
 from framework.api.errors import Problem, SpecError
+from framework.panics import panics_told
 from framework.ports import Repository, Signature
 
 
@@ -24,7 +25,8 @@ class UnreadableError(Exception):
 def _asking() -> Iterator[None]:
     """Only what is wrong with a commit itself passes as it is."""
     try:
-        yield
+        with panics_told():
+            yield
     except SpecError:
         raise
     except Exception as error:

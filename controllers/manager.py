@@ -20,6 +20,7 @@ from controllers.runtime.round import Cost, Round
 from controllers.runtime.trouble import Trouble
 from controllers.source import SourceController
 from framework.api.meta import Ref
+from framework.panics import panics_told
 from framework.planning.health import Stand, together
 from framework.planning.settled import Standing, moves, standing_of
 
@@ -128,7 +129,8 @@ class Manager:
 
     def _do_first(self) -> None:
         try:
-            self._first()
+            with panics_told():
+                self._first()
         except Exception as error:
             self._preparing.came_up(error)
         else:
@@ -137,8 +139,9 @@ class Manager:
     def _turn(self, until: Callable[[Manager], bool]) -> bool:
         """Have a part of the round looked at, and say whether it is over."""
         try:
-            self._resync_if_due()
-            over = until(self)
+            with panics_told():
+                self._resync_if_due()
+                over = until(self)
         except Exception as error:
             self._trouble.came_up(error)
             return False
@@ -175,7 +178,8 @@ class Manager:
 
     def _look_at_source(self) -> None:
         try:
-            work = self._source.poll()
+            with panics_told():
+                work = self._source.poll()
         except Exception as error:
             self.failure = error
             self.failures += 1
@@ -212,7 +216,8 @@ class Manager:
             if ref is None:
                 continue
             try:
-                self._one(ref)
+                with panics_told():
+                    self._one(ref)
             except Exception:
                 log.exception("%s: the worker failed", ref)
                 self._queue.add(ref, self._backoff.failed(ref))

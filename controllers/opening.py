@@ -19,6 +19,7 @@ from framework.api.errors import ConfigurationError, MlopsError
 from framework.api.meta import Stored
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
+from framework.panics import panics_told
 from framework.ports import Repository
 from framework.specs.cache import ParseCache
 from framework.specs.read import read_environment
@@ -95,9 +96,10 @@ class Opener:
             ConfigurationError: no repository or commit, or an Environment that this version does not execute, likewise.
         """
         try:
-            self.refresh()
-            commit = self._trusted()
-            newest = self._read(commit)
+            with panics_told():
+                self.refresh()
+                commit = self._trusted()
+                newest = self._read(commit)
         except Exception as error:
             found = self._fall_back(error)
             if found is None:

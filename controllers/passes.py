@@ -30,6 +30,7 @@ from controllers.source import SourceController
 from controllers.timekeeping import Timekeeper
 from framework.api.errors import ConfigurationError, ConflictError, DamagedError, SpecError, TransientError
 from framework.api.meta import Ref
+from framework.panics import panics_told
 from framework.ports import Recorded
 
 __all__ = ["PassResult", "Word", "follow", "lead", "serve"]
@@ -131,8 +132,9 @@ def serve(project: Project, stop: threading.Event, listen: Callable[[Result], No
 
     while not over():
         try:
-            if leadership.acquire():
-                _serve(project, leadership, over, listen)
+            with panics_told():
+                if leadership.acquire():
+                    _serve(project, leadership, over, listen)
         except Exception as error:
             trouble.came_up(error)
             failed += 1

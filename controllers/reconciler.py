@@ -17,6 +17,7 @@ from controllers.runtime.dependents import Dependents
 from framework.api.categories import Category
 from framework.api.errors import ConflictError, DamagedError, MlopsError, TerminalError, TransientError
 from framework.api.meta import Ref, problem_of
+from framework.panics import panics_told
 from framework.planning.admission import admit
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.health import GOING, Stand, stand, unknown
@@ -141,6 +142,7 @@ class Reconciler:
             message = f"{type(error).__name__}: {problem_of(error)}"
             return self._failed(ref, desired, record, "InternalError", message, stalled=False)
 
+    @panics_told()
     def _step(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, era: int) -> Result:
         inputs = self.inputs(ref, desired, record)
         now = self.clock()

@@ -17,6 +17,7 @@ from controllers.cli import errors, streams
 from controllers.cli.options import OUTPUTS, Group
 from controllers.cli.redaction import aside, log_redacted, trace_redacted
 from framework import __version__, installed
+from framework.panics import panics_told
 
 COMMANDS = {
     "init": "controllers.cli.init:init",
@@ -117,7 +118,8 @@ def _run() -> int | str | None:
     """The exit code. Raises OSError where there is nobody to tell the result, or what went wrong."""
     try:
         width = min(shutil.get_terminal_size((WIDEST_HELP, 24)).columns, WIDEST_HELP)
-        code: int | None = cli.main(prog_name="mlopsctl", standalone_mode=False, terminal_width=width)
+        with panics_told():
+            code: int | None = cli.main(prog_name="mlopsctl", standalone_mode=False, terminal_width=width)
     except SystemExit as leave:
         return leave.code
     except click.exceptions.Exit as leave:

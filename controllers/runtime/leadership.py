@@ -11,6 +11,7 @@ from datetime import datetime
 
 from controllers.runtime.trouble import Trouble, cause
 from framework.api.errors import ConflictError
+from framework.panics import panics_told
 from framework.ports import Event, Lease, StateStore
 from framework.process import dead, identity
 
@@ -110,7 +111,8 @@ class Leadership:
         if lease is None:
             return
         try:
-            self._state.release(lease)
+            with panics_told():
+                self._state.release(lease)
         except Exception as error:
             log.warning("the lease could not be given back and runs out in %g s: %s", self._ttl, cause(error))
 
@@ -119,7 +121,8 @@ class Leadership:
         while not self._stop.wait(pause) and self.held:
             asked = self._monotonic()
             try:
-                self._renew(asked)
+                with panics_told():
+                    self._renew(asked)
             except Exception as error:
                 trouble.came_up(error)
                 pause = self._ttl / _RENEWALS / 4

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from framework.api.errors import ConflictError
+from framework.panics import panics_told
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class Pulse:
 
     def _try(self, *, last: bool) -> None:
         try:
-            self._say(last)
+            with panics_told():
+                self._say(last)
             self._failing = False
         except ConflictError as error:  # another leads, and speaks now
             log.debug("the heartbeat is not wanted any more: %s", error)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from framework.api.errors import TerminalError, TransientError
+from framework.panics import panics_told
 from framework.ports import LabelledWindow, TableState, Unusable
 from framework.storage import list_files, read_bytes
 
@@ -103,8 +104,9 @@ def _predictions(log: LogWindow) -> tuple[Any, tuple[str, ...]]:
             if data is None:
                 continue
             try:
-                frames.append(_frame(parquet.read_table(BufferReader(data), columns=list(schema)), schema))
-            except (Exception, pl.exceptions.PanicException) as error:  # what a decoder makes of damage is its own
+                with panics_told():
+                    frames.append(_frame(parquet.read_table(BufferReader(data), columns=list(schema)), schema))
+            except Exception as error:  # what a decoder makes of damage is its own
                 logger.warning("left out: %s: %s", uri, error)
                 damaged.append(uri.rsplit("/", 1)[-1])
     except OSError as error:
@@ -149,18 +151,19 @@ def _labels(labels: TableState, key: str, column: str, asked: Any) -> tuple[Any,
     from deltalake.exceptions import DeltaError
 
     try:
-        table = DeltaTable(labels.uri, version=labels.version)
-        known = [field.name for field in table.schema().fields]
-        missing = [name for name in (key, column) if name not in known]
-        if missing:
-            raise TerminalError("ColumnMissing", f"the label table {labels.uri} has no column {', '.join(missing)}")
-        values = pl.DataFrame(pl.from_arrow(table.to_pyarrow_table(columns=[key, column])))
-        rows = values.select(_key(values.schema[key], key), *_label(values.schema[column], column))
+        with panics_told():
+            table = DeltaTable(labels.uri, version=labels.version)
+            known = [field.name for field in table.schema().fields]
+            missing = [name for name in (key, column) if name not in known]
+            if missing:
+                raise TerminalError("ColumnMissing", f"the label table {labels.uri} has no column {', '.join(missing)}")
+            values = pl.DataFrame(pl.from_arrow(table.to_pyarrow_table(columns=[key, column])))
+            rows = values.select(_key(values.schema[key], key), *_label(values.schema[column], column))
     except TerminalError:
         raise
     except (DeltaError, OSError) as error:
         raise TransientError(f"cannot read labels at {labels.uri} version {labels.version}: {error}") from error
-    except (Exception, pl.exceptions.PanicException) as error:
+    except Exception as error:
         message = f"cannot use labels at {labels.uri} version {labels.version}: {error}"
         raise TerminalError("LabelsUnreadable", message) from error
     arrived = rows.drop_nulls(["key", "shown"])

@@ -11,6 +11,7 @@ from typing import Any
 from framework import storage
 from framework.api.errors import TerminalError, TransientError
 from framework.backends.contents import Contents
+from framework.panics import panics_told
 from framework.ports import Json, TableState
 
 _METADATA_KEY = "mlops"
@@ -33,13 +34,14 @@ class DeltaTables:
         from deltalake.exceptions import DeltaError, TableNotFoundError
 
         try:
-            table = DeltaTable(uri)
-            (last,) = table.history(1)
-            metadata = storage.unsealed(json.loads(last.get(_METADATA_KEY) or "{}"), f"the log of {uri}")
-            return _state(uri, table.version(), last["timestamp"], metadata)
+            with panics_told():
+                table = DeltaTable(uri)
+                (last,) = table.history(1)
+                metadata = storage.unsealed(json.loads(last.get(_METADATA_KEY) or "{}"), f"the log of {uri}")
+                return _state(uri, table.version(), last["timestamp"], metadata)
         except TableNotFoundError:
             return None
-        except (DeltaError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (DeltaError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise TransientError(f"cannot read the table at {uri}: {error}") from error
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
@@ -102,10 +104,11 @@ def _delta_version(name: str, path: str, uri: str) -> int:
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
-        return int(DeltaTable(uri).version())
+        with panics_told():
+            return int(DeltaTable(uri).version())
     except TableNotFoundError as error:
         raise TerminalError("SourceMissing", f"source {name}: no Delta table at {path}") from error
-    except (DeltaError, OSError) as error:
+    except (DeltaError, OSError, RuntimeError) as error:
         raise TransientError(f"source {name}: cannot read the Delta table at {path}: {error}") from error
 
 

@@ -40,6 +40,7 @@ ERRORS = [
     ValueError("not a number"),
     KeyError("lease"),
     RecursionError("too deep"),
+    type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})("a library written in Rust"),
 ]
 
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from framework import storage
 from framework.api.errors import TransientError
@@ -179,6 +181,20 @@ def test_the_log_of_a_table_is_believed_or_not(tmp_path: Path) -> None:
             continue
         mine = ("rows", "identity", "source_digest", "commit", "newest", "columns")
         assert found is None or not found.rows or all(getattr(found, name) == getattr(right, name) for name in mine)
+
+
+def test_a_checkpoint_of_a_table_is_believed_or_not(tmp_path: Path) -> None:
+    columns = [("x", "Int64")]
+    for number in range(3):
+        uri = delta.publish(str(tmp_path / "table"), pl.DataFrame({"x": [number]}), columns, {"rows": 1}).uri
+    DeltaTable(uri).create_checkpoint()
+    for file in (tmp_path / "table" / "_delta_log").glob("*checkpoint*"):
+        good, step = file.read_bytes(), 1 if file.name.startswith("_") else 97
+        for bad in damaged(good, step):
+            file.write_bytes(bad)
+            with suppress(TransientError):
+                DeltaTables().describe(uri)
+        file.write_bytes(good)
 
 
 # ---------------------------------------------------------------------- what was read of specs
