@@ -188,13 +188,24 @@ def test_a_checkpoint_of_a_table_is_believed_or_not(tmp_path: Path) -> None:
     for number in range(3):
         uri = delta.publish(str(tmp_path / "table"), pl.DataFrame({"x": [number]}), columns, {"rows": 1}).uri
     DeltaTable(uri).create_checkpoint()
-    for file in (tmp_path / "table" / "_delta_log").glob("*checkpoint*"):
-        good, step = file.read_bytes(), 1 if file.name.startswith("_") else 97
-        for bad in damaged(good, step):
+    log = tmp_path / "table" / "_delta_log"
+    (checkpoint,) = log.glob("*.checkpoint.parquet")
+    for file, damages in (
+        (log / "_last_checkpoint", damaged((log / "_last_checkpoint").read_bytes(), 3)),
+        (checkpoint, _turned_over(checkpoint.read_bytes(), 700)),
+    ):
+        good = file.read_bytes()
+        for bad in damages:
             file.write_bytes(bad)
             with suppress(TransientError):
                 DeltaTables().describe(uri)
         file.write_bytes(good)
+
+
+def _turned_over(good: bytes, count: int) -> Iterator[bytes]:
+    """One byte after the other of the first ``count``: at some of them the library that reads it panics."""
+    for place in range(count):
+        yield good[:place] + bytes([good[place] ^ 0x11]) + good[place + 1 :]
 
 
 # ---------------------------------------------------------------------- what was read of specs
