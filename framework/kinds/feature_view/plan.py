@@ -14,6 +14,7 @@ from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
 from framework.planning import runs
 from framework.planning.actions import Action, DeleteTable, StopRun, SubmitRun
 from framework.planning.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.intent import DRIFT_REPAIRED
 from framework.planning.outcomes import Outcome
 from framework.ports import RunState, TableState
 
@@ -160,8 +161,18 @@ class _View:
             ready=ready,
             inventory=self._inventory(name),
             requeue_after=runs.POLL,
-            happenings=(runs.started(run),),
+            happenings=(*self._dropped(name), runs.started(run)),
         )
+
+    def _dropped(self, run: str) -> tuple[Happening, ...]:
+        """What was published is gone, and not by our doing: told once, with the run that computes it again."""
+        published = self.previous.published
+        if published is None or self.observed.table is not None or self.previous.run == run:
+            return ()
+        if published.uri != self._table:
+            return ()
+        message = f"the table of version {published.version} was gone and is computed again"
+        return (Happening(DRIFT_REPAIRED, message, {"item": f"table:{published.uri}"}),)
 
     def _due(self, table: TableState) -> bool:
         every = self.desired.spec.materialization.every
