@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
 from framework.planning.history import KINDS, history
-from framework.ports import Event, Json, ModelRegistry, Ports, StateStore
+from framework.ports import Event, Json, ModelRegistry, Ports, StateStore, is_asked_for
 from framework.render.history import HistoryReport
 
 DEPLOYMENT = "ModelDeployment"
@@ -43,10 +43,11 @@ def report_of(
     )
 
 
-def whole_log(state: StateStore, kind: str) -> Iterator[Event]:
-    """What ever happened to resources of a kind (empty: to the environment itself), oldest first, a page at a time."""
-    after = 0
-    while page := state.log(after, _PAGE, kinds=(kind,)):
+def whole_log(state: StateStore, kind: str | None = None) -> Iterator[Event]:
+    """What ever happened to resources of a kind (empty: to the environment itself; None: to any), oldest first, a page
+    at a time."""
+    after, kinds = 0, () if kind is None else (kind,)
+    while page := state.log(after, _PAGE, kinds=kinds):
         yield from page
         after = page[-1].sequence
 
@@ -60,6 +61,23 @@ def features(versions: Iterable[str], registry: ModelRegistry) -> dict[str, Mapp
         if known is not None:
             found[label] = dict(known.lineage.get("views", {}))
     return found
+
+
+def newest_events(
+    state: StateStore, ref: Ref | None, limit: int, reasons: Collection[str], since: datetime | None
+) -> Iterator[Sequence[Event]]:
+    """The newest ``limit`` events, oldest first, a page at a time: however many are wanted, few are held at once."""
+    if limit <= _PAGE:
+        yield state.events(ref, limit, reasons=reasons, since=since)
+        return
+
+    def asked() -> Iterator[Event]:
+        log = whole_log(state, ref.kind if ref else None)
+        return (event for event in log if ref in (None, event.ref) and is_asked_for(event, reasons, since))
+
+    left = islice(asked(), max(0, sum(1 for _ in asked()) - limit), None)
+    while page := tuple(islice(left, _PAGE)):
+        yield page
 
 
 def next_events(

@@ -89,18 +89,18 @@ def events(
     import time
 
     from controllers.cli.session import emit, now, project_of, width_and_colour
-    from controllers.history import next_events
+    from controllers.history import newest_events, next_events
     from framework.render.events import event_row, events_jsonl, events_text
 
     state = project_of(options).ports.state
     ref = resource_ref(resource) if resource else None
     start = before(now(), since)
     width, colour = width_and_colour()
-    found = state.events(ref, limit, reasons=reasons, since=start)
-    if output == "text":
-        emit(events_text(found, width=width, colour=colour))
-    elif found:
-        emit(events_jsonl(found))
+    for page in newest_events(state, ref, limit, reasons, start):
+        if output == "text":
+            emit(events_text(page, width=width, colour=colour))
+        elif page:
+            emit(events_jsonl(page))
     if follow:
         for event in next_events(state, ref, reasons, wait=lambda: time.sleep(1)):
             emit(events_jsonl([event]) if output == "json" else event_row(event, width=width, colour=colour))

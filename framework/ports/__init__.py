@@ -57,6 +57,7 @@ from framework.ports.source import (
     SpecWriter,
 )
 from framework.ports.state import (
+    UNREADABLE_EVENT,
     ClockMark,
     Event,
     Intent,
@@ -70,6 +71,7 @@ from framework.ports.state import (
     Seal,
     StateStore,
     Word,
+    is_asked_for,
 )
 
 __all__ = [
@@ -78,6 +80,7 @@ __all__ = [
     "LATENCY_BOUNDS",
     "RECENT_SECONDS",
     "ROUTER_CPUS",
+    "UNREADABLE_EVENT",
     "Alert",
     "AppPhase",
     "AppSpec",
@@ -133,6 +136,7 @@ __all__ = [
     "Unusable",
     "VersionCounters",
     "Word",
+    "is_asked_for",
     "seats",
 ]
 

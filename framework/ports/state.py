@@ -28,6 +28,17 @@ class Event(Stored):
     actor: str = ""
 
 
+UNREADABLE_EVENT = "UnreadableEvent"
+"""Reason of what stands in the place of an event that cannot be read."""
+
+
+def is_asked_for(event: Event, reasons: Collection[str], since: datetime | None) -> bool:
+    """Of an event that cannot be read nobody knows that it is not."""
+    if event.reason == UNREADABLE_EVENT:
+        return True
+    return (not reasons or event.reason in reasons) and (since is None or event.time >= since)
+
+
 class Intent(Stored):
     """An action that is about to be done: written down before, so that whoever finds it there knows that it may have
     been done, and what of the world may therefore differ from what is remembered."""
@@ -207,7 +218,7 @@ class StateStore(Protocol):
     ) -> Sequence[Event]:
         """The newest ``limit`` events, oldest first, of one resource or of all; ``kinds`` of resources, the empty one
         for events of the environment itself. In the place of one that cannot be read stands one that says so, with the
-        reason ``UnreadableEvent``, whatever was asked for."""
+        reason :data:`UNREADABLE_EVENT`, whatever was asked for."""
         ...
 
     def log(self, after: int = 0, limit: int = 1_000, *, kinds: Collection[str] = ()) -> Sequence[Event]:

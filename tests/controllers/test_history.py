@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
-from controllers.history import next_events, report_of
+from controllers.history import newest_events, next_events, report_of
 from controllers.lineage import lineage, lineage_of
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
@@ -331,3 +331,30 @@ def test_lineage_is_written_in_three_ways() -> None:
     assert mermaid.startswith("flowchart LR\n")
     assert len([row for row in mermaid.splitlines() if "-->" in row]) == len(document["edges"])
     assert len(document["nodes"]) == len(found.nodes)
+
+
+def test_the_newest_of_many_events_come_a_page_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are asked for, no more than a page is held."""
+    world = with_two_versions()
+    monkeypatch.setattr("controllers.history._PAGE", 4)
+    asked: list[int] = []
+    log, newest = world.ports.state.log, world.ports.state.events
+
+    def counted(after: int = 0, limit: int = 1_000, *, kinds: Collection[str] = ()) -> Sequence[Event]:
+        asked.append(limit)
+        return log(after, limit, kinds=kinds)
+
+    monkeypatch.setattr(world.ports.state, "log", counted)
+    everything = newest(limit=1_000)
+    for limit in (3, 4, 5, 9, len(everything), 10_000_000):
+        pages = list(newest_events(world.ports.state, None, limit, (), None))
+        assert [event for page in pages for event in page] == list(everything[-limit:])
+        assert max(map(len, pages)) <= 4
+    for ref, reasons, since in (
+        (ENDPOINT, (), None),
+        (None, ("Serving", "ModelReady"), None),
+        (None, (), everything[7].time),
+    ):
+        pages = list(newest_events(world.ports.state, ref, 10_000_000, reasons, since))
+        assert [event for page in pages for event in page] == list(newest(ref, 10_000, reasons=reasons, since=since))
+    assert set(asked) == {4}

@@ -25,6 +25,7 @@ from framework.ports import (
     Revision,
     Seal,
     Word,
+    is_asked_for,
 )
 
 
@@ -153,7 +154,7 @@ class MemoryStateStore:
         for item in links:
             event = chain.entry(item.sequence, item.body, item.filed or chain.Filed())
             of_kind = not kinds or (event.ref.kind if event.ref else "") in kinds
-            if of_kind and chain.matches(event, reasons, since):
+            if of_kind and is_asked_for(event, reasons, since):
                 yield event
 
     def verify_events(self) -> tuple[str, ...]:

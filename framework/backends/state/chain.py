@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
@@ -15,13 +15,11 @@ from typing import Any, TypeGuard
 from framework.api.errors import DamagedError
 from framework.api.meta import Ref
 from framework.backends.state.stored import dump, is_count, load
-from framework.ports import Event
+from framework.ports import UNREADABLE_EVENT, Event
 
 GENESIS = "0" * 64
 """What stands in for the hash before the first event."""
 
-UNREADABLE = "UnreadableEvent"
-"""Reason of what stands in the place of an event that cannot be read."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -79,16 +77,9 @@ def entry(sequence: Any, body: Any, filed: Filed) -> Event:
             time=filed.moment or EPOCH,
             commit="",
             ref=filed.ref,
-            reason=UNREADABLE,
+            reason=UNREADABLE_EVENT,
             message=str(error),
         )
-
-
-def matches(event: Event, reasons: Collection[str], since: datetime | None) -> bool:
-    """Whether it is asked for. Of an event that cannot be read nobody knows that it is not."""
-    if event.reason == UNREADABLE:
-        return True
-    return (not reasons or event.reason in reasons) and (since is None or event.time >= since)
 
 
 def filed(event: Event) -> Filed:

@@ -13,7 +13,7 @@ from framework.api.meta import Ref
 from framework.backends.state import chain, tables
 from framework.backends.state.counters import BIGGEST, row_of, tail
 from framework.backends.state.stored import is_count
-from framework.ports import Event, Seal
+from framework.ports import Event, Seal, is_asked_for
 
 AT_A_TIME = 500
 """Rows that are fetched together."""
@@ -101,7 +101,7 @@ class EventLog:
                 sequence, body, *filed = row
                 if is_count(sequence):
                     event = chain.entry(sequence, body, chain.Filed(*filed))
-                    if chain.matches(event, reasons, since):
+                    if is_asked_for(event, reasons, since):
                         yield event
 
     def verify(self, connection: Connection) -> tuple[str, ...]:
