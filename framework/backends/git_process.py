@@ -86,6 +86,9 @@ class Answer:
         return self.output.decode("utf-8", "replace").strip()
 
 
+_NO_GIT = "the program git is not installed or not on the PATH"
+
+
 class Git:
     """git on the repository whose git directory is ``folder``."""
 
@@ -122,7 +125,7 @@ class Git:
             finally:
                 _close(process)
         if process.returncode == 127:  # env found no program
-            raise ConfigurationError("the program git is not installed or not on the PATH")
+            raise ConfigurationError(_NO_GIT)
         return Answer(process.returncode, output, _readable(complaint, access.secrets))
 
     @contextlib.contextmanager
@@ -161,9 +164,12 @@ class Git:
         foreign = [name for name in os.environ if _foreign(name) and name not in given]
         # GitPython adds to the environment and takes nothing away; env(1) does, and then becomes git.
         command = ["env", *(part for name in sorted(foreign) for part in ("-u", name)), "git", *arguments]
-        started = self._driver.execute(
-            command, istream=stream, as_process=True, env=values, shell=False, start_new_session=True
-        )
+        try:
+            started = self._driver.execute(
+                command, istream=stream, as_process=True, env=values, shell=False, start_new_session=True
+            )
+        except git_python().GitCommandNotFound as error:  # not even env
+            raise ConfigurationError(_NO_GIT) from error
         process = started.proc
         started.proc = None  # ended here, and not whenever the wrapper is collected
         return process

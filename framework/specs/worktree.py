@@ -57,6 +57,8 @@ class WorktreeSource:
         path = self._root / start
         if (linked := self._link_on_the_way(start)) is not None:
             problems.append(refused_link(linked))
+        elif (other := self._repository_on_the_way(start)) is not None:
+            problems.append(refused_submodule(other))
         elif path.is_file():
             yield start, path.stat()
         elif path.is_dir():
@@ -85,6 +87,14 @@ class WorktreeSource:
         for part in filter(None, path.split("/")):
             current = current / part
             if current.is_symlink():
+                return current.relative_to(self._root).as_posix()
+        return None
+
+    def _repository_on_the_way(self, path: str) -> str | None:
+        current = self._root
+        for part in filter(None, path.split("/")):
+            current = current / part
+            if os.path.lexists(current / ".git"):
                 return current.relative_to(self._root).as_posix()
         return None
 

@@ -237,6 +237,29 @@ def test_links_and_submodules_are_refused(
     assert source.blobs(commit, "other")
 
 
+@pytest.mark.parametrize("inner", ["specs", "specs/team"])
+def test_a_folder_that_is_another_repository_or_lies_in_one_is_refused_in_a_work_tree(
+    tmp_path: Path, inner: str
+) -> None:
+    (tmp_path / "specs" / "team").mkdir(parents=True)
+    (tmp_path / "specs" / "team" / "a.yaml").write_text("kind: X\n")
+    (tmp_path / inner / ".git").write_text("gitdir: ../elsewhere\n")
+    for asked in ("specs", "specs/team"):
+        with pytest.raises(SpecError) as error:
+            WorktreeSource(tmp_path).blobs("", asked)
+        (problem,) = error.value.problems
+        assert (problem.file, "another repository (submodule)" in problem.message) == (inner, True)
+
+
+@pytest.mark.parametrize("path", ["", "/nonexistent"])
+def test_a_machine_without_git_is_told(repository: Repository, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    repository.commit(FILES)
+    source = GitSource(repository.root)
+    monkeypatch.setenv("PATH", path)
+    with pytest.raises(ConfigurationError, match="git is not installed or not on the PATH"):
+        source.resolve("HEAD")
+
+
 def test_settings_of_machine_user_and_repository_change_nothing(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
