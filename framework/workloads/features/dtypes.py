@@ -136,7 +136,8 @@ def _cast(series: pl.Series, target: pl.DataType) -> pl.Series | None:
 
 
 _WHOLE_IN_FLOAT: dict[type[pl.DataType], int] = {pl.Float32: 2**24, pl.Float64: 2**53}
-"""Beyond this a float stands for several whole numbers, so it does not say which one was meant."""
+"""From here on a float stands for several whole numbers, so it does not say which one was meant: 2**53 may have been
+2**53 + 1."""
 
 
 def _changed(series: pl.Series, converted: pl.Series) -> pl.Series:
@@ -149,7 +150,7 @@ def _changed(series: pl.Series, converted: pl.Series) -> pl.Series:
     back = (converted.dt.replace_time_zone(None) if naive else converted).cast(found, strict=False)
     changed = back.ne_missing(series)
     limit = _WHOLE_IN_FLOAT.get(found.base_type(), 0)
-    return changed | (series.abs() > limit) if limit and target.is_integer() else changed
+    return changed | (series.abs() >= limit) if limit and target.is_integer() else changed
 
 
 def _no_numbers(series: pl.Series, target: pl.DataType) -> str:

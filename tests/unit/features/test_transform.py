@@ -132,6 +132,7 @@ NAIVE = pl.Series([date(2013, 1, 2)]).cast(pl.Datetime("us"))
     ("series", "word", "values"),
     [
         (pl.Series([2**53, -(2**53)]), "Float64", [2.0**53, -(2.0**53)]),
+        (pl.Series([2.0**53 - 1, 1 - 2.0**53]), "Int64", [2**53 - 1, 1 - 2**53]),
         (pl.Series([1.0, math.nan, None, -3.0]), "Int8", [1, None, None, -3]),
         (pl.Series([0.1, math.inf]), "Float32", [pytest.approx(0.1), math.inf]),
         (pl.Series([Decimal("0.5"), Decimal("2")]), "Float64", [0.5, 2.0]),
@@ -167,6 +168,9 @@ def test_a_conversion_that_changes_no_value_is_made(series: pl.Series, word: str
         (pl.Series([2**63 - 1]), "Float64", "9223372036854775807"),
         (pl.Series([1.5, 1.5, 2.5, 3.5, 4.5, 6.0]), "Int64", "5 of 6 values are .* e.g. 1.5, 2.5, 3.5$"),
         (pl.Series([2.0**53 + 2]), "Int64", "9007199254740994"),
+        (pl.read_csv(b"x\n9007199254740993\n1.0\n")["x"], "Int64", "1 of 2 values is .* e.g. 9007199254740992.0$"),
+        (pl.read_csv(b"x\n-9007199254740993\n1.0\n")["x"], "Int64", "1 of 2 values is .* e.g. -9007199254740992.0$"),
+        (pl.Series([-(2.0**24)], dtype=pl.Float32), "Int32", "-16777216"),
         (pl.Series([1e300]), "Int64", "1e\\+300"),
         (pl.Series([math.inf]), "Int64", "inf"),
         (pl.Series([300, 5]), "Int8", "1 of 2 values is .* e.g. 300"),
