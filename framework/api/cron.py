@@ -40,6 +40,8 @@ _FIELDS = (
     _Field("day of week", 0, 7, _DAYS),
 )
 _DAYS_OF_WEEK = 7
+LONGEST = 400
+"""Characters of an expression. One that lists every minute, hour, day and month by itself has 391."""
 _LONGEST_NUMBER = 4
 _A_LEAP_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
 

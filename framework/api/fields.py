@@ -105,7 +105,10 @@ Entrypoint = Annotated[
 """``package.module:attribute``, a module of the repository at the same commit and nothing else."""
 
 CronExpression = Annotated[
-    str, StringConstraints(pattern=r"^\S+( +\S+){4}$"), AfterValidator(cron.check), _like("0 3 * * 1")
+    str,
+    StringConstraints(max_length=cron.LONGEST, pattern=r"^\S+( +\S+){4}$"),
+    AfterValidator(cron.check),
+    _like("0 3 * * 1"),
 ]
 """Five fields: minute, hour, day of month, month, day of week. The pattern is for editors."""
 

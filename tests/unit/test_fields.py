@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from framework.api.fields import LONGEST_DURATION, format_duration, parse_duration
+from framework.api import cron
+from framework.api.fields import LONGEST_DURATION, CronExpression, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,18 @@ def test_every_duration_reads_back(value: timedelta) -> None:
 def test_times_of_our_days_take_any_duration() -> None:
     assert datetime(2200, 1, 1, tzinfo=UTC) + 10 * LONGEST_DURATION
     assert datetime(2026, 1, 1, tzinfo=UTC) - 10 * LONGEST_DURATION
+
+
+def test_a_cron_expression_has_room_for_every_value_by_itself_and_for_no_more() -> None:
+    """Each is gone through term by term, and an Environment may have many."""
+    numbers = (range(60), range(24), range(1, 32))
+    lists = [",".join(map(str, values)) for values in numbers]
+    months, days = "JAN,FEB,MAR,APR,MAY,JUN,JUL,AUG,SEP,OCT,NOV,DEC", "SUN,MON,TUE,WED,THU,FRI,SAT"
+    longest = " ".join([*lists, months, days])
+    read = TypeAdapter(CronExpression).validate_python
+
+    assert read(longest) == longest
+    with pytest.raises(ValidationError, match=f"at most {cron.LONGEST} characters"):
+        read(longest + ",SUN,SUN,SUN")
+    with pytest.raises(ValidationError, match=f"at most {cron.LONGEST} characters"):
+        read(",".join(["0-59/1"] * 2_000) + " * * * *")

@@ -105,11 +105,16 @@ class _WouldChangeError(Exception):
 
 def _convert(series: pl.Series, word: str) -> pl.Series:
     target, found = DTYPES[word], series.dtype
+    if nameless := _without_date(series):
+        raise _WouldChangeError(f"the transform yields {found}, and {nameless}")
     if found == target:
         return series
     if series.null_count() == series.len():
         return pl.repeat(None, series.len(), dtype=target, eager=True).alias(series.name)
-    converted = _cast(series, target)
+    try:
+        converted = _cast(series, target)
+    except pl.exceptions.PanicException as error:
+        raise _WouldChangeError(f"the transform yields {found}, and converting it failed: {error}") from error
     if converted is None:
         raise _WouldChangeError(f"the transform yields {found}{_no_numbers(series, target)}")
     changed = series.filter(_changed(series, converted))
@@ -135,8 +140,27 @@ def _cast(series: pl.Series, target: pl.DataType) -> pl.Series | None:
     return None
 
 
+_CALENDAR = (-96_465_292, 95_026_236)
+"""Days from 1970-01-01 to the first and the last one that the engine has a date for. It neither converts nor shows what
+lies outside, which a file can well hold: it panics."""
+_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+
+
+def _without_date(series: pl.Series) -> str:
+    """Of dates and times: which have no date, as numbers, because no text stands for them; empty where all have one."""
+    if not isinstance(series.dtype, pl.Date | pl.Datetime):
+        return ""
+    unit = getattr(series.dtype, "time_unit", "d")
+    days = series.to_physical().cast(pl.Int64) // _A_DAY.get(unit, 1)
+    outside = series.to_physical().filter(~days.is_between(*_CALENDAR))
+    if not outside.len():
+        return ""
+    return f"{_share(outside, series)} outside the calendar, {_shown(outside)} ({unit} since 1970-01-01)"
+
+
 _WHOLE_IN_FLOAT: dict[type[pl.DataType], int] = {pl.Float32: 2**24, pl.Float64: 2**53}
-"""Beyond this a float stands for several whole numbers, so it does not say which one was meant."""
+"""From here on a float stands for several whole numbers, so it does not say which one was meant: 2**53 may have been
+2**53 + 1."""
 
 
 def _changed(series: pl.Series, converted: pl.Series) -> pl.Series:
@@ -149,7 +173,7 @@ def _changed(series: pl.Series, converted: pl.Series) -> pl.Series:
     back = (converted.dt.replace_time_zone(None) if naive else converted).cast(found, strict=False)
     changed = back.ne_missing(series)
     limit = _WHOLE_IN_FLOAT.get(found.base_type(), 0)
-    return changed | (series.abs() > limit) if limit and target.is_integer() else changed
+    return changed | (series.abs() >= limit) if limit and target.is_integer() else changed
 
 
 def _no_numbers(series: pl.Series, target: pl.DataType) -> str:

@@ -134,7 +134,7 @@ def _query(spec: Mapping[str, Any], sql: str, known: Mapping[str, Known]) -> Ite
     complete = all(source.schema is not None for source in known.values())
     try:
         query.refuse_files(sql)
-        schema = pl.SQLContext(frames=frames).execute(sql, eager=False).collect_schema()
+        schema = _yielded(frames, sql)
     except WorkloadError as error:
         yield Mistake(path, str(error))
     except (pl.exceptions.SQLInterfaceError, pl.exceptions.SQLSyntaxError) as error:
@@ -149,6 +149,18 @@ def _query(spec: Mapping[str, Any], sql: str, known: Mapping[str, Known]) -> Ite
     else:
         if complete:
             yield from _lacking(spec, schema, "the SQL yields")
+
+
+def _yielded(frames: Mapping[str, pl.LazyFrame], sql: str) -> pl.Schema:
+    """The columns of a query over sources of which there is nothing but their columns. What is told of it anybody may
+    read, an error of the engine too, so its plan may hold no file."""
+    try:
+        rows = pl.SQLContext(frames=dict(frames)).execute(sql, eager=False)
+        query.refuse_scans(rows.explain(optimized=False))
+        return rows.collect_schema()
+    except pl.exceptions.PolarsError as error:
+        query.refuse_scans(str(error))
+        raise
 
 
 def _placed(path: str, sql: str, line: str, tables: tuple[str, ...], frames: Mapping[str, pl.LazyFrame]) -> Mistake:

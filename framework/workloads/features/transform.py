@@ -67,19 +67,21 @@ def transform(form: Mapping[str, Any] | None, sources: Mapping[str, pl.LazyFrame
 def _collected(rows: pl.LazyFrame) -> pl.DataFrame:
     try:
         return rows.collect()
-    except pl.exceptions.PolarsError as error:
+    except _OF_THE_ENGINE as error:
         raise WorkloadError("TransformFailed", f"computing the rows failed: {first_line(error)}") from error
     except Exception as error:  # what a user's function raised, once the engine came to it
         raise WorkloadError("TransformFailed", f"computing the rows failed: {raised(error)}") from error
 
 
+_OF_THE_ENGINE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""A panic, as at a date outside the calendar, is no Exception and would pass by."""
 _OF_THE_QUERY = (pl.exceptions.SQLSyntaxError, pl.exceptions.SQLInterfaceError)
 
 
 def _of_files(error: WorkloadError) -> bool:
     """Whether it may come of what the files hold: neither a mistake in the SQL nor what a user's function did."""
     cause = error.__cause__
-    if isinstance(cause, pl.exceptions.PolarsError):
+    if isinstance(cause, _OF_THE_ENGINE):
         return not isinstance(cause, _OF_THE_QUERY)
     return cause is None and "found" in error.data
 

@@ -125,6 +125,9 @@ def test_conversions_that_keep_the_meaning_are_made(series: pl.Series, word: str
     assert select_declared(pl.DataFrame({"x": series}), [("x", word)])["x"].to_list() == [value]
 
 
+FIRST, LAST = -96_465_292, 95_026_236
+FAR_DAYS = pl.Series([2**30, 0, None, LAST, -(2**31)], dtype=pl.Int32).cast(pl.Date)
+FAR = pl.Series([2**62, 1])
 NAIVE = pl.Series([date(2013, 1, 2)]).cast(pl.Datetime("us"))
 
 
@@ -132,6 +135,7 @@ NAIVE = pl.Series([date(2013, 1, 2)]).cast(pl.Datetime("us"))
     ("series", "word", "values"),
     [
         (pl.Series([2**53, -(2**53)]), "Float64", [2.0**53, -(2.0**53)]),
+        (pl.Series([2.0**53 - 1, 1 - 2.0**53]), "Int64", [2**53 - 1, 1 - 2**53]),
         (pl.Series([1.0, math.nan, None, -3.0]), "Int8", [1, None, None, -3]),
         (pl.Series([0.1, math.inf]), "Float32", [pytest.approx(0.1), math.inf]),
         (pl.Series([Decimal("0.5"), Decimal("2")]), "Float64", [0.5, 2.0]),
@@ -167,6 +171,9 @@ def test_a_conversion_that_changes_no_value_is_made(series: pl.Series, word: str
         (pl.Series([2**63 - 1]), "Float64", "9223372036854775807"),
         (pl.Series([1.5, 1.5, 2.5, 3.5, 4.5, 6.0]), "Int64", "5 of 6 values are .* e.g. 1.5, 2.5, 3.5$"),
         (pl.Series([2.0**53 + 2]), "Int64", "9007199254740994"),
+        (pl.read_csv(b"x\n9007199254740993\n1.0\n")["x"], "Int64", "1 of 2 values is .* e.g. 9007199254740992.0$"),
+        (pl.read_csv(b"x\n-9007199254740993\n1.0\n")["x"], "Int64", "1 of 2 values is .* e.g. -9007199254740992.0$"),
+        (pl.Series([-(2.0**24)], dtype=pl.Float32), "Int32", "-16777216"),
         (pl.Series([1e300]), "Int64", "1e\\+300"),
         (pl.Series([math.inf]), "Int64", "inf"),
         (pl.Series([300, 5]), "Int8", "1 of 2 values is .* e.g. 300"),
@@ -181,12 +188,48 @@ def test_a_conversion_that_changes_no_value_is_made(series: pl.Series, word: str
         (pl.Series([7_001], dtype=pl.Datetime("ns")), "Datetime", "1 of 1 values is .* 00:00:00.000007001"),
         (NAIVE + timedelta(hours=3), "Date", "e.g. 2013-01-02 03:00:00"),
         (NAIVE.dt.replace_time_zone("Europe/Berlin"), "Date", "Europe/Berlin"),
+        (FAR_DAYS, "Datetime", "Date, and 2 of 4 values are outside .* e.g. 1073741824, -2147483648 \\(d since 1970"),
+        (FAR_DAYS, "Date", "2 of 4 values are outside the calendar"),
+        (FAR_DAYS, "String", "2 of 4 values are outside the calendar"),
+        (FAR.cast(pl.Datetime("ms")), "Datetime", "1 of 2 values is outside .* e.g. 4611686018427387904 \\(ms since"),
+        (FAR.cast(pl.Datetime("ms")), "Date", "1 of 2 values is outside"),
+        (FAR.cast(pl.Datetime("ms", "Europe/Vienna")), "Datetime", "1 of 2 values is outside"),
+        (pl.Series([-(2**63)]).cast(pl.Datetime("us")), "Datetime", "e.g. -9223372036854775808 \\(us since"),
+        (pl.Series([-(2**63)]).cast(pl.Datetime("us", "UTC")), "Datetime", "1 of 1 values is outside"),
     ],
 )
 def test_a_conversion_that_would_change_a_value_is_refused(series: pl.Series, word: str, told: str) -> None:
     with pytest.raises(WorkloadError, match=f"x is declared {word} but .*{told}") as caught:
         select_declared(pl.DataFrame({"x": series}), [("x", word)])
     assert caught.value.reason == "WrongType"
+
+
+@pytest.mark.parametrize("unit", ["d", "ms", "us"])
+def test_the_whole_calendar_is_converted_and_not_a_day_more(unit: Any) -> None:
+    """The days on which the engine begins and ends are its own."""
+    dtype = pl.Date() if unit == "d" else pl.Datetime(unit)
+    parts = {"d": 1, "ms": 86_400_000, "us": 86_400_000_000}[unit]
+    ends = [FIRST * parts, (LAST + 1) * parts - 1]
+
+    def converted(values: list[int]) -> pl.Series:
+        return select_declared(pl.DataFrame({"x": pl.Series(values).cast(dtype)}), [("x", "Datetime")])["x"]
+
+    found = converted(ends)
+    assert found.to_physical().to_list() == [value * (86_400_000_000 // parts) for value in ends]
+    assert found.cast(pl.String).str.contains("262143|262142").all()
+    for beyond in (ends[0] - 1, ends[1] + 1):
+        with pytest.raises(WorkloadError, match=f"1 of 2 values is outside the calendar, e.g. {beyond} "):
+            converted([0, beyond])
+
+
+def test_a_panic_of_the_engine_is_told_with_its_file(root: str) -> None:
+    far = pl.DataFrame({"day": FAR_DAYS})
+    far.write_parquet(f"{root}/far.parquet")
+    day = spec({"sql": "SELECT CAST(day AS TIMESTAMP) AS at, 'AA' AS carrier, 1.0 AS delay FROM far"})
+    day["sources"] = {"far": {"format": "parquet", "path": "far.parquet"}}
+    with pytest.raises(WorkloadError, match=r"computing the rows failed: out-of-range date; .*far\.parquet") as caught:
+        compute(day, root)
+    assert caught.value.reason == "TransformFailed"
 
 
 def test_nan_is_published_as_null_and_is_no_key(root: str) -> None:

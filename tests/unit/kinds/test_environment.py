@@ -53,6 +53,8 @@ def test_several_windows_are_closed_together() -> None:
         ("windows: [{deny: §'* 24 * * *'}]", "windows[0].deny", "hour 24 is out of range: 0 to 23", None),
         ("windows: [{deny: §'* * * * MOM'}]", "windows[0].deny", "'MOM' is not a number from 0 to 7, or a name", "MON"),
         ("windows: [{deny: §nightly}]", "windows[0].deny", "cron expression", None),
+        (f"windows: [{{deny: §'{','.join(['0-59'] * 79)} * * * *'}}]", "windows[0].deny",
+         "has 402 characters; at most 400 are allowed", None),
         ("windows: [{deny: '* 1 * * *', timezone: §Europe/Viena}]", "windows[0].timezone",
          "'Europe/Viena' is not a timezone", "Europe/Vienna"),
         ("§windows: [{deny: '* 0-11 * * *'}, {deny: '* 12-23 * * *'}]", "windows",
