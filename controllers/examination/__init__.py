@@ -1,6 +1,6 @@
 """What only the libraries can say about specs, before anything runs: SQL that is none, columns that a file does not
-have, estimators that scikit-learn does not know. They are asked in a process of their own, and not again about what
-stayed as it was."""
+have, estimators that scikit-learn does not know, values that LightGBM does not take. They are asked in a process of
+their own, and not again about what stayed as it was."""
 
 from __future__ import annotations
 
@@ -32,8 +32,13 @@ __all__ = ["Examined", "Examiner", "Memory"]
 
 log = logging.getLogger(__name__)
 
-_LIBRARIES = {"FeatureView": "polars", "TrainingJob": "sklearn"}
-_DISTRIBUTIONS = {"polars": "polars", "sklearn": "scikit-learn"}
+_KINDS = frozenset({"FeatureView", "TrainingJob"})
+_DISTRIBUTIONS = {"polars": "polars", "sklearn": "scikit-learn", "lightgbm": "lightgbm"}
+_WHAT = {
+    "polars": "the SQL of FeatureViews",
+    "sklearn": "the estimators of TrainingJobs",
+    "lightgbm": "the parameters of LightGBM in TrainingJobs",
+}
 _SECONDS = 60
 _MOST_ALLOWED = 20
 
@@ -66,7 +71,7 @@ class _Case:
     @classmethod
     def of(cls, resource: Resource, everything: Mapping[Ref, Resource]) -> _Case:
         kind, spec = resource.ref.kind, resource.raw["spec"]
-        library = _LIBRARIES[kind]
+        library = _library(resource)
         if kind == "TrainingJob":
             asked = training_question(spec)
             return cls(resource, library, {"kind": kind, "spec": asked} if asked else {}, {}, ())
@@ -97,7 +102,7 @@ class Examiner:
 
     def look(self, resources: Iterable[Resource], everything: Mapping[Ref, Resource], tree: Tree) -> Examined:
         """What is wrong with ``resources``, of all those that there are, and with the files of ``tree`` they read."""
-        asked = [resource for resource in resources if resource.ref.kind in _LIBRARIES]
+        asked = [resource for resource in resources if resource.ref.kind in _KINDS]
         known, problems = self._known(asked, everything, tree), set[Problem]()
         for resource, answer in known:
             problems |= set(_problems(resource, answer, tree))
@@ -121,7 +126,7 @@ class Examiner:
         """Those that there is an answer about, which still holds."""
         tree.look_ahead([path for resource in resources for path in self._memory.files(resource)])
         found = (
-            (resource, self._memory.answer(resource, everything, tree, _version(_LIBRARIES[resource.ref.kind])))
+            (resource, self._memory.answer(resource, everything, tree, _version(_library(resource))))
             for resource in resources
         )
         return [(resource, answer) for resource, answer in found if answer is not None]
@@ -143,8 +148,14 @@ class Examiner:
 
 
 def _not_installed(library: str) -> str:
-    what = "the SQL of FeatureViews" if library == "polars" else "the estimators of TrainingJobs"
-    return f"{what}, because {installed.advice([library])}"
+    return f"{_WHAT[library]}, because {installed.advice([library])}"
+
+
+def _library(resource: Resource) -> str:
+    """Whom to ask about it."""
+    if resource.ref.kind == "FeatureView":
+        return "polars"
+    return "lightgbm" if resource.raw["spec"]["trainer"].get("lightgbm") else "sklearn"
 
 
 def _problems(resource: Resource, answer: Answer, tree: Tree) -> Iterator[Problem]:
@@ -191,7 +202,16 @@ def inside(file: str, line: int, column: int, text: str, row: int, place: int) -
 
 def ask_process(questions: Sequence[Mapping[str, Any]]) -> Sequence[Answer | None] | None:
     """Ask the libraries in a process of their own. It finds no module in the folder that it runs in: what lies in a
-    repository is looked at, never run."""
+    repository is looked at, never run. Where it dies, of something in a library that no language catches, each
+    question has a process to itself, so that no other goes without an answer."""
+    answers, died = _process(questions)
+    if not died or len(questions) < 2:
+        return answers
+    return [alone[0] if (alone := _process([question])[0]) else None for question in questions]
+
+
+def _process(questions: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Answer | None] | None, bool]:
+    """The answers, and whether a signal ended the process before it had them."""
     command = [sys.executable, "-P", "-W", "ignore", "-m", "framework.workloads.examining"]
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -202,8 +222,8 @@ def ask_process(questions: Sequence[Mapping[str, Any]]) -> Sequence[Answer | Non
             answers: list[Answer | None] = json.loads(done.stdout)
         except (subprocess.SubprocessError, ValueError, OSError) as error:
             log.debug("no answer: %s %s", error, getattr(error, "stderr", ""))
-            return None
-    return answers if len(answers) == len(questions) else None
+            return None, isinstance(error, subprocess.CalledProcessError) and error.returncode < 0
+    return (answers if len(answers) == len(questions) else None), False
 
 
 @cache

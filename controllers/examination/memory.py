@@ -94,7 +94,11 @@ def _name(resource: Resource) -> str:
 
 
 def training_question(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a TrainingJob's spec scikit-learn is asked about; empty where it is no matter of its."""
-    form = spec["trainer"].get("sklearn")
-    search = (spec.get("tune") or {}).get("search")
-    return {"trainer": {"sklearn": form}, "tune": {"search": search}} if form else {}
+    """What of a TrainingJob's spec scikit-learn or LightGBM is asked about; empty where it is no matter of theirs."""
+    trainer, search = spec["trainer"], (spec.get("tune") or {}).get("search")
+    if trainer.get("sklearn"):
+        return {"trainer": {"sklearn": trainer["sklearn"]}, "tune": {"search": search}}
+    params = (trainer.get("lightgbm") or {}).get("params")
+    if trainer.get("lightgbm") and (params or search):
+        return {"trainer": {"lightgbm": {"params": params}}, "tune": {"search": search}}
+    return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -98,6 +99,37 @@ def test_validate_plan_and_acceptance_refuse_the_same_at_the_same_place(project:
     done = project.call("validate")
     assert done.returncode == 1
     assert all(told in done.stdout for told in MISTAKES)
+
+
+def test_validate_and_plan_refuse_a_value_that_lightgbm_does_not_take(project: Project) -> None:
+    boosted = TRAINING.replace("{lightgbm: {rounds: 50}}", "{lightgbm: {params: {num_leaves: 1}, rounds: 50}}")
+    project.commit(classifier=boosted)
+    told = (
+        "mlops_specs/classifier.yaml:12:45: error: spec.trainer.lightgbm.params.num_leaves: "
+        "num_leaves must be more than 1, found 1"
+    )
+    settings = Settings(root=project.root)
+    with pytest.raises(SpecError) as refused:
+        plan_between(settings, "HEAD~1", None, NOW)
+    assert [str(one) for one in refused.value.problems] == [told]
+    done = project.call("validate")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert told in done.stdout
+    assert "Fatal" not in done.stdout
+
+
+def test_lightgbm_is_asked_about_parameters_alone(project: Project) -> None:
+    """A job that sets none is no matter of its; where it is not installed, what was not looked at is told."""
+    libraries = Libraries()
+    project.write(classifier=TRAINING.replace("rounds: 50", "rounds: 60"))
+    look(project, Examiner(Memory(), libraries))
+    assert [question for question in libraries.asked if question["kind"] == "TrainingJob"] == []
+    search = "tune: {search: {num_leaves: {randint: [2, 9]}}, trials: 2}\n  trainer: {lightgbm: {rounds: 60}}"
+    project.write(classifier=TRAINING.replace("trainer: {lightgbm: {rounds: 50}}", search))
+    look(project, Examiner(Memory(), libraries))
+    (asked,) = (question["spec"] for question in libraries.asked if question["kind"] == "TrainingJob")
+    assert "rounds" not in asked["trainer"]["lightgbm"]
+    assert asked["tune"]["search"]["num_leaves"]["randint"] == [2, 9]
 
 
 def _raised(problems: tuple[Problem, ...]) -> None:
@@ -304,7 +336,10 @@ def test_a_place_in_a_text_is_one_in_its_file(
 def test_a_library_that_is_missing_is_told_and_refuses_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.write(departures=WITH_SQL, classifier=FOREST)
+    boosted = TRAINING.replace("{lightgbm: {", "{lightgbm: {params: {eta: 0.1}, ").replace(
+        "name: classifier", "name: boosted"
+    )
+    project.write(departures=WITH_SQL, classifier=FOREST, boosted=boosted)
     monkeypatch.setattr(installed, "is_there", lambda package: False)
     tree, seen = WorkTree(project.root), dict[str, None]()
 
@@ -318,6 +353,7 @@ def test_a_library_that_is_missing_is_told_and_refuses_nothing(
     assert sorted(seen) == [
         f"the SQL of FeatureViews, because {installed.advice(['polars'])}",
         f"the estimators of TrainingJobs, because {installed.advice(['sklearn'])}",
+        f"the parameters of LightGBM in TrainingJobs, because {installed.advice(['lightgbm'])}",
     ]
 
 
@@ -352,6 +388,22 @@ def test_libraries_that_do_not_answer_refuse_nothing_and_are_asked_again(project
 def test_a_question_that_breaks_a_library_is_one_question() -> None:
     good = {"kind": "TrainingJob", "spec": {"trainer": {"sklearn": {"estimator": "sklearn.svm.SVC"}}}}
     assert [try_answer(question) is None for question in ({"kind": "TrainingJob"}, good, {})] == [True, False, True]
+
+
+def test_a_question_that_the_process_dies_of_leaves_the_others_their_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a library does not survive takes no other answer along."""
+
+    class Died:
+        def __call__(self, command: Any, *, input: str, **kept: Any) -> subprocess.CompletedProcess[str]:
+            asked = json.loads(input)
+            if "deadly" in asked:
+                raise subprocess.CalledProcessError(-6, command)
+            return subprocess.CompletedProcess(command, 0, json.dumps([[] for _ in asked]), "")
+
+    monkeypatch.setattr(subprocess, "run", Died())
+    questions: list[Any] = ["fine", "deadly", "fine"]
+    assert ask_process(questions) == [[], None, []]
+    assert ask_process(questions[1:2]) is None
 
 
 def test_the_process_runs_nothing_that_lies_in_the_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

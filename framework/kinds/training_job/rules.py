@@ -12,7 +12,7 @@ from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.kinds.feature_view.columns import INPUTS, OUTCOMES, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.kinds.training_job.lightgbm import DERIVED, PARAMETERS
+from framework.kinds.training_job import parameters
 from framework.kinds.training_job.spec import FeatureRef, TrainingJobSpec
 from framework.planning.kind import CrossProblem
 
@@ -50,7 +50,8 @@ def inputs(spec: TrainingJobSpec, specs: Specs) -> Mapping[str, str]:
 def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     yield from _dataset(spec, _views(spec, specs))
     yield from _dates(spec)
-    yield from _parameters(spec)
+    whole = all(isinstance(specs.get(Ref("FeatureView", name)), FeatureViewSpec) for name in _named(spec))
+    yield from parameters.problems(spec, inputs(spec, specs) if whole else None)
     for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ()):
         monitor = specs.get(Ref("ModelMonitor", name))  # a kind above this one, which it cannot import
         if monitor is not None and getattr(monitor, "drift", None) is None:
@@ -58,8 +59,12 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
 
 
 def _views(spec: TrainingJobSpec, specs: Specs) -> Mapping[str, _View]:
-    names = dict.fromkeys([spec.dataset.spine, *(feature.view for feature in spec.dataset.features)])
-    return {name: _view(specs.get(Ref("FeatureView", name))) for name in names}
+    return {name: _view(specs.get(Ref("FeatureView", name))) for name in _named(spec)}
+
+
+def _named(spec: TrainingJobSpec) -> Sequence[str]:
+    """The views that are learned from, each once."""
+    return list(dict.fromkeys([spec.dataset.spine, *(feature.view for feature in spec.dataset.features)]))
 
 
 def _view(spec: BaseModel | None) -> _View:
@@ -180,16 +185,3 @@ def _dates(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
         yield CrossProblem("spec.dataset.split.at.validation", "lies before the window, so nothing is left to train on")
     if at.test >= window.to:
         yield CrossProblem("spec.dataset.split.at.test", "lies behind the window, so nothing is left to judge on")
-
-
-def _parameters(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
-    """What a trainer would ignore, or refuse."""
-    if spec.trainer.lightgbm is None:
-        return
-    named = [(f'spec.trainer.lightgbm.params["{name}"]', name) for name in spec.trainer.lightgbm.params]
-    named += [(f'spec.tune.search["{name}"]', name) for name in (spec.tune.search if spec.tune else ())]
-    for path, name in named:
-        if name in DERIVED:
-            yield CrossProblem(path, f"{name} cannot be set: it follows from seed, rounds, resources and dtypes")
-        elif name not in PARAMETERS:
-            yield CrossProblem(path, f"LightGBM has no parameter {name!r}", allowed=tuple(PARAMETERS), wanted=name)

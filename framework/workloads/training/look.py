@@ -1,4 +1,5 @@
-"""A TrainingJob before it is run: whether scikit-learn has such an estimator, with such parameters and values."""
+"""A TrainingJob before it is run: whether scikit-learn has such an estimator, with such parameters and values, and
+whether LightGBM takes those that it is given."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 
 from framework.workloads.examining import Mistake
 from framework.workloads.failures import first_line
-from framework.workloads.training import estimators
+from framework.workloads.training import boosting, estimators
 
 _PARAMETER = re.compile(r"The '(\w+)' parameter of ")
 _TRAINER = "spec.trainer.sklearn"
@@ -16,9 +17,11 @@ _TRAINER = "spec.trainer.sklearn"
 
 def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
     """``question``: spec."""
-    form = question["spec"]["trainer"].get("sklearn")
-    if form:
-        yield from _look(form, (question["spec"].get("tune") or {}).get("search") or {})
+    trainer, search = question["spec"]["trainer"], (question["spec"].get("tune") or {}).get("search") or {}
+    if trainer.get("sklearn"):
+        yield from _look(trainer["sklearn"], search)
+    elif trainer.get("lightgbm"):
+        yield from boosting.look(trainer["lightgbm"], search)
 
 
 def _look(form: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[Mistake]:

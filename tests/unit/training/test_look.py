@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from framework.kinds.training_job.lightgbm import DERIVED
+from framework.kinds.training_job.lightgbm import DERIVED, OBJECTIVES
 from framework.workloads.training import lightgbm
 from framework.workloads.training.look import look
 
@@ -77,4 +77,5 @@ def test_what_a_search_would_set_is_looked_at_too() -> None:
 
 
 def test_both_lists_of_what_follows_from_the_rest_of_a_spec_are_one() -> None:
-    assert DERIVED == lightgbm.DERIVED
+    assert DERIVED.keys() == lightgbm.DERIVED
+    assert OBJECTIVES == lightgbm.OBJECTIVES

@@ -1,0 +1,251 @@
+"""What the installed LightGBM says of parameters before a run: of each value by itself, and of all of them together.
+
+It is asked as the trainer asks it, with a few rows of its own. What names files or machines never reaches it, and
+neither do lists by column, which some versions die of: those are a matter of rules that need no library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from framework.workloads.examining import Mistake
+from framework.workloads.training.lightgbm import DERIVED, OBJECTIVES
+
+_LARGEST = 2**31 - 1
+_LEAVES = 31
+"""As many leaves as the rows can fill: memory is taken for all that a tree may have."""
+_UNASKED = frozenset({
+    "cegb_penalty_feature_coupled", "cegb_penalty_feature_lazy", "device", "device_type", "fc", "feature_contri",
+    "feature_contrib", "feature_penalty", "fp", "interaction_constraints", "max_bin_by_feature", "mc",
+    "monotone_constraint", "monotone_constraints", "monotonic_cst",
+})  # fmt: skip
+"""Lists by column; and the device, which the cluster may have where this machine has none."""
+_LEAF_COUNTS = ("num_leaves", "num_leaf", "max_leaves", "max_leaf", "max_leaf_nodes")
+_SHARES = (
+    "bagging_fraction", "bagging", "sub_row", "subsample", "pos_bagging_fraction", "pos_bagging", "pos_sub_row",
+    "pos_subsample", "neg_bagging_fraction", "neg_bagging", "neg_sub_row", "neg_subsample",
+)  # fmt: skip
+"""Shares of the rows, of which a small one leaves something of a real training set, and nothing of a few rows."""
+
+_BOOSTING = ("gbdt", "gbrt", "rf", "random_forest", "dart", "goss")
+_DEVICES = ("cpu", "gpu", "cuda")
+_METRICS = (
+    "auc", "average_precision", "binary_logloss", "binary", "binary_error", "cross_entropy", "xentropy",
+    "cross_entropy_lambda", "xentlambda", "kullback_leibler", "kldiv", "l1", "mean_absolute_error", "mae",
+    "regression_l1", "l2", "mean_squared_error", "mse", "regression_l2", "regression", "rmse",
+    "root_mean_squared_error", "l2_root", "quantile", "mape", "mean_absolute_percentage_error", "huber", "fair",
+    "poisson", "tweedie", "r2", "None", "na", "null", "custom",
+)  # fmt: skip
+_CONSTRAINING = ("basic", "intermediate", "advanced")
+WORDS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("boosting", "boosting_type", "boost"), _BOOSTING),
+    **dict.fromkeys(("device", "device_type"), _DEVICES),
+    **dict.fromkeys(("metric", "metrics", "metric_types"), _METRICS),
+    **dict.fromkeys(("monotone_constraints_method", "monotone_constraining_method", "mc_method"), _CONSTRAINING),
+    "data_sample_strategy": ("bagging", "goss"),
+}
+"""The words of a parameter that takes words, by each of its names. Some that are none LightGBM would ignore."""
+
+_CHECK = re.compile(r"Check failed: \((\w+)\) (>=|<=|>|<) \(([-+.\w]+)\)")
+_BOUNDS = {">": "more than", ">=": "at least", "<": "less than", "<=": "at most"}
+_SOURCE = re.compile(r" at \S+, line \d+ \.\s*$")
+_KINDS = (
+    ("should be of type int", "a whole number"),
+    ("should be of type double", "a number"),
+    ("Unknown token", "a number"),
+    ('should be "true"', "true or false"),
+    ("sto", "a list of numbers"),
+)
+
+
+class _Value(NamedTuple):
+    path: str
+    name: str
+    value: Any
+
+
+def look(form: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Mistakes of a trainer's parameters and of those that a search would set: every choice, both ends of a range."""
+    params = [
+        _Value(f'spec.trainer.lightgbm.params["{name}"]', name, value)
+        for name, value in (form.get("params") or {}).items()
+        if _asked(name, value)
+    ]
+    spaces = {name: ends for name, space in search.items() if (ends := list(_ends(name, space)))}
+    found = [*_each(params), *(mistake for ends in spaces.values() for mistake in _each(ends))]
+    yield from found or _together(params, spaces)
+
+
+def _asked(name: str, value: Any) -> bool:
+    """Whether it is a matter for the library: not what the trainer refuses, whatever its value is."""
+    return value is not None and name not in DERIVED
+
+
+def _ends(name: str, space: Mapping[str, Any]) -> Iterator[_Value]:
+    path = f'spec.tune.search["{name}"]'
+    for form, given in space.items():
+        if given is None or name in DERIVED:
+            continue
+        for place, value in enumerate(_drawn(form, given)):
+            if _asked(name, value):
+                yield _Value(f"{path}.{form}[{place}]", name, value)
+
+
+def _drawn(form: str, given: Any) -> list[Any]:
+    """A range of numbers draws fractions, also where its ends are written without; randint leaves its end out."""
+    match form:
+        case "choice":
+            return list(given)
+        case "randint":
+            return [given[0], given[1] - 1]
+        case _:
+            return [float(end) for end in given]
+
+
+# -- each by itself --------------------------------------------------------------------------------------------------
+
+
+def _each(values: list[_Value]) -> Iterator[Mistake]:
+    seen = set[str]()
+    for given in values:
+        mistake = _by_itself(given)
+        if mistake is not None and mistake.message not in seen:
+            seen.add(mistake.message)
+            yield mistake
+
+
+def _by_itself(given: _Value) -> Mistake | None:
+    name, value = given.name, given.value
+    parts = value if isinstance(value, list | tuple) else [value]
+    words = WORDS.get(name, ())
+    for part in parts if words else ():
+        for word in str(part).split(",") if words is _METRICS else [str(part)]:
+            if word not in words:
+                return Mistake(given.path, f"LightGBM has no {name} {word!r}", words, word)
+    if name in _UNASKED:
+        return None
+    wrong = next((told for part in parts if (told := _unwritable(part)) is not None), None)
+    if wrong is not None:
+        return Mistake(given.path, f"{name} {wrong}, found {value!r}")
+    told = _said({name: value}, fits=False)
+    return None if told is None else _told(given, told)
+
+
+def _unwritable(value: Any) -> str | None:
+    """What LightGBM would read otherwise than it stands there: it is handed all parameters as one text of
+    ``name=value`` with blanks between."""
+    match value:
+        case str():
+            return "must be one word, without blanks and equals signs" if re.search(r"[\s=#]", value) else None
+        case bool():
+            return None
+        case int():
+            return None if abs(value) <= _LARGEST else f"must be a number between -{_LARGEST} and {_LARGEST}"
+        case float():
+            return None if math.isfinite(value) else "must be a finite number"
+        case _:
+            return "must be a number, a word, true or false, or a list of those"
+
+
+def _told(given: _Value, message: str) -> Mistake:
+    check = _CHECK.match(message)
+    if check:
+        _, sign, bound = check.groups()
+        return Mistake(given.path, f"{given.name} must be {_BOUNDS[sign]} {bound}, found {given.value!r}")
+    kind = next((kind for begins, kind in _KINDS if begins in message), None)
+    if kind is None:
+        return Mistake(given.path, f"LightGBM refuses {given.name}: {given.value!r}: {message}")
+    of_range = re.fullmatch(r"(.*)\.(uniform|loguniform)\[\d\]", given.path)
+    if of_range and kind == "a whole number":
+        told = f"{given.name} must be {kind}, and {of_range[2]} draws fractions: write randint, or choice"
+        return Mistake(f"{of_range[1]}.{of_range[2]}", told)
+    return Mistake(given.path, f"{given.name} must be {kind}, found {given.value!r}")
+
+
+# -- all of them together --------------------------------------------------------------------------------------------
+
+
+def _together(params: list[_Value], spaces: Mapping[str, list[_Value]]) -> Iterator[Mistake]:
+    """As the run would begin, and as each other value of the search would have it."""
+    first = {given.name: given for given in params} | {name: ends[0] for name, ends in spaces.items()}
+    mistake = _beside(first, list(first))
+    if mistake is not None:
+        yield mistake
+        return
+    for name, ends in spaces.items():
+        for given in ends[1:]:
+            mistake = _beside({**first, name: given}, [name])
+            if mistake is not None:
+                yield mistake
+
+
+def _beside(values: Mapping[str, _Value], blamed: list[str]) -> Mistake | None:
+    """``blamed`` are those that the fault is looked for in: the first that all would be well without."""
+    told = _fit(values)
+    if told is None:
+        return None
+    without = (name for name in blamed if _fit({key: given for key, given in values.items() if key != name}) is None)
+    name = next(without, blamed[0] if blamed else None)
+    if name is None:
+        return None  # the library refuses what it is asked without any parameter: that is no mistake of a spec
+    value = values[name].value
+    return Mistake(values[name].path, f"LightGBM refuses {name}: {value!r} beside the other parameters: {told}")
+
+
+def _fit(values: Mapping[str, _Value]) -> str | None:
+    return _said({name: given.value for name, given in values.items() if name not in _UNASKED}, fits=True)
+
+
+# -- the library -----------------------------------------------------------------------------------------------------
+
+
+def _said(params: Mapping[str, Any], *, fits: bool) -> str | None:
+    """Why LightGBM refuses ``params``, None where it does not. Silent, whatever they ask for."""
+    import lightgbm
+
+    asked = {"objective": "binary", **params, **_OURS}
+    if asked["objective"] not in OBJECTIVES:
+        asked["objective"] = "binary"
+    if fits:
+        asked |= {name: _LEAVES for name in _LEAF_COUNTS if name in asked}
+        asked |= {name: 0.5 for name in _SHARES if name in asked and _below_one(asked[name])}
+    x = np.arange(180, dtype=np.float64).reshape(60, 3) % 17
+    y = (np.arange(60) % 2).astype(np.float64)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            rows = lightgbm.Dataset(x, y, params=asked, free_raw_data=False).construct()
+            if fits:
+                lightgbm.train(asked, rows, 1)
+    except Exception as error:  # of any kind: it also reads parameters in Python
+        first = str(error).strip().splitlines() or [type(error).__name__]
+        return _sentence(_SOURCE.sub("", first[0]))
+    return None
+
+
+def _below_one(share: Any) -> bool:
+    try:
+        return float(share) < 1.0
+    except (TypeError, ValueError):
+        return False
+
+
+def _sentence(said: str) -> str:
+    """Without what belongs to the library's source, except for checks of one value, which ``_told`` tells."""
+    if "bagging_freq > 0 &&" in said:
+        return "a random forest needs bagging_freq above 0 and bagging_fraction below 1, or feature_fraction below 1"
+    plain = re.sub(r"\b(\d+\.\d+)f\b", r"\1", re.sub(r"\bconfig_?->", "", said))
+    return plain if _CHECK.match(plain) else plain.replace("Check failed: ", "it demands ")
+
+
+_OURS: Mapping[str, Any] = {
+    "verbosity": -1, "seed": 0, "num_threads": 1, "deterministic": True, "force_row_wise": True,
+}  # fmt: skip
