@@ -147,6 +147,15 @@ RULES = [
     Rule(VIEW, UNIQUE, "{column: late, quantile: {q: 0.5}}", "spec.expectations[0].quantile", "min or max is needed"),
     Rule(VIEW, UNIQUE, "{rows: {min: 5, max: 1}}", "spec.expectations[0].rows", "min must not exceed max"),
     Rule(VIEW, UNIQUE, "{rows: {min: 5}, tolerance: 0.1}", "spec.expectations[0]", "takes no tolerance"),
+    Rule(VIEW, UNIQUE, "{unique: []}", "spec.expectations[0].unique", "must hold at least 1 item, found none"),
+    Rule(VIEW, UNIQUE, "{unique: [trip, time, trip]}", "spec.expectations[0].unique", "names 'trip' twice"),
+    Rule(VIEW, UNIQUE, '{unique: [""]}', "spec.expectations[0].unique[0]", "must not be empty"),
+    Rule(VIEW, UNIQUE, "{column: late, oneOf: []}", "spec.expectations[0].oneOf", "must hold at least 1 item"),
+    Rule(VIEW, UNIQUE, '{sql: ""}', "spec.expectations[0].sql", "must not be empty"),
+    Rule(VIEW, UNIQUE, '{sql: "  "}', "spec.expectations[0].sql", "'  ' is blank"),
+    Rule(VIEW, "{function: shop.code.features:trips}", '{sql: ""}', "spec.transform.sql", "must not be empty"),
+    Rule(VIEW, "{format: csv, path: data/trips.csv}", '{sql: " "}', "spec.sources.raw.sql", "' ' is blank"),
+    Rule(VIEW, "name: late", 'name: " "', "spec.columns[2].name", "' ' is blank"),
     Rule(VIEW, UNIQUE, "{column: late, notNull: false}", "spec.expectations[0]", "notNull: false checks nothing"),
     Rule(
         VIEW, UNIQUE, "{column: late, between: [1, 0]}", "spec.expectations[0]", "lower bound must not exceed the upper"
@@ -369,6 +378,20 @@ RULES = [
         "expected a whole number, found the text '10%'",
         "10",
     ),
+    Rule(
+        DEPLOYMENT,
+        "route: /late",
+        'route: /late\n    profiling: {key: ""}',
+        "spec.serving.profiling.key",
+        "must not be empty",
+    ),
+    Rule(
+        DEPLOYMENT,
+        "metric: error_rate, maxIncrease: 0.01",
+        'metric: custom, query: ""',
+        "spec.strategy.canary.analysis[0].query",
+        "must not be empty",
+    ),
     Rule(DEPLOYMENT, "for: 1m", "for: 90", "spec.strategy.canary.steps[1].analyze.for", "90 is not a duration", "90s"),
     Rule(
         DEPLOYMENT, "for: 1m", "for: 1.5", "spec.strategy.canary.steps[1].analyze.for", "1.5 is not a duration", "1.5s"
@@ -407,6 +430,8 @@ RULES = [
         "rain",
         "late",
     ),
+    Rule(MONITOR, "columns: [rain]", "columns: []", "spec.drift.columns", "must hold at least 1 item, found none"),
+    Rule(MONITOR, "columns: [rain]", "columns: [rain, rain]", "spec.drift.columns", "names 'rain' twice"),
     Rule(MONITOR, "{rain: ks}", "{rian: ks}", "spec.drift.statistics.rian", "has no column 'rian'", "rain"),
     Rule(MONITOR, "{rain: ks}}", "{late: ks}}\n  segments: [tirp]", "spec.segments[0]", "has no column 'tirp'", "trip"),
     Rule(
