@@ -12,6 +12,9 @@ from framework.api.fields import Duration, Fraction, Probability, SecretRef, exa
 from framework.api.meta import Name, Strict
 from framework.api.written import Names
 
+SHARES = frozenset({"js", "hellinger", "ks"})
+"""Statistics that lie between 0 and 1."""
+
 
 class ReferenceWindow(Strict):
     """Earlier requests instead of the training data."""

@@ -10,8 +10,10 @@ from pydantic import BaseModel
 
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
+from framework.api.metrics import MEASURES
 from framework.kinds.feature_view.columns import INPUTS, OUTCOMES, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
+from framework.kinds.training_job.evaluation import Gate, Slice
 from framework.kinds.training_job.lightgbm import DERIVED, PARAMETERS
 from framework.kinds.training_job.spec import FeatureRef, TrainingJobSpec
 from framework.planning.kind import CrossProblem
@@ -51,6 +53,7 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     yield from _dataset(spec, _views(spec, specs))
     yield from _dates(spec)
     yield from _parameters(spec)
+    yield from _bars(spec)
     for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ()):
         monitor = specs.get(Ref("ModelMonitor", name))  # a kind above this one, which it cannot import
         if monitor is not None and getattr(monitor, "drift", None) is None:
@@ -193,3 +196,20 @@ def _parameters(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
             yield CrossProblem(path, f"{name} cannot be set: it follows from seed, rounds, resources and dtypes")
         elif name not in PARAMETERS:
             yield CrossProblem(path, f"LightGBM has no parameter {name!r}", allowed=tuple(PARAMETERS), wanted=name)
+
+
+def _bars(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
+    """A bar outside of what its metric can be passes every model or none."""
+    gates, slices = spec.evaluation.gates, spec.evaluation.slices
+    bars: list[tuple[str, Gate | Slice]] = [(f"gates[{index}]", gate) for index, gate in enumerate(gates)]
+    bars += [(f"slices[{index}]", item) for index, item in enumerate(slices)]
+    for path, bar in bars:
+        measure = MEASURES[bar.metric]
+        for side, bound in (("min", bar.min), ("max", bar.max)):
+            if bound is not None and not measure.holds(bound):
+                told = f"{bar.metric} lies between {measure.least:g} and {measure.most:g}, found {bound:g}"
+                yield CrossProblem(f"spec.evaluation.{path}.{side}", told)
+    for index, gate in enumerate(gates):
+        if gate.maxDrop is not None and gate.maxDrop > MEASURES[gate.metric].span:
+            told = f"{gate.metric} can drop by {MEASURES[gate.metric].span:g} at most, found {gate.maxDrop:g}"
+            yield CrossProblem(f"spec.evaluation.gates[{index}].maxDrop", told)

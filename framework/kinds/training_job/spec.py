@@ -24,8 +24,9 @@ from framework.api.fields import (
     ordered,
 )
 from framework.api.meta import Name, Strict
+from framework.api.metrics import LOSSES
 from framework.api.written import Text
-from framework.kinds.training_job.evaluation import LOSSES, Evaluation
+from framework.kinds.training_job.evaluation import Evaluation
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 

@@ -261,6 +261,24 @@ RULES = [
         "auc",
         "brier",
     ),
+    *(
+        Rule(JOB, "timeout: 1h", f"evaluation: {{{bar}}}", f"spec.evaluation.{path}", says)
+        for bar, path, says in (
+            ("gates: [{metric: auc, min: 1.5}]", "gates[0].min", "auc lies between 0 and 1, found 1.5"),
+            ("gates: [{metric: auc, min: -1}]", "gates[0].min", "auc lies between 0 and 1, found -1"),
+            ("gates: [{metric: auc, min: 0.5, max: 2}]", "gates[0].max", "auc lies between 0 and 1, found 2"),
+            ("gates: [{metric: auc, min: 0.6, max: 0.5}]", "gates[0]", "min must not exceed max"),
+            ("gates: [{metric: log_loss, max: -1}]", "gates[0].max", "log_loss lies between 0 and 34.5388, found -1"),
+            ("gates: [{metric: log_loss, max: 35}]", "gates[0].max", "log_loss lies between 0 and 34.5388, found 35"),
+            (
+                "gates: [{metric: auc, comparedTo: live, maxDrop: 2}]",
+                "gates[0].maxDrop",
+                "auc can drop by 1 at most, found 2",
+            ),
+            ("slices: [{by: rain, metric: brier, max: 3}]", "slices[0].max", "brier lies between 0 and 1, found 3"),
+            ("slices: [{by: rain, metric: accuracy, min: 60}]", "slices[0].min", "accuracy lies between 0 and 1"),
+        )
+    ),
     Rule(
         JOB,
         "timeout: 1h",
@@ -432,6 +450,14 @@ RULES = [
     ),
     Rule(MONITOR, "columns: [rain]", "columns: []", "spec.drift.columns", "must hold at least 1 item, found none"),
     Rule(MONITOR, "columns: [rain]", "columns: [rain, rain]", "spec.drift.columns", "names 'rain' twice"),
+    Rule(MONITOR, "{columns", "{threshold: 2, columns", "spec.drift.statistics.rain", "ks is 1 at most, and the thr"),
+    Rule(
+        MONITOR,
+        "{columns: [rain], statistics: {rain: ks}}",
+        "{statistic: js, threshold: 1.5}",
+        "spec.drift.threshold",
+        "js is 1 at most, and the threshold is 1.5",
+    ),
     Rule(MONITOR, "{rain: ks}", "{rian: ks}", "spec.drift.statistics.rian", "has no column 'rian'", "rain"),
     Rule(MONITOR, "{rain: ks}}", "{late: ks}}\n  segments: [tirp]", "spec.segments[0]", "has no column 'tirp'", "trip"),
     Rule(
