@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from framework.backends.uncommitted import uncommitted
+from framework.backends.uncommitted import tracked, uncommitted
 from framework.planning.asked import Uncommitted
 
 
@@ -12,3 +12,8 @@ def uncommitted_specs(root: Path, specs: str) -> Uncommitted | None:
     """What of the specs differs from the checked-out commit; None where nobody can tell."""
     found = uncommitted(root, [specs])
     return Uncommitted(*found) if found else None
+
+
+def is_committed(path: Path) -> bool:
+    """Whether writing to ``path`` changes a file that git tracks."""
+    return path.exists() and tracked(path.resolve())

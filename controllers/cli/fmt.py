@@ -9,7 +9,7 @@ from typing import NamedTuple
 import click
 
 from controllers.cli.redaction import aside
-from controllers.cli.specfiles import ensure_spec_files, spec_files
+from controllers.cli.specfiles import ensure_spec_files, ensure_within_a_project, spec_files
 
 EXIT_WOULD_CHANGE = 1
 
@@ -45,6 +45,7 @@ def fmt(context: click.Context, paths: tuple[Path, ...], check: bool, diff: bool
         if not paths[0].is_dir():
             raise click.UsageError(f"there is no folder {_told(paths[0])}; name the files to format")
     else:
+        ensure_within_a_project(paths)
         ensure_spec_files(paths)
     changed: list[_File] = []
     count, broken = 0, False

@@ -43,6 +43,8 @@ def plan(
     from controllers.cli.session import emit, now, project_of, settings_of, width_and_colour
     from framework.planning.changes import Verb
 
+    if out is not None:
+        _ensure_own(out)
     if explain and (base is not None or output != "text"):
         raise click.UsageError("--explain follows what runs now, as text; for commits and JSON: mlopsctl simulate")
     if base is not None:
@@ -100,6 +102,23 @@ def _shown(result: Any, output: str, width: int, colour: bool, unchanged: bool) 
     from framework.render.plan import plan_text
 
     return plan_text(result, width=width, colour=colour, unchanged=unchanged)
+
+
+def _ensure_own(path: Path) -> None:
+    """Refuse to write over a spec, or over what git keeps: a plan is read again, and committed by nobody.
+
+    Raises:
+        UsageError: says which of them it is.
+    """
+    from controllers.checkout import is_committed
+    from framework.specs.loader import is_spec
+
+    if is_spec(path.name):
+        raise click.UsageError(
+            f"{path} has the name of a spec file, and a plan is JSON: name another, such as plan.json"
+        )
+    if is_committed(path):
+        raise click.UsageError(f"{path} is a file that git tracks; name another, such as .mlops/plan.json")
 
 
 def _write(path: Path, result: Any) -> None:

@@ -28,3 +28,19 @@ def ensure_spec_files(paths: Iterable[Path]) -> None:
             raise click.UsageError(f"{path} is no spec file: those end in .yaml or .yml")
         if not spec_files(path):
             raise click.UsageError(f"there are no spec files (*.yaml, *.yml) below {path}")
+
+
+def ensure_within_a_project(paths: Iterable[Path]) -> None:
+    """Raises UsageError for a folder that lies in no project: below it may be a whole disk, and what is found there
+    is nobody's spec. A project is a folder with specs or a repository, or where we are."""
+    for path in paths:
+        if path.is_dir() and not _within_a_project(path.resolve()):
+            raise click.UsageError(f"{path} does not lie in a project, a folder with mlops_specs or a repository")
+
+
+def _within_a_project(folder: Path) -> bool:
+    above = (folder, *folder.parents)
+    if any((one / "mlops_specs").is_dir() or (one / ".git").exists() for one in above):
+        return True
+    here = Path.cwd()
+    return here in above and here != Path(here.anchor)

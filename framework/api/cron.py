@@ -106,6 +106,11 @@ def _check_term(field: _Field, term: str) -> None:
     start, end = _range(field, body, term)
     if end < start:
         raise FieldError(f"{field.name} {term!r} runs backwards; write it as two parts with a comma between them")
+    if slash and start == end and "-" in body:
+        raise FieldError(
+            f"{field.name} {term!r}: a range of one value leaves no room for a step; write {start} for it alone, or "
+            f"{start}/{step} for every so many up to {field.last}"
+        )
     if slash:
         # A single value with a step goes on to the end of the field.
         _check_step(field, term, step, start, field.last if start == end else end)

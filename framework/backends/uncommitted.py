@@ -45,6 +45,19 @@ def uncommitted(root: Path, paths: Iterable[str]) -> tuple[str, tuple[str, ...]]
     return commit[1].decode(), tuple(sorted(filter(_within(wanted), files)))
 
 
+def tracked(path: Path) -> bool:
+    """Whether git tracks the file, in whichever repository it lies; False where nobody can tell."""
+    try:
+        done = subprocess.run(
+            ["git", "ls-files", "--error-unmatch", "--", f":(literal){path.name}"],  # noqa: S607
+            cwd=path.parent, env=variables(), stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS,
+            check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
 def _tops(wanted: Iterable[str]) -> list[str]:
     """What git is asked about. It compares every file with every path that it is given, so it gets few."""
     tops = sorted({path.split("/")[0] for path in wanted})

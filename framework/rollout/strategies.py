@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from framework.api.errors import FieldError
 from framework.api.fields import Duration, DurationOrZero, Probability, default_duration, exactly_one
 from framework.api.meta import Strict
+from framework.api.written import Text
 
 _MOST = 1e12
 """Of a bound: what is measured may be added to it and multiplied by it."""
@@ -86,7 +87,7 @@ class AnalysisMetric(Strict):
     max: float | None = Field(
         None, ge=0, le=_MOST, description="The most at all, whatever stable does, in the metric's unit"
     )
-    query: str | None = Field(
+    query: Text | None = Field(
         None,
         description="For custom: a query to Prometheus that gives one number; without a bound, nothing or 0 passes",
     )

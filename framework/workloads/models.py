@@ -252,6 +252,10 @@ def check_rows(rows: Sequence[Any], signature: Signature, first: int = 0) -> lis
                 if not column["nullable"]:
                     word = "is missing" if name not in row else "is null" if value is None else "is NaN"
                     problems.append(f"instances[{index}].{name} {word}; {dtype} is required")
+            elif isinstance(value, str) and not _is_unicode(value):
+                problems.append(
+                    f"instances[{index}].{name} holds half a surrogate pair, which is no text: {shown(value)}"
+                )
             elif not _fits(value, dtype):
                 problems.append(f"instances[{index}].{name} must be {dtype}, found {kind_of(value)} {shown(value)}")
     return problems
@@ -287,6 +291,15 @@ _BOOLEANS = (bool, np.bool_)
 _REALS = (int, float, np.integer, np.floating)
 _FLOAT32_LIMIT = 2.0**128 - 2.0**103
 """From here on a number is nearer to infinity than to the largest Float32."""
+
+
+def _is_unicode(value: str) -> bool:
+    """Python's text may hold what no encoding can write, and no frame can hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _missing(value: Any) -> bool:

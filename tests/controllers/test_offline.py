@@ -240,3 +240,16 @@ def test_a_file_that_cannot_be_written_is_told(project: Project) -> None:
     done = project.call("plan", "--base", "HEAD", "--out", "no/such/folder/plan.json")
     assert done.returncode == 1
     assert "no/such/folder/plan.json cannot be written" in done.stderr
+
+
+def test_a_plan_is_written_over_no_spec_and_over_nothing_that_git_tracks(project: Project) -> None:
+    spec, data = project.specs / "local.yaml", project.root / "data" / "flights.csv"
+    before = {path: path.read_bytes() for path in (spec, data)}
+    for path, told in ((spec, "has the name of a spec file"), (data, "is a file that git tracks")):
+        done = project.call("plan", "--base", "HEAD", "--out", str(path))
+        assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+    assert {path: path.read_bytes() for path in before} == before
+    own = project.root / "plan.json"
+    own.write_text("an earlier one")
+    assert project.call("plan", "--base", "HEAD", "--out", str(own)).returncode == 0
+    assert json.loads(own.read_text())

@@ -35,7 +35,7 @@ def at(text: str, zone: str = "UTC") -> datetime:
         "0 0 29 2 *",
         "0 0 31 2 MON",
         "*/59 */23 */30 */11 */6",
-        "5-5/1 0-1/1 * * *",
+        "5/1 0-1/1 * * *",
     ],
 )
 def test_what_cron_understands_may_be_written(expression: str) -> None:
@@ -61,7 +61,13 @@ def test_what_cron_understands_may_be_written(expression: str) -> None:
         ("*/60 * * * *", "so that only 0 would match; write 0 for that, or a step below 60"),
         ("0-59/90 * * * *", "minute '0-59/90': a step of 90 leads from 0 out of the range 0 to 59 at once"),
         ("50/20 * * * *", "minute '50/20': a step of 20 leads from 50 out of the range 50 to 59 at once"),
-        ("7-7/60 * * * *", "minute '7-7/60': a step of 60 leads from 7 out of the range 7 to 59 at once"),
+        ("7/60 * * * *", "minute '7/60': a step of 60 leads from 7 out of the range 7 to 59 at once"),
+        ("1-3/9 * * * *", "minute '1-3/9': a step of 9 leads from 1 out of the range 1 to 3 at once"),
+        (
+            "30-30/2 * * * *",
+            "minute '30-30/2': a range of one value leaves no room for a step; write 30 for it alone, or",
+        ),
+        ("* * * * MON-MON/1", "write 1 for it alone, or 1/1 for every so many up to 7"),
         ("1,*/99999999999999999999 * * * *", "out of the range 0 to 59 at once"),
         (f"*/{'9' * 5000} * * * *", "out of the range 0 to 59 at once"),
         (f"{'9' * 5000} * * * *", "is out of range: 0 to 59"),

@@ -200,6 +200,7 @@ def test_values_are_taken_as_what_they_are(value: Any, dtype: str, found: Any) -
         (np.float64("-inf"), "Float64", "must be Float64"),
         (np.int64(128), "Int8", "must be Int8, found numpy.int64 '128'"),
         (np.bool_(True), "Int8", "must be Int8, found numpy.bool 'True'"),
+        ("a\ud800", "String", "x holds half a surrogate pair, which is no text: 'a\\ud800'"),
         (np.array([1.0]), "Float64", "must be Float64, found numpy.ndarray '[1.]'"),
     ],
 )

@@ -14,6 +14,7 @@ from framework.api.errors import FieldError
 from framework.api.fields import Cpus, CronExpression, Fraction, Gpus, SecretRef, Timezone, exactly_one
 from framework.api.meta import Name, Strict
 from framework.api.places import OWN_FOLDER
+from framework.api.written import Text
 
 _POINTER = re.compile(r"(/([^~/]|~[01])*)*")
 
@@ -69,9 +70,9 @@ Pointer = Annotated[
 class KubeRay(Strict):
     """A cluster that KubeRay makes in Kubernetes."""
 
-    namespace: str = Field(description="The Kubernetes namespace that the cluster lives in")
-    image: str = Field(description="The container image of head and workers")
-    version: str | None = Field(None, description="The Ray version inside the image; default: that of mlopsctl")
+    namespace: Text = Field(description="The Kubernetes namespace that the cluster lives in")
+    image: Text = Field(description="The container image of head and workers")
+    version: Text | None = Field(None, description="The Ray version inside the image; default: that of mlopsctl")
 
 
 class RayCluster(Strict):
@@ -210,8 +211,8 @@ class EnvironmentSpec(Strict):
     state: DatabaseUrl | Database = Field(
         "sqlite:///.mlops/state.db", description="Where records and history lie: sqlite or postgresql"
     )
-    tracking: str | None = Field(None, description="An MLflow server or database that runs are mirrored to")
-    onlineStore: str | None = Field(None, description="Where features for serving lie: sqlite or redis")
+    tracking: Text | None = Field(None, description="An MLflow server or database that runs are mirrored to")
+    onlineStore: Text | None = Field(None, description="Where features for serving lie: sqlite or redis")
     quotas: Quotas = Field(Quotas(), description="The most that everything here may take together")
     policies: tuple[Policy, ...] = Field((), description="Rules that specs and changes are held to here")
     patches: tuple[Patch, ...] = Field((), description="What differs here from the specs as written; applied in order")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from framework.api.categories import Category
 from framework.api.fields import CronExpression, DataPath, Duration, Entrypoint, Fraction, exactly_one, ordered
 from framework.api.meta import Name, Strict
+from framework.api.written import Names, Text
 
 Dtype = Literal[
     "Boolean",
@@ -39,8 +40,8 @@ class Source(Strict):
     path: DataPath | None = Field(
         None, description="Relative to the project's root, or any fsspec URL; globs such as data/*.parquet are allowed"
     )
-    sql: str | None = Field(None, description="A query; the connection comes from the Environment")
-    connection: str | None = Field(
+    sql: Text | None = Field(None, description="A query; the connection comes from the Environment")
+    connection: Text | None = Field(
         None, description="For sql: the Environment's name of the connection; default: its only one"
     )
     featureView: Name | None = Field(None, description="Another FeatureView, at its published version")
@@ -69,7 +70,7 @@ class Source(Strict):
 class Transform(Strict):
     """Sources in, one table out. Exactly one form; without a transform the single source is taken as it is."""
 
-    sql: str | None = Field(None, description="A SELECT in Polars' SQL; every source is a table of its name")
+    sql: Text | None = Field(None, description="A SELECT in Polars' SQL; every source is a table of its name")
     function: Entrypoint | None = Field(
         None, description="package.module:attribute; LazyFrames by source name in, LazyFrame out"
     )
@@ -83,7 +84,7 @@ class Transform(Strict):
 class Column(Strict):
     """A column of the published table. The transform must yield it; what it yields besides is left out."""
 
-    name: Annotated[str, Field(min_length=1)] = Field(description="As the transform names it")
+    name: Text = Field(description="As the transform names it")
     dtype: Dtype = Field(description="Polars dtype; Datetime is microseconds in UTC")
     description: str | None = Field(None, description="For people, with the unit; a change of it rebuilds nothing")
 
@@ -124,13 +125,15 @@ class Expectation(Strict):
     column: str | None = Field(None, description="For between, notNull, oneOf, matches and quantile: what is checked")
     between: tuple[float, float] | None = Field(None, description="[lowest, highest], both allowed; nulls pass")
     notNull: bool | None = Field(None, description="true: no value may be missing")
-    oneOf: tuple[str | int | float | bool, ...] | None = Field(None, description="The values allowed; nulls pass")
+    oneOf: tuple[str | int | float | bool, ...] | None = Field(
+        None, min_length=1, description="The values allowed; nulls pass"
+    )
     matches: str | None = Field(None, description="A regular expression that the whole value matches; nulls pass")
     quantile: QuantileBound | None = Field(None, description="Bounds on a quantile of the column")
-    unique: tuple[str, ...] | None = Field(None, description="Columns whose values together occur once at most")
+    unique: Names | None = Field(None, description="Columns whose values together occur once at most")
     rows: RowCount | None = Field(None, description="Bounds on the number of rows")
     freshness: Duration | None = Field(None, description="The newest event time is at most this old")
-    sql: str | None = Field(None, description="A condition that holds for each row")
+    sql: Text | None = Field(None, description="A condition that holds for each row")
     tolerance: Fraction = Field(
         0.0, description="The share of rows that may fail a check on rows: 0.001 is one in 1,000"
     )

@@ -20,6 +20,7 @@ from framework.api.fields import (
     ordered,
 )
 from framework.api.meta import Name, Strict
+from framework.api.written import Text
 from framework.rollout.strategies import Strategy
 
 _ROUTE = re.compile(r"(/[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
@@ -77,7 +78,7 @@ class Profiling(Strict):
     """What a replica remembers of its requests, for monitors."""
 
     flush: Duration = default_duration("10s", "Profiles and the prediction log leave a replica this often")
-    key: str | None = Field(None, description="Request field that later joins a label, e.g. flight_id")
+    key: Text | None = Field(None, description="Request field that later joins a label, e.g. flight_id")
 
 
 class Trial(Strict):

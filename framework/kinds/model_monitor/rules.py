@@ -10,7 +10,7 @@ from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.kinds.feature_view.columns import KEYS, OUTCOMES, columns_of, no_column
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
-from framework.kinds.model_monitor.spec import Labels, ModelMonitorSpec
+from framework.kinds.model_monitor.spec import SHARES, Drift, Labels, ModelMonitorSpec
 from framework.kinds.training_job.rules import inputs
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.kind import CrossProblem
@@ -27,10 +27,21 @@ def problems(spec: ModelMonitorSpec, specs: Specs) -> Iterator[CrossProblem]:
         yield from _window(spec, deployment)
     if spec.performance is not None:
         yield from _labels(spec.performance.labels, spec.deployment, deployment, specs)
+    if spec.drift is not None:
+        yield from _threshold(spec.drift)
     for index, action in enumerate(spec.actions):
         if getattr(spec, action.on) is None:
             message = f"never happens: spec.{action.on} is not watched"
             yield CrossProblem(f"spec.actions[{index}].on", message)
+
+
+def _threshold(drift: Drift) -> Iterator[CrossProblem]:
+    """One that no effect reaches would watch a column and never say a word."""
+    chosen = {"spec.drift.threshold": drift.statistic}
+    chosen |= {f'spec.drift.statistics["{column}"]': statistic for column, statistic in drift.statistics.items()}
+    for path, statistic in chosen.items():
+        if statistic in SHARES and drift.threshold > 1:
+            yield CrossProblem(path, f"{statistic} is 1 at most, and the threshold is {drift.threshold:g}")
 
 
 def _window(spec: ModelMonitorSpec, deployment: ModelDeploymentSpec) -> Iterator[CrossProblem]:

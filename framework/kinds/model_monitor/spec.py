@@ -10,6 +10,10 @@ from pydantic import AfterValidator, Field, model_validator
 from framework.api.categories import Category
 from framework.api.fields import Duration, Fraction, Probability, SecretRef, exactly_one
 from framework.api.meta import Name, Strict
+from framework.api.written import Names
+
+SHARES = frozenset({"js", "hellinger", "ks"})
+"""Statistics that lie between 0 and 1."""
 
 
 class ReferenceWindow(Strict):
@@ -28,7 +32,7 @@ class Drift(Strict):
     threshold: float = Field(
         0.2, gt=0, description="An effect below it is no drift, however certain; in the statistic's unit"
     )
-    columns: tuple[str, ...] | Literal["all"] = Field(
+    columns: Names | Literal["all"] = Field(
         "all", description="Which of the model's inputs, and its label's name for the predictions"
     )
     falseAlarmRate: Probability = Field(

@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 
 from framework.api.fields import exactly_one, ordered
 from framework.api.meta import Strict
+from framework.api.metrics import LOSSES
 
 Metric = Literal["auc", "log_loss", "accuracy", "brier"]
-"""What is measured of every model; log_loss and brier are better when smaller."""
-LOSSES = frozenset({"log_loss", "brier"})
+"""What is measured of every model; ``MEASURES`` says what values it can have. A test holds the two together."""
 
 
 class Gate(Strict):

@@ -10,9 +10,11 @@ from pydantic import BaseModel
 
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
+from framework.api.metrics import MEASURES
 from framework.kinds.feature_view.columns import INPUTS, OUTCOMES, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.training_job import parameters
+from framework.kinds.training_job.evaluation import Gate, Slice
 from framework.kinds.training_job.spec import FeatureRef, TrainingJobSpec
 from framework.planning.kind import CrossProblem
 
@@ -52,6 +54,7 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     yield from _dates(spec)
     whole = all(isinstance(specs.get(Ref("FeatureView", name)), FeatureViewSpec) for name in _named(spec))
     yield from parameters.problems(spec, inputs(spec, specs) if whole else None)
+    yield from _bars(spec)
     for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ()):
         monitor = specs.get(Ref("ModelMonitor", name))  # a kind above this one, which it cannot import
         if monitor is not None and getattr(monitor, "drift", None) is None:
@@ -185,3 +188,20 @@ def _dates(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
         yield CrossProblem("spec.dataset.split.at.validation", "lies before the window, so nothing is left to train on")
     if at.test >= window.to:
         yield CrossProblem("spec.dataset.split.at.test", "lies behind the window, so nothing is left to judge on")
+
+
+def _bars(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
+    """A bar outside of what its metric can be passes every model or none."""
+    gates, slices = spec.evaluation.gates, spec.evaluation.slices
+    bars: list[tuple[str, Gate | Slice]] = [(f"gates[{index}]", gate) for index, gate in enumerate(gates)]
+    bars += [(f"slices[{index}]", item) for index, item in enumerate(slices)]
+    for path, bar in bars:
+        measure = MEASURES[bar.metric]
+        for side, bound in (("min", bar.min), ("max", bar.max)):
+            if bound is not None and not measure.holds(bound):
+                told = f"{bar.metric} lies between {measure.least:g} and {measure.most:g}, found {bound:g}"
+                yield CrossProblem(f"spec.evaluation.{path}.{side}", told)
+    for index, gate in enumerate(gates):
+        if gate.maxDrop is not None and gate.maxDrop > MEASURES[gate.metric].span:
+            told = f"{gate.metric} can drop by {MEASURES[gate.metric].span:g} at most, found {gate.maxDrop:g}"
+            yield CrossProblem(f"spec.evaluation.gates[{index}].maxDrop", told)

@@ -24,7 +24,9 @@ from framework.api.fields import (
     ordered,
 )
 from framework.api.meta import Name, Strict
-from framework.kinds.training_job.evaluation import LOSSES, Evaluation
+from framework.api.metrics import LOSSES
+from framework.api.written import Text
+from framework.kinds.training_job.evaluation import Evaluation
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
@@ -262,7 +264,7 @@ class Resources(Strict):
     workers: Workers = Field(1, description="Processes that train together; part of the model's identity")
     cpusPerWorker: Cpus = Field(1.0, description="CPUs of each worker")
     gpusPerWorker: Gpus = Field(0.0, description="GPUs of each worker")
-    accelerator: str | None = Field(None, description="Only nodes with this accelerator, e.g. H100; default: any")
+    accelerator: Text | None = Field(None, description="Only nodes with this accelerator, e.g. H100; default: any")
     elastic: Elastic | None = Field(None, description="A range instead of a fixed number of workers")
 
 

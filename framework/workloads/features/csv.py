@@ -43,6 +43,11 @@ _GLANCE = 64
 """Rows in which most columns show a value, so that few have to be looked through."""
 
 
+_EXAMPLES = 3
+
+_LONGEST_EXAMPLE = 40
+
+
 @dataclass(frozen=True)
 class Part:
     """One CSV file: ``label`` is how a user knows it, ``data`` its URI, or its bytes where Polars cannot open it."""
@@ -90,7 +95,7 @@ def scan(name: str, parts: Sequence[Part], options: Mapping[str, Any], declared:
     A column has the dtype of its values in all files together, whichever come first and however many have none.
 
     Raises:
-        WorkloadError: "SourceUnreadable" or "MissingColumn", naming the file.
+        WorkloadError: "SourceUnreadable", "MissingColumn" or "WrongType", naming the file.
     """
     reads = [_read(name, part, options) for part in parts]
     _same_columns(name, reads)
@@ -111,7 +116,10 @@ def _read(name: str, part: Part, options: Mapping[str, Any]) -> Read:
     try:
         schema = dict(part.scan(options).collect_schema())
         rows = part.scan({**_reading(options), "schema": schema})
+        _refuse_unreachable(name, part, options, schema)
         return Read(part, schema, frozenset(schema) - _without_value(rows, schema))
+    except WorkloadError:
+        raise
     except pl.exceptions.NoDataError as error:
         told = f"source {name}: {part.label} has no header: it is empty, or skipRows leaves nothing of it"
         raise WorkloadError("SourceUnreadable", told) from error
@@ -133,6 +141,46 @@ def _without_value(rows: pl.LazyFrame, schema: Mapping[str, pl.DataType]) -> fro
         counts = rows.select(pl.col(silent).count()).collect().row(0, named=True)
         silent = [column for column in silent if not counts[column]]
     return frozenset(silent)
+
+
+def _refuse_unreachable(name: str, part: Part, options: Mapping[str, Any], schema: Mapping[str, pl.DataType]) -> None:
+    """Refuse numbers that no float is near to: 1e400 would be read as infinity and 1e-400 as nothing. Infinity that is
+    written as such is what it says.
+
+    Raises:
+        WorkloadError: "WrongType" with column, count and examples.
+    """
+    floats = [column for column, dtype in schema.items() if dtype.is_float()]
+    if not floats:
+        return
+    texts = {column: pl.String() if column in floats else dtype for column, dtype in schema.items()}
+    written = part.scan({**_reading(options), "schema": texts})
+    counts, examples = pl.col(floats).count().name.prefix("of "), [_unreachable(column) for column in floats]
+    found = written.select(counts, *(some.implode() for some in examples)).collect().row(0, named=True)
+    told = [
+        f"{column}: {len(lost):,} of {found[f'of {column}']:,} values {'is' if len(lost) == 1 else 'are'} not to be "
+        f"had as {schema[column]} unchanged, e.g. {_shown(lost)}"
+        for column in floats
+        if (lost := found[column])
+    ]
+    if told:
+        raise WorkloadError("WrongType", f"source {name}: {part.label}: {'; '.join(told)}")
+
+
+def _unreachable(column: str) -> pl.Expr:
+    """The values of a column of text that a float makes infinity or nothing of. Only an exponent, or hundreds of
+    digits, lead there."""
+    text = pl.col(column).str.strip_chars()
+    likely = pl.col(column).filter(text.str.contains(r"[eE]|.{300}"))
+    value, bare = likely.str.strip_chars().cast(pl.Float64, strict=False), likely.str.replace(r"[eE].*", "")
+    vanishes = (value == 0) & bare.str.contains("[1-9]")
+    return likely.filter(((value.is_infinite() & bare.str.contains("[0-9]")) | vanishes).fill_null(False))
+
+
+def _shown(some: Sequence[str]) -> str:
+    """A few different ones."""
+    few = [text if len(text) <= _LONGEST_EXAMPLE else f"{text[:_LONGEST_EXAMPLE]}…" for text in dict.fromkeys(some)]
+    return ", ".join(map(repr, few[:_EXAMPLES]))
 
 
 def _same_columns(name: str, reads: Sequence[Read]) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 
 from framework.api.fields import parse_duration
 from framework.workloads.context import WorkloadError
-from framework.workloads.failures import first_line
+from framework.workloads.failures import first_line, raised
 from framework.workloads.features import query
 from framework.workloads.missing import nan_as_null
 
@@ -48,7 +48,7 @@ def check(
         WorkloadError: "WrongType" or "TransformFailed" for a check that cannot be made on these columns.
     """
     known, bare = nan_as_null(frame), frame.is_empty() and not may_be_empty(expectations)
-    return [_check(known, expectation, timestamp, now, bare) for expectation in expectations]
+    return [_named(known, expectation, timestamp, now, bare) for expectation in expectations]
 
 
 def may_be_empty(expectations: Sequence[Mapping[str, Any]]) -> bool:
@@ -79,8 +79,33 @@ def require(findings: Sequence[Finding]) -> None:
         )
 
 
+def _named(frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str, now: datetime, bare: bool) -> Finding:
+    """The finding of one expectation. What a library says of a check names no expectation, so that is added."""
+    try:
+        return _check(frame, expectation, timestamp, now, bare)
+    except WorkloadError:
+        raise
+    except Exception as error:
+        told = f"expectation {_name(expectation)} cannot be checked{_on(frame, expectation)}: {_said(error)}"
+        raise WorkloadError("WrongType", told) from error
+
+
+def _on(frame: pl.DataFrame, expectation: Mapping[str, Any]) -> str:
+    columns = [expectation["column"]] if expectation.get("column") else expectation.get("unique") or []
+    told = [f"{name} ({frame.schema[name]})" if name in frame.schema else str(name) for name in columns]
+    return f" on {', '.join(told)}" if told else ""
+
+
+def _said(error: Exception) -> str:
+    return first_line(error) if isinstance(error, pl.exceptions.PolarsError) else raised(error)
+
+
+def _name(expectation: Mapping[str, Any]) -> str:
+    return next(word for word in _CHECKS if expectation.get(word) is not None)
+
+
 def _check(frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str, now: datetime, bare: bool) -> Finding:
-    name = next(word for word in _CHECKS if expectation.get(word) is not None)
+    name = _name(expectation)
     value, column, tolerance = expectation[name], expectation.get("column"), expectation.get("tolerance") or 0.0
     if name == "rows":
         return _rows(frame, value)
@@ -129,25 +154,19 @@ def _bad_rows(frame: pl.DataFrame, name: str, column: str | None, value: Any) ->
         rows = frame.select(pl.struct(value).is_duplicated().sum()).item() if frame.height else 0
         return int(rows), f"rows share ({', '.join(value)}) with another row"
     cell = pl.col(str(column))
-    try:
-        if name == "notNull":
-            return int(frame.select(cell.is_null().sum()).item()) if value else 0, "values are null or NaN"
-        if name == "between":
-            low, high = value
-            outside = frame.select(((cell < low) | (cell > high)).fill_null(False).sum()).item()
-            return int(outside), f"values lie outside [{low:g}, {high:g}]{_span(frame, column)}"
-        if name == "oneOf":
-            wrong = (
-                frame.select(cell)
-                .drop_nulls()
-                .filter(~cell.is_in(pl.Series(list(value), dtype=frame.schema[str(column)])))
-            )
-            return wrong.height, f"values are not among {', '.join(map(str, value))}{_examples(wrong)}"
-        wrong = frame.select(cell).drop_nulls().filter(~cell.str.contains(f"^(?:{value})$"))
-        return wrong.height, f"values do not match {value}{_examples(wrong)}"
-    except (pl.exceptions.PolarsError, TypeError) as error:
-        found = f"{column} ({frame.schema[str(column)]}): {first_line(error)}"
-        raise WorkloadError("WrongType", f"expectation {name} cannot be checked on {found}") from error
+    if name == "notNull":
+        return int(frame.select(cell.is_null().sum()).item()) if value else 0, "values are null or NaN"
+    if name == "between":
+        low, high = value
+        outside = frame.select(((cell < low) | (cell > high)).fill_null(False).sum()).item()
+        return int(outside), f"values lie outside [{low:g}, {high:g}]{_span(frame, column)}"
+    if name == "oneOf":
+        wrong = (
+            frame.select(cell).drop_nulls().filter(~cell.is_in(pl.Series(list(value), dtype=frame.schema[str(column)])))
+        )
+        return wrong.height, f"values are not among {', '.join(map(str, value))}{_examples(wrong)}"
+    wrong = frame.select(cell).drop_nulls().filter(~cell.str.contains(f"^(?:{value})$"))
+    return wrong.height, f"values do not match {value}{_examples(wrong)}"
 
 
 def _share(name: str, column: str | None, label: str, bad: int, rows: int, tolerance: float, bare: bool) -> Finding:

@@ -8,6 +8,7 @@ from functools import wraps
 import numpy as np
 from numpy.typing import NDArray
 
+from framework.api.metrics import LEAST_PROBABILITY
 from framework.workloads.context import WorkloadError
 from framework.workloads.features.closest import suggestion
 
@@ -45,7 +46,7 @@ def auc(truth: Array, scores: Array) -> float:
 @_of_finite
 def log_loss(truth: Array, scores: Array) -> float:
     """Mean negative log likelihood in nats; probabilities are kept 1e-15 away from 0 and 1."""
-    clipped = np.clip(scores, 1e-15, 1 - 1e-15)
+    clipped = np.clip(scores, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     return float(-np.mean(truth * np.log(clipped) + (1 - truth) * np.log(1 - clipped)))
 
 

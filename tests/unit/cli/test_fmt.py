@@ -153,3 +153,21 @@ def test_the_specs_of_this_repository_are_formatted() -> None:
     result = run("--check", *(str(ROOT / folder) for folder in ("mlops_specs", "examples")))
 
     assert result.exit_code == 0, result.output
+
+
+def test_a_folder_of_no_project_is_refused_before_it_is_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here / "below", elsewhere):
+        folder.mkdir(parents=True)
+        (folder / "a.yaml").write_text(UGLY)
+    monkeypatch.chdir(here)
+    for outside in (str(elsewhere), "/"):
+        done = CliRunner().invoke(cli, ["fmt", outside])
+        assert done.exit_code == 2
+        assert f"{outside} does not lie in a project" in done.output
+    assert (elsewhere / "a.yaml").read_text() == UGLY
+    assert CliRunner().invoke(cli, ["fmt", "below"]).exit_code == 0
+    (elsewhere / "mlops_specs").mkdir()
+    assert CliRunner().invoke(cli, ["fmt", str(elsewhere)]).exit_code == 0

@@ -111,6 +111,24 @@ def test_files_that_disagree_have_room_for_both_and_change_neither(
     assert read(tmp_path, "both.zip" if zipped else "*.csv", parseDates=True)["x"].to_list() == values
 
 
+@pytest.mark.parametrize(
+    "text", ["1e400", "-1e400", "+1E+400", "1.8e308", "9" * 400 + ".5", "1e-400", "-0.001e-330", "0." + "0" * 400 + "1"]
+)
+def test_a_number_that_no_float_is_near_to_is_refused_where_it_stands(text: str, tmp_path: Path) -> None:
+    write(tmp_path, {"1.csv": "id,x,y\n1,0.5,0\n", "2.csv": f"id,x,y\n1,0.5,1\n2,{text},2\n3,,3\n4,0.0,4\n"})
+    with pytest.raises(
+        WorkloadError, match=r"source only: 2\.csv: x: 1 of 3 values is not to be had as Float64"
+    ) as caught:
+        read(tmp_path)
+    assert (caught.value.reason, repr(text[:40])[:-1] in str(caught.value)) == ("WrongType", True)
+
+
+def test_infinity_that_is_written_as_such_and_every_number_that_a_float_has_are_read(tmp_path: Path) -> None:
+    texts = ["0.5", "inf", "-inf", "1.7e308", "5e-324", "0e0", "-0.0E-400", "0." + "0" * 400, "0e999"]
+    write(tmp_path, {"1.csv": "x\n" + "".join(f"{text}\n" for text in texts)})
+    assert read(tmp_path)["x"].to_list() == [float(text) for text in texts]
+
+
 @pytest.mark.parametrize("encoding", [*ENCODINGS, None])
 def test_every_encoding_that_is_allowed_is_read(encoding: str | None, tmp_path: Path) -> None:
     codec = {"latin1": "latin-1", "windows-1252": "cp1252", "utf16": "utf-16"}.get(encoding or "", "utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -177,3 +178,21 @@ def test_a_check_that_does_not_fit_the_column_is_told() -> None:
         check(FRAME, [{"column": "delay", "matches": "x"}], "at", NOW)
     with pytest.raises(WorkloadError, match="oneOf cannot be checked on key"):
         check(FRAME, [{"column": "key", "oneOf": ["a"]}], "at", NOW)
+
+
+@pytest.mark.parametrize(
+    ("expectation", "told"),
+    [
+        ({"unique": []}, "unique cannot be checked: "),
+        ({"unique": ["key", "key"]}, "unique cannot be checked on key (Int64), key (Int64): "),
+        ({"unique": ["nowhere"]}, "unique cannot be checked on nowhere: "),
+        ({"column": "origin", "matches": "("}, "matches cannot be checked on origin (String): "),
+        ({"column": "nowhere", "between": [0, 1]}, "between cannot be checked on nowhere: "),
+        ({"column": "origin", "quantile": {"q": 0.5, "min": 0}}, "quantile cannot be checked on origin (String): "),
+        ({"column": "origin", "oneOf": [[1]]}, "oneOf cannot be checked on origin (String): "),
+    ],
+)
+def test_whatever_a_library_says_of_a_check_is_told_with_its_name(expectation: dict, told: str) -> None:
+    with pytest.raises(WorkloadError, match=f"^expectation {re.escape(told)}") as caught:
+        check(FRAME, [expectation], "at", NOW)
+    assert caught.value.reason == "WrongType"

@@ -127,7 +127,9 @@ def test_a_field_that_does_not_help_is_not_the_callers_to_send():
 
 
 @pytest.mark.parametrize(
-    "spoil", [{"air": "?"}, {"air": None}, {"air": float("inf")}, {"rpm": 10**40}], ids=lambda spoil: str(spoil)
+    "spoil",
+    [{"air": "?"}, {"air": None}, {"air": float("inf")}, {"rpm": 10**40}, {"type": "\ud800"}],
+    ids=lambda spoil: ascii(spoil),
 )
 def test_what_the_transformer_put_in_itself_is_the_versions_failure(spoil):
     with pytest.raises(ValueError, match="the transformer made rows that the model cannot take"):

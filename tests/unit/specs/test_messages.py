@@ -127,6 +127,16 @@ MISTAKES = [
     Mistake(
         VIEW, "features:trips", "features.trips", "9:25", "spec.transform.function", "write package.module:attribute"
     ),
+    # -- Environment
+    Mistake(ENVIRONMENT, RAW, 'spec: {tracking: ""}', "4:18", "spec.tracking", "must not be empty"),
+    Mistake(
+        ENVIRONMENT,
+        RAW,
+        'spec: {ray: {address: kuberay, kuberay: {namespace: " ", image: ray}}}',
+        "4:53",
+        "spec.ray.kuberay.namespace",
+        "' ' is blank",
+    ),
     # -- TrainingJob
     Mistake(
         JOB,

@@ -148,6 +148,15 @@ RULES = [
     Rule(VIEW, UNIQUE, "{column: late, quantile: {q: 0.5}}", "spec.expectations[0].quantile", "min or max is needed"),
     Rule(VIEW, UNIQUE, "{rows: {min: 5, max: 1}}", "spec.expectations[0].rows", "min must not exceed max"),
     Rule(VIEW, UNIQUE, "{rows: {min: 5}, tolerance: 0.1}", "spec.expectations[0]", "takes no tolerance"),
+    Rule(VIEW, UNIQUE, "{unique: []}", "spec.expectations[0].unique", "must hold at least 1 item, found none"),
+    Rule(VIEW, UNIQUE, "{unique: [trip, time, trip]}", "spec.expectations[0].unique", "names 'trip' twice"),
+    Rule(VIEW, UNIQUE, '{unique: [""]}', "spec.expectations[0].unique[0]", "must not be empty"),
+    Rule(VIEW, UNIQUE, "{column: late, oneOf: []}", "spec.expectations[0].oneOf", "must hold at least 1 item"),
+    Rule(VIEW, UNIQUE, '{sql: ""}', "spec.expectations[0].sql", "must not be empty"),
+    Rule(VIEW, UNIQUE, '{sql: "  "}', "spec.expectations[0].sql", "'  ' is blank"),
+    Rule(VIEW, "{function: shop.code.features:trips}", '{sql: ""}', "spec.transform.sql", "must not be empty"),
+    Rule(VIEW, "{format: csv, path: data/trips.csv}", '{sql: " "}', "spec.sources.raw.sql", "' ' is blank"),
+    Rule(VIEW, "name: late", 'name: " "', "spec.columns[2].name", "' ' is blank"),
     Rule(VIEW, UNIQUE, "{column: late, notNull: false}", "spec.expectations[0]", "notNull: false checks nothing"),
     Rule(
         VIEW, UNIQUE, "{column: late, between: [1, 0]}", "spec.expectations[0]", "lower bound must not exceed the upper"
@@ -322,6 +331,24 @@ RULES = [
         "auc",
         "brier",
     ),
+    *(
+        Rule(JOB, "timeout: 1h", f"evaluation: {{{bar}}}", f"spec.evaluation.{path}", says)
+        for bar, path, says in (
+            ("gates: [{metric: auc, min: 1.5}]", "gates[0].min", "auc lies between 0 and 1, found 1.5"),
+            ("gates: [{metric: auc, min: -1}]", "gates[0].min", "auc lies between 0 and 1, found -1"),
+            ("gates: [{metric: auc, min: 0.5, max: 2}]", "gates[0].max", "auc lies between 0 and 1, found 2"),
+            ("gates: [{metric: auc, min: 0.6, max: 0.5}]", "gates[0]", "min must not exceed max"),
+            ("gates: [{metric: log_loss, max: -1}]", "gates[0].max", "log_loss lies between 0 and 34.5388, found -1"),
+            ("gates: [{metric: log_loss, max: 35}]", "gates[0].max", "log_loss lies between 0 and 34.5388, found 35"),
+            (
+                "gates: [{metric: auc, comparedTo: live, maxDrop: 2}]",
+                "gates[0].maxDrop",
+                "auc can drop by 1 at most, found 2",
+            ),
+            ("slices: [{by: rain, metric: brier, max: 3}]", "slices[0].max", "brier lies between 0 and 1, found 3"),
+            ("slices: [{by: rain, metric: accuracy, min: 60}]", "slices[0].min", "accuracy lies between 0 and 1"),
+        )
+    ),
     Rule(
         JOB,
         "timeout: 1h",
@@ -438,6 +465,20 @@ RULES = [
         "expected a whole number, found the text '10%'",
         "10",
     ),
+    Rule(
+        DEPLOYMENT,
+        "route: /late",
+        'route: /late\n    profiling: {key: ""}',
+        "spec.serving.profiling.key",
+        "must not be empty",
+    ),
+    Rule(
+        DEPLOYMENT,
+        "metric: error_rate, maxIncrease: 0.01",
+        'metric: custom, query: ""',
+        "spec.strategy.canary.analysis[0].query",
+        "must not be empty",
+    ),
     Rule(DEPLOYMENT, "for: 1m", "for: 90", "spec.strategy.canary.steps[1].analyze.for", "90 is not a duration", "90s"),
     Rule(
         DEPLOYMENT, "for: 1m", "for: 1.5", "spec.strategy.canary.steps[1].analyze.for", "1.5 is not a duration", "1.5s"
@@ -475,6 +516,16 @@ RULES = [
         "the model of TrainingJob/late has no column 'rian'",
         "rain",
         "late",
+    ),
+    Rule(MONITOR, "columns: [rain]", "columns: []", "spec.drift.columns", "must hold at least 1 item, found none"),
+    Rule(MONITOR, "columns: [rain]", "columns: [rain, rain]", "spec.drift.columns", "names 'rain' twice"),
+    Rule(MONITOR, "{columns", "{threshold: 2, columns", "spec.drift.statistics.rain", "ks is 1 at most, and the thr"),
+    Rule(
+        MONITOR,
+        "{columns: [rain], statistics: {rain: ks}}",
+        "{statistic: js, threshold: 1.5}",
+        "spec.drift.threshold",
+        "js is 1 at most, and the threshold is 1.5",
     ),
     Rule(MONITOR, "{rain: ks}", "{rian: ks}", "spec.drift.statistics.rian", "has no column 'rian'", "rain"),
     Rule(MONITOR, "{rain: ks}}", "{late: ks}}\n  segments: [tirp]", "spec.segments[0]", "has no column 'tirp'", "trip"),

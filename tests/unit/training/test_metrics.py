@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.metrics import log_loss as reference_log_loss
 
+from framework.api.metrics import MEASURES
+from framework.kinds.training_job.evaluation import Metric
 from framework.workloads.context import WorkloadError
-from framework.workloads.training.metrics import auc, brier, log_loss, measure, metric
+from framework.workloads.training.metrics import METRICS, auc, brier, log_loss, measure, metric
 
 rows = st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])), min_size=2, max_size=60)
 
@@ -51,3 +54,13 @@ def test_scores_that_are_no_numbers_measure_nothing_and_are_counted(bad: float, 
 def test_an_unknown_metric_is_named() -> None:
     with pytest.raises(WorkloadError, match="did you mean 'auc'"):
         metric("aucc")
+
+
+def test_every_metric_reaches_both_ends_of_its_range_and_no_further() -> None:
+    """The specs that bound a metric, and the table that says what it can be, know the same ones as this does."""
+    assert set(METRICS) == set(MEASURES) == set(get_args(Metric))
+    truth = np.array([0.0, 1.0])
+    for name, known in MEASURES.items():
+        right, wrong = metric(name)(truth, truth), metric(name)(truth, 1 - truth)
+        best, worst = (known.least, known.most) if known.loss else (known.most, known.least)
+        assert (right, wrong) == (pytest.approx(best, abs=1e-12), pytest.approx(worst, rel=1e-2))
