@@ -31,13 +31,13 @@ def secrets(document: Mapping[str, Any], kind: Kind) -> Iterator[Finding]:
             if what is None and not key and path[0] == "spec" and _hidden(path, value) and _free(kind.spec, path):
                 what = "a value whose name says that it is secret"
             if what is not None:
-                yield Finding(path, f"holds {what}; {_instead(path, kind)}", at_key=key)
+                yield Finding(path, f"holds {what}; {_instead(path, kind)}", at_key=key, secret=True)
 
 
 def exposed(spec: BaseModel, kind: Kind) -> Iterator[Finding]:
     """The same of what only its kind knows to be secret."""
     for found in kind.exposed(spec):
-        yield Finding(paths.parse(found.path), found.message)
+        yield Finding(paths.parse(found.path), found.message, secret=True)
 
 
 def misplaced(resources: Iterable[Resource], premises: Premises) -> Iterator[Problem]:
