@@ -81,7 +81,7 @@ def refusal(place: Place, premises: Premises) -> str | None:
     path = (database_path if place.use is Use.DATABASE else local_path)(place.address)
     if path is None:
         return "alerts go to a file of the project or a webhook" if place.use is Use.ALERTS else None
-    if any(".." in _parts(unquoted(link)) for link in place.address.split("::")):
+    if any(".." in parts_of(unquoted(link)) for link in place.address.split("::")):
         return _outside(place.address)
     if _LOCAL.match(place.address) and not path.startswith("/"):
         return "a file:// address is an absolute path: file:///folder"
@@ -92,12 +92,12 @@ def refusal(place: Place, premises: Premises) -> str | None:
 
 def refused_path(path: str, use: Use, premises: Premises) -> str | None:
     """The same of a path, relative to the project or absolute."""
-    parts = _parts(path)
+    parts = parts_of(path)
     if "\0" in path or ".." in parts or path.startswith("~"):
         return _outside(path)
     inside: tuple[str, ...] | None = parts
     if path.startswith("/"):
-        inside = _below(parts, _parts(premises.root)) if premises.root else None
+        inside = _below(parts, parts_of(premises.root)) if premises.root else None
         if inside is None and _is_allowed(parts, use, premises):
             return _misnamed(parts, use)
         if inside is None:
@@ -129,7 +129,7 @@ def _misnamed(parts: tuple[str, ...], use: Use) -> str | None:
 
 def _is_allowed(parts: tuple[str, ...], use: Use, premises: Premises) -> bool:
     folders = (*premises.allowed, *([SECRETS_FOLDER] if use is Use.SECRET else []))
-    return any(_below(parts, _parts(folder)) is not None for folder in folders)
+    return any(_below(parts, parts_of(folder)) is not None for folder in folders)
 
 
 def _outside(path: str) -> str:
@@ -140,7 +140,7 @@ def _outside(path: str) -> str:
     )
 
 
-def _parts(path: str) -> tuple[str, ...]:
+def parts_of(path: str) -> tuple[str, ...]:
     return tuple(part for part in path.split("/") if part not in {"", "."})
 
 
