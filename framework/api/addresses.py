@@ -3,7 +3,10 @@ stands, and not a fault of whoever goes there."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from functools import cache
+from importlib.metadata import entry_points
 from urllib.parse import SplitResult, urlsplit
 
 from framework.api.credentials import unquoted
@@ -12,6 +15,15 @@ from framework.api.places import parts_of
 _OF_HOSTS = frozenset({"http", "https", "ftp", "sftp", "ssh", "smb", "hdfs", "webhdfs", "redis", "rediss", "webdav"})
 """Schemes before the name of a machine. Elsewhere a bucket, a container or nothing at all stands there."""
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|[^\x00-\x7f][^\s/]*")
+LOCAL = frozenset({"file", "local", "asynclocal"})
+FILESYSTEMS = LOCAL | {
+    "abfs", "abfss", "adl", "arrow_hdfs", "async_wrapper", "asyncwrapper", "az", "blockcache", "box", "cached", "dask",
+    "data", "dbfs", "dir", "dropbox", "dvc", "filecache", "ftp", "gcs", "gdrive", "generic", "gist", "git", "github",
+    "gs", "hdfs", "hf", "http", "https", "jlab", "jupyter", "lakefs", "libarchive", "memory", "oci", "ocilake", "oss",
+    "pyscript", "reference", "root", "s3", "s3a", "sftp", "simplecache", "smb", "ssh", "tar", "tos", "tosfs", "wandb",
+    "webdav", "webhdfs", "zip",
+}  # fmt: skip
+"""Those that fsspec knows without being asked."""
 PORTS = "a port is a number from 1 to 65535"
 
 
@@ -50,6 +62,28 @@ def mistake_of_base(address: str) -> str | None:
     if ".." in parts_of(unquoted(split.path)):
         return "a path with '..' in it leads elsewhere than it says"
     return None
+
+
+def unknown_scheme(address: str) -> tuple[str, str | None] | None:
+    """Why an fsspec URL leads to no file system that anybody knows, and what was likely meant; None where it does, or
+    is a path. What is installed besides counts as known; no driver is loaded for it."""
+    for link in address.split("::"):
+        scheme, separator, rest = link.partition("://")
+        if not separator:
+            scheme, colon, rest = link.partition(":")
+            if colon and scheme in FILESYSTEMS - LOCAL:
+                return f"{scheme}: is followed by // in a URL", f"{scheme}://{rest.lstrip('/')}"
+        elif scheme not in FILESYSTEMS and scheme not in _installed():
+            word = scheme.casefold().removesuffix("filesystem")
+            near = difflib.get_close_matches(word, sorted(FILESYSTEMS), n=1)
+            known = "no file system is known by that name; allowed are a folder of the project, s3://, gs://, abfs://"
+            return f"{scheme}://: {known} and whatever else fsspec knows", f"{near[0]}://{rest}" if near else None
+    return None
+
+
+@cache
+def _installed() -> frozenset[str]:
+    return frozenset(point.name for point in entry_points(group="fsspec.specs"))
 
 
 def _port(split: SplitResult) -> str | None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from framework.api.credentials import credential_in, named_secret
 from framework.api.errors import Problem
-from framework.api.places import Premises, refusal
+from framework.api.places import Premises, data_named, refusal
 from framework.planning.kind import Kind
 from framework.specs import paths, words
 from framework.specs.explain import Finding
@@ -41,10 +41,11 @@ def exposed(spec: BaseModel, kind: Kind) -> Iterator[Finding]:
 
 
 def misplaced(resources: Iterable[Resource], premises: Premises) -> Iterator[Problem]:
-    """Places outside of ``premises``, and in folders of code that any of the resources names."""
+    """Places outside of ``premises``, in folders of code that any of the resources names, and at data that it reads."""
     together = list(resources)
     code = {name.partition(":")[0].partition(".")[0] for resource in together for name in resource.facts.names}
-    held = premises._replace(code=premises.code | code)
+    data = data_named(place for resource in together for place in resource.facts.places)
+    held = premises._replace(code=premises.code | code, data=premises.data | data)
     for resource in together:
         for place in resource.facts.places:
             why = refusal(place, held)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from framework.api import closures
-from framework.api.addresses import mistake, mistake_of_base, mistake_of_link
+from framework.api.addresses import mistake, mistake_of_base, mistake_of_link, unknown_scheme
 from framework.api.categories import Category
 from framework.api.errors import FieldError
 from framework.api.fields import Cpus, CronExpression, Fraction, Gpus, SecretRef, Timezone, exactly_one
@@ -62,6 +62,13 @@ def _anywhere(value: str) -> str:
     why = mistake_of_link(value)
     if why is not None:
         raise FieldError(f"is no address: {why}")
+    return value
+
+
+def _storage(value: str) -> str:
+    unknown = unknown_scheme(_anywhere(value))
+    if unknown is not None:
+        raise FieldError(*unknown)
     return value
 
 
@@ -230,7 +237,7 @@ class Deletion(Strict):
 
 class EnvironmentSpec(Strict):
     ray: RayCluster = Field(RayCluster(), description="The Ray that runs everything")
-    storage: Anywhere = Field(
+    storage: Annotated[str, AfterValidator(_storage)] = Field(
         ".mlops/store",
         min_length=1,
         max_length=1024,
