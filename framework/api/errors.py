@@ -15,7 +15,8 @@ class Problem:
 
     ``line`` and ``column`` count from 1; 0 means "the file as a whole".
     ``path`` is the dotted path inside the object (``spec.strategy.canary.steps[0]``). As text it is one line, whatever
-    the names of files and the values of others are.
+    the names of files and the values of others are. ``secret``: what stands at the place must not be shown, so no
+    excerpt of its line is.
     """
 
     file: str
@@ -26,6 +27,7 @@ class Problem:
     allowed: tuple[str, ...] = ()
     suggestion: str | None = None
     severity: Literal["error", "warning"] = "error"
+    secret: bool = False
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file

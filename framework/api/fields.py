@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from framework.api import cron
+from framework.api.addresses import mistake_of_link
 from framework.api.meta import Strict
 
 _UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
@@ -119,6 +120,8 @@ Timezone = Annotated[str, AfterValidator(cron.check_timezone)]
 def _inside(path: str) -> str:
     if not path:
         raise ValueError("a path is needed: below the project's root, or a URL such as s3://bucket/folder")
+    if (why := mistake_of_link(path)) is not None:
+        raise ValueError(f"is no address: {why}")
     if "://" not in path and (path.startswith("/") or ".." in path.split("/")):
         folder = path if path.startswith("/") and ".." not in path.split("/") else "/folder"
         raise ValueError(

@@ -10,7 +10,9 @@ Names alone are looked at here. Where links lead is looked at when a place is us
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from framework.api.credentials import redacted, unquoted
@@ -21,6 +23,11 @@ SPECS_FOLDER = "mlops_specs"
 SECRETS_FOLDER = "/run/secrets"
 """Where container platforms put files with secrets."""
 ALERTS_SUFFIX = ".jsonl"
+OWN_DATABASE = "state.db"
+"""Below the own folder: where the state lies unless an Environment says otherwise."""
+OWN_FILES = ("cache", "sources", "ray", "controller.*", "environment-*.json", "mirror-*.git")
+"""What mlopsctl keeps there besides, as patterns: nothing that a spec names may be, hold or lie in one of these."""
+_LONGEST_NAME = 255
 
 _LOCAL = re.compile(r"(file|local|asynclocal):(//)?", re.IGNORECASE)
 _A_PROTOCOL = re.compile(r"[a-z]+")
@@ -35,6 +42,8 @@ class Use(StrEnum):
     DATABASE = "database"
     ALERTS = "alerts"
     SECRET = "secret"  # noqa: S105 - a word
+    DATA = "data"
+    """Read and never written; what is written keeps away from it."""
 
 
 class Place(NamedTuple):
@@ -47,11 +56,12 @@ class Place(NamedTuple):
 
 class Premises(NamedTuple):
     """The project's folder and those that the operator allows besides, as absolute paths; ``code`` are top folders of
-    the project that hold user code."""
+    the project that hold user code, ``data`` paths and patterns in it that views read."""
 
     root: str = ""
     allowed: tuple[str, ...] = ()
     code: frozenset[str] = frozenset()
+    data: frozenset[str] = frozenset()
 
 
 def local_path(address: str) -> str | None:
@@ -67,6 +77,12 @@ def local_path(address: str) -> str | None:
     return None
 
 
+def data_named(places: Iterable[Place]) -> frozenset[str]:
+    """Paths of the project, or patterns of such, that are read as data; what mlopsctl keeps is not told again."""
+    found = (place.address for place in places if place.use is Use.DATA and "://" not in place.address)
+    return frozenset(path for path in found if parts_of(path)[:1] != (OWN_FOLDER,))
+
+
 def database_path(address: str) -> str | None:
     """The same of a database's URL: ``sqlite:///x`` lies in the project, ``sqlite:////x`` anywhere. SQLAlchemy takes
     ``%2F`` in it for a ``/``."""
@@ -76,12 +92,14 @@ def database_path(address: str) -> str | None:
 
 def refusal(place: Place, premises: Premises) -> str | None:
     """Why something may not lie there; None where it may, or lies on no file system of this machine."""
+    if place.use is Use.DATA:
+        return None
     if "::" in place.address and "://" not in place.address:
         return "'::' stands between the protocols of a URL, and there is none"
     path = (database_path if place.use is Use.DATABASE else local_path)(place.address)
     if path is None:
         return "alerts go to a file of the project or a webhook" if place.use is Use.ALERTS else None
-    if any(".." in _parts(unquoted(link)) for link in place.address.split("::")):
+    if any(".." in parts_of(unquoted(link)) for link in place.address.split("::")):
         return _outside(place.address)
     if _LOCAL.match(place.address) and not path.startswith("/"):
         return "a file:// address is an absolute path: file:///folder"
@@ -92,12 +110,15 @@ def refusal(place: Place, premises: Premises) -> str | None:
 
 def refused_path(path: str, use: Use, premises: Premises) -> str | None:
     """The same of a path, relative to the project or absolute."""
-    parts = _parts(path)
+    parts = parts_of(path)
     if "\0" in path or ".." in parts or path.startswith("~"):
         return _outside(path)
+    longest = max((len(part.encode("utf-8", "replace")) for part in parts), default=0)
+    if longest > _LONGEST_NAME:
+        return f"a name in it has {longest} bytes; file systems hold {_LONGEST_NAME}"
     inside: tuple[str, ...] | None = parts
     if path.startswith("/"):
-        inside = _below(parts, _parts(premises.root)) if premises.root else None
+        inside = _below(parts, parts_of(premises.root)) if premises.root else None
         if inside is None and _is_allowed(parts, use, premises):
             return _misnamed(parts, use)
         if inside is None:
@@ -118,7 +139,32 @@ def _in_project(parts: tuple[str, ...], use: Use, premises: Premises) -> str | N
         return f"hidden files are others'; the hidden folder for what mlopsctl keeps is {OWN_FOLDER}/"
     if parts[0].casefold() == SPECS_FOLDER or parts[0] in premises.code:
         return f"{parts[0]}/ holds what is committed; name another folder, such as {OWN_FOLDER}/"
+    if own:
+        return _misnamed(parts, use) or _own(parts[1:], use)
+    read = next((data for data in sorted(premises.data) if _overlap(parts, parts_of(data))), None)
+    if read is not None:
+        told = read if len(read) <= 100 else f"{read[:100]}…"
+        return f"views read {redacted(told)}, which would lie in it or below it; name another place"
     return None
+
+
+def _own(parts: tuple[str, ...], use: Use) -> str | None:
+    """Why it may not be that below the own folder."""
+    database = use is Use.DATABASE and parts == (OWN_DATABASE,)
+    for own in (*OWN_FILES, *(() if database else (OWN_DATABASE, f"{OWN_DATABASE}-*"))):
+        if _overlap(parts, (own,)):
+            return f"mlopsctl keeps {OWN_FOLDER}/{own} for itself; name another place, such as {OWN_FOLDER}/store"
+    return None
+
+
+def _overlap(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Whether what ``pattern`` stands for is the same as ``path``, or lies in it, or holds it."""
+    for part, other in zip(path, pattern, strict=False):
+        if other == "**":
+            return True
+        if part != other and not fnmatchcase(part, other):
+            return False
+    return True
 
 
 def _misnamed(parts: tuple[str, ...], use: Use) -> str | None:
@@ -129,7 +175,7 @@ def _misnamed(parts: tuple[str, ...], use: Use) -> str | None:
 
 def _is_allowed(parts: tuple[str, ...], use: Use, premises: Premises) -> bool:
     folders = (*premises.allowed, *([SECRETS_FOLDER] if use is Use.SECRET else []))
-    return any(_below(parts, _parts(folder)) is not None for folder in folders)
+    return any(_below(parts, parts_of(folder)) is not None for folder in folders)
 
 
 def _outside(path: str) -> str:
@@ -140,7 +186,7 @@ def _outside(path: str) -> str:
     )
 
 
-def _parts(path: str) -> tuple[str, ...]:
+def parts_of(path: str) -> tuple[str, ...]:
     return tuple(part for part in path.split("/") if part not in {"", "."})
 
 

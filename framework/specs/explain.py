@@ -42,13 +42,15 @@ _BOOLEAN_WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off"
 
 @dataclass(frozen=True)
 class Finding:
-    """One mistake at a path of an object; ``at_key`` where the key itself is the mistake."""
+    """One mistake at a path of an object; ``at_key`` where the key itself is the mistake, ``secret`` where what stands
+    there must not be shown."""
 
     path: Path
     message: str
     allowed: tuple[str, ...] = ()
     suggestion: str | None = None
     at_key: bool = False
+    secret: bool = False
 
 
 @dataclass(frozen=True)

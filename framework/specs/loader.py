@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from framework.ports import Blob, SpecSource
 from framework.specs import rows, safety, words
 from framework.specs.cache import ParseCache
 from framework.specs.explain import Finding, explain
+from framework.specs.paths import Path
 from framework.specs.positions import Document, parse
 from framework.specs.resource import ENVIRONMENT, Draft, Facts, Resource, problem_at, spec_path
 from framework.specs.rows import LoadedFile
@@ -212,12 +213,21 @@ def understand_anew(draft: Draft, kinds: Mapping[str, Kind]) -> Resource | tuple
             _facts(draft, spec, kind), fingerprint.texts(fingerprint.spec_json(spec), kind.categories),
         )  # fmt: skip
     base = draft.base
+    secret = {one.path for one in safety.secrets(draft.raw, kind)}
     own = set(_understood(kind.spec, base.raw["spec"], "spec")[1]) if base is not None else set()
     told = (
-        problem_at(base.positions if base is not None and finding in own else draft.positions, finding)
+        problem_at(base.positions if base is not None and finding in own else draft.positions, _hushed(finding, secret))
         for finding in findings
     )
     return (*told, *_secrets(draft, kind))
+
+
+def _hushed(finding: Finding, secret: Set[Path]) -> Finding:
+    """Without the words of whatever check refused a value that holds a secret: most repeat what they refuse."""
+    if finding.path not in secret:
+        return finding
+    message = "is not valid, and is not repeated here: it holds a secret"
+    return replace(finding, message=message, suggestion=None, secret=True)
 
 
 def _facts(draft: Draft, spec: BaseModel, kind: Kind) -> Facts:

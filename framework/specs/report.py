@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from framework.api.credentials import named_secret, redacted, redacted_source
+from framework.api.credentials import HIDDEN, named_secret, plain_webhook, redacted, redacted_source
 from framework.api.errors import Problem
 from framework.api.printing import printable
 from framework.specs import paths
@@ -20,6 +20,7 @@ _RULES = {
     "warning": ("spec-warning", "Part of the spec has no effect."),
 }
 _EXCERPT = 160
+_WEB_ADDRESS = re.compile(r"(https?://[^\s/?#@\"']*)[/?#@][^\s\"']*", re.IGNORECASE)
 _INDEX = re.compile(r"\[\d+\]")
 
 
@@ -39,12 +40,14 @@ def _count(number: int, word: str) -> str:
 
 def text(report: Report, line_of: Callable[[str, int], str | None], *, strict: bool = False) -> str:
     """Each problem with the line it stands on. ``line_of`` gives a line of a file, None where it has none."""
+    line_of = _unless_secret(report, line_of)
     lines = [line for problem in report.problems for line in _lines(problem, line_of)]
     return "\n".join([*lines, *_unseen(report), summary(report, strict=strict)])
 
 
 def brief(report: Report, line_of: Callable[[str, int], str | None], *, strict: bool = False) -> str:
     """The same in few lines: of warnings that say the same of the same field, the first one and how many there are."""
+    line_of = _unless_secret(report, line_of)
     alike: dict[tuple[str, str], list[Problem]] = {}
     for problem in report.problems:
         if problem.severity == "warning":
@@ -59,16 +62,31 @@ def _unseen(report: Report) -> list[str]:
     return [f"not looked at: {item}" for item in report.unseen]
 
 
+def _unless_secret(report: Report, line_of: Callable[[str, int], str | None]) -> Callable[[str, int], str | None]:
+    """No line on which a secret was found, whichever problem it is to be shown for: the form of what a check knows to
+    be secret need not tell it from other words."""
+    secret = {(problem.file, problem.line) for problem in report.problems if problem.secret}
+    return lambda file, line: None if (file, line) in secret else line_of(file, line)
+
+
 def _lines(problem: Problem, line_of: Callable[[str, int], str | None]) -> Iterable[str]:
     yield str(problem)
     # Under a name that says so a value may stand on any line, and has no form by which it is found.
     secret = any(isinstance(part, str) and named_secret(part) for part in paths.parse(problem.path))
     source = line_of(problem.file, problem.line) if problem.line and not secret else None
     if source is not None and len(source) <= _EXCERPT:
-        excerpt = printable(redacted_source(source.expandtabs(4).rstrip()))
-        pad = " " * len(printable(redacted_source(source[: problem.column - 1].expandtabs(4))))
+        excerpt = printable(_shown_source(source.expandtabs(4).rstrip()))
+        pad = " " * len(printable(_shown_source(source[: problem.column - 1].expandtabs(4))))
         yield f"{problem.line:>6} | {excerpt}"
         yield f"{'':>6} | {pad}^"
+
+
+def _shown_source(line: str) -> str:
+    """A line as an excerpt, addresses cut to where they lead: of an object with a mistake nobody knows yet which of its
+    addresses are keys to themselves."""
+    return _WEB_ADDRESS.sub(
+        lambda found: found[0] if plain_webhook(found[0]) else f"{found[1]}/{HIDDEN}", redacted_source(line)
+    )
 
 
 def as_json(report: Report, *, strict: bool = False) -> str:

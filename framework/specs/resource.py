@@ -116,4 +116,5 @@ def problem_at(places: Places, finding: Finding, severity: Literal["error", "war
         finding.allowed,
         finding.suggestion,
         severity,
+        finding.secret,
     )

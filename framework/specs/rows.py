@@ -18,7 +18,7 @@ from framework.planning.kind import Claim, Kind, Reference
 from framework.specs.resource import Draft, Facts, Resource
 from framework.specs.stored import Body, StoredDraft
 
-FORM = 2
+FORM = 3
 """Of everything written here; another one is not read."""
 
 
@@ -97,13 +97,13 @@ def facts_of_row(row: Sequence[Any]) -> Facts:
 def problem_row(problem: Problem) -> list[Any]:
     return [
         problem.file, problem.line, problem.column, problem.path, problem.message, problem.allowed,
-        problem.suggestion, problem.severity,
+        problem.suggestion, problem.severity, *([1] if problem.secret else []),
     ]  # fmt: skip
 
 
 def problem_of(row: Sequence[Any]) -> Problem:
-    file, line, column, path, message, allowed, suggestion, severity = row
-    return Problem(file, line, column, path, message, tuple(allowed), suggestion, severity)
+    file, line, column, path, message, allowed, suggestion, severity, *secret = row
+    return Problem(file, line, column, path, message, tuple(allowed), suggestion, severity, bool(secret))
 
 
 def dumps(value: Any) -> str:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from framework.api.credentials import credential_in, named_secret
 from framework.api.errors import Problem
-from framework.api.places import Premises, refusal
+from framework.api.places import Premises, data_named, refusal
 from framework.planning.kind import Kind
 from framework.specs import paths, words
 from framework.specs.explain import Finding
@@ -31,20 +31,21 @@ def secrets(document: Mapping[str, Any], kind: Kind) -> Iterator[Finding]:
             if what is None and not key and path[0] == "spec" and _hidden(path, value) and _free(kind.spec, path):
                 what = "a value whose name says that it is secret"
             if what is not None:
-                yield Finding(path, f"holds {what}; {_instead(path, kind)}", at_key=key)
+                yield Finding(path, f"holds {what}; {_instead(path, kind)}", at_key=key, secret=True)
 
 
 def exposed(spec: BaseModel, kind: Kind) -> Iterator[Finding]:
     """The same of what only its kind knows to be secret."""
     for found in kind.exposed(spec):
-        yield Finding(paths.parse(found.path), found.message)
+        yield Finding(paths.parse(found.path), found.message, secret=True)
 
 
 def misplaced(resources: Iterable[Resource], premises: Premises) -> Iterator[Problem]:
-    """Places outside of ``premises``, and in folders of code that any of the resources names."""
+    """Places outside of ``premises``, in folders of code that any of the resources names, and at data that it reads."""
     together = list(resources)
     code = {name.partition(":")[0].partition(".")[0] for resource in together for name in resource.facts.names}
-    held = premises._replace(code=premises.code | code)
+    data = data_named(place for resource in together for place in resource.facts.places)
+    held = premises._replace(code=premises.code | code, data=premises.data | data)
     for resource in together:
         for place in resource.facts.places:
             why = refusal(place, held)

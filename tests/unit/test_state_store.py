@@ -486,7 +486,13 @@ def test_what_cannot_be_opened_is_a_configuration_error(tmp_path: Path, url: str
 
 
 @pytest.mark.parametrize(
-    "url", ["me:hunter2@host", "nosuch://me:hunter2@host/db", "postgresql+nosuch://me:hunter2@host/db"]
+    "url",
+    [
+        "me:hunter2@host",
+        "nosuch://me:hunter2@host/db",
+        "postgresql+nosuch://me:hunter2@host/db",
+        "postgresql://me:hunter2@host:abc/db",
+    ],
 )
 def test_passwords_appear_in_no_error(url: str) -> None:
     with pytest.raises(ConfigurationError) as raised:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
+from framework.api.addresses import mistake
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.backends.ray.exceptions import in_one_line
 from framework.backends.ray.head import LOOPBACK
@@ -119,6 +120,8 @@ class RayRest:
                 headers = {"Authorization": f"Bearer {address.token}"} if address.token else {}
                 # A proxy set for the outside world must not see what goes to a head on this machine.
                 outside = f"://{LOOPBACK}" not in address.dashboard_url
+                if (why := mistake(address.dashboard_url)) is not None:
+                    raise _no_address(address, why)
                 client = httpx.Client(
                     base_url=address.dashboard_url, headers=headers, trust_env=outside, transport=self._transport
                 )
@@ -130,10 +133,16 @@ class RayRest:
 def _reached(address: RayAddress) -> Iterator[None]:
     try:
         yield
+    except httpx.InvalidURL as error:
+        raise _no_address(address, str(error)) from error
     except httpx.HTTPError as error:
         raise TransientError(
             f"Ray at {address.dashboard_url} does not answer: {error or type(error).__name__}"
         ) from error
+
+
+def _no_address(address: RayAddress, why: str) -> ConfigurationError:
+    return ConfigurationError(f"Ray at {address.dashboard_url}: that is no address: {why}")
 
 
 def _content(answer: httpx.Response, what: str, address: RayAddress) -> Any:

@@ -224,9 +224,11 @@ def open_database(
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         # The URL may hold a password, and SQLAlchemy quotes it.
-        raise ConfigurationError("the state database's URL is not of the form dialect://...") from None
+        raise ConfigurationError(
+            "the state database's URL is not of the form dialect://host:port/name, with a number for a port"
+        ) from None
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername=POSTGRES)
     if password is not None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from framework.api import closures
+from framework.api.addresses import mistake, mistake_of_base, mistake_of_link, unknown_scheme
 from framework.api.categories import Category
 from framework.api.errors import FieldError
 from framework.api.fields import Cpus, CronExpression, Fraction, Gpus, SecretRef, Timezone, exactly_one
@@ -21,24 +22,59 @@ _POINTER = re.compile(r"(/([^~/]|~[01])*)*")
 
 def _address(value: str) -> str:
     words = ("embedded", "kuberay")
-    if value in words or re.fullmatch(r"https?://[^\s/]+.*", value):
+    if value in words:
+        return value
+    if re.match(r"https?://", value):
+        why = mistake_of_base(value)
+        if why is not None:
+            raise FieldError(f"is no address of a dashboard, such as http://head:8265: {why}")
         return value
     near = difflib.get_close_matches(value.casefold(), words, n=1)
     message = f"{value!r} is neither embedded, nor kuberay, nor an http(s) URL such as http://head:8265"
     raise FieldError(message, near[0] if near else None)
 
 
-_DATABASE = re.compile(r"(?!sqlite)[a-z][a-z0-9]*(\+[a-z0-9_]+)?://\S+|sqlite(\+[a-z]+)?:///[^?#\s]+")
+_SQLITE = ("sqlite", "sqlite+pysqlite")
+_POSTGRES = ("postgresql", *(f"postgresql+{driver}" for driver in ("psycopg", "psycopg2", "pg8000")))
+_ABOUT_DATABASES = f"sqlite:///{OWN_FOLDER}/state.db or postgresql://…"
 
 
 def _database(value: str) -> str:
-    if _DATABASE.fullmatch(value) and not value.endswith(":memory:"):
+    scheme, separator, _ = value.partition("://")
+    if not separator:
+        raise FieldError(f"{value!r} is not the URL of a database, such as {_ABOUT_DATABASES}")
+    if scheme not in (*_SQLITE, *_POSTGRES):
+        base = scheme.casefold().partition("+")[0]
+        near = difflib.get_close_matches(base, ("sqlite", "postgresql"), n=1)
+        known = f"a database is sqlite or postgresql, such as {_ABOUT_DATABASES}"
+        raise FieldError(f"{scheme}:// is not supported; {known}", f"{near[0]}://" if near else None)
+    if scheme in _SQLITE:
+        if re.fullmatch(r"[^:]+:///[^?#\s]+", value) is None or value.endswith(":memory:"):
+            raise FieldError("a SQLite database is a file: sqlite:///PATH, without options and not in memory")
         return value
-    if value.startswith("sqlite"):
-        raise FieldError("a SQLite database is a file: sqlite:///PATH, without options and not in memory")
-    raise FieldError(
-        f"{value!r} is not the URL of a database, such as sqlite:///{OWN_FOLDER}/state.db or postgresql://…"
-    )
+    # A socket's folder may stand in the query, so a host is not needed.
+    why = mistake(value, host=False) or ("it names no database" if len(value) == len(scheme) + 3 else None)
+    if why is not None:
+        raise FieldError(f"is no address of a PostgreSQL database, such as postgresql://host:5432/mlops: {why}")
+    return value
+
+
+def _anywhere(value: str) -> str:
+    why = mistake_of_link(value)
+    if why is not None:
+        raise FieldError(f"is no address: {why}")
+    return value
+
+
+def _storage(value: str) -> str:
+    unknown = unknown_scheme(_anywhere(value))
+    if unknown is not None:
+        raise FieldError(*unknown)
+    return value
+
+
+Anywhere = Annotated[Text, AfterValidator(_anywhere)]
+"""A path, or an address of what is not looked at any further."""
 
 
 DatabaseUrl = Annotated[
@@ -202,7 +238,7 @@ class Deletion(Strict):
 
 class EnvironmentSpec(Strict):
     ray: RayCluster = Field(RayCluster(), description="The Ray that runs everything")
-    storage: str = Field(
+    storage: Annotated[str, AfterValidator(_storage)] = Field(
         ".mlops/store",
         min_length=1,
         max_length=1024,
@@ -211,8 +247,8 @@ class EnvironmentSpec(Strict):
     state: DatabaseUrl | Database = Field(
         "sqlite:///.mlops/state.db", description="Where records and history lie: sqlite or postgresql"
     )
-    tracking: Text | None = Field(None, description="An MLflow server or database that runs are mirrored to")
-    onlineStore: Text | None = Field(None, description="Where features for serving lie: sqlite or redis")
+    tracking: Anywhere | None = Field(None, description="An MLflow server or database that runs are mirrored to")
+    onlineStore: Anywhere | None = Field(None, description="Where features for serving lie: sqlite or redis")
     quotas: Quotas = Field(Quotas(), description="The most that everything here may take together")
     policies: tuple[Policy, ...] = Field((), description="Rules that specs and changes are held to here")
     patches: tuple[Patch, ...] = Field((), description="What differs here from the specs as written; applied in order")

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
+from framework.api.places import Place, Use
 from framework.kinds.feature_view.observed import FeatureViewState
 from framework.kinds.feature_view.rules import problems
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
@@ -74,6 +75,14 @@ def _plan(desired: Desired[Any] | None, observed: Any, status: Status | None, no
     return plan(desired, observed, status, now)
 
 
+def _places(spec: FeatureViewSpec) -> tuple[Place, ...]:
+    return tuple(
+        Place(f"spec.sources.{name}.path", source.path, Use.DATA)
+        for name, source in spec.sources.items()
+        if source.path and "://" not in source.path
+    )
+
+
 KIND = Kind(
     name="FeatureView",
     spec=FeatureViewSpec,
@@ -91,6 +100,7 @@ KIND = Kind(
     consumes=_consumes,
     data=_data,
     merge_keys={"columns": "name"},
+    places=_places,
     secret_from={
         "spec.sources": "credentials come from where the storage's library looks for them, such as AWS_ACCESS_KEY_ID"
     },

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from framework.api.addresses import mistake
 from framework.api.categories import Category
 from framework.api.fields import Duration, Fraction, Probability, SecretRef, exactly_one
 from framework.api.meta import Name, Strict
@@ -84,9 +85,10 @@ class Quality(Strict):
 
 
 def _url(value: str) -> str:
-    if re.fullmatch(r"https?://[^\s/?#]+\S*", value):
-        return value
-    raise ValueError("is no http or https URL")
+    why = mistake(value) if re.match(r"https?://", value) else "it starts with neither http:// nor https://"
+    if why is not None:
+        raise ValueError(f"is no http or https URL: {why}")
+    return value
 
 
 class Webhook(Strict):

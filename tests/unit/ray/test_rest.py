@@ -30,6 +30,14 @@ def test_every_trouble_is_one_of_our_errors(failure: int | Exception, expected: 
         ray.rest().get("/api/jobs/")
 
 
+@pytest.mark.parametrize("url", ["https://ray:abc", "https://[::1", "http://[zz]:1", "https://ray.example.com:99999"])
+def test_what_is_no_address_is_the_operators_to_mend(url: str) -> None:
+    rest = RayRest(lambda: RayAddress(url), timeout=0.01)
+    for ask in (lambda: rest.get("/api/jobs/"), lambda: rest.text("/api/x", 10), lambda: rest.ping(0.01)):
+        with pytest.raises(ConfigurationError, match="that is no address"):
+            ask()
+
+
 def test_what_does_not_exist_is_none() -> None:
     assert FakeRay().rest().get("/api/jobs/never") is None
 
