@@ -38,38 +38,40 @@ _PARAMETER = re.compile(
 )
 _OF_PARAMETER = re.compile(r"[^&;\s]+")
 _OF_PARAMETER_WITHIN = re.compile(r"(?:(?!%3B|%26)[^&;\s\"'])+", re.IGNORECASE)
-_NAME = re.compile(r"(?<![\w.-])([\w.-]++)(\\{0,15}[\"'`]?\s{0,20}(?:=>|:=|={1,2}|:)\s{0,20})")
+_NAME = re.compile(r"(?<![\w.-])([\w.-]++)(\\{0,15}[\"'`]?(?:\](?=\s{0,20}=))?\s{0,20}(?:=>|:=|={1,2}|:)\s{0,20})")
 _OPTION = re.compile(
     r"(?<![\w.-])(--?[A-Za-z][\w.-]*+)(\\{0,15}[\"']\s{0,3},\s{0,20}(?=\\{0,15}[\"'])|[ \t]{1,20}(?!-))"
 )
 """``--password hunter2``, and the same as a list of words."""
-_VALUE = re.compile(r"(?:[^\s&;,\"'<>)\]}\\]|\\(?!\\{0,15}[\"'`]))+")
+_VALUE = re.compile(r"(?!`)(?:[^\s&;,\"'<>)\]}\\]|\\(?!\\{0,15}[\"'`]))+")
 _LOOSE_VALUE = re.compile(r"[^\s,{}\[\]#]+(?:[ \t]+[^\s,{}\[\]#]+)*")
 _LINE_OF_YAML = re.compile(r"\S(?:(?!\s{1,8}#).)*")
 _START_OF_LINE = re.compile(r"[ \t+\-\"']*")
-_OPENING = re.compile(r"(?:[bBfFrRuU]{1,2}|\w{1,40}\()?(\\{0,15})([\"'`])")
+_OPENING = re.compile(r"(?:[bBfFrRuU]{1,2}|\w{1,40}\()?(\\{0,15})([\"']|(?<=\s)`)")
 _INSIDE = {mark: re.compile(rf"(?:[^{mark}\\]|\\++[\s\S]|{mark}{mark})*+") for mark in "\"'`"}
 """A backslash takes what follows it along, however often it was escaped itself, and so does a mark that is doubled."""
-_QUOTED = re.compile(r"(?:[bBfFrRuU]{1,2}|\w{1,40}\()?\\{0,15}[\"'`]|\[|\(\s{0,3}[\"'`]")
+_QUOTED = re.compile(r"(?:[bBfFrRuU]{1,2}|\w{1,40}\()?\\{0,15}(?:[\"']|(?<=\s)`)|\[|\(\s{0,3}[\"'`]")
 _LIST = re.compile(r"[\[(]\s*((?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|[^\[\](){}\"'])*+)")
 _PLAIN = re.compile(r"(?:true|false|yes|no|none|null|on|off|[-+]?\d+(?:[./]\d+)*%?)(?![\w.-])", re.IGNORECASE)
 _SHORT = re.compile(r"(?:true|false|yes|no|none|null|on|off|\d{1,4})(?!\w)", re.IGNORECASE)
 """Values that a ``pass``, and a ``code``, may have that is nobody's."""
 _PROSE = re.compile(
-    r"\(?(?:a|an|and|any|are|as|at|be|but|by|can|cannot|could|did|do|does|empty|expected|extra|false|field|for|from|give"
-    r"|given|had|has|have|holds|if|in|input|invalid|is|it|its|may|missing|must|no|none|not|null|of|on|optional|or"
-    r"|required|requires|see|set|should|str|string|that|the|this|to|true|try|unexpected|unknown|use|value|was|were"
-    r"|will|with|would|write|wrong)(?=[,.;:)\]}]?(?:\s|$)|\[)",
+    r"\(?(?:a|after|all|an|and|any|anything|are|as|at|be|before|but|by|bytes|callable|can|cannot|could|dict|did|do"
+    r"|does|each|either|empty|every|expected|extra|false|field|for|from|give|given|goes|had|has|have|holds|how"
+    r"|if|in|input|int|invalid|is|it|its|list|may|missing|must|never|no|none|not|nothing|null|of|on|once|only"
+    r"|optional|or|read|required|requires|see|set|should|something|str|string|that|the|there|this|to|true|try"
+    r"|tuple|unexpected|unknown|until|use|value|was|were|what|when|where|which|who|whoever|whose|will|with"
+    r"|without|would|write|wrong)(?=[,.;:)\]}]?(?:\s|$)|\[)",
     re.IGNORECASE,
 )
 """How a sentence goes on after ``password:``, or after an option that it is about; seldom is it a password."""
 _PATH = re.compile(r"(spec|metadata)\.")
 _HEADER = re.compile(
-    r"\bauthorization\\{0,15}[\"']?\s?[:=]\s?\\{0,15}[\"']?(?:[A-Za-z][\w-]{1,30}\s+)?"
+    r"\bauthorization\\{0,15}[\"']?\s?[:=]\s?\\{0,15}[\"']?(?:[A-Za-z-]{2,19}[ \t]{1,20})?"
     r"((?=[^\s\"',;\\]{0,200}\d)[^\s\"',;\\]{6,}|[^\s\"',;\\]{20,})",
     re.IGNORECASE,
 )
-_COOKIE = re.compile(r"\bcookie\\{0,15}[\"']?:\s?\\{0,15}[\"']?([\w.-]{1,80}=[^\n\"'\\]+)", re.IGNORECASE)
+_COOKIE = re.compile(r"\bcookie\\{0,15}[\"']?:\s?\\{0,15}[\"']?(\w[\w.-]{0,80}=(?!\*{3})[^\n\"'\\]+)", re.IGNORECASE)
 _SCHEME_OF_HEADER = re.compile(r"\b(Bearer|Basic)(\s+)([A-Za-z0-9._~+/=-]{8,})", re.IGNORECASE)
 _TOKENS: Mapping[str, re.Pattern[str]] = {
     "an AWS access key": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),
@@ -100,6 +102,8 @@ _RANDOM = re.compile(r"(?<![\w%.-])(?=[\w%-]*[a-z])(?=[\w%-]*[A-Z])(?=[\w%-]*\d)
 _REFERENCE = re.compile(r"\$|\{|<|\*{3}|\.{3}|…|$")
 """How a value begins that stands for another one."""
 _ANY_TOKEN = re.compile("|".join(pattern.pattern for pattern in _TOKENS.values()))
+_SIGNS = frozenset("=:-%")
+"""Without any of them, a name has no value."""
 _LONG = re.compile(r"[A-Za-z0-9_.-]{14}")
 
 
@@ -139,7 +143,7 @@ def plain_webhook(url: str) -> bool:
 @lru_cache(maxsize=4096)
 def redacted(text: str) -> str:
     """``text`` with ``***`` for everything in it that looks like a credential. What was redacted stays as it is."""
-    if "=" not in text and ":" not in text and "-----BEGIN" not in text and _LONG.search(text) is None:
+    if _SIGNS.isdisjoint(text) and _LONG.search(text) is None:
         return text
     spans = [_Span(*found.span(), "") for found in _ANY_TOKEN.finditer(text)]
     if "://" in text:
@@ -283,7 +287,7 @@ def _meant(text: str, found: re.Match[str]) -> bool:
     if not _says(name, sign) or ("\n" in found[2] and not quoted):
         return False
     if not named_secret(name):  # a pass, which may be a count
-        return not _PLAIN.match(text, at)
+        return (quoted is not None or ":" not in sign) and not _PLAIN.match(text, at)
     if sign != ":" or quoted:
         return True
     before = text[found.start() - 1 : found.start()]
