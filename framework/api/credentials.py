@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from framework.api.secret_names import MARKS, named_secret, secret_parameter, surely_secret
+
 HIDDEN = "***"
 
 _ADDRESS = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,40})://([^\s\"'`<>\\]*)")
@@ -24,36 +26,53 @@ _DATABASES = re.compile(
     r"(postgres|postgresql|mysql|mariadb|mssql|oracle|sqlite|redshift|snowflake|cockroachdb)(\+\w+)?"
 )
 _PORT = re.compile(r"\d{1,5}([/?#]|$)")
-_NAME = r"(?<![\w.-])([A-Za-z][\w.-]{0,60})"
-_VALUE = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s&;,\"'<>)\]}]+")
-_LOOSE_VALUE = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s,{}\[\]#]+")
-
-
-class _Form(NamedTuple):
-    """How a name stands before its value."""
-
-    name: re.Pattern[str]
-    value: re.Pattern[str]
-
-
-_FORMS = (
-    _Form(re.compile(rf"{_NAME}(\"?\s?=\s?|[\"']\s?:\s?|\s?:\s?(?=[\"']))"), _VALUE),
-    _Form(
-        re.compile(r"(?:%3[Bb]|%26|[?&;])([A-Za-z][\w.-]{0,60})(%3[Dd])"), re.compile(r"(?:(?!%3[Bb]|%26)[^\s&;\"'])+")
-    ),
+_BEGUN = re.compile(r"[^:/?#@\[]*:(?!\d{1,5}([/?#,.;)]|$))[^,.;)]")
+_ON_THIS_LINE = re.compile(r"[^\n\"'`<>@]{1,80}@(?=[\w\[])(?:\S*@)?")
+"""The rest of a password with a space in it."""
+_USER_WITHIN = re.compile(
+    r"(?:://|%3A%2F%2F)(?:(?!%3A|%40|%2F)[^/?#&\s@:])*(?::|%3A)((?:(?!%40|%2F)[^/?#&\s@])+)(?=@|%40)", re.I
 )
-"""``name=value``, ``name = 'value'``, ``"name": "value"``, ``name: "value"``; and in a parameter of an address."""
-_PARAMETER = _FORMS[:1]
-_LOOSE = (_Form(re.compile(rf"{_NAME}([\"']?\s*[:=]\s*)"), _LOOSE_VALUE),)
-"""As an author of YAML may have written it, quotes left out."""
+"""The password of an address that is a parameter of another one."""
+_PARAMETER = re.compile(
+    r"(?:[?&;#]|%3B|%26|%3F|%23)((?:[\w.\[\]-]|%(?!3D|3B|26)[0-9A-F]{2})++)(?:(=)|%3D)", re.IGNORECASE
+)
+_OF_PARAMETER = re.compile(r"[^&;\s]+")
+_OF_PARAMETER_WITHIN = re.compile(r"(?:(?!%3B|%26)[^&;\s\"'])+", re.IGNORECASE)
+_NAME = re.compile(r"(?<![\w.-])([\w.-]++)(\\{0,15}[\"'`]?(?:\](?=\s{0,20}=))?\s{0,20}(?:=>|:=|={1,2}|:)\s{0,20})")
+_OPTION = re.compile(
+    r"(?<![\w.-])(--?[A-Za-z][\w.-]*+)(\\{0,15}[\"']\s{0,3},\s{0,20}(?=\\{0,15}[\"'])|[ \t]{1,20}(?!-))"
+)
+"""``--password hunter2``, and the same as a list of words."""
+_VALUE = re.compile(r"(?!`)(?:[^\s&;,\"'<>)\]}\\]|\\(?!\\{0,15}[\"'`]))+")
+_LOOSE_VALUE = re.compile(r"[^\s,{}\[\]#]+(?:[ \t]+[^\s,{}\[\]#]+)*")
+_LINE_OF_YAML = re.compile(r"\S(?:(?!\s{1,8}#).)*")
+_START_OF_LINE = re.compile(r"[ \t+\-\"']*")
+_OPENING = re.compile(r"(?:[bBfFrRuU]{1,2}|\w{1,40}\()?(\\{0,15})([\"']|(?<=\s)`)")
+_INSIDE = {mark: re.compile(rf"(?:[^{mark}\\]|\\++[\s\S]|{mark}{mark})*+") for mark in "\"'`"}
+"""A backslash takes what follows it along, however often it was escaped itself, and so does a mark that is doubled."""
+_QUOTED = re.compile(r"(?:[bBfFrRuU]{1,2}|\w{1,40}\()?\\{0,15}(?:[\"']|(?<=\s)`)|\[|\(\s{0,3}[\"'`]")
+_LIST = re.compile(r"[\[(]\s*((?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|[^\[\](){}\"'])*+)")
+_PLAIN = re.compile(r"(?:true|false|yes|no|none|null|on|off|[-+]?\d+(?:[./]\d+)*%?)(?![\w.-])", re.IGNORECASE)
+_SHORT = re.compile(r"(?:true|false|yes|no|none|null|on|off|\d{1,4})(?!\w)", re.IGNORECASE)
+"""Values that a ``pass``, and a ``code``, may have that is nobody's."""
+_PROSE = re.compile(
+    r"\(?(?:a|after|all|an|and|any|anything|are|as|at|be|before|but|by|bytes|callable|can|cannot|could|dict|did|do"
+    r"|does|each|either|empty|every|expected|extra|false|field|for|from|give|given|goes|had|has|have|holds|how"
+    r"|if|in|input|int|invalid|is|it|its|list|may|missing|must|never|no|none|not|nothing|null|of|on|once|only"
+    r"|optional|or|read|required|requires|see|set|should|something|str|string|that|the|there|this|to|true|try"
+    r"|tuple|unexpected|unknown|until|use|value|was|were|what|when|where|which|who|whoever|whose|will|with"
+    r"|without|would|write|wrong)(?=[,.;:)\]}]?(?:\s|$)|\[)",
+    re.IGNORECASE,
+)
+"""How a sentence goes on after ``password:``, or after an option that it is about; seldom is it a password."""
+_PATH = re.compile(r"(spec|metadata)\.")
+_HEADER = re.compile(
+    r"\bauthorization\\{0,15}[\"']?\s?[:=]\s?\\{0,15}[\"']?(?:[A-Za-z-]{2,19}[ \t]{1,20})?"
+    r"((?=[^\s\"',;\\]{0,200}\d)[^\s\"',;\\]{6,}|[^\s\"',;\\]{20,})",
+    re.IGNORECASE,
+)
+_COOKIE = re.compile(r"\bcookie\\{0,15}[\"']?:\s?\\{0,15}[\"']?(\w[\w.-]{0,80}=(?!\*{3})[^\n\"'\\]+)", re.IGNORECASE)
 _SCHEME_OF_HEADER = re.compile(r"\b(Bearer|Basic)(\s+)([A-Za-z0-9._~+/=-]{8,})", re.IGNORECASE)
-_LAST_WORDS = frozenset(
-    {"password", "passwd", "passphrase", "pwd", "secret", "secrets", "token", "credential", "credentials", "signature",
-     "sig", "apikey", "accesskey", "secretkey", "privatekey", "accountkey", "authtoken", "accesstoken", "pgpassword"}
-)  # fmt: skip
-_KINDS_OF_KEY = frozenset(
-    {"api", "access", "account", "private", "secret", "signing", "encryption", "shared", "storage", "service", "auth"}
-)
 _TOKENS: Mapping[str, re.Pattern[str]] = {
     "an AWS access key": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),
     "a GitHub token": re.compile(r"\b(gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})"),
@@ -72,17 +91,23 @@ _TOKENS: Mapping[str, re.Pattern[str]] = {
     ),
 }
 _KEYS_THEMSELVES = re.compile(
-    r"(hooks\.slack\.com|discord(app)?\.com/api/webhooks|[\w.-]*webhook\.office\.com|[\w.-]*logic\.azure\.com"
-    r"|api\.telegram\.org|hooks\.zapier\.com|maker\.ifttt\.com|chat\.googleapis\.com|events\.pagerduty\.com"
-    r"|hook\.[\w.]*make\.com|hooks\.[\w-]+\.[a-z]+)(?=[/?])",
+    r"(((canary|ptb)\.)?discord(app)?\.com\.?(:\d{1,5})?/api/(v\d{1,2}/)?webhooks"
+    r"|(hooks\.slack\.com|[\w.-]*webhook\.office\.com|[\w.-]*logic\.azure\.com|api\.telegram\.org|hooks\.zapier\.com"
+    r"|maker\.ifttt\.com|chat\.googleapis\.com|events\.pagerduty\.com|hook\.[\w.]*make\.com|hooks\.[\w-]+\.[a-z]+)"
+    r"\.?(:\d{1,5})?)(?=[/?])",
     re.IGNORECASE,
 )
 """Services whose webhooks are protected by nothing but their address."""
 _RANDOM = re.compile(r"(?<![\w%.-])(?=[\w%-]*[a-z])(?=[\w%-]*[A-Z])(?=[\w%-]*\d)[\w%-]{20,}(?![\w%.-])")
-_REFERENCE = re.compile(r"\$|\{|<|\*{3}|\.{3}|$")
+_REFERENCE = re.compile(r"\$|\{|<|\*{3}|\.{3}|…|$")
 """How a value begins that stands for another one."""
 _ANY_TOKEN = re.compile("|".join(pattern.pattern for pattern in _TOKENS.values()))
+_SIGNS = frozenset("=:-%")
+"""Without any of them, a name has no value."""
 _LONG = re.compile(r"[A-Za-z0-9_.-]{14}")
+
+
+_HEADERS = {"authorization": _HEADER, "cookie": _COOKIE}
 
 
 class _Span(NamedTuple):
@@ -100,19 +125,10 @@ def credential_in(value: str) -> str | None:
     text = unquoted(value.replace('"', "_").replace("'", "_"))
     found = next(_of_tokens(value), None) or next(_of_addresses(text), None)
     if found is None and address:
-        parameters = re.sub(r"^.*?[?;#]", "&", text, count=1, flags=re.DOTALL) if re.search(r"[?;#]", text) else ""
-        found = next(_of_names(parameters, _PARAMETER), None)
+        begin = re.search(r"[?;#]", text)
+        parameters = "&" + text[begin.end() :] if begin is not None else ""
+        found = next(_of_parameters(parameters), None) or next(_of_names(parameters, alone="="), None)
     return found.what if found is not None else None
-
-
-@lru_cache(maxsize=4096)
-def named_secret(name: str) -> bool:
-    """Whether what has this name is secret: ``password``, ``secretKey``, ``AWS_SESSION_TOKEN``."""
-    parts = [part.casefold() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
-    if not parts:
-        return False
-    words = [part for part in parts if part != "id"] or parts
-    return words[-1] in _LAST_WORDS or (words[-1] in {"key", "keys"} and len(words) > 1 and words[-2] in _KINDS_OF_KEY)
 
 
 def plain_webhook(url: str) -> bool:
@@ -127,17 +143,25 @@ def plain_webhook(url: str) -> bool:
 @lru_cache(maxsize=4096)
 def redacted(text: str) -> str:
     """``text`` with ``***`` for everything in it that looks like a credential. What was redacted stays as it is."""
-    if "=" not in text and ":" not in text and "-----BEGIN" not in text and _LONG.search(text) is None:
+    if _SIGNS.isdisjoint(text) and _LONG.search(text) is None:
         return text
     spans = [_Span(*found.span(), "") for found in _ANY_TOKEN.finditer(text)]
-    spans += [*_of_addresses(text), *_of_names(text, _FORMS)]
+    if "://" in text:
+        spans += _of_addresses(text)
+    spans += _of_parameters(text, begins="?&%")
+    lower = text.casefold()
+    if any(mark in lower for mark in MARKS):
+        spans += [*_of_names(text), *_of_options(text)]
     spans += (_Span(*found.span(3), "") for found in _SCHEME_OF_HEADER.finditer(text))
+    for word, header in _HEADERS.items():
+        if word in lower:
+            spans += (_Span(*found.span(1), "") for found in header.finditer(text))
     return _hidden(text, spans)
 
 
 def redacted_source(line: str) -> str:
     """The same of a line that an author of YAML wrote: names stand before their values there, without quotes."""
-    return redacted(_hidden(line, list(_of_names(line, _LOOSE))))
+    return redacted(_hidden(line, list(_of_names(line, loose=True))))
 
 
 def redacted_value(value: Any, name: str = "") -> Any:
@@ -160,7 +184,8 @@ def _hidden(text: str, spans: list[_Span]) -> str:
     for start, end, _ in sorted(spans):
         if end <= seen or text[start:end] == HIDDEN:
             continue
-        parts += [text[seen : max(start, seen)], HIDDEN]
+        if start >= seen:
+            parts += [text[seen:start], HIDDEN]
         seen = end
     return "".join([*parts, text[seen:]])
 
@@ -172,8 +197,11 @@ def _of_tokens(text: str) -> Iterator[_Span]:
 
 def _of_addresses(text: str) -> Iterator[_Span]:
     for found in (_ADDRESS if re.search(r"\s", text) else _BARE_ADDRESS).finditer(text):
-        scheme, start = found[1].casefold(), found.start(2)
-        yield from _of_user(scheme, found[2], start)
+        scheme, start, rest = found[1].casefold(), found.start(2), found[2]
+        if "@" not in rest and _BEGUN.match(rest):
+            rest += _rest_of_password(text, found.end())
+        yield from _of_user(scheme, rest, start)
+        yield from _of_parameters(found[2], start)
         key = _KEYS_THEMSELVES.match(found[2])
         if key is not None:
             yield _Span(start + key.end() + 1, found.end(), "a webhook whose address is its key")
@@ -203,19 +231,131 @@ def _of_user(scheme: str, rest: str, start: int) -> Iterator[_Span]:
         yield _Span(start, start + len(name), "credentials before the @")
 
 
-def _of_names(text: str, forms: tuple[_Form, ...]) -> Iterator[_Span]:
-    for form in forms:
-        end = 0
-        for found in form.name.finditer(text):
-            if found.start() < end:
-                continue
-            start = found.end() + (text[found.end() : found.end() + 1] in {'"', "'"})
-            if not named_secret(found[1]) or _REFERENCE.match(text, start):
-                continue
-            value = form.value.match(text, found.end())
-            if value is not None and value.end() > start:
-                end = value.end()
-                yield _Span(start, end - (start - found.end()), f"a secret ({found[1]}=…)")
+def _rest_of_password(text: str, end: int) -> str:
+    """What follows an address without a user, as far as it may be the rest of a password with a space in it."""
+    found = _ON_THIS_LINE.match(text, end)
+    return "" if found is None or "://" in found[0] else found[0]
+
+
+def _of_parameters(text: str, offset: int = 0, begins: str = "?&;#%") -> Iterator[_Span]:
+    for found in _USER_WITHIN.finditer(text):
+        if not _REFERENCE.match(found[1]) and ("@" in text[found.end() : found.end() + 1] or found[0][0] == "%"):
+            yield _Span(offset + found.start(1), offset + found.end(1), "a password before the @")
+    end = 0
+    for found in _PARAMETER.finditer(text):
+        name = unquoted(unquoted(found[1]))
+        if found.start() < end or found[0][0] not in begins or not secret_parameter(name):
+            continue
+        if _REFERENCE.match(text, found.end()) or (not named_secret(name) and _SHORT.match(text, found.end())):
+            continue
+        value = (_OF_PARAMETER if found[2] else _OF_PARAMETER_WITHIN).match(text, found.end())
+        if value is None:
+            continue
+        end = value.end()
+        length = len(value[0].rstrip("\"'`<>,.)]}"))
+        if length:
+            yield _Span(offset + found.end(), offset + found.end() + length, f"a secret ({name}=…)")
+
+
+def _of_names(text: str, *, loose: bool = False, alone: str = "") -> Iterator[_Span]:
+    """Values after their names.
+
+    loose: of a line of YAML, where values have no quotes.
+    alone: the only sign that may stand between the two.
+    """
+    end = 0
+    for found in _NAME.finditer(text):
+        name, sign = found[1], found[2].strip()
+        if found.start() < end or (alone and sign != alone):
+            continue
+        meant = named_secret(name) if loose else _meant(text, found)
+        value = _value(text, found, loose=loose) if meant else None
+        if value is None:
+            continue
+        end = value.end
+        yield value._replace(what=f"a secret ({name}=…)")
+
+
+def _says(name: str, sign: str) -> bool:
+    return named_secret(name) or (sign != ":" and name.strip("-").casefold() == "pass")
+
+
+def _meant(text: str, found: re.Match[str]) -> bool:
+    """Whether what stands there is the value of something, and not how a sentence goes on."""
+    name, sign, at = found[1], found[2].strip(), found.end()
+    quoted = _QUOTED.match(text, at)
+    if not _says(name, sign) or ("\n" in found[2] and not quoted):
+        return False
+    if not named_secret(name):  # a pass, which may be a count
+        return (quoted is not None or ":" not in sign) and not _PLAIN.match(text, at)
+    if sign != ":" or quoted:
+        return True
+    before = text[found.start() - 1 : found.start()]
+    path = _PATH.match(name) or (before == "/" and found[2] == ":") or text.startswith("//", at)
+    return surely_secret(name) and not path and not _PROSE.match(text, at)
+
+
+def _of_options(text: str) -> Iterator[_Span]:
+    end = 0
+    for found in _OPTION.finditer(text):
+        name = found[1].lstrip("-")
+        if found.start() < end:
+            continue
+        if not named_secret(name) and name.casefold() != "pass":
+            continue
+        value = _value(text, found, loose=False)
+        if value is None or (value.start == found.end() and _PROSE.match(text, value.start)):
+            continue
+        end = value.end
+        if surely_secret(name) or not _PLAIN.match(text, value.start):
+            yield value._replace(what=f"a secret ({found[1]} …)")
+
+
+def _value(text: str, found: re.Match[str], *, loose: bool) -> _Span | None:
+    """What stands after a name, without its quotes; None where it is nothing, or refers to something else."""
+    at = found.end()
+    opening, several = _OPENING.match(text, at), _LIST.match(text, at)
+    if opening is not None:
+        start, end = opening.end(), _closing(text, opening.end(), opening[1], opening[2])
+    elif several is not None:
+        start, end = several.start(1), several.start(1) + len(several[1].rstrip())
+        if start < end and text[several.end() : several.end() + 1] not in {"]", ")"}:
+            end = _end_of_line(text, start)
+    else:
+        start, end = at, _end_of_word(text, found, loose=loose)
+    return None if end <= start or _REFERENCE.match(text, start) else _Span(start, end, "")
+
+
+def _closing(text: str, start: int, slashes: str, mark: str) -> int:
+    """Where a text in quotes ends; where nothing closes it, at the end of its line."""
+    if not slashes:
+        inside = _INSIDE[mark].match(text, start)
+        assert inside is not None
+        return inside.end() if text[inside.end() : inside.end() + 1] == mark else _end_of_line(text, start)
+    end = text.find(slashes + mark, start)
+    while end > start and text[end - 1] == "\\":
+        end = text.find(slashes + mark, end + 1)
+    return end if end >= 0 else _end_of_line(text, start)
+
+
+def _end_of_line(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return end if end >= 0 else len(text)
+
+
+def _end_of_word(text: str, found: re.Match[str], *, loose: bool) -> int:
+    at, before = found.end(), found.start() - 1
+    pattern = _VALUE
+    if loose:
+        pattern = _LINE_OF_YAML if _START_OF_LINE.fullmatch(text, 0, found.start()) else _LOOSE_VALUE
+    elif found[1].startswith("-") and "=" in found[2] and before >= 0 and text[before] in _INSIDE:
+        # The option and its value are one word of a list.
+        slashes = re.search(r"\\*$", text[max(0, before - 15) : before])
+        end = _closing(text, at, slashes[0] if slashes is not None else "", text[before])
+        if end < len(text) and "\n" not in text[at : end + 1]:
+            return end
+    value = pattern.match(text, at)
+    return value.end() if value is not None else at
 
 
 def unquoted(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from framework.api import fields
-from framework.api.credentials import credential_in, redacted
+from framework.api.credentials import redacted
 from framework.api.meta import NAME_PATTERN, Metadata
 from framework.specs import words
 from framework.specs.paths import Path
@@ -223,7 +223,7 @@ def _offered(suggestion: str | None, value: Any) -> str | None:
     """Not where it is long, nor where it is made of a secret."""
     if suggestion is None or len(suggestion) > _MAX_SUGGESTION:
         return None
-    return None if isinstance(value, str) and credential_in(value) is not None else suggestion
+    return None if isinstance(value, str) and redacted(value) != value else suggestion
 
 
 def _items(count: int) -> str:

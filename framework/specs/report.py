@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from framework.api.credentials import HIDDEN, named_secret, plain_webhook, redacted, redacted_source
+from framework.api.credentials import HIDDEN, plain_webhook, redacted, redacted_source
 from framework.api.errors import Problem
 from framework.api.printing import printable
+from framework.api.secret_names import named_secret
 from framework.specs import paths
 from framework.specs.read import Report
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from framework.api.credentials import credential_in, named_secret
+from framework.api.credentials import credential_in
 from framework.api.errors import Problem
 from framework.api.places import Premises, data_named, refusal
+from framework.api.secret_names import named_secret
 from framework.planning.kind import Kind
 from framework.specs import paths, words
 from framework.specs.explain import Finding

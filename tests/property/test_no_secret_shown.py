@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import random
 import sqlite3
 import subprocess
@@ -49,11 +48,35 @@ FORMS = (
     f"https://{SECRET}@h/x",
     f"https://h/x?token={SECRET}",
     f"https://hooks.slack.com/services/T0/B0/{SECRET}",
+    f"https://hooks.slack.com:443/services/T0/B0/{SECRET}",
+    f"https://canary.discord.com/api/webhooks/1/{SECRET}",
+    f"postgresql://db/m?user=m&sslpassword={SECRET}",
+    f"postgresql://u:hun {SECRET}@h/db",
+    f"s3://b/x?endpoint_url=http://u:{SECRET}@h",
+    f"https://h/x?pass%77ord={SECRET}",
+    f"s3://b/x?auth={SECRET}",
+    f"http://h/?key={SECRET}",
+    f"http://h/?code={SECRET}",
+    f"http://h/#access_token={SECRET}",
+    f"sqlserver://h;PASS={SECRET}",
     f"see simplecache::sftp://u:{SECRET}@h/x, and nobody else",
     f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----",
 )
+SAID = (
+    f"--password={SECRET}",
+    f"run --db-password {SECRET}",
+    f"['x', '--password', '{SECRET}']",
+    f"X-Api-Key: {SECRET}",
+    f"password: {SECRET}",
+    f"DB_PASS={SECRET} x",
+    f"password='a\\'{SECRET}'",
+    f"{{'passwords': ['{SECRET}']}}",
+    f'{{\\"password\\": \\"{SECRET}\\"}}',
+    f"Authorization: token {SECRET}",
+)
+"""Shown by nothing either, and refused by nothing: what is named secret in a text may be a column."""
+PLANTED = (*FORMS, *SAID)
 EVERYTHING: Mapping[str, dict[str, Any]] = {**WHOLE, **LATER}
-TIMES = int(os.environ.get("MLOPS_FUZZ", "1"))
 
 
 def lines_of(document: Mapping[str, Any]) -> str:
@@ -62,7 +85,7 @@ def lines_of(document: Mapping[str, Any]) -> str:
 
 
 def planted() -> list[Absurd]:
-    """A secret in every field that takes text, each time in another form; in another order, so that a few will do."""
+    """A secret in every field that takes text, each time in another form; shuffled, or like fields had like forms."""
     fields = [
         (stem, path)
         for stem, document in EVERYTHING.items()
@@ -70,11 +93,13 @@ def planted() -> list[Absurd]:
         if isinstance(value, str) and path[0] in {"metadata", "spec"}
     ]
     random.Random(0).shuffle(fields)
-    return [Absurd(stem, path, FORMS[turn % len(FORMS)]) for turn, (stem, path) in enumerate(fields)]
+    return [Absurd(stem, path, PLANTED[turn % len(PLANTED)]) for turn, (stem, path) in enumerate(fields)]
 
 
-def everything_told(objects: Mapping[str, str], commit: str, world: World, cache: ParseCache) -> Iterator[str]:
-    """What validate says about a commit, and plan in both directions."""
+def everything_told(
+    objects: Mapping[str, str], commit: str, world: World, cache: ParseCache, refused: bool
+) -> Iterator[str]:
+    """What validate says about a commit, and plan in both directions; and that it is refused, where it has to be."""
     source = world.ports.source
     found = check(source, commit, ["mlops_specs"], KINDS, cache, premises=Premises("/project"))
 
@@ -83,9 +108,12 @@ def everything_told(objects: Mapping[str, str], commit: str, world: World, cache
 
     yield from (report.text(found, line), report.brief(found, line), report.as_json(found), report.github(found))
     yield report.sarif(found, __version__)
-    with pytest.raises(SpecError) as refused:
+    try:
         read_snapshot(source, commit, "mlops_specs", "local", KINDS, cache=cache, premises=Premises("/project"))
-    yield str(refused.value)
+    except SpecError as error:
+        yield str(error)
+    else:
+        assert not refused
     try:
         earlier = world.read(commit)
     except SpecError:  # it cannot be read at all
@@ -96,15 +124,14 @@ def everything_told(objects: Mapping[str, str], commit: str, world: World, cache
         yield from (plan_text(plan), plan_markdown(plan), plan_json(plan))
 
 
-@pytest.mark.fuzz
 def test_no_field_of_any_kind_gives_a_secret_away() -> None:
     files = {f"mlops_specs/{stem}.yaml": lines_of(document) for stem, document in EVERYTHING.items()}
     world, cache = World(files), ParseCache()
-    for case in planted()[: 40 * TIMES]:
+    for case in planted():
         changed = json.loads(case.text(EVERYTHING))
         objects = files | {f"mlops_specs/{case.stem}.yaml": lines_of(changed)}
         commit = world.ports.source.commit(objects)
-        for text in everything_told(objects, commit, world, cache):
+        for text in everything_told(objects, commit, world, cache, case.value in FORMS):
             assert SECRET not in text, (case, text)
 
 

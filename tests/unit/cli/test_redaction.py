@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 
 import click
@@ -12,6 +13,7 @@ from controllers.cli import main as entry
 from controllers.cli.progress import Progress
 from controllers.cli.redaction import Redacting, aside, trace_redacted
 from framework.api.errors import ConfigurationError, Problem, SpecError
+from framework.ports.state import Event
 from tests.builders import NOW
 
 SECRET = "hunter2SECRETxyz"
@@ -75,3 +77,17 @@ def test_nor_does_what_is_told_beside_a_result(capsys: pytest.CaptureFixture[str
     told = capsys.readouterr().err
     assert told.count("postgresql://mlops:***@db.example") == 2
     assert SECRET not in told
+
+
+def test_nor_does_a_command_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its words are quoted in the error, and one of them may be an option with a password."""
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        subprocess.run(
+            [sys.executable, "-c", "raise SystemExit(1)", f"--password={SECRET}", "--token", SECRET], check=True
+        )
+    aside(str(failed.value))
+    event = Event(time=NOW, commit="c", ref=None, reason="Failed", message=str(failed.value))
+
+    for told in (capsys.readouterr().err, event.message):
+        assert "'--password=***', '--token', '***'" in told
+        assert SECRET not in told
