@@ -55,8 +55,6 @@ def unsafe(project: Project, premises: Premises | None = None) -> list[Problem]:
          "4:15 spec.state", "holds a secret (sslpassword=…); write {url: …, passwordFrom: {env: NAME}}"),
         (ENVIRONMENT, "{storage: .mlops/store}", f"{{state: 'postgresql://db/m?user=m&pass={SECRET}'}}",
          "4:15 spec.state", "passwordFrom"),
-        (ENVIRONMENT, "storage: .mlops/store", f"ray: {{address: 'http://h/?auth={SECRET}'}}", "4:23 spec.ray.address",
-         "the token comes from MLOPS_RAY_TOKEN"),
         (ENVIRONMENT, ".mlops/store", f"'s3://b/x?code={SECRET}'", "4:17 spec.storage", "such as AWS_ACCESS_KEY_ID"),
         (ENVIRONMENT, ".mlops/store", f"'s3://b/x?endpoint_url=http://k:{SECRET}@h'", "4:17 spec.storage", "password"),
         (ENVIRONMENT, ".mlops/store", f"'s3://AKIA:{SECRET}@b/x'", "4:17 spec.storage", "such as AWS_ACCESS_KEY_ID"),
