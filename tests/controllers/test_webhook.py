@@ -154,8 +154,10 @@ def test_a_body_of_unknown_length_is_refused(door: Door, headers: bytes) -> None
 )
 def test_what_is_no_http_is_answered_shortly_or_not_at_all(door: Door, text: bytes) -> None:
     with door.raw(text) as caller:
-        caller.shutdown(socket.SHUT_WR)
-        answer = b"".join(iter(lambda: caller.recv(4096), b""))
+        answer = b""
+        with contextlib.suppress(OSError):  # who does not answer may have hung up already
+            caller.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: caller.recv(4096), b""))
     assert len(answer) < 200
     assert b"<" not in answer
     assert door.call(method="GET", path="/healthz").status == 200

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framework.api.categories import Category
+from framework.api.credentials import redacted, redacted_value
 from framework.api.meta import Ref
 from framework.planning.actions import DeleteApp, DeleteTable, StopRun
 from framework.planning.changes import Change, FieldDiff, Happening, Plan, Refusal, Verb
@@ -21,11 +22,13 @@ from framework.render.plan import plan_text
 from framework.render.plan_document import plan_from_json, plan_json
 from tests.unit.render.samples import ACTIONS, status
 
+TEXT = st.text().map(redacted)
+"""As a plan has it: what looks like a secret was hidden when it was made."""
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=8,
-)
+).map(redacted_value)
 REFS = st.builds(
     Ref,
     st.sampled_from(["FeatureView", "TrainingJob", "ModelDeployment"]),
@@ -33,17 +36,17 @@ REFS = st.builds(
 )
 ACTION = (
     st.sampled_from(ACTIONS)
-    | st.builds(StopRun, st.text(), st.text())
-    | st.builds(DeleteApp, st.text())
-    | st.builds(DeleteTable, st.text())
+    | st.builds(StopRun, TEXT, TEXT)
+    | st.builds(DeleteApp, TEXT)
+    | st.builds(DeleteTable, TEXT)
 )
 STATUS = st.builds(
     lambda reason, message, summary, reconciling: status(
         "aa11bb22cc", reason, message, summary=summary, reconciling=reconciling
     ),
-    st.text(min_size=1),
-    st.text(),
-    st.text(),
+    st.text(min_size=1).map(redacted),
+    TEXT,
+    TEXT,
     st.booleans(),
 )
 CHANGES = st.builds(
@@ -51,16 +54,16 @@ CHANGES = st.builds(
     ref=REFS,
     verb=st.sampled_from(Verb),
     category=st.sampled_from(Category),
-    reason=st.text(),
+    reason=TEXT,
     status=st.none() | STATUS,
     diffs=st.lists(
-        st.builds(FieldDiff, path=st.text(), before=JSON, after=JSON, category=st.sampled_from(Category)), max_size=3
+        st.builds(FieldDiff, path=TEXT, before=JSON, after=JSON, category=st.sampled_from(Category)), max_size=3
     ).map(tuple),
     actions=st.lists(ACTION, max_size=3).map(tuple),
-    inventory=st.frozensets(st.text(), max_size=3),
+    inventory=st.frozensets(TEXT, max_size=3),
     requeue_after=st.none() | st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=400)),
     happenings=st.lists(
-        st.builds(Happening, st.text(), st.text(), st.dictionaries(st.text(), JSON, max_size=2)), max_size=2
+        st.builds(Happening, TEXT, TEXT, st.dictionaries(TEXT, JSON, max_size=2).map(redacted_value)), max_size=2
     ).map(tuple),
     waits_for=st.lists(REFS, max_size=2).map(tuple),
     causes=st.lists(REFS, max_size=2).map(tuple),
@@ -69,30 +72,30 @@ AMOUNTS = st.floats(min_value=0, max_value=1e6)
 FORECASTS = st.builds(
     Forecast,
     endpoints=st.lists(
-        st.builds(Endpoint, REFS, st.text(), st.none() | st.floats(0, 1), st.integers(0, 100)), max_size=2
+        st.builds(Endpoint, REFS, TEXT, st.none() | st.floats(0, 1), st.integers(0, 100)), max_size=2
     ).map(tuple),
     work=st.lists(
-        st.builds(Work, REFS, st.text(), st.integers(1, 9), st.none() | AMOUNTS, st.text(), AMOUNTS, AMOUNTS),
+        st.builds(Work, REFS, TEXT, st.integers(1, 9), st.none() | AMOUNTS, TEXT, AMOUNTS, AMOUNTS),
         max_size=2,
     ).map(tuple),
     seconds=st.none() | AMOUNTS,
     gpu_hours=st.none() | AMOUNTS,
     extra_gpus=AMOUNTS,
     extra_cpus=AMOUNTS,
-    capacity=st.none() | st.builds(Capacity, st.dictionaries(st.text(), AMOUNTS), st.dictionaries(st.text(), AMOUNTS)),
-    lacking=st.lists(st.text(), max_size=2).map(tuple),
+    capacity=st.none() | st.builds(Capacity, st.dictionaries(TEXT, AMOUNTS), st.dictionaries(TEXT, AMOUNTS)),
+    lacking=st.lists(TEXT, max_size=2).map(tuple),
 )
 PLANS = st.builds(
     Plan,
-    environment=st.text(),
-    commit=st.text(),
-    snapshot_digest=st.text(),
-    observation_digest=st.text(),
+    environment=TEXT,
+    commit=TEXT,
+    snapshot_digest=TEXT,
+    observation_digest=TEXT,
     changes=st.lists(CHANGES, max_size=4).map(tuple),
     created=st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
-    base=st.text(),
+    base=TEXT,
     forecast=st.none() | FORECASTS,
-    refusals=st.lists(st.builds(Refusal, REFS, st.text(), st.text()), max_size=2).map(tuple),
+    refusals=st.lists(st.builds(Refusal, REFS, TEXT, TEXT), max_size=2).map(tuple),
 )
 
 
