@@ -14,8 +14,11 @@ HEAVY = """
 ray polars whylogs sqlalchemy pandas numpy scipy sklearn lightgbm skops optuna pyarrow deltalake torch mlflow
 fastapi starlette argo_workflows cryptography git fsspec rich httpx jinja2
 """
-SECONDS = 0.5
-
+_FLOOR = """
+import click, pydantic, yaml
+class Model(pydantic.BaseModel):
+    field: int = 0
+"""
 _RUN = """
 import sys
 from controllers.cli.main import main
@@ -54,8 +57,18 @@ def test_what_is_heavy_would_be_noticed() -> None:
     assert run("--help", code="import polars\n" + _RUN).stderr.splitlines()[-1].split()[:2] == ["HEAVY", "polars"]
 
 
-@pytest.mark.parametrize("command", ["--help", "validate"])
-def test_they_take_little_cpu_time(command: str, tmp_path: Path) -> None:
-    timed = "import atexit, time; atexit.register(lambda: print(time.process_time()))\n" + _RUN
-    seconds = [float(run(command, code=timed, cache=tmp_path).stdout.splitlines()[-1]) for _ in range(4)]
-    assert min(seconds[1:]) < SECONDS  # the first run compiles; the others share the machine with what else runs
+@pytest.mark.parametrize(("command", "times"), [("--help", 2.0), ("validate", 4.0)])
+def test_they_take_little_cpu_time_beside_the_libraries_that_all_need(
+    command: str, times: float, tmp_path: Path
+) -> None:
+    """At most so many times what Python, pydantic and YAML take to start, best of several, each beside the other."""
+    timed = "import atexit, time; atexit.register(lambda: print(time.process_time()))\n"
+    pairs = [
+        [_cpu(run(*command.split(), code=timed + code, cache=tmp_path)) for code in (_RUN, _FLOOR)] for _ in range(5)
+    ]
+    seconds, floor = (min(found) for found in zip(*pairs[1:], strict=True))  # the first run compiles
+    assert seconds < times * floor
+
+
+def _cpu(done: subprocess.CompletedProcess[str]) -> float:
+    return float(done.stdout.splitlines()[-1])
