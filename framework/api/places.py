@@ -10,13 +10,16 @@ Names alone are looked at here. Where links lead is looked at when a place is us
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from itertools import takewhile
+from types import MappingProxyType
 from typing import NamedTuple
 
 from framework.api.credentials import redacted, unquoted
 
+_WILD = re.compile(r"[*?\[]")
 OWN_FOLDER = ".mlops"
 """What mlopsctl keeps for a project; git ignores it."""
 SPECS_FOLDER = "mlops_specs"
@@ -54,6 +57,22 @@ class Place(NamedTuple):
     use: Use
 
 
+class Data(NamedTuple):
+    """Paths and patterns that views read, by what is compared with a path at once: ``at`` by the parts before the first
+    wildcard, ``through`` by all folders on the way there."""
+
+    at: Mapping[tuple[str, ...], tuple[str, ...]] = MappingProxyType({})
+    through: Mapping[tuple[str, ...], str] = MappingProxyType({})
+
+    def beside(self, parts: tuple[str, ...]) -> str | None:
+        """What of it is the same as a path, lies in it, or holds it."""
+        for depth in range(len(parts) + 1):
+            for data in self.at.get(parts[:depth], ()):
+                if _overlap(parts, parts_of(data)):
+                    return data
+        return self.through.get(parts)
+
+
 class Premises(NamedTuple):
     """The project's folder and those that the operator allows besides, as absolute paths; ``code`` are top folders of
     the project that hold user code, ``data`` paths and patterns in it that views read."""
@@ -61,7 +80,7 @@ class Premises(NamedTuple):
     root: str = ""
     allowed: tuple[str, ...] = ()
     code: frozenset[str] = frozenset()
-    data: frozenset[str] = frozenset()
+    data: Data = Data()
 
 
 def local_path(address: str) -> str | None:
@@ -77,10 +96,19 @@ def local_path(address: str) -> str | None:
     return None
 
 
-def data_named(places: Iterable[Place]) -> frozenset[str]:
+def data_named(places: Iterable[Place]) -> Data:
     """Paths of the project, or patterns of such, that are read as data; what mlopsctl keeps is not told again."""
-    found = (place.address for place in places if place.use is Use.DATA and "://" not in place.address)
-    return frozenset(path for path in found if parts_of(path)[:1] != (OWN_FOLDER,))
+    at: dict[tuple[str, ...], tuple[str, ...]] = {}
+    through: dict[tuple[str, ...], str] = {}
+    found = {place.address for place in places if place.use is Use.DATA and "://" not in place.address}
+    for path in sorted(found):
+        parts = parts_of(path)
+        if parts[:1] != (OWN_FOLDER,):
+            fixed = tuple(takewhile(lambda part: not _WILD.search(part), parts))
+            at[fixed] = (*at.get(fixed, ()), path)
+            for depth in range(1, len(fixed)):
+                through.setdefault(fixed[:depth], path)
+    return Data(at, through)
 
 
 def database_path(address: str) -> str | None:
@@ -141,7 +169,7 @@ def _in_project(parts: tuple[str, ...], use: Use, premises: Premises) -> str | N
         return f"{parts[0]}/ holds what is committed; name another folder, such as {OWN_FOLDER}/"
     if own:
         return _misnamed(parts, use) or _own(parts[1:], use)
-    read = next((data for data in sorted(premises.data) if _overlap(parts, parts_of(data))), None)
+    read = premises.data.beside(parts)
     if read is not None:
         told = read if len(read) <= 100 else f"{read[:100]}…"
         return f"views read {redacted(told)}, which would lie in it or below it; name another place"

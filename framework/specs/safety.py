@@ -46,7 +46,7 @@ def misplaced(resources: Iterable[Resource], premises: Premises) -> Iterator[Pro
     together = list(resources)
     code = {name.partition(":")[0].partition(".")[0] for resource in together for name in resource.facts.names}
     data = data_named(place for resource in together for place in resource.facts.places)
-    held = premises._replace(code=premises.code | code, data=premises.data | data)
+    held = premises._replace(code=premises.code | code, data=data)
     for resource in together:
         for place in resource.facts.places:
             why = refusal(place, held)
