@@ -57,6 +57,7 @@ from framework.ports.source import (
     SpecWriter,
 )
 from framework.ports.state import (
+    MOST_NAMED,
     UNREADABLE_EVENT,
     ClockMark,
     Event,
@@ -78,6 +79,7 @@ __all__ = [
     "BAD_REQUEST",
     "ITEM_CHARACTERS",
     "LATENCY_BOUNDS",
+    "MOST_NAMED",
     "RECENT_SECONDS",
     "ROUTER_CPUS",
     "UNREADABLE_EVENT",

@@ -159,6 +159,10 @@ class Lease(Stored):
     note: dict[str, Any] = Field(default_factory=dict)
 
 
+MOST_NAMED = 100
+"""So many names are looked for at a time: to look for more takes longer than to read everything."""
+
+
 class StateStore(Protocol):
     """The durable memory of one environment. Every write carries the lease token; a stale one raises ConflictError.
 
@@ -183,7 +187,8 @@ class StateStore(Protocol):
         ...
 
     def naming(self, names: Collection[str]) -> Recorded:
-        """Those in which a text is one of ``names``, sorted; for that nobody has to read them all."""
+        """Those in which a text is one of ``names``, sorted, so that nobody has to read them all. Of more than
+        :data:`MOST_NAMED` names it may be all there are."""
         ...
 
     def records(self) -> Sequence[Record]:
@@ -340,7 +345,8 @@ class ModelRegistry(Protocol):
         ...
 
     def naming(self, names: Collection[str]) -> Sequence[tuple[str, str]]:
-        """Training job and version of those in which a text is one of ``names``, whether they can be read or not."""
+        """Training job and version of those in which a text is one of ``names``, likewise, whether they can be read or
+        not."""
         ...
 
     def register(self, version: ModelVersion, token: int) -> None:

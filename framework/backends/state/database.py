@@ -109,9 +109,6 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back; the database can be used again afterwards."""
-        self._drop_connections()
-
-    def _drop_connections(self) -> None:
         idle, self._idle = self._idle, _nobody()
         for connection in chain.from_iterable(idle.values()):
             connection.close()
@@ -163,7 +160,7 @@ class Database:
             found = _inode(self._file)
             if found is not None and found == self._inode:
                 return
-            self._drop_connections()
+            self.close()
             self._inode = None
             if found is None:
                 raise TransientError(f"the state database {self.name} is gone")

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from framework.kinds.training_job.lightgbm import BY_COLUMN, CANONICAL, DERIVED, OBJECTIVES, PARAMETERS
+from framework.api.lightgbm import BY_COLUMN, CANONICAL, DERIVED, OBJECTIVES, PARAMETERS
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.kind import CrossProblem
 

@@ -16,23 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from framework.api.lightgbm import BY_COLUMN, DERIVED, OBJECTIVES, names
 from framework.workloads.examining import Mistake
-from framework.workloads.training.lightgbm import DERIVED, OBJECTIVES
 
 _LARGEST = 2**31 - 1
 _LEAVES = 31
 """As many leaves as the rows can fill: memory is taken for all that a tree may have."""
-_UNASKED = frozenset({
-    "cegb_penalty_feature_coupled", "cegb_penalty_feature_lazy", "device", "device_type", "fc", "feature_contri",
-    "feature_contrib", "feature_penalty", "fp", "interaction_constraints", "max_bin_by_feature", "mc",
-    "monotone_constraint", "monotone_constraints", "monotonic_cst",
-})  # fmt: skip
+_UNASKED = frozenset(names(*BY_COLUMN, "interaction_constraints", "device_type"))
 """Lists by column; and the device, which the cluster may have where this machine has none."""
-_LEAF_COUNTS = ("num_leaves", "num_leaf", "max_leaves", "max_leaf", "max_leaf_nodes")
-_SHARES = (
-    "bagging_fraction", "bagging", "sub_row", "subsample", "pos_bagging_fraction", "pos_bagging", "pos_sub_row",
-    "pos_subsample", "neg_bagging_fraction", "neg_bagging", "neg_sub_row", "neg_subsample",
-)  # fmt: skip
+_LEAF_COUNTS = names("num_leaves")
+_SHARES = names("bagging_fraction", "pos_bagging_fraction", "neg_bagging_fraction")
 """Shares of the rows, of which a small one leaves something of a real training set, and nothing of a few rows."""
 
 _BOOSTING = ("gbdt", "gbrt", "rf", "random_forest", "dart", "goss")
@@ -46,10 +39,10 @@ _METRICS = (
 )  # fmt: skip
 _CONSTRAINING = ("basic", "intermediate", "advanced")
 WORDS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("boosting", "boosting_type", "boost"), _BOOSTING),
-    **dict.fromkeys(("device", "device_type"), _DEVICES),
-    **dict.fromkeys(("metric", "metrics", "metric_types"), _METRICS),
-    **dict.fromkeys(("monotone_constraints_method", "monotone_constraining_method", "mc_method"), _CONSTRAINING),
+    **dict.fromkeys(names("boosting"), _BOOSTING),
+    **dict.fromkeys(names("device_type"), _DEVICES),
+    **dict.fromkeys(names("metric"), _METRICS),
+    **dict.fromkeys(names("monotone_constraints_method"), _CONSTRAINING),
     "data_sample_strategy": ("bagging", "goss"),
 }
 """The words of a parameter that takes words, by each of its names. Some that are none LightGBM would ignore."""

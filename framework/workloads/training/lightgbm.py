@@ -12,39 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from framework.api.lightgbm import DERIVED, OBJECTIVES, names
 from framework.workloads.context import WorkloadError
 from framework.workloads.models import Matrix
 from framework.workloads.training.trainer import Artifact, Settings, TrainingData, Watch, stride
 
-DERIVED = frozenset(
-    {
-        "blacklist", "cat_column", "cat_feature", "categorical_column", "categorical_feature", "categorical_features",
-        "config", "config_file", "convert_model", "convert_model_file", "data", "data_filename", "deterministic",
-        "early_stopping", "early_stopping_round", "early_stopping_rounds", "force_col_wise", "force_row_wise",
-        "forced_splits", "forced_splits_file", "forced_splits_filename", "forcedbins_filename",
-        "forcedsplits_filename", "fs", "group", "group_column", "group_id", "has_header", "header", "ignore_column",
-        "ignore_feature", "input_model", "is_pre_partition", "is_save_binary", "is_save_binary_file", "label",
-        "label_column", "local_listen_port", "local_port", "machine_list", "machine_list_file",
-        "machine_list_filename", "machines", "max_iter", "mlist", "model_in", "model_input", "model_out",
-        "model_output", "n_estimators", "n_iter", "n_iter_no_change", "n_jobs", "name_pred", "nodes", "nrounds",
-        "nthread", "nthreads", "num_boost_round", "num_class", "num_classes", "num_iteration", "num_iterations",
-        "num_machine", "num_machines", "num_round", "num_rounds", "num_thread", "num_threads", "num_tree",
-        "num_trees", "output_model", "output_result", "parser_config_file", "port", "pre_partition",
-        "precise_float_parser", "pred_name", "predict_name", "predict_result", "prediction_name", "prediction_result",
-        "query", "query_column", "query_id", "random_seed", "random_state", "save_binary", "save_period", "seed",
-        "snapshot_freq", "task", "task_type", "test", "test_data", "test_data_file", "time_out", "train",
-        "train_data", "train_data_file", "tree", "tree_learner", "tree_learner_type", "tree_type", "two_round",
-        "two_round_loading", "use_two_round_loading", "valid", "valid_data", "valid_data_file", "valid_filenames",
-        "weight", "weight_column", "workers",
-    }
-)  # fmt: skip
-"""Parameters that follow from the rest of the spec, and those that name files or other machines: by each of their
-names, because LightGBM goes by any of them."""
-
-OBJECTIVES = ("binary", "cross_entropy", "xentropy")
-"""Those whose answers are probabilities of a label that is 0 or 1."""
-
-_OBJECTIVE = ("objective", "app", "application", "loss", "objective_type")
+_OBJECTIVE = names("objective")
 
 
 class LightGBM:
@@ -93,12 +66,9 @@ class LightGBM:
 
 
 def _params(settings: Settings) -> dict[str, Any]:
-    clash = sorted(set(settings.params) & DERIVED)
+    clash = [f"{name} cannot be set: {DERIVED[name]}" for name in sorted(settings.params) if name in DERIVED]
     if clash:
-        raise WorkloadError(
-            "UnknownParameter",
-            f"{', '.join(clash)} cannot be set: the rest of the spec says it, or it names what no spec declares",
-        )
+        raise WorkloadError("UnknownParameter", "; ".join(clash))
     other = [settings.params[name] for name in _OBJECTIVE if settings.params.get(name, "binary") not in OBJECTIVES]
     if other:
         told = f"objective {other[0]!r} gives no probability of a label that is 0 or 1"

@@ -62,6 +62,8 @@ class ModelRegistryContract:
             world.registry.register(version(name, training), token)
         assert list(world.registry.naming(["departures"])) == [("arrivals", "v1"), ("delay", "v1"), ("delay", "v2")]
         assert list(world.registry.naming(["arrivals", "v2"])) == [("arrivals", "v1"), ("delay", "v2")]
+        many = [*(f"other-{number}" for number in range(5_000)), "departures"]
+        assert ("delay", "v1") in world.registry.naming(many), "however many are asked for"
         assert list(world.registry.naming(["departure"])) == list(world.registry.naming([])) == []
 
     def test_a_version_that_exists_is_left_as_it_is(self, world: RegistryWorld) -> None:

@@ -378,6 +378,8 @@ class StateStoreContract:
         assert store.naming([VIEW.name]) == Recorded((view, job))
         assert store.naming(["click", "licks"]) == Recorded(())
         assert store.naming([]) == Recorded(())
+        many = [*(f"other-{number}" for number in range(5_000)), "clicks"]
+        assert view in store.naming(many).readable, "however many are asked for"
         assert list(store.refs()) == [VIEW, JOB]
 
     def test_revisions_come_newest_first(self, store: VerifiedStore) -> None:

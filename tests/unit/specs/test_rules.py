@@ -12,11 +12,11 @@ from typing import NamedTuple
 import pytest
 
 from framework.api.errors import Problem
+from framework.api.lightgbm import CANONICAL
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.kinds.feature_view.rules import ENCODINGS, OPTIONS
 from framework.kinds.training_job.evaluation import Metric
-from framework.kinds.training_job.lightgbm import CANONICAL
 from tests.unit.specs.conftest import FILES, Project
 
 VIEW, WEATHER, JOB = "features/trips.yaml", "features/weather.yaml", "training/late.yaml"

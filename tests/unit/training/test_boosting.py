@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from framework.kinds.training_job.lightgbm import BY_COLUMN, CANONICAL
+from framework.api.lightgbm import BY_COLUMN, CANONICAL, DERIVED
 from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
-from framework.workloads.training import boosting, lightgbm
+from framework.workloads.training import boosting
 from framework.workloads.training.look import look
 from framework.workloads.training.trainer import Settings
 from framework.workloads.training.trainers import TRAINERS
@@ -129,7 +128,7 @@ def test_to_ask_reads_and_writes_no_file_and_says_nothing(
 ) -> None:
     """Whatever names a file never reaches the library, and what it would print stays there."""
     monkeypatch.chdir(tmp_path)
-    names = {name: "made.txt" for name, of in CANONICAL.items() if name in lightgbm.DERIVED and "column" not in of}
+    names = {name: "made.txt" for name, of in CANONICAL.items() if name in DERIVED and "column" not in of}
     assert told({**names, "forcedbins_filename": "/etc/passwd", "verbosity": 9, "max_depth": 70}) == []
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
@@ -138,14 +137,6 @@ def test_to_ask_reads_and_writes_no_file_and_says_nothing(
 def test_what_the_library_dies_of_never_reaches_it() -> None:
     lists: dict[str, Any] = {name: [9] for name, of in CANONICAL.items() if of in BY_COLUMN}
     assert told({**lists, "interaction_constraints": [[0, 99]]}) == []
-
-
-def test_to_ask_takes_a_moment() -> None:
-    search: dict[str, Any] = {"boosting": {"choice": ["gbdt", "dart"]}, "num_leaves": {"randint": [7, 131_072]}}
-    told({}, search)
-    started = time.process_time()
-    assert told({"learning_rate": 0.1, "min_data_in_leaf": 20}, search) == []
-    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize("name", ["boosting", "data_sample_strategy"])

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from framework.kinds.training_job.lightgbm import DERIVED, OBJECTIVES
-from framework.workloads.training import lightgbm
 from framework.workloads.training.look import look
 
 
@@ -74,8 +72,3 @@ def test_what_a_search_would_set_is_looked_at_too() -> None:
     ((path, message, _),) = found("sklearn.linear_model.SGDClassifier", {}, {"loss": {"choice": ["log_loss", "hinge"]}})
     assert "loss='hinge'" in message
     assert path == ESTIMATOR
-
-
-def test_both_lists_of_what_follows_from_the_rest_of_a_spec_are_one() -> None:
-    assert DERIVED.keys() == lightgbm.DERIVED
-    assert OBJECTIVES == lightgbm.OBJECTIVES

@@ -1,6 +1,7 @@
 """The parameters that LightGBM knows, and which of them no spec may set.
 
-It ignores what it does not know, so a misspelt one would be set, or searched over, without any effect.
+It ignores what it does not know, so a misspelt one would be set, or searched over, without any effect. The rules of
+specs and the trainer have to mean the same, so both go by this table, and neither needs the library for it.
 """
 
 from __future__ import annotations
@@ -106,6 +107,12 @@ CANONICAL: Mapping[str, str] = {
 
 PARAMETERS = frozenset(CANONICAL)
 
+
+def names(*parameters: str) -> tuple[str, ...]:
+    """All names of parameters that are given by LightGBM's own."""
+    return tuple(name for name, of in CANONICAL.items() if of in parameters)
+
+
 _DECLARED = "it names a file, and a spec reads none that it does not declare"
 _COLUMNS = "it names a column of a file that LightGBM would read by itself: dataset says what is learned from"
 _READING = "it says how LightGBM would read a file by itself, which it never does here: leave it out"
@@ -151,11 +158,10 @@ _REASONS: Mapping[str, str] = {
     "weight_column": _COLUMNS,
 }
 DERIVED: Mapping[str, str] = {name: _REASONS[of] for name, of in CANONICAL.items() if of in _REASONS}
-"""Why a parameter cannot be set, by each of its names. The trainer refuses the same ones; a test holds the two
-together."""
+"""Why a parameter cannot be set, by each of its names."""
 
 OBJECTIVES = ("binary", "cross_entropy", "xentropy")
-"""Those that give the probability of a label that is 0 or 1. The trainer has the same list."""
+"""Those that give the probability of a label that is 0 or 1."""
 
 BY_COLUMN = frozenset({
     "cegb_penalty_feature_coupled", "cegb_penalty_feature_lazy", "feature_contri", "max_bin_by_feature",
