@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -20,6 +18,7 @@ from framework.api.meta import Ref
 from framework.ports import Heartbeat, Outage
 from tests.builders import NOW
 from tests.controllers.test_passes import MINUTE, NoCluster, project, real_time, world
+from tests.waiting import until
 from tests.world import ENDPOINT, JOB, TRAINING, VIEW, World
 
 __all__ = ["world"]
@@ -181,13 +180,6 @@ def test_a_pass_writes_no_heartbeat_for_a_look(world: World) -> None:
     world.ports.calls.clear()
     lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
     assert [call for call in world.ports.calls.made if call.verb.startswith("state.")] == []
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)
 
 
 def test_a_controller_at_work_is_heard_of_until_it_ends(world: World) -> None:

@@ -7,8 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from framework.backends.memory import MemoryStateStore
 from framework.ports import Lease, StateStore
 from tests.builders import NOW
 from tests.unit.test_process import ROOT, SAY_WHO
+from tests.waiting import until
 
 TTL = 15.0
 
@@ -61,13 +61,6 @@ def team() -> Iterator[Team]:
     yield found
     for made in found.made:
         made.release()
-
-
-def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.01)
 
 
 def test_a_lease_that_shows_no_sign_of_life_is_taken_over_after_the_time_that_it_lasts(team: Team) -> None:

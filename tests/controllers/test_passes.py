@@ -18,6 +18,7 @@ from framework.api.errors import ConfigurationError, SpecError
 from framework.kinds import KINDS
 from framework.planning.settled import Standing
 from framework.ports import Pin
+from tests.waiting import until
 from tests.world import ENDPOINT, OBSERVERS, TRAINING, World
 
 MINUTE = timedelta(minutes=1)
@@ -128,8 +129,7 @@ def test_while_a_controller_serves_another_pass_follows_it(world: World) -> None
     controller = threading.Thread(target=serve, args=(project(world, "controller"), stop, lambda result: None))
     controller.start()
     try:
-        while world.ports.state.lease() is None:
-            time.sleep(0.01)
+        until(lambda: world.ports.state.lease() is not None)
         other = project(world, "other")
         found = follow(other, wait=True, timeout=MINUTE, stop=threading.Event())
         assert found.word is Word.CONVERGED

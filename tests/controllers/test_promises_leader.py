@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -26,6 +26,7 @@ from framework.ports import Lease, Ports, StateStore
 from tests.builders import NOW
 from tests.controllers.test_passes import project
 from tests.controllers.test_promises import BETTER, reconciled
+from tests.waiting import until
 from tests.world import ENDPOINT, OBSERVERS, TRAINING, World
 
 
@@ -69,13 +70,6 @@ def shared() -> Iterator[Store]:
     yield Store(world)
     ended.set()
     plane.join()
-
-
-def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def taken_over(state: StateStore, holder: str) -> Leadership:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -15,6 +13,7 @@ from controllers.runtime.revival import FIRST_WAIT, LONGEST_WAIT, LOOK_SECONDS, 
 from framework.api.errors import ConfigurationError, TransientError
 from framework.ports import Event
 from tests.controllers.test_passes import NoCluster, project
+from tests.waiting import until
 from tests.world import World
 
 
@@ -130,13 +129,6 @@ def test_what_cannot_be_told_now_is_told_later() -> None:
     for _ in range(3):
         watched.turn()
     assert [reason for reason, _ in told] == ["RayLost", "RayStarted"]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def test_a_running_controller_starts_it_and_writes_it_down() -> None:
