@@ -143,7 +143,7 @@ def moved_away(path: Path) -> Iterator[None]:
 
 @contextmanager
 def database_away(live: Live) -> Iterator[None]:
-    """With all that belongs to it."""
+    """With all that belongs to it; it comes back before its log does."""
     away = live.root / "away"
     away.mkdir()
     for file in live.database.parent.glob("state.db*"):
@@ -151,8 +151,9 @@ def database_away(live: Live) -> Iterator[None]:
     yield
     for file in live.database.parent.glob("state.db*"):
         file.unlink()
-    for file in away.iterdir():
+    for file in sorted(away.iterdir()):
         file.rename(live.database.parent / file.name)
+        time.sleep(0.1)
     away.rmdir()
 
 

@@ -53,3 +53,15 @@ def by_hand(file: Path, *statements: str) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def as_version_1(file: Path) -> None:
+    """What an mlopsctl without pins and notes left behind."""
+    by_hand(
+        file,
+        "DROP TABLE mlops_pins",
+        "DROP TABLE mlops_notes",
+        "ALTER TABLE mlops_events DROP COLUMN reason",
+        "ALTER TABLE mlops_events DROP COLUMN time",
+        "UPDATE mlops_schema SET version = 1",
+    )

@@ -23,7 +23,7 @@ from framework.backends.state.database import Database, open_database
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.stored import dump
 from framework.ports import Heartbeat, Pin, Record
-from tests.unit.state_files import NOW, TTL, VIEW, by_hand, database, event, file, store, token
+from tests.unit.state_files import NOW, TTL, VIEW, as_version_1, by_hand, database, event, file, store, token
 
 __all__ = ["database", "file", "store", "token"]
 
@@ -64,48 +64,6 @@ except ConfigurationError as error:
         [sys.executable, "-B", "-c", script], capture_output=True, text=True, check=True, cwd=file.parent
     )
     assert "cannot be used: the disk" in done.stdout
-
-
-def test_a_database_that_vanishes_is_not_written_into_the_void(file: Path, store: SqlStateStore, token: int) -> None:
-    saved = store.save(Record(ref=VIEW, status={"step": 1}), token)
-    aside = file.with_name("aside.db")
-    file.rename(aside)
-    for call in (lambda: store.save(saved, token), lambda: store.load(VIEW), lambda: store.acquire("b", TTL, NOW)):
-        with pytest.raises(TransientError, match="is gone"):
-            call()
-    assert not file.exists()
-    aside.rename(file)
-    assert store.load(VIEW) == saved
-    assert store.save(saved, token).version == 2
-
-
-def test_a_file_that_vanishes_between_two_looks_is_not_made_anew(
-    file: Path, database: Database, store: SqlStateStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "_ensure_same_file", lambda: None)
-    database.close()
-    file.unlink()
-    with pytest.raises(TransientError, match="cannot be opened"):
-        store.load(VIEW)
-    assert not file.exists()
-
-
-def test_a_database_that_was_replaced_by_an_empty_one_is_refused(file: Path, store: SqlStateStore) -> None:
-    file.rename(file.with_name("aside.db"))
-    file.touch()
-    with pytest.raises(ConfigurationError, match="replaced by one without mlopsctl's tables"):
-        store.load(VIEW)
-
-
-def test_a_database_that_was_replaced_by_a_backup_is_read(file: Path, store: SqlStateStore, token: int) -> None:
-    saved = store.save(Record(ref=VIEW, status={"step": 1}), token)
-    backup = file.with_name("backup.db")
-    by_hand(file, f"VACUUM INTO '{backup}'")
-    store.save(saved, token)
-    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
-        file.with_name(name).rename(file.with_name(f"old-{name}"))
-    backup.rename(file)
-    assert store.load(VIEW) == saved
 
 
 def test_a_damaged_file_is_a_configuration_error(file: Path) -> None:
@@ -258,22 +216,10 @@ def test_a_newer_schema_is_refused(file: Path, database: Database) -> None:
         open_database(f"sqlite:///{file}")
 
 
-def _as_version_1(file: Path) -> None:
-    """What an mlopsctl without pins and notes left behind."""
-    by_hand(
-        file,
-        "DROP TABLE mlops_pins",
-        "DROP TABLE mlops_notes",
-        "ALTER TABLE mlops_events DROP COLUMN reason",
-        "ALTER TABLE mlops_events DROP COLUMN time",
-        "UPDATE mlops_schema SET version = 1",
-    )
-
-
 def test_a_database_of_an_older_version_opens_with_all_it_has(file: Path, store: SqlStateStore, token: int) -> None:
     saved = store.save(Record(ref=VIEW, status={"step": 1}), token)
     store.append_events([event(1)], token)
-    _as_version_1(file)
+    as_version_1(file)
     with closing(open_database(f"sqlite:///{file}")) as database:
         migrated = SqlStateStore(database, "local")
         assert migrated.load(VIEW) == saved
@@ -286,20 +232,8 @@ def test_a_database_of_an_older_version_opens_with_all_it_has(file: Path, store:
     open_database(f"sqlite:///{file}").close()
 
 
-def test_a_backup_of_an_older_version_that_was_put_back_is_read(file: Path, store: SqlStateStore, token: int) -> None:
-    saved = store.save(Record(ref=VIEW, status={"step": 1}), token)
-    backup = file.with_name("backup.db")
-    by_hand(file, f"VACUUM INTO '{backup}'")
-    _as_version_1(backup)
-    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
-        file.with_name(name).rename(file.with_name(f"old-{name}"))
-    backup.rename(file)
-    assert store.load(VIEW) == saved
-    assert store.pin() is None
-
-
 def test_several_processes_open_an_older_database_at_the_same_time(file: Path, store: SqlStateStore) -> None:
-    _as_version_1(file)
+    as_version_1(file)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: open_database(f"sqlite:///{file}").close(), range(16)))
     assert store.pin() is None
@@ -307,7 +241,7 @@ def test_several_processes_open_an_older_database_at_the_same_time(file: Path, s
 
 def test_a_log_of_an_older_version_is_asked_for_like_a_newer_one(file: Path, store: SqlStateStore, token: int) -> None:
     store.append_events([event(1), event(2).model_copy(update={"reason": "Failed"})], token)
-    _as_version_1(file)
+    as_version_1(file)
     with closing(open_database(f"sqlite:///{file}")) as database:
         migrated = SqlStateStore(database, "local")
         migrated.append_events([event(3)], token)

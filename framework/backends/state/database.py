@@ -33,6 +33,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from framework import installed
 from framework.api.errors import ConfigurationError, ConflictError, MlopsError, TransientError
+from framework.backends.state.files import Files
 from framework.backends.state.places import Places
 from framework.backends.state.schema import prepare
 from framework.backends.state.tables import METADATA
@@ -63,13 +64,15 @@ class Database:
         self.places = places
         self.name = name
         """The URL without its password, for messages."""
-        self._file = file
-        self._inode = _inode(file)
+        self._files = None if file is None else Files(file)
         self._lock = threading.Lock()
         self._idle: dict[bool | None, deque[Connection]] = _nobody()
         """Of a SQLite file, by what they are for; a server may have dropped what nobody used for a while, so its pool
         looks first."""
-        self._together = None if file is None else Together(lambda: self._alone(write=True))
+        self._together = None
+        if self._files is not None:
+            self._files.opened()
+            self._together = Together(lambda: self._alone(write=True))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -90,7 +93,7 @@ class Database:
         Raises:
             TransientError, ConfigurationError: as for :meth:`read`.
         """
-        self._ensure_same_file()
+        self._ensure_same_files()
         with _translated(self.name, opening=False), self._connected(write=None) as connection:
             return connection.execute(query, named).all()
 
@@ -109,14 +112,19 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back; the database can be used again afterwards."""
+        self._drop_idle()
+        self.engine.dispose()
+        if self._files is not None:
+            self._files.closed()
+
+    def _drop_idle(self) -> None:
         idle, self._idle = self._idle, _nobody()
         for connection in chain.from_iterable(idle.values()):
             connection.close()
-        self.engine.dispose()
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
-        self._ensure_same_file()
+        self._ensure_same_files()
         if write and self._together is not None:
             with _translated(self.name, opening=False), self._together.write() as connection:
                 yield connection
@@ -147,26 +155,33 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        if self._file is None or idle is not self._idle:
+        if self._files is None or idle is not self._idle:
             connection.close()
         else:
             idle[write].append(connection)
 
-    def _ensure_same_file(self) -> None:
-        """Connections outlive the unlinking of a SQLite file; what they write then is lost, so they are dropped."""
-        if self._file is None or _inode(self._file) == self._inode is not None:
+    def _ensure_same_files(self) -> None:
+        """Connections outlive the unlinking of what they opened, and nobody else sees what they write then: they are
+        dropped, and new ones are made once what replaced it is all there."""
+        files = self._files
+        if files is None or files.same():
             return
         with self._lock:
-            found = _inode(self._file)
-            if found is not None and found == self._inode:
+            if files.same():
                 return
-            self.close()
-            self._inode = None
-            if found is None:
+            self._drop_idle()
+            if isinstance(pool := self.engine.pool, QueuePool) and pool.checkedout():
+                # SQLite has one view of a file in a process: a new connection would share what the old ones hold.
+                raise TransientError(f"the state database {self.name} was replaced while it was in use")
+            self.engine.dispose()
+            at_rest = files.at_rest(time.monotonic())
+            if not files.there():
                 raise TransientError(f"the state database {self.name} is gone")
+            if not at_rest:
+                raise TransientError(f"the state database {self.name} is being replaced")
             with _translated(self.name, opening=False):
                 _prepare(self.engine, self.name, self.places, create=False)
-            self._inode = found
+            files.opened()
 
 
 def _nobody() -> dict[bool | None, deque[Connection]]:
@@ -366,13 +381,3 @@ def _meaning(error: BaseException | None, name: str, *, opening: bool) -> MlopsE
     if opening:
         return ConfigurationError(f"the state database {name} cannot be used: {why}")
     return TransientError(f"the state database {name} is not available: {why}")
-
-
-def _inode(file: Path | None) -> tuple[int, int] | None:
-    if file is None:
-        return None
-    try:
-        found = os.stat(file)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
