@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 import threading
@@ -143,6 +144,7 @@ def serve(project: Project, stop: threading.Event, listen: Callable[[Result], No
             failed = 0
         if leadership.over:
             leadership = project.leadership()
+            gc.collect()  # who led refers to itself, and Python looks for such seldom here
         stop.wait(min(settings.poll.total_seconds() * 2.0 ** min(failed, 20), LONGEST_POLL))
 
 

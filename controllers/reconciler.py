@@ -24,7 +24,7 @@ from framework.planning.health import GOING, Stand, stand, unknown
 from framework.planning.heirs import had, serves
 from framework.planning.intent import Begun, Resumed, begin, resume, unsettled
 from framework.planning.kind import Kind, Needs
-from framework.planning.ledger import Admitted, Ledger, holdings, keeps, takes
+from framework.planning.ledger import Admitted, Ledger, gave_back, keeps, takes
 from framework.planning.news import told
 from framework.planning.outcomes import failed
 from framework.planning.planner import Inputs, plan_resource
@@ -120,7 +120,7 @@ class Reconciler:
             try:
                 record = self.ports.state.load(ref)
             except DamagedError as error:
-                self.users.lost(ref)
+                self._lost(ref)
                 return self._untouched(ref, desired, error)
             self._saw(ref, record)
             if desired is None and record is None:
@@ -173,7 +173,7 @@ class Reconciler:
             news=news,
             calls=len(change.actions),
             hungry=admitted.over,
-            freed=_gave_back(record, look.record),
+            freed=gave_back(record, look.record),
             stand=stand(desired, change.status) if change.status is not None else None,
         )
 
@@ -247,6 +247,10 @@ class Reconciler:
             self.allowance.hold(record)
         self.dependents.saw(ref, record)
         self.users.saw(ref, record)
+
+    def _lost(self, ref: Ref) -> None:
+        self.dependents.lost(ref)
+        self.users.lost(ref)
 
     def event(self, ref: Ref, desired: Desired[Any] | None, happening: Happening) -> Event:
         return Event(
@@ -387,14 +391,3 @@ def _uses(kinds: Mapping[str, Kind], record: Record) -> frozenset[Ref]:
     if kind is None or kind.uses is None:
         return frozenset()
     return kind.uses(Status.model_validate(record.status).state)
-
-
-def _gave_back(before: Record | None, after: Record | None) -> bool:
-    """Whether something that quotas count is free now."""
-    if before is None:
-        return False
-    held, left = holdings(before), holdings(after) if after is not None else {}
-    kept = after.inventory if after is not None else ()
-    if any(item not in kept for item in before.inventory):
-        return True
-    return any(item in left and (left[item][0] < cpus or left[item][1] < gpus) for item, (cpus, gpus) in held.items())

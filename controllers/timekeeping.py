@@ -89,7 +89,7 @@ class Timekeeper:
 
     def _moved(self, by: timedelta) -> list[Record]:
         found = []
-        for record in self.state.records():
+        for record in self.state.scan():
             kind = self.kinds.get(record.ref.kind)
             status = None if kind is None else moved(record.status, kind.state, by)
             if status is not None:

@@ -15,13 +15,13 @@ def upstream(record: Record) -> Iterable[Ref]:
 
 
 class Dependents:
-    """Read from the records once, when somebody asks, and kept up to date by whoever reads or saves a record: nobody
-    else writes while the lease is held. ``needs`` says whom a record depends on."""
+    """Kept up to date by whoever reads or saves a record: nobody else writes while the lease is held. What nobody came
+    by yet is read once somebody asks. ``needs`` says whom a record depends on."""
 
     def __init__(self, needs: Callable[[Record], Iterable[Ref]] = upstream) -> None:
         self._needs = needs
         self._lock = threading.Lock()
-        self._links: _Links | None = None
+        self._links, self._whole = _Links(), False
 
     def on(self, ref: Ref, state: StateStore) -> bool:
         """Whether anything else on record depends on ``ref``."""
@@ -37,29 +37,30 @@ class Dependents:
     def saw(self, ref: Ref, record: Record | None) -> None:
         """``record`` is that of ``ref`` now; None: there is none any more."""
         with self._lock:
-            if self._links is not None:
-                self._links.link(ref, () if record is None else self._needs(record))
+            self._links.link(ref, () if record is None else self._needs(record))
 
     def lost(self, ref: Ref) -> None:
         """The record of ``ref`` cannot be read."""
         with self._lock:
-            if self._links is not None:
-                self._links.lose(ref)
+            self._links.lose(ref)
 
     def doubt(self) -> None:
         """Nobody knows what became of a write: read the records again when it matters."""
         with self._lock:
-            self._links = None
+            self._links, self._whole = _Links(), False
 
     def _known(self, state: StateStore) -> _Links:
-        if self._links is None:
-            recorded, links = state.recorded(), _Links()
-            for record in recorded.readable:
+        links = self._links
+        if not self._whole and not links.seen.issuperset(state.refs()):
+            readable = set[Ref]()
+            for record in state.scan():
                 links.link(record.ref, self._needs(record))
-            for ref in recorded.unreadable:
-                links.lose(ref)
-            self._links = links
-        return self._links
+                readable.add(record.ref)
+            for ref in state.refs():
+                if ref not in readable:
+                    links.lose(ref)
+        self._whole = True
+        return links
 
 
 class _Links:
@@ -67,6 +68,7 @@ class _Links:
         self._below: dict[Ref, set[Ref]] = {}
         self._above: dict[Ref, frozenset[Ref]] = {}
         self._unknown: set[Ref] = set()
+        self.seen: set[Ref] = set()
 
     def on(self, ref: Ref) -> bool:
         return bool(self._below.get(ref, set()) - {ref})
@@ -75,10 +77,12 @@ class _Links:
         return tuple(sorted((self._below.get(ref, set()) | self._unknown) - {ref}))
 
     def lose(self, ref: Ref) -> None:
+        self.link(ref, ())
         self._unknown.add(ref)
 
     def link(self, ref: Ref, needs: Iterable[Ref]) -> None:
         above = frozenset(needs)
+        self.seen.add(ref)
         self._unknown.discard(ref)
         before = self._above.get(ref, frozenset())
         if before == above:
@@ -90,4 +94,4 @@ class _Links:
         if above:
             self._above[ref] = above
         else:
-            del self._above[ref]
+            self._above.pop(ref, None)

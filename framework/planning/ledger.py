@@ -183,6 +183,17 @@ def holdings(record: Record) -> Mapping[str, tuple[float, float]]:
     return _larger(record.takes, {intent.item: intent.takes for intent in record.doing if intent.takes is not None})
 
 
+def gave_back(before: Record | None, after: Record | None) -> bool:
+    """Whether something that quotas count is free now."""
+    if before is None:
+        return False
+    held, left = holdings(before), holdings(after) if after is not None else {}
+    kept = after.inventory if after is not None else ()
+    if any(item not in kept for item in before.inventory):
+        return True
+    return any(item in left and (left[item][0] < cpus or left[item][1] < gpus) for item, (cpus, gpus) in held.items())
+
+
 def _larger(
     one: Mapping[str, tuple[float, float]], other: Mapping[str, tuple[float, float]]
 ) -> Mapping[str, tuple[float, float]]:

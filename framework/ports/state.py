@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Protocol
@@ -193,6 +193,11 @@ class StateStore(Protocol):
 
     def records(self) -> Sequence[Record]:
         """Those that can be read."""
+        ...
+
+    def scan(self) -> Iterator[Record]:
+        """The same a part at a time, so that nobody holds them all. What is written meanwhile is found as it was or as
+        it is."""
         ...
 
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:

@@ -106,8 +106,9 @@ class StoredDraft(Draft):
         )  # fmt: skip
         return draft
 
-    @cached_property
+    @property
     def body(self) -> Body:
+        """Not kept here: what it is asked for is made of it once, and takes a part of the memory."""
         return self._load()
 
     @property

@@ -398,7 +398,9 @@ def test_a_quota_holds_after_a_kill() -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("verb", ["state.records", "state.recorded", "state.delete", "state.save", "state.load"])
+@pytest.mark.parametrize(
+    "verb", ["state.records", "state.scan", "state.refs", "state.delete", "state.save", "state.load"]
+)
 @pytest.mark.parametrize("order", [(VIEW, JOB, ENDPOINT), (ENDPOINT, JOB, VIEW)])
 def test_removal_goes_in_reverse_order_and_to_its_end_whatever_fails_once(
     order: Sequence[Ref], verb: str, after: bool

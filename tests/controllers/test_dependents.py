@@ -28,13 +28,19 @@ def many(count: int) -> World:
 
 
 def reads_of_all(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    made, inner = [], world.ports.state.recorded
+    made: list[str] = []
 
-    def recorded() -> object:
-        made.append(1)
-        return inner()
+    def counted(verb: str) -> Callable[[], object]:
+        inner = getattr(world.ports.state, verb)
 
-    monkeypatch.setattr(world.ports.state, "recorded", recorded)
+        def asked() -> object:
+            made.append(verb)
+            return inner()
+
+        return asked
+
+    for verb in ("recorded", "scan"):
+        monkeypatch.setattr(world.ports.state, verb, counted(verb))
     return lambda: len(made)
 
 

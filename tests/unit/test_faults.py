@@ -149,8 +149,8 @@ def test_the_methods_of_the_test_pass_through(ports: MemoryPorts) -> None:
 
 def test_every_changing_verb_is_one_of_a_port_and_every_other_verb_only_reads() -> None:
     reads = {
-        "state.load", "state.recorded", "state.records", "state.refs", "state.naming", "state.events", "state.log",
-        "state.revisions",
+        "state.load", "state.recorded", "state.records", "state.scan", "state.refs", "state.naming", "state.events",
+        "state.log", "state.revisions",
         "state.lease", "state.acquire", "state.renew", "state.release", "state.pin", "state.words",
         "state.clock", "state.verify_events", "state.seal", "state.damage",
         "state.beat", "state.heartbeat", "state.owner",

@@ -84,6 +84,9 @@ class MemoryStateStore:
     def records(self) -> Sequence[Record]:
         return self.recorded().readable
 
+    def scan(self) -> Iterator[Record]:
+        yield from self._all(lambda body: True).readable
+
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         self._calls.record("state.save", record.ref)
         with self._lock:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, insert, select, tuple_, update
 
 from framework.api.errors import ConflictError, DamagedError
 from framework.api.meta import Ref
 from framework.backends.state import leases, owners, tables
-from framework.backends.state.counters import (
-    ROW,
-    counters,
-    fence,
-    fresh,
-    lease_of,
-    locked,
-    newest_token,
-    next_position,
-)
+from framework.backends.state.counters import ROW, counters, fence, fresh, lease_of, locked, newest_token, next_position
 from framework.backends.state.damage import (
     CLOCK,
     HEARTBEAT,
@@ -54,6 +45,7 @@ _ALL = (
     .where(_KEPT.environment == bindparam("here"))
     .order_by(_KEPT.kind, _KEPT.name)
 )
+_PART = _ALL.where(tuple_(_KEPT.kind, _KEPT.name) > tuple_(bindparam("kind"), bindparam("name"))).limit(500)
 _REFS = _ALL.with_only_columns(_KEPT.kind, _KEPT.name)
 _PIN = select(tables.pins.c.body).where(tables.pins.c.environment == bindparam("here"))
 _HERE = (
@@ -97,7 +89,9 @@ class SqlStateStore:
         return self._all(_ALL.where(tables.holds_one_of(_KEPT.body, names)))
 
     def _all(self, query: Select[Any]) -> Recorded:
-        rows = self._database.rows(query, {"here": self._environment})
+        return self._understood(self._database.rows(query, {"here": self._environment}))
+
+    def _understood(self, rows: Iterable[Any]) -> Recorded:
         found = ((kind, name, version, self._places.found(body)) for kind, name, version, body in rows)
         return self._records.all(found, self._damages.tell)
 
@@ -106,6 +100,12 @@ class SqlStateStore:
 
     def records(self) -> Sequence[Record]:
         return self.recorded().readable
+
+    def scan(self) -> Iterator[Record]:
+        kind = name = ""
+        while rows := self._database.rows(_PART, {"here": self._environment, "kind": kind, "name": name}):
+            yield from self._understood(rows).readable
+            kind, name, *_ = rows[-1]
 
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         with self._database.write() as connection:

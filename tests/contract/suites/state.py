@@ -369,6 +369,17 @@ class StateStoreContract:
         assert list(store.damage()) == []
         assert _numbers(store.events()) == [1]
 
+    def test_however_many_records_there_are_each_is_found_once(self, store: VerifiedStore) -> None:
+        token = taken(store).token
+        names = [f"view-{number}" for number in range(1_100)]
+        made = [record(Ref(kind, name)) for kind in ("TrainingJob", "FeatureView") for name in names[: len(kind) * 50]]
+        saved = {item.ref: store.save(item, token) for item in made}
+        assert list(store.scan()) == [saved[ref] for ref in sorted(saved)] == list(store.records())
+        scan = store.scan()
+        first = next(scan)
+        store.delete(saved.pop(max(saved)), token)
+        assert {first.ref, *(item.ref for item in scan)} >= saved.keys(), "what else goes meanwhile"
+
     def test_records_are_found_by_the_names_that_stand_in_them(self, store: VerifiedStore) -> None:
         token = taken(store).token
         view = store.save(record(VIEW, reads={"raw": ["clicks"]}), token)
