@@ -12,15 +12,17 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpx
 
 from framework import storage
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.api.places import Premises, Use
 from framework.backends.premises import entered, secret
 from framework.ports import Alert, Json
+
+if TYPE_CHECKING:
+    import httpx
 
 _RETRIED = frozenset({408, 425, 429})
 _sending: ContextVar[bool] = ContextVar("sending an alert", default=False)
@@ -117,6 +119,8 @@ class Notifications:
             raise TerminalError("SecretMissing", f"the webhook's address: {error}") from None
 
     def _request(self, url: str, body: bytes, key: str) -> None:
+        import httpx
+
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         try:
             urlsplit(url)  # refuses an unclosed bracket, which httpx takes for a name

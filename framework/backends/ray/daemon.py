@@ -24,9 +24,8 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import psutil
 
 from framework.api.errors import ConfigurationError
@@ -35,6 +34,9 @@ from framework.backends.ray.rest import RayAddress
 from framework.backends.ray.supervisor import GRACE_SECONDS
 from framework.backends.ray.tls import ensure_certificates, write_private
 from framework.process import birth
+
+if TYPE_CHECKING:
+    import httpx
 
 START_SECONDS = 120.0
 """A head is ready in 4 s on a quiet machine; a cold disk on a loaded one needs far longer."""
@@ -178,6 +180,8 @@ class EmbeddedRay:
         return process, {"pid": process.pid, "birth": birth(process.pid), "marker": marker, "temp": str(temp), **ports}
 
     def _await_ready(self, process: subprocess.Popen[bytes], address: RayAddress) -> None:
+        import httpx
+
         deadline = time.monotonic() + START_SECONDS
         headers = {"Authorization": f"Bearer {address.token}"}
         with httpx.Client(base_url=address.dashboard_url, headers=headers, timeout=5, trust_env=False) as client:

@@ -7,15 +7,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-import httpx
 
 from framework.api.addresses import mistake
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.backends.ray.exceptions import in_one_line
 from framework.backends.ray.head import LOOPBACK
+
+if TYPE_CHECKING:
+    import httpx  # most commands ask no Ray, and it takes a tenth of their start
 
 _ALIVE = "/api/gcs_healthz"
 
@@ -77,7 +79,7 @@ class RayRest:
             ConfigurationError: it refuses the token.
         """
         answer, address = self._ask("GET", _ALIVE, timeout=timeout)
-        if answer.status_code != httpx.codes.NOT_FOUND:
+        if answer.status_code != HTTPStatus.NOT_FOUND:
             _ensure(answer, f"GET {_ALIVE}", address)
 
     def text(self, path: str, most: int) -> str | None:
@@ -115,6 +117,8 @@ class RayRest:
         return answer, address
 
     def _client_for(self, address: RayAddress) -> httpx.Client:
+        import httpx
+
         with self._lock:
             if self._client is None or self._client[0] != address:
                 headers = {"Authorization": f"Bearer {address.token}"} if address.token else {}
@@ -131,6 +135,8 @@ class RayRest:
 
 @contextmanager
 def _reached(address: RayAddress) -> Iterator[None]:
+    import httpx
+
     try:
         yield
     except httpx.InvalidURL as error:
@@ -153,7 +159,7 @@ def _content(answer: httpx.Response, what: str, address: RayAddress) -> Any:
             raise TransientError(
                 f"Ray at {address.dashboard_url} answered {what} with something else than JSON"
             ) from error
-    if answer.status_code == httpx.codes.NOT_FOUND:
+    if answer.status_code == HTTPStatus.NOT_FOUND:
         return None
     return _ensure(answer, what, address)
 
@@ -162,7 +168,7 @@ def _ensure(answer: httpx.Response, what: str, address: RayAddress) -> None:
     """Raises what the status of an answer means."""
     if answer.is_success:
         return
-    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+    if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise ConfigurationError(f"Ray at {address.dashboard_url} refuses the token ({answer.status_code})")
     message = f"{what}: {answer.status_code}: {in_one_line(answer.text)}"
     if answer.is_client_error:
