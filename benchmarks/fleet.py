@@ -27,11 +27,11 @@ import psutil
 
 from benchmarks import repository
 from benchmarks.repository import git
-from controllers import passes
 from controllers.cli.main import SELDOM
-from controllers.project import Project
+from controllers.commands.project import Project
+from controllers.host import passes
+from controllers.host.wiring import open_project
 from controllers.settings import Settings
-from controllers.wiring import open_project
 from framework.backends.memory import MemoryProfiles, MemoryRuns, MemoryServing, MemoryTables
 from framework.backends.memory.plane import DataPlane
 from framework.ports import Json, Reference, RunSpec

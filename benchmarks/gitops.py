@@ -121,7 +121,7 @@ class Bench:
         listing = Command(["git", "ls-tree", "-r", "--format=%(objectname)", tree], made.root, plain)
         reading = Command(["git", "cat-file", "--batch", "--buffer"], made.root, plain, data=listing.run())
         compared = Command(["git", "diff-tree", "-r", made.full, made.notes[-1]], made.root, plain)
-        modules = "framework.kinds, framework.specs.read, framework.backends.git, git, click"
+        modules = "framework.kinds, framework.specs.read, framework.backends.git.source, git, click"
         started = Command([sys.executable, "-c", f"import {modules}"], self._work, self._environment)
         yield Line("floor: git diff-tree of two commits", timed([compared.run] * self._runs))
         yield Line("floor: all blobs, ls-tree and cat-file --batch",

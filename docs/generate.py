@@ -26,7 +26,7 @@ from framework.api.categories import Category, category_of
 from framework.api.fields import format_duration
 from framework.api.meta import Metadata
 from framework.kinds import KINDS
-from framework.planning.kind import Kind
+from framework.planning.grammar.kind import Kind
 from framework.render.diffs import flow
 
 PAGES = Path(__file__).parent / "kinds"

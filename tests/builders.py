@@ -8,7 +8,7 @@ from typing import Any
 from framework.api.meta import Metadata, Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.training_job.spec import TrainingJobSpec
-from framework.planning.changes import Desired
+from framework.planning.grammar.changes import Desired
 from framework.ports import CodeRef, ModelVersion, TableState
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

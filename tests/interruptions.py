@@ -6,8 +6,8 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 
-from framework.planning.history import history
-from framework.planning.ledger import Ledger
+from framework.planning.admission.ledger import Ledger
+from framework.planning.reports.history import history
 from tests.stage import JOB_TEXT, LARGE, LATE, OTHER, SERVED, WATCH, Stage, drawn
 from tests.world import DEPARTURES
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from framework.api.errors import TransientError
 from framework.api.meta import Ref
-from framework.backends.faults import Crash, FaultInjector
-from framework.planning.changes import Status
-from framework.planning.ledger import Ledger
+from framework.backends.memory.faults import Crash, FaultInjector
+from framework.planning.admission.ledger import Ledger
+from framework.planning.grammar.changes import Status
 from framework.ports import FailureKind, Reference
 from tests.unit.drift.columns import numeric, reference
 from tests.world import DEPARTURES, DEPLOYMENT, TRAINING, World

@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from controllers import batch_inference, feature_view, model_deployment, model_monitor, training_job
-from controllers.reconciler import Observe, Reconciler
+from controllers.kinds import batch_inference, feature_view, model_deployment, model_monitor, training_job
+from controllers.loop.reconciler import Observe, Reconciler
+from controllers.loop.timekeeping import Timekeeper
+from controllers.revision.source import Loaded, SourceController
 from controllers.runtime.clock import WatchedClock
-from controllers.source import Loaded, SourceController
-from controllers.timekeeping import Timekeeper
 from framework.api.conditions import violations
 from framework.api.meta import Ref
 from framework.backends.memory import memory_ports
 from framework.backends.memory.plane import DataPlane
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.planning.changes import Plan, Status
-from framework.planning.planner import plan_all
-from framework.planning.remembered import sound
-from framework.planning.settled import Standing, standing
+from framework.planning.grammar.changes import Plan, Status
+from framework.planning.grammar.remembered import sound
+from framework.planning.plan.planner import plan_all
+from framework.planning.reports.settled import Standing, standing
 from framework.ports import Ports
 from framework.specs.read import read_snapshot
 from framework.specs.snapshot import desired

@@ -66,7 +66,7 @@ def _read(path: Path) -> Any:
 
 def _hold_against(path: Path, planned: Any, now: Any, allow_prune: bool) -> None:
     """Raises ClickException where the plan is stale, refused, or looked at nothing live."""
-    from framework.planning.pruning import REASON
+    from framework.planning.admission.pruning import REASON
     from framework.render.stale import differences
 
     if not planned.observation_digest:

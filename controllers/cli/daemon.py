@@ -23,9 +23,9 @@ def start_ray(cluster: Any, progress: Any) -> None:
 @click.pass_obj
 def up(options: dict[str, Any], no_controller: bool) -> None:
     """Start the embedded Ray and the controller in the background. What runs already is left alone."""
-    from controllers.background import Background
     from controllers.cli.progress import Progress
     from controllers.cli.session import emit, now, project_of
+    from controllers.host.background import Background
 
     project = project_of(options, fresh=True, starts=True, creates=True)
     project.ensure_startable()  # a project that cannot be read is told before anything is started
@@ -58,10 +58,10 @@ def up(options: dict[str, Any], no_controller: bool) -> None:
 @click.pass_obj
 def down(options: dict[str, Any], keep_ray: bool) -> None:
     """Stop the controller and the embedded Ray. Data, models and history stay."""
-    from controllers.background import Background
     from controllers.cli.progress import Progress
     from controllers.cli.session import emit, now, settings_of
-    from controllers.clusters import own_ray
+    from controllers.host.background import Background
+    from controllers.host.clusters import own_ray
 
     settings = settings_of(options)  # neither git nor the state store has a say in this
     ray = own_ray(settings)

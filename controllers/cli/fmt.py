@@ -37,7 +37,7 @@ def fmt(context: click.Context, paths: tuple[Path, ...], check: bool, diff: bool
     from controllers.cli.validate import project_root
     from controllers.settings import Settings
     from framework.api.errors import SpecError
-    from framework.specs.formatter import format_text
+    from framework.specs.yaml.formatter import format_text
 
     if not paths:
         root = project_root((context.obj or {}).get("project"), ())
@@ -85,7 +85,7 @@ def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
 
 def _read(path: Path) -> bytes:
     """Of a file that is too large just enough to see that it is."""
-    from framework.specs.positions import MAX_BYTES
+    from framework.specs.yaml.positions import MAX_BYTES
 
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)

@@ -22,8 +22,8 @@ def forget(options: dict[str, Any], resource: str, yes: bool, output: str) -> No
     """
     from controllers.cli.arguments import operator
     from controllers.cli.session import emit, project_of
-    from controllers.forget import forget as remove
-    from controllers.forget import unreadable
+    from controllers.commands.forget import forget as remove
+    from controllers.commands.forget import unreadable
     from framework.render.canonical import document
 
     project = project_of(options)

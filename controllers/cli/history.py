@@ -22,7 +22,7 @@ def history(
     """Which commits were in force, and what served when."""
     from controllers.cli.arguments import resource_ref
     from controllers.cli.session import emit, now, project_of, width_and_colour
-    from controllers.history import report_of
+    from controllers.commands.history import report_of
     from framework.render.history import history_json, history_text
 
     if at is not None and at[0] > now():

@@ -50,8 +50,8 @@ def status(options: dict[str, Any], resource: str | None, watch: bool, exit_code
 def _status(project: Any, ref: Any, output: str) -> tuple[str, Any]:
     """What to show, and what it comes to."""
     from controllers.cli.session import width_and_colour
-    from controllers.situation import situation
-    from framework.planning.overview import overall
+    from controllers.commands.situation import situation
+    from framework.planning.reports.overview import overall
     from framework.render.status import resource_json, resource_text, status_json, status_text
 
     now = situation(project)
@@ -89,7 +89,7 @@ def events(
     import time
 
     from controllers.cli.session import emit, now, project_of, width_and_colour
-    from controllers.history import newest_events, next_events
+    from controllers.commands.history import newest_events, next_events
     from framework.render.events import event_row, events_jsonl, events_text
 
     state = project_of(options).ports.state
@@ -113,7 +113,7 @@ def events(
 def why(options: dict[str, Any], resource: str, output: str) -> None:
     """The chain of reasons that blocks a resource."""
     from controllers.cli.session import emit, project_of, width_and_colour
-    from controllers.situation import situation
+    from controllers.commands.situation import situation
     from framework.render.why import why_json, why_text
 
     ref = resource_ref(resource)

@@ -14,8 +14,8 @@ import click
 def lineage(options: dict[str, Any], name: str | None, output: str) -> None:
     """What came from what: commit, sources, features, model, endpoint, monitor."""
     from controllers.cli.session import emit, project_of, width_and_colour
-    from controllers.lineage import lineage as whole
-    from controllers.lineage import lineage_of
+    from controllers.commands.lineage import lineage as whole
+    from controllers.commands.lineage import lineage_of
     from framework.render.lineage import lineage_json, lineage_mermaid, lineage_text
 
     project = project_of(options)

@@ -23,7 +23,7 @@ def logs(options: dict[str, Any], subject: str, tail: int, follow: bool) -> None
     import time
 
     from controllers.cli.session import width_and_colour
-    from controllers.logs import FOLLOWED, next_lines, shortened
+    from controllers.commands.logs import FOLLOWED, next_lines, shortened
     from framework.render.logs import log_text
 
     look = _look(options, subject, max(tail, FOLLOWED) if follow else tail)
@@ -50,9 +50,9 @@ def _look(options: dict[str, Any], subject: str, lines: int) -> Callable[[], Seq
     Raises:
         ClickException: nobody knows it.
     """
-    from controllers.background import Background
     from controllers.cli.session import project_of, settings_of
-    from controllers.logs import controller_log, logs_of
+    from controllers.commands.logs import controller_log, logs_of
+    from controllers.host.background import Background
 
     if subject == CONTROLLER:
         file = Background(settings_of(options).folder).log

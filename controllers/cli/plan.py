@@ -41,15 +41,15 @@ def plan(
     Exit code 0: nothing to do; 2: changes; 1: refused, or an error.
     """
     from controllers.cli.session import emit, now, project_of, settings_of, width_and_colour
-    from framework.planning.changes import Verb
+    from framework.planning.grammar.changes import Verb
 
     if out is not None:
         _ensure_own(out)
     if explain and (base is not None or output != "text"):
         raise click.UsageError("--explain follows what runs now, as text; for commits and JSON: mlopsctl simulate")
     if base is not None:
-        from controllers.checkout import uncommitted_specs
-        from controllers.offline import plan_between
+        from controllers.host.checkout import uncommitted_specs
+        from controllers.host.offline import plan_between
 
         settings = settings_of(options)
         project, result = None, plan_between(settings, base, head, now())
@@ -110,7 +110,7 @@ def _ensure_own(path: Path) -> None:
     Raises:
         UsageError: says which of them it is.
     """
-    from controllers.checkout import is_committed
+    from controllers.host.checkout import is_committed
     from framework.specs.loader import is_spec
 
     if is_spec(path.name):

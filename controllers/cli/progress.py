@@ -15,10 +15,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from controllers.reconciler import Result
+from controllers.loop.reconciler import Result
 from framework.api.credentials import redacted
 from framework.api.meta import Ref
-from framework.planning.changes import Status
+from framework.planning.grammar.changes import Status
 from framework.render.terminal import LONGEST_MESSAGE, one_line
 
 

@@ -35,7 +35,7 @@ def promote(
     """
     from controllers.cli.arguments import operator, resource_ref
     from controllers.cli.session import emit, project_of, width_and_colour
-    from controllers.promote import Side, promotion, propose
+    from controllers.commands.promote import Side, promotion, propose
     from framework.render.promotion import promotion_document, promotion_json, promotion_text, proposed_text
 
     if source == target:

@@ -37,7 +37,7 @@ def reconcile(
     """
     from controllers.cli.progress import Progress
     from controllers.cli.session import now, project_of
-    from controllers.passes import serve
+    from controllers.host.passes import serve
 
     project = project_of(options, allow_prune=allow_prune, fresh=True, starts=True, creates=True)
     project.ensure_startable()  # a project that cannot be read is told before anything is started
@@ -54,7 +54,7 @@ def run_once(project: Any, *, wait: bool, timeout: timedelta, output: str, quiet
     from controllers.cli.arguments import operator
     from controllers.cli.progress import Progress
     from controllers.cli.session import emit, now
-    from controllers.passes import Word, follow
+    from controllers.host.passes import Word, follow
 
     stop = _stopped_by(signal.SIGTERM)
     with Progress(now, quiet=quiet) as progress:
@@ -78,8 +78,8 @@ def _permits(settings: Any) -> frozenset[Any]:
     """What the operator says with this command that a controller at work may have been started without."""
     import os
 
-    from controllers.operator import FORCE_PUSH
-    from controllers.runtime.permits import Permit
+    from controllers.host.operator import FORCE_PUSH
+    from controllers.revision.permits import Permit
 
     rewrite = FORCE_PUSH in os.environ and settings.allow_force_push
     allowed = {Permit.PRUNE: settings.allow_prune, Permit.REWRITE: rewrite}
@@ -91,7 +91,7 @@ def _lead(
 ) -> Any:
     """A pass of our own."""
     from controllers.cli.daemon import start_ray
-    from controllers.passes import lead
+    from controllers.host.passes import lead
 
     try:
         start_ray(project.cluster, progress)

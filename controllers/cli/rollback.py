@@ -39,7 +39,7 @@ def rollback(
     """
     from controllers.cli.arguments import operator
     from controllers.cli.session import emit, project_of, width_and_colour
-    from controllers.rollback import Rollbacks
+    from controllers.commands.rollback import Rollbacks
     from framework.render.rollback import Done, done_text, prospect_text, rollback_document, rollback_json
 
     if (commit is None) != end:

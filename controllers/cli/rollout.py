@@ -25,7 +25,7 @@ def rollout() -> None:
 def show(options: dict[str, Any], name: str, output: str) -> None:
     """The versions, the steps, what was measured, and what was turned away. Reads only."""
     from controllers.cli.session import emit, now, project_of, width_and_colour
-    from controllers.rollouts import Rollouts, report
+    from controllers.commands.rollouts import Rollouts, report
     from framework.render.rollout import rollout_json, rollout_text
 
     found = report(Rollouts(project_of(options)).standing(name))
@@ -82,7 +82,7 @@ def resume(options: dict[str, Any], name: str, message: str) -> None:
 def _say(options: dict[str, Any], name: str, verb: str, message: str, *, fully: bool = False) -> None:
     from controllers.cli.arguments import operator
     from controllers.cli.session import emit, project_of
-    from controllers.rollouts import Rollouts
+    from controllers.commands.rollouts import Rollouts
 
     project = project_of(options)
     at, label = Rollouts(project).say(name, verb, operator(), message, fully=fully)

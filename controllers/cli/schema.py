@@ -21,8 +21,8 @@ def schema(kind: str | None, output_dir: Path | None) -> None:
     "# yaml-language-server: $schema=FILE".
     """
     from framework.kinds import KINDS
-    from framework.specs import schema as schemas
-    from framework.specs.words import nearest
+    from framework.specs.language import schema as schemas
+    from framework.specs.language.words import nearest
 
     if kind is not None and kind not in KINDS:
         near = nearest(kind, KINDS)

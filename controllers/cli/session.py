@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from controllers.operator import SOURCE, operator_settings
-from controllers.project import Project
+from controllers.commands.project import Project
+from controllers.host.operator import SOURCE, operator_settings
 from controllers.settings import Settings, find_root, project_folder
 
 
@@ -31,7 +31,7 @@ def settings_of(options: dict[str, Any], **more: Any) -> Settings:
 
 def project_of(options: dict[str, Any], **more: Any) -> Project:
     """The project, opened to be read; a command that writes passes ``creates=True``."""
-    from controllers.wiring import open_project  # the backends: not for what reads specs alone
+    from controllers.host.wiring import open_project  # the backends: not for what reads specs alone
 
     return open_project(settings_of(options, **{"creates": False, **more}), now)
 

@@ -36,12 +36,12 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, stric
     """
     from controllers.examination import Examiner, Memory
     from controllers.examination.trees import WorkTree
-    from controllers.operator import allowed_paths
+    from controllers.host.operator import allowed_paths
     from controllers.settings import Settings
     from framework import __version__
     from framework.kinds import KINDS
     from framework.specs import report
-    from framework.specs.cache import kept_in
+    from framework.specs.memo.cache import kept_in
     from framework.specs.read import check
     from framework.specs.worktree import WORKTREE, WorktreeSource
 
@@ -86,7 +86,7 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, stric
 
 def _tell_uncommitted(root: Path, specs: str) -> None:
     """What was checked is what lies here; what runs follows commits."""
-    from controllers.checkout import uncommitted_specs
+    from controllers.host.checkout import uncommitted_specs
     from framework.render.uncommitted import not_committed
 
     found = uncommitted_specs(root, specs)

@@ -19,13 +19,13 @@ from typing import Any, Literal
 
 from controllers.examination.memory import Answer, Memory, Seen, training_question
 from controllers.examination.trees import Tree
-from controllers.loaded import Loaded, same_meaning
+from controllers.revision.loaded import Loaded, same_meaning
 from framework import installed, workloads
 from framework.api.errors import Problem
 from framework.api.meta import Ref
-from framework.specs import words
-from framework.specs.resource import Resource, spec_path
-from framework.specs.stored import resources_of
+from framework.specs.language import words
+from framework.specs.language.resource import Resource, spec_path
+from framework.specs.memo.stored import resources_of
 from framework.workloads.examining import Mistake
 
 __all__ = ["Examined", "Examiner", "Memory"]

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from controllers.examination.trees import Tree
 from framework import storage
 from framework.api.meta import Ref
-from framework.planning.fingerprint import short_hash
-from framework.specs.resource import Resource
+from framework.planning.grammar.fingerprint import short_hash
+from framework.specs.language.resource import Resource
 
 FILE = "examined.json"
 _MOST = 20_000

@@ -15,7 +15,7 @@ from typing import Protocol
 from framework import storage
 from framework.api.errors import MlopsError
 from framework.ports import Blob, SpecSource
-from framework.specs.code import ManyDigests
+from framework.specs.rules.code import ManyDigests
 
 
 class Tree(Protocol):

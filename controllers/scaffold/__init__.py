@@ -19,8 +19,8 @@ from pathlib import PurePosixPath
 from controllers.scaffold.deliveries import csv_text
 from framework.api.meta import MAX_NAME_LENGTH, NAME_PATTERN
 from framework.installed import requirement
-from framework.planning.kind import Kind
-from framework.specs import schema
+from framework.planning.grammar.kind import Kind
+from framework.specs.language import schema
 
 TEMPLATE = "project"
 SCHEMAS = "schemas"

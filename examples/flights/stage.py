@@ -17,17 +17,17 @@ from math import gcd
 from pathlib import Path
 from typing import Any
 
-from controllers.project import Project
+from controllers.commands.project import Project
 from controllers.settings import Settings
-from controllers.wiring import open_project
+from controllers.host.wiring import open_project
 from examples.flights.prepare import prepare
 from examples.flights.replay import Tally, land_labels, replay, requests_for
 from examples.flights.story import Commit
 from framework.api import layout
 from framework.api.meta import Ref
 from framework.kinds.model_monitor.observed import MonitorState
-from framework.planning.changes import Status
-from framework.planning.settled import standing
+from framework.planning.grammar.changes import Status
+from framework.planning.reports.settled import standing
 from framework.ports import ModelVersion
 
 MARK = ".flights-demo"

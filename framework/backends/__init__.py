@@ -1,1 +1,1 @@
-"""The only control-plane code that touches vendors. Imported by composition roots alone: controllers.wiring first."""
+"""The only control-plane code that touches vendors. Imported by composition roots alone, first by the wiring."""

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from framework import storage
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.api.places import Premises, Use
-from framework.backends.premises import entered, secret
+from framework.backends.storage.premises import entered, secret
 from framework.ports import Alert, Json
 
 if TYPE_CHECKING:

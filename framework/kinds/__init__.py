@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from framework.kinds import batch_inference, environment, feature_view, model_deployment, model_monitor, training_job
-from framework.planning.kind import Kind
+from framework.planning.grammar.kind import Kind
 
 KINDS: Mapping[str, Kind] = {
     module.KIND.name: module.KIND

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import assert_never
 from urllib.parse import urlsplit
 
-from framework.planning.actions import (
+from framework.planning.grammar.actions import (
     Action,
     DeleteApp,
     DeleteModels,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from framework.planning.changes import FieldDiff
+from framework.planning.grammar.changes import FieldDiff
 from framework.render.terminal import Line, Span, cells, fitted, under
 
 ADDED, REMOVED, CHANGED, QUIET = "green", "red", "yellow", "dim"

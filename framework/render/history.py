@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from framework.planning.history import History, Life, Service, Trial, Turn
+from framework.planning.reports.history import History, Life, Service, Trial, Turn
 from framework.ports import Json
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from framework.api.printing import shown
-from framework.planning.lineage import Edge, Lineage, Node, Sort
+from framework.planning.reports.lineage import Edge, Lineage, Node, Sort
 from framework.render.canonical import document
 from framework.render.diffs import QUIET
 from framework.render.terminal import DEFAULT_WIDTH, Line, one_line, text_of, under

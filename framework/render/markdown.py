@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.api.printing import shown
-from framework.planning.changes import Change, Plan, Verb
-from framework.planning.forecast import Forecast
+from framework.planning.grammar.changes import Change, Plan, Verb
+from framework.planning.grammar.forecast import Forecast
 from framework.render.actions import describe
 from framework.render.diffs import diff_lines
 from framework.render.outlook import first_words, holds_words, share_words, takes_words, totals

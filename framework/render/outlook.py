@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from framework.planning.forecast import Endpoint, Forecast, Work
+from framework.planning.grammar.forecast import Endpoint, Forecast, Work
 from framework.render.diffs import QUIET
 from framework.render.terminal import Line, Span, cells, columns, paragraph, under
 from framework.render.wording import count

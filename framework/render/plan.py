@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
-from framework.planning.changes import Change, Plan, Status, Verb
-from framework.planning.room import TOO_SMALL, WAITING_FOR_ROOM
+from framework.planning.admission.room import TOO_SMALL, WAITING_FOR_ROOM
+from framework.planning.grammar.changes import Change, Plan, Status, Verb
 from framework.render.actions import describe
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED, diff_lines
 from framework.render.outlook import endpoint_lines, work_lines

@@ -13,9 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
-from framework.planning.actions import Action
-from framework.planning.changes import Change, FieldDiff, Happening, Plan, Refusal, Status, Verb
-from framework.planning.forecast import Endpoint, Forecast, Work
+from framework.planning.grammar.actions import Action
+from framework.planning.grammar.changes import Change, FieldDiff, Happening, Plan, Refusal, Status, Verb
+from framework.planning.grammar.forecast import Endpoint, Forecast, Work
 from framework.ports import Capacity
 from framework.render.actions import describe
 from framework.render.canonical import document, plain_value

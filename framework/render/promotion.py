@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from framework.api.credentials import redacted_source
-from framework.planning.promotion import Course, Item, Promotion
+from framework.planning.admission.promotion import Course, Item, Promotion
 from framework.ports import Proposed
 from framework.render.canonical import document
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED

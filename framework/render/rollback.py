@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from framework.planning.restore import Prospect, Return, Way
+from framework.planning.admission.restore import Prospect, Return, Way
 from framework.ports import CommitInfo, Proposed
 from framework.render.canonical import document
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED

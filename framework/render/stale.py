@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from framework.planning.changes import Change, FieldDiff, Plan, Verb
+from framework.planning.grammar.changes import Change, FieldDiff, Plan, Verb
 from framework.render.canonical import plain_value
 from framework.render.wording import count, short
 

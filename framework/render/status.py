@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from framework.api.conditions import Condition
-from framework.planning.asked import Asked, Stand
-from framework.planning.health import Sync
-from framework.planning.overview import StatusReport, StatusRow, report
-from framework.planning.settled import Withheld
+from framework.planning.reports.asked import Asked, Stand
+from framework.planning.reports.health import Sync
+from framework.planning.reports.overview import StatusReport, StatusRow, report
+from framework.planning.reports.settled import Withheld
 from framework.ports import Json, Revision
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET

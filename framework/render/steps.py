@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from framework.planning.steps import Sequence, Step
+from framework.planning.grammar.steps import Sequence, Step
 from framework.render.actions import describe
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET

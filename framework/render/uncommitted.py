@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.planning.asked import Uncommitted
+from framework.planning.reports.asked import Uncommitted
 from framework.render.terminal import one_line
 from framework.render.wording import count, short, some
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from framework.planning.oversight import Oversight, Presence, stamp
+from framework.planning.reports.oversight import Oversight, Presence, stamp
 from framework.ports import Heartbeat, Outage
 from framework.render.diffs import QUIET
 from framework.render.terminal import LONGEST_MESSAGE, Line, one_line, paragraph

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.asked import Asked
-from framework.planning.changes import Desired
-from framework.planning.health import Sync
-from framework.planning.oversight import Oversight
-from framework.planning.overview import rows
-from framework.planning.settled import Withheld
+from framework.planning.grammar.changes import Desired
+from framework.planning.reports.asked import Asked
+from framework.planning.reports.health import Sync
+from framework.planning.reports.oversight import Oversight
+from framework.planning.reports.overview import rows
+from framework.planning.reports.settled import Withheld
 from framework.ports import Record
 from framework.render.canonical import document
 from framework.render.terminal import DEFAULT_WIDTH, Line, paragraph, text_of, under, without_traceback

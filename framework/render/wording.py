@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from framework.planning.health import SHORT_COMMIT
+from framework.planning.reports.health import SHORT_COMMIT
 
 _HEX = frozenset("0123456789abcdef")
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))

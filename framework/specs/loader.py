@@ -13,17 +13,19 @@ from pydantic import BaseModel, ValidationError
 
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import API_VERSION, Metadata, Ref
-from framework.planning import fingerprint
-from framework.planning.kind import Kind
+from framework.planning.grammar import fingerprint
+from framework.planning.grammar.kind import Kind
 from framework.ports import Blob, SpecSource
-from framework.specs import rows, safety, words
-from framework.specs.cache import ParseCache
-from framework.specs.explain import Finding, explain
-from framework.specs.paths import Path
-from framework.specs.positions import Document, parse
-from framework.specs.resource import ENVIRONMENT, Draft, Facts, Resource, problem_at, spec_path
-from framework.specs.rows import LoadedFile
-from framework.specs.stored import StoredDraft, StoredResource
+from framework.specs.language import words
+from framework.specs.language.explain import Finding, explain
+from framework.specs.language.resource import ENVIRONMENT, Draft, Facts, Resource, problem_at, spec_path
+from framework.specs.memo import rows
+from framework.specs.memo.cache import ParseCache
+from framework.specs.memo.rows import LoadedFile
+from framework.specs.memo.stored import StoredDraft, StoredResource
+from framework.specs.rules import safety
+from framework.specs.yaml.paths import Path
+from framework.specs.yaml.positions import Document, parse
 
 SUFFIXES = (".yaml", ".yml")
 ModelT = TypeVar("ModelT", bound=BaseModel)

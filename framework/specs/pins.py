@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from framework.ports import Blob, SpecSource
-from framework.specs.editor import set_value
-from framework.specs.positions import parse
-from framework.specs.resource import ENVIRONMENT
+from framework.specs.language.resource import ENVIRONMENT
 from framework.specs.tree import blob_sha, inside
+from framework.specs.yaml.editor import set_value
+from framework.specs.yaml.positions import parse
 
 DEPLOYMENT = "ModelDeployment"
 

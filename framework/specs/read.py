@@ -10,13 +10,13 @@ from pydantic import BaseModel
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
 from framework.api.places import Premises
-from framework.planning.kind import Kind
+from framework.planning.grammar.kind import Kind
 from framework.ports import SpecSource
-from framework.specs import collector
-from framework.specs.cache import ParseCache
+from framework.specs.language.resource import ENVIRONMENT, Resource
+from framework.specs.memo import collector
+from framework.specs.memo.cache import ParseCache
 from framework.specs.reading import DEFAULT_ENVIRONMENT, Reading
-from framework.specs.resource import ENVIRONMENT, Resource
-from framework.specs.safety import misplaced
+from framework.specs.rules.safety import misplaced
 from framework.specs.snapshot import Snapshot
 
 __all__ = ["DEFAULT_ENVIRONMENT", "Examine", "Report", "UnsafeError", "check", "read_environment", "read_snapshot"]

@@ -9,19 +9,22 @@ from functools import cached_property, partial
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
 from framework.api.places import Premises
-from framework.planning.graph import CycleError
-from framework.planning.kind import Kind
+from framework.planning.grammar.graph import CycleError
+from framework.planning.grammar.kind import Kind
 from framework.ports import Blob, CodeRef, SpecSource
-from framework.specs import overlays, recall, validate, words
-from framework.specs.cache import ParseCache, text
-from framework.specs.code import Code, ManyDigests
+from framework.specs.language import words
+from framework.specs.language.resource import ENVIRONMENT, Draft, Facts, Resource, patched_key
 from framework.specs.loader import LoadedFolder, load_folder, read_row, spec_blobs, understand
-from framework.specs.recall import Asked, State
-from framework.specs.resource import ENVIRONMENT, Draft, Facts, Resource, patched_key
-from framework.specs.safety import misplaced
+from framework.specs.memo import recall
+from framework.specs.memo.cache import ParseCache, text
+from framework.specs.memo.recall import Asked, State
+from framework.specs.memo.store import Kept
+from framework.specs.memo.stored import PatchedResource, StoredDraft, StoredResource
+from framework.specs.patches import overlays
+from framework.specs.rules import validate
+from framework.specs.rules.code import Code, ManyDigests
+from framework.specs.rules.safety import misplaced
 from framework.specs.snapshot import fingerprints, snapshot_digest
-from framework.specs.store import Kept
-from framework.specs.stored import PatchedResource, StoredDraft, StoredResource
 from framework.specs.tree import listing_digest
 
 DEFAULT_ENVIRONMENT = "local"

@@ -12,8 +12,8 @@ from framework.api.credentials import HIDDEN, plain_webhook, redacted, redacted_
 from framework.api.errors import Problem
 from framework.api.printing import printable
 from framework.api.secret_names import named_secret
-from framework.specs import paths
 from framework.specs.read import Report
+from framework.specs.yaml import paths
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _RULES = {

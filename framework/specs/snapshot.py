@@ -10,14 +10,14 @@ from pydantic import BaseModel
 
 from framework.api.errors import Problem
 from framework.api.meta import Ref
-from framework.planning import fingerprint, graph
-from framework.planning.changes import Desired
-from framework.planning.kind import Kind
+from framework.planning.grammar import fingerprint, graph
+from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.kind import Kind
 from framework.ports import CodeRef
-from framework.specs import collector
-from framework.specs.resource import Resource
-from framework.specs.stored import StoredDesired
-from framework.specs.validate import upstreams
+from framework.specs.language.resource import Resource
+from framework.specs.memo import collector
+from framework.specs.memo.stored import StoredDesired
+from framework.specs.rules.validate import upstreams
 
 
 class Fingerprint(NamedTuple):

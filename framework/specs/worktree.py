@@ -9,10 +9,10 @@ from pathlib import Path
 
 from framework.api.errors import ConfigurationError, Problem, SpecError
 from framework.ports import Blob
-from framework.specs.code import parent_inits
 from framework.specs.loader import SUFFIXES
-from framework.specs.positions import MAX_BYTES
+from framework.specs.rules.code import parent_inits
 from framework.specs.tree import archive, blob_sha, inside, tree_sha
+from framework.specs.yaml.positions import MAX_BYTES
 
 WORKTREE = "worktree"
 """What stands for the commit."""

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from framework.api.errors import ConfigurationError
-from framework.backends.code import CodeArchive
-from framework.backends.git import GitSource
+from framework.backends.git.source import GitSource
 from framework.backends.memory import MemoryCode, MemorySource
+from framework.backends.storage.code import CodeArchive
 from framework.ports import CodeRef
 from framework.storage import list_files, read_bytes
 from tests.contract.repositories import Repository

@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from framework.backends.delta.tables import DeltaTables
 from framework.backends.memory import MemoryProfiles
-from framework.backends.profiles import Profiles
-from framework.backends.tables import DeltaTables
+from framework.backends.profiles.store import Profiles
 from framework.ports import ColumnSummary, LabelledWindow, Reference, TableState
 from framework.storage import write_bytes
 from framework.workloads import profiling

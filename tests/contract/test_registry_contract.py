@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from framework.backends.memory import MemoryRegistry, MemoryStateStore
-from framework.backends.registry import SqlModelRegistry
 from framework.backends.state.database import Database, open_database
+from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from tests.contract.suites.registry import ModelRegistryContract, RegistryWorld, version
 

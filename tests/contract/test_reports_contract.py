@@ -7,8 +7,8 @@ import pytest
 
 from framework import storage
 from framework.api.errors import ConfigurationError, TransientError
-from framework.backends.files import FileReports
 from framework.backends.memory import MemoryReports
+from framework.backends.storage.files import FileReports
 from tests.contract.suites.reports import ReportStoreContract, ReportWorld
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from framework.backends.git import GitSource
-from framework.backends.git_remote import parse_remote
+from framework.backends.git.mirror import GitMirror
+from framework.backends.git.remote import parse_remote
+from framework.backends.git.source import GitSource
 from framework.backends.memory import Link, MemorySource
-from framework.backends.mirror import GitMirror
 from framework.specs.worktree import WorktreeSource
 from tests.contract.repositories import Repository
 from tests.contract.suites.source import (

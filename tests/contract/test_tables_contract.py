@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from framework.api.errors import TerminalError, TransientError
+from framework.backends.delta.tables import DeltaTables
 from framework.backends.memory import MemoryTables
-from framework.backends.tables import DeltaTables
 from framework.ports import TableState
 from framework.workloads.features import delta
 from tests.contract.suites.tables import COLUMNS, TableCatalogContract, TableWorld

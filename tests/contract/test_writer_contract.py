@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from framework.backends.git import GitSource
-from framework.backends.git_remote import Credentials, parse_remote
-from framework.backends.git_writer import NOBODY, GitWriter, LocalBranches, RemoteBranches
+from framework.backends.git.mirror import GitMirror
+from framework.backends.git.remote import Credentials, parse_remote
+from framework.backends.git.source import GitSource
+from framework.backends.git.writer import NOBODY, GitWriter, LocalBranches, RemoteBranches
 from framework.backends.memory import MemorySource
-from framework.backends.mirror import GitMirror
 from tests.builders import NOW
 from tests.contract.repositories import Repository
 from tests.contract.suites.writer import Files, WriterContract, WriterWorld

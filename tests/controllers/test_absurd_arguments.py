@@ -11,8 +11,8 @@ from typing import Any
 import click
 import pytest
 
-from controllers.background import Background
 from controllers.cli.main import COMMANDS, cli
+from controllers.host.background import Background
 from framework.api.errors import ConfigurationError
 from framework.backends.ray.daemon import EmbeddedRay
 from tests.controllers.test_cli import Project

@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 
 from controllers.cli import session
 from controllers.cli.main import cli
-from controllers.passes import lead
+from controllers.host.passes import lead
 from framework.api.meta import Ref
-from framework.planning.changes import Plan, Refusal
+from framework.planning.grammar.changes import Plan, Refusal
 from framework.render.plan_document import plan_json
 from framework.render.stale import differences
 from tests.controllers import test_passes as passes

@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from controllers.background import Background
+from controllers.host.background import Background
 from framework.api.errors import ConfigurationError
 
 

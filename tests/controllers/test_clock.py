@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from controllers.passes import serve
+from controllers.host.passes import serve
+from controllers.loop.timekeeping import Timekeeper
 from controllers.runtime.clock import TOLERANCE, WatchedClock
-from controllers.timekeeping import Timekeeper
 from framework.api.errors import TransientError
-from framework.backends.faults import Crash, FaultInjector
 from framework.backends.memory import MemoryStateStore
+from framework.backends.memory.faults import Crash, FaultInjector
 from framework.kinds import KINDS
 from framework.ports import Event
 from tests.builders import NOW

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from controllers.acceptance import Terms
+from controllers.revision.acceptance import Terms
 from framework.api.errors import TransientError
 from framework.api.meta import Ref
-from framework.backends.faults import Crash, FaultInjector
-from framework.planning.ledger import Ledger
+from framework.backends.memory.faults import Crash, FaultInjector
+from framework.planning.admission.ledger import Ledger
 from framework.ports import Event, FailureKind
 from tests.stage import FIRST, JOB_TEXT, MONITOR, SERVED, Stage
 from tests.world import DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World

@@ -13,16 +13,16 @@ from typing import Any, cast
 
 import pytest
 
-from controllers.acceptance import Terms
-from controllers.forget import forget, unreadable
+from controllers.commands.forget import forget, unreadable
+from controllers.revision.acceptance import Terms
 from framework.api.errors import ConfigurationError, MlopsError
 from framework.api.meta import Ref
-from framework.backends.registry import SqlModelRegistry
 from framework.backends.state.database import open_database
+from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.tables import METADATA
 from framework.kinds import KINDS
-from framework.planning.remembered import UNREADABLE, sound
+from framework.planning.grammar.remembered import UNREADABLE, sound
 from framework.ports import Pin, Word
 from framework.render.status import Sync
 from tests.builders import NOW

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from controllers.executor import execute
+from controllers.loop.executor import execute
 from framework.api import layout
 from framework.api.errors import ConflictError, TerminalError
+from framework.backends.delta.tables import DeltaTables
 from framework.backends.memory import MemoryPorts, memory_ports
-from framework.backends.tables import DeltaTables
-from framework.planning.actions import DeleteModels
+from framework.planning.grammar.actions import DeleteModels
 from framework.ports import Ports
 from tests.builders import NOW, model_version
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from controllers import training_job
+from controllers.kinds import training_job
 from framework.api.errors import DamagedError
 from framework.api.meta import Ref
-from framework.planning.changes import Status
+from framework.planning.grammar.changes import Status
 from framework.ports import Record
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, TRAINING, World
 

@@ -15,9 +15,9 @@ import pytest
 
 from controllers.examination import Examiner, Memory, ask_process, inside
 from controllers.examination.trees import CommitTree, WorkTree
-from controllers.offline import plan_between
+from controllers.host.offline import plan_between
+from controllers.host.wiring import open_project
 from controllers.settings import Settings
-from controllers.wiring import open_project
 from framework import installed
 from framework.api.errors import Problem, SpecError
 from framework.kinds import KINDS
@@ -237,8 +237,8 @@ def test_answers_are_left_out_of_git_and_follow_no_link(project: Project, tmp_pa
 
 
 def test_of_a_commit_only_what_it_changes_is_examined(project: Project) -> None:
-    from controllers.loaded import Loaded
-    from framework.backends.git import GitSource
+    from controllers.revision.loaded import Loaded
+    from framework.backends.git.source import GitSource
     from framework.kinds.environment.spec import EnvironmentSpec
 
     source = GitSource(project.root)
@@ -292,7 +292,7 @@ def test_a_commit_is_held_to_its_own_files_and_to_no_other(project: Project) -> 
 )
 def test_a_commit_has_the_files_that_a_folder_would_have(project: Project, path: str, files: list[str]) -> None:
     from framework import storage
-    from framework.backends.git import GitSource
+    from framework.backends.git.source import GitSource
 
     for name in ("r1.csv", "r[1].csv", ".hidden.csv", "deep/r2.csv"):
         (project.root / "data" / name).parent.mkdir(exist_ok=True)

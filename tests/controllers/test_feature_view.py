@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from controllers.feature_view import observe
+from controllers.kinds.feature_view import observe
 from framework.api import layout
 from framework.api.meta import Ref
 from framework.backends.memory import MemoryRuns, MemoryTables, memory_ports
 from framework.kinds.feature_view.plan import run_name
-from framework.planning.changes import Desired
+from framework.planning.grammar.changes import Desired
 from framework.ports import Ports, RunPhase, TableState
 from tests.builders import NOW, STORAGE, desired, feature_view_spec, table
 

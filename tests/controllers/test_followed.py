@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from controllers.project import Project
+from controllers.commands.project import Project
+from controllers.host.wiring import open_project
 from controllers.settings import GitAccess, Settings
-from controllers.wiring import open_project
 from framework.api.errors import ConfigurationError, TransientError
 from framework.api.meta import Ref
 from framework.ports import Proposal

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from controllers import following
-from controllers.outcome import PassResult
-from controllers.passes import Word, follow, lead, serve
-from controllers.project import Project
-from controllers.runtime.permits import Permit
+from controllers.commands import following
+from controllers.commands.outcome import PassResult
+from controllers.commands.project import Project
+from controllers.host.passes import Word, follow, lead, serve
+from controllers.revision.permits import Permit
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError
 from framework.ports import Lease

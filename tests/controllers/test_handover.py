@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import pytest
 
-from controllers.executor import execute
+from controllers.loop.executor import execute
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
-from framework.backends.faults import Crash, FaultInjector
-from framework.planning.actions import Action, SubmitRun
+from framework.backends.memory.faults import Crash, FaultInjector
+from framework.planning.grammar.actions import Action, SubmitRun
 from framework.ports import AppPhase, Ports
 from tests.world import DEPLOYMENT, ENDPOINT, PROJECT, World
 
@@ -96,7 +96,7 @@ def test_what_a_leader_that_was_paused_before_does_late_takes_no_path_back(
         meant.append(action)
         execute(action, ports, token)
 
-    monkeypatch.setattr("controllers.reconciler.execute", noted)
+    monkeypatch.setattr("controllers.loop.reconciler.execute", noted)
     world = renamed()
     late, stale = [action for action in meant if not isinstance(action, SubmitRun)], world.token
     world.restart(world.ports)

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from controllers.heartbeat import Beats, looks_of
-from controllers.passes import lead, serve
-from controllers.project import Project
+from controllers.commands.project import Project
+from controllers.host.heartbeat import Beats, looks_of
+from controllers.host.passes import lead, serve
 from controllers.runtime.looks import MOST_LATE, Ages, Looks
 from controllers.runtime.pulse import Pulse
 from framework.api.errors import ConflictError, SpecError, TransientError
@@ -214,7 +214,7 @@ class Broken(NoCluster):
 
 
 def beats(made: Project, world: World) -> Beats:
-    from controllers import passes
+    from controllers.host import passes
 
     manager, source = passes._manager(made, made.leadership(), poll=MINUTE, listen=lambda result: None)
     return Beats(made, manager, source, lambda: world.token)

@@ -9,12 +9,12 @@ from itertools import pairwise
 
 import pytest
 
-from controllers.history import newest_events, next_events, report_of
-from controllers.lineage import lineage, lineage_of
+from controllers.commands.history import newest_events, next_events, report_of
+from controllers.commands.lineage import lineage, lineage_of
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
-from framework.planning.history import Life, history
-from framework.planning.lineage import Sort
+from framework.planning.reports.history import Life, history
+from framework.planning.reports.lineage import Sort
 from framework.ports import Event
 from framework.render.history import history_json, history_text
 from framework.render.lineage import lineage_json, lineage_mermaid, lineage_text
@@ -336,7 +336,7 @@ def test_lineage_is_written_in_three_ways() -> None:
 def test_the_newest_of_many_events_come_a_page_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many are asked for, no more than a page is held."""
     world = with_two_versions()
-    monkeypatch.setattr("controllers.history._PAGE", 4)
+    monkeypatch.setattr("controllers.commands.history._PAGE", 4)
     asked: list[int] = []
     log, newest = world.ports.state.log, world.ports.state.events
 

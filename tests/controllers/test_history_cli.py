@@ -19,9 +19,9 @@ from unittest.mock import patch
 import pytest
 
 from controllers.cli.main import main
-from framework.backends.git import GitSource
-from framework.backends.registry import SqlModelRegistry
+from framework.backends.git.source import GitSource
 from framework.backends.state.database import open_database
+from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from tests.controllers.test_cli import LOCAL, Project
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, TRAINING, World

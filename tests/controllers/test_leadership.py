@@ -15,8 +15,8 @@ import pytest
 
 from controllers.runtime.leadership import Leadership, break_lease
 from framework.api.errors import ConflictError, TransientError
-from framework.backends.faults import FaultInjector
 from framework.backends.memory import MemoryStateStore
+from framework.backends.memory.faults import FaultInjector
 from framework.ports import Lease, StateStore
 from tests.builders import NOW
 from tests.unit.test_process import ROOT, SAY_WHO

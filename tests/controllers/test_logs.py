@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from controllers.logs import added, controller_log, logs_of, next_lines
+from controllers.commands.logs import added, controller_log, logs_of, next_lines
 from framework.api.errors import ConfigurationError, TransientError
 from framework.api.meta import Ref
-from framework.backends.faults import FaultInjector
+from framework.backends.memory.faults import FaultInjector
 from framework.ports import Log
 from framework.render.logs import log_text
 from tests.controllers.test_promises import BETTER, reconciled

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from controllers.acceptance import Terms
+from controllers.revision.acceptance import Terms
 from framework.api.errors import ConflictError, SpecError, TerminalError, TransientError
-from framework.backends.faults import FaultInjector
+from framework.backends.memory.faults import FaultInjector
 from framework.kinds import KINDS
-from framework.planning.changes import Verb
-from framework.planning.compare import compare
-from framework.planning.explained import explained
+from framework.planning.grammar.changes import Verb
+from framework.planning.plan.compare import compare
+from framework.planning.plan.explained import explained
 from framework.render.plan import plan_text
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
 

@@ -13,16 +13,16 @@ from typing import Any, cast
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from controllers.loaded import Loaded
-from controllers.manager import Manager
-from controllers.reconciler import Reconciler, Result
+from controllers.loop.manager import Manager
+from controllers.loop.reconciler import Reconciler, Result
+from controllers.revision.loaded import Loaded
+from controllers.revision.source import SourceController
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.round import Round
-from controllers.source import SourceController
 from framework.api.errors import TransientError
 from framework.api.meta import Ref
-from framework.planning.changes import Desired
-from framework.planning.rules import Rules
+from framework.planning.admission.rules import Rules
+from framework.planning.grammar.changes import Desired
 from framework.ports import Record
 from tests.builders import desired, feature_view_spec
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from controllers.offline import plan_between
+from controllers.host.offline import plan_between
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError, SpecError
 from framework.api.meta import Ref
-from framework.planning.breaking import ACKNOWLEDGE
-from framework.planning.changes import Plan
+from framework.planning.grammar.changes import Plan
+from framework.planning.plan.breaking import ACKNOWLEDGE
 from framework.render.plan_document import plan_from_json
 from tests.builders import NOW
 from tests.controllers.test_cli import Project

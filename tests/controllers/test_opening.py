@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from controllers.opening import AcceptedEnvironment
-from controllers.project import Project as Opened
+from controllers.commands.project import Project as Opened
+from controllers.host.opening import AcceptedEnvironment
+from controllers.host.wiring import open_project
 from controllers.settings import Settings
-from controllers.wiring import open_project
 from framework.api.errors import ConfigurationError, SpecError
 from framework.kinds.environment.spec import EnvironmentSpec
 from tests.controllers.test_cli import LOCAL, Project

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controllers.operator import operator_settings
+from controllers.host.operator import operator_settings
 from controllers.settings import Settings, project_folder
 from framework.api.errors import ConfigurationError
 

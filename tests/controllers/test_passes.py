@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from controllers.passes import PassResult, Word, follow, lead, serve
-from controllers.project import Project
+from controllers.commands.project import Project
+from controllers.host.passes import PassResult, Word, follow, lead, serve
+from controllers.host.wiring import imagining
 from controllers.settings import Settings
-from controllers.wiring import imagining
 from framework.api.errors import ConfigurationError, SpecError
 from framework.kinds import KINDS
-from framework.planning.settled import Standing
+from framework.planning.reports.settled import Standing
 from framework.ports import Pin
 from tests.waiting import until
 from tests.world import ENDPOINT, OBSERVERS, TRAINING, World
@@ -98,7 +98,7 @@ def test_while_serving_a_refused_commit_is_logged_once(world: World, caplog: pyt
     lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
     wrong = world.commit(classifier=TRAINING.replace("rounds", "ruonds"))
     stop = threading.Event()
-    with caplog.at_level("WARNING", "controllers.passes"):
+    with caplog.at_level("WARNING", "controllers.host.passes"):
         controller = threading.Thread(target=serve, args=(project(world), stop, lambda result: None))
         controller.start()
         deadline = time.monotonic() + 10

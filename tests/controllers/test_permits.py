@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from controllers.acceptance import Terms, lifted_by
-from controllers.runtime.permits import Permit, said, say
+from controllers.revision.acceptance import Terms, lifted_by
+from controllers.revision.permits import Permit, said, say
 from framework.api.errors import TransientError
-from framework.backends.faults import Crash, FaultInjector
+from framework.backends.memory.faults import Crash, FaultInjector
 from framework.ports import Pin, Signature
 from tests.controllers.test_source import BETTER, events, governed, in_force, refusal
 from tests.world import DEPARTURES, DEPLOYMENT, TRAINING, World

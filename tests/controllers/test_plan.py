@@ -13,16 +13,16 @@ from click.testing import CliRunner, Result
 
 from controllers.cli import session
 from controllers.cli.main import cli
-from controllers.project import Project
-from controllers.runtime.permits import Permit, say
+from controllers.commands.project import Project
+from controllers.revision.permits import Permit, say
 from framework.api.categories import Category
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.planning.breaking import ACKNOWLEDGE
-from framework.planning.changes import Change, Plan, Verb
-from framework.planning.estimate import FIRST_ANSWER
-from framework.planning.explained import EXISTS
+from framework.planning.grammar.changes import Change, Plan, Verb
+from framework.planning.plan.breaking import ACKNOWLEDGE
+from framework.planning.plan.estimate import FIRST_ANSWER
+from framework.planning.plan.explained import EXISTS
 from framework.ports import Capacity, Pin
 from framework.render.markdown import plan_markdown
 from framework.render.plan import plan_text

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from controllers.acceptance import Terms, withheld
+from controllers.revision.acceptance import Terms, withheld
 from controllers.runtime.backoff import Backoff
 from framework.api import layout
 from framework.api.errors import SpecError, TransientError
 from framework.api.meta import Ref
-from framework.backends.faults import FaultInjector
-from framework.planning.changes import Status, Verb
+from framework.backends.memory.faults import FaultInjector
+from framework.planning.grammar.changes import Status, Verb
 from framework.ports import FailureKind, Pin
 from framework.render.status import Sync, report, status_text
 from framework.render.why import why, why_text

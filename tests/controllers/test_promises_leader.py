@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from controllers.executor import execute
-from controllers.passes import serve
-from controllers.project import Project
-from controllers.reconciler import Reconciler
+from controllers.commands.project import Project
+from controllers.host.passes import serve
+from controllers.loop.executor import execute
+from controllers.loop.reconciler import Reconciler
 from controllers.runtime.leadership import Leadership
 from controllers.settings import Settings
 from framework.api.errors import ConflictError
-from framework.backends.faults import FaultInjector
+from framework.backends.memory.faults import FaultInjector
 from framework.kinds import KINDS
-from framework.planning.actions import Action, DeleteApp, DeployApp, SetRoute
+from framework.planning.grammar.actions import Action, DeleteApp, DeployApp, SetRoute
 from framework.ports import Lease, Ports, StateStore
 from tests.builders import NOW
 from tests.controllers.test_passes import project
@@ -202,7 +202,7 @@ def test_10_what_a_leader_that_was_paused_before_its_call_does_late_harms_no_cal
         meant.append(action)
         execute(action, ports, token)
 
-    monkeypatch.setattr("controllers.reconciler.execute", noted)
+    monkeypatch.setattr("controllers.loop.reconciler.execute", noted)
     world = World()
     world.run()
     (first,) = world.weights()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controllers.acceptance import withheld
-from controllers.loaded import Loaded
+from controllers.revision.acceptance import withheld
+from controllers.revision.loaded import Loaded
 from framework.api import layout
 from framework.api.errors import SpecError
 from framework.api.meta import Ref

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from controllers.loaded import Loaded
-from controllers.promote import Side, default_branch, promotion, propose
+from controllers.commands.promote import Side, default_branch, promotion, propose
+from controllers.revision.loaded import Loaded
 from framework.api.errors import ConfigurationError, ConflictError, SpecError
 from framework.api.meta import Ref
 from framework.backends.memory import MemoryPorts, memory_ports
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.planning.promotion import Course, Item, Promotion
+from framework.planning.admission.promotion import Course, Item, Promotion
 from framework.ports import Proposed
 from framework.render.promotion import diff, promotion_json, promotion_text, proposed_text
 from framework.specs.read import read_snapshot

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from controllers.host.wiring import open_project
 from controllers.settings import Settings
-from controllers.wiring import open_project
 from framework.api.errors import ConfigurationError, SpecError
 from tests.builders import NOW
 from tests.controllers.test_cli import LOCAL, Project

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from controllers.passes import serve
+from controllers.host.passes import serve
 from controllers.runtime.revival import FIRST_WAIT, LONGEST_WAIT, LOOK_SECONDS, Revival
 from framework.api.errors import ConfigurationError, TransientError
 from framework.ports import Event

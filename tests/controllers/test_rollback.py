@@ -10,11 +10,11 @@ from datetime import timedelta
 
 import pytest
 
-from controllers.passes import lead
-from controllers.rollback import Rollbacks
+from controllers.commands.rollback import Rollbacks
+from controllers.host.passes import lead
 from framework.api import layout
 from framework.api.errors import ConfigurationError, ConflictError, SpecError
-from framework.planning.restore import Prospect, Way
+from framework.planning.admission.restore import Prospect, Way
 from framework.ports import Proposal, Proposed
 from framework.render.rollback import Done, done_text, prospect_text, rollback_json
 from tests.controllers.test_passes import project

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from controllers.rollouts import Rollouts, report
+from controllers.commands.rollouts import Rollouts, report
 from framework.api.errors import ConfigurationError
-from framework.backends.faults import Crash, FaultInjector
+from framework.backends.memory.faults import Crash, FaultInjector
 from framework.backends.memory.serving import Served
 from framework.ports import Failure
 from framework.render.rollout import rollout_json, rollout_text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from framework.api.meta import Ref
-from framework.planning.health import Sync
+from framework.planning.reports.health import Sync
 from framework.ports import Capacity
 from framework.render.why import why
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, World

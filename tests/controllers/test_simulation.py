@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from controllers.simulation import Simulation, simulation
-from controllers.wiring import imagining
+from controllers.commands.simulation import Simulation, simulation
+from controllers.host.wiring import imagining
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.planning.actions import Action, SubmitRun
-from framework.planning.steps import Sequence
+from framework.planning.grammar.actions import Action, SubmitRun
+from framework.planning.grammar.steps import Sequence
 from framework.ports import Capacity
 from tests.builders import NOW
 from tests.world import DEPLOYMENT, ENDPOINT, JOB, OBSERVERS, TRAINING, VIEW, World

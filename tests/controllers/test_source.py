@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from controllers.acceptance import Terms
-from controllers.loaded import Loaded
+from controllers.revision.acceptance import Terms
+from controllers.revision.loaded import Loaded
 from framework.api.errors import ConfigurationError, SpecError, TransientError
-from framework.backends.faults import FaultInjector
 from framework.backends.memory import Link
+from framework.backends.memory.faults import FaultInjector
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.planning.admission import SUSPENDED
-from framework.planning.breaking import ACKNOWLEDGE, breaking
+from framework.planning.admission.admit import SUSPENDED
+from framework.planning.plan.breaking import ACKNOWLEDGE, breaking
 from framework.ports import Pin, Signature
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World
 

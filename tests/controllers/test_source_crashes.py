@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from controllers.loaded import Loaded
+from controllers.revision.loaded import Loaded
 from framework.api.errors import ConfigurationError, SpecError, TransientError
 from framework.api.meta import Ref
-from framework.backends.faults import Crash, FaultInjector
+from framework.backends.memory.faults import Crash, FaultInjector
 from framework.ports import Pin
 from tests.controllers.test_source import ANOTHER, BETTER, NOON_TO_TWO, environment
 from tests.world import DEPARTURES, DEPLOYMENT, PROJECT, TRAINING, World

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from controllers import passes
-from controllers.loaded import Loaded
-from controllers.passes import serve
-from controllers.project import Project
+from controllers.commands.project import Project
+from controllers.host import passes
+from controllers.host.passes import serve
+from controllers.revision.loaded import Loaded
+from controllers.revision.permits import Permit, say
 from controllers.runtime.backoff import Backoff
-from controllers.runtime.permits import Permit, say
 from framework.api.errors import ConfigurationError, ConflictError, TerminalError, TransientError
-from framework.backends.faults import FaultInjector, verbs
+from framework.backends.memory.faults import FaultInjector, verbs
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.ports import Pin, Signature
@@ -138,7 +138,7 @@ def running(monkeypatch: pytest.MonkeyPatch, prepare: Callable[[FaultInjector], 
     quick = timedelta(milliseconds=5)
     monkeypatch.setattr(passes, "Backoff", lambda jitter: Backoff(jitter, quick, 4 * quick))
     monkeypatch.setattr(passes, "LONGEST_POLL", 0.1)
-    monkeypatch.setattr("controllers.manager.LONGEST_POLL", 0.1)
+    monkeypatch.setattr("controllers.loop.manager.LONGEST_POLL", 0.1)
     faults = FaultInjector()
     prepare(faults)
     made = Running(faults)

@@ -15,15 +15,15 @@ from typing import cast
 
 import pytest
 
-from controllers import passes
-from controllers.passes import serve
-from controllers.project import Project as Opened
+from controllers.commands.project import Project as Opened
+from controllers.host import passes
+from controllers.host.passes import serve
+from controllers.revision.source import Loaded
 from controllers.runtime.backoff import Backoff
-from controllers.source import Loaded
-from framework.backends.git import GitSource
+from framework.backends.git.source import GitSource
 from framework.backends.memory import MemoryCode, MemorySource
-from framework.backends.registry import SqlModelRegistry
 from framework.backends.state.database import open_database
+from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
@@ -116,7 +116,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
     quick = timedelta(milliseconds=5)
     monkeypatch.setattr(passes, "Backoff", lambda jitter: Backoff(jitter, quick, 4 * quick))
     monkeypatch.setattr(passes, "LONGEST_POLL", 0.1)
-    monkeypatch.setattr("controllers.manager.LONGEST_POLL", 0.1)
+    monkeypatch.setattr("controllers.loop.manager.LONGEST_POLL", 0.1)
     made = Live(tmp_path / "project")
     for thread in made.threads:
         thread.start()

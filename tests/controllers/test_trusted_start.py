@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from controllers.opening import LOOKED_BACK, AcceptedEnvironment
+from controllers.host.opening import LOOKED_BACK, AcceptedEnvironment
+from controllers.host.wiring import open_project
 from controllers.settings import Settings
-from controllers.wiring import open_project
 from framework.api.errors import ConfigurationError
-from framework.backends.git import GitSource
+from framework.backends.git.source import GitSource
 from framework.kinds.environment.spec import EnvironmentSpec
 from tests.controllers.test_followed import SPECS
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import pytest
 
-from controllers.passes import serve
+from controllers.host.passes import serve
 from controllers.runtime.door import RETRY_SECONDS, Door
 from controllers.runtime.webhook import Webhook
 from controllers.settings import WebhookAddress

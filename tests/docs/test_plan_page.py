@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from controllers import acceptance
+from controllers.revision import acceptance
 from framework.kinds.environment.policies import DENIED
-from framework.planning import breaking, pruning
-from framework.planning.changes import Verb
+from framework.planning.admission import pruning
+from framework.planning.grammar.changes import Verb
+from framework.planning.plan import breaking
 from framework.render.plan_document import FORMAT, plan_json
 from tests.unit.render.samples import PLANS
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from framework.planning.asked import Asked, Stand, Uncommitted
-from framework.planning.oversight import oversee
-from framework.planning.overview import report
+from framework.planning.reports.asked import Asked, Stand, Uncommitted
+from framework.planning.reports.oversight import oversee
+from framework.planning.reports.overview import report
 from framework.ports import Heartbeat, Outage
 from framework.render.events import events_jsonl, events_text
 from framework.render.markdown import plan_markdown

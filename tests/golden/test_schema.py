@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from framework.kinds import KINDS
-from framework.specs import schema
+from framework.specs.language import schema
 
 
 def test_the_schema_of_all_kinds(golden: Callable[[str, str], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from framework.planning.overview import report
+from framework.planning.reports.overview import report
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_json
 from framework.render.status import status_text

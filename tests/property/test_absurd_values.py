@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from controllers import plans
+from controllers.commands import plans
 from framework.api.errors import SpecError
 from framework.kinds import KINDS
 from framework.render.markdown import plan_markdown
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_from_json, plan_json
-from framework.specs.cache import ParseCache
+from framework.specs.memo.cache import ParseCache
 from framework.specs.read import check
 from tests.absurd import LATER, WHOLE, Absurd, absurdities, texts
 from tests.world import World

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.planning.actions import SetRoute
+from framework.planning.grammar.actions import SetRoute
 from framework.ports import AppPhase
 from framework.rollout.canary import advance, begin
 from framework.rollout.state import CanaryState, Course

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.backends.faults import Crash, FaultInjector
-from framework.planning.changes import Verb
+from framework.backends.memory.faults import Crash, FaultInjector
+from framework.planning.grammar.changes import Verb
 from framework.render.plan_document import plan_json
 from tests.fuzzing import seeds
 from tests.interruptions import violations

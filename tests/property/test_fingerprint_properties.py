@@ -17,9 +17,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from framework.api.categories import category_of
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.planning.fingerprint import canonical, identity, short_hash, spec_json
-from framework.specs import paths
-from framework.specs.positions import parse
+from framework.planning.grammar.fingerprint import canonical, identity, short_hash, spec_json
+from framework.specs.yaml import paths
+from framework.specs.yaml.positions import parse
 
 SPECS = Path(__file__).parents[2] / "mlops_specs"
 OBJECTS: dict[Ref, dict[str, Any]] = {

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from framework.api.errors import SpecError
-from framework.specs import nodes
-from framework.specs.editor import EditError, set_value
-from framework.specs.formatter import format_text
-from framework.specs.positions import parse
+from framework.specs.yaml import nodes
+from framework.specs.yaml.editor import EditError, set_value
+from framework.specs.yaml.formatter import format_text
+from framework.specs.yaml.positions import parse
 
 WORDS = (
     "a",

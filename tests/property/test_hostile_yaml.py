@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from framework.api.errors import Problem, SpecError
 from framework.kinds import KINDS
 from framework.ports import Blob
-from framework.specs import paths
-from framework.specs.positions import parse
 from framework.specs.read import check, read_snapshot
-from framework.specs.syntax import LINE_BREAK
+from framework.specs.yaml import paths
+from framework.specs.yaml.positions import parse
+from framework.specs.yaml.syntax import LINE_BREAK
 
 WORDS = (
     "apiVersion", "mlops/v1alpha1", "kind", "metadata", "name", "spec", "strategy", "canary", "steps", "setWeight",

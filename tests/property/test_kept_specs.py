@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from framework.api.errors import SpecError
 from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
-from framework.specs.cache import ParseCache
+from framework.specs.memo.cache import ParseCache
+from framework.specs.memo.store import Store
 from framework.specs.read import check, read_environment, read_snapshot
 from framework.specs.snapshot import desired
-from framework.specs.store import Store
 
 KEY = bytes(range(32))
 

@@ -17,24 +17,24 @@ from typing import Any, cast
 import click
 import pytest
 
-from controllers import plans
 from controllers.cli.main import cli
+from controllers.commands import plans
+from controllers.host.wiring import open_project
 from controllers.settings import Settings
-from controllers.wiring import open_project
 from framework import __version__
 from framework.api.credentials import credential_in
 from framework.api.errors import SpecError, TransientError
 from framework.api.places import Premises
-from framework.backends.git import GitSource
-from framework.backends.registry import SqlModelRegistry
+from framework.backends.git.source import GitSource
 from framework.backends.state.database import open_database
+from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.kinds import KINDS
 from framework.render.markdown import plan_markdown
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_json
 from framework.specs import report
-from framework.specs.cache import ParseCache
+from framework.specs.memo.cache import ParseCache
 from framework.specs.read import UnsafeError, check, read_snapshot
 from tests.absurd import LATER, WHOLE, Absurd, paths
 from tests.controllers.test_cli import Project

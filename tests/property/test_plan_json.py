@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from framework.api.categories import Category
 from framework.api.credentials import redacted, redacted_value
 from framework.api.meta import Ref
-from framework.planning.actions import DeleteApp, DeleteTable, StopRun
-from framework.planning.changes import Change, FieldDiff, Happening, Plan, Refusal, Verb
-from framework.planning.forecast import Endpoint, Forecast, Work
+from framework.planning.grammar.actions import DeleteApp, DeleteTable, StopRun
+from framework.planning.grammar.changes import Change, FieldDiff, Happening, Plan, Refusal, Verb
+from framework.planning.grammar.forecast import Endpoint, Forecast, Work
 from framework.ports import Capacity
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_from_json, plan_json

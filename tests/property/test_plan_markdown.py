@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from framework.planning.changes import Plan
+from framework.planning.grammar.changes import Plan
 from framework.render.markdown import LIMIT, plan_markdown
 from tests.property.test_plan_json import PLANS
 from tests.unit.render.test_markdown import harmless

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from framework.api.errors import ConflictError
 from framework.api.meta import Ref
 from framework.backends.memory import MemoryRegistry, MemoryStateStore
-from framework.backends.registry import SqlModelRegistry
 from framework.backends.state.database import open_database
+from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.ports import (
     ClockMark,

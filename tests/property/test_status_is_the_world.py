@@ -11,16 +11,16 @@ from typing import Any, cast
 
 import pytest
 
-from controllers import situation
-from controllers.heartbeat import Beats
-from controllers.manager import Manager
+from controllers.commands import situation
+from controllers.commands.situation import situation as look
+from controllers.host.heartbeat import Beats
+from controllers.loop.manager import Manager
 from controllers.runtime.looks import Ages, Looks
-from controllers.situation import situation as look
 from framework.api.errors import SpecError, TransientError
 from framework.api.meta import Ref
-from framework.backends.faults import FaultInjector, verbs
-from framework.planning.health import Sync
-from framework.planning.oversight import MISSED_BEATS
+from framework.backends.memory.faults import FaultInjector, verbs
+from framework.planning.reports.health import Sync
+from framework.planning.reports.oversight import MISSED_BEATS
 from tests.controllers.test_passes import NoCluster, project
 from tests.controllers.test_promises_status import lacking
 from tests.fuzzing import seeds

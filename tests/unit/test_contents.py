@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from framework import storage
-from framework.backends.contents import Contents
-from framework.backends.tables import DeltaTables
+from framework.backends.delta.contents import Contents
+from framework.backends.delta.tables import DeltaTables
 
 DAY = 86_400_000_000_000
 

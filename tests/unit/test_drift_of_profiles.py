@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from framework.backends.profiles import Profiles
+from framework.backends.profiles.store import Profiles
 from framework.drift.quality import QualityFinding, judge_quality
 from framework.drift.verdict import ColumnVerdict, DriftRules, Finding, judge_window
 from framework.workloads import profiling

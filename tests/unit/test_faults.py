@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from framework.api.errors import TransientError
-from framework.backends.faults import CHANGING, Crash, FaultInjector, verbs
 from framework.backends.memory import MemoryPorts, memory_ports
+from framework.backends.memory.faults import CHANGING, Crash, FaultInjector, verbs
 from framework.ports import AppSpec, RouteSpec, RunSpec
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

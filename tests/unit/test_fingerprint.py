@@ -9,8 +9,8 @@ import pytest
 
 from framework.api.categories import Category
 from framework.api.meta import Metadata, Ref, Strict
-from framework.planning import fingerprint
-from framework.planning.fingerprint import LENGTH, canonical, digest, identity, short_hash, spec_json
+from framework.planning.grammar import fingerprint
+from framework.planning.grammar.fingerprint import LENGTH, canonical, digest, identity, short_hash, spec_json
 
 CATEGORIES = {"": Category.RETRAIN, "timeout": Category.METADATA, "serving": Category.METADATA,
               "serving.model": Category.REDEPLOY, "replicas": Category.RELOAD}  # fmt: skip

@@ -21,7 +21,7 @@ from examples.flights.prepare import prepare
 from examples.flights.replay import land_labels, replay, requests_for
 from examples.flights.serving import enrich, tidy
 from examples.flights.stage import DemoError, Stage, spread
-from framework.backends.tables import DeltaTables
+from framework.backends.delta.tables import DeltaTables
 from framework.kinds import KINDS
 from framework.workloads.features.expectations import check, require
 from framework.workloads.features.transform import compute

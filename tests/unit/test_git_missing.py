@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from framework.api.errors import ConfigurationError, MlopsError, TransientError
-from framework.backends.git import GitSource
+from framework.backends.git.source import GitSource
 from tests.unit.test_git_source import ENVIRONMENT, Repository
 
 HEX = "1" * 40
@@ -173,7 +173,7 @@ def test_a_partial_clone_says_that_it_is_and_what_it_says_to_do_helps(
 def test_variables_of_git_neither_help_nor_harm(repository: Repository) -> None:
     """As a hook, a CI runner or a person has them."""
     script = (
-        "import sys; from framework.backends.git import GitSource; source = GitSource(sys.argv[1]);"
+        "import sys; from framework.backends.git.source import GitSource; source = GitSource(sys.argv[1]);"
         "commit = source.resolve('main'); print(commit, len(source.read(source.blobs(commit, 'specs'))))"
     )
     nowhere = dict.fromkeys(

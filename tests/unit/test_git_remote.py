@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from framework.api.errors import ConfigurationError
-from framework.backends.git_process import checked_branch
-from framework.backends.git_remote import Credentials, is_remote, parse_remote
+from framework.backends.git.process import checked_branch
+from framework.backends.git.remote import Credentials, is_remote, parse_remote
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from framework.api.errors import ConfigurationError, SpecError, TerminalError, TransientError
-from framework.backends.code import CodeArchive
-from framework.backends.git import GitSource
-from framework.backends.git_process import Git
+from framework.backends.git.process import Git
+from framework.backends.git.source import GitSource
+from framework.backends.storage.code import CodeArchive
 from framework.ports import Blob, CodeRef
-from framework.specs.positions import MAX_BYTES
 from framework.specs.worktree import WORKTREE, WorktreeSource
+from framework.specs.yaml.positions import MAX_BYTES
 
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
@@ -396,7 +396,7 @@ def test_code_that_is_missing_or_too_large(repository: Repository, monkeypatch: 
     source = GitSource(repository.root)
     with pytest.raises(TerminalError, match="has no folder shop/cod") as missing:
         source.archive(commit, "shop/cod")
-    monkeypatch.setattr("framework.backends.git.MAX_ARCHIVE_BYTES", 10)
+    monkeypatch.setattr("framework.backends.git.source.MAX_ARCHIVE_BYTES", 10)
     with pytest.raises(TerminalError) as large:
         source.archive(commit, "shop/code")
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from framework.api.errors import ConfigurationError, ConflictError, MlopsError, TransientError
-from framework.backends.git import GitSource
-from framework.backends.git_remote import Credentials, parse_remote
-from framework.backends.git_writer import (
+from framework.backends.git.mirror import GitMirror
+from framework.backends.git.remote import Credentials, parse_remote
+from framework.backends.git.source import GitSource
+from framework.backends.git.writer import (
     NOBODY,
     TRAILER,
     Author,
@@ -23,7 +24,6 @@ from framework.backends.git_writer import (
     RemoteBranches,
     configured_author,
 )
-from framework.backends.mirror import GitMirror
 from framework.ports import Proposal
 from tests.builders import NOW
 from tests.contract.repositories import Repository

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framework.api.meta import Ref
-from framework.planning.graph import CycleError, cycles, topological
+from framework.planning.grammar.graph import CycleError, cycles, topological
 
 
 def graph(text: str) -> dict[Ref, list[Ref]]:

@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from framework.api.errors import ConfigurationError, MlopsError, TransientError
-from framework.backends.git_remote import Credentials, parse_remote
-from framework.backends.mirror import GitMirror
+from framework.backends.git.mirror import GitMirror
+from framework.backends.git.remote import Credentials, parse_remote
 from tests.contract.repositories import Repository
 from tests.git_server import GitServer, git_server
 
@@ -111,7 +111,7 @@ def test_a_new_commit_is_seen_at_the_next_refresh_and_not_before(upstream: Repos
 def test_a_branch_that_did_not_move_is_not_fetched(
     upstream: Repository, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, logger="framework.backends.mirror")
+    caplog.set_level(logging.INFO, logger="framework.backends.git.mirror")
     upstream.commit({"a.yaml": "1"})
     source = mirror(upstream, folder)
     for _ in range(3):

@@ -18,9 +18,9 @@ from framework.api.layout import rebased
 from framework.api.meta import Ref
 from framework.backends.ray.jobs import RayJobs, request_of
 from framework.backends.ray.tenancy import Tenant
-from framework.backends.registry import SqlModelRegistry
 from framework.backends.state.database import open_database
 from framework.backends.state.places import Places
+from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.stored import dump_json
 from framework.ports import ModelVersion, Record, RunSpec

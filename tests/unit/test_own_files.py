@@ -18,13 +18,13 @@ from deltalake import DeltaTable
 from framework import storage
 from framework.api.errors import TransientError
 from framework.api.layout import run_folder
+from framework.backends.delta.tables import DeltaTables
 from framework.backends.ray.jobs import RayJobs
 from framework.backends.ray.tenancy import PRIVATE, Tenant
 from framework.backends.ray.traffic import CounterFiles
-from framework.backends.tables import DeltaTables
 from framework.kinds import KINDS
 from framework.ports import Blob, RunPhase, RunSpec
-from framework.specs.store import FILE, Store
+from framework.specs.memo.store import FILE, Store
 from framework.workloads.context import WorkloadError
 from framework.workloads.features import delta
 from framework.workloads.run import run as run_workload

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from framework.api.errors import TerminalError, TransientError
-from framework.backends.performance import auc_interval
-from framework.backends.profiles import Profiles
+from framework.backends.profiles.performance import auc_interval
+from framework.backends.profiles.store import Profiles
 from framework.ports import TableState
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

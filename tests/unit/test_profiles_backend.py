@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from framework.api.errors import TerminalError, TransientError
-from framework.backends import profiles as backend
-from framework.backends.profile_files import read_profile
-from framework.backends.profiles import Profiles
+from framework.backends.profiles import store as backend
+from framework.backends.profiles.files import read_profile
+from framework.backends.profiles.store import Profiles
 from framework.drift.verdict import DriftRules, judge_window
 from framework.sketches import load_whylogs
 from framework.workloads.profiling import profile_bytes, profile_frame, write_reference

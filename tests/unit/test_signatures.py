@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from framework.api.errors import ConfigurationError
-from framework.backends.git import GitSource
-from framework.backends.git_remote import parse_remote
-from framework.backends.mirror import GitMirror
-from framework.backends.signatures import Signers
+from framework.backends.git.mirror import GitMirror
+from framework.backends.git.remote import parse_remote
+from framework.backends.git.signatures import Signers
+from framework.backends.git.source import GitSource
 from tests.contract.repositories import Repository
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen to make keys")

@@ -15,8 +15,8 @@ import pytest
 
 from framework.api.errors import ConfigurationError, ConflictError, DamagedError
 from framework.api.meta import Ref
-from framework.backends.registry import SqlModelRegistry
 from framework.backends.state.database import Database, open_database
+from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.stored import dump
 from framework.ports import Event, Pin, Record, Revision, Word

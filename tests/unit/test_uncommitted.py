@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from framework.backends.uncommitted import uncommitted
+from framework.backends.git.uncommitted import uncommitted
 
 SPECS = ("mlops_specs",)
 

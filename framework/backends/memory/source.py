@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from framework.api.errors import ConfigurationError, ConflictError, SpecError, TerminalError
-from framework.backends.git_process import checked_branch
+from framework.backends.git.process import checked_branch
 from framework.backends.memory.calls import Calls
 from framework.ports import Blob, CodeRef, CommitInfo, Proposal, Proposed, Signature
-from framework.specs.code import parent_inits
+from framework.specs.rules.code import parent_inits
 from framework.specs.tree import archive, blob_sha, inside, tree_sha
 from framework.specs.worktree import refused_link
 

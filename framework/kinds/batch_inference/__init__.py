@@ -10,9 +10,9 @@ from framework.api.meta import Ref
 from framework.kinds.batch_inference.spec import CATEGORIES, BatchInferenceSpec
 from framework.kinds.feature_view.columns import columns_of
 from framework.kinds.training_job.spec import TrainingJobSpec
-from framework.planning.changes import Change, Desired, Status
-from framework.planning.kind import Claim, CrossProblem, Kind, Needs, Reference
-from framework.planning.outcomes import removed, unsupported
+from framework.planning.grammar.changes import Change, Desired, Status
+from framework.planning.grammar.kind import Claim, CrossProblem, Kind, Needs, Reference
+from framework.planning.plan.outcomes import removed, unsupported
 
 
 def _plan(desired: Desired[BatchInferenceSpec] | None, observed: Ref, status: Status | None, now: datetime) -> Change:

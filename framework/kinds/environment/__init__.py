@@ -9,9 +9,9 @@ from framework.api.meta import Ref, Stored
 from framework.api.places import Place, Use
 from framework.kinds.environment import policies, quotas, windows
 from framework.kinds.environment.spec import CATEGORIES, Database, EnvironmentSpec, Quotas
-from framework.planning.changes import Change, Desired, Status
-from framework.planning.kind import CrossProblem, Kind, Reference
-from framework.planning.outcomes import Outcome, removed
+from framework.planning.grammar.changes import Change, Desired, Status
+from framework.planning.grammar.kind import CrossProblem, Kind, Reference
+from framework.planning.plan.outcomes import Outcome, removed
 
 
 def _plan(desired: Desired[EnvironmentSpec] | None, observed: Ref, status: Status | None, now: datetime) -> Change:

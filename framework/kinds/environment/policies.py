@@ -13,9 +13,10 @@ from framework.api.meta import Ref
 from framework.kinds.environment.neighbours import NEIGHBOURS
 from framework.kinds.environment.selection import Found, Miss, exists, find, miss, parse
 from framework.kinds.environment.spec import EnvironmentSpec, Limit, Policy
-from framework.planning.changes import Change, Refusal, Verb
-from framework.planning.kind import CrossProblem
-from framework.specs import paths, words
+from framework.planning.grammar.changes import Change, Refusal, Verb
+from framework.planning.grammar.kind import CrossProblem
+from framework.specs.language import words
+from framework.specs.yaml import paths
 
 ALL = "*"
 DENIED = "DeniedByPolicy"

@@ -10,7 +10,7 @@ from framework.api.meta import Ref
 from framework.kinds.environment.neighbours import NEIGHBOURS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
-from framework.planning.kind import CrossProblem, Needs
+from framework.planning.grammar.kind import CrossProblem, Needs
 
 SIZED_BY = {
     "TrainingJob": "spec.resources",

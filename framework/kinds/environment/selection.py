@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 
-from framework.specs import words
-from framework.specs.paths import Path
+from framework.specs.language import words
+from framework.specs.yaml.paths import Path
 
 Token = str | int
 _TOKEN = re.compile(r"\[\]|\[\d+\]|[^.\[\]\s]+")

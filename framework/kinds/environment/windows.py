@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from framework.api import closures
 from framework.api.fields import format_duration
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.planning.kind import CrossProblem
+from framework.planning.grammar.kind import CrossProblem
 
 _HARDLY_MEANT = timedelta(minutes=5)
 

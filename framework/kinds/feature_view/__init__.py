@@ -12,8 +12,8 @@ from framework.api.places import Place, Use
 from framework.kinds.feature_view.observed import FeatureViewState
 from framework.kinds.feature_view.rules import problems
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
-from framework.planning.changes import Change, Desired, Status
-from framework.planning.kind import CrossProblem, Kind, Reference
+from framework.planning.grammar.changes import Change, Desired, Status
+from framework.planning.grammar.kind import CrossProblem, Kind, Reference
 
 
 def _references(spec: FeatureViewSpec) -> tuple[Reference, ...]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from framework.api.meta import Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.planning.kind import CrossProblem
+from framework.planning.grammar.kind import CrossProblem
 
 INTEGERS = frozenset({"Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"})
 FLOATS = frozenset({"Float32", "Float64"})

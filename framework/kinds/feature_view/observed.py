@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from framework.api.meta import Ref, Stored
-from framework.planning.instants import DatedElsewhere
+from framework.planning.grammar.instants import DatedElsewhere
 from framework.ports import RunState, TableState
 
 

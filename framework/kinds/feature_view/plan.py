@@ -11,11 +11,11 @@ from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
-from framework.planning import runs
-from framework.planning.actions import Action, DeleteTable, StopRun, SubmitRun
-from framework.planning.changes import Change, Desired, Happening, Status, Verb
-from framework.planning.intent import DRIFT_REPAIRED
-from framework.planning.outcomes import Outcome
+from framework.planning.admission.intent import DRIFT_REPAIRED
+from framework.planning.grammar.actions import Action, DeleteTable, StopRun, SubmitRun
+from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.plan import runs
+from framework.planning.plan.outcomes import Outcome
 from framework.ports import RunState, TableState
 
 WORKLOAD = "framework.workloads.features.materialize:run"

@@ -7,7 +7,7 @@ from typing import Any
 
 from framework.kinds.feature_view.columns import FLOATS, NUMBERS, TIMES
 from framework.kinds.feature_view.spec import Expectation, FeatureViewSpec
-from framework.planning.kind import CrossProblem
+from framework.planning.grammar.kind import CrossProblem
 
 ENCODINGS = ("utf8", "utf8-lossy", "latin1", "windows-1252", "utf16")
 

@@ -14,8 +14,8 @@ from framework.kinds.model_deployment.exposure import exposure
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import WORKLOAD_VERSION, owns
-from framework.planning.changes import Change, Desired, Status
-from framework.planning.kind import Claim, CrossProblem, Kind, Needs, Reference
+from framework.planning.grammar.changes import Change, Desired, Status
+from framework.planning.grammar.kind import Claim, CrossProblem, Kind, Needs, Reference
 from framework.rollout.analysis.comparison import EVALUATED
 
 

@@ -11,8 +11,8 @@ from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.kinds.model_deployment.target import app_spec, owns
 from framework.kinds.model_deployment.traffic import RETRY, acknowledged, serves
 from framework.kinds.model_deployment.transitions import retire
-from framework.planning.actions import DeleteApp, DeployApp
-from framework.planning.changes import Desired, Happening
+from framework.planning.grammar.actions import DeleteApp, DeployApp
+from framework.planning.grammar.changes import Desired, Happening
 from framework.ports import AppPhase
 from framework.rollout.state import CanaryPhase
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.planning.kind import CrossProblem
+from framework.planning.grammar.kind import CrossProblem
 from framework.rollout.analysis.comparison import judged
 from framework.rollout.strategies import Canary, Step
 

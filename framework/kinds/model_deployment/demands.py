@@ -7,7 +7,7 @@ from typing import Any
 
 from framework.api.categories import Category
 from framework.kinds.model_deployment.observed import ServedVersion
-from framework.planning.changes import FieldDiff
+from framework.planning.grammar.changes import FieldDiff
 
 _BITS = {
     **{f"Int{bits}": (bits - 1, True) for bits in (8, 16, 32, 64)},

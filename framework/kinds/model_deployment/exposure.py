@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
-from framework.planning.kind import Exposure
+from framework.planning.grammar.kind import Exposure
 from framework.rollout.strategies import BlueGreen, Canary, Strategy
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from framework.api.fields import format_duration
 from framework.kinds.model_deployment.observed import Degraded, DeploymentState, ServedVersion
-from framework.planning.changes import Happening
+from framework.planning.grammar.changes import Happening
 from framework.ports import BAD_REQUEST, RECENT_SECONDS, Failure, Recent, RouteState, VersionCounters
 
 ERRING_SHARE = 0.05

@@ -27,10 +27,10 @@ from framework.kinds.model_deployment.observed import (
 from framework.kinds.model_deployment.removal import remove
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import served, terms
-from framework.planning.actions import Action, DeployApp, TakeBackWord
-from framework.planning.changes import Change, Desired, FieldDiff, Happening, Status, Verb
-from framework.planning.outcomes import Outcome
-from framework.planning.runs import POLL
+from framework.planning.grammar.actions import Action, DeployApp, TakeBackWord
+from framework.planning.grammar.changes import Change, Desired, FieldDiff, Happening, Status, Verb
+from framework.planning.plan.outcomes import Outcome
+from framework.planning.plan.runs import POLL
 from framework.rollout.state import CanaryPhase
 from framework.rollout.strategies import Canary
 

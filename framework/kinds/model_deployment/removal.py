@@ -9,10 +9,10 @@ from framework.api.conditions import transition
 from framework.kinds.model_deployment.observed import DeploymentObserved
 from framework.kinds.model_deployment.target import owns
 from framework.kinds.model_deployment.traffic import acknowledged
-from framework.planning.actions import Action, DeleteApp, DeleteRoute
-from framework.planning.changes import Change, Status, Verb
-from framework.planning.outcomes import removed
-from framework.planning.runs import POLL
+from framework.planning.grammar.actions import Action, DeleteApp, DeleteRoute
+from framework.planning.grammar.changes import Change, Status, Verb
+from framework.planning.plan.outcomes import removed
+from framework.planning.plan.runs import POLL
 from framework.ports import AppPhase
 
 

@@ -11,8 +11,8 @@ from framework.api import layout
 from framework.api.categories import category_of
 from framework.kinds.model_deployment.observed import ServedVersion, Terms
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec, Serving
-from framework.planning.changes import Desired
-from framework.planning.fingerprint import short_hash
+from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.fingerprint import short_hash
 from framework.ports import AppSpec, ModelVersion
 
 WORKLOAD_VERSION = "1"

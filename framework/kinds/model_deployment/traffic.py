@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from framework.api import layout
 from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, Retiring
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
-from framework.planning.actions import SetRoute
-from framework.planning.changes import Desired, Happening
+from framework.planning.grammar.actions import SetRoute
+from framework.planning.grammar.changes import Desired, Happening
 from framework.ports import AppPhase, AppState, RouteSpec, RouteState
 from framework.rollout.state import CanaryPhase
 from framework.rollout.strategies import Canary

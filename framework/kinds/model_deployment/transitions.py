@@ -17,7 +17,7 @@ from framework.kinds.model_deployment.observed import (
     Terms,
 )
 from framework.kinds.model_deployment.traffic import serves, table_digest
-from framework.planning.changes import Happening
+from framework.planning.grammar.changes import Happening
 from framework.ports import Json
 from framework.rollout.canary import advance, begin
 from framework.rollout.state import CanaryPhase, CanaryState, Course, Decision, Reason, Signals

@@ -11,7 +11,7 @@ from datetime import datetime
 from framework.kinds.model_deployment.naming import named
 from framework.kinds.model_deployment.observed import DeploymentState, ServedVersion
 from framework.kinds.model_deployment.transitions import Moved, reject, with_canary
-from framework.planning.changes import Happening
+from framework.planning.grammar.changes import Happening
 from framework.ports import Word
 from framework.rollout.canary import go_on
 from framework.rollout.state import Course, Decision, Reason

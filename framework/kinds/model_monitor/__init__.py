@@ -13,8 +13,8 @@ from framework.api.places import Place, Use
 from framework.kinds.model_monitor.observed import MonitorState
 from framework.kinds.model_monitor.rules import problems
 from framework.kinds.model_monitor.spec import CATEGORIES, ModelMonitorSpec, ReferenceWindow
-from framework.planning.changes import Change, Desired, Status
-from framework.planning.kind import CrossProblem, Kind, Reference
+from framework.planning.grammar.changes import Change, Desired, Status
+from framework.planning.grammar.kind import CrossProblem, Kind, Reference
 
 
 def _references(spec: ModelMonitorSpec) -> tuple[Reference, ...]:

@@ -11,7 +11,7 @@ from framework.drift.summaries import values_of
 from framework.kinds.model_monitor.judgement import Judgement, summary
 from framework.kinds.model_monitor.observed import Checked, Episode, MonitorObserved, ObservedWindow
 from framework.kinds.model_monitor.spec import ModelMonitorSpec
-from framework.planning.changes import Desired
+from framework.planning.grammar.changes import Desired
 from framework.ports import ColumnSummary, Json, ModelVersion
 
 SHOWN_CATEGORIES = 12

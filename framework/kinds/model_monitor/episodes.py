@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from framework.kinds.model_monitor.observed import Episode
-from framework.planning.changes import Happening
-from framework.planning.oversight import stamp
+from framework.planning.grammar.changes import Happening
+from framework.planning.reports.oversight import stamp
 from framework.ports import Alert, Json
 
 FIRING = "firing"

@@ -14,9 +14,9 @@ from framework.kinds.model_monitor.content import report_content
 from framework.kinds.model_monitor.judgement import checked, judge, sightings, summary
 from framework.kinds.model_monitor.observed import Judging, MonitorObserved, MonitorState, ObservedWindow, window_end
 from framework.kinds.model_monitor.spec import CATEGORIES, ModelMonitorSpec
-from framework.planning.actions import Action, SendAlert, WriteReport
-from framework.planning.changes import Change, Desired, Happening, Status, Verb
-from framework.planning.outcomes import Outcome, removed
+from framework.planning.grammar.actions import Action, SendAlert, WriteReport
+from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.plan.outcomes import Outcome, removed
 from framework.ports import Alert, Json, ModelVersion
 
 HISTORY = 60

@@ -13,7 +13,7 @@ from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.kinds.model_monitor.spec import SHARES, Drift, Labels, ModelMonitorSpec
 from framework.kinds.training_job.rules import inputs
 from framework.kinds.training_job.spec import TrainingJobSpec
-from framework.planning.kind import CrossProblem
+from framework.planning.grammar.kind import CrossProblem
 
 Specs = Mapping[Ref, BaseModel]
 

@@ -11,8 +11,8 @@ from framework.api.meta import Ref
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.kinds.training_job.rules import problems
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
-from framework.planning.changes import Change, Desired, Status
-from framework.planning.kind import CrossProblem, Kind, Needs, Reference
+from framework.planning.grammar.changes import Change, Desired, Status
+from framework.planning.grammar.kind import CrossProblem, Kind, Needs, Reference
 
 
 def _references(spec: TrainingJobSpec) -> tuple[Reference, ...]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from framework.api.lightgbm import BY_COLUMN, CANONICAL, DERIVED, OBJECTIVES, PARAMETERS
 from framework.kinds.training_job.spec import TrainingJobSpec
-from framework.planning.kind import CrossProblem
+from framework.planning.grammar.kind import CrossProblem
 
 _ALLOWED = tuple(sorted(PARAMETERS - DERIVED.keys()))
 

@@ -13,10 +13,10 @@ from framework.api.meta import Ref
 from framework.kinds.training_job.gates import compares, judge
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
-from framework.planning import runs
-from framework.planning.actions import Action, DeleteModels, RegisterModel, StopRun, SubmitRun
-from framework.planning.changes import Change, Desired, Happening, Status, Verb
-from framework.planning.outcomes import Outcome
+from framework.planning.grammar.actions import Action, DeleteModels, RegisterModel, StopRun, SubmitRun
+from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.plan import runs
+from framework.planning.plan.outcomes import Outcome
 from framework.ports import ModelVersion, RunSpec
 
 WORKLOAD = "framework.workloads.training.train:run"

@@ -16,7 +16,7 @@ from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.training_job import parameters
 from framework.kinds.training_job.evaluation import Gate, Slice
 from framework.kinds.training_job.spec import FeatureRef, TrainingJobSpec
-from framework.planning.kind import CrossProblem
+from framework.planning.grammar.kind import CrossProblem
 
 Specs = Mapping[Ref, BaseModel]
 _SHOWN = 5

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from controllers.cli.progress import Progress
-from controllers.reconciler import Result
+from controllers.loop.reconciler import Result
 from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.meta import Ref
-from framework.planning.changes import Change, Status, Verb
+from framework.planning.grammar.changes import Change, Status, Verb
 from tests.builders import NOW
 
 REF = Ref("ModelMonitor", "late-monitor")

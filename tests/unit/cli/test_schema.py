@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from controllers.cli.main import cli
 from framework.kinds import KINDS
-from framework.specs.positions import parse
+from framework.specs.yaml.positions import parse
 
 ROOT = Path(__file__).parents[3]
 OBJECTS = [

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from framework.api.errors import TerminalError
-from framework.backends.tables import DeltaTables
+from framework.backends.delta.tables import DeltaTables
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, materialize
 from tests.unit.features.test_transform import spec

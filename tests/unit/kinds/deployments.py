@@ -15,9 +15,9 @@ from framework.kinds.model_deployment.observed import DeploymentObserved, Deploy
 from framework.kinds.model_deployment.plan import plan
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.kinds.model_deployment.target import served
-from framework.planning.actions import Action, DeleteApp, DeleteRoute, DeployApp, SetRoute, TakeBackWord
-from framework.planning.changes import Change, Desired, Status, Verb
-from framework.planning.fingerprint import short_hash
+from framework.planning.grammar.actions import Action, DeleteApp, DeleteRoute, DeployApp, SetRoute, TakeBackWord
+from framework.planning.grammar.changes import Change, Desired, Status, Verb
+from framework.planning.grammar.fingerprint import short_hash
 from framework.ports import ModelVersion, Word
 from tests.builders import NOW, STORAGE, desired, model_version
 

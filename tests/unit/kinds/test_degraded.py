@@ -10,7 +10,7 @@ import pytest
 from framework.api.conditions import DEGRADED
 from framework.backends.memory.serving import Served
 from framework.kinds.model_deployment.health import FEWEST
-from framework.planning.changes import Verb
+from framework.planning.grammar.changes import Verb
 from framework.ports import RECENT_SECONDS, Failure
 from tests.builders import NOW
 from tests.unit.kinds.deployments import REF, Deployment, serving

@@ -9,7 +9,7 @@ import pytest
 from framework.api.categories import Category
 from framework.kinds.model_deployment.demands import demands, takes
 from framework.kinds.model_deployment.target import served
-from framework.planning.changes import Plan
+from framework.planning.grammar.changes import Plan
 from framework.ports import ModelVersion
 from framework.render.plan import plan_text
 from framework.workloads.models import check_rows

@@ -16,7 +16,7 @@ from framework.kinds.environment.neighbours import NEIGHBOURS
 from framework.kinds.environment.policies import refusals
 from framework.kinds.environment.selection import find, miss, parse
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.planning.changes import Change, Verb
+from framework.planning.grammar.changes import Change, Verb
 from tests.unit.specs.conftest import Project, place, project
 
 __all__ = ["place", "project"]

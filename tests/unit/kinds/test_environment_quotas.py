@@ -9,7 +9,7 @@ import pytest
 from framework.api.errors import Problem
 from framework.kinds import KINDS
 from framework.kinds.environment.quotas import SIZED_BY
-from framework.planning.kind import Kind
+from framework.planning.grammar.kind import Kind
 from tests.unit.specs.conftest import Project, place, project
 
 __all__ = ["place", "project"]

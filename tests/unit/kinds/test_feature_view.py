@@ -9,8 +9,8 @@ from framework.kinds.feature_view import KIND
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState
 from framework.kinds.feature_view.plan import run_name
 from framework.kinds.feature_view.spec import Materialization
-from framework.planning.actions import DeleteTable, StopRun, SubmitRun
-from framework.planning.changes import Change, Status, Verb
+from framework.planning.grammar.actions import DeleteTable, StopRun, SubmitRun
+from framework.planning.grammar.changes import Change, Status, Verb
 from framework.ports import FailureKind, RunPhase, RunState
 from tests.builders import NOW, STORAGE, at, desired, feature_view_spec, table
 

@@ -15,8 +15,8 @@ from framework.kinds.model_deployment.plan import plan
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.kinds.model_deployment.target import app_spec, owns, served
 from framework.kinds.model_deployment.traffic import SILENCE, acknowledged
-from framework.planning.actions import DeleteApp, DeployApp, SetRoute
-from framework.planning.changes import Status, Verb
+from framework.planning.grammar.actions import DeleteApp, DeployApp, SetRoute
+from framework.planning.grammar.changes import Status, Verb
 from framework.ports import AppPhase, RouterReplica, RouteSpec, RouteState
 from tests.builders import CODE, NOW, at, desired, model_version
 from tests.unit.kinds.deployments import REF, Deployment, deployment_spec, serving

@@ -21,8 +21,8 @@ from framework.kinds.model_monitor.observed import (
 )
 from framework.kinds.model_monitor.plan import HISTORY, plan
 from framework.kinds.model_monitor.spec import ModelMonitorSpec
-from framework.planning.actions import SendAlert, WriteReport
-from framework.planning.changes import Change, Status, Verb
+from framework.planning.grammar.actions import SendAlert, WriteReport
+from framework.planning.grammar.changes import Change, Status, Verb
 from framework.ports import ColumnSummary, LabelledWindow, ModelVersion
 from framework.render.report import report_html
 from tests.builders import NOW, desired, model_version

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from framework.planning.actions import DeployApp, TakeBackWord
+from framework.planning.grammar.actions import DeployApp, TakeBackWord
 from tests.builders import model_version
 from tests.unit.kinds.deployments import Deployment, deployment_spec, serving
 

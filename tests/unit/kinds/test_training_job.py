@@ -12,8 +12,8 @@ from framework.kinds.training_job import KIND
 from framework.kinds.training_job.evaluation import Evaluation
 from framework.kinds.training_job.gates import judge
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
-from framework.planning.actions import RegisterModel, StopRun, SubmitRun
-from framework.planning.changes import Change, Status, Verb
+from framework.planning.grammar.actions import RegisterModel, StopRun, SubmitRun
+from framework.planning.grammar.changes import Change, Status, Verb
 from framework.ports import FailureKind, RunPhase, RunState
 from framework.workloads.training import metrics
 from tests.builders import NOW, STORAGE, desired, model_version, training_spec

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from framework.api.categories import Category
 from framework.api.conditions import transition, violations
 from framework.api.meta import Ref
-from framework.planning.actions import (
+from framework.planning.admission.admit import SUSPENDED, admit, admit_all
+from framework.planning.admission.ledger import Admitted, Ledger, takes
+from framework.planning.admission.retention import ORPHANED
+from framework.planning.admission.room import EXCEEDED, WAITING
+from framework.planning.admission.rules import Rules
+from framework.planning.grammar.actions import (
     Action,
     DeleteApp,
     DeleteModels,
@@ -23,13 +28,8 @@ from framework.planning.actions import (
     StopRun,
     SubmitRun,
 )
-from framework.planning.admission import SUSPENDED, admit, admit_all
-from framework.planning.changes import Change, Happening, Status, Verb
-from framework.planning.kind import Needs
-from framework.planning.ledger import Admitted, Ledger, takes
-from framework.planning.retention import ORPHANED
-from framework.planning.room import EXCEEDED, WAITING
-from framework.planning.rules import Rules
+from framework.planning.grammar.changes import Change, Happening, Status, Verb
+from framework.planning.grammar.kind import Needs
 from framework.ports import Alert, AppSpec, Intent, Record, RunSpec
 from tests.builders import NOW, STORAGE, model_version
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from framework.api.meta import Metadata, Ref
 from framework.kinds import KINDS
-from framework.planning.breaking import ACKNOWLEDGE, Break, acknowledged, breaking, unacknowledged
-from framework.planning.changes import Desired
+from framework.planning.grammar.changes import Desired
+from framework.planning.plan.breaking import ACKNOWLEDGE, Break, acknowledged, breaking, unacknowledged
 from tests.builders import desired, feature_view_spec, training_spec
 
 VIEW, WIDE = Ref("FeatureView", "departures"), Ref("FeatureView", "wide")

@@ -12,8 +12,8 @@ from framework.api.meta import Metadata, Ref
 from framework.backends.memory import MemorySource
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import CATEGORIES, EnvironmentSpec
-from framework.planning.changes import Change, Desired, FieldDiff, Verb
-from framework.planning.compare import compare, environment_change
+from framework.planning.grammar.changes import Change, Desired, FieldDiff, Verb
+from framework.planning.plan.compare import compare, environment_change
 from framework.specs.read import read_snapshot
 from framework.specs.snapshot import desired as desired_of
 from tests.builders import desired, feature_view_spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.durations import KEPT, Durations, durations
+from framework.planning.plan.durations import KEPT, Durations, durations
 from framework.ports import Event
 from tests.builders import at
 

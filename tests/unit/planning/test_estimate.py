@@ -12,11 +12,11 @@ from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
-from framework.planning.actions import SubmitRun
-from framework.planning.changes import Change, Desired, Verb
-from framework.planning.durations import Durations
-from framework.planning.estimate import FIRST_ANSWER, Known, forecast
-from framework.planning.forecast import Endpoint, Forecast
+from framework.planning.grammar.actions import SubmitRun
+from framework.planning.grammar.changes import Change, Desired, Verb
+from framework.planning.grammar.forecast import Endpoint, Forecast
+from framework.planning.plan.durations import Durations
+from framework.planning.plan.estimate import FIRST_ANSWER, Known, forecast
 from framework.ports import Capacity, RunSpec
 from tests.builders import desired, feature_view_spec, training_spec
 

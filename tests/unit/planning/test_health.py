@@ -9,10 +9,10 @@ import pytest
 
 from framework.api.conditions import Conditions, transition
 from framework.api.meta import Ref
-from framework.planning.admission import SUSPENDED
-from framework.planning.changes import Desired, Status
-from framework.planning.health import Health, Sync, healths
-from framework.planning.room import EXCEEDED
+from framework.planning.admission.admit import SUSPENDED
+from framework.planning.admission.room import EXCEEDED
+from framework.planning.grammar.changes import Desired, Status
+from framework.planning.reports.health import Health, Sync, healths
 from framework.ports import Record
 from tests.builders import at, desired, feature_view_spec
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.history import History, Life, history
+from framework.planning.reports.history import History, Life, history
 from framework.ports import Event
 from tests.builders import NOW, at
 

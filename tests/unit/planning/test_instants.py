@@ -11,8 +11,8 @@ from pydantic import Field
 from framework.api.conditions import transition
 from framework.api.meta import Stored
 from framework.kinds import KINDS
-from framework.planning.changes import Status
-from framework.planning.instants import DatedElsewhere, dated, moved
+from framework.planning.grammar.changes import Status
+from framework.planning.grammar.instants import DatedElsewhere, dated, moved
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -10,10 +10,10 @@ import pytest
 from framework.api.categories import Category
 from framework.api.conditions import transition, violations
 from framework.api.meta import Ref
-from framework.planning.actions import Action, DeleteApp, DeployApp, SetRoute, StopRun, SubmitRun
-from framework.planning.changes import Change, Happening, Status, Verb
-from framework.planning.intent import Begun, Resumed, begin, resume, unsettled
-from framework.planning.ledger import Take
+from framework.planning.admission.intent import Begun, Resumed, begin, resume, unsettled
+from framework.planning.admission.ledger import Take
+from framework.planning.grammar.actions import Action, DeleteApp, DeployApp, SetRoute, StopRun, SubmitRun
+from framework.planning.grammar.changes import Change, Happening, Status, Verb
 from framework.ports import AppSpec, Event, Intent, RouteSpec, RunPhase, RunSpec, RunState
 from tests.builders import NOW, STORAGE
 

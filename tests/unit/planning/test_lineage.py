@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from framework.api.meta import Ref
-from framework.planning.lineage import Edge, Lineage, Node, Sort, assemble
+from framework.planning.reports.lineage import Edge, Lineage, Node, Sort, assemble
 
 
 def chain() -> Lineage:

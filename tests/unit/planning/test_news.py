@@ -3,8 +3,8 @@ from __future__ import annotations
 from framework.api.categories import Category
 from framework.api.conditions import Conditions, transition
 from framework.api.meta import Ref
-from framework.planning.changes import Change, Happening, Status, Verb
-from framework.planning.news import happened, told
+from framework.planning.grammar.changes import Change, Happening, Status, Verb
+from framework.planning.grammar.news import happened, told
 from framework.ports import Event
 from tests.builders import NOW
 

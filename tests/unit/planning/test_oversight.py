@@ -10,11 +10,11 @@ import pytest
 
 from framework.api.conditions import transition
 from framework.api.meta import Ref
-from framework.planning.asked import Asked, Stand
-from framework.planning.changes import Status
-from framework.planning.health import Sync
-from framework.planning.oversight import Oversight, Presence, oversee
-from framework.planning.overview import Overall, StatusRow, overall, rows
+from framework.planning.grammar.changes import Status
+from framework.planning.reports.asked import Asked, Stand
+from framework.planning.reports.health import Sync
+from framework.planning.reports.oversight import Oversight, Presence, oversee
+from framework.planning.reports.overview import Overall, StatusRow, overall, rows
 from framework.ports import Heartbeat, Outage, Record
 from tests.builders import NOW, at, desired, feature_view_spec
 

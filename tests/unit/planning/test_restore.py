@@ -6,8 +6,8 @@ import pytest
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
-from framework.planning.changes import Desired
-from framework.planning.restore import Kept, Return, Way, changing, restore
+from framework.planning.admission.restore import Kept, Return, Way, changing, restore
+from framework.planning.grammar.changes import Desired
 from tests.builders import desired
 
 VIEW, JOB, ENDPOINT = Ref("FeatureView", "v"), Ref("TrainingJob", "j"), Ref("ModelDeployment", "d")

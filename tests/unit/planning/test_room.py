@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from framework.api.conditions import violations
 from framework.api.meta import Ref
-from framework.planning.actions import Action, DeployApp, StopRun
-from framework.planning.admission import admit, admit_all
-from framework.planning.changes import Change
-from framework.planning.kind import Needs
-from framework.planning.ledger import Admitted, Ledger, keeps
-from framework.planning.room import LOOK_AGAIN, TOO_SMALL, WAITING_FOR_ROOM, telling_who_waits
-from framework.planning.rules import Rules
+from framework.planning.admission.admit import admit, admit_all
+from framework.planning.admission.ledger import Admitted, Ledger, keeps
+from framework.planning.admission.room import LOOK_AGAIN, TOO_SMALL, WAITING_FOR_ROOM, telling_who_waits
+from framework.planning.admission.rules import Rules
+from framework.planning.grammar.actions import Action, DeployApp, StopRun
+from framework.planning.grammar.changes import Change
+from framework.planning.grammar.kind import Needs
 from framework.ports import AppSpec, Capacity, Record
 from tests.builders import NOW, STORAGE
 from tests.unit.planning.test_admission import A, B, C, change, rules, status, submit

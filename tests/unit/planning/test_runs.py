@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from framework.planning import runs
+from framework.planning.plan import runs
 from framework.ports import FailureKind, RunPhase, RunState
 from tests.builders import NOW, at
 

@@ -10,7 +10,7 @@ from typing import Any
 from framework.api.categories import Category
 from framework.api.conditions import transition, violations
 from framework.api.meta import Metadata, Ref, Strict
-from framework.planning.actions import (
+from framework.planning.grammar.actions import (
     Action,
     DeleteApp,
     DeleteModels,
@@ -25,8 +25,8 @@ from framework.planning.actions import (
     TakeBackWord,
     WriteReport,
 )
-from framework.planning.changes import Change, Desired, FieldDiff, Happening, Plan, Refusal, Status, Verb
-from framework.planning.forecast import Endpoint, Forecast, Work
+from framework.planning.grammar.changes import Change, Desired, FieldDiff, Happening, Plan, Refusal, Status, Verb
+from framework.planning.grammar.forecast import Endpoint, Forecast, Work
 from framework.ports import (
     Alert,
     AppSpec,

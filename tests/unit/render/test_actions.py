@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from framework.planning.actions import Action, RegisterModel, SendAlert, SetRoute, SubmitRun
+from framework.planning.grammar.actions import Action, RegisterModel, SendAlert, SetRoute, SubmitRun
 from framework.render.actions import describe
 from tests.unit.render.samples import ACTIONS, ALERT, ROUTE, RUN, VERSION
 

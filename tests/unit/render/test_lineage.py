@@ -7,7 +7,7 @@ import re
 import pytest
 
 from framework.api.meta import Ref
-from framework.planning.lineage import Edge, Lineage, Node, Sort, assemble
+from framework.planning.reports.lineage import Edge, Lineage, Node, Sort, assemble
 from framework.render.lineage import lineage_json, lineage_mermaid, lineage_text
 
 HOSTILE = '"] --> x; %% <script>alert(1)</script> `b` #quot; | \\ {{ }} [( end ]\nsubgraph \x1b[31m _i_ **b** ~~~'

@@ -11,8 +11,8 @@ from markdown_it import MarkdownIt
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
-from framework.planning.changes import Change, FieldDiff, Plan, Refusal, Verb
-from framework.planning.forecast import Endpoint, Forecast, Work
+from framework.planning.grammar.changes import Change, FieldDiff, Plan, Refusal, Verb
+from framework.planning.grammar.forecast import Endpoint, Forecast, Work
 from framework.render.markdown import LIMIT, escaped, fenced, marker, plan_markdown
 from tests.unit.render.samples import MIXED, PLANS, TRAINING, change, plan
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from framework.api.categories import Category
-from framework.planning.actions import SendAlert
-from framework.planning.changes import FieldDiff, Plan, Verb
+from framework.planning.grammar.actions import SendAlert
+from framework.planning.grammar.changes import FieldDiff, Plan, Verb
 from framework.render.diffs import diff_lines, flow
 from framework.render.plan import plan_text, summary
 from framework.render.plan_document import plan_from_json, plan_json

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from framework.planning.health import Sync
-from framework.planning.overview import StatusRow, report, rows
+from framework.planning.reports.health import Sync
+from framework.planning.reports.overview import StatusRow, report, rows
 from framework.ports import Record
 from framework.render.events import events_jsonl, events_text
 from framework.render.status import resource_json, resource_text, row_document, status_json, status_text

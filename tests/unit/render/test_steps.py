@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from framework.api.meta import Ref
-from framework.planning.actions import DeleteApp, DeleteRoute, StopRun
-from framework.planning.steps import Ending, Sequence, Step
+from framework.planning.grammar.actions import DeleteApp, DeleteRoute, StopRun
+from framework.planning.grammar.steps import Ending, Sequence, Step
 from framework.render.steps import clock, steps_json, steps_text
 
 VIEW, ENDPOINT = Ref("FeatureView", "departures"), Ref("ModelDeployment", "delay")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from framework.api.meta import Ref
-from framework.planning.changes import Desired
-from framework.planning.health import Sync
+from framework.planning.grammar.changes import Desired
+from framework.planning.reports.health import Sync
 from framework.ports import Record
 from framework.render.why import Reason, why, why_json, why_text
 from tests.unit.render.samples import (

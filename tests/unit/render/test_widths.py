@@ -10,12 +10,12 @@ from datetime import timedelta
 import pytest
 
 from framework.api.meta import Ref
-from framework.planning.asked import Asked, Stand, Uncommitted
-from framework.planning.history import history
-from framework.planning.lineage import Edge, Node, Sort, assemble
-from framework.planning.oversight import Oversight, Presence
-from framework.planning.overview import StatusRow, report
-from framework.planning.steps import Ending, Sequence, Step
+from framework.planning.grammar.steps import Ending, Sequence, Step
+from framework.planning.reports.asked import Asked, Stand, Uncommitted
+from framework.planning.reports.history import history
+from framework.planning.reports.lineage import Edge, Node, Sort, assemble
+from framework.planning.reports.oversight import Oversight, Presence
+from framework.planning.reports.overview import StatusRow, report
 from framework.ports import Event, Heartbeat, Outage, Record
 from framework.render.events import event_row, events_text
 from framework.render.history import HistoryReport, history_text

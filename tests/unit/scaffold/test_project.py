@@ -30,7 +30,7 @@ from controllers.cli.main import cli
 from controllers.scaffold import SCHEMAS, WORKFLOWS, name_from, package_of, problem_with, project, template
 from controllers.scaffold.deliveries import DELIVERIES, HEADER, csv_text
 from framework.kinds import KINDS
-from framework.specs.positions import parse
+from framework.specs.yaml.positions import parse
 
 ROOT = Path(__file__).parents[3]
 PROJECT = project("late-parcels", "1.2.3", KINDS)

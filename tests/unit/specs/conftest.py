@@ -11,7 +11,7 @@ import pytest
 from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.specs.cache import ParseCache
+from framework.specs.memo.cache import ParseCache
 from framework.specs.read import Report, check, read_snapshot
 from framework.specs.snapshot import Snapshot
 from framework.specs.worktree import WORKTREE, WorktreeSource

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
 from framework.ports import Blob
-from framework.specs import engine, store
-from framework.specs.cache import ParseCache
+from framework.specs.memo import engine, store
+from framework.specs.memo.cache import ParseCache
+from framework.specs.memo.store import FILE, Store, own_key
 from framework.specs.read import read_snapshot
-from framework.specs.store import FILE, Store, own_key
 from tests.unit.specs.conftest import CODE, FILES
 
 KEY, OTHER_KEY = bytes(32), bytes(range(32))

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from framework.specs import collector
+from framework.specs.memo import collector
 
 
 class Node:

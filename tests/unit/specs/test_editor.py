@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from framework.specs.editor import EditError, set_value
-from framework.specs.positions import parse
+from framework.specs.yaml.editor import EditError, set_value
+from framework.specs.yaml.positions import parse
 
 ROOT = Path(__file__).parents[3]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from framework.api.errors import SpecError
-from framework.specs.formatter import format_text
+from framework.specs.yaml.formatter import format_text
 
 LONG = ", ".join(f"{{name: column_{number:02}, dtype: Float64}}" for number in range(5))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from framework.backends.git import GitSource
-from framework.specs.code import ManyDigests
+from framework.backends.git.source import GitSource
+from framework.specs.rules.code import ManyDigests
 
 
 def git(root: Path, *arguments: str) -> None:

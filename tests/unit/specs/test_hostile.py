@@ -108,7 +108,7 @@ def test_the_error_names_the_bound(name: str, says: str) -> None:
 def test_a_parser_that_crashed_would_be_seen() -> None:
     """The C parser has crashed on deep nesting: in a process of its own, an exit by a signal is told apart."""
     code = (
-        "from framework.specs.positions import parse\n"
+        "from framework.specs.yaml.positions import parse\n"
         f"for text in (b'[', b'{{a: ', b'- '):\n    assert parse('a', text * {LEVELS}).broken\n"
         "print('alive')"
     )

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 
 from framework.api.meta import Metadata, Ref
 from framework.kinds import KINDS
-from framework.planning import fingerprint, graph
-from framework.specs.positions import parse
+from framework.planning.grammar import fingerprint, graph
 from framework.specs.read import check, read_snapshot
-from framework.specs.validate import upstreams
+from framework.specs.rules.validate import upstreams
 from framework.specs.worktree import WORKTREE, WorktreeSource
+from framework.specs.yaml.positions import parse
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "tests" / "data" / "specs").glob("*.yaml"))

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framework.api.errors import Problem
-from framework.specs import json_patch, paths, strategic
-from framework.specs.explain import value_at
-from framework.specs.room import Effort, Room
-from framework.specs.traced import Origin, PatchError, Trace, Traced
+from framework.specs.language.explain import value_at
+from framework.specs.patches import json_patch, strategic
+from framework.specs.patches.room import Effort, Room
+from framework.specs.patches.traced import Origin, PatchError, Trace, Traced
+from framework.specs.yaml import paths
 from tests.unit.specs.conftest import Project
 
 LOCAL = "apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {name: local}\nspec:\n  patches:\n"

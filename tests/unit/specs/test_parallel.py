@@ -14,10 +14,10 @@ import pytest
 from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
 from framework.ports import Blob
-from framework.specs import engine, parallel
-from framework.specs.cache import ParseCache
 from framework.specs.loader import read_row
-from framework.specs.parallel import Workers
+from framework.specs.memo import engine, parallel
+from framework.specs.memo.cache import ParseCache
+from framework.specs.memo.parallel import Workers
 from framework.specs.read import check, read_snapshot
 from tests.unit.specs.conftest import CODE, FILES
 
@@ -83,7 +83,7 @@ def test_few_files_and_a_single_cpu_need_no_helper(monkeypatch: pytest.MonkeyPat
     assert rows(Workers(HERE, most=0, few=1)) == (ALONE, 200)
 
 
-@pytest.mark.parametrize("kinds", ["nowhere:KINDS", "framework.kinds:NOTHING", "framework.specs.words:found"])
+@pytest.mark.parametrize("kinds", ["nowhere:KINDS", "framework.kinds:NOTHING", "framework.specs.language.words:found"])
 def test_a_helper_that_does_not_start_is_done_without(kinds: str) -> None:
     assert rows(Workers(kinds, most=2, few=1)) == (ALONE, 200)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from framework.specs import paths
-from framework.specs.positions import MAX_ALIASES, MAX_DEPTH, MAX_NODES, MAX_PROBLEMS, ParsedFile, parse
+from framework.specs.yaml import paths
+from framework.specs.yaml.positions import MAX_ALIASES, MAX_DEPTH, MAX_NODES, MAX_PROBLEMS, ParsedFile, parse
 
 TEXT = """\
 # a comment

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from framework.backends.memory import MemorySource
-from framework.specs.editor import EditError
 from framework.specs.pins import Edited, pin_version
-from framework.specs.positions import parse
+from framework.specs.yaml.editor import EditError
+from framework.specs.yaml.positions import parse
 
 PROD = """\
 # Production. Ask before you touch it.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from framework.specs import editor
-from framework.specs.editor import EditError, set_value
-from framework.specs.referee import documents, same, same_elsewhere
+from framework.specs.yaml import editor
+from framework.specs.yaml.editor import EditError, set_value
+from framework.specs.yaml.referee import documents, same, same_elsewhere
 
 TEXT = "a: {b: 1, c: [x, y]}  # why\nd: 2013-01-01\n---\ne: 010\n"
 

@@ -7,8 +7,8 @@ import pytest
 from framework.api.meta import Ref
 from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
-from framework.planning import graph
-from framework.specs import words
+from framework.planning.grammar import graph
+from framework.specs.language import words
 from framework.specs.read import check
 from tests.unit.specs.conftest import CODE, FILES
 

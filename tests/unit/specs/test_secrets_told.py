@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from controllers import acceptance, examination
+from controllers import examination
 from controllers.cli.main import cli
+from controllers.revision import acceptance
 from framework.api.places import Premises
 from framework.kinds import KINDS
 from framework.specs.read import UnsafeError, read_snapshot

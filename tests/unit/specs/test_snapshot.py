@@ -6,7 +6,7 @@ import pytest
 
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.specs.cache import ParseCache
+from framework.specs.memo.cache import ParseCache
 from framework.specs.snapshot import desired
 from tests.unit.specs.conftest import Project
 

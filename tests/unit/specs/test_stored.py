@@ -11,11 +11,11 @@ import pytest
 from framework.api.meta import Metadata, Ref
 from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
-from framework.planning.changes import Desired
-from framework.specs.cache import ParseCache
+from framework.planning.grammar.changes import Desired
+from framework.specs.memo.cache import ParseCache
+from framework.specs.memo.store import Store
 from framework.specs.read import read_snapshot
 from framework.specs.snapshot import Snapshot, desired
-from framework.specs.store import Store
 from tests.unit.specs.conftest import CODE, FILES
 
 JOB = Ref("TrainingJob", "late")

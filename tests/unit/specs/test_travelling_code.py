@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from framework.api.errors import SpecError
-from framework.backends.git import GitSource
+from framework.backends.git.source import GitSource
 from framework.kinds import KINDS
-from framework.specs import code, worktree
+from framework.specs import worktree
 from framework.specs.read import read_snapshot
+from framework.specs.rules import code
 from tests.unit.specs.conftest import Project
 
 PACKAGE = "shop/code"

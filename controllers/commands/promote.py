@@ -1,0 +1,200 @@
+"""Promoting what serves in one environment to another: a pin in the target's file, for people to merge.
+
+The other environment is only read: its state, its registry. The target's registry takes over the record of a version
+that it lacks, because nothing could serve it otherwise; what runs changes by the commit alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+from controllers.commands import proposals
+from controllers.revision.loaded import Loaded
+from framework import storage
+from framework.api.errors import ConfigurationError
+from framework.api.meta import Ref
+from framework.kinds import KINDS
+from framework.kinds.model_deployment.observed import DeploymentState, ServedVersion
+from framework.planning.admission.promotion import Course, Item, Promotion
+from framework.planning.grammar.changes import Status
+from framework.planning.grammar.fingerprint import short_hash
+from framework.ports import ModelVersion, Ports, Proposal, Proposed, SpecWriter
+from framework.specs.language.resource import ENVIRONMENT
+from framework.specs.pins import Edited, pin_version
+from framework.specs.read import read_snapshot
+
+DEPLOYMENT = "ModelDeployment"
+
+
+def readable(uri: str) -> bool:
+    """Whether there is a file that we can get at; nothing of it is read."""
+    try:
+        return bool(storage.match_files(uri))
+    except (OSError, ValueError, ImportError):  # no credentials, no such protocol, no driver for it
+        return False
+
+
+@dataclass(frozen=True)
+class Side:
+    """One environment of the promotion. ``loaded`` is its newest commit, or that of the branch that is added to."""
+
+    environment: str
+    ports: Ports
+    loaded: Loaded
+    specs: str = "mlops_specs"
+    readable: Callable[[str], bool] = readable
+
+    def reads(self, model: ModelVersion) -> bool:
+        """Whether what serves here gets at the files of a version that another environment trained: by URL, or because
+        everything is on this machine."""
+        remote = "://" in model.artifact and not model.artifact.startswith("file://")
+        here = self.loaded.environment.ray.address == "embedded"
+        return (remote or here) and self.readable(model.artifact)
+
+
+def promotion(source: Side, target: Side, named: Collection[Ref]) -> Promotion:
+    """What ``target`` would take over from ``source``: of the deployments that are named, or of all.
+
+    Raises:
+        ConfigurationError: no such deployment, or the target has no file to pin in.
+        SpecError: the target would be wrong with the pins, e.g. against its policies.
+    """
+    found = _live(source)
+    unknown = [ref for ref in named if ref not in found]
+    if unknown:
+        known = ", ".join(map(str, found)) or "none"
+        raise ConfigurationError(f"{source.environment} has no {unknown[0]}; it has {known}")
+    items = tuple(
+        _item(ref, live, source, target, ref in named) for ref, live in found.items() if not named or ref in named
+    )
+    plain = Promotion(source.environment, target.environment, target.loaded.commit, items)
+    return _edited(plain, target) if plain.pins and not plain.refused else plain
+
+
+def propose(promotion: Promotion, writer: SpecWriter, branch: str | None, actor: str, ports: Ports) -> Proposed:
+    """Let the target, whose ``ports`` these are, know the versions, and make the commit. The same promotion again finds
+    the commit that it made.
+
+    Raises:
+        ConflictError: the branch says something else, or is checked out.
+    """
+    for item in promotion.pins:
+        if item.adopt is not None:
+            ports.registry.adopt(item.adopt)
+    name = branch or default_branch(promotion)
+    files = {promotion.file: promotion.text.encode()}
+    proposal = Proposal(promotion.base, name, _message(promotion, actor), files=files)
+    return proposals.propose(proposal, writer, ports.source)
+
+
+def default_branch(promotion: Promotion) -> str:
+    """Named by what it pins, so that the same promotion finds its branch again."""
+    pins = short_hash([promotion.base, *([str(item.ref), item.version] for item in promotion.pins)])
+    return f"mlopsctl/promote-{promotion.target}-{pins}"
+
+
+def _live(side: Side) -> dict[Ref, ServedVersion | str]:
+    """By deployment what serves there and nothing speaks against, or why nothing can be promoted now."""
+    return {
+        record.ref: _stable(Status.model_validate(record.status))
+        for record in side.ports.state.records()
+        if record.ref.kind == DEPLOYMENT
+    }
+
+
+def _stable(status: Status) -> ServedVersion | str:
+    state = DeploymentState.model_validate(status.state)
+    if state.stable is None:
+        return "serves nothing yet"
+    if state.rollout is not None:
+        return f"a rollout of {state.rollout.version.label} is under way"
+    if not status.conditions.ready.status:
+        return f"is not ready: {status.conditions.ready.message or status.conditions.ready.reason}"
+    if state.rejected(state.stable.identity) is not None:
+        return f"{state.stable.label} was turned down"
+    return state.stable
+
+
+def _item(ref: Ref, live: ServedVersion | str, source: Side, target: Side, named: bool) -> Item:
+    held = Course.REFUSED if named else Course.SKIPPED
+    if isinstance(live, str):
+        return Item(ref, held, f"in {source.environment}: {live}")
+    asked = target.loaded.desired.get(ref)
+    if asked is None:
+        return Item(ref, held, f"{target.environment} has no {ref}", live.version)
+    model = asked.spec.model
+    if model.training != live.training:
+        message = f"{target.environment} serves models of {model.training!r}, {source.environment} of {live.training!r}"
+        return Item(ref, held, message, live.version, model.version)
+    if model.version == live.version:
+        return Item(
+            ref, Course.SAME, f"{target.environment} is pinned to {live.label} already", live.version, live.version
+        )
+    return replace(_available(ref, live, source, target, asked), version=live.version, before=model.version)
+
+
+def _available(ref: Ref, live: ServedVersion, source: Side, target: Side, asked: Any) -> Item:
+    """Whether the target can serve the version, and where it gets it from."""
+    there = target.ports.registry.get(live.training, live.version)
+    if there is not None:
+        if not there.deployable:
+            return Item(ref, Course.REFUSED, f"{live.label} failed its gates in {target.environment}")
+        return Item(ref, Course.PINS, f"{live.label}, which {target.environment} has")
+    model = source.ports.registry.get(live.training, live.version)
+    if model is not None and target.reads(model):
+        return Item(ref, Course.PINS, f"{live.label}, whose files {target.environment} can read", adopt=model)
+    if asked.upstream.get(Ref("TrainingJob", live.training)) == live.version:
+        return Item(ref, Course.PINS, f"{live.label}, which {target.environment} trains itself from the same spec")
+    where = model.artifact.rpartition("/")[0] if model else "the files of the model"
+    return Item(
+        ref,
+        Course.REFUSED,
+        f"{target.environment} has no {live.label} and cannot read it: let both environments store at a URL that both "
+        f"can read, copy {where} there, or give both the same TrainingJob, so that {target.environment} trains it",
+    )
+
+
+def _edited(promotion: Promotion, target: Side) -> Promotion:
+    """The Environment's file with the pins, once it is known that they come to what was meant and to nothing else."""
+    before = _snapshot(target, target.ports.source)
+    environment = before.environments.get(Ref(ENVIRONMENT, target.environment))
+    if environment is None:
+        raise ConfigurationError(
+            f"Environment/{target.environment} is not declared, so there is no file to pin in; declare it first"
+        )
+    old = text = _text(target, environment.file)
+    for item in promotion.pins:
+        text = pin_version(text, target.environment, item.ref.name, item.version)
+    after = _snapshot(target, Edited(target.ports.source, target.loaded.commit, environment.file, text.encode()))
+    wanted = {item.ref: item.version for item in promotion.pins}
+    for ref, version in wanted.items():
+        spec: Any = after.resources[ref].spec
+        if spec.model.version != version:
+            raise ConfigurationError(
+                f"a patch for {ref} keeps spec.model.version at {spec.model.version}; edit it by hand"
+            )
+    others = [ref for ref, resource in after.resources.items() if ref not in wanted and _differs(resource, before, ref)]
+    if others:
+        raise ConfigurationError(f"the pin would change {others[0]}, too; edit {environment.file} by hand")
+    return replace(promotion, file=environment.file, old=old, text=text)
+
+
+def _differs(resource: Any, before: Any, ref: Ref) -> bool:
+    return bool(resource.spec != before.resources[ref].spec)
+
+
+def _snapshot(side: Side, source: Any) -> Any:
+    return read_snapshot(source, side.loaded.commit, side.specs, side.environment, KINDS, storage=side.ports.storage)
+
+
+def _text(side: Side, path: str) -> str:
+    blobs = [blob for blob in side.ports.source.blobs(side.loaded.commit, side.specs) if blob.path == path]
+    return side.ports.source.read(blobs)[blobs[0].sha].decode()
+
+
+def _message(promotion: Promotion, actor: str) -> str:
+    names = ", ".join(item.ref.name for item in promotion.pins)
+    pins = "\n".join(f"{item.ref}: {item.before} -> {item.version}" for item in promotion.pins)
+    return f"Promote {names} from {promotion.source} to {promotion.target}\n\n{pins}\n\nBy: {actor}\n"

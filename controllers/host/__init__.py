@@ -1,0 +1,1 @@
+"""The process and its surroundings: which backends, which cluster, once or for as long as wanted."""

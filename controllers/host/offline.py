@@ -1,0 +1,95 @@
+"""A plan from one commit to another, out of a checkout alone: no cluster, no state store, nothing heavy to load.
+
+Beside controllers.host.wiring the only place that knows a backend: the repository.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from controllers.commands import plans
+from controllers.examination import Examiner, Memory
+from controllers.examination.trees import CommitTree, Tree, WorkTree
+from controllers.revision import acceptance
+from controllers.revision.acceptance import Terms
+from controllers.revision.loaded import Loaded
+from controllers.settings import Settings
+from framework.api.errors import SpecError
+from framework.api.places import Premises
+from framework.backends.git.remote import is_remote
+from framework.backends.git.signatures import Signers
+from framework.backends.git.source import GitSource
+from framework.kinds import KINDS
+from framework.kinds.environment.spec import EnvironmentSpec
+from framework.planning.grammar.changes import Plan
+from framework.ports import SpecSource
+from framework.specs.memo.cache import ParseCache, kept_in
+from framework.specs.read import read_snapshot
+from framework.specs.snapshot import desired
+from framework.specs.worktree import WORKTREE, WorktreeSource
+
+log = logging.getLogger(__name__)
+
+
+def plan_between(settings: Settings, base: str, head: str | None, now: datetime) -> Plan:
+    """What changes from ``base`` to ``head`` (None: what is followed; ``worktree``: the files as they are on disk).
+
+    Where ``base`` itself is wrong nothing can be compared with it: everything is new then, and a warning says why.
+
+    Raises:
+        SpecError: ``head`` is wrong.
+        ConfigurationError: one of them is unknown.
+    """
+    source, followed = _checkout(settings)
+    cache = kept_in(settings.folder / "cache", "framework.kinds:KINDS")
+    commit = source.resolve(base)
+    planned = head if head == WORKTREE else source.resolve(head or followed)
+    terms = Terms(settings.allow_prune, signed=settings.allowed_signers is not None and planned != WORKTREE)
+    signature = source.signature(planned) if terms.signed else None
+    unsigned = acceptance.distrust(settings.environment, planned, None, True, signature, terms)
+    if unsigned:
+        return plans.unread(settings.environment, planned, commit, unsigned, now, live=False)
+    tree: Tree
+    if planned == WORKTREE:
+        worktree = WorktreeSource(settings.root)
+        tree, after = WorkTree(settings.root), _read(worktree, WORKTREE, settings, ParseCache(), settings.premises)
+    else:
+        after = _read(source, planned, settings, cache, settings.premises)
+        tree = CommitTree(source, after.commit)
+    before = after if after.commit == commit else _base(source, commit, settings, cache)
+    plan = plans.between(settings.environment, before, after, KINDS, now, terms)
+    found = Examiner(Memory(settings.folder / "cache")).changed(before, after, tree)
+    if found.errors:
+        raise SpecError((*acceptance.problems(plan.refusals, planned, after), *found.errors))
+    for unseen in found.unseen:
+        log.warning("not looked at: %s", unseen)
+    return plan
+
+
+def _checkout(settings: Settings) -> tuple[GitSource, str]:
+    """The repository on this machine, and what of it is planned. A remote is not asked: its checkout is enough."""
+    signers = Signers(settings.allowed_signers)
+    if settings.source is None or is_remote(settings.source):
+        return GitSource(settings.root, signers=signers), "HEAD" if settings.source else settings.revision
+    folder = settings.source_folder or None
+    return GitSource(settings.root / settings.source, folder=folder, signers=signers), settings.revision
+
+
+def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache) -> Loaded | None:
+    try:
+        return _read(source, commit, settings, cache, None)
+    except SpecError as error:
+        log.warning(
+            "nothing can be compared with the base %s, so everything is shown as new: %s", commit[:7], error.problems[0]
+        )
+        return None
+
+
+def _read(source: SpecSource, commit: str, settings: Settings, cache: ParseCache, premises: Premises | None) -> Loaded:
+    snapshot = read_snapshot(
+        source, commit, settings.specs, settings.environment, KINDS, cache=cache, premises=premises
+    )
+    environment = snapshot.environment_spec
+    assert isinstance(environment, EnvironmentSpec)
+    return Loaded(commit, "", snapshot.digest, desired(snapshot, KINDS), environment)

@@ -1,0 +1,87 @@
+"""What is looked at before a ModelMonitor is planned."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from controllers.kinds.upstream import published
+from framework.api import layout
+from framework.api.errors import TerminalError, TransientError
+from framework.api.meta import Ref
+from framework.kinds.model_deployment.observed import DeploymentState
+from framework.kinds.model_monitor.observed import (
+    MonitorObserved,
+    MonitorState,
+    ObservedWindow,
+    due,
+    performance_since,
+)
+from framework.kinds.model_monitor.spec import ModelMonitorSpec, Performance
+from framework.planning.grammar.changes import Desired, Status
+from framework.ports import LabelledWindow, Ports, Reference
+
+
+def observe(
+    ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
+) -> MonitorObserved:
+    """What serves, and the window that is due. Profiles and labels are read only when one is."""
+    if desired is None:
+        return MonitorObserved(ref)
+    spec: ModelMonitorSpec = desired.spec
+    record = ports.state.load(Ref("ModelDeployment", spec.deployment))
+    deployment = DeploymentState.model_validate(Status.model_validate(record.status).state if record else {})
+    stable, live_since = deployment.stable, deployment.stable_since
+    live = ports.registry.get(stable.training, stable.version) if stable else None
+    if stable is None or live is None or live_since is None:
+        return MonitorObserved(ref)
+    flush = timedelta(seconds=float(stable.arguments["flushSeconds"]))
+    state = MonitorState.model_validate(status.state if status else {})
+    found = due(spec.window, state, stable.app, live_since, flush, now)
+    if found is None:
+        return MonitorObserved(ref, live, stable.app, live_since, flush=flush)
+    since, until = found
+    reference, damage = _reference(live.profile, ports)
+    folder = layout.profile_folder(ports.storage, spec.deployment, stable.app)
+    profiles = ports.profiles.window(folder, since, until, reference or Reference({}, ()))
+    performance = (
+        _performance(spec.performance, spec.deployment, stable.app, live_since, until, ports)
+        if spec.performance
+        else None
+    )
+    return MonitorObserved(
+        ref=ref,
+        live=live,
+        app=stable.app,
+        live_since=live_since,
+        reference=reference,
+        window=ObservedWindow(since, until, profiles.columns, profiles.damaged),
+        performance=performance,
+        flush=flush,
+        damage=damage,
+    )
+
+
+def _reference(profile: str, ports: Ports) -> tuple[Reference | None, str]:
+    """A training profile, None where it is missing or damaged, and what the damage is."""
+    try:
+        return ports.profiles.reference(profile), ""
+    except TerminalError as error:
+        return None, str(error)
+
+
+def _performance(
+    spec: Performance, deployment: str, app: str, live_since: datetime, until: datetime, ports: Ports
+) -> LabelledWindow | None:
+    """None while the labels' view has published nothing. Labels come from elsewhere: whatever is wrong with them is
+    told with the window, and keeps nothing else from being judged."""
+    folder = layout.prediction_folder(ports.storage, deployment, app)
+    since = performance_since(spec.window, live_since, until)
+    try:
+        labels = published(Ref("FeatureView", spec.labels.view), ports)
+        table = ports.tables.describe(labels.uri) if labels else None
+        if table is None:
+            return None
+        return ports.profiles.performance(folder, table, spec.labels.key, spec.labels.column, spec.metric, since, until)
+    except (TerminalError, TransientError) as error:
+        return LabelledWindow(app, 0, 0, spec.metric, None, problem=str(error))

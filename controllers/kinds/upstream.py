@@ -1,0 +1,20 @@
+"""What an upstream resource has to offer now, read from its record."""
+
+from __future__ import annotations
+
+from framework.api.meta import Ref
+from framework.kinds.feature_view.observed import FeatureViewState, Published
+from framework.planning.grammar.changes import Status
+from framework.ports import Ports
+
+
+def published(ref: Ref, ports: Ports) -> Published | None:
+    """The version of a FeatureView that readers use, whatever identity it has."""
+    record = ports.state.load(ref)
+    return FeatureViewState.model_validate(Status.model_validate(record.status).state).published if record else None
+
+
+def published_view(ref: Ref, identity: str, ports: Ports) -> Published | None:
+    """The published version of a FeatureView, None unless it is the one of ``identity``."""
+    found = published(ref, ports)
+    return found if found is not None and found.identity == identity else None

@@ -1,0 +1,1 @@
+"""Feature tables and what they are made from."""

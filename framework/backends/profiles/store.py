@@ -1,0 +1,184 @@
+"""The profile store over files: training profiles, serving profiles and prediction logs as neutral values.
+
+Profiles are not merged sketch by sketch: each is counted on the reference's bins and the counts are added, so the
+result is the same in any order and over any number of replicas.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+
+from framework.api.errors import TerminalError, TransientError
+from framework.backends.profiles.files import Column, Quantiles, read_profile
+from framework.backends.profiles.performance import LogWindow, judge
+from framework.drift.summaries import total
+from framework.ports import ColumnSummary, LabelledWindow, ProfileWindow, Reference, TableState
+from framework.storage import list_files, read_bytes
+
+logger = logging.getLogger(__name__)
+
+BINS = 10
+"""Of a numeric column: deciles of the reference, for which the usual PSI thresholds (0.1, 0.2) are meant."""
+
+_HOUR_MS = 3_600_000
+_LARGEST = sys.float_info.max
+
+_PERIOD = re.compile(r"period-\d+\.bin")
+
+_Edges = tuple[tuple[str, tuple[float, ...]], ...]
+
+
+class Profiles:
+    """Reads whole.bin, period-<k>.bin and <start-ms>-<replica>-<n>.bin as the workloads write them. Keeps no state.
+
+    In every summary ``count`` includes the nulls, and NaN is a null.
+    """
+
+    def reference(self, profile: str) -> Reference | None:
+        """The training profile in a folder; None where its ``whole.bin`` is missing.
+
+        Numeric columns get bins at the deciles of the whole, and every period is counted on the same bins. A period
+        whose file is damaged is left out and named.
+
+        Raises:
+            TransientError: the storage does not answer. TerminalError("ProfileDamaged"): ``whole.bin`` is no profile.
+        """
+        uri = f"{profile}/whole.bin"
+        data = _bytes(uri)
+        if data is None:
+            return None
+        try:
+            columns = read_profile(data)
+            edges = {name: _edges(column.quantiles) for name, column in columns.items() if column.quantiles is not None}
+            whole = _summaries(columns, edges)
+        except ValueError as error:
+            raise TerminalError("ProfileDamaged", f"{uri}: {error}") from error
+        periods = {
+            int(name.removeprefix("period-").removesuffix(".bin")): uri
+            for name, uri in _files(profile, ".bin").items()
+            if _PERIOD.fullmatch(name)
+        }
+        found = [(uri, _summarised(uri, edges)) for _, uri in sorted(periods.items())]
+        return Reference(
+            whole=whole,
+            periods=tuple(period for _, period in found if period),
+            damaged=tuple(_name(uri) for uri, period in found if period is None),
+        )
+
+    def window(self, folder: str, since: datetime, until: datetime, reference: Reference) -> ProfileWindow:
+        """All profiles that start in [since, until), added up on the reference's bins; empty where there are none.
+
+        A damaged file is left out and named, so that it cannot blind a monitor for good.
+
+        Raises:
+            TransientError: the storage does not answer.
+        """
+        edges = tuple(sorted((name, column.edges) for name, column in reference.whole.items() if column.edges))
+        low, high = _milliseconds(since), _milliseconds(until)
+        hours: defaultdict[int, list[str]] = defaultdict(list)
+        for name, uri in _files(folder, ".bin").items():
+            start = start_ms(name)
+            if start is not None and low <= start < high:
+                hours[start // _HOUR_MS].append(uri)
+        found = [_hour(tuple(uris), edges) for uris in hours.values()]
+        return ProfileWindow(
+            _add(part.columns for part in found), tuple(name for part in found for name in part.damaged)
+        )
+
+    def performance(
+        self, folder: str, labels: TableState, key: str, column: str, metric: str, since: datetime, until: datetime
+    ) -> LabelledWindow:
+        """How well the predictions made in [since, until) agree with the labels that have arrived.
+
+        Predictions are told apart by request id and key, so a request that was sent twice counts once.
+
+        Raises:
+            TerminalError: "UnknownMetric"; "ColumnMissing" (the label table lacks key or column); "LabelsUnreadable".
+            TransientError: the storage does not answer.
+        """
+        return judge(LogWindow(folder, since, until), labels, key, column, metric)
+
+
+def start_ms(name: str) -> int | None:
+    """The epoch milliseconds that a serving file's name starts with; None for other files."""
+    head = name.split("-", 1)[0]
+    return int(head) if head.isdecimal() else None
+
+
+def _milliseconds(moment: datetime) -> int:
+    return math.ceil(moment.timestamp() * 1000)
+
+
+def _files(folder: str, suffix: str) -> dict[str, str]:
+    try:
+        return {_name(uri): uri for uri in list_files(folder) if uri.endswith(suffix)}
+    except OSError as error:
+        raise TransientError(f"cannot list {folder}: {error}") from error
+
+
+def _name(uri: str) -> str:
+    return uri.rsplit("/", 1)[-1]
+
+
+def _bytes(uri: str) -> bytes | None:
+    try:
+        return read_bytes(uri)
+    except OSError as error:
+        raise TransientError(f"cannot read {uri}: {error}") from error
+
+
+def _summarised(uri: str, edges: Mapping[str, Sequence[float]]) -> Mapping[str, ColumnSummary] | None:
+    """Empty where the file has gone since it was listed, None where it is damaged."""
+    data = _bytes(uri)
+    try:
+        return {} if data is None else _summaries(read_profile(data), edges)
+    except ValueError as error:
+        logger.warning("left out: %s: %s", uri, error)
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _hour(uris: tuple[str, ...], edges: _Edges) -> ProfileWindow:
+    """The files of one hour, added up. Files never change, so an hour that has passed is read once per process."""
+    inner = dict(edges)
+    found = {uri: _summarised(uri, inner) for uri in uris}
+    damaged = tuple(_name(uri) for uri, part in found.items() if part is None)
+    return ProfileWindow(_add(part for part in found.values() if part is not None), damaged)
+
+
+def _edges(quantiles: Quantiles) -> tuple[float, ...]:
+    """Bin edges, -inf and +inf outermost: distinct deciles, so a value that often repeats closes a bin of its own, and
+    the first and last bin for what lies outside of anything that the reference has.
+
+    A column that is one value gets three bins: below, that value, above.
+    """
+    deciles = quantiles.at([step / BINS for step in range(1, BINS)])
+    inner = {math.nextafter(quantiles.minimum, -math.inf), *deciles, quantiles.maximum}
+    # Infinite values lie beyond the largest finite number, and that is an edge as any other.
+    return (-math.inf, *sorted({min(max(value, -_LARGEST), _LARGEST) for value in inner}), math.inf)
+
+
+def _summaries(columns: Mapping[str, Column], edges: Mapping[str, Sequence[float]]) -> dict[str, ColumnSummary]:
+    return {name: _summary(name, column, tuple(edges.get(name, ()))) for name, column in columns.items()}
+
+
+def _summary(name: str, column: Column, edges: tuple[float, ...]) -> ColumnSummary:
+    counts: tuple[float, ...] = ()
+    if edges:
+        counts = column.quantiles.counts(edges[1:-1]) if column.quantiles else (0.0,) * (len(edges) - 1)
+    return ColumnSummary(name, column.count, column.nulls, edges, counts, dict(sorted(column.items.items())))
+
+
+def _add(parts: Iterable[Mapping[str, ColumnSummary]]) -> dict[str, ColumnSummary]:
+    grouped: defaultdict[str, list[ColumnSummary]] = defaultdict(list)
+    for part in parts:
+        for name, summary in part.items():
+            grouped[name].append(summary)
+    return {name: total(grouped[name]) for name in sorted(grouped)}

@@ -1,0 +1,1 @@
+"""Files of an environment and of this machine."""

@@ -1,0 +1,1 @@
+"""What plans are made of, and what is read from a spec to make one."""

@@ -1,0 +1,162 @@
+"""What a spec kind consists of. ``framework.kinds.KINDS`` holds one per kind; nothing else branches on kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from framework.api.categories import Category
+from framework.api.meta import Ref, Stored
+from framework.api.places import Place
+from framework.planning.grammar.changes import Change, Desired, Status
+
+PlanFunction = Callable[[Desired[Any] | None, Any, Status | None, datetime], Change]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A resource that a spec names, at the dotted path where it names it. One that only ``informs`` must be there, but
+    nothing is built from it: it is no upstream, and may well lie downstream."""
+
+    ref: Ref
+    path: str
+    informs: bool = False
+
+
+@dataclass(frozen=True)
+class CrossProblem:
+    """A mistake that shows only between resources, at a dotted path of this one, or of ``ref`` where it is set.
+    ``wanted`` is the name that was written where one of ``allowed`` is needed, so that a guess can be made."""
+
+    path: str
+    message: str
+    allowed: tuple[str, ...] = ()
+    suggestion: str | None = None
+    ref: Ref | None = None
+    wanted: str | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What only one resource of a kind may have, where the spec asks for it. ``taken`` is told to everybody else who
+    asks for the same, after the name of one that has it: ``serves /delay already``. ``within`` are values that would
+    hold this one: nobody else may have them either. ``handed_over``: whoever has it keeps it until the one that asks
+    for it serves."""
+
+    path: str
+    value: str
+    taken: str
+    within: tuple[str, ...] = ()
+    handed_over: bool = False
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a resource takes from the cluster at its peak: while its run lasts, or ``standing`` for as long as it is
+    there (replicas). ``least`` are the CPUs and GPUs that it cannot do without; None: all of it."""
+
+    cpus: float = 0.0
+    gpus: float = 0.0
+    standing: bool = False
+    least: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How callers meet a new version of what answers them: ``first_weight`` percent of the requests at first, and all
+    of them after ``seconds`` at the soonest, None where a person has to say so."""
+
+    route: str
+    first_weight: int
+    seconds: float | None
+
+
+def _not_exposed(spec: Any) -> Exposure | None:
+    return None
+
+
+def _no_remarks(spec: Any) -> tuple[CrossProblem, ...]:
+    return ()
+
+
+def _no_places(spec: Any) -> tuple[Place, ...]:
+    return ()
+
+
+def _no_claims(spec: Any) -> tuple[Claim, ...]:
+    return ()
+
+
+def _no_needs(spec: Any) -> Needs:
+    return Needs()
+
+
+def _no_contract(spec: Any) -> Mapping[str, str]:
+    return {}
+
+
+def _no_keys(spec: Any) -> frozenset[str]:
+    return frozenset()
+
+
+def _anything_goes(ref: Ref, state: Any) -> None:
+    pass
+
+
+def _consumes_nothing(spec: Any) -> Mapping[Ref, frozenset[str] | None]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``references`` gives the upstreams; ``entrypoints`` (path -> module:attribute) the user code;
+    ``unsupported`` names fields that this version does not execute yet, so that they are refused rather than ignored;
+    ``check`` finds mistakes between resources, given every spec of the snapshot."""
+
+    name: str
+    spec: type[BaseModel]
+    categories: Mapping[str, Category]
+    plan: PlanFunction
+    references: Callable[[Any], tuple[Reference, ...]]
+    entrypoints: Callable[[Any], Mapping[str, str]]
+    unsupported: Callable[[Any], tuple[str, ...]]
+    check: Callable[[Any, Mapping[Ref, BaseModel]], tuple[CrossProblem, ...]]
+    workload_version: str
+    """Part of every identity: bumped when our own workload would build something else from the same spec."""
+    rebuild: Category = Category.METADATA
+    """What it costs when an upstream or the user's code changed and none of its own fields did."""
+    remarks: Callable[[Any], tuple[CrossProblem, ...]] = _no_remarks
+    """What is allowed in a spec and hardly meant so: told as warnings."""
+    places: Callable[[Any], tuple[Place, ...]] = _no_places
+    """What it names of the machine that the controller runs on."""
+    exposed: Callable[[Any], tuple[CrossProblem, ...]] = _no_remarks
+    """Secrets that have no form by which they are found in every spec."""
+    secret_from: Mapping[str, str] = field(default_factory=dict)
+    """How a secret is given instead, in words, by the dotted path of a field that people write secrets into."""
+    claims: Callable[[Any], tuple[Claim, ...]] = _no_claims
+    """Unlike in ``check``, all resources together cost no more than a look at each."""
+    needs: Callable[[Any], Needs] = _no_needs
+    exposure: Callable[[Any], Exposure | None] = _not_exposed
+    """None for a kind that answers no requests."""
+    contract: Callable[[Any], Mapping[str, str]] = _no_contract
+    """What it promises to its downstreams: dtype by column."""
+    keys: Callable[[Any], frozenset[str]] = _no_keys
+    """Columns of the contract that every consumer uses, named or not: what rows are joined by."""
+    consumes: Callable[[Any], Mapping[Ref, frozenset[str] | None]] = _consumes_nothing
+    """Columns it uses by upstream; None: all of them."""
+    state: type[Stored] = Stored
+    """What a record remembers of one, beside what every kind has."""
+    uses: Callable[[Mapping[str, Any]], frozenset[Ref]] | None = None
+    """What one with this ``state`` makes use of, also where git no longer names it; None for a kind that uses no more
+    than its upstreams."""
+    ensure: Callable[[Ref, Any], None] = _anything_goes
+    """Raises ValueError where a ``state`` that can be read cannot be that of the resource."""
+    data: Callable[[Any], tuple[str, ...]] | None = None
+    """Files of the project that it reads, as paths from its root, which may have wildcards; None for a kind that reads
+    none."""
+    merge_keys: Mapping[str, str] = field(default_factory=dict)
+    """Lists that patches merge item by item: the field that names an item, by the list's dotted path in the spec."""

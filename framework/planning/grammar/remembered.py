@@ -1,0 +1,52 @@
+"""Whether what a record says can be read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from shlex import quote
+from typing import Any
+
+from framework.api.categories import Category
+from framework.api.conditions import transition
+from framework.api.errors import DamagedError
+from framework.api.meta import Ref, problem_of
+from framework.planning.grammar.changes import Change, Desired, Status, Verb
+from framework.planning.grammar.kind import Kind
+from framework.ports import Record
+
+UNREADABLE = "UnreadableRecord"
+
+
+def sound(kinds: Mapping[str, Kind]) -> Callable[[Record], None]:
+    """A check of records that a store can read: of their status, and of the state that the kind keeps in it. What it
+    raises is a DamagedError."""
+
+    def check(record: Record) -> None:
+        try:
+            status = Status.model_validate(record.status)
+            kind = kinds.get(record.ref.kind)
+            if kind is None:
+                raise ValueError(f"there is no kind {record.ref.kind!r}")
+            kind.ensure(record.ref, kind.state.model_validate(status.state))
+        except ValueError as error:
+            raise DamagedError(f"the record of {record.ref}", problem_of(error)) from None
+
+    return check
+
+
+def way_out(ref: Ref, problem: str) -> str:
+    """What to tell people of a record that cannot be read."""
+    return (
+        f"its record cannot be read ({problem}), so nothing is done about it; "
+        f"mlopsctl forget {quote(str(ref))} removes the record, and what runs is looked at anew"
+    )
+
+
+def untouched(ref: Ref, desired: Desired[Any] | None, problem: str, now: datetime) -> Change:
+    """What a pass does about a resource whose record cannot be read: nothing."""
+    message = way_out(ref, problem)
+    conditions = transition(None, now, ready=False, stalled=True, reason=UNREADABLE, message=message)
+    commit, identity, digest = (desired.commit, desired.identity, desired.digest) if desired else ("", "", "")
+    status = Status(commit=commit, identity=identity, digest=digest, conditions=conditions)
+    return Change(ref, Verb.WAIT, Category.NOOP, message, status)

@@ -1,0 +1,66 @@
+"""Who is to have what another resource has, such as a route: that one goes only once its heir serves. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from framework.api.conditions import transition
+from framework.api.meta import Ref
+from framework.planning.grammar.changes import Change, Desired, Status, Verb
+from framework.planning.grammar.kind import Kind
+
+HANDS_OVER = "HandsOver"
+
+Claimed = Callable[[str, str], Ref | None]
+"""(kind, value) -> the resource of that kind that git asks to have the value."""
+
+
+def claims(desired: Mapping[Ref, Desired[Any]], kind: Kind) -> dict[str, Ref]:
+    """What git asks resources of ``kind`` to have, and which of them."""
+    own = [(ref, asked) for ref, asked in desired.items() if ref.kind == kind.name]
+    return {claim.value: ref for ref, asked in own for claim in kind.claims(asked.spec) if claim.handed_over}
+
+
+def had(kind: Kind, status: Status | None) -> frozenset[str]:
+    """What a resource had when it was last settled."""
+    if status is None or not status.spec:
+        return frozenset()
+    try:
+        found = kind.claims(kind.spec.model_validate(status.spec))
+    except ValidationError:  # a spec of another version of this program
+        return frozenset()
+    return frozenset(claim.value for claim in found if claim.handed_over)
+
+
+def serves(kind: Kind, status: Status | None, value: str) -> bool:
+    """Whether an heir has come into what it asks for."""
+    return status is not None and status.conditions.ready.status and value in had(kind, status)
+
+
+def handing_over(change: Change, status: Status | None, to: Ref, now: datetime) -> Change:
+    """``change``, which would remove what ``to`` has yet to take over, as long as that has not."""
+    if change.status is None or status is None:
+        return change
+    message = f"removed from git: goes once {to} has taken over from it"
+    conditions = transition(
+        status.conditions,
+        now,
+        ready=status.conditions.ready.status,
+        reconciling=True,
+        reason=HANDS_OVER,
+        message=message,
+    )
+    return replace(
+        change,
+        verb=Verb.DELETE,
+        reason=message,
+        status=status.model_copy(update={"conditions": conditions}),
+        actions=(),
+        happenings=(),
+        waits_for=(to,),
+    )

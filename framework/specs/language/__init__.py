@@ -1,0 +1,1 @@
+"""What objects in the text mean, and mistakes in plain words."""

@@ -1,0 +1,1 @@
+"""What was read before, in memory and on disk."""

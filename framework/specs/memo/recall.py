@@ -1,0 +1,231 @@
+"""An environment at one commit that was found sound, kept so that whatever stays as it was is not looked at again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, NamedTuple, Protocol, cast
+
+from framework.api.errors import Problem
+from framework.api.meta import Ref
+from framework.ports import CodeRef
+from framework.specs.language.resource import ENVIRONMENT, Facts, Resource, patched_key
+from framework.specs.memo import rows
+from framework.specs.memo.rows import LoadedFile
+from framework.specs.memo.stored import StoredDraft, StoredFacts
+from framework.specs.rules.validate import Checked
+from framework.specs.snapshot import Earlier, Fingerprint
+
+Asked = Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class State:
+    """The environment ``name`` in ``folders``. ``asked`` is every digest that this rests on: while they are the same,
+    all of this is. ``sound`` are the entrypoints of its resources, each with the paths on which it rests that they are
+    right; ``empty`` files without objects; ``drafts`` the objects of all others, in the order of files. What only a
+    commit with changes needs is found when it is asked for."""
+
+    name: str
+    folders: tuple[str, ...]
+    asked: Asked
+    empty: tuple[tuple[str, str], ...]
+    environment: Resource | None
+    environments: Mapping[Ref, Resource]
+    resources: Mapping[Ref, Resource]
+    sound: Mapping[tuple[str, ...], tuple[str, ...]]
+    code: Mapping[Ref, CodeRef]
+    fingerprints: Mapping[Ref, Fingerprint]
+    """In dependency order."""
+    digest: str
+    objects: int
+    find_drafts: Callable[[], tuple[StoredDraft, ...]] = field(repr=False)
+    find_checked: Callable[[], Mapping[Ref, Checked]] = field(repr=False)
+
+    @cached_property
+    def drafts(self) -> tuple[StoredDraft, ...]:
+        return self.find_drafts()
+
+    @cached_property
+    def checked(self) -> Mapping[Ref, Checked]:
+        return self.find_checked()
+
+    @property
+    def file_count(self) -> int:
+        found = {resource.file for some in (self.resources, self.environments) for resource in some.values()}
+        return len(self.empty) + len(found)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return tuple(sorted({warning for resource in self.together for warning in resource.facts.warnings}))
+
+    @property
+    def together(self) -> tuple[Resource, ...]:
+        """The resources and their Environment."""
+        return (*self.resources.values(), *([self.environment] if self.environment else []))
+
+    @property
+    def earlier(self) -> Earlier:
+        keys = {ref: resource.key for ref, resource in self.resources.items()}
+        return Earlier(keys, self.code, self.fingerprints)
+
+    def at(self, commit: str) -> State:
+        """The same at another commit."""
+        moved = {code: replace(code, commit=commit) for code in set(self.code.values())}
+        return replace(self, code={ref: moved[code] for ref, code in self.code.items()})
+
+    def files(self) -> Mapping[tuple[str, str], LoadedFile]:
+        """By path and blob SHA."""
+        drafts: dict[tuple[str, str], list[StoredDraft]] = {key: [] for key in self.empty}
+        for draft in self.drafts:
+            drafts.setdefault((draft.file, draft.sha), []).append(draft)
+        return {
+            key: LoadedFile(tuple(found), (), frozenset(draft.ref for draft in found)) for key, found in drafts.items()
+        }
+
+
+def head(name: str, asked: Asked) -> bytes:
+    return rows.dumps([name, asked]).encode("ascii")
+
+
+def asked_of(head: bytes) -> Asked:
+    return cast(Asked, json.loads(head)[1])
+
+
+def encode(state: State) -> bytes:
+    """Everything that no head says, as JSON. Specs are left out: they are read from their files' rows."""
+    kinds = list(dict.fromkeys(draft.ref.kind for draft in state.drafts))
+    names, codes = list(state.sound), list(dict.fromkeys(state.code.values()))
+    numbers = _Numbers(
+        {kind: number for number, kind in enumerate(kinds)},
+        {draft.ref: number for number, draft in enumerate(state.drafts)},
+        {names: number for number, names in enumerate(names)},
+        {code: number for number, code in enumerate(codes)},
+    )
+    document = {
+        "empty": state.empty,
+        "environment": None if state.environment is None else numbers.refs[state.environment.ref],
+        "kinds": kinds,
+        "sound": list(state.sound.items()),
+        "codes": [(code.commit, code.folder, code.digest) for code in codes],
+        "digest": state.digest,
+        "drafts": [_row(state, draft, numbers) for draft in state.drafts],
+        "order": [numbers.refs[ref] for ref in state.fingerprints],
+    }
+    return rows.dumps(document).encode("ascii")
+
+
+class _Numbers(NamedTuple):
+    kinds: Mapping[str, int]
+    refs: Mapping[Ref, int]
+    names: Mapping[tuple[str, ...], int]
+    codes: Mapping[CodeRef, int]
+
+
+def _row(state: State, draft: StoredDraft, numbers: _Numbers) -> list[Any]:
+    ref = draft.ref
+    resource = state.environments[ref] if ref.kind == ENVIRONMENT else state.resources[ref]
+    facts, code, checked = resource.facts, state.code.get(ref), state.checked.get(ref)
+    text = facts.text if isinstance(facts, StoredFacts) else rows.dumps(rows.facts_row(facts))
+    return [
+        numbers.kinds[ref.kind], ref.name, draft.file, draft.sha, draft.index, draft.metadata_text, text,
+        int(bool(facts.claims or facts.warnings or facts.secrets or facts.places)) + 2 * int(resource.key != draft.key),
+        numbers.names.get(facts.names), [numbers.refs[one] for one in facts.upstreams],
+        None if checked is None else [numbers.refs[one] for one, _ in checked.looked if one not in facts.upstreams],
+        *state.fingerprints.get(ref, (None, None)), None if code is None else numbers.codes[code],
+    ]  # fmt: skip
+
+
+class Reviver(Protocol):
+    """Makes again what rows only name."""
+
+    def draft(self, ref: Ref, file: str, sha: str, index: int, facts: Facts | None, metadata: str) -> StoredDraft: ...
+
+    def resource(
+        self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], StoredDraft], environment: Resource | None
+    ) -> Resource:
+        """``environment`` is given where it patches the draft."""
+        ...
+
+
+def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver) -> State:
+    """The other way. Both parts are ours: the store sees to that."""
+    environment_name, asked = json.loads(head)
+    document = json.loads(body)
+    sheet = _Sheet(document, reviver)
+    chosen = document["environment"]
+    codes = [CodeRef(*item) for item in document["codes"]]
+    order = document["order"]
+    ordered = [(sheet.refs[number], sheet.rows[number]) for number in order]
+    return State(
+        name=environment_name,
+        folders=folders,
+        asked=asked,
+        empty=tuple((path, sha) for path, sha in document["empty"]),
+        environment=None if chosen is None else sheet.environments[sheet.refs[chosen]],
+        environments=sheet.environments,
+        resources={ref: sheet.resource(number) for number, ref in enumerate(sheet.refs) if ref.kind != ENVIRONMENT},
+        sound=sheet.sound,
+        code={ref: codes[row[13]] for ref, row in ordered if row[13] is not None},
+        fingerprints={ref: Fingerprint(row[11], row[12]) for ref, row in ordered},
+        digest=document["digest"],
+        objects=len(sheet.rows),
+        find_drafts=lambda: tuple(sheet.draft(number) for number in range(len(sheet.rows))),
+        find_checked=sheet.checked,
+    )
+
+
+class _Sheet:
+    """The rows of a body."""
+
+    def __init__(self, document: Mapping[str, Any], reviver: Reviver) -> None:
+        kinds = document["kinds"]
+        self.rows: list[list[Any]] = document["drafts"]
+        self.refs = [Ref(kinds[row[0]], row[1]) for row in self.rows]
+        self.sound = {tuple(names): tuple(paths) for names, paths in document["sound"]}
+        self._names = list(self.sound)
+        self._reviver = reviver
+        self._drafts: dict[int, StoredDraft] = {}
+        own = [number for number, ref in enumerate(self.refs) if ref.kind == ENVIRONMENT]
+        self._environment: Resource | None = None
+        self.environments = {self.refs[number]: self.resource(number) for number in own}
+        chosen = document["environment"]
+        self._environment = None if chosen is None else self.environments[self.refs[chosen]]
+
+    def facts(self, number: int) -> StoredFacts:
+        row, refs = self.rows[number], self.refs
+        names = () if row[8] is None else self._names[row[8]]
+        return StoredFacts.of(row[6], _facts, tuple([refs[one] for one in row[9]]), names, bool(row[7] & 1))
+
+    def resource(self, number: int) -> Resource:
+        row = self.rows[number]
+        key = f"{row[2]}\0{row[3]}\0{row[4]}"
+        patching = self._environment if row[7] & 2 else None
+        find = partial(self.draft, number)
+        return self._reviver.resource(self.refs[number], row[2], key, self.facts(number), find, patching)
+
+    def draft(self, number: int) -> StoredDraft:
+        if number not in self._drafts:
+            row = self.rows[number]
+            facts = None if row[7] & 2 else self.facts(number)
+            self._drafts[number] = self._reviver.draft(self.refs[number], row[2], row[3], row[4], facts, row[5])
+        return self._drafts[number]
+
+    def checked(self) -> Mapping[Ref, Checked]:
+        keys = [self._key(number) for number in range(len(self.rows))]
+        return {
+            ref: Checked(key, tuple((self.refs[one], keys[one]) for one in (*row[9], *row[10])))
+            for ref, row, key in zip(self.refs, self.rows, keys, strict=True)
+            if row[10] is not None
+        }
+
+    def _key(self, number: int) -> str:
+        row = self.rows[number]
+        key = f"{row[2]}\0{row[3]}\0{row[4]}"
+        return patched_key(key, self._environment) if row[7] & 2 and self._environment is not None else key
+
+
+def _facts(text: str) -> Facts:
+    return rows.facts_of_row(json.loads(text))

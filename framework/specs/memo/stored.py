@@ -1,0 +1,241 @@
+"""Objects that were read before: what rules need of them is at hand, the rest is made when it is asked for.
+
+The classes are those of ``resource`` and ``planning`` with fields that come late, so that who uses them cannot tell.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel
+
+from framework.api.errors import Problem
+from framework.api.meta import Metadata, Ref
+from framework.api.places import Place
+from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.fingerprint import Texts
+from framework.planning.grammar.kind import Claim, Reference
+from framework.ports import CodeRef
+from framework.specs.language.resource import Draft, Facts, Resource
+from framework.specs.yaml.positions import Places, Positions
+
+
+@dataclass(frozen=True)
+class Body:
+    """One object of a file, understood as far as it is by itself. ``head`` is the object, its ``spec`` left None;
+    ``spec`` is JSON. Without ``facts`` and ``texts`` the spec is wrong, and ``problems`` say why."""
+
+    head: Mapping[str, Any]
+    spec: str = field(repr=False)
+    problems: tuple[Problem, ...] = ()
+    facts: Facts | None = None
+    texts: Texts | None = None
+
+
+class StoredFacts(Facts):
+    """Facts of which those that are asked of everybody are at hand, and of the rest whether there are any. ``text`` is
+    the JSON of all, which ``read`` understands."""
+
+    text: str
+    upstreams: tuple[Ref, ...]
+    names: tuple[str, ...]
+    _read: Callable[[str], Facts]
+
+    @classmethod
+    def of(
+        cls, text: str, read: Callable[[str], Facts], upstreams: tuple[Ref, ...], names: tuple[str, ...], rest: bool
+    ) -> StoredFacts:
+        """``rest``: there is more than references and entrypoints."""
+        facts = cls.__new__(cls)
+        facts.__dict__.update(text=text, upstreams=upstreams, names=names, _read=read)
+        if not rest:
+            facts.__dict__.update(claims=(), warnings=(), secrets=(), places=())
+        return facts
+
+    @cached_property
+    def _all(self) -> Facts:
+        return self._read(self.text)
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        return self._all.references
+
+    @cached_property
+    def entrypoints(self) -> tuple[tuple[str, str], ...]:
+        return self._all.entrypoints
+
+    @cached_property
+    def claims(self) -> tuple[Claim, ...]:
+        return self._all.claims
+
+    @cached_property
+    def warnings(self) -> tuple[Problem, ...]:
+        return self._all.warnings
+
+    @cached_property
+    def secrets(self) -> tuple[Problem, ...]:
+        return self._all.secrets
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        return self._all.places
+
+
+class StoredDraft(Draft):
+    """``facts`` None: only the body knows whether its spec is right."""
+
+    facts: Facts | None
+    _load: Callable[[], Body]
+    _metadata: str | None
+    _text: Callable[[], str]
+
+    @classmethod
+    def of(
+        cls, ref: Ref, file: str, sha: str, index: int, text: Callable[[], str], load: Callable[[], Body],
+        facts: Facts | None = None, metadata: str | None = None,
+    ) -> StoredDraft:  # fmt: skip
+        """``text`` gives the file's text, for places; ``metadata`` may be at hand already, as JSON."""
+        draft = cls.__new__(cls)
+        draft.__dict__.update(
+            ref=ref, file=file, sha=sha, index=index, base=None, facts=facts, _load=load, _text=text,
+            _metadata=metadata,
+        )  # fmt: skip
+        return draft
+
+    @property
+    def body(self) -> Body:
+        """Not kept here: what it is asked for is made of it once, and takes a part of the memory."""
+        return self._load()
+
+    @property
+    def metadata_text(self) -> str:
+        return json.dumps(self.body.head["metadata"]) if self._metadata is None else self._metadata
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        return Metadata.model_validate_json(self.metadata_text, strict=True)
+
+    @cached_property
+    def raw(self) -> Mapping[str, Any]:
+        return {**self.body.head, "spec": json.loads(self.body.spec)}
+
+    @cached_property
+    def positions(self) -> Places:
+        return Positions(self.file, self._text, self.index)
+
+
+class StoredResource(Resource):
+    """Of a draft that nothing patches, which ``find`` gives."""
+
+    _find: Callable[[], StoredDraft]
+    _model: type[BaseModel]
+
+    @classmethod
+    def of(
+        cls, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], StoredDraft], model: type[BaseModel]
+    ) -> StoredResource:
+        resource = cls.__new__(cls)
+        resource.__dict__.update(ref=ref, file=file, key=key, facts=facts, _find=find, _model=model)
+        return resource
+
+    @cached_property
+    def _draft(self) -> StoredDraft:
+        return self._find()
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        return self._draft.metadata
+
+    @cached_property
+    def spec(self) -> BaseModel:
+        return self._model.model_validate_json(self._draft.body.spec, strict=True)
+
+    @property
+    def positions(self) -> Places:
+        return self._draft.positions
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        return self._draft.raw
+
+    @property
+    def texts(self) -> Texts:
+        texts = self._draft.body.texts
+        assert texts is not None, "a resource comes of a draft whose spec is right"
+        return texts
+
+
+class PatchedResource(Resource):
+    """Of a draft that the Environment patches: ``make`` does so, once somebody asks for more than facts."""
+
+    _make: Callable[[], Resource]
+
+    @classmethod
+    def of(cls, ref: Ref, file: str, key: str, facts: Facts, make: Callable[[], Resource]) -> PatchedResource:
+        resource = cls.__new__(cls)
+        resource.__dict__.update(ref=ref, file=file, key=key, facts=facts, _make=make)
+        return resource
+
+    @cached_property
+    def whole(self) -> Resource:
+        return self._make()
+
+    @property
+    def metadata(self) -> Metadata:
+        return self.whole.metadata
+
+    @property
+    def spec(self) -> BaseModel:
+        return self.whole.spec
+
+    @property
+    def positions(self) -> Places:
+        return self.whole.positions
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        return self.whole.raw
+
+    @property
+    def texts(self) -> Texts:
+        return self.whole.texts
+
+
+class StoredDesired(Desired[BaseModel]):
+    """What git asks for, whose spec is read when a plan looks at it."""
+
+    _resource: Resource
+
+    @classmethod
+    def of(
+        cls, resource: Resource, *, commit: str, identity: str, digest: str, environment: str, storage: str, root: str,
+        upstream: Mapping[Ref, str], code: CodeRef | None,
+    ) -> StoredDesired:  # fmt: skip
+        desired = cls.__new__(cls)
+        desired.__dict__.update(
+            ref=resource.ref, commit=commit, identity=identity, digest=digest, environment=environment,
+            storage=storage, root=root, upstream=upstream, code=code, file=resource.file, _resource=resource,
+        )  # fmt: skip
+        return desired
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        return self._resource.metadata
+
+    @cached_property
+    def spec(self) -> BaseModel:
+        return self._resource.spec
+
+    @property
+    def resource(self) -> Resource:
+        """The object as it was written."""
+        return self._resource
+
+
+def resources_of(desired: Mapping[Ref, Desired[Any]]) -> dict[Ref, Resource]:
+    """The objects that git's wishes were read from, where they were read from any."""
+    return {ref: one.resource for ref, one in desired.items() if isinstance(one, StoredDesired)}

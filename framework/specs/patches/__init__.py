@@ -1,0 +1,1 @@
+"""What an Environment changes of other specs."""

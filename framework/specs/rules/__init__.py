@@ -1,0 +1,1 @@
+"""What must hold between objects, their code and their surroundings."""

@@ -1,0 +1,1 @@
+"""YAML text: where everything in it stands, and edits of it."""
