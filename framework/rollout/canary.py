@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from framework.api.fields import format_duration
+from framework.planning.grammar.fingerprint import short_hash, spec_json
 from framework.ports import AppPhase
 from framework.rollout.analysis.comparison import judged
 from framework.rollout.analysis.verdict import Outcome, Verdict, overall
@@ -30,6 +31,11 @@ def begin(spec: Canary, now: datetime, *, returning: bool = False) -> CanaryStat
 
 def fingerprint(spec: Canary) -> str:
     """Names the steps: a plan edited in mid-rollout starts over instead of being continued at the wrong place."""
+    return short_hash([spec_json(step) for step in spec.steps])
+
+
+def _former_fingerprint(spec: Canary) -> str:
+    """Of rollouts that began before fields at their default were left out."""
     return hashlib.sha256(repr([step.model_dump(mode="json") for step in spec.steps]).encode()).hexdigest()[:10]
 
 
@@ -38,7 +44,7 @@ def advance(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -
 
     The weight moves only here, only in steps, and stays within 0 to 100. A step counts once the routers have taken it.
     """
-    if state.steps != fingerprint(spec):
+    if state.steps not in (fingerprint(spec), _former_fingerprint(spec)):
         state = _anew(spec, state, now)
     phase = signals.candidate_phase
     if state.phase is CanaryPhase.STARTING:

@@ -123,6 +123,12 @@ class DeploymentState(Stored):
         """The versions that must run."""
         return tuple(item for item in (self.stable, self.rollout.version if self.rollout else None) if item is not None)
 
+    @property
+    def identities(self) -> frozenset[str]:
+        """Of all versions that are remembered."""
+        served, rejected = (item.identity for item in self.members), (item.identity for item in self.quarantined)
+        return frozenset((*served, *rejected, *self.promoted))
+
     def rejected(self, identity: str) -> Quarantine | None:
         return next((item for item in self.quarantined if item.identity == identity), None)
 

@@ -79,7 +79,8 @@ class _Deployment:
 
     def decide(self) -> Change:
         target = self.observed.target
-        wanted = served(self.desired, target) if target is not None else None
+        known = self.previous.identities.union(app.rpartition("-")[2] for app in self.observed.apps)
+        wanted = served(self.desired, target, known) if target is not None else None
         return self._conclude(wanted, self._pass(wanted))
 
     def _pass(self, wanted: ServedVersion | None) -> _Pass:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Container, Mapping
 from typing import Any
 
 from framework.api import layout
@@ -12,7 +13,7 @@ from framework.api.categories import category_of
 from framework.kinds.model_deployment.observed import ServedVersion, Terms
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec, Serving
 from framework.planning.grammar.changes import Desired
-from framework.planning.grammar.fingerprint import short_hash
+from framework.planning.grammar.fingerprint import short_hash, spec_json
 from framework.ports import AppSpec, ModelVersion
 
 WORKLOAD_VERSION = "1"
@@ -26,10 +27,15 @@ def owns(deployment: str, app: str) -> bool:
     return app.startswith(deployment) and _APP.fullmatch(app.removeprefix(deployment)) is not None
 
 
-def served(desired: Desired[ModelDeploymentSpec], model: ModelVersion) -> ServedVersion:
-    """The version as this spec serves it. Equal models under equal serving fields get the same app."""
+def served(
+    desired: Desired[ModelDeploymentSpec], model: ModelVersion, known: Container[str] = frozenset()
+) -> ServedVersion:
+    """The version as this spec serves it. Equal models under equal serving fields get the same app. ``known`` are
+    identities on record: one that an earlier version of mlopsctl gave stays."""
     serving, name = desired.spec.serving, desired.ref.name
-    identity = _identity(desired, model)
+    identity, former = _identity(desired, model), _former_identity(desired, model)
+    if former in known and identity not in known:
+        identity = former
     app = f"{name}-{identity}"
     batching = serving.batching
     arguments = {
@@ -97,30 +103,52 @@ def app_spec(desired: Desired[ModelDeploymentSpec], version: ServedVersion) -> A
 
 def terms(desired: Desired[ModelDeploymentSpec], job: str) -> Terms:
     """What a version is tried under now. ``job`` is the digest of the TrainingJob that its model is from."""
-    strategy = desired.spec.strategy.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return Terms(digest=short_hash([desired.digest, job]), strategy=short_hash(strategy))
+    return Terms(digest=short_hash([desired.digest, job]), strategy=short_hash(spec_json(desired.spec.strategy)))
 
 
 def _identity(desired: Desired[ModelDeploymentSpec], model: ModelVersion) -> str:
     """10 hex characters over what makes answers differ. ``model.version`` is left out of the fields: ``latest`` and the
     name of the same version are the same app."""
-    spec = desired.spec.model_dump(mode="json", by_alias=True)
-    code = desired.code.digest if desired.code and desired.spec.serving.transformer else None
-    content = {
+    return short_hash(_content(desired, model, _rebuilding("serving", spec_json(desired.spec)["serving"])))
+
+
+def _former_identity(desired: Desired[ModelDeploymentSpec], model: ModelVersion) -> str:
+    """The same as it was before fields at their default were left out: of the fields that there were."""
+    serving = desired.spec.model_dump(mode="json", by_alias=True)["serving"]
+    content = _content(desired, model, _part(serving, _FORMER))
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:10]
+
+
+_FORMER: Mapping[str, Any] = {
+    "batching": {"maxSize": {}, "wait": {}},
+    "onlineFeatures": {},
+    "profiling": {"flush": {}, "key": {}},
+    "resources": {"cpus": {}, "gpus": {}},
+    "transformer": {},
+}
+
+
+def _part(value: Any, names: Mapping[str, Any]) -> Any:
+    """Of ``value`` what ``names`` has, where it is set."""
+    if not names or not isinstance(value, dict):
+        return value
+    return {name: _part(value[name], below) for name, below in names.items() if value[name] is not None}
+
+
+def _content(desired: Desired[ModelDeploymentSpec], model: ModelVersion, serving: Any) -> dict[str, Any]:
+    return {
         "model": [model.training, model.version, model.sha256],
-        "serving": _rebuilding("serving", spec["serving"]),
-        "code": code,
+        "serving": serving,
+        "code": desired.code.digest if desired.code and desired.spec.serving.transformer else None,
         "workload": WORKLOAD_VERSION,
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:10]
 
 
 def _rebuilding(path: str, value: Any) -> Any:
     """``value`` without the fields that change in place."""
     if not isinstance(value, dict):
         return value
-    kept = {key: _rebuilding(f"{path}.{key}", item) for key, item in value.items() if _rebuilds(f"{path}.{key}")}
-    return {key: item for key, item in kept.items() if item is not None}
+    return {key: _rebuilding(f"{path}.{key}", item) for key, item in value.items() if _rebuilds(f"{path}.{key}")}
 
 
 def _rebuilds(path: str) -> bool:
