@@ -12,7 +12,7 @@ from framework.kinds.model_deployment.observed import DeploymentState, ServedVer
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.reports.lineage import Edge, Lineage, Node, Sort, assemble
-from framework.ports import ModelVersion, Ports, Record, Recorded
+from framework.ports import CodeRef, ModelVersion, Ports, Record, Recorded
 from framework.rollout.state import CanaryPhase
 
 Part = Node | Edge
@@ -153,6 +153,7 @@ class _Gathering:
             above = self._published(upstream)
             if above is not None and above.identity == identity:
                 yield Edge(_table_id(upstream.name, above.identity, above.version), _id(name, published))
+        yield from self._code(asked.code, _id(name, published))
         paths = {key: source.path for key, source in asked.spec.sources.items() if source.path is not None}
         if published.source_digest:
             yield Node(Sort.SOURCES, f"{name}@{published.source_digest}", {"paths": paths}, record.ref)
@@ -202,6 +203,9 @@ class _Gathering:
         )
         yield model
         yield from self._commit(found.commit, model.id, "code and spec at")
+        asked = self._desired.get(ref)
+        if asked is not None and asked.identity == version:
+            yield from self._code(asked.code, model.id)
         for view, table in sorted(known.get("views", {}).items()):
             yield from self._read_table(view, table, model.id)
 
@@ -254,6 +258,17 @@ class _Gathering:
         yield Edge(f"{Sort.MODEL}:{version.label}", app.id)
         yield from self.model(version.training, version.version)
         yield from self._commit(version.commit, app.id, "deployed at")
+        asked = self._desired.get(ref)
+        code = asked.code if asked is not None else None
+        if code is not None and version.code is not None and code.digest == version.code.digest:
+            yield from self._code(code, app.id)
+
+    def _code(self, code: CodeRef | None, node: str) -> Iterator[Part]:
+        """Which files count: known of the code that git asks for now."""
+        if code is not None:
+            found = Node(Sort.CODE, code.digest, {"folder": code.folder, "files": list(code.files)})
+            yield found
+            yield Edge(found.id, node)
 
     def _monitor(self, record: Record) -> Iterator[Part]:
         asked = self._desired.get(record.ref)

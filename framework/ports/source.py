@@ -77,11 +77,13 @@ class Repository(SpecSource, Protocol):
 
 @dataclass(frozen=True)
 class CodeRef:
-    """User code that a workload imports: one folder at a commit. ``digest`` is its git tree SHA: it names the bytes."""
+    """User code that a workload imports: one folder at a commit. ``digest`` (40 hex characters) names what of it
+    counts: ``files``, where they are known."""
 
     commit: str
     folder: str
     digest: str
+    files: tuple[str, ...] = field(default=(), compare=False)
 
 
 class CodeStore(Protocol):

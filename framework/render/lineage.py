@@ -69,6 +69,11 @@ def _of_sources(facts: Mapping[str, Any]) -> list[str]:
     return [f"{name}: {path}" for name, path in facts.get("paths", {}).items()]
 
 
+def _of_code(facts: Mapping[str, Any]) -> list[str]:
+    inside = [path.removeprefix(f"{facts['folder']}/") for path in facts["files"]]
+    return [facts["folder"], f"{count(len(inside), 'file')}: {', '.join(inside)}"]
+
+
 def _of_table(facts: Mapping[str, Any]) -> list[str]:
     rows = [count(facts["rows"], "row")] if "rows" in facts else []
     return [*rows, f"identity {facts['identity']}", f"version {facts['version']}"]
@@ -99,6 +104,7 @@ def _of_monitor(facts: Mapping[str, Any]) -> list[str]:
 _FACTS: Mapping[Sort, Callable[[Mapping[str, Any]], list[str]]] = {
     Sort.COMMIT: _of_commit,
     Sort.SOURCES: _of_sources,
+    Sort.CODE: _of_code,
     Sort.TABLE: _of_table,
     Sort.MODEL: _of_model,
     Sort.SERVICE: _of_service,
@@ -107,6 +113,7 @@ _FACTS: Mapping[Sort, Callable[[Mapping[str, Any]], list[str]]] = {
 _TITLES: Mapping[Sort, Callable[[Node], str]] = {
     Sort.COMMIT: lambda node: f"commit {short(node.key)}",
     Sort.SOURCES: lambda node: f"sources {node.facts.get('digest', '')}".rstrip(),
+    Sort.CODE: lambda node: f"code {short(node.key)}",
     Sort.TABLE: lambda node: str(node.ref),
     Sort.MODEL: lambda node: node.key,
     Sort.SERVICE: lambda node: f"{node.ref} ({node.key})",
@@ -131,6 +138,7 @@ def lineage_json(environment: str, lineage: Lineage) -> str:
 _SHAPES: Mapping[Sort, tuple[str, str]] = {
     Sort.COMMIT: ("([", "])"),
     Sort.SOURCES: ("[/", "/]"),
+    Sort.CODE: ("[/", "/]"),
     Sort.TABLE: ("[(", ")]"),
     Sort.MODEL: ("{{", "}}"),
     Sort.SERVICE: ("[", "]"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from framework.api.errors import ConfigurationError, Problem, SpecError
 from framework.ports import Blob
 from framework.specs.loader import SUFFIXES
-from framework.specs.rules.code import parent_inits
+from framework.specs.rules.reach import parent_inits
 from framework.specs.tree import archive, blob_sha, inside, tree_sha
 from framework.specs.yaml.positions import MAX_BYTES
 

@@ -266,7 +266,7 @@ def test_a_version_out_of_service_is_found_by_its_name() -> None:
 def test_what_came_of_a_view() -> None:
     world = watched()
     found = lineage_of("FeatureView/departures", world.source.desired, world.ports)
-    assert {node.sort for node in found.nodes} == set(Sort)
+    assert {node.sort for node in found.nodes} == set(Sort) - {Sort.CODE}
 
 
 def _in_the_middle_of_a_rollout() -> World:
@@ -358,3 +358,26 @@ def test_the_newest_of_many_events_come_a_page_at_a_time(monkeypatch: pytest.Mon
         pages = list(newest_events(world.ports.state, ref, 10_000_000, reasons, since))
         assert [event for page in pages for event in page] == list(newest(ref, 10_000, reasons=reasons, since=since))
     assert set(asked) == {4}
+
+
+def test_lineage_names_the_files_of_code_that_count() -> None:
+    files = {
+        "p/__init__.py": "",
+        "p/features.py": "from . import helper\n\ndef rows(flights):\n    return helper.kept(flights)\n",
+        "p/helper.py": "def kept(flights):\n    return flights\n",
+        "p/serving.py": "def tidy(rows):\n    return rows\n",
+    }
+    view = PROJECT["mlops_specs/departures.yaml"].replace(
+        "  columns:\n", "  transform: {function: p.features:rows}\n  columns:\n", 1
+    )
+    served = PROJECT["mlops_specs/delay.yaml"].replace(
+        "{route: /delay}", "{route: /delay, transformer: p.serving:tidy}"
+    )
+    world = World({**PROJECT, **files, "mlops_specs/departures.yaml": view, "mlops_specs/delay.yaml": served})
+    world.run()
+    found = lineage(world.source.desired, world.ports)
+    assert sorted(tuple(node.facts["files"]) for node in found.nodes if node.sort is Sort.CODE) == [
+        ("p/__init__.py", "p/features.py", "p/helper.py"), ("p/__init__.py", "p/serving.py"),
+    ]  # fmt: skip
+    assert "3 files: __init__.py, features.py, helper.py" in lineage_text(found)
+    assert "helper.py" in lineage_mermaid(found)

@@ -18,7 +18,7 @@ from framework.backends.git.place import Place, find_repository
 from framework.backends.git.process import TIMEOUT_SECONDS, Git, checked_revision, checked_sha, is_sha
 from framework.backends.git.signatures import Signers
 from framework.ports import Blob, CommitInfo, Signature
-from framework.specs.rules.code import parent_inits
+from framework.specs.rules.reach import parent_inits
 from framework.specs.tree import MAX_ARCHIVE_BYTES, archive, inside
 from framework.specs.worktree import refused_link, refused_submodule
 from framework.specs.yaml.positions import MAX_BYTES

@@ -11,7 +11,7 @@ from framework.api.errors import ConfigurationError, ConflictError, SpecError, T
 from framework.backends.git.process import checked_branch
 from framework.backends.memory.calls import Calls
 from framework.ports import Blob, CodeRef, CommitInfo, Proposal, Proposed, Signature
-from framework.specs.rules.code import parent_inits
+from framework.specs.rules.reach import parent_inits
 from framework.specs.tree import archive, blob_sha, inside, tree_sha
 from framework.specs.worktree import refused_link
 

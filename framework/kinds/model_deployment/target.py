@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from typing import Any
 
 from framework.api import layout
@@ -64,7 +65,7 @@ def served(
         gpus=serving.resources.gpus,
         batch_size=batching.maxSize if batching else 1,
         batch_wait_seconds=batching.wait.total_seconds() if batching else 0.0,
-        code=desired.code if serving.transformer else None,
+        code=replace(desired.code, files=()) if desired.code and serving.transformer else None,
     )
 
 

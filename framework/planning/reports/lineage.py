@@ -16,6 +16,7 @@ class Sort(StrEnum):
 
     COMMIT = "commit"
     SOURCES = "sources"
+    CODE = "code"
     TABLE = "table"
     MODEL = "model"
     SERVICE = "service"

@@ -109,7 +109,7 @@ def encode(state: State) -> bytes:
         "environment": None if state.environment is None else numbers.refs[state.environment.ref],
         "kinds": kinds,
         "sound": list(state.sound.items()),
-        "codes": [(code.commit, code.folder, code.digest) for code in codes],
+        "codes": [(code.commit, code.folder, code.digest, code.files) for code in codes],
         "digest": state.digest,
         "drafts": [_row(state, draft, numbers) for draft in state.drafts],
         "order": [numbers.refs[ref] for ref in state.fingerprints],
@@ -156,7 +156,7 @@ def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver)
     document = json.loads(body)
     sheet = _Sheet(document, reviver)
     chosen = document["environment"]
-    codes = [CodeRef(*item) for item in document["codes"]]
+    codes = [CodeRef(commit, folder, named, tuple(files)) for commit, folder, named, files in document["codes"]]
     order = document["order"]
     ordered = [(sheet.refs[number], sheet.rows[number]) for number in order]
     return State(

@@ -1,11 +1,13 @@
-"""The user code that specs name: found, checked without running it, and named by its bytes.
+"""The user code that specs name: found, checked without running it, and named by what it comes to.
 
 Code travels to the cluster as one folder: that of the package its module lies in. So a module must lie in a package,
-and what it imports from its own package tree must lie in that folder.
+and what it imports from its own package tree must lie in that folder. It is named by those of the folder's files that
+can matter.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +18,8 @@ from framework.ports import Blob, CodeRef, SpecSource
 from framework.specs.language import words
 from framework.specs.language.resource import Resource
 from framework.specs.rules.outline import Import, Outline, read_outline
+from framework.specs.rules.reach import Reach, candidates, parent_inits, targets
 from framework.specs.tree import MAX_ARCHIVE_BYTES
-
-EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
-"""Git's name of a file without content."""
 
 
 @runtime_checkable
@@ -52,6 +52,8 @@ class Code:
     _digests: dict[str, str | None] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _unshippable: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+    _listed: dict[str, Mapping[str, Blob]] = field(default_factory=dict)
+    _reached: dict[tuple[str, ...], Mapping[str, str]] = field(default_factory=dict)
 
     def digest(self, path: str) -> str | None:
         """The tree or blob SHA of a path of the commit."""
@@ -81,7 +83,7 @@ class Code:
     def look_ahead(self, entrypoints: Iterable[str]) -> None:
         """Read what checking all ``entrypoints`` will need in few steps rather than one by one. Changes no answer."""
         modules = sorted({entrypoint.partition(":")[0] for entrypoint in entrypoints})
-        self.ask(path for module in modules for path in _candidates(module))
+        self.ask(path for module in modules for path in candidates(module))
         blobs = {blob.sha: blob for module in modules if (blob := self.module(module)) is not None}
         folders = {blob.path.rpartition("/")[0] for blob in blobs.values()} - {""}
         self.ask([*folders, *(path for folder in folders for path in parent_inits(folder))])
@@ -92,7 +94,7 @@ class Code:
 
     def module(self, name: str) -> Blob | None:
         """The file of a module: ``a/b.py`` or ``a/b/__init__.py``; None where the commit has neither."""
-        for path in _candidates(name):
+        for path in candidates(name):
             sha = self.digest(path)
             if sha is not None:
                 return Blob(path, sha)
@@ -121,17 +123,43 @@ class Code:
         return "/".join(common)
 
     def ref(self, entrypoints: Iterable[str]) -> CodeRef | None:
-        """The folder at this commit. Its digest is the git tree SHA; where packages above it run code of their own when
-        they are imported, theirs counts too."""
-        folder = self.folder(entrypoints)
-        digest = self.digest(folder) if folder else None
-        if not folder or digest is None:
+        """The folder at this commit. Its digest names what the modules come to, whatever else changes there."""
+        names = tuple(entrypoints)
+        folder = self.folder(names)
+        if not folder or self.digest(folder) is None:
             return None
-        above = [self.digest(path) for path in parent_inits(folder)]
-        running = [sha for sha in above if sha is not None and sha != EMPTY_BLOB]
-        if running:
-            digest = hashlib.sha1("\n".join([digest, *running]).encode(), usedforsecurity=False).hexdigest()
-        return CodeRef(self.commit, folder, digest)
+        reached = self.reached(names)
+        text = "\n".join(f"{path} {name}" for path, name in reached.items())
+        return CodeRef(
+            self.commit,
+            folder,
+            hashlib.sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest(),
+            tuple(reached),
+        )
+
+    def reached(self, entrypoints: Sequence[str]) -> Mapping[str, str]:
+        """What each file that counts as their code is named by. The packages above the folder run when it is imported,
+        so they are read on from, too."""
+        names = tuple(entrypoints)
+        if names not in self._reached:
+            folder = self.folder(names)
+            modules = [name.partition(":")[0] for name in names]
+            self._reached[names] = Reach(folder, self._files(folder), self.outline).names(modules) if folder else {}
+        return self._reached[names]
+
+    def modules_of(self, entrypoints: Sequence[str]) -> Sequence[Blob]:
+        """The Python files that count as their code."""
+        files = self._files(self.folder(entrypoints) or "")
+        return [files[path] for path in self.reached(entrypoints) if path.endswith(".py")]
+
+    def _files(self, folder: str) -> Mapping[str, Blob]:
+        """By path. That of the folder names them all."""
+        if folder not in self._listed:
+            found = [Blob(path, sha) for path in parent_inits(folder) if (sha := self.digest(path)) is not None]
+            with contextlib.suppress(SpecError):  # told of as what cannot travel
+                found += self.source.blobs(self.commit, folder)
+            self._listed[folder] = {blob.path: blob for blob in found}
+        return self._listed[folder]
 
     def unshippable(self, folder: str) -> tuple[Problem, ...]:
         """What of a folder, or of the packages above it, cannot travel to the cluster."""
@@ -169,21 +197,10 @@ class Code:
         return []
 
 
-def _candidates(module: str) -> tuple[str, str]:
-    path = module.replace(".", "/")
-    return f"{path}.py", f"{path}/__init__.py"
-
-
 def _module_name(path: str) -> str | None:
     if not path.endswith(".py"):
         return None
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-def parent_inits(folder: str) -> list[str]:
-    """``__init__.py`` of every package above ``folder``, outermost first."""
-    parts = folder.split("/")
-    return ["/".join([*parts[:depth], "__init__.py"]) for depth in range(1, len(parts))]
 
 
 def check_entrypoints(resource: Resource, entrypoints: Mapping[str, str], code: Code) -> Iterator[Problem]:
@@ -193,7 +210,7 @@ def check_entrypoints(resource: Resource, entrypoints: Mapping[str, str], code: 
         module, _, attribute = entrypoint.partition(":")
         blob = code.module(module)
         if blob is None:
-            looked = " or ".join(_candidates(module))
+            looked = " or ".join(candidates(module))
             near = words.nearest(module, code.modules_near(module), cutoff=0.8)
             yield resource.problem(
                 path, f"no module {module} in the repository (looked for {looked})",
@@ -234,12 +251,12 @@ def _check_folder(
             )
         yield resource.problem(path, message)
         return
-    for blob in {blob.path: blob for blob in blobs.values()}.values():
-        for item in code.outline(blob).imports:
-            outside = _outside(item, blob.path, f"{folder}/", code)
+    for file in code.modules_of(tuple(entrypoints.values())):
+        for item in code.outline(file).imports:
+            outside = _outside(item, file.path, f"{folder}/", code)
             if outside is not None:
                 yield Problem(
-                    blob.path, item.line, item.column, "",
+                    file.path, item.line, item.column, "",
                     f"imports {outside}, but only {folder} travels to the cluster for {resource.ref}",
                 )  # fmt: skip
     if folder is not None:
@@ -256,16 +273,11 @@ def _encodable(name: str) -> bool:
 
 def _outside(item: Import, file: str, folder: str, code: Code) -> str | None:
     """The file of the same top-level package that ``item`` imports from outside of ``folder``, if there is one."""
-    package = file.split("/")[:-1]
-    if item.level:
-        base = package[: len(package) - item.level + 1]
-        target = ".".join([*base, *filter(None, item.module.split("."))])
-    else:
-        target = item.module
-    if not target or target.split(".")[0] != package[0]:
+    target, *named = targets(item, file) or [""]
+    if not target or target.split(".")[0] != file.split("/")[0]:
         return None
     travels = set(parent_inits(folder.rstrip("/")))
-    for name in [f"{target}.{name}" for name in item.names] or [target]:
+    for name in named or [target]:
         blob = code.module(name) or code.module(target)
         if blob is not None and not blob.path.startswith(folder) and blob.path not in travels:
             return blob.path

@@ -78,28 +78,6 @@ def test_a_change_rebuilds_what_it_must_and_all_below(
     assert after.digest != before.digest
 
 
-@pytest.mark.parametrize(
-    ("path", "text", "rebuilds"),
-    [
-        ("shop/code/features.py", "def trips(raw):\n    return raw.head()\n", True),
-        ("shop/code/features.py", "import math\n\n\ndef trips(raw):\n    return raw\n", False),  # the same bytes
-        ("shop/code/more.py", "", True),  # anything in the folder may be imported
-        ("shop/other.py", "x = 1\n", False),
-        ("shop/__init__.py", "", False),
-        ("shop/__init__.py", "import os\n", True),  # runs when shop.code is imported
-    ],
-)
-def test_user_code_counts_by_the_bytes_of_its_folder(project: Project, path: str, text: str, rebuilds: bool) -> None:
-    before = project.snapshot()
-    project.code(path, text)
-    after = project.snapshot()
-
-    assert (after.fingerprints[VIEW].identity != before.fingerprints[VIEW].identity) is rebuilds
-    assert after.fingerprints[WEATHER] == before.fingerprints[WEATHER]
-    assert after.code[VIEW].folder == "shop/code"
-    assert WEATHER not in after.code
-
-
 def test_desired_states_come_upstreams_first_and_know_their_upstreams(project: Project) -> None:
     snapshot = project.snapshot()
     states = desired(snapshot, KINDS, storage="store", root="root")
