@@ -104,14 +104,24 @@ def memory_of(pid: int) -> float:
 
 
 def _family(pid: int) -> list[int]:
+    """A child that is still to become another program runs in its parent's memory, and is not counted beside it."""
     found = [pid]
     for one in found:
         try:
+            held = _statm(one)
             for task in Path(f"/proc/{one}/task").iterdir():
-                found += [int(child) for child in (task / "children").read_text().split()]
+                children = [int(child) for child in (task / "children").read_text().split()]
+                found += [child for child in children if _statm(child) != held]
         except OSError:
             continue
     return found
+
+
+def _statm(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/statm").read_text()
+    except OSError:
+        return ""
 
 
 def _pss(pid: int) -> int:

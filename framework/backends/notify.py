@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import urlsplit
 
 from framework import storage
@@ -20,9 +20,6 @@ from framework.api.errors import ConfigurationError, TerminalError, TransientErr
 from framework.api.places import Premises, Use
 from framework.backends.storage.premises import entered, secret
 from framework.ports import Alert, Json
-
-if TYPE_CHECKING:
-    import httpx
 
 _RETRIED = frozenset({408, 425, 429})
 _sending: ContextVar[bool] = ContextVar("sending an alert", default=False)
@@ -43,7 +40,7 @@ class Notifications:
         premises: Premises,
         markers: str,
         timeout_seconds: float = 5.0,
-        transport: httpx.BaseTransport | None = None,
+        transport: Any = None,
     ) -> None:
         self._premises = premises
         self._markers = markers

@@ -19,7 +19,7 @@ from framework.specs.memo import recall
 from framework.specs.memo.cache import ParseCache, text
 from framework.specs.memo.recall import Asked, State
 from framework.specs.memo.store import Kept
-from framework.specs.memo.stored import PatchedResource, StoredDraft, StoredResource
+from framework.specs.memo.stored import Body, PatchedResource, StoredDraft, StoredResource
 from framework.specs.patches import overlays
 from framework.specs.rules import validate
 from framework.specs.rules.code import Code, ManyDigests
@@ -258,6 +258,8 @@ class Reading:
         if cache.store is not None and state.objects >= cache.few:
             head, body = recall.head(state.name, state.asked), recall.encode(state)
             cache.store.add_state(state.folders, state.name, head, body, self._kinds)
+            for draft in state.drafts:
+                draft.let_go(self._loader(draft.file, draft.sha, draft.index))
 
     def _revive(self, kept: Kept) -> State | None:
         if kept not in self._revived:
@@ -268,9 +270,15 @@ class Reading:
     # -- recall.Reviver ----------------------------------------------------------------------------------------------
 
     def draft(self, ref: Ref, file: str, sha: str, index: int, facts: Facts | None, metadata: str) -> StoredDraft:
-        blob, kinds = Blob(file, sha), self._kinds
-        load = partial(self._cache.body, self._source, kinds, partial(read_row, kinds=kinds), blob, index)
-        return StoredDraft.of(ref, file, sha, index, partial(text, self._source, blob), load, facts, metadata)
+        load = self._loader(file, sha, index)
+        return StoredDraft.of(
+            ref, file, sha, index, partial(text, self._source, Blob(file, sha)), load, facts, metadata
+        )
+
+    def _loader(self, file: str, sha: str, index: int) -> Callable[[], Body]:
+        """Brings the body of a draft from where it is kept."""
+        kinds = self._kinds
+        return partial(self._cache.body, self._source, kinds, partial(read_row, kinds=kinds), Blob(file, sha), index)
 
     def resource(
         self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], StoredDraft], environment: Resource | None

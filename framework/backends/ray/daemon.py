@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
@@ -34,9 +34,6 @@ from framework.backends.ray.rest import RayAddress
 from framework.backends.ray.supervisor import GRACE_SECONDS
 from framework.backends.ray.tls import ensure_certificates, write_private
 from framework.process import birth
-
-if TYPE_CHECKING:
-    import httpx
 
 START_SECONDS = 120.0
 """A head is ready in 4 s on a quiet machine; a cold disk on a loaded one needs far longer."""
@@ -247,7 +244,7 @@ def _address(state: dict[str, Any], token: str) -> RayAddress:
     return RayAddress(f"http://{LOOPBACK}:{state['dashboardPort']}", token, LOOPBACK, state["servePort"])
 
 
-def _has_node(client: httpx.Client) -> bool:
+def _has_node(client: Any) -> bool:
     """Whether the raylet has joined: before that, the first request that needs a worker stalls for seconds."""
     answer = client.get("/nodes", params={"view": "summary"})
     return answer.is_success and "ALIVE" in answer.text

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from framework.api.addresses import mistake
@@ -16,8 +16,7 @@ from framework.api.errors import ConfigurationError, TerminalError, TransientErr
 from framework.backends.ray.exceptions import in_one_line
 from framework.backends.ray.head import LOOPBACK
 
-if TYPE_CHECKING:
-    import httpx  # most commands ask no Ray, and it takes a tenth of their start
+# httpx is loaded when something is asked: most commands ask no Ray, and it takes a tenth of their start.
 
 _ALIVE = "/api/gcs_healthz"
 
@@ -41,12 +40,12 @@ Locate = Callable[[], RayAddress | None]
 class RayRest:
     """Requests to the dashboard. ``locate`` is asked each time, so a head that came back elsewhere is found again."""
 
-    def __init__(self, locate: Locate, timeout: float = 30.0, transport: httpx.BaseTransport | None = None):
+    def __init__(self, locate: Locate, timeout: float = 30.0, transport: Any = None):
         self._locate = locate
         self._timeout = timeout
         self._transport = transport
         self._lock = threading.Lock()
-        self._client: tuple[RayAddress, httpx.Client] | None = None
+        self._client: tuple[RayAddress, Any] | None = None
 
     def address(self) -> RayAddress:
         """Where the cluster is now. Raises TransientError while there is none."""
@@ -110,13 +109,13 @@ class RayRest:
 
     def _ask(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float | None = None
-    ) -> tuple[httpx.Response, RayAddress]:
+    ) -> tuple[Any, RayAddress]:
         address = self.address()
         with _reached(address):
             answer = self._client_for(address).request(method, path, json=body, timeout=timeout or self._timeout)
         return answer, address
 
-    def _client_for(self, address: RayAddress) -> httpx.Client:
+    def _client_for(self, address: RayAddress) -> Any:
         import httpx
 
         with self._lock:
@@ -151,7 +150,7 @@ def _no_address(address: RayAddress, why: str) -> ConfigurationError:
     return ConfigurationError(f"Ray at {address.dashboard_url}: that is no address: {why}")
 
 
-def _content(answer: httpx.Response, what: str, address: RayAddress) -> Any:
+def _content(answer: Any, what: str, address: RayAddress) -> Any:
     if answer.is_success:
         try:
             return answer.json() if answer.content else None
@@ -164,7 +163,7 @@ def _content(answer: httpx.Response, what: str, address: RayAddress) -> Any:
     return _ensure(answer, what, address)
 
 
-def _ensure(answer: httpx.Response, what: str, address: RayAddress) -> None:
+def _ensure(answer: Any, what: str, address: RayAddress) -> None:
     """Raises what the status of an answer means."""
     if answer.is_success:
         return

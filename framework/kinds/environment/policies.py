@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 
 from pydantic import BaseModel
@@ -120,18 +120,20 @@ def _miss(kind: str, path: str, number: bool) -> Miss | None:
 
 _Breach = tuple[Ref, str, str]
 """Who, at which path, and what of the Environment it breaks."""
+_Specs = Mapping[str, Mapping[Ref, BaseModel]]
+"""By kind."""
 
 
 class _Held:
     """The specs of one commit. What a rule finds in them is found once, however many policies have that rule."""
 
     def __init__(self, specs: Mapping[Ref, BaseModel]) -> None:
-        self._specs = specs
-        self._refs = {kind: sorted(ref for ref in specs if ref.kind == kind) for kind in NEIGHBOURS}
+        of_kind = {kind: {ref: specs[ref] for ref in sorted(specs) if ref.kind == kind} for kind in NEIGHBOURS}
+        # Not methods: what keeps answers for one refers to itself, and all of a commit stays with it.
         self._required, self._forbidden, self._limited = (
-            cache(self._lacking),
-            cache(self._holding),
-            cache(self._outside),
+            cache(partial(_lacking, of_kind)),
+            cache(partial(_holding, of_kind)),
+            cache(partial(_outside, of_kind)),
         )
 
     def breaches(self, policy: Policy) -> Iterator[_Breach]:
@@ -143,22 +145,25 @@ class _Held:
             for limit in policy.limits:
                 yield from self._limited(kind, limit)
 
-    def _found(self, kind: str, text: str) -> Iterator[tuple[Ref, Found]]:
-        """What stands at a path of each spec of a kind; nothing where the kind has no such path."""
-        tokens = parse(text)
-        if exists(NEIGHBOURS[kind].spec, tokens):
-            yield from ((ref, found) for ref in self._refs[kind] for found in find(self._specs[ref], tokens))
 
-    def _lacking(self, kind: str, text: str) -> tuple[_Breach, ...]:
-        found = self._found(kind, text)
-        return tuple((ref, _place(one), f"requires {text}") for ref, one in found if not one.is_set)
+def _found(specs: _Specs, kind: str, text: str) -> Iterator[tuple[Ref, Found]]:
+    """What stands at a path of each spec of a kind; nothing where the kind has no such path."""
+    tokens = parse(text)
+    if exists(NEIGHBOURS[kind].spec, tokens):
+        yield from ((ref, found) for ref, spec in specs[kind].items() for found in find(spec, tokens))
 
-    def _holding(self, kind: str, text: str) -> tuple[_Breach, ...]:
-        return tuple((ref, _place(one), f"forbids {text}") for ref, one in self._found(kind, text) if one.is_set)
 
-    def _outside(self, kind: str, limit: Limit) -> tuple[_Breach, ...]:
-        beyond = ((ref, one, _beyond(limit, one)) for ref, one in self._found(kind, limit.path))
-        return tuple((ref, _place(one), why) for ref, one, why in beyond if why is not None)
+def _lacking(specs: _Specs, kind: str, text: str) -> tuple[_Breach, ...]:
+    return tuple((ref, _place(one), f"requires {text}") for ref, one in _found(specs, kind, text) if not one.is_set)
+
+
+def _holding(specs: _Specs, kind: str, text: str) -> tuple[_Breach, ...]:
+    return tuple((ref, _place(one), f"forbids {text}") for ref, one in _found(specs, kind, text) if one.is_set)
+
+
+def _outside(specs: _Specs, kind: str, limit: Limit) -> tuple[_Breach, ...]:
+    beyond = ((ref, one, _beyond(limit, one)) for ref, one in _found(specs, kind, limit.path))
+    return tuple((ref, _place(one), why) for ref, one, why in beyond if why is not None)
 
 
 def _place(found: Found) -> str:

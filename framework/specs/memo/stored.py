@@ -111,6 +111,10 @@ class StoredDraft(Draft):
         """Not kept here: what it is asked for is made of it once, and takes a part of the memory."""
         return self._load()
 
+    def let_go(self, load: Callable[[], Body]) -> None:
+        """``load`` brings the body from elsewhere from now on, so that it need not be held here."""
+        self.__dict__.update(_metadata=self.metadata_text, _load=load)
+
     @property
     def metadata_text(self) -> str:
         return json.dumps(self.body.head["metadata"]) if self._metadata is None else self._metadata

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from framework.api.errors import Problem
@@ -44,7 +44,9 @@ class Targets:
         self._broken = declared - self._drafts.keys()
         self._patchable = tuple(kind for kind in kinds if kind != ENVIRONMENT)
         self._guesses = Guesses()
-        self._names, self._pairs = cache(self._find_names), cache(self._find_pairs)
+        # What keeps answers for a method of its own refers to itself, and all of a commit stays with it.
+        self._names = cache(partial(_names_of, self._of_kind, self._broken))
+        self._pairs = cache(partial(_pairs_of, self._of_kind))
 
     def looked_through(self, target: Target) -> int:
         """How many objects have to be looked at to find those of ``target``."""
@@ -98,12 +100,14 @@ class Targets:
             return Ref(target.kind, target.name) in self._broken
         return any(ref.kind == target.kind for ref in self._broken)
 
-    def _find_names(self, kind: str) -> tuple[str, ...]:
-        broken = {ref.name for ref in self._broken if ref.kind == kind}
-        return tuple(sorted({draft.ref.name for draft in self._of_kind[kind]} | broken))
 
-    def _find_pairs(self, kind: str) -> tuple[str, ...]:
-        return tuple(sorted({_pair(label) for draft in self._of_kind[kind] for label in draft.metadata.labels.items()}))
+def _names_of(drafts: Mapping[str, Sequence[Draft]], broken: Collection[Ref], kind: str) -> tuple[str, ...]:
+    unread = {ref.name for ref in broken if ref.kind == kind}
+    return tuple(sorted({draft.ref.name for draft in drafts.get(kind, ())} | unread))
+
+
+def _pairs_of(drafts: Mapping[str, Sequence[Draft]], kind: str) -> tuple[str, ...]:
+    return tuple(sorted({_pair(label) for draft in drafts.get(kind, ()) for label in draft.metadata.labels.items()}))
 
 
 def _few(names: tuple[str, ...]) -> tuple[str, ...]:
