@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from controllers.commands.project import Project
-from controllers.settings import Settings
 from controllers.host.wiring import open_project
+from controllers.settings import Settings
 from examples.flights.prepare import prepare
 from examples.flights.replay import Tally, land_labels, replay, requests_for
 from examples.flights.story import Commit
