@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from framework.ports.json import Json
+from framework.ports.verbs import changes
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class TableCatalog(Protocol):
         """Names the bytes the sources hold now. Raises TerminalError("SourceMissing") where one is missing."""
         ...
 
+    @changes
     def delete(self, uri: str) -> None:
         """Remove a table with all its versions, or any other folder of the environment's storage; a missing one is
         fine."""

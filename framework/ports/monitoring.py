@@ -9,6 +9,7 @@ from typing import Protocol
 
 from framework.ports.data import TableState
 from framework.ports.json import Json
+from framework.ports.verbs import changes
 
 ITEM_CHARACTERS = 128
 """A category is named by at most so many of its first characters, as whylogs does."""
@@ -119,10 +120,12 @@ class Alert:
 
 
 class Notifier(Protocol):
+    @changes
     def send(self, alert: Alert, target: Mapping[str, Json]) -> None:
         """Deliver once per (target, episode, state)."""
         ...
 
 
 class ReportStore(Protocol):
+    @changes
     def write(self, uri: str, html: str) -> None: ...

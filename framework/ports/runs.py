@@ -11,6 +11,7 @@ from typing import Protocol
 from framework.ports.json import Json
 from framework.ports.logs import Log
 from framework.ports.source import CodeRef
+from framework.ports.verbs import changes
 
 
 class RunPhase(StrEnum):
@@ -82,6 +83,7 @@ class Capacity:
 class RunBackend(Protocol):
     """A few verbs over Ray jobs (or Argo, KubeRay)."""
 
+    @changes
     def submit(self, run: RunSpec, code_uri: str | None) -> None:
         """Start this attempt unless it exists already."""
         ...
@@ -90,6 +92,7 @@ class RunBackend(Protocol):
         """Result file first, then the job: storage is the truth."""
         ...
 
+    @changes
     def stop(self, storage: str, run: str) -> None: ...
 
     def logs(self, storage: str, run: str, lines: int) -> Sequence[Log]:

@@ -14,6 +14,7 @@ from framework.api.errors import ConflictError
 from framework.ports.json import Json
 from framework.ports.logs import Log
 from framework.ports.source import CodeRef
+from framework.ports.verbs import changes
 
 
 class AppPhase(StrEnum):
@@ -211,8 +212,10 @@ class ServingBackend(Protocol):
 
     def apps(self, deployment: str) -> Mapping[str, AppState]: ...
 
+    @changes
     def deploy(self, app: AppSpec, code_uri: str | None) -> None: ...
 
+    @changes
     def delete(self, app: str) -> None:
         """A missing one is fine. Raises ConflictError for one that the live table of its deployment names."""
         ...
@@ -225,6 +228,7 @@ class ServingBackend(Protocol):
         """The table of whoever is served at ``path``."""
         ...
 
+    @changes
     def set_route(self, route: RouteSpec) -> None:
         """Put a table in force at its path. A router that is there already is given it in place, whosever table it
         had, so that a path gets from one deployment to another without a request failing (see ``seats``).
@@ -234,6 +238,7 @@ class ServingBackend(Protocol):
         """
         ...
 
+    @changes
     def delete_route(self, deployment: str) -> None: ...
 
     def logs(self, deployment: str, lines: int) -> Sequence[Log]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from framework.ports.verbs import changes
+
 
 @dataclass(frozen=True)
 class Blob:
@@ -89,6 +91,7 @@ class CodeRef:
 class CodeStore(Protocol):
     """Where workloads fetch user code from."""
 
+    @changes
     def ensure(self, code: CodeRef) -> str:
         """Publish the archive once; returns the URI that runs and replicas use."""
         ...

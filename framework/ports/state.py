@@ -13,6 +13,7 @@ from framework.api.credentials import redacted_value
 from framework.api.meta import Ref, Stored
 from framework.api.printing import Told
 from framework.ports.heartbeat import Heartbeat
+from framework.ports.verbs import changes
 
 
 class Event(Stored):
@@ -200,19 +201,23 @@ class StateStore(Protocol):
         it is."""
         ...
 
+    @changes
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
         """Compare-and-set on ``record.version`` (0 = must not exist). Returns the record at its new version."""
         ...
 
+    @changes
     def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
         """Compare-and-set like ``save``; a record that is missing is fine, and ``events`` are told all the same."""
         ...
 
+    @changes
     def forget(self, ref: Ref, events: Sequence[Event], left: Record | None = None) -> None:
         """Take a record away, whether it can be read or not, and put ``left`` in its place. An operator's word like a
         pin, so it is not fenced."""
         ...
 
+    @changes
     def append_events(self, events: Sequence[Event], token: int) -> None:
         """Tell what changed nothing that is remembered; all of them or none."""
         ...
@@ -245,6 +250,7 @@ class StateStore(Protocol):
         """What of all that is kept beside the log cannot be read, and what is wrong with it."""
         ...
 
+    @changes
     def save_revision(self, revision: Revision, token: int, events: Sequence[Event] = ()) -> None: ...
 
     def revisions(self, limit: int = 50, skip: int = 0) -> Sequence[Revision]:
@@ -255,8 +261,10 @@ class StateStore(Protocol):
         """One that cannot be read is none."""
         ...
 
+    @changes
     def set_pin(self, pin: Pin | None, events: Sequence[Event] = ()) -> None: ...
 
+    @changes
     def end_pin(self, pin: Pin, token: int, events: Sequence[Event]) -> None:
         """Take ``pin`` back, unless an operator has set another one meanwhile; ``events`` are told in any case."""
         ...
@@ -265,8 +273,10 @@ class StateStore(Protocol):
         """Sorted by subject."""
         ...
 
+    @changes
     def say(self, word: Word) -> None: ...
 
+    @changes
     def take_back(self, word: Word, token: int, events: Sequence[Event] = ()) -> None:
         """``word`` was acted upon; one that an operator said on the same subject since then stands."""
         ...
@@ -275,6 +285,7 @@ class StateStore(Protocol):
         """How the clock of the last leader's machine stood; None where nobody noted it."""
         ...
 
+    @changes
     def set_clock(
         self, mark: ClockMark, token: int, records: Sequence[Record] = (), events: Sequence[Event] = ()
     ) -> None:
@@ -354,15 +365,18 @@ class ModelRegistry(Protocol):
         not."""
         ...
 
+    @changes
     def register(self, version: ModelVersion, token: int) -> None:
         """Idempotent: a version that exists is left as it is, unless it cannot be read."""
         ...
 
+    @changes
     def adopt(self, version: ModelVersion) -> None:
         """Take over a version that another environment trained; one that exists is left as it is. An operator's input
         like a pin, so it is not fenced."""
         ...
 
+    @changes
     def forget(self, training: str, token: int) -> None:
         """Remove every version of a training job. Their files are not touched."""
         ...

@@ -19,7 +19,7 @@ from controllers.revision.loaded import Loaded
 from controllers.revision.permits import Permit, say
 from controllers.runtime.backoff import Backoff
 from framework.api.errors import ConfigurationError, ConflictError, TerminalError, TransientError
-from framework.backends.memory.faults import FaultInjector, verbs
+from framework.backends.memory.faults import VERBS, FaultInjector
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.ports import Pin, Signature
@@ -162,7 +162,7 @@ def test_whatever_any_verb_raises_the_controller_lives_and_gets_there(
 
     def fail(faults: FaultInjector) -> None:
         number = next(phase)
-        for place, verb in enumerate(verbs()):
+        for place, verb in enumerate(VERBS):
             for error in (ERRORS[(place + number) % len(ERRORS)], ERRORS[(place + number + 1) % len(ERRORS)]):
                 faults.fail_on(verb, error, after=after)
 
@@ -187,7 +187,7 @@ def test_whatever_any_verb_raises_the_controller_lives_and_gets_there(
         made.until(lambda: state.load(JOB) is None and state.load(ENDPOINT) is None, "the removal")
         made.until(lambda: state.words() == (), "the end of the word")
         assert state.verify_events() == ()
-        missed = set(verbs()) - made.faults.reached - WHEN_THE_CLOCK_IS_SET
+        missed = set(VERBS) - made.faults.reached - WHEN_THE_CLOCK_IS_SET
         assert missed == BY_COMMANDS | BY_BACKENDS
     told = "\n".join(record.getMessage() for record in caplog.records)
     assert [error for error in ERRORS if str(error) not in told] == []

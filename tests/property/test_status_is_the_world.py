@@ -18,7 +18,7 @@ from controllers.loop.manager import Manager
 from controllers.runtime.looks import Ages, Looks
 from framework.api.errors import SpecError, TransientError
 from framework.api.meta import Ref
-from framework.backends.memory.faults import FaultInjector, verbs
+from framework.backends.memory.faults import VERBS, FaultInjector
 from framework.planning.reports.health import Sync
 from framework.planning.reports.oversight import MISSED_BEATS
 from tests.controllers.test_passes import NoCluster, project
@@ -28,8 +28,8 @@ from tests.world import DEPLOYMENT, TRAINING, World
 
 RESYNC = timedelta(seconds=10)
 BEAT = 5.0
-RAY = tuple(verb for verb in verbs() if verb.startswith(("runs.", "serving.")))
-GIT = tuple(verb for verb in verbs() if verb.startswith("source."))
+RAY = tuple(verb for verb in VERBS if verb.startswith(("runs.", "serving.")))
+GIT = tuple(verb for verb in VERBS if verb.startswith("source."))
 COMMITS: tuple[dict[str, str], ...] = (
     *({"classifier": TRAINING.replace("rounds: 50", f"rounds: {rounds}")} for rounds in (50, 80, 81)),
     {"delay": DEPLOYMENT.replace("{route: /delay}", "{route: /delay, replicas: {min: 1, max: 3}}")},

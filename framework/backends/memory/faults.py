@@ -3,60 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar, cast
 
-from framework.ports import (
-    CodeStore,
-    ModelRegistry,
-    Notifier,
-    Ports,
-    ProfileStore,
-    ReportStore,
-    Repository,
-    RunBackend,
-    ServingBackend,
-    StateStore,
-    TableCatalog,
-)
+from framework.ports import Ports
+from framework.ports.verbs import verbs
 
-_PROTOCOLS: Mapping[str, type[Any]] = {
-    "state": StateStore,
-    "registry": ModelRegistry,
-    "source": Repository,
-    "code": CodeStore,
-    "runs": RunBackend,
-    "serving": ServingBackend,
-    "tables": TableCatalog,
-    "profiles": ProfileStore,
-    "notifier": Notifier,
-    "reports": ReportStore,
-}
-
-CHANGING = frozenset(
-    {
-        "state.save", "state.delete", "state.forget", "state.append_events", "state.save_revision", "state.set_pin",
-        "state.end_pin", "state.say", "state.take_back", "state.set_clock",
-        "registry.register", "registry.adopt", "registry.forget",
-        "code.ensure",
-        "runs.submit", "runs.stop",
-        "serving.deploy", "serving.delete", "serving.set_route", "serving.delete_route",
-        "tables.delete",
-        "notifier.send",
-        "reports.write",
-    }
-)  # fmt: skip
-"""Verbs that change the world, as ``port.verb``. Taking and renewing the lease and the heartbeat are not counted: a
-leader always does."""
-
-
-def verbs() -> tuple[str, ...]:
-    """Every verb of every port, as ``port.verb``."""
-    return tuple(
-        f"{port}.{name}" for port, protocol in _PROTOCOLS.items() for name in dir(protocol) if not name.startswith("_")
-    )
-
+VERBS = verbs(Ports)
+"""Every verb of every port, as ``port.verb``, and whether it changes the world."""
+CHANGING = frozenset(verb for verb, changes in VERBS.items() if changes)
+_PORTS = frozenset(verb.partition(".")[0] for verb in VERBS)
 
 PortT = TypeVar("PortT")
 PortsT = TypeVar("PortsT", bound=Ports)
@@ -110,8 +67,7 @@ class FaultInjector:
         Raises:
             ValueError: no port has such a verb.
         """
-        port, _, method = verb.partition(".")
-        if port not in _PROTOCOLS or not hasattr(_PROTOCOLS[port], method):
+        if verb not in VERBS:
             raise ValueError(f"no port has the verb {verb!r}")
         self._faults.append(_Fault(error, lambda called, _: called == verb, after, times))
 
@@ -131,7 +87,7 @@ class FaultInjector:
 
     def around(self, ports: PortsT) -> PortsT:
         """All ports wrapped."""
-        names = [item.name for item in fields(ports) if item.name in _PROTOCOLS]
+        names = [item.name for item in fields(ports) if item.name in _PORTS]
         return replace(ports, **{name: self.wrap(name, getattr(ports, name)) for name in names})
 
     def call(self, verb: str, work: Callable[[], Any]) -> Any:
@@ -173,7 +129,7 @@ class _Wrapped:
 
     def __getattr__(self, attribute: str) -> Any:
         value = getattr(self._port, attribute)
-        if attribute.startswith("_") or not hasattr(_PROTOCOLS[self._name], attribute):
-            return value
         verb = f"{self._name}.{attribute}"
+        if verb not in VERBS:
+            return value
         return lambda *args, **kwargs: self._faults.call(verb, lambda: value(*args, **kwargs))
