@@ -46,9 +46,9 @@ ERRORS = [
 
 BY_COMMANDS = frozenset(
     {
-        "state.damage", "state.forget", "state.log", "state.naming", "state.owner", "state.say", "state.set_pin",
-        "state.verify_events", "registry.adopt", "registry.naming", "registry.versions", "runs.logs", "runs.runs",
-        "serving.logs",
+        "state.damage", "state.forget", "state.log", "state.naming", "state.owner", "state.recorded", "state.say",
+        "state.set_pin", "state.verify_events", "registry.adopt", "registry.naming", "registry.versions",
+        "runs.logs", "runs.runs", "serving.logs",
     }
 )  # fmt: skip
 """Verbs that people's commands call, and no controller at work."""
