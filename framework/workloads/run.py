@@ -24,6 +24,7 @@ from framework.ports import FailureKind
 from framework.storage import DamagedFileError, read_json, write_sealed
 from framework.workloads.context import RunContext
 from framework.workloads.failures import failure_of
+from framework.workloads.priority import give_way
 
 HEARTBEAT_SECONDS = 1.0
 
@@ -107,6 +108,7 @@ def run(storage: str, name: str, attempt: int) -> int:
         progress=watched.progress,
     )
     try:
+        give_way()  # after the threads began that tell of the run
         module, _, function = request["workload"].partition(":")
         result = dict(getattr(importlib.import_module(module), function)(context))
         json.dumps(result)

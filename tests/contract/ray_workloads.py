@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import threading
 import time
 from typing import Any
 
@@ -78,3 +79,14 @@ def hold(context: RunContext) -> dict[str, Any]:
     context.progress(None, "holding")
     while True:
         time.sleep(0.1)
+
+
+def priorities(context: RunContext) -> dict[str, Any]:
+    """The niceness of this thread, of one that it starts, and of all of the process."""
+    here = os.getpriority(os.PRIO_PROCESS, 0)
+    below: list[int] = []
+    started = threading.Thread(target=lambda: below.append(os.getpriority(os.PRIO_PROCESS, 0)))
+    started.start()
+    started.join()
+    every = [os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in os.listdir("/proc/self/task")]
+    return {"here": here, "below": below[0], "least": min(every)}

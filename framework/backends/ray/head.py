@@ -40,6 +40,8 @@ _SETTINGS = {
     "DASHBOARD_METRIC_PORT": "0",
     "AUTOSCALER_METRIC_PORT": "0",
     "RAY_enable_metrics_collection": "0",
+    # Ray's 15 would put replicas behind every other program of the machine. What trains gives way by itself.
+    "RAY_worker_niceness": "0",
     # More threads than cores make scikit-learn 30 times slower here; trainers ask for threads explicitly.
     "OMP_NUM_THREADS": "1",
 }

@@ -16,6 +16,7 @@ from framework.ports import FailureKind
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import traceback_of
 from framework.workloads.models import Matrix
+from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.progress import Rounds
 from framework.workloads.training.trainer import Artifact, Settings, TrainingData
@@ -199,6 +200,7 @@ def work(data: TrainingData, trainer: str, settings: Settings, every: int, done:
     """One worker's part of the fit. ``done`` is told the rounds behind it."""
     import ray.train
 
+    give_way()
     world = ray.train.get_context()
     workers = world.get_world_size()
     watch = TrainWatch(data.validation.y, settings.rounds, every, done)

@@ -17,6 +17,7 @@ from framework.api.fields import parse_duration
 from framework.workloads.context import WorkloadError
 from framework.workloads.features.closest import suggestion
 from framework.workloads.models import Matrix
+from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.progress import of_search, trials_in_all
 from framework.workloads.training.trainer import REPORTS, Artifact, Settings, TrainingData
@@ -124,6 +125,7 @@ def _run(
     tell(*of_search(name, total, 0, 0, resources))
 
     def trial(parameters: dict[str, Any], data: TrainingData) -> None:
+        give_way()
         watch = TrialWatch(truth, metric, mode, ray_tune.report)
         TRAINERS[trainer].fit(data, replace(settings, params={**settings.params, **parameters}), watch)
 

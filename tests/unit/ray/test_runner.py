@@ -102,6 +102,12 @@ def test_sigterm_leaves_a_result_even_from_native_code(tmp_path: Path, workload:
     assert time.monotonic() - asked < 2, "Ray kills a job 3 s after it asked it to stop"
 
 
+def test_a_run_gives_way_to_what_answers_requests_and_still_tells_that_it_is_alive(tmp_path: Path) -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    found = Run(tmp_path, "tests.contract.ray_workloads:priorities").result()["result"]
+    assert found == {"here": 19, "below": 19, "least": ours}
+
+
 def test_a_run_ends_when_its_time_is_up(tmp_path: Path) -> None:
     failure = Run(tmp_path, "tests.contract.ray_workloads:compute", timeout=0.5).result()["failure"]
     assert (failure["kind"], failure["reason"]) == ("User", "TimedOut")
