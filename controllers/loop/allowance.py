@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from controllers.loop.seen import Seen
 from framework.api.meta import Ref
 from framework.planning.admission.ledger import Ledger
 from framework.ports import Record, StateStore
@@ -17,16 +18,15 @@ class Allowance:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._ledger, self._seen, self._whole = Ledger(), set[Ref](), False
+        self._ledger, self._seen = Ledger(), Seen()
 
     @contextmanager
     def of(self, state: StateStore) -> Iterator[Ledger]:
         """The ledger, for one worker at a time: what is let in must be in it before the next one asks."""
         with self._lock:
-            if not self._whole and not self._seen.issuperset(state.refs()):
+            if self._seen.lacks(state):
                 for record in state.scan():
-                    self._ledger.hold(record)
-            self._whole = True
+                    self.hold(record)
             yield self._ledger
 
     def hold(self, record: Record) -> None:
@@ -41,7 +41,7 @@ class Allowance:
     def doubt(self) -> None:
         """Nobody knows what became of a write: read the records again when it matters."""
         with self._lock:
-            self._ledger, self._seen, self._whole = Ledger(), set(), False
+            self._ledger, self._seen = Ledger(), Seen()
 
     def waits_no_more(self, ref: Ref) -> None:
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
+from controllers.loop.seen import Seen
 from framework.api.meta import Ref
 from framework.ports import Record, StateStore
 
@@ -21,7 +22,7 @@ class Dependents:
     def __init__(self, needs: Callable[[Record], Iterable[Ref]] = upstream) -> None:
         self._needs = needs
         self._lock = threading.Lock()
-        self._links, self._whole = _Links(), False
+        self._links = _Links()
 
     def on(self, ref: Ref, state: StateStore) -> bool:
         """Whether anything else on record depends on ``ref``."""
@@ -47,11 +48,11 @@ class Dependents:
     def doubt(self) -> None:
         """Nobody knows what became of a write: read the records again when it matters."""
         with self._lock:
-            self._links, self._whole = _Links(), False
+            self._links = _Links()
 
     def _known(self, state: StateStore) -> _Links:
         links = self._links
-        if not self._whole and not links.seen.issuperset(state.refs()):
+        if links.seen.lacks(state):
             readable = set[Ref]()
             for record in state.scan():
                 links.link(record.ref, self._needs(record))
@@ -59,7 +60,6 @@ class Dependents:
             for ref in state.refs():
                 if ref not in readable:
                     links.lose(ref)
-        self._whole = True
         return links
 
 
@@ -68,7 +68,7 @@ class _Links:
         self._below: dict[Ref, set[Ref]] = {}
         self._above: dict[Ref, frozenset[Ref]] = {}
         self._unknown: set[Ref] = set()
-        self.seen: set[Ref] = set()
+        self.seen = Seen()
 
     def on(self, ref: Ref) -> bool:
         return bool(self._below.get(ref, set()) - {ref})

@@ -12,8 +12,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 from urllib.parse import urlsplit
+
+import httpx
 
 from framework import storage
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
@@ -40,7 +41,7 @@ class Notifications:
         premises: Premises,
         markers: str,
         timeout_seconds: float = 5.0,
-        transport: Any = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._premises = premises
         self._markers = markers
@@ -116,8 +117,6 @@ class Notifications:
             raise TerminalError("SecretMissing", f"the webhook's address: {error}") from None
 
     def _request(self, url: str, body: bytes, key: str) -> None:
-        import httpx
-
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         try:
             urlsplit(url)  # refuses an unclosed bracket, which httpx takes for a name

@@ -44,7 +44,7 @@ def advance(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -
 
     The weight moves only here, only in steps, and stays within 0 to 100. A step counts once the routers have taken it.
     """
-    if state.steps not in (fingerprint(spec), _former_fingerprint(spec)):
+    if state.steps != fingerprint(spec) and state.steps != _former_fingerprint(spec):
         state = _anew(spec, state, now)
     phase = signals.candidate_phase
     if state.phase is CanaryPhase.STARTING:

@@ -153,7 +153,6 @@ def database_away(live: Live) -> Iterator[None]:
         file.unlink()
     for file in sorted(away.iterdir()):
         file.rename(live.database.parent / file.name)
-        time.sleep(0.1)
     away.rmdir()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing
 from itertools import permutations
 from pathlib import Path
 
@@ -72,50 +72,75 @@ def test_a_database_that_was_replaced_by_a_backup_is_read(file: Path, store: Sql
     assert store.load(VIEW) == saved
 
 
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """By which files are taken to be all there."""
+    return Clock()
+
+
+@pytest.fixture
+def waiting(file: Path, clock: Clock) -> Iterator[SqlStateStore]:
+    """A store that goes by ``clock``."""
+    with closing(open_database(f"sqlite:///{file}", busy_seconds=0.05, steady=clock)) as database:
+        yield SqlStateStore(database, "local")
+
+
+def saved_in(store: SqlStateStore) -> tuple[Record, int]:
+    lease = store.acquire("a", TTL, NOW)
+    assert lease is not None
+    return store.save(Record(ref=VIEW, status={"step": 1}), lease.token), lease.token
+
+
 @pytest.mark.parametrize("order", list(permutations(("", "-wal", "-shm"))), ids="<".join)
 def test_in_whatever_order_its_files_are_put_back_all_see_the_same(
-    file: Path, store: SqlStateStore, token: int, order: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    file: Path, waiting: SqlStateStore, clock: Clock, order: tuple[str, ...]
 ) -> None:
-    saved = store.save(Record(ref=VIEW, status={"step": 1}), token)
-    monkeypatch.setattr(files, "REST", 0.1)
+    saved, token = saved_in(waiting)
     away = file.with_name("away")
     away.mkdir()
     for suffix in order:
         file.with_name(file.name + suffix).rename(away / (file.name + suffix))
     with pytest.raises(TransientError, match="is gone"):
-        store.load(VIEW)
+        waiting.load(VIEW)
     for suffix in order:
+        clock.now += files.REST / 2
         (away / (file.name + suffix)).rename(file.with_name(file.name + suffix))
         with pytest.raises(TransientError, match=r"is gone|is being replaced"):
-            store.load(VIEW)
-    time.sleep(0.1)
-    assert store.load(VIEW) == saved
-    saved = store.save(saved.model_copy(update={"status": {"step": 2}}), token)
+            waiting.load(VIEW)
+    clock.now += files.REST
+    assert waiting.load(VIEW) == saved
+    saved = waiting.save(saved.model_copy(update={"status": {"step": 2}}), token)
     seen = "SELECT json_extract(body, '$.status.step') FROM mlops_records"
     script = f"import sqlite3; print(sqlite3.connect({str(file)!r}).execute({seen!r}).fetchall())"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert (done.stdout.strip(), store.load(VIEW)) == ("[(2,)]", saved)
+    assert (done.stdout.strip(), waiting.load(VIEW)) == ("[(2,)]", saved)
 
 
 def test_what_somebody_else_is_at_work_on_is_opened_in_the_end(
-    file: Path, store: SqlStateStore, token: int, monkeypatch: pytest.MonkeyPatch
+    file: Path, waiting: SqlStateStore, clock: Clock
 ) -> None:
-    monkeypatch.setattr(files, "LONGEST", 0.2)
-    saved = store.save(Record(ref=VIEW, status={"step": 1}), token)
+    saved, token = saved_in(waiting)
     backup = file.with_name("backup.db")
     by_hand(file, f"VACUUM INTO '{backup}'")
     for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
         file.with_name(name).rename(file.with_name(f"old-{name}"))
     backup.rename(file)
-    ends = time.monotonic() + 20
     with closing(open_database(f"sqlite:///{file}")) as other:
         busy = SqlStateStore(other, "local")
-        while True:
+        for _ in range(int(files.LONGEST / files.REST * 2)):
             saved = busy.save(saved, token)
-            assert time.monotonic() < ends
-            with suppress(TransientError):
-                assert store.load(VIEW) == saved
-                break
+            with pytest.raises(TransientError, match="is being replaced"):
+                waiting.load(VIEW)
+            clock.now += files.REST / 2
+        assert waiting.load(VIEW) == saved
 
 
 @pytest.mark.usefixtures("whole")

@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from framework.api.errors import ConfigurationError
@@ -177,8 +178,6 @@ class EmbeddedRay:
         return process, {"pid": process.pid, "birth": birth(process.pid), "marker": marker, "temp": str(temp), **ports}
 
     def _await_ready(self, process: subprocess.Popen[bytes], address: RayAddress) -> None:
-        import httpx
-
         deadline = time.monotonic() + START_SECONDS
         headers = {"Authorization": f"Bearer {address.token}"}
         with httpx.Client(base_url=address.dashboard_url, headers=headers, timeout=5, trust_env=False) as client:
@@ -244,7 +243,7 @@ def _address(state: dict[str, Any], token: str) -> RayAddress:
     return RayAddress(f"http://{LOOPBACK}:{state['dashboardPort']}", token, LOOPBACK, state["servePort"])
 
 
-def _has_node(client: Any) -> bool:
+def _has_node(client: httpx.Client) -> bool:
     """Whether the raylet has joined: before that, the first request that needs a worker stalls for seconds."""
     answer = client.get("/nodes", params={"view": "summary"})
     return answer.is_success and "ALIVE" in answer.text

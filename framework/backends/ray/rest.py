@@ -11,12 +11,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+import httpx
+
 from framework.api.addresses import mistake
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.backends.ray.exceptions import in_one_line
 from framework.backends.ray.head import LOOPBACK
-
-# httpx is loaded when something is asked: most commands ask no Ray, and it takes a tenth of their start.
 
 _ALIVE = "/api/gcs_healthz"
 
@@ -40,12 +40,12 @@ Locate = Callable[[], RayAddress | None]
 class RayRest:
     """Requests to the dashboard. ``locate`` is asked each time, so a head that came back elsewhere is found again."""
 
-    def __init__(self, locate: Locate, timeout: float = 30.0, transport: Any = None):
+    def __init__(self, locate: Locate, timeout: float = 30.0, transport: httpx.BaseTransport | None = None):
         self._locate = locate
         self._timeout = timeout
         self._transport = transport
         self._lock = threading.Lock()
-        self._client: tuple[RayAddress, Any] | None = None
+        self._client: tuple[RayAddress, httpx.Client] | None = None
 
     def address(self) -> RayAddress:
         """Where the cluster is now. Raises TransientError while there is none."""
@@ -109,15 +109,13 @@ class RayRest:
 
     def _ask(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float | None = None
-    ) -> tuple[Any, RayAddress]:
+    ) -> tuple[httpx.Response, RayAddress]:
         address = self.address()
         with _reached(address):
             answer = self._client_for(address).request(method, path, json=body, timeout=timeout or self._timeout)
         return answer, address
 
-    def _client_for(self, address: RayAddress) -> Any:
-        import httpx
-
+    def _client_for(self, address: RayAddress) -> httpx.Client:
         with self._lock:
             if self._client is None or self._client[0] != address:
                 headers = {"Authorization": f"Bearer {address.token}"} if address.token else {}
@@ -134,8 +132,6 @@ class RayRest:
 
 @contextmanager
 def _reached(address: RayAddress) -> Iterator[None]:
-    import httpx
-
     try:
         yield
     except httpx.InvalidURL as error:
@@ -150,7 +146,7 @@ def _no_address(address: RayAddress, why: str) -> ConfigurationError:
     return ConfigurationError(f"Ray at {address.dashboard_url}: that is no address: {why}")
 
 
-def _content(answer: Any, what: str, address: RayAddress) -> Any:
+def _content(answer: httpx.Response, what: str, address: RayAddress) -> Any:
     if answer.is_success:
         try:
             return answer.json() if answer.content else None
@@ -163,7 +159,7 @@ def _content(answer: Any, what: str, address: RayAddress) -> Any:
     return _ensure(answer, what, address)
 
 
-def _ensure(answer: Any, what: str, address: RayAddress) -> None:
+def _ensure(answer: httpx.Response, what: str, address: RayAddress) -> None:
     """Raises what the status of an answer means."""
     if answer.is_success:
         return

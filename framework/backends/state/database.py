@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -59,12 +59,16 @@ _MEANING = {
 class Database:
     """A checked and migrated database; several stores may share it, from any thread."""
 
-    def __init__(self, engine: Engine, name: str, file: Path | None, places: Places) -> None:
+    def __init__(
+        self, engine: Engine, name: str, file: Path | None, places: Places, steady: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``steady``: seconds of a clock that nobody sets."""
         self.engine = engine
         self.places = places
         self.name = name
         """The URL without its password, for messages."""
         self._files = None if file is None else Files(file)
+        self._steady = steady
         self._lock = threading.Lock()
         self._idle: dict[bool | None, deque[Connection]] = _nobody()
         """Of a SQLite file, by what they are for; a server may have dropped what nobody used for a while, so its pool
@@ -174,7 +178,7 @@ class Database:
                 # SQLite has one view of a file in a process: a new connection would share what the old ones hold.
                 raise TransientError(f"the state database {self.name} was replaced while it was in use")
             self.engine.dispose()
-            at_rest = files.at_rest(time.monotonic())
+            at_rest = files.at_rest(self._steady())
             if not files.there():
                 raise TransientError(f"the state database {self.name} is gone")
             if not at_rest:
@@ -219,8 +223,9 @@ class AbsentDatabase(Database):
 
 
 def open_database(
-    url: str, root: str = ".", busy_seconds: float = 5.0, *, password: str | None = None, create: bool = True
-) -> Database:
+    url: str, root: str = ".", busy_seconds: float = 5.0, *, password: str | None = None, create: bool = True,
+    steady: Callable[[], float] = time.monotonic,
+) -> Database:  # fmt: skip
     """Open a database.
 
     Args:
@@ -230,6 +235,7 @@ def open_database(
         password: goes before the one in ``url``.
         create: make a SQLite file and its folder where there are none. Else nothing is made, and what is not there
             reads as empty.
+        steady: seconds of a clock that nobody sets.
 
     Raises:
         ConfigurationError: it cannot be opened, written or understood.
@@ -253,17 +259,19 @@ def open_database(
     if not create and not _is_there(file):
         return AbsentDatabase(name, file, busy_seconds, places)
     _make(file)
-    return _opened(name, file, _sqlite_engine(file, busy_seconds), places)
+    return _opened(name, file, _sqlite_engine(file, busy_seconds), places, steady)
 
 
-def _opened(name: str, file: Path | None, engine: Engine, places: Places) -> Database:
+def _opened(
+    name: str, file: Path | None, engine: Engine, places: Places, steady: Callable[[], float] = time.monotonic
+) -> Database:
     try:
         with _translated(name, opening=True):
             _prepare(engine, name, places, create=True)
     except MlopsError:
         engine.dispose()
         raise
-    return Database(engine, name, file, places)
+    return Database(engine, name, file, places, steady)
 
 
 def _sqlite_file(url: URL, root: str) -> Path:

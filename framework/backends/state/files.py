@@ -24,13 +24,13 @@ class Files:
 
     def __init__(self, file: Path) -> None:
         self._paths = tuple(f"{file}{suffix}" for suffix in _SUFFIXES)
-        self._open: tuple[int, ...] | None = None
+        self._open: tuple[tuple[int, ...], ...] | None = None
         self._replaced: tuple[tuple[int, ...], ...] | None = None
         self._since = self._first = 0.0
 
     def opened(self) -> None:
         """What is there now is open."""
-        self._open, self._replaced = self._inodes(), None
+        self._open, self._replaced = self._names(), None
 
     def closed(self) -> None:
         """None of them is open any more."""
@@ -38,7 +38,7 @@ class Files:
 
     def same(self) -> bool:
         """Whether what is there is what is open."""
-        return self._open is not None and self._inodes() == self._open
+        return self._open is not None and self._names() == self._open
 
     def there(self) -> bool:
         return os.path.exists(self._paths[0])
@@ -51,27 +51,20 @@ class Files:
         """
         if self._open is None and self._replaced is None:
             return True
-        found = tuple(_contents(path) for path in self._paths)
+        found = tuple(_looked(path) for path in self._paths)
         if found != self._replaced:
             self._first = steady if self._replaced is None else self._first
             self._open, self._replaced, self._since = None, found, steady
         return steady - self._since >= REST or steady - self._first >= LONGEST
 
-    def _inodes(self) -> tuple[int, ...]:
-        return tuple(_inode(path) for path in self._paths)
+    def _names(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(_looked(path)[:2] for path in self._paths)
 
 
-def _inode(path: str) -> int:
-    """Zero where there is none."""
-    try:
-        return os.stat(path).st_ino
-    except OSError:
-        return 0
-
-
-def _contents(path: str) -> tuple[int, ...]:
+def _looked(path: str) -> tuple[int, ...]:
+    """Device, inode, size and when it was written; nothing where there is none."""
     try:
         found = os.stat(path)
     except OSError:
         return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -34,8 +34,8 @@ def served(
     """The version as this spec serves it. Equal models under equal serving fields get the same app. ``known`` are
     identities on record: one that an earlier version of mlopsctl gave stays."""
     serving, name = desired.spec.serving, desired.ref.name
-    identity, former = _identity(desired, model), _former_identity(desired, model)
-    if former in known and identity not in known:
+    identity = _identity(desired, model)
+    if identity not in known and (former := _former_identity(desired, model)) in known:
         identity = former
     app = f"{name}-{identity}"
     batching = serving.batching

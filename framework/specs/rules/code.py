@@ -129,7 +129,7 @@ class Code:
         if not folder or self.digest(folder) is None:
             return None
         reached = self.reached(names)
-        text = "\n".join(f"{path} {name}" for path, name in reached.items())
+        text = "\n".join((folder, *(f"{path} {name}" for path, name in reached.items())))
         return CodeRef(
             self.commit,
             folder,
@@ -144,7 +144,7 @@ class Code:
         if names not in self._reached:
             folder = self.folder(names)
             modules = [name.partition(":")[0] for name in names]
-            self._reached[names] = Reach(folder, self._files(folder), self.outline).names(modules) if folder else {}
+            self._reached[names] = Reach(self._files(folder), self.outline).names(modules) if folder else {}
         return self._reached[names]
 
     def modules_of(self, entrypoints: Sequence[str]) -> Sequence[Blob]:

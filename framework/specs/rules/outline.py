@@ -1,15 +1,13 @@
-"""What a Python file defines, imports and means, read without running it."""
+"""What a Python file defines and imports, read without running it."""
 
 from __future__ import annotations
 
 import ast
-import re
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import sha1
-from typing import Any
 
+from framework.specs.rules.meaning import Meaning, meaning_of
 from framework.specs.yaml.positions import MAX_BYTES
 
 
@@ -41,14 +39,8 @@ class Outline:
     imports: tuple[Import, ...] = ()
     open: bool = False
     mistake: Mistake | None = None
-    meaning: str | None = None
-    """40 hex characters, equal for files that differ in comments, docstrings and form alone. None: nobody can tell."""
-    texts: frozenset[str] = frozenset()
-    """String constants that may name a module, a file, or how the names of files end."""
-    searches: bool = False
-    """It imports by names that only running would show."""
-    looks_beside: bool = False
-    """It finds files by where it lies itself."""
+    meaning: Meaning | None = None
+    """None where nobody can tell."""
 
 
 def read_outline(data: bytes) -> Outline:
@@ -76,83 +68,7 @@ def _outline(tree: ast.Module) -> Outline:
             stars = stars or any(alias.name == "*" for alias in node.names)
         names.update(_bound(node))
     imports = tuple(sorted(_imports(tree), key=lambda item: (item.line, item.column, item.module)))
-    used = _used(tree)
-    return Outline(
-        frozenset(names),
-        imports,
-        stars or "__getattr__" in names,
-        meaning=_meaning(tree, keep_docstrings="__doc__" in used),
-        texts=frozenset(_texts(tree)),
-        searches=_searches(tree),
-        looks_beside=bool(used & _BESIDE) or any(_BESIDE & {*item.module.split("."), *item.names} for item in imports),
-    )
-
-
-_BESIDE = frozenset(
-    {"__file__", "__path__", "__spec__", "__loader__", "getfile", "getsourcefile", "resources", "pkgutil"}
-)
-_IMPORTERS = frozenset({"import_module", "__import__", "find_spec", "run_module", "run_path"})
-_NAMES_SOMETHING = re.compile(r"[\w*?.{}\[\]/-]{1,200}")
-
-
-def _used(tree: ast.AST) -> frozenset[str]:
-    """Names and attributes that are read."""
-    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return frozenset(found | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)})
-
-
-def _texts(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _NAMES_SOMETHING.fullmatch(node.value):
-            yield node.value
-
-
-def _searches(tree: ast.AST) -> bool:
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return any(
-        (isinstance(call.func, ast.Name) and call.func.id in _IMPORTERS)
-        or (isinstance(call.func, ast.Attribute) and call.func.attr in _IMPORTERS)
-        for call in calls
-        if not (call.args and isinstance(call.args[0], ast.Constant) and not str(call.args[0].value).startswith("."))
-    )
-
-
-def _meaning(tree: ast.Module, *, keep_docstrings: bool) -> str:
-    """A digest of the syntax tree in a form of our own: those of ``ast`` differ between versions of Python."""
-    words: list[str] = []
-    pending: list[object] = [tree]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, ast.AST):
-            words.append(f"({type(item).__name__}")
-            pending.append(_Word(")"))
-            for name in reversed([name for name in item._fields if name not in _OF_FORM]):
-                value = getattr(item, name, None)
-                if name == "body" and isinstance(item, _DOCUMENTED) and not keep_docstrings:
-                    value = _undocumented(value)
-                if value is not None and value != []:
-                    pending += [value, _Word(f"{name}=")]
-        elif isinstance(item, list):
-            words.append("[")
-            pending += [_Word("]"), *reversed(item)]
-        else:
-            words.append(item if isinstance(item, _Word) else f"{type(item).__name__} {item!r}")
-    return sha1("\n".join(words).encode("utf-8", "backslashreplace"), usedforsecurity=False).hexdigest()
-
-
-class _Word(str):
-    """Of the form itself, and no value that the file holds."""
-
-
-_OF_FORM = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
-_DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def _undocumented(body: Any) -> Any:
-    match body:
-        case [ast.Expr(value=ast.Constant(value=str())), *rest]:
-            return rest
-    return body
+    return Outline(frozenset(names), imports, stars or "__getattr__" in names, meaning=meaning_of(tree))
 
 
 def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

@@ -7,11 +7,11 @@ counts rather than less.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from framework.ports import Blob
+from framework.specs.rules.meaning import Meaning
 from framework.specs.rules.outline import Import, Outline
 
 _DOCUMENTS = frozenset({".md", ".rst", ".adoc", ".pyi"})
@@ -38,57 +38,62 @@ def targets(item: Import, file: str) -> list[str]:
     return [target, *(f"{target}.{name}" for name in item.names)] if target else []
 
 
-@dataclass
 class Reach:
-    """``files`` are those below ``folder`` and the packages above it, by path; ``outline`` reads one."""
+    """``files`` are those of a folder and of the packages above it, by path; ``outline`` reads one."""
 
-    folder: str
-    files: Mapping[str, Blob]
-    outline: Callable[[Blob], Outline]
-    modules: dict[str, Outline] = field(default_factory=dict)
+    def __init__(self, files: Mapping[str, Blob], outline: Callable[[Blob], Outline]) -> None:
+        self._files, self._outline = files, outline
+        self._read: dict[str, Meaning | None] = {}
+        """What each module that was come by means."""
 
     def names(self, modules: Iterable[str]) -> dict[str, str]:
         """What each file that ``modules`` come to is named by, in order of paths."""
         self._follow(modules)
-        found = {path: outline.meaning or self.files[path].sha for path, outline in self.modules.items()}
-        found |= {path: blob.sha for path, blob in self.files.items() if not path.endswith(".py") and self._reads(path)}
+        found = {path: meaning.digest if meaning else self._files[path].sha for path, meaning in self._read.items()}
+        found |= {
+            path: blob.sha for path, blob in self._files.items() if not path.endswith(".py") and self._reads(path)
+        }
         return dict(sorted(found.items()))
 
     def _follow(self, modules: Iterable[str]) -> None:
         pending = [path for name in modules for path in self._with_packages(name)]
         while pending:
             path = pending.pop()
-            if path in self.modules:
+            if path in self._read:
                 continue
-            outline = self.modules[path] = self.outline(self.files[path])
+            outline = self._outline(self._files[path])
+            meaning = self._read[path] = outline.meaning
             pending += [found for name in _imported(path, outline) for found in self._with_packages(name)]
-            if outline.searches or outline.meaning is None:
-                pending += [other for other in self.files if other.endswith(".py")]
+            if meaning is None or meaning.searches:
+                pending += [other for other in self._files if other.endswith(".py")]
 
     def _with_packages(self, module: str) -> Iterator[str]:
         """The files of a module and of the packages that it lies in, which run first."""
         parts = module.split(".")
         for depth in range(1, len(parts) + 1):
-            yield from (path for path in candidates(".".join(parts[:depth])) if path in self.files)
+            yield from (path for path in candidates(".".join(parts[:depth])) if path in self._files)
 
     def _reads(self, path: str) -> bool:
         """Whether a module may read the file: one names it, its folder or how its name ends, or one that lies above it
         looks for files beside itself."""
         file = PurePosixPath(path)
-        for module, outline in self.modules.items():
-            if any(_names(text.rpartition("/")[2], file.name) for text in outline.texts):
+        for module, meaning in self._read.items():
+            if meaning is None:
                 return True
-            beside = outline.looks_beside and file.is_relative_to(PurePosixPath(module).parent)
-            if file.suffix not in _DOCUMENTS and (beside or file.parent.name in outline.texts):
+            if any(_names(text.rpartition("/")[2], file.name) for text in meaning.texts):
+                return True
+            beside = meaning.looks_beside and file.is_relative_to(PurePosixPath(module).parent)
+            if file.suffix not in _DOCUMENTS and (beside or file.parent.name in meaning.texts):
                 return True
         return False
 
 
 def _imported(file: str, outline: Outline) -> Iterator[str]:
-    """Modules of its own top-level package that a file may import."""
+    """Modules that a file may import, and texts that may be the name of one."""
     for item in outline.imports:
         yield from targets(item, file)
-    yield from (text for text in outline.texts if all(map(str.isidentifier, text.split("."))))
+    if outline.meaning is not None:
+        yield from (text for text in outline.meaning.texts if all(map(str.isidentifier, text.split("."))))
 
 
 def _names(text: str, file: str) -> bool:

@@ -123,6 +123,12 @@ def test_nothing_else_does(code: Project, path: str, text: str) -> None:
         ("resources.files('shop.code')", "page.html", True),
         ("pkgutil.get_data('shop.code', name)", "page.html", True),
         ("inspect.getsourcefile(trips)", "page.html", True),
+        ("open(name)", "page.html", True),
+        ("open(f'shop/code/{name}')", "page.html", True),
+        ("Path('shop/code', name).read_text()", "page.html", True),
+        ("pl.read_csv(name)", "page.html", True),
+        ("pl.read_csv('other.csv')", "page.html", False),
+        ("raw.open_all(name)", "page.html", False),
     ],
 )
 def test_where_only_running_would_tell_more_counts(project: Project, call: str, path: str, counts: bool) -> None:
