@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from controllers.kinds import batch_inference, feature_view, model_deployment, model_monitor, training_job
 from controllers.loop.reconciler import Observe, Reconciler
 from controllers.loop.timekeeping import Timekeeper
-from controllers.revision.source import Loaded, SourceController
+from controllers.revision.snapshot import Snapshot
+from controllers.revision.source import SourceController
 from controllers.runtime.clock import WatchedClock
 from framework.api.conditions import violations
 from framework.api.meta import Ref
 from framework.backends.memory import memory_ports
 from framework.backends.memory.plane import DataPlane
 from framework.kinds import KINDS
-from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.grammar.changes import Plan, Status
 from framework.planning.grammar.remembered import sound
 from framework.planning.plan.planner import plan_all
 from framework.planning.reports.settled import Standing, standing
 from framework.ports import Ports
 from framework.specs.read import read_snapshot
-from framework.specs.snapshot import desired
 from tests.builders import NOW
 
 OBSERVERS: Mapping[str, Observe] = {
@@ -136,13 +136,11 @@ class World:
         self.now += by
         self.jumped += by
 
-    def read(self, commit: str) -> Loaded:
+    def read(self, commit: str) -> Snapshot:
         snapshot = read_snapshot(
             self.ports.source, commit, "mlops_specs", "local", KINDS, root="/project", storage="memory://store"
         )
-        environment = snapshot.environment_spec
-        assert isinstance(environment, EnvironmentSpec)
-        return Loaded(commit, "a commit", snapshot.digest, desired(snapshot, KINDS), environment)
+        return replace(snapshot, subject="a commit")
 
     def commit(self, **changes: str | None) -> str:
         """Replace (or with None remove) files of ``mlops_specs`` by their stem; the new commit."""

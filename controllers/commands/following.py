@@ -16,8 +16,8 @@ from datetime import timedelta
 from controllers.commands.outcome import PassResult, outcome
 from controllers.commands.project import Project
 from controllers.revision import acceptance
-from controllers.revision.loaded import Loaded
 from controllers.revision.permits import Permit, said, say
+from controllers.revision.snapshot import Snapshot
 from controllers.runtime.leadership import Leadership
 from controllers.runtime.trouble import Trouble
 from framework.api.errors import ConfigurationError, TransientError
@@ -91,7 +91,7 @@ class _Seen:
 
     taken_up: bool
     refused: tuple[str, ...]
-    in_force: Loaded
+    in_force: Snapshot
     standing: Standing
     note: str
     ray: bool
@@ -109,7 +109,7 @@ class _Seen:
         return f"the controller has not looked at {self.unseen} lately" if self.unseen is not None else ""
 
 
-def _look(project: Project, newest: Loaded) -> _Seen:
+def _look(project: Project, newest: Snapshot) -> _Seen:
     state = project.ports.state
     revision = next(iter(state.revisions(1)), None)
     known = revision if revision is not None and revision.commit == newest.commit else None
@@ -128,7 +128,7 @@ def _look(project: Project, newest: Loaded) -> _Seen:
     )
 
 
-def _unseen(project: Project, in_force: Loaded) -> Ref | None:
+def _unseen(project: Project, in_force: Snapshot) -> Ref | None:
     heartbeat = project.ports.state.heartbeat()
     if heartbeat is None:
         return None  # it has only begun, or is of a version that says nothing

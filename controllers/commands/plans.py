@@ -9,7 +9,7 @@ from typing import Any
 
 from controllers.revision import acceptance
 from controllers.revision.acceptance import Terms
-from controllers.revision.loaded import Loaded
+from controllers.revision.snapshot import Snapshot
 from framework.api.meta import Ref
 from framework.kinds.environment import windows
 from framework.kinds.environment.spec import CATEGORIES as ENVIRONMENT_CATEGORIES
@@ -26,8 +26,8 @@ Specs = Mapping[Ref, Desired[Any]]
 
 def between(
     environment: str,
-    before: Loaded | None,
-    after: Loaded,
+    before: Snapshot | None,
+    after: Snapshot,
     kinds: Mapping[str, Kind],
     created: datetime,
     terms: Terms | None = None,
@@ -52,8 +52,8 @@ def between(
 
 def live(
     plan: Plan,
-    before: Loaded | None,
-    after: Loaded,
+    before: Snapshot | None,
+    after: Snapshot,
     compared: Sequence[Change],
     kinds: Mapping[str, Kind],
     known: Known,
@@ -83,7 +83,7 @@ def requests(inputs: Iterable[Inputs]) -> dict[Ref, int]:
     }
 
 
-def _complete(plan: Plan, before: Loaded | None, after: Loaded, kinds: Mapping[str, Kind], known: Known) -> Plan:
+def _complete(plan: Plan, before: Snapshot | None, after: Snapshot, kinds: Mapping[str, Kind], known: Known) -> Plan:
     old: Specs = before.desired if before else {}
     environment = _environment_change(plan.environment, before, after)
     same = before is None or before.environment.ray == after.environment.ray
@@ -95,7 +95,7 @@ def _complete(plan: Plan, before: Loaded | None, after: Loaded, kinds: Mapping[s
     )
 
 
-def _unseen(before: Loaded | None, after: Loaded, terms: Terms) -> tuple[str, ...]:
+def _unseen(before: Snapshot | None, after: Snapshot, terms: Terms) -> tuple[str, ...]:
     """What a controller goes by when it decides, and two commits alone do not tell."""
     found = ["which commit is in force, so whether history was rewritten, a pin stands or a window is closed"]
     if not terms.signed:
@@ -110,7 +110,7 @@ def _unseen(before: Loaded | None, after: Loaded, terms: Terms) -> tuple[str, ..
     return tuple(found)
 
 
-def _environment_change(name: str, before: Loaded | None, after: Loaded) -> Change | None:
+def _environment_change(name: str, before: Snapshot | None, after: Snapshot) -> Change | None:
     """With how long its windows close, where they change: cron expressions do not say that."""
     old, new = before.environment if before else None, after.environment
     change = environment_change(name, old, new, ENVIRONMENT_CATEGORIES)

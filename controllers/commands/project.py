@@ -16,8 +16,8 @@ from controllers.revision.acceptance import Terms, rules, withheld
 from controllers.revision.commits import Commits, UnreadableError
 from controllers.revision.consent import Consent
 from controllers.revision.in_force import in_force
-from controllers.revision.loaded import Examine, Loaded, Read, unexamined
 from controllers.revision.permits import Permits
+from controllers.revision.snapshot import Examine, Read, Snapshot, unexamined
 from controllers.revision.source import SourceController
 from controllers.runtime.clock import uptime
 from controllers.runtime.leadership import Leadership
@@ -95,14 +95,14 @@ class Project:
     """What was said when it was opened of a newest commit that cannot be gone by; it is not said again."""
     steady: Callable[[], float] = uptime
     """Seconds by a clock that nobody sets."""
-    accepted: Callable[[Loaded], None] = lambda loaded: None
+    accepted: Callable[[Snapshot], None] = lambda loaded: None
     """Told of each commit that takes effect."""
     uncommitted: Callable[[Mapping[Ref, Desired[Any]]], Uncommitted | None] = lambda desired: None
     """What of the specs, and of the code and data that they name, differs in the work tree from the commit that is
     followed; None where that commit is not the checked-out one."""
     examine: Examine = unexamined
 
-    def newest(self) -> Loaded:
+    def newest(self) -> Snapshot:
         """The newest commit; where that one is wrong or cannot be read, the last accepted one, which is still in force.
 
         Raises:
@@ -119,7 +119,7 @@ class Project:
                 log.warning("%s; going by commit %s, which is in force", in_a_line(error), loaded.commit[:7])
             return loaded
 
-    def _last_accepted(self) -> Loaded | None:
+    def _last_accepted(self) -> Snapshot | None:
         accepted = in_force(self.ports.state)
         try:
             return None if accepted is None else self.read(accepted.commit)
@@ -191,7 +191,7 @@ class Project:
         except UnreadableError as error:
             raise error.reason from None
 
-    def _readable(self, commit: str, doubts: tuple[Refusal, ...]) -> Loaded | None:
+    def _readable(self, commit: str, doubts: tuple[Refusal, ...]) -> Snapshot | None:
         """The commit; None where nobody trusted has signed it, and where it is wrong besides what speaks against it."""
         if any(one.reason == acceptance.SIGNATURE_REQUIRED for one in doubts):
             return None
@@ -203,7 +203,7 @@ class Project:
             return None
 
     def _observed(
-        self, loaded: Loaded, before: Loaded | None, compared: tuple[Change, ...], recorded: Recorded
+        self, loaded: Snapshot, before: Snapshot | None, compared: tuple[Change, ...], recorded: Recorded
     ) -> Plan:
         """What a pass would do now."""
         records = {record.ref: record for record in recorded.readable}
@@ -228,7 +228,7 @@ class Project:
         changes: tuple[Change, ...],
         inputs: list[Inputs],
         records: Mapping[Ref, Record],
-        loaded: Loaded,
+        loaded: Snapshot,
         capacity: Capacity | None,
     ) -> tuple[Change, ...]:
         """What of ``changes`` a pass would be let do: the Environment may be suspended and has quotas, and there must
@@ -237,12 +237,12 @@ class Project:
         planned = [(change, item.status, need) for change, item, need in zip(changes, inputs, needs, strict=True)]
         return admit_all(planned, records, rules(loaded, loaded.environment, None), self.clock(), capacity)
 
-    def in_force(self, newest: Loaded) -> Loaded | None:
+    def in_force(self, newest: Snapshot) -> Snapshot | None:
         """The revision that was accepted last; None before the first, and where this version cannot read it."""
         accepted = in_force(self.ports.state)
         return newest if accepted is not None and accepted.commit == newest.commit else self._accepted(accepted)
 
-    def _accepted(self, revision: Revision | None) -> Loaded | None:
+    def _accepted(self, revision: Revision | None) -> Snapshot | None:
         try:
             return None if revision is None else self.read(revision.commit)
         except MlopsError as error:
@@ -250,12 +250,12 @@ class Project:
             log.warning("the revision in force, %s, cannot be read: %s", revision.commit[:7], error)
             return None
 
-    def withheld(self, newest: Loaded) -> Withheld | None:
+    def withheld(self, newest: Snapshot) -> Withheld | None:
         """Why ``newest`` is not what is in force, where nothing is wrong with it: a pin, or a deny window."""
         pin = self.ports.state.pin()
         return withheld(newest, self.in_force(newest), pin, self.clock(), self._pinned_over(pin))
 
-    def _pinned_over(self, pin: Pin | None) -> Loaded | None:
+    def _pinned_over(self, pin: Pin | None) -> Snapshot | None:
         """What a pin was set over, where that can be read."""
         try:
             return None if pin is None else self.read(pin.over)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from controllers.commands import proposals
-from controllers.revision.loaded import Loaded
+from controllers.revision.snapshot import Snapshot
 from framework import storage
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
@@ -21,7 +21,6 @@ from framework.planning.admission.promotion import Course, Item, Promotion
 from framework.planning.grammar.changes import Status
 from framework.planning.grammar.fingerprint import short_hash
 from framework.ports import ModelVersion, Ports, Proposal, Proposed, SpecWriter
-from framework.specs.language.resource import ENVIRONMENT
 from framework.specs.pins import Edited, pin_version
 from framework.specs.read import read_snapshot
 
@@ -42,7 +41,7 @@ class Side:
 
     environment: str
     ports: Ports
-    loaded: Loaded
+    loaded: Snapshot
     specs: str = "mlops_specs"
     readable: Callable[[str], bool] = readable
 
@@ -158,35 +157,27 @@ def _available(ref: Ref, live: ServedVersion, source: Side, target: Side, asked:
 
 def _edited(promotion: Promotion, target: Side) -> Promotion:
     """The Environment's file with the pins, once it is known that they come to what was meant and to nothing else."""
-    before = _snapshot(target, target.ports.source)
-    environment = before.environments.get(Ref(ENVIRONMENT, target.environment))
-    if environment is None:
+    before, file = target.loaded, target.loaded.file
+    if not file:
         raise ConfigurationError(
             f"Environment/{target.environment} is not declared, so there is no file to pin in; declare it first"
         )
-    old = text = _text(target, environment.file)
+    old = text = _text(target, file)
     for item in promotion.pins:
         text = pin_version(text, target.environment, item.ref.name, item.version)
-    after = _snapshot(target, Edited(target.ports.source, target.loaded.commit, environment.file, text.encode()))
+    edited = Edited(target.ports.source, before.commit, file, text.encode())
+    after = read_snapshot(edited, before.commit, target.specs, target.environment, KINDS)
     wanted = {item.ref: item.version for item in promotion.pins}
     for ref, version in wanted.items():
-        spec: Any = after.resources[ref].spec
+        spec: Any = after.desired[ref].spec
         if spec.model.version != version:
             raise ConfigurationError(
                 f"a patch for {ref} keeps spec.model.version at {spec.model.version}; edit it by hand"
             )
-    others = [ref for ref, resource in after.resources.items() if ref not in wanted and _differs(resource, before, ref)]
+    others = [ref for ref, one in after.desired.items() if ref not in wanted and one.spec != before.desired[ref].spec]
     if others:
-        raise ConfigurationError(f"the pin would change {others[0]}, too; edit {environment.file} by hand")
-    return replace(promotion, file=environment.file, old=old, text=text)
-
-
-def _differs(resource: Any, before: Any, ref: Ref) -> bool:
-    return bool(resource.spec != before.resources[ref].spec)
-
-
-def _snapshot(side: Side, source: Any) -> Any:
-    return read_snapshot(source, side.loaded.commit, side.specs, side.environment, KINDS, storage=side.ports.storage)
+        raise ConfigurationError(f"the pin would change {others[0]}, too; edit {file} by hand")
+    return replace(promotion, file=file, old=old, text=text)
 
 
 def _text(side: Side, path: str) -> str:

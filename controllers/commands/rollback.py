@@ -12,8 +12,8 @@ from controllers.kinds.model_deployment import job_digest
 from controllers.revision import acceptance
 from controllers.revision.acceptance import Terms
 from controllers.revision.in_force import in_force, revisions
-from controllers.revision.loaded import Loaded, Read
 from controllers.revision.permits import Permit, say
+from controllers.revision.snapshot import Read, Snapshot
 from framework.api import layout
 from framework.api.categories import Category
 from framework.api.errors import ConfigurationError, DamagedError, SpecError
@@ -116,7 +116,7 @@ class Rollbacks:
         there = [one for one in sorted(outermost) if self.ports.source.tree_digest(commit, one) is not None]
         return dict.fromkeys(there, commit)
 
-    def _in_force(self, newest: Loaded | None, pin: Pin | None) -> Loaded | None:
+    def _in_force(self, newest: Snapshot | None, pin: Pin | None) -> Snapshot | None:
         if pin is not None and newest is not None and pin.over == newest.commit:
             return self._readable(pin.commit)
         accepted = in_force(self.ports.state)
@@ -124,7 +124,7 @@ class Rollbacks:
             return newest
         return self._readable(accepted.commit) or newest
 
-    def _readable(self, commit: str) -> Loaded | None:
+    def _readable(self, commit: str) -> Snapshot | None:
         try:
             return self.read(commit)
         except (SpecError, ConfigurationError):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from controllers.loop.reconciler import Observe, Reconciler, Result
 from controllers.revision.acceptance import rules
-from controllers.revision.source import Loaded
+from controllers.revision.snapshot import Snapshot
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.kind import Kind
@@ -96,7 +96,7 @@ class Simulation:
             self.world.ports, self.kinds, self.observers, self.world.clock, lambda: lease.token, "simulation"
         )
 
-    def go_to(self, loaded: Loaded) -> Sequence:
+    def go_to(self, loaded: Snapshot) -> Sequence:
         """Reconcile until nothing moves any more, or for a week of imagined time."""
         allowed = rules(loaded, loaded.environment, None)
         reconciler = replace(self._reconciler, rules=lambda: allowed)
@@ -107,7 +107,7 @@ class Simulation:
 class _Passage:
     world: Imagined
     reconciler: Reconciler
-    loaded: Loaded
+    loaded: Snapshot
     environment: str
     assumed: set[Ref]
     due: dict[Ref, datetime] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import Any
 from controllers.commands.project import Project
 from controllers.revision.acceptance import told
 from controllers.revision.in_force import newest
-from controllers.revision.loaded import Loaded
+from controllers.revision.snapshot import Snapshot
 from framework.api.errors import MlopsError, SpecError
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired
@@ -77,7 +77,7 @@ def situation(project: Project) -> Situation:
     )
 
 
-def _asked(project: Project, revisions: Sequence[Revision]) -> tuple[Loaded | None, Asked]:
+def _asked(project: Project, revisions: Sequence[Revision]) -> tuple[Snapshot | None, Asked]:
     """The newest commit, where it can be read, and how it stands apart from what may keep a valid one waiting."""
     source = project.ports.source
     try:
@@ -107,7 +107,7 @@ def _subject(project: Project, commit: str) -> str:
         return ""
 
 
-def _in_force(project: Project, revisions: Sequence[Revision]) -> Loaded | None:
+def _in_force(project: Project, revisions: Sequence[Revision]) -> Snapshot | None:
     accepted = next((item for item in revisions if item.accepted), None)
     if accepted is None:
         return None

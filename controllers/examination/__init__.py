@@ -19,10 +19,11 @@ from typing import Any, Literal
 
 from controllers.examination.memory import Answer, Memory, Seen, training_question
 from controllers.examination.trees import Tree
-from controllers.revision.loaded import Loaded, same_meaning
+from controllers.revision.snapshot import Snapshot
 from framework import installed, workloads
 from framework.api.errors import Problem
 from framework.api.meta import Ref
+from framework.planning.grammar.snapshot import same_meaning
 from framework.specs.language import words
 from framework.specs.language.resource import Resource, spec_path
 from framework.specs.memo.stored import resources_of
@@ -131,7 +132,7 @@ class Examiner:
         )
         return [(resource, answer) for resource, answer in found if answer is not None]
 
-    def changed(self, before: Loaded | None, after: Loaded, tree: Tree) -> Examined:
+    def changed(self, before: Snapshot | None, after: Snapshot, tree: Tree) -> Examined:
         """The same of what ``after`` asks for otherwise than ``before``."""
         old, resources = before.desired if before else {}, resources_of(after.desired)
         fresh = [resource for ref, resource in resources.items() if not same_meaning(old.get(ref), after.desired[ref])]

@@ -13,7 +13,7 @@ from controllers.examination import Examiner, Memory
 from controllers.examination.trees import CommitTree, Tree, WorkTree
 from controllers.revision import acceptance
 from controllers.revision.acceptance import Terms
-from controllers.revision.loaded import Loaded
+from controllers.revision.snapshot import Snapshot
 from controllers.settings import Settings
 from framework.api.errors import SpecError
 from framework.api.places import Premises
@@ -21,12 +21,10 @@ from framework.backends.git.remote import is_remote
 from framework.backends.git.signatures import Signers
 from framework.backends.git.source import GitSource
 from framework.kinds import KINDS
-from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.grammar.changes import Plan
 from framework.ports import SpecSource
 from framework.specs.memo.cache import ParseCache, kept_in
 from framework.specs.read import read_snapshot
-from framework.specs.snapshot import desired
 from framework.specs.worktree import WORKTREE, WorktreeSource
 
 log = logging.getLogger(__name__)
@@ -76,7 +74,7 @@ def _checkout(settings: Settings) -> tuple[GitSource, str]:
     return GitSource(settings.root / settings.source, folder=folder, signers=signers), settings.revision
 
 
-def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache) -> Loaded | None:
+def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache) -> Snapshot | None:
     try:
         return _read(source, commit, settings, cache, None)
     except SpecError as error:
@@ -86,10 +84,7 @@ def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache
         return None
 
 
-def _read(source: SpecSource, commit: str, settings: Settings, cache: ParseCache, premises: Premises | None) -> Loaded:
-    snapshot = read_snapshot(
-        source, commit, settings.specs, settings.environment, KINDS, cache=cache, premises=premises
-    )
-    environment = snapshot.environment_spec
-    assert isinstance(environment, EnvironmentSpec)
-    return Loaded(commit, "", snapshot.digest, desired(snapshot, KINDS), environment)
+def _read(
+    source: SpecSource, commit: str, settings: Settings, cache: ParseCache, premises: Premises | None
+) -> Snapshot:
+    return read_snapshot(source, commit, settings.specs, settings.environment, KINDS, cache=cache, premises=premises)

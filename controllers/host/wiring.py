@@ -21,7 +21,7 @@ from controllers.kinds import batch_inference, feature_view, model_deployment, m
 from controllers.loop.reconciler import Observe
 from controllers.revision.acceptance import moved
 from controllers.revision.in_force import in_force, revisions
-from controllers.revision.loaded import Examine, Loaded, Read, files_of
+from controllers.revision.snapshot import Examine, Read, Snapshot, files_of
 from controllers.settings import Settings
 from framework.api.errors import MlopsError, Problem, TransientError
 from framework.api.meta import Ref
@@ -59,7 +59,6 @@ from framework.ports import Ports, RunSpec, SpecWriter, StateStore
 from framework.process import dead
 from framework.specs.memo.cache import ParseCache, kept_in
 from framework.specs.read import UnsafeError, read_snapshot
-from framework.specs.snapshot import Snapshot, desired
 
 log = logging.getLogger(__name__)
 
@@ -173,10 +172,10 @@ def _valid(commit: str, source: GitSource, settings: Settings, cache: ParseCache
     return True
 
 
-def _keeping(kept: AcceptedEnvironment, opened: EnvironmentSpec) -> Callable[[Loaded], None]:
+def _keeping(kept: AcceptedEnvironment, opened: EnvironmentSpec) -> Callable[[Snapshot], None]:
     """Notes the Environment of each commit that takes effect, unless it is about a place where nobody is yet."""
 
-    def keep(loaded: Loaded) -> None:
+    def keep(loaded: Snapshot) -> None:
         if not moved(opened, loaded.environment):
             kept.keep(loaded.commit, loaded.environment)
 
@@ -194,7 +193,7 @@ def _uncommitted(settings: Settings) -> Callable[[Mapping[Ref, Desired[Any]]], U
 def _examiner(source: GitSource, settings: Settings) -> Examine:
     examiner = Examiner(Memory(settings.folder / "cache"))
 
-    def examine(before: Loaded | None, after: Loaded) -> tuple[Problem, ...]:
+    def examine(before: Snapshot | None, after: Snapshot) -> tuple[Problem, ...]:
         found = examiner.changed(before, after, CommitTree(source, after.commit))
         for unseen in found.unseen:
             log.warning("commit %s: not looked at: %s", after.commit[:7], unseen)
@@ -267,16 +266,14 @@ def _reader(source: GitSource, ports: Ports, settings: Settings, cache: ParseCac
             premises=premises,
         )  # fmt: skip
 
-    def read(commit: str) -> Loaded:
+    def read(commit: str) -> Snapshot:
         try:
             snapshot = snapshot_of(commit, settings.premises)
         except UnsafeError:
             if not any(one.accepted and one.commit == commit for one in revisions(ports.state)):
                 raise
             snapshot = snapshot_of(commit, None)
-        environment = snapshot.environment_spec
-        assert isinstance(environment, EnvironmentSpec)
-        return Loaded(commit, source.subject(commit), snapshot.digest, desired(snapshot, KINDS), environment)
+        return replace(snapshot, subject=source.subject(commit))
 
     return read
 

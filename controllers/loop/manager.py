@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from controllers.loop.reconciler import Reconciler, Result
-from controllers.revision.loaded import same_meaning
 from controllers.revision.source import SourceController
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.looks import Looks
@@ -21,6 +20,7 @@ from controllers.runtime.round import Cost, Round
 from controllers.runtime.trouble import Trouble
 from framework.api.meta import Ref
 from framework.panics import panics_told
+from framework.planning.grammar.snapshot import same_meaning
 from framework.planning.reports.health import Stand, together
 from framework.planning.reports.settled import Standing, moves, standing_of
 

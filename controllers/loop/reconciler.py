@@ -98,7 +98,7 @@ class Reconciler:
         """Who is to have what this resource has, and does not yet."""
         kind, claimed = self.kinds[ref.kind], self.rules().claimed
         for value in sorted(had(kind, status)):
-            heir = claimed(ref.kind, value)
+            heir = claimed(kind, value)
             if heir is not None and heir != ref and not serves(kind, self._status(heir), value):
                 return heir
         return None

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from controllers.revision.loaded import Loaded, same_meaning
 from controllers.revision.permits import Permit
+from controllers.revision.snapshot import Snapshot
 from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.kinds.environment.policies import refusals as policy_refusals
@@ -17,6 +17,7 @@ from framework.planning.admission.pruning import RECONCILE, WOULD_REMOVE, too_mu
 from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Change, Refusal
 from framework.planning.grammar.kind import Kind
+from framework.planning.grammar.snapshot import same_meaning
 from framework.planning.plan.breaking import unacknowledged
 from framework.planning.reports.settled import Withheld
 from framework.ports import Pin, Revision, Signature
@@ -80,8 +81,8 @@ def put_by(revision: Revision, pin: Pin | None) -> Pin | None:
 
 def refusals(
     environment: str,
-    before: Loaded | None,
-    after: Loaded,
+    before: Snapshot | None,
+    after: Snapshot,
     compared: Sequence[Change],
     recorded: Collection[Ref],
     kinds: Mapping[str, Kind],
@@ -112,7 +113,7 @@ def refusals(
 
 
 def prune_refusal(
-    before: Loaded | None, after: Loaded, recorded: Collection[Ref], terms: Terms, remedy: str = RECONCILE
+    before: Snapshot | None, after: Snapshot, recorded: Collection[Ref], terms: Terms, remedy: str = RECONCILE
 ) -> tuple[Refusal, ...]:
     """A refusal where ``after`` would remove too large a share of what is there. What goes already does not count.
     ``remedy`` is the command with which an operator lets it."""
@@ -124,7 +125,7 @@ def prune_refusal(
     return () if found is None else (found,)
 
 
-def problems(found: Iterable[Refusal], commit: str, after: Loaded | None = None) -> tuple[Problem, ...]:
+def problems(found: Iterable[Refusal], commit: str, after: Snapshot | None = None) -> tuple[Problem, ...]:
     """Refusals of ``commit`` as mistakes are told: with the file of the resource, where there is one in ``after``."""
     files = {} if after is None else {ref: asked.file for ref, asked in after.desired.items()}
     place = f"commit {commit[:_SHORT]}"
@@ -139,13 +140,13 @@ def moved(wired: EnvironmentSpec, asked: EnvironmentSpec) -> tuple[str, ...]:
     return tuple(f"spec.{name}" for name in fields if getattr(wired, name) != getattr(asked, name))
 
 
-def window_end(before: Loaded | None, after: Loaded, now: datetime) -> datetime | None:
+def window_end(before: Snapshot | None, after: Snapshot, now: datetime) -> datetime | None:
     """Until when ``after`` has to wait, None where it need not. The windows are those in force: a commit does not lift
     the window that it would have to wait for."""
     return closed_until(before.environment if before else after.environment, now)
 
 
-def rules(in_force: Loaded, governing: EnvironmentSpec, held: Loaded | None) -> Rules:
+def rules(in_force: Snapshot, governing: EnvironmentSpec, held: Snapshot | None) -> Rules:
     """What may be done now. ``held`` is a commit that waits for a window: its wish to suspend counts already, because
     who asks for rest must get it, and its wish to go on does not."""
     quotas = governing.quotas
@@ -161,7 +162,7 @@ def rules(in_force: Loaded, governing: EnvironmentSpec, held: Loaded | None) -> 
     )
 
 
-def changed(before: Loaded, after: Loaded) -> tuple[Ref, ...]:
+def changed(before: Snapshot, after: Snapshot) -> tuple[Ref, ...]:
     """What has to be looked at when ``after`` takes the place of ``before``: what it asks for differently, and what it
     no longer asks for."""
     new = [ref for ref, asked in after.desired.items() if not same_meaning(before.desired.get(ref), asked)]
@@ -169,7 +170,7 @@ def changed(before: Loaded, after: Loaded) -> tuple[Ref, ...]:
 
 
 def withheld(
-    newest: Loaded, in_force: Loaded | None, pin: Pin | None, now: datetime, over: Loaded | None = None
+    newest: Snapshot, in_force: Snapshot | None, pin: Pin | None, now: datetime, over: Snapshot | None = None
 ) -> Withheld | None:
     """Why the newest commit is not what is in force, where nothing is wrong with it; None where it is, where it was
     refused, or where nobody has looked at it yet. ``over`` is what ``pin`` was set over, where that can be read."""
@@ -183,7 +184,7 @@ def withheld(
     return None if until is None else Withheld(newest.commit, newest.subject, WAITS_FOR_WINDOW, window_message(until))
 
 
-def stands(pin: Pin, newest: Loaded, over: Loaded | None) -> bool:
+def stands(pin: Pin, newest: Snapshot, over: Snapshot | None) -> bool:
     """Whether git still asks for what it asked for when ``pin`` was set: a newer wish of git's ends it."""
     return newest.commit == pin.over or (over is not None and newest.digest == over.digest)
 

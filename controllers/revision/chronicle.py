@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from controllers.revision import acceptance
-from controllers.revision.loaded import Loaded
+from controllers.revision.snapshot import Snapshot
 from framework.api.errors import Problem
 from framework.ports import Event, Pin, Revision, StateStore
 
@@ -22,7 +22,7 @@ class Chronicle:
     token: Callable[[], int]
     actor: str
 
-    def accept(self, loaded: Loaded, pin: Pin | None, told: Sequence[Event], *, unpinned: bool = False) -> None:
+    def accept(self, loaded: Snapshot, pin: Pin | None, told: Sequence[Event], *, unpinned: bool = False) -> None:
         self._save(
             Revision(
                 commit=loaded.commit,

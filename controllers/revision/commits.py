@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from controllers.revision.loaded import Examine, Loaded, Read, unexamined
+from controllers.revision.snapshot import Examine, Read, Snapshot, unexamined
 from controllers.runtime.trouble import cause
 from framework.api.errors import Problem, SpecError
 from framework.panics import panics_told
@@ -40,7 +40,7 @@ class Commits:
     source: Repository
     read: Read
     examine: Examine = unexamined
-    _kept: dict[str, Loaded] = field(default_factory=dict, init=False, repr=False)
+    _kept: dict[str, Snapshot] = field(default_factory=dict, init=False, repr=False)
 
     def newest(self, revision: str) -> str:
         """As of now, remote included."""
@@ -48,7 +48,7 @@ class Commits:
             self.source.refresh()
             return self.source.resolve(revision)
 
-    def load(self, commit: str, matter: Collection[str]) -> Loaded:
+    def load(self, commit: str, matter: Collection[str]) -> Snapshot:
         """Read a commit; of those read before, those that ``matter`` are kept. Raises SpecError where it is wrong."""
         found = self._kept.get(commit)
         if found is None:
@@ -59,7 +59,7 @@ class Commits:
             self._kept[commit] = found
         return found
 
-    def examined(self, before: Loaded | None, after: Loaded) -> tuple[Problem, ...]:
+    def examined(self, before: Snapshot | None, after: Snapshot) -> tuple[Problem, ...]:
         """What speaks against a commit that is valid as it reads."""
         with _asking():
             return self.examine(before, after)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from controllers.revision import acceptance
 from controllers.revision.acceptance import Terms
 from controllers.revision.commits import Commits
-from controllers.revision.loaded import Loaded
 from controllers.revision.permits import Permit, Permits
+from controllers.revision.snapshot import Snapshot
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Refusal
 
@@ -49,7 +49,7 @@ class Consent:
             return True
         return commit in self._distrusted and not self.distrust(commit, base, self.terms(commit))
 
-    def given(self, before: Loaded | None, candidate: Loaded, stake: Sequence[Ref]) -> tuple[str, ...]:
+    def given(self, before: Snapshot | None, candidate: Snapshot, stake: Sequence[Ref]) -> tuple[str, ...]:
         """What ``candidate`` could not do without an operator's word, in a sentence each. ``stake``: what is on record,
         where it removes something of it."""
         words, always = self.permits.of(candidate.commit), self.always()

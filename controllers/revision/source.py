@@ -14,8 +14,8 @@ from controllers.revision.chronicle import Chronicle
 from controllers.revision.commits import Commits, UnreadableError
 from controllers.revision.consent import Consent
 from controllers.revision.in_force import in_force
-from controllers.revision.loaded import Examine, Loaded, Read, unexamined
 from controllers.revision.permits import Permits
+from controllers.revision.snapshot import Examine, Read, Snapshot, unexamined
 from controllers.runtime.trouble import Trouble, cause
 from framework.api.errors import ConfigurationError, Problem, SpecError
 from framework.api.meta import Ref
@@ -27,8 +27,6 @@ from framework.planning.grammar.kind import Kind
 from framework.planning.plan.compare import compare
 from framework.ports import Pin, Ports
 
-__all__ = ["Loaded", "Read", "SourceController"]
-
 log = logging.getLogger(__name__)
 
 _UNAVAILABLE, _AVAILABLE = "SourceUnavailable", "SourceAvailable"
@@ -38,7 +36,7 @@ _UNAVAILABLE, _AVAILABLE = "SourceUnavailable", "SourceAvailable"
 class Waiting:
     """A valid commit that a deny window keeps from taking effect."""
 
-    candidate: Loaded
+    candidate: Snapshot
     until: datetime
 
 
@@ -56,13 +54,13 @@ class SourceController:
     clock: Callable[[], datetime]
     token: Callable[[], int]
     actor: str
-    loaded: Loaded | None = None
+    loaded: Snapshot | None = None
     refused: dict[str, SpecError] = field(default_factory=dict)
     terms: Terms = field(default_factory=Terms)
     kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
     wired: EnvironmentSpec | None = None
     environment: str = "local"
-    accepted: Callable[[Loaded], None] = lambda loaded: None
+    accepted: Callable[[Snapshot], None] = lambda loaded: None
     """Told of what is in force, once it is."""
     examine: Examine = unexamined
     rules: Rules = field(default_factory=Rules)
@@ -82,7 +80,7 @@ class SourceController:
     """What took effect asks to be looked at, until it was given out: a look may fail after that."""
     _decided: bool = field(default=True, init=False)
     """Whether operators' words may have been acted upon since they were last taken back."""
-    _noted: Loaded | None = field(default=None, init=False, repr=False)
+    _noted: Snapshot | None = field(default=None, init=False, repr=False)
     _commits: Commits = field(init=False, repr=False)
     _consent: Consent = field(init=False, repr=False)
     _chronicle: Chronicle = field(init=False, repr=False)
@@ -151,7 +149,7 @@ class SourceController:
         commit = self.loaded.commit if self.loaded else self.newest
         self._chronicle.tell(self._chronicle.event(commit, reason, message))
 
-    def _note_in_force(self, loaded: Loaded) -> None:
+    def _note_in_force(self, loaded: Snapshot) -> None:
         if loaded is self._noted:
             return
         try:
@@ -289,7 +287,7 @@ class SourceController:
         self._chronicle.end_pin(pin, self.newest)
 
     def _take_up(
-        self, candidate: Loaded, reason: str, message: str, stake: Sequence[Ref], pin: Pin | None = None
+        self, candidate: Snapshot, reason: str, message: str, stake: Sequence[Ref], pin: Pin | None = None
     ) -> None:
         """Put ``candidate`` in force. ``stake``: what is on record, where it removes something of it."""
         before, event = self.loaded, self._chronicle.event
@@ -358,11 +356,11 @@ class SourceController:
         if problems:
             raise SpecError(problems)
 
-    def _load(self, commit: str) -> Loaded:
+    def _load(self, commit: str) -> Snapshot:
         """Read a commit; the few that matter at a time are kept."""
         return self._commits.load(commit, (self.newest, self.loaded.commit if self.loaded else ""))
 
-    def _at_stake(self, candidate: Loaded) -> list[Ref]:
+    def _at_stake(self, candidate: Snapshot) -> list[Ref]:
         """What is on record, where ``candidate`` removes something of it. Else nobody has to read all records."""
         before = self.loaded
         if (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -11,13 +12,14 @@ from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
 from framework.api.places import Premises
 from framework.planning.grammar.kind import Kind
+from framework.planning.grammar.snapshot import Snapshot
 from framework.ports import SpecSource
 from framework.specs.language.resource import ENVIRONMENT, Resource
 from framework.specs.memo import collector
 from framework.specs.memo.cache import ParseCache
 from framework.specs.reading import DEFAULT_ENVIRONMENT, Reading
 from framework.specs.rules.safety import misplaced
-from framework.specs.snapshot import Snapshot
+from framework.specs.snapshot import desired
 
 __all__ = ["DEFAULT_ENVIRONMENT", "Examine", "Report", "UnsafeError", "check", "read_environment", "read_snapshot"]
 
@@ -56,9 +58,10 @@ def read_snapshot(
     storage: str = "",
     cache: ParseCache | None = None,
     premises: Premises | None = None,
-) -> Snapshot:
-    """The state that ``commit`` asks for in one environment. ``cache`` may be kept between calls. Without ``premises``
-    it is only read, not held to what may take effect: an earlier commit that it is compared with, or went on with.
+) -> Snapshot[Any]:
+    """What ``commit`` asks for in one environment, whose spec is of the type that ``kinds`` has for Environments.
+    ``cache`` may be kept between calls. Without ``premises`` the commit is only read, not held to what may take effect:
+    an earlier one that it is compared with, or went on with.
 
     Raises:
         UnsafeError: secrets stand in it, or it names places outside of ``premises``, and nothing else is wrong.
@@ -78,17 +81,14 @@ def read_snapshot(
             raise UnsafeError(unsafe)
     return Snapshot(
         commit=commit,
-        environment=environment_name,
-        environment_spec=state.environment.spec if state.environment else kinds[ENVIRONMENT].spec(),
-        resources=state.resources,
-        environments=state.environments,
-        code=state.code,
-        fingerprints=state.fingerprints,
         digest=state.digest,
-        root=root,
-        storage=storage,
-        warnings=tuple(sorted(set(understood.problems))),
-    )
+        desired=desired(
+            state.resources, state.fingerprints, state.code,
+            commit=commit, environment=environment_name, storage=storage, root=root,
+        ),
+        environment=state.environment.spec if state.environment else kinds[ENVIRONMENT].spec(),
+        file=state.environment.file if state.environment else "",
+    )  # fmt: skip
 
 
 def read_environment(

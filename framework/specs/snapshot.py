@@ -1,14 +1,13 @@
-"""Everything an environment should be at one commit."""
+"""From the resources of one commit to what is asked for, and the names of that."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.planning.grammar import fingerprint, graph
 from framework.planning.grammar.changes import Desired
@@ -23,25 +22,6 @@ from framework.specs.rules.validate import upstreams
 class Fingerprint(NamedTuple):
     identity: str
     digest: str
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """``resources`` leave the Environments out; those are in ``environments``. ``digest`` is equal for two commits that
-    ask for the same: comments, formatting and unrelated files do not count."""
-
-    commit: str
-    environment: str
-    environment_spec: BaseModel
-    resources: Mapping[Ref, Resource]
-    environments: Mapping[Ref, Resource]
-    code: Mapping[Ref, CodeRef]
-    fingerprints: Mapping[Ref, Fingerprint]
-    """In dependency order."""
-    digest: str
-    root: str = ""
-    storage: str = ""
-    warnings: tuple[Problem, ...] = field(default=(), repr=False)
 
 
 def fingerprints(
@@ -99,24 +79,29 @@ def snapshot_digest(environment: str, spec: BaseModel, prints: Mapping[Ref, Fing
 
 
 def desired(
-    snapshot: Snapshot, kinds: Mapping[str, Kind], storage: str | None = None, root: str | None = None
+    resources: Mapping[Ref, Resource],
+    prints: Mapping[Ref, Fingerprint],
+    code: Mapping[Ref, CodeRef],
+    *,
+    commit: str,
+    environment: str,
+    storage: str,
+    root: str,
 ) -> dict[Ref, Desired[BaseModel]]:
-    """What the kinds' plan functions are given, upstreams first. ``storage`` and ``root`` default to the snapshot's."""
-    above = upstreams(snapshot.resources)
+    """What the kinds' plan functions are given, in the order of ``prints``: upstreams first."""
+    above = upstreams(resources)
     with collector.paused():
         return {
             ref: StoredDesired.of(
-                snapshot.resources[ref],
-                commit=snapshot.commit,
+                resources[ref],
+                commit=commit,
                 identity=found.identity,
                 digest=found.digest,
-                environment=snapshot.environment,
-                storage=snapshot.storage if storage is None else storage,
-                root=snapshot.root if root is None else root,
-                upstream={
-                    one: snapshot.fingerprints[one].identity for one in above[ref] if one in snapshot.fingerprints
-                },
-                code=snapshot.code.get(ref),
+                environment=environment,
+                storage=storage,
+                root=root,
+                upstream={one: prints[one].identity for one in above[ref] if one in prints},
+                code=code.get(ref),
             )
-            for ref, found in snapshot.fingerprints.items()
+            for ref, found in prints.items()
         }

@@ -22,7 +22,6 @@ from framework import installed
 from framework.api.errors import Problem, SpecError
 from framework.kinds import KINDS
 from framework.specs.read import check, read_snapshot
-from framework.specs.snapshot import desired
 from framework.specs.worktree import WORKTREE, WorktreeSource
 from framework.workloads.examining import try_answer
 from tests.builders import NOW
@@ -237,15 +236,13 @@ def test_answers_are_left_out_of_git_and_follow_no_link(project: Project, tmp_pa
 
 
 def test_of_a_commit_only_what_it_changes_is_examined(project: Project) -> None:
-    from controllers.revision.loaded import Loaded
+    from controllers.revision.snapshot import Snapshot
     from framework.backends.git.source import GitSource
-    from framework.kinds.environment.spec import EnvironmentSpec
 
     source = GitSource(project.root)
 
-    def loaded(revision: str) -> Loaded:
-        snapshot = read_snapshot(source, source.resolve(revision), "mlops_specs", "local", KINDS)
-        return Loaded(snapshot.commit, "", snapshot.digest, desired(snapshot, KINDS), EnvironmentSpec())
+    def loaded(revision: str) -> Snapshot:
+        return read_snapshot(source, source.resolve(revision), "mlops_specs", "local", KINDS)
 
     project.commit(classifier=FOREST)
     libraries = Libraries()

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from controllers.loop.manager import Manager
 from controllers.loop.reconciler import Reconciler, Result
-from controllers.revision.loaded import Loaded
+from controllers.revision.snapshot import Snapshot
 from controllers.revision.source import SourceController
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.round import Round
 from framework.api.errors import TransientError
 from framework.api.meta import Ref
+from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Desired
 from framework.ports import Record
@@ -34,16 +35,16 @@ def view(name: str, digest: str = "d1", **more: Any) -> Desired[Any]:
     return desired(Ref("FeatureView", name), SPEC, digest=digest, **more)
 
 
-def loaded(*resources: Desired[Any], commit: str = "1") -> Loaded:
-    return Loaded(commit, "a commit", commit, {item.ref: item for item in resources})
+def loaded(*resources: Desired[Any], commit: str = "1") -> Snapshot:
+    return Snapshot(commit, commit, {item.ref: item for item in resources}, EnvironmentSpec())
 
 
 @dataclass
 class Source:
     """Commits as a test hands them out: what is in force, and what is to be looked at because of it."""
 
-    ready: list[tuple[Loaded, tuple[Ref, ...]] | Exception] = field(default_factory=list)
-    loaded: Loaded | None = None
+    ready: list[tuple[Snapshot, tuple[Ref, ...]] | Exception] = field(default_factory=list)
+    loaded: Snapshot | None = None
     rules: Rules = field(default_factory=Rules)
     polls: int = 0
     problem: Exception | None = None

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.revision.acceptance import withheld
-from controllers.revision.loaded import Loaded
+from controllers.revision.snapshot import Snapshot
 from framework.api import layout
 from framework.api.errors import SpecError
 from framework.api.meta import Ref
@@ -59,7 +59,7 @@ def disagreements(world: World) -> list[str]:
     return [f"{ref}: {told}" for ref in synced if (told := lacking(world, ref, newest))]
 
 
-def lacking(world: World, ref: Ref, newest: Loaded) -> str:
+def lacking(world: World, ref: Ref, newest: Snapshot) -> str:
     """In what the world is not as ``newest`` asks of ``ref``; "" where it is."""
     asked = newest.desired.get(ref)
     if asked is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from controllers.commands.promote import Side, default_branch, promotion, propose
-from controllers.revision.loaded import Loaded
+from controllers.revision.snapshot import Snapshot
 from framework.api.errors import ConfigurationError, ConflictError, SpecError
 from framework.api.meta import Ref
 from framework.backends.memory import MemoryPorts, memory_ports
@@ -18,7 +18,6 @@ from framework.planning.admission.promotion import Course, Item, Promotion
 from framework.ports import Proposed
 from framework.render.promotion import diff, promotion_json, promotion_text, proposed_text
 from framework.specs.read import read_snapshot
-from framework.specs.snapshot import desired
 from tests.world import DEPLOYMENT, ENDPOINT, PROJECT, TRAINING, World
 
 LOCAL = """
@@ -44,13 +43,11 @@ FILE = "mlops_specs/prod.yaml"
 FILES = {**PROJECT, "mlops_specs/local.yaml": LOCAL, FILE: PROD}
 
 
-def read(world: World, commit: str, environment: str, ports: MemoryPorts) -> Loaded:
+def read(world: World, commit: str, environment: str, ports: MemoryPorts) -> Snapshot:
     snapshot = read_snapshot(
         ports.source, commit, "mlops_specs", environment, KINDS, root="/project", storage=ports.storage
     )
-    spec = snapshot.environment_spec
-    assert isinstance(spec, EnvironmentSpec)
-    return Loaded(commit, "a commit", snapshot.digest, desired(snapshot, KINDS), spec)
+    return replace(snapshot, subject="a commit")
 
 
 @dataclass

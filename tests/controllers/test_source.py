@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controllers.revision.acceptance import Terms
-from controllers.revision.loaded import Loaded
+from controllers.revision.snapshot import Snapshot
 from framework.api.errors import ConfigurationError, TransientError
 from framework.backends.memory import Link
 from framework.backends.memory.faults import FaultInjector
@@ -154,7 +154,7 @@ def test_where_signatures_are_required_an_unsigned_commit_is_not_even_read(monke
     read: list[str] = []
     original = world.source.read
 
-    def noted(commit: str) -> Loaded:
+    def noted(commit: str) -> Snapshot:
         read.append(commit)
         return original(commit)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from controllers.revision.loaded import Loaded
+from controllers.revision.snapshot import Snapshot
 from framework.api.errors import ConfigurationError, SpecError, TransientError
 from framework.api.meta import Ref
 from framework.backends.memory.faults import Crash, FaultInjector
@@ -16,7 +16,7 @@ from framework.ports import Pin
 from tests.controllers.test_source import ANOTHER, BETTER, NOON_TO_TWO, environment
 from tests.world import DEPARTURES, DEPLOYMENT, PROJECT, TRAINING, World
 
-READ: dict[str, Loaded] = {}
+READ: dict[str, Snapshot] = {}
 OUTAGE = {"SourceUnavailable", "SourceAvailable"}
 
 
@@ -44,7 +44,7 @@ class Life:
 
         self.world.restart(replace(ports, source=_Refreshing(source, refresh)))  # type: ignore[arg-type]
 
-    def _read(self, commit: str) -> Loaded:
+    def _read(self, commit: str) -> Snapshot:
         """Equal commits have equal names in every life, so each is read once."""
         if commit not in READ:
             READ[commit] = World.read(self.world, commit)

@@ -15,16 +15,14 @@ import pytest
 from controllers.commands.project import Project
 from controllers.host import passes
 from controllers.host.passes import serve
-from controllers.revision.loaded import Loaded
 from controllers.revision.permits import Permit, say
+from controllers.revision.snapshot import Snapshot
 from controllers.runtime.backoff import Backoff
 from framework.api.errors import ConfigurationError, ConflictError, TerminalError, TransientError
 from framework.backends.memory.faults import VERBS, FaultInjector
 from framework.kinds import KINDS
-from framework.kinds.environment.spec import EnvironmentSpec
 from framework.ports import Pin, Signature
 from framework.specs.read import read_snapshot
-from framework.specs.snapshot import desired
 from tests.controllers.test_passes import project
 from tests.stage import WATCH, AnyProfile
 from tests.unit.drift.columns import numeric
@@ -93,15 +91,11 @@ class Running:
             made, settings=settings, ports=self.ports, idle=self.ports, read=self.read, clock=self.world.clock
         )
 
-    def read(self, commit: str) -> Loaded:
+    def read(self, commit: str) -> Snapshot:
         snapshot = read_snapshot(
             self.ports.source, commit, "mlops_specs", "local", KINDS, root="/project", storage="memory://store"
         )
-        environment = snapshot.environment_spec
-        assert isinstance(environment, EnvironmentSpec)
-        return Loaded(
-            commit, self.ports.source.info(commit).subject, snapshot.digest, desired(snapshot, KINDS), environment
-        )
+        return replace(snapshot, subject=self.ports.source.info(commit).subject)
 
     def _serve(self) -> None:
         serve(self.project(), self.stop, lambda result: None)

@@ -18,7 +18,7 @@ import pytest
 from controllers.commands.project import Project as Opened
 from controllers.host import passes
 from controllers.host.passes import serve
-from controllers.revision.source import Loaded
+from controllers.revision.snapshot import Snapshot
 from controllers.runtime.backoff import Backoff
 from framework.backends.git.source import GitSource
 from framework.backends.memory import MemoryCode, MemorySource
@@ -26,9 +26,7 @@ from framework.backends.state.database import open_database
 from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.kinds import KINDS
-from framework.kinds.environment.spec import EnvironmentSpec
 from framework.specs.read import read_snapshot
-from framework.specs.snapshot import desired
 from tests.controllers.test_cli import Project
 from tests.controllers.test_passes import project as project_on
 from tests.world import DEPARTURES, TRAINING, World
@@ -68,13 +66,11 @@ class Live:
             steady=lambda: self.world.now.timestamp(),
         )  # fmt: skip
 
-    def read(self, commit: str) -> Loaded:
+    def read(self, commit: str) -> Snapshot:
         snapshot = read_snapshot(
             self.source, commit, "mlops_specs", "local", KINDS, root=str(self.root), storage="memory://store"
         )
-        environment = snapshot.environment_spec
-        assert isinstance(environment, EnvironmentSpec)
-        return Loaded(commit, self.source.subject(commit), snapshot.digest, desired(snapshot, KINDS), environment)
+        return replace(snapshot, subject=self.source.subject(commit))
 
     def _serve(self) -> None:
         serve(self.project(), self.stop, lambda result: None)

@@ -16,8 +16,8 @@ from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
 from framework.specs.memo.cache import ParseCache
 from framework.specs.memo.store import Store
+from framework.specs.memo.stored import resources_of
 from framework.specs.read import check, read_environment, read_snapshot
-from framework.specs.snapshot import desired
 
 KEY = bytes(range(32))
 
@@ -132,21 +132,18 @@ def seen(source: MemorySource, commit: str, name: str, cache: ParseCache | None)
         snapshot = read_snapshot(source, commit, "specs", name, KINDS, cache=cache)
     except SpecError as error:
         return error.problems
-    states = desired(snapshot, KINDS)
+    resources = resources_of(snapshot.desired)
     return {
         "digest": snapshot.digest,
-        "environment": snapshot.environment_spec,
-        "environments": list(snapshot.environments),
-        "warnings": snapshot.warnings,
-        "code": snapshot.code,
-        "fingerprints": list(snapshot.fingerprints.items()),
+        "environment": snapshot.environment,
+        "file": snapshot.file,
         "resources": [
             (ref, one.metadata, one.spec, one.raw, one.file, one.positions.value("spec.sources"), one.texts, one.key)
-            for ref, one in snapshot.resources.items()
+            for ref, one in resources.items()
         ],
         "desired": [
             (ref, one.spec, one.metadata, one.commit, one.identity, one.digest, one.upstream, one.code, one.file)
-            for ref, one in states.items()
+            for ref, one in snapshot.desired.items()
         ],
     }
 

@@ -14,8 +14,8 @@ import pytest
 from controllers.commands import plans
 from controllers.commands.project import Project
 from controllers.revision.acceptance import PIN_IN_FORCE, WAITS_FOR_WINDOW, Terms, told, unfollowed_message
-from controllers.revision.loaded import Loaded
 from controllers.revision.permits import Permit, say
+from controllers.revision.snapshot import Snapshot
 from framework.api.errors import Problem, SpecError
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
@@ -47,7 +47,7 @@ def trained(rounds: int) -> str:
     return TRAINING.replace("rounds: 50", f"rounds: {rounds}")
 
 
-def examine(before: Loaded | None, after: Loaded) -> tuple[Problem, ...]:
+def examine(before: Snapshot | None, after: Snapshot) -> tuple[Problem, ...]:
     """What the libraries say, of what is asked for otherwise."""
     asked = after.desired.get(JOB)
     wrong = asked is not None and asked.spec.trainer.lightgbm.rounds == UNKNOWN_TO_LIBRARIES

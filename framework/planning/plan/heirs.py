@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from pydantic import ValidationError
 
 from framework.api.conditions import transition
 from framework.api.meta import Ref
-from framework.planning.grammar.changes import Change, Desired, Status, Verb
+from framework.planning.grammar.changes import Change, Status, Verb
 from framework.planning.grammar.kind import Kind
 
 HANDS_OVER = "HandsOver"
 
-Claimed = Callable[[str, str], Ref | None]
+Claimed = Callable[[Kind, str], Ref | None]
 """(kind, value) -> the resource of that kind that git asks to have the value."""
-
-
-def claims(desired: Mapping[Ref, Desired[Any]], kind: Kind) -> dict[str, Ref]:
-    """What git asks resources of ``kind`` to have, and which of them."""
-    own = [(ref, asked) for ref, asked in desired.items() if ref.kind == kind.name]
-    return {claim.value: ref for ref, asked in own for claim in kind.claims(asked.spec) if claim.handed_over}
 
 
 def had(kind: Kind, status: Status | None) -> frozenset[str]:

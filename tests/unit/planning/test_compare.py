@@ -15,7 +15,6 @@ from framework.kinds.environment.spec import CATEGORIES, EnvironmentSpec
 from framework.planning.grammar.changes import Change, Desired, FieldDiff, Verb
 from framework.planning.plan.compare import compare, environment_change
 from framework.specs.read import read_snapshot
-from framework.specs.snapshot import desired as desired_of
 from tests.builders import desired, feature_view_spec
 from tests.world import DEPARTURES, ENDPOINT, JOB, PROJECT, TRAINING, VIEW
 
@@ -44,7 +43,7 @@ def snapshot(**changes: str | None) -> dict[Ref, Desired[Any]]:
 def read(files: Mapping[str, str]) -> dict[Ref, Desired[Any]]:
     source = MemorySource()
     commit = source.commit(dict(files))
-    return desired_of(read_snapshot(source, commit, "mlops_specs", "local", KINDS, storage="/store"), KINDS)
+    return dict(read_snapshot(source, commit, "mlops_specs", "local", KINDS, storage="/store").desired)
 
 
 BEFORE = snapshot()

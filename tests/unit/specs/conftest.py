@@ -11,9 +11,9 @@ import pytest
 from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.kinds import KINDS
+from framework.planning.grammar.snapshot import Snapshot
 from framework.specs.memo.cache import ParseCache
 from framework.specs.read import Report, check, read_snapshot
-from framework.specs.snapshot import Snapshot
 from framework.specs.worktree import WORKTREE, WorktreeSource
 
 FILES = {
@@ -142,11 +142,11 @@ class Project:
         assert len(problems) == 1, [str(problem) for problem in problems]
         return problems[0]
 
-    def snapshot(self, environment: str = "local") -> Snapshot:
+    def snapshot(self, environment: str = "local") -> Snapshot[Any]:
         return read_snapshot(self.source, WORKTREE, "specs", environment, KINDS, cache=self.cache)
 
     def spec(self, kind: str, name: str, environment: str = "local") -> Any:
-        return self.snapshot(environment).resources[Ref(kind, name)].spec
+        return self.snapshot(environment).desired[Ref(kind, name)].spec
 
 
 @pytest.fixture

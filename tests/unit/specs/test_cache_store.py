@@ -230,8 +230,8 @@ def test_a_process_that_knows_the_commit_reads_no_file(folder: Path) -> None:
     again = read_snapshot(source, second, "specs", "local", KINDS, cache=ParseCache(Store(folder, lambda: KEY), few=0))
 
     assert source.reads == 0
-    assert (again.digest, again.fingerprints) == (expected.digest, expected.fingerprints)
-    assert [one.spec for one in again.resources.values()] == [one.spec for one in expected.resources.values()]
+    assert (again.digest, list(again.desired)) == (expected.digest, list(expected.desired))
+    assert [one.spec for one in again.desired.values()] == [one.spec for one in expected.desired.values()]
     assert source.reads == 0
 
 
@@ -246,8 +246,8 @@ def test_what_was_dropped_meanwhile_is_read_from_the_commit(folder: Path) -> Non
         database.execute("DELETE FROM files")
     source.reads = 0
 
-    assert [one.spec for one in again.resources.values()] == [one.spec for one in expected.resources.values()]
-    assert source.reads == len(expected.resources)
+    assert [one.spec for one in again.desired.values()] == [one.spec for one in expected.desired.values()]
+    assert source.reads == len(expected.desired)
 
 
 class _Counting(MemorySource):

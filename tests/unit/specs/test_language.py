@@ -13,9 +13,8 @@ from pydantic import BaseModel
 
 from framework.api.meta import Metadata, Ref
 from framework.kinds import KINDS
-from framework.planning.grammar import fingerprint, graph
+from framework.planning.grammar import fingerprint
 from framework.specs.read import check, read_snapshot
-from framework.specs.rules.validate import upstreams
 from framework.specs.worktree import WORKTREE, WorktreeSource
 from framework.specs.yaml.positions import parse
 
@@ -90,8 +89,8 @@ def test_the_examples_fit_together(example: Path) -> None:
     deployment = example / "specs" / "delay.yaml"
     deployment.write_text(deployment.read_text().replace("timeout: 2s", "profiling: {key: flight_id}\n    timeout: 2s"))
     assert check(WorktreeSource(example), WORKTREE, ["specs"], KINDS).errors == ()
-    snapshot = read_snapshot(WorktreeSource(example), WORKTREE, "specs", "local", KINDS)
-    order = graph.topological(upstreams(snapshot.resources))
+    found = read_snapshot(WorktreeSource(example), WORKTREE, "specs", "local", KINDS)
+    order = list(found.desired)
     monitor, job = Ref("ModelMonitor", "delay-monitor"), Ref("TrainingJob", "delay-classifier")
     assert order.index(job) < order.index(monitor), "onDrift names the monitor, and does not wait for it"
 

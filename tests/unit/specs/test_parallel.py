@@ -145,7 +145,7 @@ def test_commits_read_the_same_with_helpers() -> None:
     try:
         helped = ParseCache(workers=Workers(HERE, most=1, few=1))
         snapshot = read_snapshot(source, right, "specs", "local", KINDS, cache=helped)
-        assert snapshot.fingerprints == read_snapshot(source, right, "specs", "local", KINDS).fingerprints
+        assert snapshot == read_snapshot(source, right, "specs", "local", KINDS)
         report = check(source, wrong, ["specs"], KINDS, ParseCache(workers=Workers(HERE, most=1, few=1)))
         assert report == check(source, wrong, ["specs"], KINDS)
         assert len(report.errors) == 2

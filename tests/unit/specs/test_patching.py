@@ -27,7 +27,7 @@ def test_a_patch_without_name_is_merged_into_every_object_of_its_kind(project: P
     patches(project, "{target: {kind: FeatureView}, patch: {deletion: delete}}")
     snapshot = project.snapshot()
 
-    views = {ref.name: one.spec for ref, one in snapshot.resources.items() if ref.kind == "FeatureView"}
+    views = {ref.name: one.spec for ref, one in snapshot.desired.items() if ref.kind == "FeatureView"}
     deletion = {name: spec.model_dump()["deletion"] for name, spec in views.items()}
     assert deletion == {"trips": "delete", "weather": "delete"}
 

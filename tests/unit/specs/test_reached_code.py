@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import gc
+from typing import Any
 
 import pytest
 
 from framework.api.meta import Ref
+from framework.planning.grammar.snapshot import Snapshot
+from framework.ports import CodeRef
 from framework.specs.rules.outline import read_outline
 from tests.unit.specs.conftest import Project
 
@@ -43,6 +46,13 @@ FILES = {
 }
 
 
+def travelling(snapshot: Snapshot[Any]) -> CodeRef:
+    """The code of the view."""
+    found = snapshot.desired[VIEW].code
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def code(project: Project) -> Project:
     for path, text in FILES.items():
@@ -73,10 +83,10 @@ def test_what_it_reaches_counts(code: Project, path: str, text: str) -> None:
     before = code.snapshot()
     code.code(path, text)
     after = code.snapshot()
-    assert after.fingerprints[VIEW].identity != before.fingerprints[VIEW].identity
-    assert after.code[VIEW].digest != before.code[VIEW].digest
-    assert after.fingerprints[WEATHER] == before.fingerprints[WEATHER]
-    assert WEATHER not in after.code
+    assert after.desired[VIEW].identity != before.desired[VIEW].identity
+    assert travelling(after).digest != travelling(before).digest
+    assert after.desired[WEATHER].digest == before.desired[WEATHER].digest
+    assert after.desired[WEATHER].code is None
 
 
 @pytest.mark.parametrize(
@@ -100,9 +110,9 @@ def test_nothing_else_does(code: Project, path: str, text: str) -> None:
     before = code.snapshot()
     code.code(path, text)
     after = code.snapshot()
-    assert after.fingerprints[VIEW] == before.fingerprints[VIEW]
-    assert after.code[VIEW].digest == before.code[VIEW].digest
-    assert after.code[VIEW].folder == "shop/code"
+    assert after.desired[VIEW].digest == before.desired[VIEW].digest
+    assert travelling(after).digest == travelling(before).digest
+    assert travelling(after).folder == "shop/code"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +146,7 @@ def test_where_only_running_would_tell_more_counts(project: Project, call: str, 
     project.code("shop/code/serving.py", "x = 1\n")
     before = project.snapshot()
     project.code(f"shop/code/{path}", "x = 2\n")
-    assert (project.snapshot().fingerprints[VIEW] != before.fingerprints[VIEW]) is counts
+    assert (project.snapshot().desired[VIEW].identity != before.desired[VIEW].identity) is counts
 
 
 def test_a_docstring_counts_where_code_reads_it(project: Project) -> None:
@@ -144,7 +154,7 @@ def test_a_docstring_counts_where_code_reads_it(project: Project) -> None:
     project.code("shop/code/features.py", text)
     before = project.snapshot()
     project.code("shop/code/features.py", text.replace("One", "Two"))
-    assert project.snapshot().fingerprints[VIEW] != before.fingerprints[VIEW]
+    assert project.snapshot().desired[VIEW].identity != before.desired[VIEW].identity
 
 
 def test_what_a_helper_imports_from_elsewhere_is_told(code: Project) -> None:
@@ -159,7 +169,7 @@ def test_what_a_helper_imports_from_elsewhere_is_told(code: Project) -> None:
 def test_modules_that_import_each_other_are_read_once(project: Project) -> None:
     project.code("shop/code/features.py", "from . import helper\n\ndef trips(raw):\n    return raw\n")
     project.code("shop/code/helper.py", "from . import features\n")
-    assert project.snapshot().code[VIEW].digest
+    assert project.snapshot().desired[VIEW].code
 
 
 @pytest.mark.parametrize(

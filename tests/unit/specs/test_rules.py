@@ -325,14 +325,12 @@ def test_a_name_that_is_too_long_is_told_with_its_length(project: Project) -> No
 def test_a_downstream_may_be_named_without_a_cycle(project: Project) -> None:
     project.edit(JOB, ("timeout: 1h", SCHEDULED % "watch"))
     project.edit(MONITOR, ("window: 5m", "window: 5m\n  actions: [{on: drift, retrain: late}]"))
-    before = project.snapshot().fingerprints[Ref("TrainingJob", "late")].identity
+    before = project.snapshot().desired[Ref("TrainingJob", "late")].identity
 
     assert project.check().errors == ()
-    assert (
-        Ref("ModelMonitor", "watch") not in project.snapshot().resources[Ref("TrainingJob", "late")].spec.model_dump()
-    )
+    assert Ref("ModelMonitor", "watch") not in project.snapshot().desired[Ref("TrainingJob", "late")].spec.model_dump()
     project.edit(JOB, (SCHEDULED % "watch", "timeout: 1h"))
-    assert project.snapshot().fingerprints[Ref("TrainingJob", "late")].identity == before
+    assert project.snapshot().desired[Ref("TrainingJob", "late")].identity == before
 
 
 def test_a_broken_object_that_is_only_named_is_no_second_mistake(project: Project) -> None:
@@ -428,6 +426,6 @@ def test_metrics_and_reader_options_are_those_of_the_workloads() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_checks_never_fail_on_a_neighbour_that_is_not_there(kind: str, project: Project) -> None:
     """A neighbour that is broken is declared, but its spec is not known."""
-    for ref, resource in project.snapshot().resources.items():
+    for ref, asked in project.snapshot().desired.items():
         if ref.kind == kind:
-            tuple(KINDS[kind].check(resource.spec, {}))
+            tuple(KINDS[kind].check(asked.spec, {}))

@@ -39,7 +39,7 @@ def unsafe(project: Project, premises: Premises | None = None) -> list[Problem]:
     premises = premises or Premises(str(project.root))
     with pytest.raises(UnsafeError) as raised:
         read_snapshot(project.source, WORKTREE, "specs", "local", KINDS, premises=premises)
-    assert project.snapshot().resources
+    assert project.snapshot().desired
     assert SECRET not in str(raised.value)
     return list(raised.value.problems)
 

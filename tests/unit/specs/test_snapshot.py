@@ -7,7 +7,8 @@ import pytest
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.specs.memo.cache import ParseCache
-from framework.specs.snapshot import desired
+from framework.specs.read import read_snapshot
+from framework.specs.worktree import WORKTREE
 from tests.unit.specs.conftest import Project
 
 VIEW, WEATHER, JOB = Ref("FeatureView", "trips"), Ref("FeatureView", "weather"), Ref("TrainingJob", "late")
@@ -31,7 +32,9 @@ def test_style_order_and_defaults_change_nothing(project: Project, edit: tuple[s
     project.edit(edit[0], edit[1:])
     after = project.snapshot()
 
-    assert after.fingerprints == before.fingerprints
+    assert [(ref, one.digest) for ref, one in after.desired.items()] == [
+        (ref, one.digest) for ref, one in before.desired.items()
+    ]
     assert after.digest == before.digest
 
 
@@ -70,21 +73,20 @@ def test_a_change_rebuilds_what_it_must_and_all_below(
     project.edit(file, (old, new))
     after = project.snapshot()
 
-    changed = {ref for ref, found in after.fingerprints.items() if found.identity != before.fingerprints[ref].identity}
+    changed = {ref for ref, found in after.desired.items() if found.identity != before.desired[ref].identity}
     assert changed == rebuilt
-    told = {ref for ref, found in after.fingerprints.items() if found.digest != before.fingerprints[ref].digest}
+    told = {ref for ref, found in after.desired.items() if found.digest != before.desired[ref].digest}
     assert len(told) >= 1
     assert told >= rebuilt
     assert after.digest != before.digest
 
 
 def test_desired_states_come_upstreams_first_and_know_their_upstreams(project: Project) -> None:
-    snapshot = project.snapshot()
-    states = desired(snapshot, KINDS, storage="store", root="root")
+    states = read_snapshot(project.source, WORKTREE, "specs", "local", KINDS, root="root", storage="store").desired
     order = list(states)
 
     assert order.index(VIEW) < order.index(JOB) < order.index(DEPLOYMENT)
-    assert states[JOB].upstream == {ref: snapshot.fingerprints[ref].identity for ref in (VIEW, WEATHER)}
+    assert states[JOB].upstream == {ref: states[ref].identity for ref in (VIEW, WEATHER)}
     assert (states[JOB].storage, states[JOB].root, states[JOB].environment) == ("store", "root", "local")
     assert Ref("Environment", "local") not in states
 

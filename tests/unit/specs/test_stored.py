@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,28 +13,35 @@ from framework.api.meta import Metadata, Ref
 from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
 from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.snapshot import Snapshot
 from framework.specs.memo.cache import ParseCache
 from framework.specs.memo.store import Store
+from framework.specs.memo.stored import resources_of
 from framework.specs.read import read_snapshot
-from framework.specs.snapshot import Snapshot, desired
 from tests.unit.specs.conftest import CODE, FILES
 
 JOB = Ref("TrainingJob", "late")
 
 
 @pytest.fixture
-def snapshot(tmp_path: Path) -> Snapshot:
-    """Of a process that read nothing but what was kept."""
+def readings(tmp_path: Path) -> list[Snapshot[Any]]:
+    """Of two processes, the second of which read nothing but what the first one kept."""
     source = MemorySource()
     commit = source.commit({f"specs/{path}": text for path, text in FILES.items()} | CODE)
-    for _ in range(2):
-        cache = ParseCache(Store(tmp_path, lambda: bytes(32)), few=0)
-        found = read_snapshot(source, commit, "specs", "local", KINDS, root="root", storage="store", cache=cache)
-    return found
+    caches = [ParseCache(Store(tmp_path, lambda: bytes(32)), few=0) for _ in range(2)]
+    return [
+        read_snapshot(source, commit, "specs", "local", KINDS, root="root", storage="store", cache=cache)
+        for cache in caches
+    ]
 
 
-def test_what_git_asks_for_can_be_copied_with_changes(snapshot: Snapshot) -> None:
-    job = desired(snapshot, KINDS)[JOB]
+@pytest.fixture
+def snapshot(readings: list[Snapshot[Any]]) -> Snapshot[Any]:
+    return readings[1]
+
+
+def test_what_git_asks_for_can_be_copied_with_changes(snapshot: Snapshot[Any]) -> None:
+    job = snapshot.desired[JOB]
     changed = replace(job, commit="other")
 
     assert isinstance(changed, Desired)
@@ -45,13 +53,15 @@ def test_what_git_asks_for_can_be_copied_with_changes(snapshot: Snapshot) -> Non
         job.commit = "other"  # type: ignore[misc]
 
 
-def test_two_readings_ask_for_the_same(snapshot: Snapshot) -> None:
-    assert desired(snapshot, KINDS) == desired(snapshot, KINDS)
-    assert desired(snapshot, KINDS)[JOB] != replace(desired(snapshot, KINDS)[JOB], identity="other")
+def test_two_readings_ask_for_the_same(readings: list[Snapshot[Any]]) -> None:
+    fresh, kept = readings
+
+    assert fresh == kept
+    assert fresh.desired[JOB] != replace(kept.desired[JOB], identity="other")
 
 
-def test_drafts_and_resources_have_all_their_fields(snapshot: Snapshot) -> None:
-    resource = snapshot.resources[JOB]
+def test_drafts_and_resources_have_all_their_fields(snapshot: Snapshot[Any]) -> None:
+    resource = resources_of(snapshot.desired)[JOB]
     problem = resource.problem("dataset.label", "is wrong")
 
     assert all(getattr(resource, field.name) is not None for field in fields(resource))
@@ -59,7 +69,7 @@ def test_drafts_and_resources_have_all_their_fields(snapshot: Snapshot) -> None:
     assert (problem.file, problem.line, problem.path) == ("specs/training/late.yaml", 9, "spec.dataset.label")
 
 
-def test_nothing_of_it_is_meant_to_leave_the_process(snapshot: Snapshot) -> None:
+def test_nothing_of_it_is_meant_to_leave_the_process(snapshot: Snapshot[Any]) -> None:
     """What is kept is data, and never this."""
     with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
-        pickle.dumps(snapshot.resources[JOB])
+        pickle.dumps(resources_of(snapshot.desired)[JOB])

@@ -1,0 +1,32 @@
+"""What a commit asks for, as controllers pass it on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from framework.api.errors import Problem
+from framework.api.meta import Ref
+from framework.kinds.environment.spec import EnvironmentSpec
+from framework.planning.grammar import snapshot
+from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.kind import Kind
+
+Snapshot = snapshot.Snapshot[EnvironmentSpec]
+
+Read = Callable[[str], Snapshot]
+"""Reads one commit. Raises SpecError with every problem in it."""
+
+Examine = Callable[[Snapshot | None, Snapshot], tuple[Problem, ...]]
+"""What speaks against a commit that is valid as it reads, compared with what is in force."""
+
+
+def unexamined(before: Snapshot | None, after: Snapshot) -> tuple[Problem, ...]:
+    return ()
+
+
+def files_of(desired: Mapping[Ref, Desired[Any]], kinds: Mapping[str, Kind], specs: str) -> frozenset[str]:
+    """Files and folders of the project that ``desired`` comes from: the specs, and the code and data that they name."""
+    code = {item.code.folder for item in desired.values() if item.code is not None}
+    data = {path for item in desired.values() if (reads := kinds[item.ref.kind].data) for path in reads(item.spec)}
+    return frozenset({specs, *code, *data})
