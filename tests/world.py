@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from controllers.commands import plans
 from controllers.kinds import batch_inference, feature_view, model_deployment, model_monitor, training_job
 from controllers.loop.reconciler import Observe, Reconciler
 from controllers.loop.timekeeping import Timekeeper
@@ -20,7 +21,8 @@ from framework.backends.memory.plane import DataPlane
 from framework.kinds import KINDS
 from framework.planning.grammar.changes import Plan, Status
 from framework.planning.grammar.remembered import sound
-from framework.planning.plan.planner import plan_all
+from framework.planning.plan.estimate import Known
+from framework.planning.plan.planner import Looked, build_plan, plan_resource
 from framework.planning.reports.settled import Standing, standing
 from framework.ports import Ports
 from framework.specs.read import read_snapshot
@@ -208,7 +210,9 @@ class World:
         vanished = sorted(ref for ref in records if ref not in loaded.desired)
         refs = (*loaded.desired, *vanished)
         inputs = [self.reconciler.inputs(ref, loaded.desired.get(ref), records.get(ref)) for ref in refs]
-        return plan_all("local", loaded.commit, loaded.digest, inputs, NOW)
+        looked = Looked.at(inputs, [plan_resource(item, NOW) for item in inputs])
+        git = plans.compared("local", self.source.loaded, loaded, KINDS)
+        return build_plan("local", git, looked, KINDS, Known(), NOW)
 
     def weights(self) -> dict[str, int]:
         """Live traffic by app."""

@@ -1,11 +1,10 @@
-"""From what was read and observed to a whole plan: what changes, what that costs, and why it may not be."""
+"""What a plan is made of, gathered: what git changes, what that may run into, and what nobody looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from controllers.revision import acceptance
 from controllers.revision.acceptance import Terms
@@ -14,14 +13,11 @@ from framework.api.meta import Ref
 from framework.kinds.environment import windows
 from framework.kinds.environment.spec import CATEGORIES as ENVIRONMENT_CATEGORIES
 from framework.kinds.model_deployment.observed import DeploymentObserved
-from framework.planning.grammar.changes import Change, Desired, Plan, Refusal
+from framework.planning.grammar.changes import Change, Plan
 from framework.planning.grammar.kind import Kind
 from framework.planning.plan.compare import compare, environment_change
-from framework.planning.plan.estimate import Known, forecast
-from framework.planning.plan.explained import explained
-from framework.planning.plan.planner import Inputs, plan_all
-
-Specs = Mapping[Ref, Desired[Any]]
+from framework.planning.plan.estimate import Known
+from framework.planning.plan.planner import Compared, Inputs, build_plan
 
 
 def between(
@@ -34,44 +30,23 @@ def between(
 ) -> Plan:
     """What changes from one commit to the next, and what a controller would say with ``before`` in force. Nothing live
     is looked at, so nothing is said of what exists."""
-    old = before.desired if before else {}
-    compared, terms = compare(old, after.desired, kinds), terms or Terms()
-    plan = Plan(
-        environment=environment,
-        commit=after.commit,
-        snapshot_digest=after.digest,
-        observation_digest="",
-        changes=compared,
-        created=created,
-        base=before.commit if before else "",
-        refusals=acceptance.refusals(environment, before, after, compared, list(old), kinds, None, terms),
+    git, terms = compared(environment, before, after, kinds), terms or Terms()
+    recorded = list(before.desired) if before else []
+    return build_plan(
+        environment, git, None, kinds, Known(same_cluster=same_cluster(before, after)), created,
+        refusals=acceptance.refusals(environment, before, after, git.changes, recorded, kinds, None, terms),
         unseen=_unseen(before, after, terms),
-    )
-    return _complete(plan, before, after, kinds, Known())
+    )  # fmt: skip
 
 
-def live(
-    plan: Plan,
-    before: Snapshot | None,
-    after: Snapshot,
-    compared: Sequence[Change],
-    kinds: Mapping[str, Kind],
-    known: Known,
-) -> Plan:
-    """``plan`` of a pass, with what it comes from. ``before`` is the revision in force, None before the first, and
-    ``compared`` what differs from it."""
-    told = replace(plan, changes=explained(plan.changes, compared), base=before.commit if before else "")
-    return _complete(told, before, after, kinds, known)
+def compared(environment: str, before: Snapshot | None, after: Snapshot, kinds: Mapping[str, Kind]) -> Compared:
+    """What git changes, the Environment itself included."""
+    changes = compare(before.desired if before else {}, after.desired, kinds)
+    return Compared(before, after, changes, _environment_change(environment, before, after))
 
 
-def unread(
-    environment: str, commit: str, base: str | None, refusals: tuple[Refusal, ...], created: datetime, *, live: bool
-) -> Plan:
-    """Of a commit that is refused before it is read: nothing is known of what it would change. ``live``: it was held
-    against what is in force, and not against another commit."""
-    plan = plan_all(environment, commit, "", (), created)
-    seen = plan.observation_digest if live else ""
-    return replace(plan, observation_digest=seen, base=base or "", refusals=refusals)
+def same_cluster(before: Snapshot | None, after: Snapshot) -> bool:
+    return before is None or before.environment.ray == after.environment.ray
 
 
 def requests(inputs: Iterable[Inputs]) -> dict[Ref, int]:
@@ -81,18 +56,6 @@ def requests(inputs: Iterable[Inputs]) -> dict[Ref, int]:
         for item in inputs
         if isinstance(item.observed, DeploymentObserved) and (route := item.observed.route) is not None
     }
-
-
-def _complete(plan: Plan, before: Snapshot | None, after: Snapshot, kinds: Mapping[str, Kind], known: Known) -> Plan:
-    old: Specs = before.desired if before else {}
-    environment = _environment_change(plan.environment, before, after)
-    same = before is None or before.environment.ray == after.environment.ray
-    known = replace(known, same_cluster=same)
-    return replace(
-        plan,
-        changes=(*([environment] if environment else []), *plan.changes),
-        forecast=forecast(plan.changes, old, after.desired, kinds, known),
-    )
 
 
 def _unseen(before: Snapshot | None, after: Snapshot, terms: Terms) -> tuple[str, ...]:

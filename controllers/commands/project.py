@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -27,14 +27,14 @@ from framework.api.errors import MlopsError, SpecError
 from framework.api.meta import Ref
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.admission.admit import admit_all
+from framework.planning.admission.rules import Rules
 from framework.planning.grammar import remembered
 from framework.planning.grammar.changes import Change, Desired, Plan, Refusal
 from framework.planning.grammar.kind import Kind, Needs
 from framework.planning.grammar.steps import Sequence
-from framework.planning.plan.compare import compare
 from framework.planning.plan.durations import Durations, durations
 from framework.planning.plan.estimate import Known
-from framework.planning.plan.planner import Inputs, plan_all
+from framework.planning.plan.planner import Compared, Inputs, Looked, build_plan, plan_resource, unread_plan
 from framework.planning.reports.asked import Uncommitted
 from framework.planning.reports.settled import Withheld
 from framework.ports import Capacity, Lease, Pin, Ports, Record, Recorded, Revision, SpecWriter
@@ -165,18 +165,18 @@ class Project:
         loaded = self._readable(commit, doubts)
         if loaded is None:
             base = before.commit if before else None
-            return plans.unread(self.settings.environment, commit, base, doubts, self.clock(), live=True)
+            return unread_plan(self.settings.environment, commit, base, doubts, self.clock(), live=True)
         before, recorded = loaded if taken_up else before, self.ports.state.recorded()
-        compared = compare(before.desired if before else {}, loaded.desired, self.kinds)
+        git = plans.compared(self.settings.environment, before, loaded, self.kinds)
         refusals = doubts or acceptance.refusals(
-            self.settings.environment, before, loaded, compared,
+            self.settings.environment, before, loaded, git.changes,
             (*(record.ref for record in recorded.readable), *recorded.unreadable),
             self.kinds, self.environment if self.leader_elsewhere() else None, terms,
         )  # fmt: skip
         problems = () if doubts else self.examine(before, loaded)
         if problems:
             raise SpecError((*acceptance.problems(refusals, commit, loaded), *problems))
-        return replace(self._observed(loaded, before, compared, recorded), refusals=refusals)
+        return self._observed(git, loaded, recorded, refusals)
 
     def _consent(self) -> Consent:
         settings = self.settings
@@ -202,9 +202,7 @@ class Project:
                 raise
             return None
 
-    def _observed(
-        self, loaded: Snapshot, before: Snapshot | None, compared: tuple[Change, ...], recorded: Recorded
-    ) -> Plan:
+    def _observed(self, git: Compared, loaded: Snapshot, recorded: Recorded, refusals: tuple[Refusal, ...]) -> Plan:
         """What a pass would do now."""
         records = {record.ref: record for record in recorded.readable}
         vanished = sorted((ref for ref in records if ref not in loaded.desired), reverse=True)
@@ -213,29 +211,15 @@ class Project:
         allowed = rules(loaded, loaded.environment, None)
         reconciler = replace(self.reconciler(lambda: 0), ports=ports, rules=lambda: allowed)
         inputs = [reconciler.inputs(ref, loaded.desired.get(ref), records.get(ref)) for ref in (*asked, *vanished)]
-        plan = plan_all(self.settings.environment, loaded.commit, loaded.digest, inputs, self.clock())
+        now, capacity = self.clock(), ports.runs.capacity()
         untouched = [
-            remembered.untouched(ref, loaded.desired.get(ref), problem, self.clock())
+            remembered.untouched(ref, loaded.desired.get(ref), problem, now)
             for ref, problem in recorded.unreadable.items()
         ]
-        capacity = ports.runs.capacity()
-        plan = replace(plan, changes=(*self._admitted(plan.changes, inputs, records, loaded, capacity), *untouched))
-        known = Known(self.durations(), capacity, plans.requests(inputs))
-        return plans.live(plan, before, loaded, compared, self.kinds, known)
-
-    def _admitted(
-        self,
-        changes: tuple[Change, ...],
-        inputs: list[Inputs],
-        records: Mapping[Ref, Record],
-        loaded: Snapshot,
-        capacity: Capacity | None,
-    ) -> tuple[Change, ...]:
-        """What of ``changes`` a pass would be let do: the Environment may be suspended and has quotas, and there must
-        be room."""
-        needs = [item.kind.needs(item.desired.spec) if item.desired else Needs() for item in inputs]
-        planned = [(change, item.status, need) for change, item, need in zip(changes, inputs, needs, strict=True)]
-        return admit_all(planned, records, rules(loaded, loaded.environment, None), self.clock(), capacity)
+        admitted = _admitted(inputs, records, allowed, now, capacity)
+        known = Known(self.durations(), capacity, plans.requests(inputs), plans.same_cluster(git.before, git.after))
+        looked = Looked.at(inputs, (*admitted, *untouched))
+        return build_plan(self.settings.environment, git, looked, self.kinds, known, now, refusals=refusals)
 
     def in_force(self, newest: Snapshot) -> Snapshot | None:
         """The revision that was accepted last; None before the first, and where this version cannot read it."""
@@ -326,3 +310,14 @@ class Project:
             accepted=self.accepted,
             examine=self.examine,
         )
+
+
+def _admitted(
+    inputs: Iterable[Inputs], records: Mapping[Ref, Record], rules: Rules, now: datetime, capacity: Capacity | None
+) -> tuple[Change, ...]:
+    """What a pass would be let do: the Environment may be suspended and has quotas, and there must be room."""
+    planned = [
+        (plan_resource(item, now), item.status, item.kind.needs(item.desired.spec) if item.desired else Needs())
+        for item in inputs
+    ]
+    return admit_all(planned, records, rules, now, capacity)

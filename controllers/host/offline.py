@@ -22,6 +22,7 @@ from framework.backends.git.signatures import Signers
 from framework.backends.git.source import GitSource
 from framework.kinds import KINDS
 from framework.planning.grammar.changes import Plan
+from framework.planning.plan.planner import unread_plan
 from framework.ports import SpecSource
 from framework.specs.memo.cache import ParseCache, kept_in
 from framework.specs.read import read_snapshot
@@ -47,7 +48,7 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
     signature = source.signature(planned) if terms.signed else None
     unsigned = acceptance.distrust(settings.environment, planned, None, True, signature, terms)
     if unsigned:
-        return plans.unread(settings.environment, planned, commit, unsigned, now, live=False)
+        return unread_plan(settings.environment, planned, commit, unsigned, now, live=False)
     tree: Tree
     if planned == WORKTREE:
         worktree = WorktreeSource(settings.root)

@@ -8,6 +8,7 @@ from framework.planning.reports.overview import report
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_json
 from framework.render.status import status_text
+from tests.controllers.test_plan import project
 from tests.world import ENDPOINT, TRAINING, World
 
 Golden = Callable[[str, str], None]
@@ -21,8 +22,8 @@ def status(world: World) -> str:
 
 def test_a_first_commit(golden: Golden) -> None:
     world = World()
-    golden("specs-first-plan.txt", plan_text(world.plan()))
-    golden("specs-first-plan.json", plan_json(world.plan()))
+    golden("specs-first-plan.txt", plan_text(project(world).plan()))
+    golden("specs-first-plan.json", plan_json(project(world).plan()))
     world.run()
     golden("specs-first-status.txt", status(world))
 
@@ -31,7 +32,7 @@ def test_another_training_spec(golden: Golden) -> None:
     world = World()
     world.run()
     world.commit(classifier=BETTER)
-    golden("specs-better-plan.txt", plan_text(world.plan()))
+    golden("specs-better-plan.txt", plan_text(project(world).plan()))
     world.pass_()
     golden("specs-better-status.txt", status(world))
 
@@ -44,5 +45,5 @@ def test_a_rejected_candidate(golden: Golden) -> None:
     world.commit(classifier=BETTER)
     world.run()
     assert world.status(ENDPOINT).conditions.stalled.status
-    golden("specs-rejected-plan.txt", plan_text(world.plan()))
+    golden("specs-rejected-plan.txt", plan_text(project(world).plan()))
     golden("specs-rejected-status.txt", status(world))

@@ -10,6 +10,8 @@ from typing import Any
 from framework.api.categories import Category
 from framework.api.conditions import transition, violations
 from framework.api.meta import Metadata, Ref, Strict
+from framework.kinds import KINDS
+from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.grammar.actions import (
     Action,
     DeleteApp,
@@ -25,8 +27,13 @@ from framework.planning.grammar.actions import (
     TakeBackWord,
     WriteReport,
 )
-from framework.planning.grammar.changes import Change, Desired, FieldDiff, Happening, Plan, Refusal, Status, Verb
-from framework.planning.grammar.forecast import Endpoint, Forecast, Work
+from framework.planning.grammar.changes import Change, Desired, Happening, Plan, Refusal, Status, Verb
+from framework.planning.grammar.snapshot import Snapshot
+from framework.planning.plan.breaking import unacknowledged
+from framework.planning.plan.compare import compare
+from framework.planning.plan.durations import Durations
+from framework.planning.plan.estimate import Known
+from framework.planning.plan.planner import Compared, Looked, build_plan, unread_plan
 from framework.ports import (
     Alert,
     AppSpec,
@@ -49,18 +56,21 @@ WEATHER = Ref("FeatureView", "weather-hourly")
 TRAINING = Ref("TrainingJob", "delay-classifier")
 DEPLOYMENT = Ref("ModelDeployment", "delay")
 MONITOR = Ref("ModelMonitor", "delay-monitor")
+RANKING, NEW = Ref("ModelDeployment", "carrier-ranking"), Ref("ModelDeployment", "new")
 OLD_VIEW = Ref("FeatureView", "planes")
 
 
 class Nothing(Strict):
-    """Renderers never look into a spec."""
+    """What statuses and reasons never look into."""
 
 
-def desired(ref: Ref, identity: str, *upstream: Ref, commit: str = COMMIT) -> Desired[Any]:
+def desired(
+    ref: Ref, identity: str, *upstream: Ref, commit: str = COMMIT, spec: Mapping[str, Any] | None = None
+) -> Desired[Any]:
     return Desired(
         ref=ref,
         metadata=Metadata(name=ref.name),
-        spec=Nothing(),
+        spec=Nothing() if spec is None else KINDS[ref.kind].spec.model_validate(spec),
         commit=commit,
         identity=identity,
         digest=f"d{identity[1:]}",
@@ -68,6 +78,7 @@ def desired(ref: Ref, identity: str, *upstream: Ref, commit: str = COMMIT) -> De
         storage="/store",
         root="/project",
         upstream=dict.fromkeys(upstream, "1111111111"),
+        file=f"mlops_specs/{ref.name}.yaml",
     )
 
 
@@ -177,6 +188,101 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 
+# ------------------------------------------------------------------- what git asks for
+
+SQL_BEFORE = "SELECT origin, time_hour AS observed, temp\nFROM weather\n"
+SQL_AFTER = "SELECT origin, time_hour AS observed, temp, humid\nFROM weather\nWHERE temp IS NOT NULL\n"
+
+
+def view(*columns: str, **more: Any) -> dict[str, Any]:
+    dtypes = {"origin": "String", "observed": "Datetime"}
+    return {
+        "entities": ["origin"],
+        "timestamp": "observed",
+        "sources": {"weather": {"format": "csv", "path": "data/weather.csv"}},
+        "columns": [{"name": name, "dtype": dtypes.get(name, "Float64")} for name in ("origin", "observed", *columns)],
+        **more,
+    }
+
+
+def training(trials: int) -> dict[str, Any]:
+    return {
+        "dataset": {
+            "spine": "departures",
+            "features": [{"view": "weather-hourly", "columns": ["humid"]}],
+            "label": "delayed",
+            "window": {"from": "2013-01-01", "to": "2013-04-01"},
+            "split": {"fractions": {"train": 0.6, "validation": 0.2, "test": 0.2}},
+        },
+        "trainer": {"lightgbm": {"rounds": 50}},
+        "tune": {"trials": trials, "search": {"num_leaves": {"choice": [15, 31]}}},
+        "evaluation": {"gates": [{"metric": "auc", "min": 0.6}]},
+        "resources": {"cpusPerWorker": 4, "gpusPerWorker": 2},
+    }
+
+
+def serving(route: str, strategy: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "model": {"training": "delay-classifier"},
+        "serving": {"route": route, **more},
+        "strategy": strategy,
+    }
+
+
+CANARY = {
+    "canary": {
+        "steps": [{"setWeight": 10}, {"pause": {}}, {"setWeight": 100}],
+        "analysis": [{"metric": "error_rate", "maxIncrease": 0.02}],
+    }
+}
+WATCH = {"deployment": "delay", "window": "15s", "quality": {"maxNullRate": 0.1}}
+EXPECTED = [{"column": "humid", "between": [0, 100]}]
+DESIRED: Mapping[Ref, Desired[Any]] = {
+    DEPARTURES: desired(DEPARTURES, "1a1a1a1a1a", spec=view("delayed")),
+    WEATHER: desired(
+        WEATHER, "2b2b2b2b2b",
+        spec=view("temp", "humid", transform={"sql": SQL_AFTER}, expectations=EXPECTED),
+    ),
+    TRAINING: desired(TRAINING, "aa11bb22cc", DEPARTURES, WEATHER, spec=training(8)),
+    DEPLOYMENT: desired(DEPLOYMENT, "5e6f7a8b9c", TRAINING, spec=serving("/delay", CANARY)),
+    MONITOR: desired(MONITOR, "6c6c6c6c6c", DEPLOYMENT, DEPARTURES, spec=WATCH),
+}  # fmt: skip
+
+
+def snapshot(commit: str, digest: str, *asked: Desired[Any]) -> Snapshot[Any]:
+    """``asked`` with the identities of what each is built from."""
+    found = {one.ref: one for one in asked}
+    wired = {
+        one.ref: replace(one, upstream={ref: found[ref].identity for ref in one.upstream if ref in found})
+        for one in asked
+    }
+    return Snapshot(commit, digest, wired, EnvironmentSpec())
+
+
+BEFORE = snapshot(
+    OLD_COMMIT,
+    "4a4a4a4a4a",
+    desired(OLD_VIEW, "3333333333", spec=view("seats")),
+    DESIRED[DEPARTURES],
+    desired(WEATHER, "2222222222", spec=view("temp", "humid", transform={"sql": SQL_BEFORE})),
+    desired(TRAINING, "aa00bb00cc", DEPARTURES, WEATHER, spec=training(4)),
+    desired(
+        DEPLOYMENT, "1d2e3f4a5b", TRAINING,
+        spec=serving("/delay", CANARY, transformer="examples.flights.serving:tidy"),
+    ),
+    desired(RANKING, "7d7d7d7d7d", spec=serving("/ranking", {"recreate": {}})),
+)  # fmt: skip
+AFTER = snapshot(COMMIT, "5a5a5a5a5a", *DESIRED.values(), BEFORE.desired[RANKING])
+BROKEN = snapshot(
+    COMMIT,
+    "6a6a6a6a6a",
+    *AFTER.desired.values(),
+    desired(WEATHER, "2b2b2b2b2c", spec=view("temp", transform={"sql": SQL_AFTER})),
+    desired(NEW, "8e8e8e8e8e", TRAINING, spec=serving("/new", CANARY)),
+)
+"""With a view that no longer has a column which a training job uses, and one deployment more."""
+
+
 # ------------------------------------------------------------------- plans
 
 
@@ -185,14 +291,26 @@ def change(ref: Ref, verb: Verb, reason: str = "because", **more: Any) -> Change
     return Change(ref, verb, category, reason, more.pop("status", None), **more)
 
 
-def plan(*changes: Change) -> Plan:
-    return Plan("local", COMMIT, "5a5a5a5a5a", "0b0b0b0b0b", changes, NOW)
+KNOWN = Known(
+    durations=Durations({WEATHER: (150.0, 185.0, 190.0), TRAINING: (5400.0,)}),
+    capacity=Capacity({"CPU": 16.0, "GPU": 2.0}, {"CPU": 12.5, "GPU": 1.0}),
+    requests={DEPLOYMENT: 824, RANKING: 176},
+)
 
 
-SQL_BEFORE = "SELECT origin, time_hour AS observed, temp\nFROM weather\n"
-SQL_AFTER = "SELECT origin, time_hour AS observed, temp, humid\nFROM weather\nWHERE temp IS NOT NULL\n"
+def plan(
+    *changes: Change,
+    before: Snapshot[Any] = AFTER,
+    after: Snapshot[Any] = AFTER,
+    known: Known = KNOWN,
+    refusals: tuple[Refusal, ...] = (),
+) -> Plan:
+    """What a look at what runs comes to, where a pass would make ``changes``."""
+    git = Compared(before, after, compare(before.desired, after.desired, KINDS))
+    return build_plan("local", git, Looked(changes, "0b0b0b0b0b"), KINDS, known, NOW, refusals=refusals)
 
-MIXED = plan(
+
+CHANGES = (
     change(
         DEPARTURES,
         Verb.NOOP,
@@ -205,10 +323,6 @@ MIXED = plan(
         "the transform changed",
         category=Category.MATERIALIZE,
         status=status("2b2b2b2b2b", "Materializing", reconciling=True),
-        diffs=(
-            FieldDiff("expectations", None, [{"column": "humid", "between": [0, 100]}], Category.MATERIALIZE),
-            FieldDiff("transform.sql", SQL_BEFORE, SQL_AFTER, Category.MATERIALIZE),
-        ),
         actions=(SubmitRun(RunSpec("features-weather-hourly-2b2b2b2b2b", 1, "w:run", {}, "/store", "materialize")),),
         inventory=frozenset({"/store/features/weather-hourly/2b2b2b2b2b", "/store/features/weather-hourly/0"}),
         requeue_after=timedelta(seconds=0.5),
@@ -221,7 +335,6 @@ MIXED = plan(
         "on the columns of the old one",
         category=Category.RETRAIN,
         status=status("aa11bb22cc", "WaitsForUpstream", reconciling=True),
-        diffs=(FieldDiff("tune.trials", 4, 8, Category.RETRAIN),),
         requeue_after=timedelta(seconds=30),
         waits_for=(WEATHER, DEPARTURES),
     ),
@@ -231,8 +344,14 @@ MIXED = plan(
         "aa11bb22cc passed its gates",
         category=Category.REDEPLOY,
         status=status("5e6f7a8b9c", "RollingOut", reconciling=True),
-        diffs=(FieldDiff("serving.transformer", "examples.flights.serving:tidy", None, Category.REDEPLOY),),
         actions=(DeployApp(APP), SetRoute(ROUTE)),
+    ),
+    change(
+        RANKING,
+        Verb.WAIT,
+        "needs 14 CPUs; 12.5 of 16 CPUs are free",
+        status=status("7d7d7d7d7d", "WaitingForRoom", reconciling=True),
+        requeue_after=timedelta(seconds=30),
     ),
     change(
         MONITOR,
@@ -240,7 +359,6 @@ MIXED = plan(
         "watches delay",
         category=Category.RELOAD,
         status=status("6c6c6c6c6c", "WaitsForTraffic", ready=False, reconciling=True),
-        diffs=(FieldDiff("window", None, "15s", Category.RELOAD),),
     ),
     change(
         OLD_VIEW,
@@ -251,76 +369,35 @@ MIXED = plan(
         happenings=(Happening("Deleted", "removed from git"),),
     ),
 )
+MIXED = plan(*CHANGES, before=BEFORE)
 CONVERGED = plan(
     change(DEPARTURES, Verb.NOOP, status=status("1a1a1a1a1a", "Published")),
     change(TRAINING, Verb.NOOP, status=status("aa11bb22cc", "Deployable")),
 )
-EVERY_ACTION = plan(change(DEPLOYMENT, Verb.UPDATE, category=Category.REDEPLOY, actions=ACTIONS))
-ODD_DURATION = plan(change(DEPLOYMENT, Verb.WAIT, requeue_after=timedelta(days=3, microseconds=1)))
-FORECAST = Forecast(
-    endpoints=(
-        Endpoint(DEPLOYMENT, "/delay", 0.824, 10),
-        Endpoint(Ref("ModelDeployment", "carrier-ranking"), "/ranking", 0.004, 100),
-        Endpoint(Ref("ModelDeployment", "new"), "/new", None, 100),
-    ),
-    work=(
-        Work(WEATHER, "materialise", 1, 185.0, "median of 5 runs"),
-        Work(TRAINING, "train", 2, 5400.0, "its only run", cpus=4.0, gpus=2.0),
-        Work(DEPLOYMENT, "roll out", 3, None, "waits for a person", cpus=0.5),
-        Work(Ref("ModelDeployment", "new"), "roll out", 3, 0.0, "nothing serves yet"),
-    ),
-    seconds=None,
-    gpu_hours=3.0,
-    extra_gpus=2.0,
-    extra_cpus=4.0,
-    capacity=Capacity({"CPU": 16.0, "GPU": 2.0}, {"CPU": 12.5, "GPU": 1.0}),
-    lacking=("2 GPUs at the peak, of which 1 of 2 are free now",),
+EVERY_ACTION = plan(
+    change(DEPLOYMENT, Verb.UPDATE, category=Category.REDEPLOY, actions=ACTIONS),
+    known=replace(KNOWN, requests={DEPLOYMENT: 4, RANKING: 996}),
 )
-REFUSED = replace(
-    MIXED,
-    base=OLD_COMMIT,
-    forecast=FORECAST,
+ODD_DURATION = plan(change(DEPLOYMENT, Verb.WAIT, requeue_after=timedelta(days=3, microseconds=1)))
+REFUSED = plan(
+    *CHANGES[:-1],
+    change(NEW, Verb.CREATE, "deploys aa11bb22cc", category=Category.REDEPLOY),
+    CHANGES[-1],
+    before=BEFORE,
+    after=BROKEN,
     refusals=(
-        Refusal(
-            WEATHER,
-            "BreakingNotAcknowledged",
-            "removes column humid (Float64), which TrainingJob/delay-classifier uses. If that is meant, add the "
-            'annotation mlops/acknowledge-breaking: "1234567890" to its metadata in mlops_specs/weather.yaml.',
-        ),
+        *unacknowledged(BEFORE.desired, BROKEN.desired, KINDS),
         Refusal(OLD_VIEW, "DeniedByPolicy", "nothing goes in December (a policy denies Delete of FeatureView)"),
     ),
-    changes=tuple(
-        replace(item, category=Category.BREAKING)
-        if item.ref == WEATHER
-        else replace(item, causes=(WEATHER, DEPARTURES))
-        if item.ref == TRAINING
-        else replace(item, causes=(TRAINING,))
-        if item.ref == DEPLOYMENT
-        else item
-        for item in MIXED.changes
-    ),
 )
-COMPARED = replace(
-    CONVERGED,
-    observation_digest="",
-    base=OLD_COMMIT,
+COMPARED = build_plan(
+    "local",
+    Compared(BEFORE, AFTER, compare(BEFORE.desired, AFTER.desired, KINDS)),
+    None,
+    KINDS,
+    Known(),
+    NOW,
     unseen=("which commit is in force", "what is on record, of which too much may go"),
-    changes=(
-        change(
-            TRAINING,
-            Verb.UPDATE,
-            "because FeatureView/departures changes",
-            category=Category.RETRAIN,
-            causes=(DEPARTURES,),
-        ),
-    ),
-    forecast=Forecast(
-        work=(Work(TRAINING, "train", 1, 95.0, "median of 3 runs of other TrainingJobs", cpus=1.0),),
-        seconds=95.0,
-        gpu_hours=0.0,
-        extra_cpus=1.0,
-        capacity=Capacity({"CPU": 16.0, "GPU": 0.0}, {"CPU": 12.5, "GPU": 0.0}),
-    ),
 )
 PLANS: Mapping[str, Plan] = {
     "refused": REFUSED,
@@ -330,6 +407,7 @@ PLANS: Mapping[str, Plan] = {
     "every action": EVERY_ACTION,
     "odd duration": ODD_DURATION,
     "empty": plan(),
+    "unread": unread_plan("local", COMMIT, OLD_COMMIT, REFUSED.refusals[:1], NOW, live=True),
 }
 
 
@@ -347,13 +425,6 @@ Traceback (most recent call last):
     + "KeyError: 'plane_year'\n"
 )
 
-DESIRED: Mapping[Ref, Desired[Any]] = {
-    DEPARTURES: desired(DEPARTURES, "1a1a1a1a1a"),
-    WEATHER: desired(WEATHER, "2b2b2b2b2b"),
-    TRAINING: desired(TRAINING, "aa11bb22cc", DEPARTURES, WEATHER),
-    DEPLOYMENT: desired(DEPLOYMENT, "5e6f7a8b9c", TRAINING),
-    MONITOR: desired(MONITOR, "6c6c6c6c6c", DEPLOYMENT, DEPARTURES),
-}
 RECORDS = (
     record(DEPARTURES, status("1a1a1a1a1a", "Published", summary="336,776 rows, version 0", since=timedelta(days=2))),
     record(

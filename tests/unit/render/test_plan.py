@@ -110,7 +110,7 @@ def test_values_look_as_their_author_would_write_them(value: Any, text: str) -> 
 
 
 def test_summary_counts_every_verb() -> None:
-    assert summary(MIXED) == "Plan: 1 to create, 1 to update, 1 to replace, 1 to delete, 1 waiting, 1 unchanged."
+    assert summary(MIXED) == "Plan: 1 to create, 2 to update, 1 to replace, 1 to delete, 1 waiting, 1 unchanged."
 
 
 def test_what_is_only_noted_is_no_update() -> None:
