@@ -1,21 +1,24 @@
-"""The real loop on a world that is imagined: what would be done, in which order and when, if all went well."""
+"""The controller on a world that is imagined: what would be done, in which order and when, if all went well."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from controllers.loop.manager import Manager
 from controllers.loop.reconciler import Observe, Reconciler, Result
 from controllers.revision.acceptance import rules
 from controllers.revision.snapshot import Snapshot
+from controllers.runtime.backoff import Backoff
 from framework.api.meta import Ref
+from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.steps import Ending, Sequence, Step
 from framework.planning.reports.settled import standing
-from framework.ports import Ports, RunSpec
+from framework.ports import Ports, RunSpec, StateStore
 
 ASSUMED = timedelta(minutes=1)
 """What a run takes of which nothing like it ever ran."""
@@ -23,7 +26,6 @@ PATIENCE = timedelta(minutes=10)
 """So long must nothing be done until nothing more is expected: apps out of service are removed with a delay."""
 LONGEST = timedelta(days=7)
 QUIET_STEP, BUSY_STEP = timedelta(seconds=30), timedelta(seconds=2)
-RETRY = timedelta(seconds=1)
 
 
 class Plane(Protocol):
@@ -79,6 +81,32 @@ def simulation(
     return Simulation(imagine(now, seconds), kinds, observers, environment, assumed)
 
 
+class _Given:
+    """In force is what it is given, whatever speaks against it."""
+
+    problem: None = None
+    unreachable = ""
+
+    def __init__(self, state: StateStore) -> None:
+        self._state = state
+        self.loaded: Snapshot | None = None
+        self.rules = Rules()
+        self._work: tuple[Ref, ...] | None = None
+
+    @property
+    def desired(self) -> Mapping[Ref, Desired[Any]]:
+        return self.loaded.desired if self.loaded else {}
+
+    def give(self, loaded: Snapshot) -> None:
+        self.loaded, self.rules = loaded, rules(loaded, loaded.environment, None)
+        vanished = sorted((ref for ref in self._state.refs() if ref not in loaded.desired), reverse=True)
+        self._work = (*loaded.desired, *vanished)
+
+    def poll(self) -> tuple[Ref, ...] | None:
+        work, self._work = self._work, None
+        return work
+
+
 @dataclass
 class Simulation:
     """One imagined world, through as many commits as wanted. ``assumed``: whose runs' durations nothing tells."""
@@ -90,99 +118,60 @@ class Simulation:
     assumed: set[Ref] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        lease = self.world.ports.state.acquire("simulation", LONGEST.total_seconds() * 10, self.world.clock())
+        ports, clock = self.world.ports, self.world.clock
+        lease = ports.state.acquire("simulation", LONGEST.total_seconds() * 10, clock())
         assert lease is not None  # a store of our own
-        self._reconciler = Reconciler(
-            self.world.ports, self.kinds, self.observers, self.world.clock, lambda: lease.token, "simulation"
+        self._source = _Given(ports.state)
+        reconciler = Reconciler(
+            ports, self.kinds, self.observers, clock, lambda: lease.token, "simulation", lambda: self._source.rules
         )
+        # Nobody changes anything by hand here, so nothing is looked at but what is due.
+        self._manager = Manager(
+            reconciler, self._source, Backoff(lambda: 1.0), workers=0, poll=timedelta(0), resync=None,
+            listen=self._heard, steady=lambda: clock().timestamp(),
+        )  # fmt: skip
+        self._heard_of: list[tuple[datetime, Result]] = []
 
     def go_to(self, loaded: Snapshot) -> Sequence:
-        """Reconcile until nothing moves any more, or for a week of imagined time."""
-        allowed = rules(loaded, loaded.environment, None)
-        reconciler = replace(self._reconciler, rules=lambda: allowed)
-        return _Passage(self.world, reconciler, loaded, self.environment, self.assumed).run()
-
-
-@dataclass
-class _Passage:
-    world: Imagined
-    reconciler: Reconciler
-    loaded: Snapshot
-    environment: str
-    assumed: set[Ref]
-    due: dict[Ref, datetime] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
-    hungry: set[Ref] = field(default_factory=set)
-    """Held back by a quota."""
-
-    def run(self) -> Sequence:
-        clock = self.world.clock
+        """Let the controller work until nothing moves any more, or for a week of imagined time."""
+        clock, pace = self.world.clock, BUSY_STEP
         began = last = clock()
-        desired = self.loaded.desired
-        vanished = sorted((ref for ref in self._recorded() if ref not in desired), reverse=True)
-        stages = _stages(desired)
-        self.due = dict.fromkeys((*desired, *vanished), began)
-        pace = BUSY_STEP
+        self._source.give(loaded)
+        steps: list[Step] = []
         while clock() - began < LONGEST:
-            before = len(self.steps)
-            news = self._look(began, stages)
-            last = clock() if len(self.steps) > before else last
-            settled = standing(desired, self.world.ports.state.records()).settled
-            if settled and (clock() - last > PATIENCE or not self.due):
+            soonest = self._manager.step()
+            heard, self._heard_of = self._heard_of, []
+            found = [(when, result) for when, result in heard if result.change is not None and result.change.actions]
+            steps += _steps(found, began, loaded)
+            last = clock() if found else last
+            settled = self._manager.standing().settled
+            if settled and (clock() - last > PATIENCE or soonest is None):
                 break
+            news = found or any(result.news for _, result in heard)
             pace = BUSY_STEP if news else min(pace * 2, QUIET_STEP if settled else BUSY_STEP)
-            self._wait(pace)
+            self._wait(pace, soonest)
         else:
             settled = False
-        seconds = self.steps[-1].at if self.steps else 0.0
+        seconds = steps[-1].at if steps else 0.0
+        assumed = tuple(sorted(self.assumed & {step.ref for step in steps}))
         return Sequence(
-            self.environment, self.loaded.commit, tuple(self.steps), seconds, settled, self._endings(), self._assumed()
+            self.environment, loaded.commit, tuple(steps), seconds, settled, self._endings(loaded.desired), assumed
         )
 
-    def _look(self, began: datetime, stages: Mapping[Ref, int]) -> bool:
-        """One look at everything that is due. Whether anything was done or came to light."""
-        clock, news = self.world.clock, False
-        for ref in [ref for ref, when in self.due.items() if when <= clock()]:
-            result = self.reconciler.reconcile(ref, self.loaded.desired.get(ref))
-            news |= self._note(result, (clock() - began).total_seconds(), stages)
-        return news
+    def _heard(self, result: Result) -> None:
+        self._heard_of.append((self.world.clock(), result))
 
-    def _note(self, result: Result, at: float, stages: Mapping[Ref, int]) -> bool:
-        now, ref, change = self.world.clock(), result.ref, result.change
-        del self.due[ref]
-        if result.retry:
-            self.due[ref] = now + RETRY
-        elif result.requeue_after is not None:
-            self.due[ref] = now + result.requeue_after
-        if result.news:
-            self.due |= dict.fromkeys(self.loaded.downstream.get(ref, ()), now)
-        (self.hungry.add if result.hungry else self.hungry.discard)(ref)
-        if result.freed:
-            self.due |= dict.fromkeys(self.hungry, now)
-        if change is None or not change.actions:
-            return result.news
-        stage = stages.get(ref, max(stages.values(), default=0) + 1)
-        self.steps.append(Step(at, stage, ref, change.reason, change.actions))
-        return True
-
-    def _wait(self, pace: timedelta) -> None:
+    def _wait(self, pace: timedelta, soonest: timedelta | None) -> None:
         """Until something is due, at least ``pace`` unless a run ends before."""
         clock, plane = self.world.clock, self.world.plane
         begun, end = clock(), plane.next_end()
-        soonest = max(min(self.due.values(), default=begun + pace), begun + pace)
-        clock.now = max(begun, min(soonest, end)) if end is not None else soonest
+        then = begun + max(soonest or pace, pace)
+        clock.now = then if end is None else max(begun, min(then, end))
         plane.advance(clock() - begun)
 
-    def _recorded(self) -> tuple[Ref, ...]:
-        return tuple(record.ref for record in self.world.ports.state.records())
-
-    def _assumed(self) -> tuple[Ref, ...]:
-        ran = {step.ref for step in self.steps}
-        return tuple(sorted(self.assumed & ran))
-
-    def _endings(self) -> tuple[Ending, ...]:
+    def _endings(self, desired: Mapping[Ref, Desired[Any]]) -> tuple[Ending, ...]:
         records = self.world.ports.state.records()
-        found = standing(self.loaded.desired, records)
+        found = standing(desired, records)
         statuses = {record.ref: Status.model_validate(record.status) for record in records}
         return tuple(
             Ending(ref, word, statuses[ref].summary, statuses[ref].conditions.ready.message)
@@ -190,6 +179,16 @@ class _Passage:
             for ref in getattr(found, word)
             if ref in statuses
         )
+
+
+def _steps(done: Iterable[tuple[datetime, Result]], began: datetime, loaded: Snapshot) -> Iterator[Step]:
+    stages = _stages(loaded.desired)
+    last = max(stages.values(), default=0) + 1
+    for when, result in done:
+        change = result.change
+        assert change is not None
+        at = (when - began).total_seconds()
+        yield Step(at, stages.get(result.ref, last), result.ref, change.reason, change.actions)
 
 
 def _stages(desired: Mapping[Ref, Desired[Any]]) -> dict[Ref, int]:

@@ -1,4 +1,4 @@
-"""Runs the loop: workers that reconcile what is due, and a poll of the source."""
+"""Runs the loop: reconciles what is due and polls the source, by workers or step by step."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, Protocol
 
 from controllers.loop.reconciler import Reconciler, Result
-from controllers.revision.source import SourceController
+from controllers.revision.snapshot import Snapshot
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.looks import Looks
 from controllers.runtime.queue import WorkQueue
@@ -20,6 +21,8 @@ from controllers.runtime.round import Cost, Round
 from controllers.runtime.trouble import Trouble
 from framework.api.meta import Ref
 from framework.panics import panics_told
+from framework.planning.admission.rules import Rules
+from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.snapshot import same_meaning
 from framework.planning.reports.health import Stand, together
 from framework.planning.reports.settled import Standing, moves, standing_of
@@ -47,6 +50,35 @@ class Activity:
         return self.calls.total()
 
 
+class Source(Protocol):
+    """Where it is told what is in force."""
+
+    @property
+    def loaded(self) -> Snapshot | None: ...
+
+    @property
+    def desired(self) -> Mapping[Ref, Desired[Any]]:
+        """What ``loaded`` asks for; nothing before the first."""
+        ...
+
+    @property
+    def rules(self) -> Rules: ...
+
+    @property
+    def problem(self) -> Exception | None:
+        """What is wrong with the newest commit."""
+        ...
+
+    @property
+    def unreachable(self) -> str:
+        """Why nobody can tell what the newest commit is; empty where somebody can."""
+        ...
+
+    def poll(self) -> tuple[Ref, ...] | None:
+        """Whom to look at because of what took effect; None where nothing did. May raise anything."""
+        ...
+
+
 class Manager:
     """One environment's controller. ``run`` returns when ``until`` says so, or after ``stop``, and for no other reason:
     what fails is told and tried again, whatever it raises."""
@@ -54,7 +86,7 @@ class Manager:
     def __init__(
         self,
         reconciler: Reconciler,
-        source: SourceController,
+        source: Source,
         backoff: Backoff,
         *,
         workers: int,
@@ -65,14 +97,16 @@ class Manager:
         first: Callable[[], None] = lambda: None,
         looks: Looks | None = None,
         rest: float = LONGEST_REST,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """``first`` is done at each turn before anything else; ``rest`` is how many seconds pass until the next one at
-        most."""
+        most. ``steady`` gives seconds: whatever waits here waits by it."""
         self._first = first
         self._reconciler, self._source, self._backoff = reconciler, source, backoff
         self._workers, self._poll, self._listen = workers, poll, listen
         self._jitter, self._rest = jitter, rest
-        self._queue = WorkQueue()
+        self._steady, self._next_poll = steady, steady()
+        self._queue = WorkQueue(steady)
         self._stop, self._woken = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._unseen: set[Ref] = set()
@@ -81,14 +115,14 @@ class Manager:
         """Of all that is on record, by the last look."""
         self._moving: set[Ref] = set()
         """Those of them that move whatever becomes of others."""
-        self._round = Round(resync, time.monotonic()) if resync is not None else None
+        self._round = Round(resync, steady()) if resync is not None else None
         self._cost = Cost()
         self._weighed = -1
         self._lookout = Trouble(log, "what git asks for could not be looked at")
         self._preparing = Trouble(log, "nothing is looked at yet")
         self._trouble = Trouble(log, "a turn of the loop failed")
         self.activity = Activity()
-        self.looks = looks or Looks(time.monotonic)
+        self.looks = looks or Looks(steady)
         self.failure: Exception | None = None
         """Of the last look at the source, where that failed."""
         self.failures = 0
@@ -110,22 +144,31 @@ class Manager:
         ]
         for thread in threads:
             thread.start()
-        next_poll = time.monotonic()
         try:
-            while not self._stop.is_set():
-                self._do_first()
-                if self._woken.is_set() or time.monotonic() >= next_poll:
-                    self._woken.clear()
-                    self._look_at_source()
-                    next_poll = time.monotonic() + self._interval()
-                if self._turn(until):
-                    break
-                self._woken.wait(max(0.0, min(self._rest, next_poll - time.monotonic())))
+            while not self._stop.is_set() and not self._turn(until):
+                self._woken.wait(max(0.0, min(self._rest, self._next_poll - self._steady())))
         finally:
             self._stop.set()
             self._queue.close()
             for thread in threads:
                 thread.join()
+
+    def step(self) -> timedelta | None:
+        """One turn, and then every look that is due, one after the other. How long until the next one is; None where
+        none will be unless the source asks for it."""
+        self._turn(lambda manager: False)
+        while (ref := self._queue.take(timedelta(0))) is not None:
+            self._look(ref)
+        return self._queue.next_in()
+
+    def _turn(self, until: Callable[[Manager], bool]) -> bool:
+        """What is done beside the looks; whether it is over."""
+        self._do_first()
+        if self._woken.is_set() or self._steady() >= self._next_poll:
+            self._woken.clear()
+            self._look_at_source()
+            self._next_poll = self._steady() + self._interval()
+        return self._look_around(until)
 
     def _do_first(self) -> None:
         try:
@@ -136,7 +179,7 @@ class Manager:
         else:
             self._preparing.over()
 
-    def _turn(self, until: Callable[[Manager], bool]) -> bool:
+    def _look_around(self, until: Callable[[Manager], bool]) -> bool:
         """Have a part of the round looked at, and say whether it is over."""
         try:
             with panics_told():
@@ -201,7 +244,7 @@ class Manager:
         """Look at everything now and then, because what was changed by hand tells nobody. A few at each turn; what was
         looked at for another reason in the meantime need not be."""
         if self._round is not None and self._source.loaded is not None:
-            for ref in self._round.due(self._source.loaded.desired, time.monotonic(), self._cost.mean):
+            for ref in self._round.due(self._source.loaded.desired, self._steady(), self._cost.mean):
                 if not self.looks.within(ref, self._round.interval / 2):
                     self._queue.add(ref)
 
@@ -213,16 +256,18 @@ class Manager:
     def _work(self) -> None:
         while not self._stop.is_set():
             ref = self._queue.take(timedelta(seconds=1))
-            if ref is None:
-                continue
-            try:
-                with panics_told():
-                    self._one(ref)
-            except Exception:
-                log.exception("%s: the worker failed", ref)
-                self._queue.add(ref, self._backoff.failed(ref))
-            finally:
-                self._queue.done(ref)
+            if ref is not None:
+                self._look(ref)
+
+    def _look(self, ref: Ref) -> None:
+        try:
+            with panics_told():
+                self._one(ref)
+        except Exception:
+            log.exception("%s: the worker failed", ref)
+            self._queue.add(ref, self._backoff.failed(ref))
+        finally:
+            self._queue.done(ref)
 
     def _one(self, ref: Ref) -> None:
         desired = self._source.desired.get(ref)

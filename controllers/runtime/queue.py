@@ -10,17 +10,22 @@ from datetime import timedelta
 
 from framework.api.meta import Ref
 
+_Due = tuple[float, int]
+"""When, and after how many others it was added."""
+
 
 class WorkQueue:
-    """Deduplicating queue with delays. ``add`` during work on the same resource makes it due again afterwards.
+    """Deduplicating queue with delays. ``add`` during work on the same resource makes it due again afterwards. Of what
+    is due at the same time, what was added first goes first.
 
     ``monotonic`` gives seconds: no delay depends on a clock that somebody may set.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._now = monotonic
-        self._due: dict[Ref, float] = {}
-        self._heap: list[tuple[float, Ref]] = []
+        self._due: dict[Ref, _Due] = {}
+        self._heap: list[tuple[_Due, Ref]] = []
+        self._added = 0
         self._working: set[Ref] = set()
         self._changed = threading.Condition()
         self._closed = False
@@ -29,9 +34,10 @@ class WorkQueue:
         """Make ``ref`` due ``after`` from now, or earlier if it is due earlier already."""
         when = self._now() + after.total_seconds()
         with self._changed:
-            if ref not in self._due or when < self._due[ref]:
-                self._due[ref] = when
-                heapq.heappush(self._heap, (when, ref))
+            if ref not in self._due or when < self._due[ref][0]:
+                self._added += 1
+                self._due[ref] = when, self._added
+                heapq.heappush(self._heap, (self._due[ref], ref))
                 self._changed.notify()
 
     def take(self, timeout: timedelta) -> Ref | None:
@@ -59,12 +65,11 @@ class WorkQueue:
                 heapq.heappush(self._heap, (self._due[ref], ref))
                 self._changed.notify()
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is due now, and nothing is worked on."""
+    def next_in(self) -> timedelta | None:
+        """How long until something is due; None where nothing will be."""
         with self._changed:
             first = self._first()
-            return not self._working and (first is None or first[0] > self._now())
+            return None if first is None else timedelta(seconds=max(0.0, first[0] - self._now()))
 
     def close(self) -> None:
         with self._changed:
@@ -85,8 +90,8 @@ class WorkQueue:
     def _first(self) -> tuple[float, Ref] | None:
         """Who is due first of all that nobody works on."""
         while self._heap:
-            when, ref = self._heap[0]
-            if self._due.get(ref) == when and ref not in self._working:
-                return when, ref
+            due, ref = self._heap[0]
+            if self._due.get(ref) == due and ref not in self._working:
+                return due[0], ref
             heapq.heappop(self._heap)  # out of date, or pushed again by done()
         return None

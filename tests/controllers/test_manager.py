@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from controllers.loop.manager import Manager
 from controllers.loop.reconciler import Reconciler, Result
 from controllers.revision.snapshot import Snapshot
-from controllers.revision.source import SourceController
 from controllers.runtime.backoff import Backoff
 from controllers.runtime.round import Round
 from framework.api.errors import TransientError
@@ -90,15 +89,37 @@ class Looks:
         return self.answer(ref)
 
 
-def manager(looks: Looks, source: Source, *, poll: float = 0.02, resync: timedelta | None = None) -> Manager:
+def manager(
+    looks: Looks,
+    source: Source,
+    *,
+    poll: float = 0.02,
+    resync: timedelta | None = None,
+    steady: Callable[[], float] = time.monotonic,
+) -> Manager:
     return Manager(
         cast(Reconciler, looks),
-        cast(SourceController, source),
+        source,
         Backoff(lambda: 1.0, timedelta(milliseconds=10), timedelta(milliseconds=20)),
         workers=2,
         poll=timedelta(seconds=poll),
         resync=resync,
+        steady=steady,
     )
+
+
+class Steps:
+    """A manager on a clock that is set: each step comes ``seconds`` after the one before."""
+
+    def __init__(self, looks: Looks, source: Source, **more: Any) -> None:
+        self.now = 7.0
+        self.manager = manager(looks, source, steady=lambda: self.now, **more)
+
+    def go(self, seconds: float, count: int = 1) -> timedelta | None:
+        for _ in range(count):
+            self.now += seconds
+            soonest = self.manager.step()
+        return soonest
 
 
 def run(made: Manager, until: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -212,21 +233,39 @@ def test_news_wakes_those_below_and_room_wakes_those_that_wait_for_it() -> None:
     run(made, lambda: Counter(seen) == {above.ref: 2, hungry.ref: 2, below.ref: 2})
 
 
+def test_on_a_clock_that_is_set_the_source_is_polled_and_looks_are_made_when_they_are_due() -> None:
+    a, b = view("a"), view("b")
+    source, looks = Source([(loaded(a), (a.ref,))]), Looks()
+    looks.answer = lambda ref: Result(ref, None, requeue_after=MINUTE if ref == a.ref else None)
+    made = Steps(looks, source, poll=10.0)
+    assert made.go(0.0) == MINUTE
+    source.ready.append((loaded(a, b, commit="2"), (b.ref,)))
+    made.go(5.0)
+    assert looks.seen == [a.ref]
+    made.go(6.0)
+    assert looks.seen == [a.ref, b.ref]
+    made.go(50.0)
+    assert looks.seen == [a.ref, b.ref, a.ref]
+
+
 def test_failures_are_tried_again_after_a_wait() -> None:
     a = view("a")
     looks = Looks()
     looks.answer = lambda ref: Result(ref, None, retry=len(looks.seen) < 4)
-    made = manager(looks, Source([(loaded(a), (a.ref,))]))
-    run(made, lambda: len(looks.seen) == 4)
+    made = Steps(looks, Source([(loaded(a), (a.ref,))]))
+    waits = [made.go(0.0), made.go(0.011), made.go(0.021), made.go(0.021)]
+    assert [None if wait is None else round(wait.total_seconds(), 3) for wait in waits] == [0.01, 0.02, 0.02, None]
+    assert len(looks.seen) == 4
 
 
 def test_what_is_changed_by_hand_is_looked_for_in_the_time_of_a_resync() -> None:
     everything = loaded(*(view(f"v{number}") for number in range(40)))
     looks = Looks()
-    made = manager(looks, Source([(everything, ())]), poll=0.02, resync=timedelta(seconds=1))
-    started = time.monotonic()
-    run(made, lambda: set(looks.seen) == set(everything.desired))
-    assert 0.5 < time.monotonic() - started < 10
+    made = Steps(looks, Source([(everything, ())]), resync=timedelta(seconds=60))
+    made.go(1.0, 30)
+    assert 18 <= len(looks.seen) <= 22
+    made.go(1.0, 31)
+    assert set(looks.seen) == set(everything.desired)
     assert max(Counter(looks.seen).values()) <= 2
 
 

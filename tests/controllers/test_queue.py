@@ -29,6 +29,24 @@ def test_due_work_comes_out_once_however_often_it_was_added() -> None:
     assert queue.take(NOTHING) is None
 
 
+def test_of_what_is_due_at_once_the_first_that_was_added_goes_first() -> None:
+    queue = WorkQueue(Clock())
+    for ref in (B, A):
+        queue.add(ref)
+    assert [queue.take(NOTHING), queue.take(NOTHING)] == [B, A]
+
+
+def test_it_says_how_long_nothing_is_due() -> None:
+    clock = Clock()
+    queue = WorkQueue(clock)
+    assert queue.next_in() is None
+    queue.add(A, timedelta(seconds=10))
+    clock.advance(4)
+    assert queue.next_in() == timedelta(seconds=6)
+    clock.advance(7)
+    assert queue.next_in() == NOTHING
+
+
 def test_delayed_work_waits_and_an_earlier_wish_wins() -> None:
     clock = Clock()
     queue = WorkQueue(clock)
