@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -20,7 +19,6 @@ from framework.specs.language import words
 from framework.specs.language.explain import Finding, explain
 from framework.specs.language.resource import ENVIRONMENT, Draft, Facts, Resource, problem_at, spec_path
 from framework.specs.memo import rows
-from framework.specs.memo.cache import ParseCache
 from framework.specs.memo.rows import LoadedFile
 from framework.specs.memo.stored import StoredDraft, StoredResource
 from framework.specs.rules import safety
@@ -40,15 +38,6 @@ _KIND_LINE = re.compile(r"^kind:\s*['\"]?(\w+)", re.MULTILINE)
 _NAME_LINE = re.compile(r"^(?:metadata:\s*\{\s*|\s+)name:\s*['\"]?([-a-z0-9]+)", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class LoadedFolder:
-    folder: str
-    files: int
-    drafts: tuple[Draft, ...]
-    problems: tuple[Problem, ...]
-    declared: frozenset[Ref]
-
-
 def spec_blobs(source: SpecSource, commit: str, folder: str) -> Sequence[Blob]:
     """Every ``*.yaml`` and ``*.yml`` below ``folder``, or the one that it names; names that start with a dot are left
     out.
@@ -60,20 +49,6 @@ def spec_blobs(source: SpecSource, commit: str, folder: str) -> Sequence[Blob]:
     if any(blob.path == folder for blob in blobs) and not is_spec(folder):
         raise SpecError([Problem(folder, 0, 0, "", "is a file; specs are *.yaml and *.yml in a folder")])
     return [blob for blob in blobs if is_spec(blob.path)]
-
-
-def load_folder(
-    source: SpecSource, folder: str, blobs: Sequence[Blob], kinds: Mapping[str, Kind], cache: ParseCache
-) -> LoadedFolder:
-    """What the files of a folder hold."""
-    files = cache.load(source, blobs, kinds, partial(read_row, kinds=kinds))
-    return LoadedFolder(
-        folder,
-        len(files),
-        tuple(draft for file in files for draft in file.drafts),
-        tuple(problem for file in files for problem in file.problems),
-        frozenset().union(*(file.declared for file in files)),
-    )
 
 
 def is_spec(path: str) -> bool:

@@ -163,7 +163,7 @@ def check(
     ]
     if environment is not None:
         problems += reading.missing_environment(environment, {})
-    return Report(loaded.files, len(loaded.drafts), tuple(sorted(set(problems))))
+    return Report(len(reading.files), len(loaded.drafts), tuple(sorted(set(problems))))
 
 
 def _only_in(problem: Problem, environments: Sequence[str]) -> Problem:

@@ -14,10 +14,11 @@ from framework.planning.grammar.kind import Kind
 from framework.ports import Blob, CodeRef, SpecSource
 from framework.specs.language import words
 from framework.specs.language.resource import ENVIRONMENT, Draft, Facts, Resource, patched_key
-from framework.specs.loader import LoadedFolder, load_folder, read_row, spec_blobs, understand
+from framework.specs.loader import read_row, spec_blobs, understand
 from framework.specs.memo import recall
 from framework.specs.memo.cache import ParseCache, text
 from framework.specs.memo.recall import Asked, State
+from framework.specs.memo.rows import LoadedFile
 from framework.specs.memo.store import Kept
 from framework.specs.memo.stored import Body, PatchedResource, StoredDraft, StoredResource
 from framework.specs.patches import overlays
@@ -40,8 +41,6 @@ class Understood:
     environment: Resource | None
     environments: Mapping[Ref, Resource]
     problems: tuple[Problem, ...]
-    files: int
-    objects: int
     resources: Mapping[Ref, Resource]
     state: State | None = None
 
@@ -72,23 +71,27 @@ class Reading:
     # -- files -------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def loaded(self) -> LoadedFolder:
+    def loaded(self) -> LoadedFile:
+        """What all files hold together."""
         if not self._cache.files and self._cache.store is not None:
             for state in filter(
                 None, map(self._revive, self._cache.store.states(self._folders, self._kinds, None)[:1])
             ):
                 self._take_over(state)
-        loaded = [
-            load_folder(self._source, folder, self._blobs[folder], self._kinds, self._cache) for folder in self._folders
-        ]
-        for folder, one in zip(self._folders, loaded, strict=True):
-            if one.files == 0 and self._source.tree_digest(self._commit, folder) is None:
+        for folder, blobs in self._blobs.items():
+            if not blobs and self._source.tree_digest(self._commit, folder) is None:
                 raise SpecError([Problem(folder, 0, 0, "", "there is no such folder in the repository")])
-        drafts = {(draft.file, draft.index): draft for one in loaded for draft in one.drafts}
-        problems = dict.fromkeys(problem for one in loaded for problem in one.problems)
-        declared = frozenset().union(*(one.declared for one in loaded))
-        files = sum(one.files for one in loaded)
-        return LoadedFolder(", ".join(self._folders), files, tuple(drafts.values()), tuple(problems), declared)
+        files = self._cache.load(self._source, self.files, self._kinds, partial(read_row, kinds=self._kinds))
+        return LoadedFile(
+            tuple(draft for file in files for draft in file.drafts),
+            tuple(dict.fromkeys(problem for file in files for problem in file.problems)),
+            frozenset().union(*(file.declared for file in files)),
+        )
+
+    @cached_property
+    def files(self) -> tuple[Blob, ...]:
+        """Each once, in however many of the folders it lies."""
+        return tuple(dict.fromkeys(blob for blobs in self._blobs.values() for blob in blobs))
 
     @cached_property
     def _blobs(self) -> Mapping[str, Sequence[Blob]]:
@@ -120,7 +123,7 @@ class Reading:
         if name in declared or (not declared and name == DEFAULT_ENVIRONMENT):
             return []
         message = f"there is no Environment named {name!r}"
-        return [Problem(self.loaded.folder, 0, 0, "", message, declared, words.nearest(name, declared))]
+        return [Problem(", ".join(self._folders), 0, 0, "", message, declared, words.nearest(name, declared))]
 
     # -- one environment ---------------------------------------------------------------------------------------------
 
@@ -129,9 +132,7 @@ class Reading:
         same, earlier = self._recalled(name) if name is not None else (None, None)
         if same is not None:
             same = same.at(self._commit)
-            return Understood(
-                same.environment, same.environments, same.warnings, same.file_count, same.objects, same.resources, same
-            )
+            return Understood(same.environment, same.environments, same.warnings, same.resources, same)
         if earlier is not None:
             self._take_over(earlier)
         return self._anew(name, earlier)
@@ -177,9 +178,8 @@ class Reading:
             except CycleError:
                 problems += validate.cycles(resources)
         problems = [*self.loaded.problems, *self._second(problems)]
-        self._cache.retain({(blob.path, blob.sha) for blobs in self._blobs.values() for blob in blobs})
-        files, objects = self.loaded.files, len(self.loaded.drafts)
-        return Understood(environment, environments, tuple(problems), files, objects, resources, state)
+        self._cache.retain({(blob.path, blob.sha) for blob in self.files})
+        return Understood(environment, environments, tuple(problems), resources, state)
 
     def _typed(
         self, drafts: Sequence[Draft], known: Mapping[Ref, Resource], environment: Resource | None
@@ -208,7 +208,7 @@ class Reading:
             return None
         spec = environment.spec if environment is not None else self._kinds[ENVIRONMENT].spec()
         drafts = tuple(draft for draft in self.loaded.drafts if isinstance(draft, StoredDraft))
-        files = dict.fromkeys((blob.path, blob.sha) for blobs in self._blobs.values() for blob in blobs)
+        files = dict.fromkeys((blob.path, blob.sha) for blob in self.files)
         used = dict.fromkeys(resource.facts.names for resource in resources.values())
         sound = {names: self._code.sound[names] for names in used if names}
         asked = {*map(self._at, self._folders), *(path for paths in sound.values() for path in paths)}

@@ -53,11 +53,6 @@ class State:
         return self.find_checked()
 
     @property
-    def file_count(self) -> int:
-        found = {resource.file for some in (self.resources, self.environments) for resource in some.values()}
-        return len(self.empty) + len(found)
-
-    @property
     def warnings(self) -> tuple[Problem, ...]:
         return tuple(sorted({warning for resource in self.together for warning in resource.facts.warnings}))
 
