@@ -39,7 +39,7 @@ def desired(
         storage=STORAGE,
         root="/project",
         file=f"mlops_specs/{ref.name}.yaml",
-        **more,
+        **{"recipe": identity, **more},
     )
 
 

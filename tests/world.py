@@ -200,6 +200,11 @@ class World:
         record = self.ports.state.load(ref)
         return Status.model_validate(record.status).state if record else {}
 
+    def built(self, commit: str, ref: Ref = JOB) -> str:
+        """The model version that is the build of what ``commit`` asks for; empty where there is none."""
+        builds = self.ports.registry.builds(ref.name, self.read(commit).desired[ref].identity)
+        return builds[0].version if builds else ""
+
     def message(self, ref: Ref) -> str:
         record = self.ports.state.load(ref)
         return Status.model_validate(record.status).conditions.ready.message if record else "no record"

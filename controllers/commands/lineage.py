@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from framework.api.errors import ConfigurationError, DamagedError
@@ -12,7 +12,7 @@ from framework.kinds.model_deployment.observed import DeploymentState, ServedVer
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.reports.lineage import Edge, Lineage, Node, Sort, assemble
-from framework.ports import CodeRef, ModelVersion, Ports, Record, Recorded
+from framework.ports import CodeRef, ModelVersion, Ports, ReadTable, Record, Recorded, TableState
 from framework.rollout.state import CanaryPhase
 
 Part = Node | Edge
@@ -79,6 +79,9 @@ class _Gathering:
         self._commits: dict[str, dict[str, Any]] = {}
         self._models: dict[tuple[str, str], ModelVersion | None] = {}
         self._records: dict[Ref, Record | None] = {}
+        self._logs: dict[str, Sequence[TableState]] = {}
+        self._told: set[str] = set()
+        """Tables of which it was told already what they were made from."""
         self.unreadable: dict[str, str] = {}
 
     def everything(self) -> Iterator[Part]:
@@ -144,16 +147,14 @@ class _Gathering:
         published = FeatureViewState.model_validate(_state(record)).published
         if published is None:
             return
-        name = record.ref.name
+        name, table = record.ref.name, _table_id(record.ref.name, published)
         yield from self._table(name, published)
+        for view, read in sorted(published.upstream.items()):
+            yield from self._read_table(view, read, table)
         asked = self._desired.get(record.ref)
         if asked is None or asked.identity != published.identity:
             return
-        for upstream, identity in asked.upstream.items():
-            above = self._published(upstream)
-            if above is not None and above.identity == identity:
-                yield Edge(_table_id(upstream.name, above.identity, above.version), _id(name, published))
-        yield from self._code(asked.code, _id(name, published))
+        yield from self._code(asked.code, table)
         paths = {key: source.path for key, source in asked.spec.sources.items() if source.path is not None}
         if published.source_digest:
             yield Node(Sort.SOURCES, f"{name}@{published.source_digest}", {"paths": paths}, record.ref)
@@ -161,6 +162,7 @@ class _Gathering:
     def _table(self, name: str, published: Published) -> Iterator[Part]:
         facts = {
             "view": name,
+            "build": published.name,
             "identity": published.identity,
             "version": published.version,
             "rows": published.rows,
@@ -168,13 +170,17 @@ class _Gathering:
             "commit": published.commit,
             "uri": published.uri,
         }
-        table = Node(Sort.TABLE, f"{name}@{published.identity} v{published.version}", facts, Ref("FeatureView", name))
-        yield table
-        yield from self._commit(published.commit, table.id, "at")
-        if published.source_digest:
-            sources = Node(Sort.SOURCES, f"{name}@{published.source_digest}", {"digest": published.source_digest})
+        node = _table_id(name, published)
+        yield Node(Sort.TABLE, node.removeprefix(f"{Sort.TABLE}:"), facts, Ref("FeatureView", name))
+        yield from self._made_from(name, published.commit, published.source_digest, node)
+
+    def _made_from(self, view: str, commit: str, source_digest: str, table: str) -> Iterator[Part]:
+        yield from self._commit(commit, table, "at")
+        if source_digest:
+            ref = Ref("FeatureView", view)
+            sources = Node(Sort.SOURCES, f"{view}@{source_digest}", {"digest": source_digest}, ref)
             yield sources
-            yield Edge(sources.id, table.id)
+            yield Edge(sources.id, table)
 
     def model(self, training: str, version: str) -> Iterator[Part]:
         """A model version and what it was trained on, down to the sources as far as they are known."""
@@ -204,10 +210,14 @@ class _Gathering:
         yield model
         yield from self._commit(found.commit, model.id, "code and spec at")
         asked = self._desired.get(ref)
-        if asked is not None and asked.identity == version:
+        if asked is not None and self._is_asked_for(ref, version, asked.identity):
             yield from self._code(asked.code, model.id)
-        for view, table in sorted(known.get("views", {}).items()):
-            yield from self._read_table(view, table, model.id)
+        for view, read in sorted(found.read.items()):
+            yield from self._read_table(view, read, model.id)
+
+    def _is_asked_for(self, ref: Ref, version: str, identity: str) -> bool:
+        record = self._record(ref)
+        return record is not None and TrainingJobState.model_validate(_state(record)).build_of(identity) == version
 
     def _registered(self, training: str, version: str) -> ModelVersion | None:
         """Asked for once: a model is told of wherever it serves."""
@@ -215,28 +225,31 @@ class _Gathering:
             self._models[training, version] = self._ports.registry.get(training, version)
         return self._models[training, version]
 
-    def _read_table(self, view: str, table: Mapping[str, Any], model: str) -> Iterator[Part]:
-        """A table as a training run read it: its current state only where it was not published again since."""
-        identity, version, uri = table["identity"], table["version"], table.get("uri", "")
-        ref = Ref("FeatureView", view)
-        read = Node(
-            Sort.TABLE, f"{view}@{identity} v{version}",
-            {"view": view, "identity": identity, "version": version, "uri": uri}, ref,
-        )  # fmt: skip
-        yield read
-        yield Edge(read.id, model)
+    def _read_table(self, view: str, read: ReadTable, reader: str) -> Iterator[Part]:
+        """A table as something read it, and what that version was made from: from its own record where it is the one
+        that is published now, else from the table's log as far back as that goes."""
+        ref, node = Ref("FeatureView", view), _table_id(view, read)
+        yield Edge(node, reader)
+        if node in self._told:
+            return
+        self._told.add(node)
+        facts = {"view": view, "build": read.name, "identity": read.identity, "version": read.version, "uri": read.uri}
+        yield Node(Sort.TABLE, node.removeprefix(f"{Sort.TABLE}:"), facts, ref)
         published = self._published(ref)
-        if published is not None and (published.identity, published.version) == (identity, version):
+        if published is not None and _table_id(view, published) == node:
             return
-        now = self._ports.tables.describe(uri) if uri else None
-        if now is None or now.version != version:
+        then = next((item for item in self._log(read.uri) if item.version == read.version), None)
+        if then is None:
             return
-        yield Node(Sort.TABLE, read.key, {"rows": now.rows, "commit": now.commit})
-        yield from self._commit(now.commit, read.id, "at")
-        if now.source_digest:
-            sources = Node(Sort.SOURCES, f"{view}@{now.source_digest}", {"digest": now.source_digest}, ref)
-            yield sources
-            yield Edge(sources.id, read.id)
+        yield Node(Sort.TABLE, node.removeprefix(f"{Sort.TABLE}:"), {"rows": then.rows, "commit": then.commit}, ref)
+        yield from self._made_from(view, then.commit, then.source_digest, node)
+        for name, above in sorted(then.upstream.items()):
+            yield from self._read_table(name, above, node)
+
+    def _log(self, uri: str) -> Sequence[TableState]:
+        if uri not in self._logs:
+            self._logs[uri] = self._ports.tables.versions(uri) if uri else ()
+        return self._logs[uri]
 
     def _deployment(self, record: Record) -> Iterator[Part]:
         state, asked = DeploymentState.model_validate(_state(record)), self._desired.get(record.ref)
@@ -312,9 +325,5 @@ def _state(record: Record) -> dict[str, Any]:
     return Status.model_validate(record.status).state
 
 
-def _id(view: str, published: Published) -> str:
-    return _table_id(view, published.identity, published.version)
-
-
-def _table_id(view: str, identity: str, version: int) -> str:
-    return f"{Sort.TABLE}:{view}@{identity} v{version}"
+def _table_id(view: str, table: Published | ReadTable) -> str:
+    return f"{Sort.TABLE}:{view}@{table.name} v{table.version}"

@@ -145,8 +145,10 @@ def _available(ref: Ref, live: ServedVersion, source: Side, target: Side, asked:
     model = source.ports.registry.get(live.training, live.version)
     if model is not None and target.reads(model):
         return Item(ref, Course.PINS, f"{live.label}, whose files {target.environment} can read", adopt=model)
-    if asked.upstream.get(Ref("TrainingJob", live.training)) == live.version:
-        return Item(ref, Course.PINS, f"{live.label}, which {target.environment} trains itself from the same spec")
+    asked_for = model.asked_for if model is not None else live.version
+    if asked.upstream.get(Ref("TrainingJob", live.training)) == asked_for:
+        message = f"{live.label}, which {target.environment} trains itself from the same spec, if its data is the same"
+        return Item(ref, Course.PINS, message)
     where = model.artifact.rpartition("/")[0] if model else "the files of the model"
     return Item(
         ref,

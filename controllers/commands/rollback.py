@@ -162,20 +162,21 @@ class _Leftovers:
                 return Kept(True, "as it was")
 
     def _table(self, asked: Desired[Any]) -> Kept:
-        table = self._ports.tables.describe(layout.feature_table(self._ports.storage, asked.ref.name, asked.identity))
+        table = self._ports.tables.describe(layout.feature_table(self._ports.storage, asked.ref.name, asked.recipe))
         if table is None:
             return Kept(False, "its table is gone: it is computed again", Category.MATERIALIZE)
-        return Kept(True, f"table of identity {table.identity}, version {table.version}, {table.rows:,} rows")
+        return Kept(True, f"table of build {table.name}, version {table.version}, {table.rows:,} rows")
 
     def _model(self, asked: Desired[Any]) -> Kept:
-        name = f"{asked.ref.name}@{asked.identity}"
-        model = self._ports.registry.get(asked.ref.name, asked.identity)
-        if model is None:
-            return Kept(False, f"{name} is not in the registry: it is trained again", Category.RETRAIN)
-        failed = _failed_gates(asked, model)
-        if failed:
+        models = self._ports.registry.builds(asked.ref.name, asked.identity)
+        if not models:
+            message = f"no build of {asked.ref.name} {asked.identity} is in the registry: it is trained again"
+            return Kept(False, message, Category.RETRAIN)
+        passing = next((model for model in models if not _failed_gates(asked, model)), None)
+        if passing is None:
+            name, failed = f"{asked.ref.name}@{models[0].version}", _failed_gates(asked, models[0])
             return Kept(False, f"{name} failed its gates: {'; '.join(failed)}", blocked=True)
-        return Kept(True, name)
+        return Kept(True, f"{asked.ref.name}@{passing.version}", version=passing.version)
 
     def _deployment(self, asked: Desired[Any]) -> Kept:
         model, problem = self._asked_model(asked)
@@ -208,7 +209,7 @@ class _Leftovers:
             left = self._model(self._then[job])
             if not left.there:
                 return None, Kept(False, f"waits for {job}")
-            version = asked.upstream[job]
+            version = left.version
         model = self._ports.registry.get(training, version)
         if model is None or (asked.spec.model.version != "latest" and not model.deployable):
             why = "is not in the registry" if model is None else "failed its gates"

@@ -79,7 +79,7 @@ def job_digest(desired: Desired[Any], ports: Ports) -> str:
 def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:
     """The model version that the spec means now, or None and why.
 
-    ``latest`` is the version of the training job's current identity, once that passed its gates. Until then what
+    ``latest`` is the newest build of the training job's current identity that passed its gates. Until there is one what
     serves goes on serving, so an older version never comes back by itself.
     """
     model: ModelRef = desired.spec.model
@@ -93,16 +93,17 @@ def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, s
     try:
         record = ports.state.load(job)
     except DamagedError as error:
-        trained = ports.registry.get(model.training, identity)
-        return (trained, "") if trained is not None and trained.deployable else (None, f"waits for {job}: {error}")
+        trained = next((item for item in ports.registry.builds(model.training, identity) if item.deployable), None)
+        return (trained, "") if trained is not None else (None, f"waits for {job}: {error}")
     if record is None:
         return None, f"waits for {job}"
     status = Status.model_validate(record.status)
     state = TrainingJobState.model_validate(status.state)
     if status.identity != identity:
         return None, f"waits for {job}, which has yet to take up what git asks for"
-    if state.version != identity:
+    version = state.build_of(identity)
+    if version is None:
         return None, f"waits for {job}: {status.conditions.ready.message or status.conditions.ready.reason}"
     if not state.deployable:
         return None, status.conditions.ready.message
-    return ports.registry.get(model.training, identity), f"version {identity} is not in the registry"
+    return ports.registry.get(model.training, version), f"version {version} is not in the registry"

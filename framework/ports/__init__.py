@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from framework.api.meta import Ref
-from framework.ports.data import TableCatalog, TableState
+from framework.ports.data import ReadTable, TableCatalog, TableState, content
 from framework.ports.heartbeat import Heartbeat, Outage
 from framework.ports.json import Json
 from framework.ports.logs import Log
@@ -26,6 +26,8 @@ from framework.ports.monitoring import (
     ReportStore,
     Unusable,
 )
+from framework.ports.registry import ModelRegistry, ModelVersion
+from framework.ports.requests import Cause, Materialization, ReadView, Training
 from framework.ports.runs import Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from framework.ports.serving import (
     BAD_REQUEST,
@@ -63,8 +65,6 @@ from framework.ports.state import (
     Event,
     Intent,
     Lease,
-    ModelRegistry,
-    ModelVersion,
     Pin,
     Record,
     Recorded,
@@ -89,6 +89,7 @@ __all__ = [
     "AppState",
     "Blob",
     "Capacity",
+    "Cause",
     "ClockMark",
     "CodeRef",
     "CodeStore",
@@ -103,6 +104,7 @@ __all__ = [
     "LabelledWindow",
     "Lease",
     "Log",
+    "Materialization",
     "ModelRegistry",
     "ModelVersion",
     "Notifier",
@@ -113,6 +115,8 @@ __all__ = [
     "ProfileWindow",
     "Proposal",
     "Proposed",
+    "ReadTable",
+    "ReadView",
     "Recent",
     "Record",
     "Recorded",
@@ -135,9 +139,11 @@ __all__ = [
     "StateStore",
     "TableCatalog",
     "TableState",
+    "Training",
     "Unusable",
     "VersionCounters",
     "Word",
+    "content",
     "is_asked_for",
     "seats",
 ]

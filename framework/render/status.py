@@ -68,6 +68,7 @@ def resource_text(row: StatusRow, now: datetime, *, width: int = DEFAULT_WIDTH, 
         ("git asks", _side(row.asked_identity, row.asked_commit) or "nothing: it was removed"),
         ("recorded", _side(row.identity, row.commit) or "nothing yet"),
         *([("runs" if row.current else "ran", one_line(row.summary))] if row.summary else []),
+        *([("newer data", f"in {', '.join(map(str, row.newer))}, than it was made from")] if row.newer else []),
         *([("looked at", ago(now - row.looked_at))] if row.looked_at else []),
     ]
     age = "" if row.age is None else f" for {span(row.age)}"
@@ -135,6 +136,8 @@ _HEADINGS: Line = tuple(Span(title, "bold") for title in ("RESOURCE", "GIT ASKS"
 
 def _cells(row: StatusRow) -> Line:
     summary = one_line(row.summary) or "-"
+    if row.newer:
+        summary += ", newer data exists"
     return (
         Span(str(row.ref)),
         Span(row.asked_identity or "removed"),
@@ -207,6 +210,7 @@ def row_document(row: StatusRow) -> dict[str, Json]:
         "reason": row.reason,
         "message": row.message,
         "summary": row.summary,
+        "newer_data": [str(ref) for ref in row.newer],
         "current": row.current,
         "since": row.since,
         "looked_at": row.looked_at,

@@ -117,6 +117,7 @@ def desired(
                     one: snapshot.fingerprints[one].identity for one in above[ref] if one in snapshot.fingerprints
                 },
                 code=snapshot.code.get(ref),
+                workload_version=kinds[ref.kind].workload_version,
             )
             for ref, found in snapshot.fingerprints.items()
         }

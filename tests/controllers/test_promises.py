@@ -419,7 +419,7 @@ def test_03_a_resource_in_trouble_does_not_stop_the_others() -> None:
     world = reconciled(**SLOW)
     faults = FaultInjector()
     world.restart(faults.around(world.ports))
-    faults.fail_on("registry.get", TransientError("the registry is gone"), times=None)
+    faults.fail_on("registry.builds", TransientError("the registry is gone"), times=None)
     world.commit(delay=DEPLOYMENT.replace("/delay", "/again"))
     world.pass_()
     assert "the registry is gone" in world.message(JOB)

@@ -68,12 +68,12 @@ def lacking(world: World, ref: Ref, newest: Loaded) -> str:
         table = world.ports.tables.describe(layout.feature_table("memory://store", ref.name, asked.identity))
         return "" if table is not None else "no table"
     if ref.kind == "TrainingJob":
-        return "" if world.ports.registry.get(ref.name, asked.identity) is not None else "no model"
+        return "" if world.ports.registry.builds(ref.name, asked.identity) else "no model"
     route = world.ports.serving.route(ref.name, "")
     stable = world.state(ref).get("stable")
     if route is None or stable is None or dict(route.spec.weights) != {stable["app"]: 100}:
         return "the traffic is elsewhere"
-    if stable["version"] != newest.desired[JOB].identity or route.spec.route != asked.spec.serving.route:
+    if stable["version"] != world.built(newest.commit) or route.spec.route != asked.spec.serving.route:
         return "another version or route serves"
     return "" if stable["app"] in world.ports.serving.apps(ref.name) else "nothing serves"
 

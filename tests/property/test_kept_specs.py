@@ -145,7 +145,18 @@ def seen(source: MemorySource, commit: str, name: str, cache: ParseCache | None)
             for ref, one in snapshot.resources.items()
         ],
         "desired": [
-            (ref, one.spec, one.metadata, one.commit, one.identity, one.digest, one.upstream, one.code, one.file)
+            (
+                ref,
+                one.spec,
+                one.metadata,
+                one.commit,
+                one.identity,
+                one.digest,
+                one.upstream,
+                one.code,
+                one.file,
+                one.recipe,
+            )
             for ref, one in states.items()
         ],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,10 +12,12 @@ from framework import storage
 from framework.api.errors import TerminalError, TransientError
 from framework.backends.delta.contents import Contents
 from framework.panics import panics_told
-from framework.ports import Json, TableState
+from framework.ports import Json, ReadTable, TableState
 
 _METADATA_KEY = "mlops"
 """The same key that the materialising workload writes; a test holds the two together."""
+
+_LOOKED_THROUGH = 100
 
 
 class DeltaTables:
@@ -30,19 +32,12 @@ class DeltaTables:
         Raises:
             TransientError: the log cannot be read now (storage down, damaged log).
         """
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError, TableNotFoundError
+        return next(iter(_history(uri, 1)), None)
 
-        try:
-            with panics_told():
-                table = DeltaTable(uri)
-                (last,) = table.history(1)
-                metadata = storage.unsealed(json.loads(last.get(_METADATA_KEY) or "{}"), f"the log of {uri}")
-                return _state(uri, table.version(), last["timestamp"], metadata)
-        except TableNotFoundError:
-            return None
-        except (DeltaError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise TransientError(f"cannot read the table at {uri}: {error}") from error
+    def versions(self, uri: str) -> Sequence[TableState]:
+        """Of the newest :data:`_LOOKED_THROUGH`, those whose commits are still in the log, which Delta keeps for a
+        month by default."""
+        return _history(uri, _LOOKED_THROUGH)
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
         """16 hex characters over place and content of every file that the sources name. A file of a remote store counts
@@ -85,6 +80,28 @@ class DeltaTables:
         storage.delete_folder(uri)
 
 
+def _history(uri: str, limit: int) -> list[TableState]:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        with panics_told():
+            table = DeltaTable(uri)
+            return [
+                _state(
+                    uri,
+                    int(commit.get("version", table.version() - back)),
+                    commit["timestamp"],
+                    storage.unsealed(json.loads(commit.get(_METADATA_KEY) or "{}"), f"the log of {uri}"),
+                )
+                for back, commit in enumerate(table.history(limit))
+            ]
+    except TableNotFoundError:
+        return []
+    except (DeltaError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise TransientError(f"cannot read the table at {uri}: {error}") from error
+
+
 def _state(uri: str, version: int, milliseconds: int, metadata: Mapping[str, Any]) -> TableState:
     return TableState(
         uri=uri,
@@ -96,6 +113,9 @@ def _state(uri: str, version: int, milliseconds: int, metadata: Mapping[str, Any
         published=datetime.fromtimestamp(milliseconds / 1000, UTC),
         columns=tuple((name, dtype) for name, dtype in metadata.get("columns", ())),
         newest=datetime.fromisoformat(metadata["newest"]) if metadata.get("newest") else None,
+        build=str(metadata.get("build", "")),
+        digests=dict(metadata.get("digests", {})),
+        upstream={name: ReadTable.model_validate(read) for name, read in metadata.get("upstream", {}).items()},
     )
 
 

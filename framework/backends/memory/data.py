@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
@@ -19,11 +19,14 @@ class MemoryTables:
 
     def __init__(self, calls: Calls | None = None) -> None:
         self._calls = Calls() if calls is None else calls
-        self._tables: dict[str, TableState] = {}
+        self._tables: dict[str, list[TableState]] = {}
         self.files: dict[str, str] = {}
 
     def describe(self, uri: str) -> TableState | None:
-        return self._tables.get(uri)
+        return next(iter(self.versions(uri)), None)
+
+    def versions(self, uri: str) -> Sequence[TableState]:
+        return tuple(reversed(self._tables.get(uri, ())))
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
         """Empty where no source is a file."""
@@ -44,7 +47,7 @@ class MemoryTables:
 
     def publish(self, table: TableState) -> None:
         """What a materialising run does at its end."""
-        self._tables[table.uri] = table
+        self._tables.setdefault(table.uri, []).append(table)
 
     def drop_by_hand(self, uri: str) -> None:
         self._tables.pop(uri, None)

@@ -95,6 +95,7 @@ KIND = Kind(
     state=FeatureViewState,
     workload_version="1",
     rebuild=Category.MATERIALIZE,
+    unless_equal="is computed again only if rows differ",
     contract=_contract,
     keys=_keys,
     consumes=_consumes,

@@ -43,6 +43,9 @@ class Desired(Generic[SpecT]):
     """Identity by upstream resource."""
     code: CodeRef | None = None
     file: str = ""
+    recipe: str = ""
+    """10 hex characters: what ``identity`` is made of, less the upstreams. The same recipe over the same data makes the
+    same, whatever names that data had."""
 
 
 class Status(Stored):

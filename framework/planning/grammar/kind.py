@@ -14,6 +14,8 @@ from framework.api.meta import Ref, Stored
 from framework.api.places import Place
 from framework.planning.grammar.changes import Change, Desired, Status
 
+Behind = Callable[[Desired[Any], Mapping[str, Any], Mapping[Ref, Mapping[str, Any]]], tuple[Ref, ...]]
+"""What git asks for, the state on record, and those of its upstreams -> the upstreams that have moved on since."""
 PlanFunction = Callable[[Desired[Any] | None, Any, Status | None, datetime], Change]
 
 
@@ -129,6 +131,8 @@ class Kind:
     """Part of every identity: bumped when our own workload would build something else from the same spec."""
     rebuild: Category = Category.METADATA
     """What it costs when an upstream or the user's code changed and none of its own fields did."""
+    unless_equal: str = ""
+    """What a plan says where only upstreams changed, of a kind for which nothing is built over equal rows."""
     remarks: Callable[[Any], tuple[CrossProblem, ...]] = _no_remarks
     """What is allowed in a spec and hardly meant so: told as warnings."""
     places: Callable[[Any], tuple[Place, ...]] = _no_places
@@ -153,6 +157,9 @@ class Kind:
     uses: Callable[[Mapping[str, Any]], frozenset[Ref]] | None = None
     """What one with this ``state`` makes use of, also where git no longer names it; None for a kind that uses no more
     than its upstreams."""
+    behind: Behind | None = None
+    """Which upstreams hold something else than what is in service was made from; None for a kind that follows its
+    upstreams."""
     ensure: Callable[[Ref, Any], None] = _anything_goes
     """Raises ValueError where a ``state`` that can be read cannot be that of the resource."""
     data: Callable[[Any], tuple[str, ...]] | None = None

@@ -43,6 +43,8 @@ class StatusRow:
     age: timedelta | None = None
     looked_at: datetime | None = None
     current: bool = True
+    newer: tuple[Ref, ...] = ()
+    """Upstreams that hold newer data than what is in service was made from."""
 
     @property
     def ref(self) -> Ref:
@@ -88,9 +90,12 @@ def report(
     asked: Asked | None = None,
     oversight: Oversight | None = None,
     uncommitted: Uncommitted | None = None,
+    newer: Mapping[Ref, tuple[Ref, ...]] | None = None,
 ) -> StatusReport:
-    """``revisions`` newest first, as the state store gives them. The rest as in ``rows``."""
+    """``revisions`` newest first, as the state store gives them; ``newer`` is what ``newer_data`` says. The rest as in
+    ``rows``."""
     found = rows(desired, records, now, withheld, unreadable, asked=asked, oversight=oversight)
+    found = [replace(row, newer=(newer or {}).get(row.ref, ())) for row in found]
     return StatusReport(
         environment=environment,
         accepted=next((revision for revision in revisions if revision.accepted), None),

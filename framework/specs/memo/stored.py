@@ -17,7 +17,7 @@ from framework.api.errors import Problem
 from framework.api.meta import Metadata, Ref
 from framework.api.places import Place
 from framework.planning.grammar.changes import Desired
-from framework.planning.grammar.fingerprint import Texts
+from framework.planning.grammar.fingerprint import Texts, identity_of
 from framework.planning.grammar.kind import Claim, Reference
 from framework.ports import CodeRef
 from framework.specs.language.resource import Draft, Facts, Resource
@@ -213,16 +213,18 @@ class StoredDesired(Desired[BaseModel]):
     """What git asks for, whose spec is read when a plan looks at it."""
 
     _resource: Resource
+    _workload_version: str
 
     @classmethod
     def of(
         cls, resource: Resource, *, commit: str, identity: str, digest: str, environment: str, storage: str, root: str,
-        upstream: Mapping[Ref, str], code: CodeRef | None,
+        upstream: Mapping[Ref, str], code: CodeRef | None, workload_version: str,
     ) -> StoredDesired:  # fmt: skip
         desired = cls.__new__(cls)
         desired.__dict__.update(
             ref=resource.ref, commit=commit, identity=identity, digest=digest, environment=environment,
             storage=storage, root=root, upstream=upstream, code=code, file=resource.file, _resource=resource,
+            _workload_version=workload_version,
         )  # fmt: skip
         return desired
 
@@ -233,6 +235,13 @@ class StoredDesired(Desired[BaseModel]):
     @cached_property
     def spec(self) -> BaseModel:
         return self._resource.spec
+
+    @cached_property
+    def recipe(self) -> str:
+        if not self.upstream:
+            return self.identity
+        code = [self.code.digest] if self.code is not None else []
+        return identity_of(self._resource.texts.rebuilding, code, {}, self._workload_version)
 
     @property
     def resource(self) -> Resource:

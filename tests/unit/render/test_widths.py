@@ -109,7 +109,7 @@ FLOW = assemble(
     [
         Node(Sort.COMMIT, COMMIT, {"subject": "A subject " * 9}),
         Node(Sort.SOURCES, "s", {"digest": "0" * 64, "paths": {LONG: f"s3://bucket/{LONG}/{LONG}"}}),
-        Node(Sort.TABLE, "t", {"rows": 5, "identity": "a" * 10, "version": 0}, Ref("FeatureView", LONG)),
+        Node(Sort.TABLE, "t", {"rows": 5, "build": "a" * 10, "version": 0}, Ref("FeatureView", LONG)),
         Node(Sort.MONITOR, LONG, {"summary": MESSAGE}, Ref("ModelMonitor", LONG)),
     ],
     [
