@@ -47,8 +47,7 @@ class _Look:
         made = table is not None and build.made_of(table, digest, ready)
         name = ""
         if len(ready) == len(upstream) and (problem is None or made):
-            again = table if table is not None and build.due_again(self.desired.spec, table, self.now) else None
-            name = table.name if table and made and not again else build.wanted(self.desired, digest, ready, again)
+            name = self._name(table if made else None, digest, ready)
         run = RunState(RunPhase.ABSENT)
         if name and not (table is not None and table.name == name and self._is_known(table)):
             run = self.ports.runs.observe(self.ports.storage, run_name(self.desired.ref.name, name))
@@ -58,6 +57,13 @@ class _Look:
         return FeatureViewObserved(
             self.desired.ref, self.ports.storage, table, digest, run, problem, upstream, build=name
         )  # fmt: skip
+
+    def _name(self, made: TableState | None, digest: str, ready: build.Upstream) -> str:
+        """Of the build that is wanted. ``made``: the version that was made of what the sources hold."""
+        if made is None:
+            return build.wanted(self.desired, digest, ready)
+        again = build.asks_again(self.desired.spec, made.published, self.now)
+        return made.name if again is None or again else build.wanted(self.desired, digest, ready, made)
 
     def _newest(self) -> TableState | None:
         """The newest version of this recipe. Before builds had names, tables were found by identity."""

@@ -32,11 +32,11 @@ class DeltaTables:
         Raises:
             TransientError: the log cannot be read now (storage down, damaged log).
         """
-        return next(iter(_history(uri, 1)), None)
+        return next(iter(_history(uri, 1) or _history(uri, _LOOKED_THROUGH)), None)
 
     def versions(self, uri: str) -> Sequence[TableState]:
-        """Of the newest :data:`_LOOKED_THROUGH`, those whose commits are still in the log, which Delta keeps for a
-        month by default."""
+        """Of the newest :data:`_LOOKED_THROUGH` commits, those that published something and are still in the log, which
+        Delta keeps for a month by default."""
         return _history(uri, _LOOKED_THROUGH)
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
@@ -88,18 +88,18 @@ def _history(uri: str, limit: int) -> list[TableState]:
         with panics_told():
             table = DeltaTable(uri)
             return [
-                _state(
-                    uri,
-                    int(commit.get("version", table.version() - back)),
-                    commit["timestamp"],
-                    storage.unsealed(json.loads(commit.get(_METADATA_KEY) or "{}"), f"the log of {uri}"),
-                )
+                _state(uri, table.version() - back, commit["timestamp"], _metadata(uri, commit))
                 for back, commit in enumerate(table.history(limit))
+                if commit.get(_METADATA_KEY)  # what others do to a table, such as to compact it, changes no rows
             ]
     except TableNotFoundError:
         return []
     except (DeltaError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise TransientError(f"cannot read the table at {uri}: {error}") from error
+
+
+def _metadata(uri: str, commit: Mapping[str, Any]) -> Mapping[str, Any]:
+    return dict(storage.unsealed(json.loads(commit[_METADATA_KEY]), f"the log of {uri}"))
 
 
 def _state(uri: str, version: int, milliseconds: int, metadata: Mapping[str, Any]) -> TableState:

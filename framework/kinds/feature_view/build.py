@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import Published
@@ -26,10 +26,13 @@ def _holds(before: ReadTable | None, now: ReadTable) -> bool:
     return before is not None and before.holds(now)
 
 
-def due_again(spec: FeatureViewSpec, table: TableState, now: datetime) -> bool:
-    """What a function gives is not known before it runs, so where new data is waited for it runs each time."""
-    every, asks = spec.materialization.every, any(source.function for source in spec.sources.values())
-    return every is not None and asks and abs(now - table.published) >= every
+def asks_again(spec: FeatureViewSpec, last: datetime | None, now: datetime) -> timedelta | None:
+    """How long until a function is to be asked again that was asked at ``last``: what it gives is not known before it
+    runs, so where new data is waited for it runs each time. None where there is none, or nothing is waited for."""
+    every = spec.materialization.every
+    if every is None or last is None or not any(source.function for source in spec.sources.values()):
+        return None
+    return max(timedelta(0), every - abs(now - last))  # ahead: the clock was set
 
 
 def wanted(

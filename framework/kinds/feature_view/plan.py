@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from framework.api import layout
 from framework.api.categories import Category
+from framework.kinds.feature_view.build import asks_again
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
 from framework.planning.admission.intent import DRIFT_REPAIRED
@@ -118,12 +119,16 @@ class _View:
                     state, summary, "Materializing", message, ready=ready, requeue_after=after, inventory=inventory
                 )
             case runs.GaveUp(reason, message):
+                again = asks_again(self.desired.spec, run.finished, self.now)
+                if again is not None and not again:
+                    return self._submit(state, name, run.attempt + 1, stop, ready, summary)
                 first = self.previous.run == name
                 happenings = (Happening(reason, message, {"run": name}),) if first else ()
                 done = FeatureViewState(published=self.in_service)
                 return self.outcome.stalled(
-                    done, summary, reason, message, ready=ready, inventory=self._inventory(None), happenings=happenings
-                )
+                    done, summary, reason, message, ready=ready, inventory=self._inventory(None),
+                    happenings=happenings, requeue_after=again,
+                )  # fmt: skip
 
     def _submit(
         self, state: FeatureViewState, name: str, attempt: int, stop: tuple[Action, ...], ready: bool, summary: str

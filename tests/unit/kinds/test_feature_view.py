@@ -233,3 +233,15 @@ def test_it_is_told_how_long_a_run_took_only_where_there_was_one() -> None:
     assert made.data["seconds"] == 7
     (found,) = plan(look(table=table(), run=done)).happenings
     assert "seconds" not in found.data
+
+
+def test_a_function_that_failed_is_asked_again_when_it_is_time() -> None:
+    source = {"rows": {"function": "shop.rows:everything"}}
+    asked = desired(REF, feature_view_spec(sources=source, materialization={"every": "5m"}))
+    failed = RunState(RunPhase.FAILED, 1, failure=FailureKind.USER, reason="Timeout", message="no answer", finished=NOW)
+    stalled = plan(look(run=failed), asked=asked, now=at(100))
+    assert (stalled.actions, stalled.requeue_after) == ((), timedelta(seconds=200))
+    (submit,) = plan(look(run=failed), stalled.status, asked=asked, now=at(300)).actions
+    assert isinstance(submit, SubmitRun)
+    assert submit.run.attempt == 2
+    assert plan(look(run=failed), now=at(900)).actions == (), "a file that is wrong stays wrong"
