@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from framework.api.errors import ConflictError
+from framework.api.hashes import text_hash
 from framework.ports.json import Json
 from framework.ports.logs import Log
 from framework.ports.source import CodeRef
@@ -57,7 +57,7 @@ class AppSpec:
     def digest(self) -> str:
         """10 hex characters over what makes replicas differ: neither ``metadata`` nor the commit the code came from."""
         parts = {**vars(self), "metadata": None, "code": self.code and [self.code.folder, self.code.digest]}
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=dict).encode()).hexdigest()[:10]
+        return text_hash(json.dumps(parts, sort_keys=True, default=dict))
 
 
 @dataclass(frozen=True)

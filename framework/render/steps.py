@@ -22,7 +22,7 @@ from framework.render.terminal import (
     text_of,
     under,
 )
-from framework.render.wording import count, short
+from framework.render.wording import count, lasting, short
 
 FORMAT = 1
 
@@ -59,7 +59,7 @@ def _lines(sequence: Sequence, width: int) -> Iterator[Line]:
 
 def _step(step: Step, width: int) -> Iterator[Line]:
     """Actions beside the resource where they fit, else below it."""
-    title, told = f"  {'+' + clock(step.at):>9}  {step.ref}: ", [describe(action) for action in step.actions]
+    title, told = f"  {'+' + lasting(step.at):>9}  {step.ref}: ", [describe(action) for action in step.actions]
     if cells(title) + max(map(cells, told)) > width:
         yield from under(title.rstrip(), "", lead="", stem=_BELOW, width=width, style=QUIET)
         title = ""
@@ -71,18 +71,10 @@ def _step(step: Step, width: int) -> Iterator[Line]:
 _BELOW = " " * 6
 
 
-def clock(seconds: float) -> str:
-    """``45s``, ``2m05s``, ``1h02m``: how long after the start."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
-
-
 def _ending(sequence: Sequence, width: int) -> Iterator[Line]:
     if sequence.steps:
         actions = sum(len(step.actions) for step in sequence.steps)
-        told = f"{count(actions, 'action')}, the last after about {clock(sequence.seconds)}."
+        told = f"{count(actions, 'action')}, the last after about {lasting(sequence.seconds)}."
         yield from paragraph(told, width=width, style="bold")
     for item in sequence.endings:
         if item.word != "ready":

@@ -8,7 +8,6 @@ Names of applications are here as Serve has them; within a specification they ar
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from framework.api import layout
 from framework.api.errors import TerminalError
+from framework.api.hashes import text_hash
 from framework.api.names import own_name
 from framework.backends.ray.tenancy import Thing
 from framework.ports import AppSpec, CodeRef, Json, RouteSpec
@@ -126,7 +126,7 @@ def live_digest(config: Config) -> str:
             return app.digest
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, TerminalError):
         pass
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:10]
+    return text_hash(json.dumps(config, sort_keys=True))
 
 
 def _read_app(config: Config, working_dir: str | None) -> AppSpec:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Container, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from framework.api import layout
 from framework.api.categories import category_of
+from framework.api.hashes import text_hash
 from framework.kinds.model_deployment.observed import ServedVersion, Terms
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec, Serving
 from framework.planning.grammar.changes import Desired
@@ -117,7 +117,7 @@ def _former_identity(desired: Desired[ModelDeploymentSpec], model: ModelVersion)
     """The same as it was before fields at their default were left out: of the fields that there were."""
     serving = desired.spec.model_dump(mode="json", by_alias=True)["serving"]
     content = _content(desired, model, _part(serving, _FORMER))
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:10]
+    return text_hash(json.dumps(content, sort_keys=True, separators=(",", ":")))
 
 
 _FORMER: Mapping[str, Any] = {

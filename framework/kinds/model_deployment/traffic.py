@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from framework.api import layout
+from framework.api.hashes import text_hash
 from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, Retiring
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.planning.grammar.actions import SetRoute
@@ -58,7 +58,7 @@ def table_digest(table: RouteSpec) -> str:
     """Names a table whatever its generation, and whichever deployment's router it was given to."""
     counters = table.traffic.rpartition("/")[0]
     content = {**vars(replace(table, generation=0, traffic=counters)), "weights": dict(table.weights)}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+    return text_hash(json.dumps(content, sort_keys=True))
 
 
 def acknowledged(route: RouteState | None, generation: int, since: datetime, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from framework.api.metrics import LEAST_PROBABILITY
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.closest import suggestion
+from framework.api.nearest import did_you_mean
 
 Array = NDArray[np.float64]
 Metric = Callable[[Array, Array], float]
@@ -88,6 +88,6 @@ def metric(name: str) -> Metric:
     """The metric called ``name``; WorkloadError "UnknownMetric" where there is none."""
     if name not in METRICS:
         raise WorkloadError(
-            "UnknownMetric", f"there is no metric {name!r}{suggestion(name, METRICS)} (allowed: {', '.join(METRICS)})"
+            "UnknownMetric", f"there is no metric {name!r}{did_you_mean(name, METRICS)} (allowed: {', '.join(METRICS)})"
         )
     return METRICS[name]

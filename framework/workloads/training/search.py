@@ -15,7 +15,7 @@ from typing import Any
 from framework import storage
 from framework.api.fields import parse_duration
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.closest import suggestion
+from framework.api.nearest import did_you_mean
 from framework.workloads.models import Matrix
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
@@ -100,7 +100,7 @@ def check_metric(name: str) -> None:
     known = [f"{_PREFIX}{metric}" for metric in metrics.METRICS]
     if name not in known:
         raise WorkloadError(
-            "UnknownMetric", f"tune.metric {name!r}{suggestion(name, known)} (allowed: {', '.join(known)})"
+            "UnknownMetric", f"tune.metric {name!r}{did_you_mean(name, known)} (allowed: {', '.join(known)})"
         )
 
 
