@@ -9,7 +9,7 @@ from pathlib import Path
 from framework.api.errors import ConfigurationError, TransientError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
-from framework.planning.grammar.changes import Status
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import Log, Ports
 
 FOLLOWED = 1000
@@ -103,10 +103,7 @@ def _of_deployment(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
 
 def _roles(ref: Ref, ports: Ports) -> Mapping[str, str]:
     """What apps are to the deployment now, for people."""
-    record = ports.state.load(ref)
-    if record is None:
-        return {}
-    state = DeploymentState.model_validate(Status.model_validate(record.status).state)
+    state = state_of(status_of(ports.state.load(ref)), DeploymentState)
     roles = {item.app: " (retired)" for item in state.retiring}
     if state.rollout is not None:
         roles[state.rollout.version.app] = " (candidate)"

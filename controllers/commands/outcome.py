@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from framework.api.meta import Ref
-from framework.planning.grammar.changes import Status
-from framework.planning.grammar.remembered import way_out
+from framework.planning.grammar.remembered import status_of, way_out
 from framework.planning.reports.settled import Standing
 from framework.ports import Recorded
 from framework.render.terminal import LONGEST_MESSAGE, one_line
@@ -136,5 +135,5 @@ def _reasons(refs: Iterable[Ref], recorded: Recorded) -> Iterator[tuple[Ref, str
         if ref in recorded.unreadable:
             yield ref, way_out(ref, recorded.unreadable[ref])
         elif ref in records:
-            said = Status.model_validate(records[ref].status).conditions.ready
+            said = status_of(records[ref]).conditions.ready
             yield ref, said.message or said.reason

@@ -14,6 +14,7 @@ from framework.kinds.training_job.gates import compares
 from framework.kinds.training_job.observed import TrainingJobObserved
 from framework.kinds.training_job.plan import run_name
 from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import ModelVersion, Ports, RunPhase, RunState
 
 
@@ -76,5 +77,5 @@ def _serves(ref: Ref, training: str, ports: Ports) -> bool:
 
 def _deployment(ref: Ref, ports: Ports) -> DeploymentState | None:
     """What is remembered of a deployment. Raises DamagedError where that cannot be read."""
-    record = ports.state.load(ref)
-    return None if record is None else DeploymentState.model_validate(Status.model_validate(record.status).state)
+    status = status_of(ports.state.load(ref))
+    return None if status is None else state_of(status, DeploymentState)

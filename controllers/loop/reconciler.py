@@ -26,7 +26,7 @@ from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.grammar.kind import Kind, Needs
 from framework.planning.grammar.news import told
-from framework.planning.grammar.remembered import UNREADABLE, way_out
+from framework.planning.grammar.remembered import UNREADABLE, state_of, status_of, way_out
 from framework.planning.plan.heirs import had, serves
 from framework.planning.plan.outcomes import failed
 from framework.planning.plan.planner import Inputs, plan_resource
@@ -89,7 +89,7 @@ class Reconciler:
 
     def inputs(self, ref: Ref, desired: Desired[Any] | None, record: Record | None) -> Inputs:
         """Read the world for one resource. Changes nothing."""
-        status = Status.model_validate(record.status) if record else None
+        status = status_of(record)
         observed = self.observers[ref.kind](ref, desired, status, self._seen, self.clock())
         waits_for = self._heir(ref, status) if desired is None else None
         return Inputs(ref, self.kinds[ref.kind], desired, observed, status, waits_for)
@@ -109,7 +109,7 @@ class Reconciler:
             record = self.ports.state.load(ref)
         except DamagedError:
             return None
-        return Status.model_validate(record.status) if record else None
+        return status_of(record)
 
     def reconcile(self, ref: Ref, desired: Desired[Any] | None) -> Result:
         """Bring one resource one step nearer to what git asks for. Never raises for a failure of the world."""
@@ -291,7 +291,7 @@ class Reconciler:
             return result
         try:
             record = self.ports.state.load(ref)
-            old = Status.model_validate(record.status) if record else None
+            old = status_of(record)
             status = failed(desired, old, reason, message, stalled=stalled, now=self.clock())
             happenings = (Happening(reason, message),) if old is None or old.conditions.ready.reason != reason else ()
             change = Change(
@@ -390,4 +390,4 @@ def _uses(kinds: Mapping[str, Kind], record: Record) -> frozenset[Ref]:
     kind = kinds.get(record.ref.kind)
     if kind is None or kind.uses is None:
         return frozenset()
-    return kind.uses(Status.model_validate(record.status).state)
+    return kind.uses(state_of(status_of(record), kind.state))

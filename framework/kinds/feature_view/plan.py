@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from framework.api import layout
 from framework.api.categories import Category
+from framework.api.hashes import text_hash
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
 from framework.planning.admission.intent import DRIFT_REPAIRED
 from framework.planning.grammar.actions import Action, DeleteTable, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
 from framework.ports import RunState, TableState
@@ -27,7 +28,7 @@ _AFTER = timedelta(microseconds=1)
 
 def run_name(view: str, identity: str, source_digest: str) -> str:
     """One run per identity and state of the sources, so that the same rows are never computed twice."""
-    return f"features-{view}-{hashlib.sha256(f'{identity}/{source_digest}'.encode()).hexdigest()[:10]}"
+    return f"features-{view}-{text_hash(f'{identity}/{source_digest}')}"
 
 
 def plan(
@@ -36,7 +37,7 @@ def plan(
     """Publish a version for this identity if there is none, or if the sources changed and it is time to look."""
     if desired is None:
         return _remove(observed, status)
-    previous = FeatureViewState.model_validate(status.state) if status else FeatureViewState()
+    previous = state_of(status, FeatureViewState)
     return _View(desired, observed, status, previous, now).decide()
 
 
@@ -198,7 +199,7 @@ class _View:
 
 def _remove(observed: FeatureViewObserved, status: Status | None) -> Change:
     """Stop what runs; data stays for ``git revert`` unless the spec said ``deletion: delete``."""
-    ref, state = observed.ref, FeatureViewState.model_validate(status.state if status else {})
+    ref, state = observed.ref, state_of(status, FeatureViewState)
     actions: list[Action] = []
     if state.run is not None:
         actions.append(StopRun(observed.storage, state.run))

@@ -29,6 +29,7 @@ from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpe
 from framework.kinds.model_deployment.target import served, terms
 from framework.planning.grammar.actions import Action, DeployApp, TakeBackWord
 from framework.planning.grammar.changes import Change, Desired, FieldDiff, Happening, Status, Verb
+from framework.planning.grammar.remembered import state_of
 from framework.planning.plan.outcomes import Outcome
 from framework.planning.plan.runs import POLL
 from framework.rollout.state import CanaryPhase
@@ -51,7 +52,7 @@ def plan(
     canary = desired.spec.strategy.canary
     if canary is None:
         raise TerminalError("StrategyNotSupported", "only the canary strategy is executed")
-    previous = DeploymentState.model_validate(status.state) if status else DeploymentState()
+    previous = state_of(status, DeploymentState)
     adopted = transitions.adopt(previous, observed, now)
     return _Deployment(desired, canary, observed, status, adopted.state, adopted.happenings, now).decide()
 

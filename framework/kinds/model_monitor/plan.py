@@ -16,6 +16,7 @@ from framework.kinds.model_monitor.observed import Judging, MonitorObserved, Mon
 from framework.kinds.model_monitor.spec import CATEGORIES, ModelMonitorSpec
 from framework.planning.grammar.actions import Action, SendAlert, WriteReport
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.remembered import state_of
 from framework.planning.plan.outcomes import Outcome, removed
 from framework.ports import Alert, Json, ModelVersion
 
@@ -30,7 +31,7 @@ def plan(
     """Judge each window once when it is over; write the report, and tell what began and what ended."""
     if desired is None:
         return removed(observed.ref)
-    previous = MonitorState.model_validate(status.state) if status else MonitorState()
+    previous = state_of(status, MonitorState)
     return _Monitor(desired, observed, Outcome(desired, status, CATEGORIES, now), previous, now).decide()
 
 

@@ -15,6 +15,7 @@ from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJ
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
 from framework.planning.grammar.actions import Action, DeleteModels, RegisterModel, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
 from framework.ports import ModelVersion, RunSpec
@@ -35,7 +36,7 @@ def plan(
     """Train this identity once, judge it, register it; afterwards only the verdict can change, with the gates."""
     if desired is None:
         return _remove(observed, status, now)
-    previous = TrainingJobState.model_validate(status.state) if status else TrainingJobState()
+    previous = state_of(status, TrainingJobState)
     return _Training(desired, observed, status, previous, now).decide()
 
 
@@ -235,7 +236,7 @@ class _Training:
 def _remove(observed: TrainingJobObserved, status: Status | None, now: datetime) -> Change:
     """Stop what runs. Model versions stay, because a revert may need them, unless the spec said ``deletion: delete``;
     those go only once no deployment serves one."""
-    state = TrainingJobState.model_validate(status.state if status else {})
+    state = state_of(status, TrainingJobState)
     stop: tuple[Action, ...] = (StopRun(observed.storage, state.run),) if state.run else ()
     delete = status is not None and status.spec.get("deletion") == "delete"
     if status is not None and delete and observed.used_by:

@@ -1,21 +1,42 @@
-"""Whether what a record says can be read. Pure."""
+"""What a record says, and whether it can be read. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from shlex import quote
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.errors import DamagedError
-from framework.api.meta import Ref, problem_of
+from framework.api.meta import Ref, Stored, problem_of
 from framework.planning.grammar.changes import Change, Desired, Status, Verb
 from framework.planning.grammar.kind import Kind
 from framework.ports import Record
 
 UNREADABLE = "UnreadableRecord"
+
+StateT = TypeVar("StateT", bound=Stored)
+
+
+@overload
+def status_of(record: Record) -> Status: ...
+
+
+@overload
+def status_of(record: Record | None) -> Status | None: ...
+
+
+def status_of(record: Record | None) -> Status | None:
+    """The status that is kept in a record; None where there is no record. Raises ValidationError where it is none."""
+    return None if record is None else Status.model_validate(record.status)
+
+
+def state_of(status: Status | None, state: type[StateT]) -> StateT:
+    """What a kind remembers in a status: as at first where there is none. Raises ValidationError where it is another
+    kind's."""
+    return state.model_validate(status.state if status is not None else {})
 
 
 def sound(kinds: Mapping[str, Kind]) -> Callable[[Record], None]:
@@ -24,11 +45,11 @@ def sound(kinds: Mapping[str, Kind]) -> Callable[[Record], None]:
 
     def check(record: Record) -> None:
         try:
-            status = Status.model_validate(record.status)
+            status = status_of(record)
             kind = kinds.get(record.ref.kind)
             if kind is None:
                 raise ValueError(f"there is no kind {record.ref.kind!r}")
-            kind.ensure(record.ref, kind.state.model_validate(status.state))
+            kind.ensure(record.ref, state_of(status, kind.state))
         except ValueError as error:
             raise DamagedError(f"the record of {record.ref}", problem_of(error)) from None
 

@@ -15,7 +15,7 @@ from framework.planning.admission.admit import SUSPENDED
 from framework.planning.admission.retention import ORPHANED
 from framework.planning.admission.room import EXCEEDED, TOO_SMALL, WAITING_FOR_ROOM
 from framework.planning.grammar.changes import Desired, Status
-from framework.planning.grammar.remembered import UNREADABLE, way_out
+from framework.planning.grammar.remembered import UNREADABLE, status_of, way_out
 from framework.planning.reports.oversight import Oversight, stamp
 from framework.ports import Outage, Record
 
@@ -122,7 +122,7 @@ def _beside(alone: Stand, stuck: Mapping[Ref, Health]) -> Health:
 
 def _of(desired: Desired[Any] | None, record: Record) -> Stand:
     try:
-        status = Status.model_validate(record.status)
+        status = status_of(record)
     except ValidationError as error:
         return unknown(record.ref, problem_of(error))
     health, waits_for = stand(desired, status)
