@@ -9,6 +9,7 @@ from pathlib import Path
 from framework.api.errors import ConfigurationError, TransientError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
+from framework.planning.grammar.reasons import RUN_STARTED
 from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import Log, Ports
 
@@ -85,7 +86,7 @@ def shortened(log: Log, lines: int) -> Log:
 
 def _of_run(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
     """Of the run that was started last, whatever became of it."""
-    started = ports.state.events(ref, 1, reasons=("RunStarted",))
+    started = ports.state.events(ref, 1, reasons=(RUN_STARTED,))
     if not started:
         return ()
     run = str(started[-1].data.get("run", "")).rpartition("-")[0]

@@ -26,7 +26,8 @@ from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.grammar.kind import Kind, Needs
 from framework.planning.grammar.news import told
-from framework.planning.grammar.remembered import UNREADABLE, state_of, status_of, way_out
+from framework.planning.grammar.reasons import INTERNAL_ERROR, TRANSIENT_ERROR, UNREADABLE_RECORD, Reason
+from framework.planning.grammar.remembered import state_of, status_of, way_out
 from framework.planning.plan.heirs import had, serves
 from framework.planning.plan.outcomes import failed
 from framework.planning.plan.planner import Inputs, plan_resource
@@ -106,14 +107,13 @@ class Reconciler:
     def _status(self, ref: Ref) -> Status | None:
         """None where there is none, or none that can be read."""
         try:
-            record = self.ports.state.load(ref)
+            return status_of(self.ports.state.load(ref))
         except DamagedError:
             return None
-        return status_of(record)
 
     def reconcile(self, ref: Ref, desired: Desired[Any] | None) -> Result:
         """Bring one resource one step nearer to what git asks for. Never raises for a failure of the world."""
-        record, era = None, self.era()
+        era = self.era()
         if era is None:
             return Result(ref, None, retry=True)
         try:
@@ -132,15 +132,15 @@ class Reconciler:
             log.info("%s: %s; reading again", ref, error)
             return Result(ref, None, retry=True)
         except TransientError as error:
-            return self._failed(ref, desired, record, "TransientError", str(error), stalled=False)
+            return self._failed(ref, desired, TRANSIENT_ERROR, str(error), stalled=False)
         except TerminalError as error:
-            return self._failed(ref, desired, record, error.reason, str(error), stalled=True)
+            return self._failed(ref, desired, Reason(error.reason), str(error), stalled=True)
         except MlopsError as error:
-            return self._failed(ref, desired, record, type(error).__name__, str(error), stalled=True)
+            return self._failed(ref, desired, Reason(type(error).__name__), str(error), stalled=True)
         except Exception as error:
             log.exception("%s: unexpected failure", ref)
             message = f"{type(error).__name__}: {problem_of(error)}"
-            return self._failed(ref, desired, record, "InternalError", message, stalled=False)
+            return self._failed(ref, desired, INTERNAL_ERROR, message, stalled=False)
 
     @panics_told()
     def _step(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, era: int) -> Result:
@@ -272,18 +272,16 @@ class Reconciler:
         """Nothing is done about a resource whose record cannot be read; that is told once, until it can be again."""
         try:
             said = next(iter(self.ports.state.events(ref, limit=1)), None)
-            if said is None or said.reason != UNREADABLE:
+            if said is None or said.reason != UNREADABLE_RECORD:
                 log.warning("%s: %s", ref, error)
-                event = self.event(ref, desired, Happening(UNREADABLE, way_out(ref, error.problem)))
+                event = self.event(ref, desired, Happening(UNREADABLE_RECORD, way_out(ref, error.problem)))
                 self.ports.state.append_events([event], self.token())
         except MlopsError as failure:
             log.warning("%s: that could not be logged: %s", ref, failure)
             return Result(ref, None, retry=True)
         return Result(ref, None, stand=unknown(ref, error.problem))
 
-    def _failed(
-        self, ref: Ref, desired: Desired[Any] | None, record: Record | None, reason: str, message: str, *, stalled: bool
-    ) -> Result:
+    def _failed(self, ref: Ref, desired: Desired[Any] | None, reason: Reason, message: str, *, stalled: bool) -> Result:
         """Say in the resource's own status what went wrong; what serves is left alone."""
         log.warning("%s: %s: %s", ref, reason, message)
         result = Result(ref, None, retry=True)

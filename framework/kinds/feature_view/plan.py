@@ -11,7 +11,7 @@ from framework.api.hashes import text_hash
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
-from framework.planning.admission.intent import DRIFT_REPAIRED
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeleteTable, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.grammar.remembered import state_of
@@ -72,7 +72,7 @@ class _View:
             return self.outcome.stalled(
                 state,
                 summary,
-                reason,
+                reasons.Reason(reason),
                 message,
                 ready=ready,
                 inventory=self._inventory(None),
@@ -84,7 +84,7 @@ class _View:
             return self.outcome.waiting(
                 state,
                 summary,
-                "UpstreamNotReady",
+                reasons.UPSTREAM_NOT_READY,
                 message,
                 ready=ready,
                 waits_for=missing,
@@ -100,14 +100,14 @@ class _View:
         if limit is None or self.now <= limit:
             looks = min((soon for soon in (looks, limit and limit - self.now + _AFTER) if soon), default=None)
             return self.outcome.settled(
-                state, summary, "Published", inventory=inventory, requeue_after=looks, happenings=news
+                state, summary, reasons.PUBLISHED, inventory=inventory, requeue_after=looks, happenings=news
             )
         message = (
             f"the newest event time is {table.newest:%Y-%m-%d %H:%M}Z, and it was fresh until {limit:%Y-%m-%d %H:%M}Z"
         )
-        told = () if self.previous.stale and not news else (Happening("DataStale", message),)
+        told = () if self.previous.stale and not news else (Happening(reasons.DATA_STALE, message),)
         return self.outcome.stalled(
-            state.model_copy(update={"stale": True}), summary, "DataStale", message,
+            state.model_copy(update={"stale": True}), summary, reasons.DATA_STALE, message,
             ready=True, inventory=inventory, requeue_after=looks, happenings=(*news, *told),
         )  # fmt: skip
 
@@ -125,8 +125,9 @@ class _View:
                 return self._submit(state, name, run.attempt + 1, stop, ready, summary)
             case runs.Await(after, message):
                 return self.outcome.waiting(
-                    state, summary, "Materializing", message, ready=ready, requeue_after=after, inventory=inventory
-                )
+                    state, summary, reasons.MATERIALIZING, message,
+                    ready=ready, requeue_after=after, inventory=inventory,
+                )  # fmt: skip
             case runs.GaveUp(reason, message):
                 first = self.previous.run == name
                 happenings = (Happening(reason, message, {"run": name}),) if first else ()
@@ -156,7 +157,7 @@ class _View:
         return self.outcome.acting(
             state,
             summary,
-            "Materializing",
+            reasons.MATERIALIZING,
             message,
             (*stop, SubmitRun(run)),
             ready=ready,
@@ -173,7 +174,7 @@ class _View:
         if published.uri != self._table:
             return ()
         message = f"the table of version {published.version} was gone and is computed again"
-        return (Happening(DRIFT_REPAIRED, message, {"item": f"table:{published.uri}"}),)
+        return (Happening(reasons.DRIFT_REPAIRED, message, {"item": f"table:{published.uri}"}),)
 
     def _due(self, table: TableState) -> bool:
         every = self.desired.spec.materialization.every
@@ -214,7 +215,7 @@ def _remove(observed: FeatureViewObserved, status: Status | None) -> Change:
         reason,
         None,
         actions=tuple(actions),
-        happenings=(Happening("Deleted", reason),),
+        happenings=(Happening(reasons.DELETED, reason),),
     )
 
 
@@ -235,7 +236,7 @@ def _published(table: TableState, desired: Desired[FeatureViewSpec]) -> Publishe
 
 def _publication(table: TableState, run: RunState) -> Happening:
     return Happening(
-        "Published",
+        reasons.PUBLISHED,
         f"{table.rows:,} rows as version {table.version}",
         {"uri": table.uri, "version": table.version, "rows": table.rows, **runs.took(run)},
     )

@@ -10,6 +10,7 @@ from framework.api import layout
 from framework.api.hashes import text_hash
 from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, Retiring
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import SetRoute
 from framework.planning.grammar.changes import Desired, Happening
 from framework.ports import AppPhase, AppState, RouteSpec, RouteState
@@ -140,7 +141,7 @@ def _handed_over(deployment: str, held: RouteState | None) -> tuple[Happening, .
         return ()
     before = f"ModelDeployment/{held.spec.deployment}"
     data = {"item": f"route:{deployment}", "before": before}
-    return (Happening("RouteHandedOver", f"{held.spec.route} is handed over from {before}", data),)
+    return (Happening(reasons.ROUTE_HANDED_OVER, f"{held.spec.route} is handed over from {before}", data),)
 
 
 def _drift(deployment: str, state: DeploymentState, route: RouteState | None, live: str) -> tuple[Happening, ...]:
@@ -149,6 +150,6 @@ def _drift(deployment: str, state: DeploymentState, route: RouteState | None, li
         return ()
     item = f"route:{deployment}"
     if route is None:
-        return (Happening("DriftRepaired", "the route was gone and is set again", {"item": item}),)
+        return (Happening(reasons.DRIFT_REPAIRED, "the route was gone and is set again", {"item": item}),)
     message = f"the traffic table was changed to {dict(route.spec.weights)} and is set again"
-    return (Happening("DriftRepaired", message, {"item": item, "found": dict(route.spec.weights)}),)
+    return (Happening(reasons.DRIFT_REPAIRED, message, {"item": item, "found": dict(route.spec.weights)}),)

@@ -13,6 +13,7 @@ from framework.api.meta import Ref
 from framework.kinds.training_job.gates import compares, judge
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeleteModels, RegisterModel, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.grammar.remembered import state_of
@@ -77,7 +78,7 @@ class _Training:
             return self.outcome.waiting(
                 self._keeping(None),
                 self._summary,
-                "UpstreamNotReady",
+                reasons.UPSTREAM_NOT_READY,
                 message,
                 ready=self.ready,
                 waits_for=missing,
@@ -102,18 +103,20 @@ class _Training:
         stop = self._supersede()
         if failed:
             message = f"version {version.version} failed {len(failed)} of {len(gates)} gates: {'; '.join(failed)}"
-            happenings = (Happening("GateFailed", message, {"version": version.version, **told}),) if news else ()
+            happenings = (
+                (Happening(reasons.GATE_FAILED, message, {"version": version.version, **told}),) if news else ()
+            )
             change = self.outcome.stalled(
-                state, summary, "GateFailed", message, ready=False, happenings=happenings, actions=stop
+                state, summary, reasons.GATE_FAILED, message, ready=False, happenings=happenings, actions=stop
             )
             # In a plan, where the field that differs is no more than Metadata, this is what the reader has to see.
             return replace(change, reason=f"GateFailed: {message}")
         happenings = (
-            (Happening("ModelReady", summary, {"version": version.version, "metrics": version.metrics, **told}),)
+            (Happening(reasons.MODEL_READY, summary, {"version": version.version, "metrics": version.metrics, **told}),)
             if news
             else ()
         )
-        return self.outcome.settled(state, summary, "ModelReady", happenings=happenings, actions=stop)
+        return self.outcome.settled(state, summary, reasons.MODEL_READY, happenings=happenings, actions=stop)
 
     def _train(self, stop: tuple[Action, ...]) -> Change:
         spec, run, inventory = self.desired.spec, self.observed.run, frozenset({f"run:{self.name}"})
@@ -125,7 +128,7 @@ class _Training:
                 return self.outcome.acting(
                     self._keeping(self.name),
                     self._summary,
-                    "Training",
+                    reasons.TRAINING,
                     message,
                     (*stop, submit),
                     ready=self.ready,
@@ -137,7 +140,7 @@ class _Training:
                 return self.outcome.waiting(
                     self._keeping(self.name),
                     self._summary,
-                    "Training",
+                    reasons.TRAINING,
                     message,
                     ready=self.ready,
                     requeue_after=after,
@@ -149,7 +152,7 @@ class _Training:
                 return self.outcome.acting(
                     self._keeping(None),
                     self._summary,
-                    "Registering",
+                    reasons.REGISTERING,
                     f"registers version {version.version}",
                     (*stop, RegisterModel(version)),
                     ready=self.ready,
@@ -251,7 +254,7 @@ def _remove(observed: TrainingJobObserved, status: Status | None, now: datetime)
         reason,
         None,
         actions=(*stop, *models),
-        happenings=(Happening("Deleted", reason),),
+        happenings=(Happening(reasons.DELETED, reason),),
     )
 
 
@@ -261,7 +264,7 @@ def _still_used(
     users = ", ".join(map(str, observed.used_by))
     message = f"removed from git; its model versions are deleted once {users} no longer serves them"
     conditions = transition(
-        status.conditions, now, ready=False, reconciling=True, reason="ModelsInUse", message=message
+        status.conditions, now, ready=False, reconciling=True, reason=reasons.MODELS_IN_USE, message=message
     )
     kept = state.model_copy(update={"run": None})
     return Change(

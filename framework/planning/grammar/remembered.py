@@ -13,9 +13,8 @@ from framework.api.errors import DamagedError
 from framework.api.meta import Ref, Stored, problem_of
 from framework.planning.grammar.changes import Change, Desired, Status, Verb
 from framework.planning.grammar.kind import Kind
+from framework.planning.grammar.reasons import UNREADABLE_RECORD
 from framework.ports import Record
-
-UNREADABLE = "UnreadableRecord"
 
 StateT = TypeVar("StateT", bound=Stored)
 
@@ -67,7 +66,7 @@ def way_out(ref: Ref, problem: str) -> str:
 def untouched(ref: Ref, desired: Desired[Any] | None, problem: str, now: datetime) -> Change:
     """What a pass does about a resource whose record cannot be read: nothing."""
     message = way_out(ref, problem)
-    conditions = transition(None, now, ready=False, stalled=True, reason=UNREADABLE, message=message)
+    conditions = transition(None, now, ready=False, stalled=True, reason=UNREADABLE_RECORD, message=message)
     commit, identity, digest = (desired.commit, desired.identity, desired.digest) if desired else ("", "", "")
     status = Status(commit=commit, identity=identity, digest=digest, conditions=conditions)
     return Change(ref, Verb.WAIT, Category.NOOP, message, status)

@@ -11,20 +11,14 @@ from pydantic import ValidationError
 
 from framework.api.conditions import DEGRADED, Condition, Conditions
 from framework.api.meta import Ref, problem_of
-from framework.planning.admission.admit import SUSPENDED
-from framework.planning.admission.retention import ORPHANED
-from framework.planning.admission.room import EXCEEDED, TOO_SMALL, WAITING_FOR_ROOM
 from framework.planning.grammar.changes import Desired, Status
-from framework.planning.grammar.remembered import UNREADABLE, status_of, way_out
+from framework.planning.grammar.reasons import AWAITS_PERSON, ORPHANED, SUSPENDED, UNREADABLE_RECORD, WAITING_FOR_ROOM
+from framework.planning.grammar.remembered import status_of, way_out
 from framework.planning.reports.oversight import Oversight, stamp
 from framework.ports import Outage, Record
 
 SHORT_COMMIT = 7
 """Characters of a commit SHA that are shown."""
-
-HELD = frozenset({"Paused", SUSPENDED, EXCEEDED, TOO_SMALL})
-"""Reasons for which a person is awaited: nothing moves by itself. So it is with who waits for room that nobody is about
-to make."""
 
 
 class Sync(StrEnum):
@@ -131,7 +125,7 @@ def _of(desired: Desired[Any] | None, record: Record) -> Stand:
 
 def unknown(ref: Ref, problem: str) -> Stand:
     """Of a resource whose record cannot be read."""
-    return Stand(Health(Sync.UNKNOWN, UNREADABLE, way_out(ref, problem)))
+    return Stand(Health(Sync.UNKNOWN, UNREADABLE_RECORD, way_out(ref, problem)))
 
 
 def stand(desired: Desired[Any] | None, status: Status) -> Stand:
@@ -189,7 +183,7 @@ _CLAIMS = frozenset({Sync.SYNCED, Sync.PROGRESSING})
 
 
 def _under_way(reconciling: Condition, waits_for: tuple[Ref, ...]) -> Stand:
-    if reconciling.reason in HELD or (reconciling.reason == WAITING_FOR_ROOM and not waits_for):
+    if reconciling.reason in AWAITS_PERSON or (reconciling.reason == WAITING_FOR_ROOM and not waits_for):
         return Stand(_by(Sync.HELD, reconciling, reconciling.reason_since or reconciling.since))
     return Stand(_by(Sync.PROGRESSING, reconciling, reconciling.since), waits_for)
 

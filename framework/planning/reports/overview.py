@@ -10,8 +10,8 @@ from typing import Any
 
 from framework.api.conditions import Conditions
 from framework.api.meta import Ref
-from framework.planning.admission.retention import ORPHANED
 from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.reasons import ORPHANED
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
 from framework.planning.reports.health import SHORT_COMMIT, Health, Sync, as_known, healths
 from framework.planning.reports.oversight import Oversight

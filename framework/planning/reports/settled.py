@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.admission.retention import ORPHANED
 from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.reasons import ORPHANED
 from framework.planning.reports.health import Health, Stand, Sync, healths
 from framework.ports import Record
 
