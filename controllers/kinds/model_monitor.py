@@ -35,7 +35,7 @@ def observe(
     live = ports.registry.get(stable.training, stable.version) if stable else None
     if stable is None or live is None or live_since is None:
         return MonitorObserved(ref)
-    flush = timedelta(seconds=float(stable.arguments["flushSeconds"]))
+    flush = timedelta(seconds=stable.arguments.flushSeconds)
     state = state_of(status, MonitorState)
     found = due(spec.window, state, stable.app, live_since, flush, now)
     if found is None:

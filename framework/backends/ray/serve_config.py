@@ -19,7 +19,7 @@ from framework.api.errors import TerminalError
 from framework.api.hashes import text_hash
 from framework.api.names import own_name
 from framework.backends.ray.tenancy import Thing
-from framework.ports import AppSpec, CodeRef, Json, RouteSpec
+from framework.ports import AppArguments, AppSpec, CodeRef, Json, RouteSpec
 
 MODEL = "framework.workloads.serving.model:build"
 ROUTER = "framework.workloads.serving.router:build"
@@ -112,7 +112,7 @@ def render_app(app: AppSpec, working_dir: str | None, name: str, mark: Mark) -> 
         "route_prefix": None,
         "import_path": MODEL,
         "runtime_env": {"working_dir": working_dir} if working_dir else {},
-        "args": {**app.arguments, **added},
+        "args": {**app.arguments.to_json(), **added},
         "deployments": [deployment],
     }
 
@@ -143,7 +143,7 @@ def _read_app(config: Config, working_dir: str | None) -> AppSpec:
     return AppSpec(
         name=name,
         deployment=deployment_of(name),
-        arguments=arguments,
+        arguments=AppArguments.from_json(arguments),
         min_replicas=scaling.get("min_replicas", deployment.get("num_replicas")),
         max_replicas=scaling.get("max_replicas", deployment.get("num_replicas")),
         target_ongoing_requests=deployment["max_ongoing_requests"] // 2 - batch_size,

@@ -15,7 +15,7 @@ from framework.kinds.model_deployment.observed import ServedVersion, Terms
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec, Serving
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.fingerprint import short_hash, spec_json
-from framework.ports import AppSpec, ModelVersion
+from framework.ports import AppArguments, AppSpec, ModelVersion, TrialRows
 
 WORKLOAD_VERSION = "1"
 """Part of every app's identity: bumped when the serving workload would answer differently from the same arguments."""
@@ -39,21 +39,21 @@ def served(
         identity = former
     app = f"{name}-{identity}"
     batching = serving.batching
-    arguments = {
-        "deployment": name,
-        "app": app,
-        "version": f"{model.training}@{model.version}",
-        "artifact": model.artifact,
-        "sha256": model.sha256,
-        "format": model.format,
-        "signature": model.signature,
-        "transformer": serving.transformer,
-        "profiles": layout.profile_folder(desired.storage, name, app),
-        "predictions": layout.prediction_folder(desired.storage, name, app),
-        "flushSeconds": serving.profiling.flush.total_seconds(),
-        "predictionKey": serving.profiling.key,
-        **_trial(serving, model),
-    }
+    arguments = AppArguments(
+        deployment=name,
+        app=app,
+        version=f"{model.training}@{model.version}",
+        artifact=model.artifact,
+        sha256=model.sha256,
+        format=model.format,
+        signature=model.signature,
+        transformer=serving.transformer,
+        profiles=layout.profile_folder(desired.storage, name, app),
+        predictions=layout.prediction_folder(desired.storage, name, app),
+        flushSeconds=serving.profiling.flush.total_seconds(),
+        predictionKey=serving.profiling.key,
+        trial=_trial(serving, model),
+    )
     return ServedVersion(
         app=app,
         identity=identity,
@@ -69,11 +69,11 @@ def served(
     )
 
 
-def _trial(serving: Serving, model: ModelVersion) -> dict[str, Any]:
+def _trial(serving: Serving, model: ModelVersion) -> TrialRows | None:
     """What its replicas are tried on before they answer; nothing for a model of which no rows were kept."""
     if serving.trial is not None:
-        return {"trial": {"rows": [dict(row) for row in serving.trial.rows]}}
-    return {"trial": {"rows": None}} if model.trial_rows else {}
+        return TrialRows(tuple(dict(row) for row in serving.trial.rows))
+    return TrialRows() if model.trial_rows else None
 
 
 def app_spec(desired: Desired[ModelDeploymentSpec], version: ServedVersion) -> AppSpec:

@@ -80,7 +80,7 @@ def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, te
     asked = demands(wanted, state.stable) if state.stable else ()
     if asked:
         message += f"; {sentence(asked)}"
-    if "trial" not in wanted.arguments:
+    if wanted.arguments.trial is None:
         message += "; it starts untried: of its training set no rows were kept"
     again = (
         (Happening(reasons.QUARANTINE_LIFTED, f"{label}: git asks for it in another way", _names(wanted)),)

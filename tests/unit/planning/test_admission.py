@@ -30,7 +30,7 @@ from framework.planning.grammar.changes import Change, Happening, Status, Verb
 from framework.planning.grammar.kind import Needs
 from framework.planning.grammar.reasons import ORPHANED, QUOTA_EXCEEDED, SUSPENDED, WAITING_FOR_QUOTA
 from framework.ports import Alert, AppSpec, Intent, Record, RunSpec
-from tests.builders import NOW, STORAGE, model_version
+from tests.builders import NOW, STORAGE, app_arguments, model_version
 
 A, B, C = Ref("TrainingJob", "a"), Ref("TrainingJob", "b"), Ref("TrainingJob", "c")
 ORDER = {A: 0, B: 1, C: 2}
@@ -47,7 +47,7 @@ def submit(name: str) -> SubmitRun:
 
 
 def deploy(name: str, *, replicas: int = 1, gpus: float = 1.0) -> DeployApp:
-    return DeployApp(AppSpec(name, "d", {}, max_replicas=replicas, cpus=0.5, gpus=gpus))
+    return DeployApp(AppSpec(name, "d", app_arguments(), max_replicas=replicas, cpus=0.5, gpus=gpus))
 
 
 def change(*actions: Action, ref: Ref = A, state: dict[str, Any] | None = None, **more: Any) -> Change:

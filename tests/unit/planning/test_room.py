@@ -21,7 +21,7 @@ from framework.planning.grammar.changes import Change
 from framework.planning.grammar.kind import Needs
 from framework.planning.grammar.reasons import CLUSTER_TOO_SMALL, WAITING_FOR_ROOM
 from framework.ports import AppSpec, Capacity, Record
-from tests.builders import NOW, STORAGE
+from tests.builders import NOW, STORAGE, app_arguments
 from tests.unit.planning.test_admission import A, B, C, change, rules, status, submit
 
 D, E = Ref("ModelDeployment", "d"), Ref("ModelDeployment", "e")
@@ -152,7 +152,7 @@ def test_more_than_it_cannot_do_without_is_waited_for_while_something_ends() -> 
 
 
 def app(name: str, fewest: int, most: int) -> DeployApp:
-    return DeployApp(AppSpec(name, "d", {}, min_replicas=fewest, max_replicas=most, cpus=0.5))
+    return DeployApp(AppSpec(name, "d", app_arguments(), min_replicas=fewest, max_replicas=most, cpus=0.5))
 
 
 def test_a_deployment_needs_room_for_its_fewest_replicas_and_those_it_grew_to_count_while_they_are_there() -> None:
