@@ -20,6 +20,9 @@ from framework.ports.verbs import changes
 
 
 class AppPhase(StrEnum):
+    """How far an application is. Failed could not be brought to its spec; Unhealthy was, and passes its checks no
+    more."""
+
     DEPLOYING = "Deploying"
     RUNNING = "Running"
     UNHEALTHY = "Unhealthy"
@@ -256,12 +259,21 @@ class ServingBackend(Protocol):
 
     Who leads may have lost the lease since it last looked, and a call of his may arrive late. So what callers would
     notice is refused where it was decided on an older table than the live one.
+
+    Each verb returns once the change is accepted, not once it is done, and raises TransientError while Serve does not
+    answer; what changes something raises TerminalError ("NotOurs") for what another environment has.
     """
 
-    def apps(self, deployment: str) -> Mapping[str, AppState]: ...
+    def apps(self, deployment: str) -> Mapping[str, AppState]:
+        """The apps of a deployment by name, those that start, fail or are on their way out included; empty where there
+        are none. Its router is not among them."""
+        ...
 
     @changes
-    def deploy(self, app: AppSpec, code_uri: str | None) -> None: ...
+    def deploy(self, app: AppSpec, code_uri: str | None) -> None:
+        """Start ``app``, or bring the one of its name to this spec. One that is so already stays as it is, unless it
+        failed: that is tried again. ``code_uri`` is what :meth:`CodeStore.ensure` gave."""
+        ...
 
     @changes
     def delete(self, app: str) -> None:
@@ -269,11 +281,12 @@ class ServingBackend(Protocol):
         ...
 
     def route(self, deployment: str, traffic: str) -> RouteState | None:
-        """The table of ``deployment`` and the router that has it."""
+        """The table of ``deployment`` and the router that has it; None where no router does, or one that is changed
+        beyond recognition. ``traffic`` is the folder where routers count."""
         ...
 
     def routed(self, path: str) -> RouteState | None:
-        """The table of whoever is served at ``path``."""
+        """The table of whoever is served at ``path``; None where nobody is."""
         ...
 
     @changes
@@ -287,7 +300,9 @@ class ServingBackend(Protocol):
         ...
 
     @changes
-    def delete_route(self, deployment: str) -> None: ...
+    def delete_route(self, deployment: str) -> None:
+        """Take the router of ``deployment`` away, with what it counted; a missing one is fine."""
+        ...
 
     def logs(self, deployment: str, lines: int) -> Sequence[Log]:
         """The last ``lines`` of what each process of its apps and its router wrote, of those that are gone included
