@@ -186,9 +186,9 @@ class _Passage:
         found = standing(self.loaded.desired, records)
         statuses = {record.ref: status_of(record) for record in records}
         return tuple(
-            Ending(ref, word, statuses[ref].summary, statuses[ref].conditions.ready.message)
-            for word in ("ready", "moving", "stalled", "blocked", "held", "orphaned")
-            for ref in getattr(found, word)
+            Ending(ref, motion.value, statuses[ref].summary, statuses[ref].conditions.ready.message)
+            for motion, refs in found.items()
+            for ref in refs
             if ref in statuses
         )
 

@@ -31,7 +31,7 @@ from framework.planning.grammar.remembered import state_of, status_of, way_out
 from framework.planning.plan.heirs import had, serves
 from framework.planning.plan.outcomes import failed
 from framework.planning.plan.planner import Inputs, plan_resource
-from framework.planning.reports.health import GOING, Stand, stand, unknown
+from framework.planning.reports.health import GOING, Health, health_of, unknown
 from framework.ports import Capacity, Event, Intent, Ports, Record
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Result:
     calls: int = 0
     hungry: bool = False
     freed: bool = False
-    stand: Stand | None = None
+    health: Health | None = None
     """None where nothing is on record any more, or, with ``retry``, where nobody knows."""
 
 
@@ -126,7 +126,7 @@ class Reconciler:
             if desired is None and record is None:
                 return Result(ref, None)
             if desired is None and self.rules().prune and self.dependents.on(ref, self.ports.state):
-                return Result(ref, None, requeue_after=AFTER_DEPENDENTS, stand=Stand(GOING))
+                return Result(ref, None, requeue_after=AFTER_DEPENDENTS, health=GOING)
             return self._step(ref, desired, record, era)
         except ConflictError as error:
             log.info("%s: %s; reading again", ref, error)
@@ -174,7 +174,7 @@ class Reconciler:
             calls=len(change.actions),
             hungry=admitted.over,
             freed=gave_back(record, look.record),
-            stand=stand(desired, change.status) if change.status is not None else None,
+            health=health_of(desired, change.status) if change.status is not None else None,
         )
 
     def _resumed(self, change: Change, record: Record | None) -> Resumed:
@@ -279,7 +279,7 @@ class Reconciler:
         except MlopsError as failure:
             log.warning("%s: that could not be logged: %s", ref, failure)
             return Result(ref, None, retry=True)
-        return Result(ref, None, stand=unknown(ref, error.problem))
+        return Result(ref, None, health=unknown(ref, error.problem))
 
     def _failed(self, ref: Ref, desired: Desired[Any] | None, reason: Reason, message: str, *, stalled: bool) -> Result:
         """Say in the resource's own status what went wrong; what serves is left alone."""
@@ -304,7 +304,7 @@ class Reconciler:
             unfinished = Resumed(change, record.doing if record else ())
             as_before = Admitted(change, withheld=record.withheld if record else "")
             news = _Look(self, ref, desired, record, old, unfinished, as_before).end()
-            return replace(result, change=change, news=news, stand=stand(desired, status))
+            return replace(result, change=change, news=news, health=health_of(desired, status))
         except MlopsError as error:
             log.warning("%s: the failure could not be recorded: %s", ref, error)
             return result

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from framework.planning.grammar.steps import Sequence, Step
+from framework.planning.reports.health import Motion
 from framework.render.actions import describe
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET
@@ -27,12 +28,12 @@ from framework.render.wording import count, lasting, short
 FORMAT = 1
 
 _STYLES = {
-    "ready": "green",
-    "held": "yellow",
-    "orphaned": "yellow",
-    "moving": "cyan",
-    "blocked": "yellow",
-    "stalled": "red",
+    Motion.READY: "green",
+    Motion.HELD: "yellow",
+    Motion.ORPHANED: "yellow",
+    Motion.MOVING: "cyan",
+    Motion.BLOCKED: "yellow",
+    Motion.STALLED: "red",
 }
 
 
@@ -77,8 +78,8 @@ def _ending(sequence: Sequence, width: int) -> Iterator[Line]:
         told = f"{count(actions, 'action')}, the last after about {lasting(sequence.seconds)}."
         yield from paragraph(told, width=width, style="bold")
     for item in sequence.endings:
-        if item.word != "ready":
-            title = (Span(f"  {item.ref}", "bold"), Span(f"ends {item.word}", _STYLES[item.word]))
+        if item.word != Motion.READY:
+            title = (Span(f"  {item.ref}", "bold"), Span(f"ends {item.word}", _STYLES[Motion(item.word)]))
             yield from fitted([title], width, gap=1)[0]
             yield from paragraph(one_line(item.message, LONGEST_MESSAGE), width=width, indent="    ")
     if not sequence.settled:
