@@ -10,7 +10,8 @@ from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState, Published
 from framework.kinds.model_deployment.observed import DeploymentState, ServedVersion
 from framework.kinds.training_job.observed import TrainingJobState
-from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.planning.reports.lineage import Edge, Lineage, Node, Sort, assemble
 from framework.ports import CodeRef, ModelVersion, Ports, ReadTable, Record, Recorded, TableState
 from framework.rollout.state import CanaryPhase
@@ -135,7 +136,7 @@ class _Gathering:
             case "FeatureView":
                 yield from self._view(record)
             case "TrainingJob":
-                version = TrainingJobState.model_validate(_state(record)).version
+                version = state_of(status_of(record), TrainingJobState).version
                 if version is not None:
                     yield from self.model(record.ref.name, version)
             case "ModelDeployment":
@@ -144,7 +145,7 @@ class _Gathering:
                 yield from self._monitor(record)
 
     def _view(self, record: Record) -> Iterator[Part]:
-        published = FeatureViewState.model_validate(_state(record)).published
+        published = self._published(record.ref)
         if published is None:
             return
         name, table = record.ref.name, _table_id(record.ref.name, published)
@@ -217,7 +218,7 @@ class _Gathering:
 
     def _is_asked_for(self, ref: Ref, version: str, identity: str) -> bool:
         record = self._record(ref)
-        return record is not None and TrainingJobState.model_validate(_state(record)).build_of(identity) == version
+        return state_of(status_of(record), TrainingJobState).build_of(identity) == version
 
     def _registered(self, training: str, version: str) -> ModelVersion | None:
         """Asked for once: a model is told of wherever it serves."""
@@ -252,7 +253,7 @@ class _Gathering:
         return self._logs[uri]
 
     def _deployment(self, record: Record) -> Iterator[Part]:
-        state, asked = DeploymentState.model_validate(_state(record)), self._desired.get(record.ref)
+        state, asked = state_of(status_of(record), DeploymentState), self._desired.get(record.ref)
         route = {"route": asked.spec.serving.route} if asked else {}
         share, rollout = 100, state.rollout
         if rollout is not None:
@@ -287,8 +288,8 @@ class _Gathering:
         asked = self._desired.get(record.ref)
         watched = next((ref for ref in record.upstream if ref.kind == "ModelDeployment"), None)
         below = self._record(watched) if watched else None
-        stable = DeploymentState.model_validate(_state(below)).stable if below else None
-        facts = {"summary": Status.model_validate(record.status).summary}
+        stable = state_of(status_of(below), DeploymentState).stable
+        facts = {"summary": status_of(record).summary}
         monitor = Node(Sort.MONITOR, record.ref.name, facts, record.ref)
         yield monitor
         if stable is not None:
@@ -317,12 +318,7 @@ class _Gathering:
         return {"subject": info.subject, "author": info.author, "time": info.time.isoformat()}
 
     def _published(self, ref: Ref) -> Published | None:
-        record = self._record(ref)
-        return FeatureViewState.model_validate(_state(record)).published if record else None
-
-
-def _state(record: Record) -> dict[str, Any]:
-    return Status.model_validate(record.status).state
+        return state_of(status_of(self._record(ref)), FeatureViewState).published
 
 
 def _table_id(view: str, table: Published | ReadTable) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from framework.api.errors import ConfigurationError, TransientError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
-from framework.planning.grammar.changes import Status
+from framework.planning.grammar.reasons import RUN_STARTED
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import Log, Ports
 
 FOLLOWED = 1000
@@ -85,7 +86,7 @@ def shortened(log: Log, lines: int) -> Log:
 
 def _of_run(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
     """Of the run that was started last, whatever became of it."""
-    started = ports.state.events(ref, 1, reasons=("RunStarted",))
+    started = ports.state.events(ref, 1, reasons=(RUN_STARTED,))
     if not started:
         return ()
     run = str(started[-1].data.get("run", "")).rpartition("-")[0]
@@ -103,10 +104,7 @@ def _of_deployment(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
 
 def _roles(ref: Ref, ports: Ports) -> Mapping[str, str]:
     """What apps are to the deployment now, for people."""
-    record = ports.state.load(ref)
-    if record is None:
-        return {}
-    state = DeploymentState.model_validate(Status.model_validate(record.status).state)
+    state = state_of(status_of(ports.state.load(ref)), DeploymentState)
     roles = {item.app: " (retired)" for item in state.retiring}
     if state.rollout is not None:
         roles[state.rollout.version.app] = " (candidate)"

@@ -20,6 +20,7 @@ from framework.kinds.model_deployment.observed import DeploymentState, ServedVer
 from framework.planning.admission.promotion import Course, Item, Promotion
 from framework.planning.grammar.changes import Status
 from framework.planning.grammar.fingerprint import short_hash
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import ModelVersion, Ports, Proposal, Proposed, SpecWriter
 from framework.specs.language.resource import ENVIRONMENT
 from framework.specs.pins import Edited, pin_version
@@ -98,14 +99,12 @@ def default_branch(promotion: Promotion) -> str:
 def _live(side: Side) -> dict[Ref, ServedVersion | str]:
     """By deployment what serves there and nothing speaks against, or why nothing can be promoted now."""
     return {
-        record.ref: _stable(Status.model_validate(record.status))
-        for record in side.ports.state.records()
-        if record.ref.kind == DEPLOYMENT
+        record.ref: _stable(status_of(record)) for record in side.ports.state.records() if record.ref.kind == DEPLOYMENT
     }
 
 
 def _stable(status: Status) -> ServedVersion | str:
-    state = DeploymentState.model_validate(status.state)
+    state = state_of(status, DeploymentState)
     if state.stable is None:
         return "serves nothing yet"
     if state.rollout is not None:

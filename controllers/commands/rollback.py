@@ -23,7 +23,8 @@ from framework.kinds.model_deployment.target import served, terms
 from framework.kinds.model_deployment.transitions import returns_at_once
 from framework.kinds.training_job.gates import judge
 from framework.planning.admission.restore import Kept, Prospect, changing, restore
-from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import ModelVersion, Pin, Ports, Proposal, Proposed, SpecWriter
 from framework.render.wording import short
 
@@ -183,10 +184,9 @@ class _Leftovers:
         if model is None:
             return problem
         try:
-            record = self._ports.state.load(asked.ref)
+            state = state_of(status_of(self._ports.state.load(asked.ref)), DeploymentState)
         except DamagedError as error:
             return Kept(False, f"{error}; nothing is done about it until it can be", blocked=True)
-        state = DeploymentState.model_validate(Status.model_validate(record.status).state if record else {})
         version, canary = served(asked, model), asked.spec.strategy.canary
         rejected = state.rejected(version.identity)
         if state.stable is not None and state.stable.identity == version.identity:

@@ -11,8 +11,9 @@ from controllers.loop.reconciler import Observe, Reconciler, Result
 from controllers.revision.acceptance import rules
 from controllers.revision.source import Loaded
 from framework.api.meta import Ref
-from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.kind import Kind
+from framework.planning.grammar.remembered import status_of
 from framework.planning.grammar.steps import Ending, Sequence, Step
 from framework.planning.reports.settled import standing
 from framework.ports import Ports, RunSpec
@@ -183,11 +184,11 @@ class _Passage:
     def _endings(self) -> tuple[Ending, ...]:
         records = self.world.ports.state.records()
         found = standing(self.loaded.desired, records)
-        statuses = {record.ref: Status.model_validate(record.status) for record in records}
+        statuses = {record.ref: status_of(record) for record in records}
         return tuple(
-            Ending(ref, word, statuses[ref].summary, statuses[ref].conditions.ready.message)
-            for word in ("ready", "moving", "stalled", "blocked", "held", "orphaned")
-            for ref in getattr(found, word)
+            Ending(ref, motion.value, statuses[ref].summary, statuses[ref].conditions.ready.message)
+            for motion, refs in found.items()
+            for ref in refs
             if ref in statuses
         )
 

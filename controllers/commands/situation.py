@@ -21,9 +21,9 @@ from framework.planning.reports.newer import newer_data
 from framework.planning.reports.oversight import Oversight, oversee
 from framework.planning.reports.overview import StatusReport, report
 from framework.planning.reports.settled import Withheld
+from framework.planning.reports.why import Cause, why
 from framework.ports import Outage, Recorded, Revision
 from framework.process import dead, machine
-from framework.render.why import Reason, why
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Situation:
             newer=newer,
         )  # fmt: skip
 
-    def why(self, ref: Ref) -> Reason:
+    def why(self, ref: Ref) -> Cause:
         """Raises LookupError where neither git nor a record knows ``ref``."""
         return why(
             ref, self.desired, self.recorded.readable, self.now, self.withheld,

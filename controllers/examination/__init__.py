@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +21,9 @@ from controllers.examination.trees import Tree
 from controllers.revision.loaded import Loaded, same_meaning
 from framework import installed, workloads
 from framework.api.errors import Problem
+from framework.api.hashes import text_hash
 from framework.api.meta import Ref
-from framework.specs.language import words
+from framework.api.nearest import nearest
 from framework.specs.language.resource import Resource, spec_path
 from framework.specs.memo.stored import resources_of
 from framework.workloads.examining import Mistake
@@ -168,7 +168,7 @@ def _problems(resource: Resource, answer: Answer, tree: Tree) -> Iterator[Proble
 def _problem(resource: Resource, mistake: Mistake, tree: Tree, mild: bool) -> Problem:
     severity: Literal["error", "warning"] = "warning" if mild else "error"
     allowed = tuple(mistake.allowed) if len(mistake.allowed) <= _MOST_ALLOWED else ()
-    suggestion = words.nearest(mistake.wanted, mistake.allowed) if mistake.wanted else None
+    suggestion = nearest(mistake.wanted, mistake.allowed) if mistake.wanted else None
     problem = resource.problem(mistake.path, mistake.message, allowed=allowed, suggestion=suggestion, severity=severity)
     if not mistake.line:
         return problem
@@ -234,5 +234,5 @@ def _version(library: str) -> str:
     except PackageNotFoundError:
         found = "none"
     asks = sorted(Path(workloads.__path__[0]).rglob("*.py"))
-    ours = sha256("".join(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in asks).encode())
-    return f"{library} {found} {ours.hexdigest()[:16]}"
+    ours = "".join(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in asks)
+    return f"{library} {found} {text_hash(ours, 16)}"

@@ -15,6 +15,7 @@ from framework.kinds.feature_view import build
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.plan import run_name
 from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.remembered import state_of
 from framework.ports import Ports, RunPhase, RunState, TableState
 
 
@@ -25,7 +26,7 @@ def observe(
     data is waited for: they may be large, and far away. The run is, while it is not on record what came of it."""
     if desired is None:
         return FeatureViewObserved(ref, ports.storage, None, "", RunState(RunPhase.ABSENT))
-    known = FeatureViewState.model_validate(status.state).published if status else None
+    known = state_of(status, FeatureViewState).published
     return _Look(desired, known, ports, now).observed()
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from framework.api import layout
 from framework.api.errors import DamagedError
 from framework.api.meta import Ref
-from framework.kinds.model_deployment.observed import DeploymentObserved, ServedVersion
+from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, ServedVersion
 from framework.kinds.model_deployment.spec import ModelRef
 from framework.kinds.model_deployment.target import served
 from framework.kinds.model_deployment.words import subject
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import ModelVersion, Ports, RouteState, Word
 
 
@@ -25,15 +26,15 @@ def observe(
     target, reason = (None, "removed from git") if desired is None else resolve(desired, ports)
     apps = ports.serving.apps(ref.name)
     route = ports.serving.route(ref.name, layout.traffic_folder(ports.storage, ref.name))
-    spoken_of = status is not None and any(status.state.get(name) for name in ("rollout", "quarantined", "heard"))
-    remembered = status is not None and status.state.get("stable") is not None
+    state = state_of(status, DeploymentState)
+    spoken_of = bool(state.rollout or state.quarantined or state.heard)
     return DeploymentObserved(
         ref=ref,
         target=target,
         target_reason=reason,
         apps=apps,
         route=route,
-        found=_serving(desired, route.spec.stable, ports) if desired and route and not remembered else None,
+        found=_serving(desired, route.spec.stable, ports) if desired and route and state.stable is None else None,
         job=job_digest(desired, ports) if desired is not None and spoken_of else "",
         word=_word(ref, ports) if spoken_of else None,
         held=_held(ref, _path(desired, status), route, ports),
@@ -70,10 +71,10 @@ def _word(ref: Ref, ports: Ports) -> Word | None:
 def job_digest(desired: Desired[Any], ports: Ports) -> str:
     """What git was last seen to say of the training job; empty where nobody looked at it yet, or it cannot be read."""
     try:
-        record = ports.state.load(Ref("TrainingJob", desired.spec.model.training))
+        status = status_of(ports.state.load(Ref("TrainingJob", desired.spec.model.training)))
     except DamagedError:
         return ""
-    return Status.model_validate(record.status).digest if record else ""
+    return status.digest if status else ""
 
 
 def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:
@@ -91,14 +92,13 @@ def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, s
         return (pinned, "") if pinned.deployable else (None, f"version {model.version} failed its gates")
     identity = desired.upstream.get(job, "")
     try:
-        record = ports.state.load(job)
+        status = status_of(ports.state.load(job))
     except DamagedError as error:
         trained = next((item for item in ports.registry.builds(model.training, identity) if item.deployable), None)
         return (trained, "") if trained is not None else (None, f"waits for {job}: {error}")
-    if record is None:
+    if status is None:
         return None, f"waits for {job}"
-    status = Status.model_validate(record.status)
-    state = TrainingJobState.model_validate(status.state)
+    state = state_of(status, TrainingJobState)
     if status.identity != identity:
         return None, f"waits for {job}, which has yet to take up what git asks for"
     version = state.build_of(identity)

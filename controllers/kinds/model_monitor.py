@@ -19,6 +19,7 @@ from framework.kinds.model_monitor.observed import (
 )
 from framework.kinds.model_monitor.spec import ModelMonitorSpec, Performance
 from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import LabelledWindow, Ports, Reference
 
 
@@ -29,14 +30,13 @@ def observe(
     if desired is None:
         return MonitorObserved(ref)
     spec: ModelMonitorSpec = desired.spec
-    record = ports.state.load(Ref("ModelDeployment", spec.deployment))
-    deployment = DeploymentState.model_validate(Status.model_validate(record.status).state if record else {})
+    deployment = state_of(status_of(ports.state.load(Ref("ModelDeployment", spec.deployment))), DeploymentState)
     stable, live_since = deployment.stable, deployment.stable_since
     live = ports.registry.get(stable.training, stable.version) if stable else None
     if stable is None or live is None or live_since is None:
         return MonitorObserved(ref)
-    flush = timedelta(seconds=float(stable.arguments["flushSeconds"]))
-    state = MonitorState.model_validate(status.state if status else {})
+    flush = timedelta(seconds=stable.arguments.flushSeconds)
+    state = state_of(status, MonitorState)
     found = due(spec.window, state, stable.app, live_since, flush, now)
     if found is None:
         return MonitorObserved(ref, live, stable.app, live_since, flush=flush)

@@ -15,6 +15,7 @@ from framework.kinds.training_job.gates import compares
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.plan import run_name
 from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import ModelVersion, Ports, RunPhase, RunState
 
 
@@ -50,7 +51,7 @@ def observe(
 
 def _under_way(desired: Desired[Any], status: Status | None, ports: Ports) -> tuple[str, RunState]:
     """The build that was begun for what git still asks for: data that comes meanwhile does not begin it anew."""
-    begun = TrainingJobState.model_validate(status.state).run if status else None
+    begun = state_of(status, TrainingJobState).run
     if status is None or begun is None or status.identity != desired.identity:
         return "", RunState(RunPhase.ABSENT)
     return begun.removeprefix(run_name(desired.ref.name, "")), ports.runs.observe(ports.storage, begun)
@@ -94,5 +95,5 @@ def _serves(ref: Ref, training: str, ports: Ports) -> bool:
 
 def _deployment(ref: Ref, ports: Ports) -> DeploymentState | None:
     """What is remembered of a deployment. Raises DamagedError where that cannot be read."""
-    record = ports.state.load(ref)
-    return None if record is None else DeploymentState.model_validate(Status.model_validate(record.status).state)
+    status = status_of(ports.state.load(ref))
+    return None if status is None else state_of(status, DeploymentState)

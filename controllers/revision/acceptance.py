@@ -17,12 +17,11 @@ from framework.planning.admission.pruning import RECONCILE, WOULD_REMOVE, too_mu
 from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Change, Refusal
 from framework.planning.grammar.kind import Kind
+from framework.planning.grammar.reasons import PIN_IN_FORCE, WAITS_FOR_WINDOW
 from framework.planning.plan.breaking import unacknowledged
 from framework.planning.reports.settled import Withheld
 from framework.ports import Pin, Revision, Signature
 
-WAITS_FOR_WINDOW = "WaitsForWindow"
-PIN_IN_FORCE = "PinInForce"
 HISTORY_REWRITTEN = "HistoryRewritten"
 SIGNATURE_REQUIRED = "SignatureRequired"
 NOT_EXECUTED = "NotExecuted"

@@ -10,8 +10,10 @@ from controllers.revision.loaded import Loaded
 from framework.api import layout
 from framework.api.errors import SpecError
 from framework.api.meta import Ref
+from framework.planning.reports.health import Sync
+from framework.planning.reports.overview import report
 from framework.ports import Pin
-from framework.render.status import Sync, report, status_text
+from framework.render.status import status_text
 from tests.controllers.test_promises import ANOTHER, BETTER, environment, reconciled, syncs
 from tests.world import DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
 
@@ -108,7 +110,7 @@ def test_11_under_a_pin_nothing_that_git_asks_differently_is_synced() -> None:
     newest, state = world.read(world.head), world.ports.state
     held = withheld(newest, world.source.loaded, state.pin(), world.now)
     found = report("local", newest.desired, state.records(), state.revisions(), world.now, held)
-    said = {row.ref: (row.sync, row.reason) for row in found.rows}
+    said = {row.ref: (row.sync, row.health.reason) for row in found.rows}
     assert said[JOB] == (Sync.OUT_OF_SYNC, "PinInForce")
     assert said[ENDPOINT] == (Sync.OUT_OF_SYNC, "PinInForce")
     assert said[VIEW][0] is Sync.SYNCED, "both commits ask for it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 from framework import storage
 from framework.api.errors import TerminalError, TransientError
+from framework.api.hashes import text_hash
 from framework.backends.delta.contents import Contents
 from framework.panics import panics_told
 from framework.ports import Json, ReadTable, TableState
@@ -55,7 +55,7 @@ class DeltaTables:
             path = source.get("path")
             if path is not None:
                 parts.append([name, path, self._read(name, path, source.get("format"), root)])
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16] if parts else ""
+        return text_hash(json.dumps(parts), 16) if parts else ""
 
     def _read(self, name: str, path: str, form: Json, root: str) -> Json:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from framework.api.errors import TerminalError
+from framework.api.hashes import text_hash
 from framework.backends.memory.calls import Calls
 from framework.backends.state.stored import dump_json
 from framework.drift.summaries import total
@@ -39,7 +39,7 @@ class MemoryTables:
             if not found:
                 raise TerminalError("SourceMissing", f"source {name}: no file at {path}")
             parts.append([name, path, found])
-        return hashlib.sha256(dump_json(parts).encode()).hexdigest()[:16] if parts else ""
+        return text_hash(dump_json(parts), 16) if parts else ""
 
     def delete(self, uri: str) -> None:
         self._calls.record("tables.delete", uri)

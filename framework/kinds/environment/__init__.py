@@ -11,13 +11,14 @@ from framework.kinds.environment import policies, quotas, windows
 from framework.kinds.environment.spec import CATEGORIES, Database, EnvironmentSpec, Quotas
 from framework.planning.grammar.changes import Change, Desired, Status
 from framework.planning.grammar.kind import CrossProblem, Kind, Reference
+from framework.planning.grammar.reasons import READ
 from framework.planning.plan.outcomes import Outcome, removed
 
 
 def _plan(desired: Desired[EnvironmentSpec] | None, observed: Ref, status: Status | None, now: datetime) -> Change:
     if desired is None:
         return removed(observed)
-    return Outcome(desired, status, CATEGORIES, now).settled(Stored(), desired.spec.ray.address, "Read")
+    return Outcome(desired, status, CATEGORIES, now).settled(Stored(), desired.spec.ray.address, READ)
 
 
 def _references(spec: EnvironmentSpec) -> tuple[Reference, ...]:

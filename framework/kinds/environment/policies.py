@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
+from framework.api.nearest import nearest
 from framework.kinds.environment.neighbours import NEIGHBOURS
 from framework.kinds.environment.selection import Found, Miss, exists, find, miss, parse
 from framework.kinds.environment.spec import EnvironmentSpec, Limit, Policy
@@ -101,7 +102,7 @@ def _unknown_kind(kind: str, at: str) -> CrossProblem:
     allowed = (*NEIGHBOURS, ALL)
     if kind == "Environment":
         return CrossProblem(at, "policies hold for other kinds, not for the Environment itself", allowed)
-    return CrossProblem(at, f"unknown kind {words.shorten(kind)!r}", allowed, words.nearest(kind, NEIGHBOURS))
+    return CrossProblem(at, f"unknown kind {words.shorten(kind)!r}", allowed, nearest(kind, NEIGHBOURS))
 
 
 def _miss(kind: str, path: str, number: bool) -> Miss | None:

@@ -10,9 +10,10 @@ from framework.api.categories import Category
 from framework.kinds.feature_view.build import asks_again
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
-from framework.planning.admission.intent import DRIFT_REPAIRED
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeleteTable, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
 from framework.ports import Cause, Materialization, TableState
@@ -35,7 +36,7 @@ def plan(
     """Publish a version for this identity if there is none, or if the sources changed and it is time to look."""
     if desired is None:
         return _remove(observed, status)
-    previous = FeatureViewState.model_validate(status.state) if status else FeatureViewState()
+    previous = state_of(status, FeatureViewState)
     return _View(desired, observed, status, previous, now).decide()
 
 
@@ -70,13 +71,13 @@ class _View:
         if observed.source_problem is not None:
             reason, message = observed.source_problem
             return self.outcome.stalled(
-                FeatureViewState(published=self.in_service), summary, reason, message,
+                FeatureViewState(published=self.in_service), summary, reasons.Reason(reason), message,
                 ready=ready, inventory=self._inventory(None), requeue_after=timedelta(seconds=10),
             )  # fmt: skip
         if missing:
             message = f"waits for {', '.join(map(str, missing))}"
             return self.outcome.waiting(
-                FeatureViewState(published=self.in_service), summary, "UpstreamNotReady", message,
+                FeatureViewState(published=self.in_service), summary, reasons.UPSTREAM_NOT_READY, message,
                 ready=ready, waits_for=missing, inventory=self._inventory(None),
             )  # fmt: skip
         return self._materialize(ready, summary)
@@ -91,14 +92,14 @@ class _View:
         if limit is None or self.now <= limit:
             looks = min((soon for soon in (looks, limit and limit - self.now + _AFTER) if soon), default=None)
             return self.outcome.settled(
-                state, summary, "Published", inventory=inventory, requeue_after=looks, happenings=news
+                state, summary, reasons.PUBLISHED, inventory=inventory, requeue_after=looks, happenings=news
             )
         message = (
             f"the newest event time is {table.newest:%Y-%m-%d %H:%M}Z, and it was fresh until {limit:%Y-%m-%d %H:%M}Z"
         )
-        told = () if self.previous.stale and not news else (Happening("DataStale", message),)
+        told = () if self.previous.stale and not news else (Happening(reasons.DATA_STALE, message),)
         return self.outcome.stalled(
-            state.model_copy(update={"stale": True}), summary, "DataStale", message,
+            state.model_copy(update={"stale": True}), summary, reasons.DATA_STALE, message,
             ready=True, inventory=inventory, requeue_after=looks, happenings=(*news, *told),
         )  # fmt: skip
 
@@ -116,8 +117,9 @@ class _View:
                 return self._submit(state, name, run.attempt + 1, stop, ready, summary)
             case runs.Await(after, message):
                 return self.outcome.waiting(
-                    state, summary, "Materializing", message, ready=ready, requeue_after=after, inventory=inventory
-                )
+                    state, summary, reasons.MATERIALIZING, message,
+                    ready=ready, requeue_after=after, inventory=inventory,
+                )  # fmt: skip
             case runs.GaveUp(reason, message):
                 again = asks_again(self.desired.spec, run.finished, self.now)
                 if again is not None and not again:
@@ -151,7 +153,7 @@ class _View:
         return self.outcome.acting(
             state,
             summary,
-            "Materializing",
+            reasons.MATERIALIZING,
             message,
             (*stop, SubmitRun(run)),
             ready=ready,
@@ -168,7 +170,7 @@ class _View:
         if published.uri != self._table:
             return ()
         message = f"the table of version {published.version} was gone and is computed again"
-        return (Happening(DRIFT_REPAIRED, message, {"item": f"table:{published.uri}"}),)
+        return (Happening(reasons.DRIFT_REPAIRED, message, {"item": f"table:{published.uri}"}),)
 
     @property
     def _cause(self) -> Cause:
@@ -197,7 +199,7 @@ class _View:
         awaited = self.previous.run == run_name(self.desired.ref.name, table.name)
         data = {"uri": table.uri, "version": table.version, "rows": table.rows, "build": table.name}
         told = f"{table.rows:,} rows as version {table.version}"
-        return Happening("Published", told, {**data, **(runs.took(self.observed.run) if awaited else {})})
+        return Happening(reasons.PUBLISHED, told, {**data, **(runs.took(self.observed.run) if awaited else {})})
 
     @property
     def _table(self) -> str:
@@ -209,7 +211,7 @@ class _View:
 
 def _remove(observed: FeatureViewObserved, status: Status | None) -> Change:
     """Stop what runs; data stays for ``git revert`` unless the spec said ``deletion: delete``."""
-    ref, state = observed.ref, FeatureViewState.model_validate(status.state if status else {})
+    ref, state = observed.ref, state_of(status, FeatureViewState)
     actions: list[Action] = []
     if state.run is not None:
         actions.append(StopRun(observed.storage, state.run))
@@ -224,7 +226,7 @@ def _remove(observed: FeatureViewObserved, status: Status | None) -> Change:
         reason,
         None,
         actions=tuple(actions),
-        happenings=(Happening("Deleted", reason),),
+        happenings=(Happening(reasons.DELETED, reason),),
     )
 
 

@@ -79,10 +79,9 @@ def needs(spec: ModelDeploymentSpec) -> Needs:
     return Needs(replicas.max * cpus, replicas.max * gpus, standing=True, least=least)
 
 
-def _uses(state: Mapping[str, Any]) -> frozenset[Ref]:
+def _uses(state: DeploymentState) -> frozenset[Ref]:
     """The training jobs whose models it serves, or is about to."""
-    members = DeploymentState.model_validate(state).members
-    return frozenset(Ref("TrainingJob", version.training) for version in members)
+    return frozenset(Ref("TrainingJob", version.training) for version in state.members)
 
 
 def _ensure(ref: Ref, found: DeploymentState) -> None:

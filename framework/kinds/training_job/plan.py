@@ -14,8 +14,10 @@ from framework.kinds.training_job.build import read_of
 from framework.kinds.training_job.gates import compares, judge
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeleteModels, RegisterModel, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
 from framework.ports import ModelVersion, ReadView, RunSpec, Training
@@ -39,7 +41,7 @@ def plan(
     gates. What was trained stays while its data moves on."""
     if desired is None:
         return _remove(observed, status, now)
-    previous = TrainingJobState.model_validate(status.state) if status else TrainingJobState()
+    previous = state_of(status, TrainingJobState)
     return _Training(desired, observed, status, previous, now).decide()
 
 
@@ -82,7 +84,7 @@ class _Training:
             return self.outcome.waiting(
                 self._keeping(None),
                 self._summary,
-                "UpstreamNotReady",
+                reasons.UPSTREAM_NOT_READY,
                 message,
                 ready=self.ready,
                 waits_for=missing,
@@ -108,11 +110,11 @@ class _Training:
         return self.outcome.acting(
             self._keeping(None),
             self._summary,
-            "Registering",
+            reasons.REGISTERING,
             message,
             (*stop, RegisterModel(taken)),
             ready=self.ready,
-            happenings=(Happening("VersionTaken", message, {"version": version.version}),),
+            happenings=(Happening(reasons.VERSION_TAKEN, message, {"version": version.version}),),
         )
 
     def _judged(self, version: ModelVersion) -> Change:
@@ -135,18 +137,20 @@ class _Training:
         stop = self._supersede()
         if failed:
             message = f"version {version.version} failed {len(failed)} of {len(gates)} gates: {'; '.join(failed)}"
-            happenings = (Happening("GateFailed", message, {"version": version.version, **told}),) if news else ()
+            happenings = (
+                (Happening(reasons.GATE_FAILED, message, {"version": version.version, **told}),) if news else ()
+            )
             change = self.outcome.stalled(
-                state, summary, "GateFailed", message, ready=False, happenings=happenings, actions=stop
+                state, summary, reasons.GATE_FAILED, message, ready=False, happenings=happenings, actions=stop
             )
             # In a plan, where the field that differs is no more than Metadata, this is what the reader has to see.
             return replace(change, reason=f"GateFailed: {message}")
         happenings = (
-            (Happening("ModelReady", summary, {"version": version.version, "metrics": version.metrics, **told}),)
+            (Happening(reasons.MODEL_READY, summary, {"version": version.version, "metrics": version.metrics, **told}),)
             if news
             else ()
         )
-        return self.outcome.settled(state, summary, "ModelReady", happenings=happenings, actions=stop)
+        return self.outcome.settled(state, summary, reasons.MODEL_READY, happenings=happenings, actions=stop)
 
     def _train(self, stop: tuple[Action, ...]) -> Change:
         spec, run, name = self.desired.spec, self.observed.run, run_name(self.desired.ref.name, self.observed.build)
@@ -159,7 +163,7 @@ class _Training:
                 return self.outcome.acting(
                     self._keeping(name),
                     self._summary,
-                    "Training",
+                    reasons.TRAINING,
                     message,
                     (*stop, submit),
                     ready=self.ready,
@@ -171,7 +175,7 @@ class _Training:
                 return self.outcome.waiting(
                     self._keeping(name),
                     self._summary,
-                    "Training",
+                    reasons.TRAINING,
                     message,
                     ready=self.ready,
                     requeue_after=after,
@@ -183,7 +187,7 @@ class _Training:
                 return self.outcome.acting(
                     self._keeping(None),
                     self._summary,
-                    "Registering",
+                    reasons.REGISTERING,
                     f"registers version {version.version}",
                     (*stop, RegisterModel(version)),
                     ready=self.ready,
@@ -279,7 +283,7 @@ class _Training:
 def _remove(observed: TrainingJobObserved, status: Status | None, now: datetime) -> Change:
     """Stop what runs. Model versions stay, because a revert may need them, unless the spec said ``deletion: delete``;
     those go only once no deployment serves one."""
-    state = TrainingJobState.model_validate(status.state if status else {})
+    state = state_of(status, TrainingJobState)
     stop: tuple[Action, ...] = (StopRun(observed.storage, state.run),) if state.run else ()
     delete = status is not None and status.spec.get("deletion") == "delete"
     if status is not None and delete and observed.used_by:
@@ -294,7 +298,7 @@ def _remove(observed: TrainingJobObserved, status: Status | None, now: datetime)
         reason,
         None,
         actions=(*stop, *models),
-        happenings=(Happening("Deleted", reason),),
+        happenings=(Happening(reasons.DELETED, reason),),
     )
 
 
@@ -304,7 +308,7 @@ def _still_used(
     users = ", ".join(map(str, observed.used_by))
     message = f"removed from git; its model versions are deleted once {users} no longer serves them"
     conditions = transition(
-        status.conditions, now, ready=False, reconciling=True, reason="ModelsInUse", message=message
+        status.conditions, now, ready=False, reconciling=True, reason=reasons.MODELS_IN_USE, message=message
     )
     kept = state.model_copy(update={"run": None})
     return Change(

@@ -154,7 +154,7 @@ class Kind:
     """Columns it uses by upstream; None: all of them."""
     state: type[Stored] = Stored
     """What a record remembers of one, beside what every kind has."""
-    uses: Callable[[Mapping[str, Any]], frozenset[Ref]] | None = None
+    uses: Callable[[Any], frozenset[Ref]] | None = None
     """What one with this ``state`` makes use of, also where git no longer names it; None for a kind that uses no more
     than its upstreams."""
     behind: Behind | None = None

@@ -8,14 +8,11 @@ from datetime import datetime
 from statistics import median
 
 from framework.api.meta import Ref
+from framework.planning.grammar.reasons import RUN_ENDED, RUN_STARTED
 from framework.ports import Event
 
 KEPT = 20
 """Past runs of one resource that count: older ones tell of other data."""
-
-_STARTED = "RunStarted"
-_ENDED = frozenset({"Published", "ModelReady", "GateFailed"})
-"""A run that did its work, whatever came of it."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +47,9 @@ def durations(events: Iterable[Event]) -> Durations:
     for event in events:
         if event.ref is None:
             continue
-        if event.reason == _STARTED:
+        if event.reason == RUN_STARTED:
             began[event.ref] = event.time
-        elif event.reason in _ENDED:
+        elif event.reason in RUN_ENDED:
             start = began.pop(event.ref, None)
             seconds = event.data.get("seconds")
             if start is not None:

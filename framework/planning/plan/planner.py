@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from framework.api.hashes import text_hash
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Change, Desired, Plan, Status
 from framework.planning.grammar.kind import Kind
@@ -57,4 +57,4 @@ def plan_all(environment: str, commit: str, snapshot_digest: str, resources: Ite
 
 def digest_of(value: Any) -> str:
     """10 hex characters that name any value made of dataclasses, models and JSON."""
-    return hashlib.sha256(_ANY.dump_json(value)).hexdigest()[:10]
+    return text_hash(_ANY.dump_json(value))

@@ -9,9 +9,9 @@ from typing import Any
 
 from framework.api.fields import LONGEST_DURATION
 from framework.planning.grammar.changes import Desired, Happening
+from framework.planning.grammar.reasons import RETRIES_EXHAUSTED, RUN_FAILED, RUN_STARTED, Reason
 from framework.ports import FailureKind, Json, Materialization, RunPhase, RunSpec, RunState, Training
 
-RUN_STARTED = "RunStarted"
 POLL = timedelta(seconds=0.5)
 """How soon to look again at a run that is under way."""
 
@@ -34,7 +34,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class GaveUp:
-    reason: str
+    reason: Reason
     message: str
 
 
@@ -101,9 +101,9 @@ def took(run: RunState) -> dict[str, Json]:
 
 def _after_failure(run: RunState, limit: int, backoff: timedelta, now: datetime) -> Next:
     if run.failure is FailureKind.USER:
-        return GaveUp(run.reason or "RunFailed", run.message)
+        return GaveUp(Reason(run.reason) if run.reason else RUN_FAILED, run.message)
     if run.attempt > limit:
-        return GaveUp("RetriesExhausted", f"{run.attempt} attempts failed; the last: {run.message}")
+        return GaveUp(RETRIES_EXHAUSTED, f"{run.attempt} attempts failed; the last: {run.message}")
     wait = _doubled(backoff, run.attempt - 1)
     due = (run.finished or now) + wait
     if now < due <= now + 2 * wait:  # what ended further ahead of the clock ended before that was set

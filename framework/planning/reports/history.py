@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from framework.api.meta import Ref
+from framework.planning.grammar import reasons
 from framework.ports import Event
 
 _KEPT_WEIGHTS = 1_000
@@ -138,14 +139,10 @@ def history(events: Iterable[Event], newest: int | None = None, at: tuple[dateti
     return found if at is None else found.between(*at)
 
 
-TAKES_EFFECT = frozenset({"RevisionAccepted", "PinInForce"})
-"""Reasons after which the commit of the event is in force."""
-
-
 def _turn(event: Event) -> Turn:
     after = event.data.get("after")
     in_force = after if isinstance(after, str) and after else None
-    if in_force is None and event.reason in TAKES_EFFECT:
+    if in_force is None and event.reason in reasons.TAKES_EFFECT:
         in_force = event.commit
     return Turn(event.time, event.commit, event.reason, event.message, event.actor, in_force)
 
@@ -182,24 +179,24 @@ class _Life:
     def add(self, event: Event) -> None:
         data = event.data
         match event.reason:
-            case "RolloutStarted" if self._services and self._services[-1].until is None:
+            case reasons.ROLLOUT_STARTED if self._services and self._services[-1].until is None:
                 self._end_trial(event)
                 commit = _text(data, "commit") or event.commit
                 self._trials.append(Trial(_text(data, "version"), _text(data, "app"), commit, event.time))
-            case "WeightChanged":
+            case reasons.WEIGHT_CHANGED:
                 weight = data.get("after")
                 if self._trials and self._trials[-1].app == _text(data, "app") and isinstance(weight, int):
                     self._weights.append((event.time, weight))
-            case "CandidateRejected" | "Superseded" | "Withdrawn":
+            case left if left in reasons.CANDIDATE_LEFT:
                 self._end_trial(event)
-            case "Promoted" | "Adopted":
+            case served if served in reasons.SERVES:
                 self._take_over(_text(data, "version"), event)
-            case "ModelReady":
+            case reasons.MODEL_READY:
                 self._take_over(f"{self._ref.name}@{_text(data, 'version')}", event)
-            case "Published":
+            case reasons.PUBLISHED:
                 identity = _text(data, "uri").rpartition("/")[2]
                 self._take_over(f"{self._ref.name}@{identity} v{data.get('version')}", event)
-            case "Deleted":
+            case reasons.DELETED:
                 self._end_service(event)
                 self._end_trial(event)
 

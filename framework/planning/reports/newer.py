@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.kind import Kind
+from framework.planning.grammar.remembered import status_of
 from framework.ports import Record
 
 
@@ -29,4 +30,4 @@ def newer_data(
 
 
 def _state(record: Record) -> Mapping[str, Any]:
-    return Status.model_validate(record.status).state
+    return status_of(record).state

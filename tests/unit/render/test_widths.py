@@ -16,6 +16,7 @@ from framework.planning.reports.history import history
 from framework.planning.reports.lineage import Edge, Node, Sort, assemble
 from framework.planning.reports.oversight import Oversight, Presence
 from framework.planning.reports.overview import StatusRow, report
+from framework.planning.reports.why import why
 from framework.ports import Event, Heartbeat, Outage, Record
 from framework.render.events import event_row, events_text
 from framework.render.history import HistoryReport, history_text
@@ -24,7 +25,7 @@ from framework.render.plan import plan_text
 from framework.render.status import resource_text, status_text
 from framework.render.steps import steps_text
 from framework.render.terminal import cells
-from framework.render.why import why, why_text
+from framework.render.why import why_text
 from tests.unit.render.samples import (
     ACTIONS,
     COMMIT,
@@ -174,7 +175,7 @@ def test_reasons_stand_there_on_the_narrowest_terminal_too(width: int) -> None:
 
     shown = squeezed(TEXTS["status"](width))
     for row in REPORT.rows:
-        assert squeezed(row.reason) in shown or row.sync == "Synced"
+        assert squeezed(row.health.reason) in shown or row.sync == "Synced"
     assert all(item.reason in squeezed(TEXTS["events"](width)) for item in (*EVENTS, *LIVED))
     assert "CandidateRejected" in squeezed(TEXTS["history"](width))
     assert "BreakingNotAcknowledged" in squeezed(TEXTS["refused plan"](width))
