@@ -12,11 +12,12 @@ from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.kinds.feature_view.observed import FeatureViewState
 from framework.planning.plan.compare import compare
+from framework.planning.reports.health import Sync
 from framework.planning.reports.lineage import Sort
 from framework.planning.reports.newer import newer_data
-from framework.planning.reports.overview import StatusRow
+from framework.planning.reports.overview import StatusRow, report
 from framework.ports import Materialization, ReadTable, TableState
-from framework.render.status import Sync, report, resource_text
+from framework.render.status import resource_text
 from tests.builders import model_version
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
 
