@@ -54,7 +54,9 @@ class ModelVersion(Stored):
 class ModelRegistry(Protocol):
     """A version whose row cannot be read is as good as none, and is told of."""
 
-    def get(self, training: str, version: str) -> ModelVersion | None: ...
+    def get(self, training: str, version: str) -> ModelVersion | None:
+        """None where it was never registered, was forgotten, or cannot be read."""
+        ...
 
     def versions(self, training: str) -> Sequence[ModelVersion]:
         """Newest first."""

@@ -140,9 +140,8 @@ class _Deployment:
             change = outcome.waiting(state, summary, reasons.WAITING_FOR_MODEL, reason, ready=ready, **more)
         elif state.rollout is not None:
             at = state.rollout.canary
-            change = outcome.waiting(
-                state, summary, reasons.Reason(at.reason.value), f"{at.message}{ills}", ready=ready, **more
-            )
+            reason = reasons.Reason(at.reason.value)
+            change = outcome.waiting(state, summary, reason, f"{at.message}{ills}", ready=ready, **more)
         elif rejected is not None:
             message = f"{self._turned_away(rejected)}{ills}"
             change = outcome.stalled(state, summary, reasons.CANDIDATE_REJECTED, message, ready=ready, **more)

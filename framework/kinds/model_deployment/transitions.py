@@ -82,11 +82,8 @@ def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, te
         message += f"; {sentence(asked)}"
     if wanted.arguments.trial is None:
         message += "; it starts untried: of its training set no rows were kept"
-    again = (
-        (Happening(reasons.QUARANTINE_LIFTED, f"{label}: git asks for it in another way", _names(wanted)),)
-        if entry
-        else ()
-    )
+    lifted = Happening(reasons.QUARANTINE_LIFTED, f"{label}: git asks for it in another way", _names(wanted))
+    again = (lifted,) if entry else ()
     data = {**_names(wanted), "returning": returning, "demands": [[item.path, item.after] for item in asked]}
     started = Happening(reasons.ROLLOUT_STARTED, message, data)
     return Moved(moved.state.model_copy(update=update), (*moved.happenings, *again, started))
@@ -185,9 +182,8 @@ def _step_news(state: DeploymentState, rollout: Rollout, canary: CanaryState) ->
         return (Happening(reasons.WEIGHT_CHANGED, f"{label} from {before.weight} % to {canary.weight} %", data),)
     told = (Reason.INCONCLUSIVE, Reason.PAUSED, Reason.UNHEALTHY, Reason.STABLE_UNAVAILABLE)
     if canary.reason != before.reason and canary.reason in told:
-        return (
-            Happening(reasons.Reason(canary.reason.value), f"{label}: {canary.message}", {"app": rollout.version.app}),
-        )
+        reason = reasons.Reason(canary.reason.value)
+        return (Happening(reason, f"{label}: {canary.message}", {"app": rollout.version.app}),)
     return ()
 
 

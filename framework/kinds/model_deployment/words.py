@@ -55,9 +55,8 @@ def _act(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, w
         if entry is None:
             return _ignored(state, word, "what git asks for was not turned away")
         kept = tuple(item for item in state.quarantined if item.identity != about)
-        return Moved(
-            state.model_copy(update={"quarantined": kept}), (_told(reasons.QUARANTINE_LIFTED, entry.label, word),)
-        )
+        lifted = _told(reasons.QUARANTINE_LIFTED, entry.label, word)
+        return Moved(state.model_copy(update={"quarantined": kept}), (lifted,))
     rollout = state.rollout
     if rollout is None or rollout.version.identity != about:
         return _ignored(state, word, "that candidate is no longer on its way")
@@ -84,6 +83,5 @@ def _told(reason: reasons.Reason, label: str, word: Word) -> Happening:
 
 
 def _ignored(state: DeploymentState, word: Word, why: str) -> Moved:
-    return Moved(
-        state, (Happening(reasons.WORD_IGNORED, f"{word.actor} said {word.verb}, but {why}", {"actor": word.actor}),)
-    )
+    message = f"{word.actor} said {word.verb}, but {why}"
+    return Moved(state, (Happening(reasons.WORD_IGNORED, message, {"actor": word.actor}),))

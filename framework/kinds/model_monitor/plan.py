@@ -68,13 +68,9 @@ class _Monitor:
         deployment = Ref("ModelDeployment", self.desired.spec.deployment)
         message = f"{deployment} serves nothing yet"
         return self.outcome.waiting(
-            self.previous,
-            "nothing to watch",
-            reasons.WAITING_FOR_DEPLOYMENT,
-            message,
-            ready=False,
-            waits_for=(deployment,),
-        )
+            self.previous, "nothing to watch", reasons.WAITING_FOR_DEPLOYMENT, message,
+            ready=False, waits_for=(deployment,),
+        )  # fmt: skip
 
     def _same_version(self, live: ModelVersion) -> _Told:
         """Another version has another reference: what was open about the one before is over."""

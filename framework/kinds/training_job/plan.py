@@ -137,9 +137,8 @@ class _Training:
         stop = self._supersede()
         if failed:
             message = f"version {version.version} failed {len(failed)} of {len(gates)} gates: {'; '.join(failed)}"
-            happenings = (
-                (Happening(reasons.GATE_FAILED, message, {"version": version.version, **told}),) if news else ()
-            )
+            failure = Happening(reasons.GATE_FAILED, message, {"version": version.version, **told})
+            happenings = (failure,) if news else ()
             change = self.outcome.stalled(
                 state, summary, reasons.GATE_FAILED, message, ready=False, happenings=happenings, actions=stop
             )

@@ -190,12 +190,9 @@ def unsupported(
 ) -> Change:
     """The spec asks for something that this version does not execute: say so, and leave alone what runs."""
     message = f"not executed by this version: {', '.join(fields)}"
+    ready = status is not None and status.conditions.ready.status
     change = Outcome(desired, status, categories, now).stalled(
-        _NoState(),
-        "not executed",
-        reasons.NOT_SUPPORTED,
-        message,
-        ready=status is not None and status.conditions.ready.status,
+        _NoState(), "not executed", reasons.NOT_SUPPORTED, message, ready=ready
     )
     return replace(change, status=_with_state_of(change.status, status))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from typing import get_args
 
 import numpy as np
@@ -56,6 +58,28 @@ def test_scores_that_are_no_numbers_measure_nothing_and_are_counted(bad: float, 
         assert measure(truth, scores) == {"not_finite": count}
         assert measure(truth, scores, "validation_") == {"validation_not_finite": count}
         assert all(math.isnan(metric(name)(truth, scores)) for name in ("auc", "log_loss", "accuracy", "brier"))
+
+
+MEANWHILE = """
+import sys, threading
+import numpy as np
+from framework import scores
+from framework.sketches import LOADING
+found = []
+asks = threading.Thread(target=lambda: found.append(scores.auc(np.array([0.0, 1.0]), np.array([0.1, 0.2]))))
+with LOADING:
+    sys.modules["sklearn"] = None  # as while whylogs is loaded
+    asks.start()
+    asks.join(0.5)
+    del sys.modules["sklearn"]
+asks.join()
+assert found == [1.0], found
+"""
+
+
+def test_what_is_measured_while_whylogs_is_loaded_finds_its_library() -> None:
+    done = subprocess.run([sys.executable, "-c", MEANWHILE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_unknown_metric_is_named() -> None:
