@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from controllers.commands import plans
 from controllers.commands.simulation import Imagine, simulation
-from controllers.loop.reconciler import Observe, Reconciler
+from controllers.kinds.observer import Observer
+from controllers.loop.reconciler import Reconciler
 from controllers.revision import acceptance
 from controllers.revision.acceptance import Terms, rules, withheld
 from controllers.revision.commits import Commits, UnreadableError
@@ -80,7 +81,7 @@ class Project:
     """The same, with a cluster on which nothing runs: what a plan is made against while the embedded Ray is down."""
     cluster: Cluster
     kinds: Mapping[str, Kind]
-    observers: Mapping[str, Observe]
+    observers: Mapping[str, Observer]
     read: Read
     clock: Callable[[], datetime]
     imagine: Callable[[Ports], Imagine]
