@@ -45,8 +45,6 @@ log = logging.getLogger(__name__)
 
 _REMEMBERED = 10_000
 """Events that are read for how long things took."""
-_RUN = ("FeatureView", "TrainingJob")
-"""Kinds whose work is a run."""
 
 
 class Cluster(Protocol):
@@ -265,7 +263,8 @@ class Project:
 
     def durations(self) -> Durations:
         """How long runs took so far."""
-        return durations(self.ports.state.events(limit=_REMEMBERED, kinds=_RUN))
+        run = [name for name, kind in self.kinds.items() if kind.runs]
+        return durations(self.ports.state.events(limit=_REMEMBERED, kinds=run), self.kinds)
 
     def simulate(self, start: str | None, end: str | None) -> tuple[Sequence, ...]:
         """From ``start`` (None: what runs now) to ``end`` (None: the newest commit), in a copy of what is live. Where

@@ -13,6 +13,7 @@ from controllers.commands.history import newest_events, next_events, report_of
 from controllers.commands.lineage import lineage, lineage_of
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
+from framework.kinds import KINDS
 from framework.planning.reports.history import Life, history
 from framework.planning.reports.lineage import Sort
 from framework.ports import Event
@@ -47,7 +48,7 @@ def with_two_versions() -> World:
 
 
 def life(world: World, ref: Ref = ENDPOINT) -> Life:
-    return next(item for item in history(world.ports.state.events(limit=1_000)).lives if item.ref == ref)
+    return next(item for item in history(world.ports.state.events(limit=1_000), KINDS).lives if item.ref == ref)
 
 
 def test_the_log_alone_tells_what_served_when() -> None:
@@ -78,7 +79,7 @@ def test_what_served_at_a_moment_with_its_commit_and_its_features() -> None:
     world = with_two_versions()
     first, second = life(world).services
     at = first.since + timedelta(seconds=1)
-    report = report_of("local", world.ports, None, (at, at), 20)
+    report = report_of("local", world.ports, KINDS, None, (at, at), 20)
     assert [one.version for one in report.history.lives[0].services] == [first.version]
     document = json.loads(history_json(report))
     served = document["resources"][0]["served"][0]
@@ -95,7 +96,7 @@ def test_what_served_at_a_moment_with_its_commit_and_its_features() -> None:
 def test_before_anything_served_nothing_did() -> None:
     world = with_two_versions()
     before = NOW - timedelta(days=1)
-    text = history_text(report_of("local", world.ports, None, (before, before), 20))
+    text = history_text(report_of("local", world.ports, KINDS, None, (before, before), 20))
     assert "nothing served" in text
     assert "RevisionAccepted" not in text
 
@@ -107,7 +108,7 @@ def test_in_the_middle_of_a_rollout_the_share_of_the_candidate_is_told() -> None
     while 10 not in world.weights().values():
         world.pass_()
         world.advance()
-    report = report_of("local", world.ports, None, (world.now, world.now), 20)
+    report = report_of("local", world.ports, KINDS, None, (world.now, world.now), 20)
     document = json.loads(history_json(report))["resources"][0]
     assert (document["candidates"][0]["weight"], document["candidates"][0]["outcome"]) == (10, "")
     assert document["served"][0]["until"] is None
@@ -116,16 +117,16 @@ def test_in_the_middle_of_a_rollout_the_share_of_the_candidate_is_told() -> None
 
 def test_the_newest_rows_are_shown() -> None:
     world = with_two_versions()
-    document = json.loads(history_json(report_of("local", world.ports, None, None, 1)))
+    document = json.loads(history_json(report_of("local", world.ports, KINDS, None, None, 1)))
     assert [row["commit"] for row in document["revisions"]] == [world.head]
     assert len(document["resources"][0]["served"]) == 1
 
 
 def test_tables_and_models_have_a_history_by_name() -> None:
     world = with_two_versions()
-    versions = [one.version for one in report_of("local", world.ports, JOB, None, 20).history.lives[0].services]
+    versions = [one.version for one in report_of("local", world.ports, KINDS, JOB, None, 20).history.lives[0].services]
     assert [label.partition("@")[0] for label in versions] == ["classifier", "classifier"]
-    text = history_text(report_of("local", world.ports, VIEW, None, 20))
+    text = history_text(report_of("local", world.ports, KINDS, VIEW, None, 20))
     assert "1,000 rows as version 0" in text
 
 
@@ -134,11 +135,11 @@ def test_what_has_no_history_is_told(name: str) -> None:
     world = World()
     world.run()
     with pytest.raises(ConfigurationError, match=r"no versions|nothing ever happened"):
-        report_of("local", world.ports, Ref.parse(name), None, 20)
+        report_of("local", world.ports, KINDS, Ref.parse(name), None, 20)
 
 
 def test_reports_of_equal_logs_are_equal() -> None:
-    one, other = (history_json(report_of("local", with_two_versions().ports, None, None, 20)) for _ in range(2))
+    one, other = (history_json(report_of("local", with_two_versions().ports, KINDS, None, None, 20)) for _ in range(2))
     assert one == other
 
 

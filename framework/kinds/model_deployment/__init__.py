@@ -14,6 +14,7 @@ from framework.kinds.model_deployment.exposure import exposure
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import WORKLOAD_VERSION, owns
+from framework.kinds.model_deployment.versions import PINNED, VERSIONS, requests
 from framework.planning.grammar.changes import Change, Desired, Status
 from framework.planning.grammar.kind import Claim, CrossProblem, Kind, Needs, Reference
 from framework.rollout.analysis.comparison import EVALUATED
@@ -115,5 +116,8 @@ KIND = Kind(
     rebuild=Category.REDEPLOY,
     needs=needs,
     exposure=exposure,
+    requests=requests,
+    versions=VERSIONS,
+    pinned=PINNED,
     merge_keys={"strategy.canary.analysis": "metric"},
 )

@@ -13,6 +13,7 @@ from framework.kinds.training_job.build import consumes, newer_data
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.kinds.training_job.rules import problems
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
+from framework.kinds.training_job.versions import RUNS, VERSIONS
 from framework.planning.grammar.changes import Change, Desired, Status
 from framework.planning.grammar.kind import CrossProblem, Kind, Needs, Reference
 
@@ -96,6 +97,8 @@ KIND = Kind(
     workload_version="1",
     rebuild=Category.RETRAIN,
     unless_equal="retrains only if rows differ",
+    runs=RUNS,
+    versions=VERSIONS,
     needs=needs,
     consumes=consumes,
     behind=_behind,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from enum import Enum, auto
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -13,6 +14,7 @@ from framework.api.categories import Category
 from framework.api.meta import Ref, Stored
 from framework.api.places import Place
 from framework.planning.grammar.changes import Change, Desired, Status
+from framework.ports import Json
 
 Behind = Callable[[Desired[Any], Mapping[str, Any], Mapping[Ref, Mapping[str, Any]]], tuple[Ref, ...]]
 """What git asks for, the state on record, and those of its upstreams -> the upstreams that have moved on since."""
@@ -77,6 +79,59 @@ class Exposure:
     seconds: float | None
 
 
+@dataclass(frozen=True)
+class Runs:
+    """A kind whose work is a run on the cluster. ``verb`` is what a run does, for people; ``done`` are the reasons of
+    the events that end one that did its work, whatever came of it."""
+
+    verb: str
+    done: frozenset[str]
+
+
+class Says(Enum):
+    """What an event says of the versions of its resource."""
+
+    COUNTS = auto()
+    """From now on a version is the one that counts."""
+    TRIED = auto()
+    """A candidate is tried beside it."""
+    WEIGHED = auto()
+    """Another share of the traffic, ``after``, goes to the candidate."""
+    GIVEN_UP = auto()
+    """The candidate gets no further."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """A kind whose versions take over from one another, and how the log tells of that. ``says`` goes by the reason of
+    an event, ``label`` gives the version that one with such data is about. ``serve``: they answer requests."""
+
+    says: Mapping[str, Says]
+    label: Callable[[Ref, Mapping[str, Json]], str]
+    serve: bool = False
+
+
+class ModelName(NamedTuple):
+    """A model version as the registry knows it."""
+
+    training: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.training}@{self.version}"
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A kind whose model version in one environment can be pinned in another. ``path`` leads to the version in its
+    spec, ``asked`` is the model that a spec names, ``live`` what serves by a status, or why that is not to be taken
+    over now."""
+
+    path: str
+    asked: Callable[[Any], ModelName]
+    live: Callable[[Status], ModelName | str]
+
+
 def _not_exposed(spec: Any) -> Exposure | None:
     return None
 
@@ -95,6 +150,10 @@ def _no_claims(spec: Any) -> tuple[Claim, ...]:
 
 def _no_needs(spec: Any) -> Needs:
     return Needs()
+
+
+def _counts_none(observed: Any) -> int | None:
+    return None
 
 
 def _no_contract(spec: Any) -> Mapping[str, str]:
@@ -146,6 +205,14 @@ class Kind:
     needs: Callable[[Any], Needs] = _no_needs
     exposure: Callable[[Any], Exposure | None] = _not_exposed
     """None for a kind that answers no requests."""
+    requests: Callable[[Any], int | None] = _counts_none
+    """Those that were counted by what was observed; None where nobody counts."""
+    runs: Runs | None = None
+    """None for a kind whose work is no run."""
+    versions: Versions | None = None
+    """None for a kind that has none."""
+    pinned: Pinned | None = None
+    """None for a kind that serves no model."""
     contract: Callable[[Any], Mapping[str, str]] = _no_contract
     """What it promises to its downstreams: dtype by column."""
     keys: Callable[[Any], frozenset[str]] = _no_keys
