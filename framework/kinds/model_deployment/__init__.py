@@ -115,6 +115,7 @@ KIND = Kind(
     workload_version=WORKLOAD_VERSION,
     rebuild=Category.REDEPLOY,
     needs=needs,
+    sized_by="spec.serving",
     exposure=exposure,
     requests=requests,
     versions=VERSIONS,

@@ -100,6 +100,7 @@ KIND = Kind(
     runs=RUNS,
     versions=VERSIONS,
     needs=needs,
+    sized_by="spec.resources",
     consumes=consumes,
     behind=_behind,
     merge_keys={"dataset.features": "view", "evaluation.gates": "metric"},

@@ -203,6 +203,8 @@ class Kind:
     claims: Callable[[Any], tuple[Claim, ...]] = _no_claims
     """Unlike in ``check``, all resources together cost no more than a look at each."""
     needs: Callable[[Any], Needs] = _no_needs
+    sized_by: str = ""
+    """Where its spec says how much it needs; empty for a kind that needs nothing."""
     exposure: Callable[[Any], Exposure | None] = _not_exposed
     """None for a kind that answers no requests."""
     requests: Callable[[Any], int | None] = _counts_none
