@@ -19,9 +19,6 @@ MAY = {
     "controllers/host/wiring.py": "registers what observes each kind",
     "controllers/commands/rollouts.py": "mlopsctl rollout is about ModelDeployments alone",
     "controllers/commands/lineage.py": "gathers by kind",
-    "controllers/examination/__init__.py": "asks about two kinds",
-    "controllers/examination/memory.py": "asks about two kinds",
-    "framework/workloads/examining.py": "asks about two kinds",
     "framework/workloads/training/dataset.py": "names what it joins in messages of its own",
 }
 

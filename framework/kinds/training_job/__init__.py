@@ -11,6 +11,7 @@ from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState
 from framework.kinds.training_job.build import consumes, newer_data
 from framework.kinds.training_job.observed import TrainingJobState
+from framework.kinds.training_job.question import question
 from framework.kinds.training_job.rules import problems
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
 from framework.kinds.training_job.versions import RUNS, VERSIONS
@@ -99,6 +100,7 @@ KIND = Kind(
     unless_equal="retrains only if rows differ",
     runs=RUNS,
     versions=VERSIONS,
+    question=question,
     needs=needs,
     sized_by="spec.resources",
     consumes=consumes,

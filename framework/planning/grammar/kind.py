@@ -132,6 +132,25 @@ class Pinned:
     live: Callable[[Status], ModelName | str]
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a library is asked about one spec before anything runs. ``look`` is the function of our workloads
+    (``module:function``) that asks it, given ``asked``; ``library`` what it imports for that, and ``about`` says in
+    words what nobody looks at without. Besides these the answer rests on the specs ``upstream`` and on ``files`` of the
+    project, which may have wildcards."""
+
+    library: str
+    about: str
+    look: str
+    asked: Mapping[str, Any]
+    upstream: tuple[Ref, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+SpecOf = Callable[[Ref], Mapping[str, Any] | None]
+"""The spec of a resource as it is written, None where there is none."""
+
+
 def _not_exposed(spec: Any) -> Exposure | None:
     return None
 
@@ -234,5 +253,8 @@ class Kind:
     data: Callable[[Any], tuple[str, ...]] | None = None
     """Files of the project that it reads, as paths from its root, which may have wildcards; None for a kind that reads
     none."""
+    question: Callable[[Mapping[str, Any], SpecOf], Question | None] | None = None
+    """What only a library can say about a spec, as it is written: None where that is nothing, or for a kind of which
+    that is never anything."""
     merge_keys: Mapping[str, str] = field(default_factory=dict)
     """Lists that patches merge item by item: the field that names an item, by the list's dotted path in the spec."""
