@@ -30,10 +30,10 @@ def report_of(
     Raises:
         ConfigurationError: the resource has no versions, or nothing ever happened to it.
     """
-    versions = {name: kind.versions for name, kind in kinds.items() if kind.versions}
+    versions = [name for name, kind in kinds.items() if kind.versions]
     if ref is not None and ref.kind not in versions:
         raise ConfigurationError(f"a {ref.kind} has no versions; there is history of {', '.join(versions)}")
-    lived = whole_log(ports.state, [ref.kind] if ref else [name for name, known in versions.items() if known.serve])
+    lived = whole_log(ports.state, [ref.kind] if ref else [name for name in versions if kinds[name].serving])
     asked = (event for event in lived if event.ref == (ref or event.ref))
     found = history(chain(whole_log(ports.state, [""]), asked), kinds, limit, at)
     if ref is not None and not found.lives:

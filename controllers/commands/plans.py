@@ -75,7 +75,8 @@ def unread(
 
 def requests(inputs: Iterable[Inputs]) -> dict[Ref, int]:
     """Requests that the routers of each endpoint have counted since they started."""
-    counted = ((item.ref, item.kind.requests(item.observed)) for item in inputs)
+    serving = ((item, item.kind.serving) for item in inputs)
+    counted = ((item.ref, kind.requests(item.observed)) for item, kind in serving if kind is not None)
     return {ref: requests for ref, requests in counted if requests is not None}
 
 

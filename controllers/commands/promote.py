@@ -18,15 +18,15 @@ from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.planning.admission.promotion import Course, Item, Promotion
 from framework.planning.grammar.fingerprint import short_hash
-from framework.planning.grammar.kind import ModelName, Pinned
+from framework.planning.grammar.kind import ModelName, Serving
 from framework.planning.grammar.remembered import status_of
 from framework.ports import ModelVersion, Ports, Proposal, Proposed, SpecWriter
 from framework.specs.language.resource import ENVIRONMENT
 from framework.specs.pins import Edited, pin
 from framework.specs.read import read_snapshot
 
-PINNED: Mapping[str, Pinned] = {name: kind.pinned for name, kind in KINDS.items() if kind.pinned is not None}
-"""How each kind that can be promoted says what it serves."""
+SERVING: Mapping[str, Serving] = {name: kind.serving for name, kind in KINDS.items() if kind.serving is not None}
+"""The kinds that can be promoted."""
 
 
 def readable(uri: str) -> bool:
@@ -99,9 +99,9 @@ def default_branch(promotion: Promotion) -> str:
 def _live(side: Side) -> dict[Ref, ModelName | str]:
     """By resource what serves there and nothing speaks against, or why nothing can be promoted now."""
     return {
-        record.ref: PINNED[record.ref.kind].live(status_of(record))
+        record.ref: SERVING[record.ref.kind].live(status_of(record))
         for record in side.ports.state.records()
-        if record.ref.kind in PINNED
+        if record.ref.kind in SERVING
     }
 
 
@@ -112,7 +112,7 @@ def _item(ref: Ref, live: ModelName | str, source: Side, target: Side, named: bo
     asked = target.loaded.desired.get(ref)
     if asked is None:
         return Item(ref, held, f"{target.environment} has no {ref}", live.version)
-    model = PINNED[ref.kind].asked(asked.spec)
+    model = SERVING[ref.kind].asked(asked.spec)
     if model.training != live.training:
         message = f"{target.environment} serves models of {model.training!r}, {source.environment} of {live.training!r}"
         return Item(ref, held, message, live.version, model.version)
@@ -154,13 +154,13 @@ def _edited(promotion: Promotion, target: Side) -> Promotion:
         )
     old = text = _text(target, environment.file)
     for item in promotion.pins:
-        text = pin(text, target.environment, item.ref, PINNED[item.ref.kind].path, item.version)
+        text = pin(text, target.environment, item.ref, SERVING[item.ref.kind].path, item.version)
     after = _snapshot(target, Edited(target.ports.source, target.loaded.commit, environment.file, text.encode()))
     wanted = {item.ref: item.version for item in promotion.pins}
     for ref, version in wanted.items():
-        found = PINNED[ref.kind].asked(after.resources[ref].spec).version
+        found = SERVING[ref.kind].asked(after.resources[ref].spec).version
         if found != version:
-            path = PINNED[ref.kind].path
+            path = SERVING[ref.kind].path
             raise ConfigurationError(f"a patch for {ref} keeps spec.{path} at {found}; edit it by hand")
     others = [ref for ref, resource in after.resources.items() if ref not in wanted and _differs(resource, before, ref)]
     if others:

@@ -27,7 +27,6 @@ from framework.api.nearest import nearest
 from framework.kinds import KINDS
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.kind import Kind, Question
-from framework.specs.language import words
 from framework.specs.language.resource import Resource, spec_path
 from framework.specs.memo.stored import resources_of
 from framework.workloads.examining import Mistake

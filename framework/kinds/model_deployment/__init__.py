@@ -10,11 +10,10 @@ from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.model_deployment.blind import blind_spots
-from framework.kinds.model_deployment.exposure import exposure
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import WORKLOAD_VERSION, owns
-from framework.kinds.model_deployment.versions import PINNED, VERSIONS, requests
+from framework.kinds.model_deployment.versions import SERVING, VERSIONS
 from framework.planning.grammar.changes import Change, Desired, Status
 from framework.planning.grammar.kind import Claim, CrossProblem, Kind, Needs, Reference
 from framework.rollout.analysis.comparison import EVALUATED
@@ -116,9 +115,7 @@ KIND = Kind(
     rebuild=Category.REDEPLOY,
     needs=needs,
     sized_by="spec.serving",
-    exposure=exposure,
-    requests=requests,
+    serving=SERVING,
     versions=VERSIONS,
-    pinned=PINNED,
     merge_keys={"strategy.canary.analysis": "metric"},
 )

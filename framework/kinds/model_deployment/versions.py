@@ -6,16 +6,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from framework.api.meta import Ref
+from framework.kinds.model_deployment.exposure import exposure
 from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.planning.grammar import reasons
 from framework.planning.grammar.changes import Status
-from framework.planning.grammar.kind import ModelName, Pinned, Says, Versions
+from framework.planning.grammar.kind import ModelName, Says, Serving, Versions
 from framework.planning.grammar.remembered import state_of
 from framework.ports import Json
 
 
-def requests(observed: DeploymentObserved) -> int | None:
+def _requests(observed: DeploymentObserved) -> int | None:
     route = observed.route
     if route is None:
         return None
@@ -54,6 +55,5 @@ VERSIONS = Versions(
         reasons.ADOPTED: Says.COUNTS,
     },
     _label,
-    serve=True,
 )
-PINNED = Pinned("model.version", asked=_asked, live=_live)
+SERVING = Serving(exposure, _requests, "model.version", _asked, _live)

@@ -104,11 +104,10 @@ class Says(Enum):
 @dataclass(frozen=True)
 class Versions:
     """A kind whose versions take over from one another, and how the log tells of that. ``says`` goes by the reason of
-    an event, ``label`` gives the version that one with such data is about. ``serve``: they answer requests."""
+    an event, ``label`` gives the version that one with such data is about."""
 
     says: Mapping[str, Says]
     label: Callable[[Ref, Mapping[str, Json]], str]
-    serve: bool = False
 
 
 class ModelName(NamedTuple):
@@ -122,11 +121,13 @@ class ModelName(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pinned:
-    """A kind whose model version in one environment can be pinned in another. ``path`` leads to the version in its
-    spec, ``asked`` is the model that a spec names, ``live`` what serves by a status, or why that is not to be taken
-    over now."""
+class Serving:
+    """A kind that answers requests with a model. ``exposure`` goes by a spec; ``requests`` are those that were counted
+    by what was observed, None where nobody counts. What is ``live`` by a status, or why that is not to be taken over
+    now, can be pinned in another environment, where ``path`` leads to the version of the model that a spec asks for."""
 
+    exposure: Callable[[Any], Exposure]
+    requests: Callable[[Any], int | None]
     path: str
     asked: Callable[[Any], ModelName]
     live: Callable[[Status], ModelName | str]
@@ -151,10 +152,6 @@ SpecOf = Callable[[Ref], Mapping[str, Any] | None]
 """The spec of a resource as it is written, None where there is none."""
 
 
-def _not_exposed(spec: Any) -> Exposure | None:
-    return None
-
-
 def _no_remarks(spec: Any) -> tuple[CrossProblem, ...]:
     return ()
 
@@ -169,10 +166,6 @@ def _no_claims(spec: Any) -> tuple[Claim, ...]:
 
 def _no_needs(spec: Any) -> Needs:
     return Needs()
-
-
-def _counts_none(observed: Any) -> int | None:
-    return None
 
 
 def _no_contract(spec: Any) -> Mapping[str, str]:
@@ -224,16 +217,12 @@ class Kind:
     needs: Callable[[Any], Needs] = _no_needs
     sized_by: str = ""
     """Where its spec says how much it needs; empty for a kind that needs nothing."""
-    exposure: Callable[[Any], Exposure | None] = _not_exposed
+    serving: Serving | None = None
     """None for a kind that answers no requests."""
-    requests: Callable[[Any], int | None] = _counts_none
-    """Those that were counted by what was observed; None where nobody counts."""
     runs: Runs | None = None
     """None for a kind whose work is no run."""
     versions: Versions | None = None
     """None for a kind that has none."""
-    pinned: Pinned | None = None
-    """None for a kind that serves no model."""
     contract: Callable[[Any], Mapping[str, str]] = _no_contract
     """What it promises to its downstreams: dtype by column."""
     keys: Callable[[Any], frozenset[str]] = _no_keys
@@ -258,3 +247,7 @@ class Kind:
     that is never anything."""
     merge_keys: Mapping[str, str] = field(default_factory=dict)
     """Lists that patches merge item by item: the field that names an item, by the list's dotted path in the spec."""
+
+    def exposure(self, spec: Any) -> Exposure | None:
+        """How callers meet what this spec asks for; None where it answers no requests."""
+        return None if self.serving is None else self.serving.exposure(spec)

@@ -137,7 +137,7 @@ def history(
             turns.add(_turn(event))
         elif (kind := kinds.get(event.ref.kind)) is not None and kind.versions is not None:
             if event.ref not in lives:
-                lives[event.ref] = _Life(event.ref, kind.versions, newest, at)
+                lives[event.ref] = _Life(event.ref, kind.versions, newest, at, serve=kind.serving is not None)
             lives[event.ref].add(event)
     found = History(turns.kept(), tuple(lives[ref].life() for ref in sorted(lives)))
     return found if at is None else found.between(*at)
@@ -170,15 +170,17 @@ class _Turns:
 class _Life:
     """A life while it is put together. Only the last service and the last trial still change."""
 
-    def __init__(self, ref: Ref, versions: Versions, newest: int | None, at: tuple[datetime, datetime] | None) -> None:
-        self._ref, self._versions, self._since = ref, versions, at[0] if at else None
+    def __init__(
+        self, ref: Ref, versions: Versions, newest: int | None, at: tuple[datetime, datetime] | None, *, serve: bool
+    ) -> None:
+        self._ref, self._versions, self._serve, self._since = ref, versions, serve, at[0] if at else None
         self._services: deque[Service] = deque(maxlen=None if at else newest)
         self._trials: deque[Trial] = deque(maxlen=None if at else newest)
         self._weights: deque[tuple[datetime, int]] = deque(maxlen=_KEPT_WEIGHTS)
 
     def life(self) -> Life:
         self._weigh()
-        return Life(self._ref, self._versions.serve, tuple(self._services), tuple(self._trials))
+        return Life(self._ref, self._serve, tuple(self._services), tuple(self._trials))
 
     def add(self, event: Event) -> None:
         data = event.data
