@@ -110,4 +110,4 @@ class _Look:
             return "", (error.reason, str(error))
 
 
-OBSERVER = Observer(observe, left=tables.left)
+OBSERVER = Observer(observe, left=tables.left, traces=tables.traces)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from controllers.kinds import models
 from controllers.kinds.observer import Observer, Specs
+from controllers.kinds.trail import Part, Trail, code
 from framework.api import layout
 from framework.api.errors import ConfigurationError, DamagedError, TransientError
 from framework.api.meta import Ref
@@ -21,7 +22,9 @@ from framework.kinds.training_job.observed import TrainingJobState
 from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
-from framework.ports import Log, ModelVersion, Ports, RouteState, Word
+from framework.planning.reports.lineage import Edge, Node, Sort
+from framework.ports import Log, ModelVersion, Ports, Record, RouteState, Word
+from framework.rollout.state import CanaryPhase
 
 
 def observe(
@@ -180,4 +183,31 @@ def _roles(state: DeploymentState) -> Mapping[str, str]:
     return roles
 
 
-OBSERVER = Observer(observe, left=_left, logs=_logs)
+def _traces(record: Record, trail: Trail) -> Iterator[Part]:
+    """The apps that answer, with their shares of the traffic, and the models in them."""
+    state, asked = trail.state(record.ref, DeploymentState), trail.asked.get(record.ref)
+    route = {"route": asked.spec.serving.route} if asked else {}
+    share, rollout = 100, state.rollout
+    if rollout is not None:
+        stepping = rollout.canary.phase is CanaryPhase.STEPPING
+        candidate = rollout.canary.weight if stepping and state.stable is not None else 0
+        share -= candidate
+        yield from _app(record.ref, rollout.version, {"role": "candidate", "weight": candidate, **route}, trail)
+    if state.stable is not None:
+        since = {"since": state.stable_since.isoformat()} if state.stable_since else {}
+        yield from _app(record.ref, state.stable, {"role": "stable", "weight": share, **route, **since}, trail)
+
+
+def _app(ref: Ref, version: ServedVersion, facts: Mapping[str, Any], trail: Trail) -> Iterator[Part]:
+    app = Node(Sort.SERVICE, version.app, {"deployment": ref.name, **facts, "commit": version.commit}, ref)
+    yield app
+    yield Edge(f"{Sort.MODEL}:{version.label}", app.id)
+    yield from models.of_version(version.training, version.version, trail)
+    yield from trail.commit(version.commit, app.id, "deployed at")
+    asked = trail.asked.get(ref)
+    now = asked.code if asked is not None else None
+    if now is not None and version.code is not None and now.digest == version.code.digest:
+        yield from code(now, app.id)
+
+
+OBSERVER = Observer(observe, left=_left, logs=_logs, traces=_traces)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from controllers.kinds.model_deployment import model_then
 from controllers.kinds.observer import Observer, Specs
+from controllers.kinds.trail import Part, Trail
 from controllers.kinds.upstream import published
 from framework.api import layout
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
@@ -24,7 +25,8 @@ from framework.kinds.model_monitor.spec import ModelMonitorSpec, Performance
 from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
-from framework.ports import LabelledWindow, Log, Ports, Reference
+from framework.planning.reports.lineage import Edge, Node, Sort
+from framework.ports import LabelledWindow, Log, Ports, Record, Reference
 
 
 def observe(
@@ -110,4 +112,19 @@ def _logs(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
     )
 
 
-OBSERVER = Observer(observe, left=_left, logs=_logs)
+def _traces(record: Record, trail: Trail) -> Iterator[Part]:
+    """What it watches, and the model whose training profile it holds that against."""
+    asked = trail.asked.get(record.ref)
+    watched = next((ref for ref in record.upstream if ref.kind == "ModelDeployment"), None)
+    stable = trail.state(watched, DeploymentState).stable if watched else None
+    facts = {"summary": status_of(record).summary}
+    monitor = Node(Sort.MONITOR, record.ref.name, facts, record.ref)
+    yield monitor
+    if stable is not None:
+        yield Edge(f"{Sort.SERVICE}:{stable.app}", monitor.id, "watched by")
+        yield Edge(f"{Sort.MODEL}:{stable.label}", monitor.id, "baseline: its training profile")
+    if asked is not None:
+        yield from trail.commit(asked.commit, monitor.id, "at")
+
+
+OBSERVER = Observer(observe, left=_left, logs=_logs, traces=_traces)

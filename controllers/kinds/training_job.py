@@ -101,4 +101,4 @@ def _deployment(ref: Ref, ports: Ports) -> DeploymentState | None:
     return None if status is None else state_of(status, DeploymentState)
 
 
-OBSERVER = Observer(observe, left=models.left)
+OBSERVER = Observer(observe, left=models.left, traces=models.traces)

@@ -11,6 +11,7 @@ import pytest
 
 from controllers.commands.history import newest_events, next_events, report_of
 from controllers.commands.lineage import lineage, lineage_of
+from controllers.host.wiring import OBSERVERS
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
 from framework.kinds import KINDS
@@ -226,7 +227,7 @@ def watched() -> World:
 
 def test_the_way_from_the_sources_to_the_monitor() -> None:
     world = watched()
-    found = lineage(world.source.desired, world.ports)
+    found = lineage(world.source.desired, world.ports, OBSERVERS)
     kinds = [node.sort for node in found.nodes]
     assert kinds == [Sort.COMMIT, Sort.SOURCES, Sort.TABLE, Sort.MODEL, Sort.SERVICE, Sort.MONITOR]
     by_sort = {node.sort: node for node in found.nodes}
@@ -249,7 +250,7 @@ def test_both_versions_of_a_rollout_with_their_shares() -> None:
     while 10 not in world.weights().values():
         world.pass_()
         world.advance()
-    found = lineage(world.source.desired, world.ports)
+    found = lineage(world.source.desired, world.ports, OBSERVERS)
     shares = {node.key: node.facts["weight"] for node in found.nodes if node.sort is Sort.SERVICE}
     assert shares == world.weights()
 
@@ -257,8 +258,8 @@ def test_both_versions_of_a_rollout_with_their_shares() -> None:
 def test_a_version_out_of_service_is_found_by_its_name() -> None:
     world = with_two_versions()
     old = life(world).services[0].version
-    assert old not in [node.key for node in lineage(world.source.desired, world.ports).nodes]
-    found = lineage_of(old, world.source.desired, world.ports)
+    assert old not in [node.key for node in lineage(world.source.desired, world.ports, OBSERVERS).nodes]
+    found = lineage_of(old, world.source.desired, world.ports, OBSERVERS)
     assert [node.key for node in found.nodes if node.sort is Sort.MODEL] == [old]
     assert not [node for node in found.nodes if node.sort is Sort.SERVICE]
     assert [node for node in found.nodes if node.sort is Sort.TABLE]
@@ -266,7 +267,7 @@ def test_a_version_out_of_service_is_found_by_its_name() -> None:
 
 def test_what_came_of_a_view() -> None:
     world = watched()
-    found = lineage_of("FeatureView/departures", world.source.desired, world.ports)
+    found = lineage_of("FeatureView/departures", world.source.desired, world.ports, OBSERVERS)
     assert {node.sort for node in found.nodes} == set(Sort) - {Sort.CODE}
 
 
@@ -284,17 +285,18 @@ def _in_the_middle_of_a_rollout() -> World:
 def test_of_one_is_told_what_the_whole_tells_of_it(make: Callable[[], World], asks: bool) -> None:
     world = make()
     desired = world.source.desired if asks else {}
-    whole = lineage(desired, world.ports)
+    whole = lineage(desired, world.ports, OBSERVERS)
     for ref in {node.ref for node in whole.nodes if node.ref is not None and node.ref.kind != "TrainingJob"}:
-        assert lineage_of(str(ref), desired, world.ports) == whole.around(lambda node, ref=ref: node.ref == ref)
+        found = lineage_of(str(ref), desired, world.ports, OBSERVERS)
+        assert found == whole.around(lambda node, ref=ref: node.ref == ref)
     for key in {node.key for node in whole.nodes if node.sort is Sort.MODEL}:
-        found = lineage_of(key, desired, world.ports)
+        found = lineage_of(key, desired, world.ports, OBSERVERS)
         assert found == whole.around(lambda node, key=key: node.sort is Sort.MODEL and node.key == key)
 
 
 def test_all_versions_of_a_job() -> None:
     world = with_two_versions()
-    found = lineage_of("TrainingJob/classifier", world.source.desired, world.ports)
+    found = lineage_of("TrainingJob/classifier", world.source.desired, world.ports, OBSERVERS)
     assert len([node for node in found.nodes if node.sort is Sort.MODEL]) == 2
 
 
@@ -311,20 +313,20 @@ def test_a_name_that_nobody_knows(name: str, told: str) -> None:
     world = World()
     world.run()
     with pytest.raises(ConfigurationError, match=told):
-        lineage_of(name, world.source.desired, world.ports)
+        lineage_of(name, world.source.desired, world.ports, OBSERVERS)
 
 
 def test_a_model_that_the_registry_forgot_is_named_all_the_same() -> None:
     world = with_two_versions()
     world.ports.registry.forget("classifier", world.token)
-    found = lineage(world.source.desired, world.ports)
+    found = lineage(world.source.desired, world.ports, OBSERVERS)
     model = next(node for node in found.nodes if node.sort is Sort.MODEL)
     assert model.facts == {"registered": False}
     assert "not in the registry" in lineage_text(found)
 
 
 def test_lineage_is_written_in_three_ways() -> None:
-    found = lineage(watched().source.desired, watched().ports)
+    found = lineage(watched().source.desired, watched().ports, OBSERVERS)
     text, mermaid = lineage_text(found), lineage_mermaid(found)
     document = json.loads(lineage_json("local", found))
     assert text.startswith("ModelMonitor/watch")
@@ -376,7 +378,7 @@ def test_lineage_names_the_files_of_code_that_count() -> None:
     )
     world = World({**PROJECT, **files, "mlops_specs/departures.yaml": view, "mlops_specs/delay.yaml": served})
     world.run()
-    found = lineage(world.source.desired, world.ports)
+    found = lineage(world.source.desired, world.ports, OBSERVERS)
     assert sorted(tuple(node.facts["files"]) for node in found.nodes if node.sort is Sort.CODE) == [
         ("p/__init__.py", "p/features.py", "p/helper.py"), ("p/__init__.py", "p/serving.py"),
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from controllers.commands.history import report_of
+from controllers.commands.lineage import lineage, lineage_of
 from controllers.commands.project import Project
 from controllers.commands.rollback import Rollbacks
 from controllers.host.wiring import OBSERVERS
@@ -16,10 +17,12 @@ from framework.kinds import KINDS, table
 from framework.planning.admission.restore import Way
 from framework.planning.grammar.changes import Change, Verb
 from framework.planning.reports.health import Sync
+from framework.planning.reports.lineage import Sort
 from framework.planning.reports.overview import StatusRow, rows
 from framework.planning.reports.why import why
 from framework.ports import FailureKind
 from framework.render.history import history_text
+from framework.render.lineage import lineage_text
 from tests.controllers import toy_kind
 from tests.controllers.test_passes import project as passes
 from tests.world import DEPARTURES, VIEW, World
@@ -89,6 +92,15 @@ def test_history_tells_its_versions(world: World) -> None:
     second = world.read(world.head).desired[COPY].identity
     assert [one.version for one in report.history.lives[0].services] == [f"nightly@{first}", f"nightly@{second}"]
     assert f"nightly@{second}" in history_text(report)
+
+
+def test_lineage_tells_what_it_came_from(world: World) -> None:
+    world.run()
+    found = lineage_of(str(COPY), world.source.desired, world.ports, world.observers)
+    assert [node.ref for node in found.nodes if node.sort is Sort.TABLE] == [VIEW, COPY]
+    assert [node.ref for node in found.ends] == [COPY]
+    assert lineage(world.source.desired, world.ports, world.observers) == found
+    assert lineage_text(found).startswith("Export/nightly")
 
 
 def test_its_log_is_that_of_its_run(world: World) -> None:

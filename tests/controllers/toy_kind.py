@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from controllers.kinds.observer import Observer, Specs
+from controllers.kinds.trail import Part, Trail
 from controllers.kinds.upstream import published_view
 from framework.api.categories import Category
 from framework.api.meta import Name, Ref, Stored, Strict
-from framework.kinds.feature_view.observed import Published
+from framework.kinds.feature_view.observed import FeatureViewState, Published
 from framework.planning.admission.restore import Kept
 from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import SubmitRun
@@ -23,7 +24,8 @@ from framework.planning.grammar.reasons import Reason
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome, removed
-from framework.ports import Json, Ports, Request, RunPhase, RunState
+from framework.planning.reports.lineage import Edge, Node, Sort
+from framework.ports import Json, Ports, Record, Request, RunPhase, RunState
 
 CATEGORIES = {"": Category.MATERIALIZE}
 WORKLOAD = "framework.workloads.export:run"
@@ -99,6 +101,17 @@ def _left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
     return Kept(False, "is copied again", Category.MATERIALIZE)
 
 
+def _traces(record: Record, trail: Trail) -> Iterator[Part]:
+    copy = trail.state(record.ref, ExportState).exported
+    if copy is not None:
+        table = Node(Sort.TABLE, f"{record.ref.name}@{copy}", {"build": copy, "version": 0}, record.ref)
+        yield table
+        for view in record.upstream:
+            read = trail.state(view, FeatureViewState).published
+            if read is not None:
+                yield Edge(f"{Sort.TABLE}:{view.name}@{read.name} v{read.version}", table.id)
+
+
 def _references(spec: ExportSpec) -> tuple[Reference, ...]:
     return (Reference(Ref("FeatureView", spec.view), "spec.view"),)
 
@@ -140,4 +153,4 @@ KIND = Kind(
     runs=Runs("export", done=frozenset({EXPORTED})),
     versions=Versions({EXPORTED: Says.COUNTS}, _label),
 )
-OBSERVER = Observer(_observe, left=_left)
+OBSERVER = Observer(_observe, left=_left, traces=_traces)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,26 +11,29 @@ import pytest
 from framework.kinds import KINDS
 from tests.docs.test_pure_rooms import ALL, name_of
 
-NAMES = {name: re.sub(r"(?<=.)(?=[A-Z])", "_", name).lower() for name in KINDS if name != "Environment"}
-"""The folder of each kind. The Environment is what the others run in: whoever opens a project reads its spec."""
+NAMES = frozenset(KINDS) - {"Environment"}
+"""The Environment is what the others run in: whoever opens a project reads its spec."""
 HOMES = ("framework/kinds/", "controllers/kinds/")
+SHARED = {"framework.kinds": {"KINDS", "environment"}, "controllers.kinds": {"observer", "trail"}}
+"""What there is in these for everybody."""
 MAY = {
     "controllers/host/wiring.py": "registers what observes each kind",
+    "controllers/commands/lineage.py": "is asked about models by the names that the registry has, too",
     "controllers/commands/rollouts.py": "mlopsctl rollout is about ModelDeployments alone",
-    "controllers/commands/lineage.py": "gathers by kind",
     "framework/workloads/training/dataset.py": "names what it joins in messages of its own",
 }
 
 
 def named(tree: ast.AST) -> Iterator[str]:
-    """Kinds that are named, as ``line: what``: by a text that is one or begins a Ref, or by a module of one."""
+    """Kinds that are named, as ``line: what``: by a text that is one or begins a Ref, or by an import."""
     for node in ast.walk(tree):
         match node:
             case ast.Constant(value=str(text)) if text.partition("/")[0] in NAMES:
                 yield f"{node.lineno}: {text}"
             case ast.ImportFrom(module=str(module), names=imported):
                 for item in imported:
-                    if {"kinds"} < {"kinds", *NAMES.values()} & {*module.split("."), item.name}:
+                    room, _, inside = f"{module}.{item.name}".partition(".kinds.")
+                    if inside and inside.partition(".")[0] not in SHARED.get(f"{room}.kinds", {inside}):
                         yield f"{node.lineno}: {module}.{item.name}"
 
 
@@ -48,6 +50,7 @@ def test_nobody_names_a_kind_but_its_own_folders(path: Path) -> None:
         'f"TrainingJob/{name}"',
         "from framework.kinds.model_deployment.observed import DeploymentState",
         "from controllers.kinds import model_monitor",
+        "from controllers.kinds.models import job",
     ],
 )
 def test_a_kind_that_is_named_would_be_noticed(code: str) -> None:
@@ -55,4 +58,6 @@ def test_a_kind_that_is_named_would_be_noticed(code: str) -> None:
 
 
 def test_what_only_speaks_of_one_is_left_alone() -> None:
-    assert list(named(ast.parse('"""A FeatureView, or TrainingJob/a."""\nfrom framework.kinds import KINDS'))) == []
+    spoken = '"""A FeatureView, or TrainingJob/a."""\nfrom framework.kinds import KINDS\n'
+    opened = "from framework.kinds.environment.spec import EnvironmentSpec\n"
+    assert list(named(ast.parse(spoken + opened))) == []
