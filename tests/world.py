@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from controllers.kinds import batch_inference, feature_view, model_deployment, model_monitor, training_job
-from controllers.loop.reconciler import Observe, Reconciler
+from controllers.host.wiring import OBSERVERS
+from controllers.kinds.observer import Observer
+from controllers.loop.reconciler import Reconciler
 from controllers.loop.timekeeping import Timekeeper
 from controllers.revision.source import Loaded, SourceController
 from controllers.runtime.clock import WatchedClock
@@ -18,6 +19,7 @@ from framework.backends.memory.plane import DataPlane
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.grammar.changes import Plan, Status
+from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.remembered import sound
 from framework.planning.plan.planner import plan_all
 from framework.planning.reports.settled import Standing, standing
@@ -25,14 +27,6 @@ from framework.ports import Ports
 from framework.specs.read import read_snapshot
 from framework.specs.snapshot import desired
 from tests.builders import NOW
-
-OBSERVERS: Mapping[str, Observe] = {
-    "FeatureView": feature_view.observe,
-    "TrainingJob": training_job.observe,
-    "ModelDeployment": model_deployment.observe,
-    "ModelMonitor": model_monitor.observe,
-    "BatchInference": batch_inference.observe,
-}
 
 DEPARTURES = """
 apiVersion: mlops/v1alpha1
@@ -93,10 +87,16 @@ ENDPOINT = Ref("ModelDeployment", "delay")
 class World:
     """``error_rate`` says by app how it behaves, ``auc`` by training identity how good the model is."""
 
-    def __init__(self, files: Mapping[str, str] = PROJECT) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, str] = PROJECT,
+        kinds: Mapping[str, Kind] = KINDS,
+        observers: Mapping[str, Observer] = OBSERVERS,
+    ) -> None:
+        self.kinds, self.observers = kinds, observers
         self.now = NOW
         self.jumped = timedelta(0)
-        self.ports = memory_ports(lambda: self.now, storage="memory://store", observations=None, check=sound(KINDS))
+        self.ports = memory_ports(lambda: self.now, storage="memory://store", observations=None, check=sound(kinds))
         self.error_rate: Callable[[str], float] = lambda app: 0.0
         self.auc: Callable[[str], float] = lambda identity: 0.7
         self.requests_per_second = 100
@@ -121,10 +121,10 @@ class World:
         assert lease is not None
         self.token = lease.token
         watched = WatchedClock(self.clock, lambda: (self.now - NOW - self.jumped).total_seconds())
-        self.keeper = Timekeeper(ports.state, KINDS, watched, lambda: self.token, "test", lambda: "boot")
-        self.source = SourceController(ports, self.read, "main", watched, lambda: self.token, "test")
+        self.keeper = Timekeeper(ports.state, self.kinds, watched, lambda: self.token, "test", lambda: "boot")
+        self.source = SourceController(ports, self.read, "main", watched, lambda: self.token, "test", kinds=self.kinds)
         self.reconciler = Reconciler(
-            ports, KINDS, OBSERVERS, watched, lambda: self.token, "test", lambda: self.source.rules,
+            ports, self.kinds, self.observers, watched, lambda: self.token, "test", lambda: self.source.rules,
             lambda: self.keeper.era,
         )  # fmt: skip
 
@@ -138,11 +138,11 @@ class World:
 
     def read(self, commit: str) -> Loaded:
         snapshot = read_snapshot(
-            self.ports.source, commit, "mlops_specs", "local", KINDS, root="/project", storage="memory://store"
+            self.ports.source, commit, "mlops_specs", "local", self.kinds, root="/project", storage="memory://store"
         )
         environment = snapshot.environment_spec
         assert isinstance(environment, EnvironmentSpec)
-        return Loaded(commit, "a commit", snapshot.digest, desired(snapshot, KINDS), environment)
+        return Loaded(commit, "a commit", snapshot.digest, desired(snapshot, self.kinds), environment)
 
     def commit(self, **changes: str | None) -> str:
         """Replace (or with None remove) files of ``mlops_specs`` by their stem; the new commit."""

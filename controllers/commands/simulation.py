@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from controllers.loop.reconciler import Observe, Reconciler, Result
+from controllers.kinds.observer import Observer
+from controllers.loop.reconciler import Reconciler, Result
 from controllers.revision.acceptance import rules
 from controllers.revision.source import Loaded
 from framework.api.meta import Ref
@@ -61,7 +62,7 @@ Imagine = Callable[[datetime, Callable[[RunSpec], float]], Imagined]
 def simulation(
     imagine: Imagine,
     kinds: Mapping[str, Kind],
-    observers: Mapping[str, Observe],
+    observers: Mapping[str, Observer],
     environment: str,
     now: datetime,
     known: Callable[[Ref], float | None],
@@ -86,7 +87,7 @@ class Simulation:
 
     world: Imagined
     kinds: Mapping[str, Kind]
-    observers: Mapping[str, Observe]
+    observers: Mapping[str, Observer]
     environment: str
     assumed: set[Ref] = field(default_factory=set)
 

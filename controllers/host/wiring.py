@@ -18,7 +18,7 @@ from controllers.examination.trees import CommitTree
 from controllers.host.clusters import cluster_of
 from controllers.host.opening import AcceptedEnvironment, Opener
 from controllers.kinds import batch_inference, feature_view, model_deployment, model_monitor, training_job
-from controllers.loop.reconciler import Observe
+from controllers.kinds.observer import Observer
 from controllers.revision.acceptance import moved
 from controllers.revision.in_force import in_force, revisions
 from controllers.revision.loaded import Examine, Loaded, Read, files_of
@@ -63,12 +63,12 @@ from framework.specs.snapshot import Snapshot, desired
 
 log = logging.getLogger(__name__)
 
-OBSERVERS: Mapping[str, Observe] = {
-    "FeatureView": feature_view.observe,
-    "TrainingJob": training_job.observe,
-    "ModelDeployment": model_deployment.observe,
-    "ModelMonitor": model_monitor.observe,
-    "BatchInference": batch_inference.observe,
+OBSERVERS: Mapping[str, Observer] = {
+    "FeatureView": feature_view.OBSERVER,
+    "TrainingJob": training_job.OBSERVER,
+    "ModelDeployment": model_deployment.OBSERVER,
+    "ModelMonitor": model_monitor.OBSERVER,
+    "BatchInference": batch_inference.OBSERVER,
 }
 
 

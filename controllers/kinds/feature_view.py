@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from controllers.kinds import tables
+from controllers.kinds.observer import Observer
 from controllers.kinds.upstream import published_view
 from framework.api import layout
 from framework.api.errors import DamagedError, TerminalError
@@ -106,3 +108,6 @@ class _Look:
             return self.ports.tables.source_digest(sources, self.desired.root), None
         except TerminalError as error:
             return "", (error.reason, str(error))
+
+
+OBSERVER = Observer(observe, left=tables.left, traces=tables.traces)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from controllers.kinds import models
+from controllers.kinds.observer import Observer
 from controllers.kinds.upstream import published_view
 from framework.api.errors import DamagedError
 from framework.api.meta import Ref
@@ -97,3 +99,6 @@ def _deployment(ref: Ref, ports: Ports) -> DeploymentState | None:
     """What is remembered of a deployment. Raises DamagedError where that cannot be read."""
     status = status_of(ports.state.load(ref))
     return None if status is None else state_of(status, DeploymentState)
+
+
+OBSERVER = Observer(observe, left=models.left, traces=models.traces)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
 
+from controllers.kinds.observer import Observer
 from controllers.loop.allowance import Allowance
 from controllers.loop.dependents import Dependents
 from controllers.loop.executor import execute
@@ -39,9 +40,6 @@ log = logging.getLogger(__name__)
 AFTER_DEPENDENTS = timedelta(seconds=0.5)
 """How soon to look again at what may go once nothing builds on it any more."""
 
-Observe = Callable[[Ref, Desired[Any] | None, Status | None, Ports, datetime], Any]
-"""Reads what a kind needs to know about one resource. One per kind, in controllers.<kind>; it changes nothing."""
-
 
 @dataclass(frozen=True)
 class Result:
@@ -67,7 +65,7 @@ class Reconciler:
 
     ports: Ports
     kinds: Mapping[str, Kind]
-    observers: Mapping[str, Observe]
+    observers: Mapping[str, Observer]
     clock: Callable[[], datetime]
     token: Callable[[], int]
     actor: str
@@ -91,7 +89,7 @@ class Reconciler:
     def inputs(self, ref: Ref, desired: Desired[Any] | None, record: Record | None) -> Inputs:
         """Read the world for one resource. Changes nothing."""
         status = status_of(record)
-        observed = self.observers[ref.kind](ref, desired, status, self._seen, self.clock())
+        observed = self.observers[ref.kind].observe(ref, desired, status, self._seen, self.clock())
         waits_for = self._heir(ref, status) if desired is None else None
         return Inputs(ref, self.kinds[ref.kind], desired, observed, status, waits_for)
 

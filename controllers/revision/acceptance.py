@@ -104,7 +104,7 @@ def refusals(
         found.append(Refusal(whole, RESTART_REQUIRED, told))
     return (
         *unacknowledged(before.desired if before else {}, after.desired, kinds),
-        *policy_refusals(after.environment, compared),
+        *policy_refusals(after.environment, compared, kinds),
         *found,
         *prune_refusal(before, after, recorded, terms),
     )

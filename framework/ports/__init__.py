@@ -27,7 +27,7 @@ from framework.ports.monitoring import (
     Unusable,
 )
 from framework.ports.registry import ModelRegistry, ModelVersion
-from framework.ports.requests import Cause, Materialization, ReadView, Training
+from framework.ports.requests import Cause, Materialization, ReadView, Request, Training
 from framework.ports.runs import Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from framework.ports.serving import (
     BAD_REQUEST,
@@ -126,6 +126,7 @@ __all__ = [
     "Reference",
     "ReportStore",
     "Repository",
+    "Request",
     "Revision",
     "RouteSpec",
     "RouteState",

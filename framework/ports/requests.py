@@ -19,7 +19,14 @@ class Cause(StrEnum):
     """What it is made of has changed."""
 
 
-class Materialization(Stored):
+class Request(Stored):
+    """What every run is asked: which build it is to make, and why."""
+
+    build: str
+    cause: Cause = Cause.GIT
+
+
+class Materialization(Request):
     """A version of a FeatureView. ``spec`` is a FeatureViewSpec as JSON by alias; ``upstream`` the versions to read, by
     view; ``table`` where it is published."""
 
@@ -31,7 +38,6 @@ class Materialization(Stored):
     source_digest: str
     commit: str
     build: str = ""
-    cause: Cause = Cause.GIT
     upstream: dict[str, ReadTable] = {}  # noqa: RUF012 (pydantic copies it)
 
 
@@ -43,14 +49,12 @@ class ReadView(ReadTable):
     columns: tuple[tuple[str, str], ...]
 
 
-class Training(Stored):
+class Training(Request):
     """A version of a model. ``spec`` is a TrainingJobSpec as JSON by alias; ``champion`` the fields of the live version
     that it takes to ask it the same rows."""
 
     training: str
     identity: str
-    build: str
-    cause: Cause = Cause.GIT
     spec: dict[str, Any]
     views: dict[str, ReadView]
     model_folder: str

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from controllers.commands.lineage import lineage_of
+from controllers.host.wiring import OBSERVERS
 from framework.api import layout
 from framework.api.meta import Ref
 from framework.kinds import KINDS
@@ -228,10 +229,12 @@ def test_what_was_made_before_builds_had_names_goes_on() -> None:
 def test_lineage_tells_the_versions_that_were_read(world: World) -> None:
     model = f"classifier@{world.state(JOB)['version']}"
     later(world, "v2")
-    found = lineage_of(model, world.source.desired, world.ports)
+    found = lineage_of(model, world.source.desired, world.ports, OBSERVERS)
     tables = {node.key.partition("@")[0]: node for node in found.nodes if node.sort is Sort.TABLE}
     assert {name: node.facts["version"] for name, node in tables.items()} == {"departures": 0, "recent": 0}
     assert len([node for node in found.nodes if node.sort is Sort.SOURCES]) == 1, "those of the version that was read"
+    served = lineage_of(str(ENDPOINT), world.source.desired, world.ports, OBSERVERS)
+    assert {node.key for node in tables.values()} <= {node.key for node in served.nodes}, "however it is asked for"
 
 
 def test_a_plan_says_that_only_other_rows_cost_anything(world: World) -> None:

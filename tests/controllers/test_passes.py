@@ -15,12 +15,11 @@ from controllers.host.passes import follow, lead, serve
 from controllers.host.wiring import imagining
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError, SpecError
-from framework.kinds import KINDS
 from framework.planning.reports.settled import Conclusion, Standing
 from framework.ports import Pin
 from framework.render.outcome import PassResult
 from tests.waiting import until
-from tests.world import ENDPOINT, OBSERVERS, TRAINING, World
+from tests.world import ENDPOINT, TRAINING, World
 
 MINUTE = timedelta(minutes=1)
 
@@ -74,7 +73,7 @@ def project(world: World, holder: str = "test") -> Project:
         lease=timedelta(seconds=3),
     )
     return Project(
-        settings, world.ports, world.ports, NoCluster(), KINDS, OBSERVERS, world.read, real_time, imagining,
+        settings, world.ports, world.ports, NoCluster(), world.kinds, world.observers, world.read, real_time, imagining,
         writer=world.ports.source,
     )  # fmt: skip
 

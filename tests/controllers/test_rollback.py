@@ -12,6 +12,7 @@ import pytest
 
 from controllers.commands.rollback import Rollbacks
 from controllers.host.passes import lead
+from controllers.host.wiring import OBSERVERS
 from framework.api import layout
 from framework.api.errors import ConfigurationError, ConflictError, SpecError
 from framework.planning.admission.restore import Prospect, Way
@@ -36,7 +37,7 @@ def moved_on() -> tuple[World, str]:
 
 
 def rollbacks(world: World) -> Rollbacks:
-    return Rollbacks("local", world.ports, world.read, "main", "mlops_specs", world.clock)
+    return Rollbacks("local", world.ports, world.read, "main", "mlops_specs", world.clock, OBSERVERS)
 
 
 def ways(prospect: Prospect) -> dict[str, Way]:

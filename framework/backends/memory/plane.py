@@ -86,12 +86,14 @@ class DataPlane:
 
     def end(self, run: RunSpec) -> None:
         """The run has ended well."""
+        result: dict[str, Any] = {}
         if run.workload.startswith("framework.workloads.features"):
             published = self._published(Materialization.model_validate(run.payload))
             self.tables.publish(published)
-            self.runs.succeed(run.name, {"uri": published.uri, "version": published.version})
-        else:
-            self.runs.succeed(run.name, self._trained(run.payload))
+            result = {"uri": published.uri, "version": published.version}
+        elif run.workload.startswith("framework.workloads.training"):
+            result = self._trained(run.payload)
+        self.runs.succeed(run.name, result)
 
     def _published(self, asked: Materialization) -> TableState:
         values, before = self.values(asked), self.tables.describe(asked.table)

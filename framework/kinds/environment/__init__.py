@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 
 from pydantic import BaseModel
 
@@ -38,11 +39,11 @@ def _unsupported(spec: EnvironmentSpec) -> tuple[str, ...]:
     return tuple(path for path, used in fields.items() if used)
 
 
-def _check(spec: EnvironmentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
+def _check(held: Mapping[str, Kind], spec: EnvironmentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
     if not spec.policies and spec.quotas == Quotas():
         return ()  # and nothing has to be looked at for it
     name = next((ref.name for ref in specs if ref.kind == "Environment" and specs[ref] is spec), "")
-    return (*policies.problems(name, spec, specs), *quotas.problems(name, spec, specs))
+    return (*policies.problems(name, spec, specs, held), *quotas.problems(name, spec, specs, held))
 
 
 def _places(spec: EnvironmentSpec) -> tuple[Place, ...]:
@@ -64,21 +65,24 @@ def _remarks(spec: EnvironmentSpec) -> tuple[CrossProblem, ...]:
     return tuple(windows.remarks(spec))
 
 
-KIND = Kind(
-    name="Environment",
-    spec=EnvironmentSpec,
-    categories=CATEGORIES,
-    plan=_plan,
-    references=_references,
-    entrypoints=_entrypoints,
-    unsupported=_unsupported,
-    check=_check,
-    remarks=_remarks,
-    places=_places,
-    secret_from={
-        "spec.state": "write {url: …, passwordFrom: {env: NAME}}, or {file: PATH}",
-        "spec.storage": "credentials come from where the storage's library looks for them, such as AWS_ACCESS_KEY_ID",
-        "spec.ray": "the token comes from MLOPS_RAY_TOKEN, where the controller runs",
-    },
-    workload_version="1",
-)
+def kind(held: Mapping[str, Kind]) -> Kind:
+    """With all other kinds, which it holds to its policies and quotas."""
+    return Kind(
+        name="Environment",
+        spec=EnvironmentSpec,
+        categories=CATEGORIES,
+        plan=_plan,
+        references=_references,
+        entrypoints=_entrypoints,
+        unsupported=_unsupported,
+        check=partial(_check, held),
+        remarks=_remarks,
+        places=_places,
+        secret_from={
+            "spec.state": "write {url: …, passwordFrom: {env: NAME}}, or {file: PATH}",
+            "spec.storage": "credentials come from where the storage's library looks for them, "
+            "such as AWS_ACCESS_KEY_ID",
+            "spec.ray": "the token comes from MLOPS_RAY_TOKEN, where the controller runs",
+        },
+        workload_version="1",
+    )

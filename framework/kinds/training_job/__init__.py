@@ -11,8 +11,10 @@ from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState
 from framework.kinds.training_job.build import consumes, newer_data
 from framework.kinds.training_job.observed import TrainingJobState
+from framework.kinds.training_job.question import question
 from framework.kinds.training_job.rules import problems
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
+from framework.kinds.training_job.versions import RUNS, VERSIONS
 from framework.planning.grammar.changes import Change, Desired, Status
 from framework.planning.grammar.kind import CrossProblem, Kind, Needs, Reference
 
@@ -96,7 +98,11 @@ KIND = Kind(
     workload_version="1",
     rebuild=Category.RETRAIN,
     unless_equal="retrains only if rows differ",
+    runs=RUNS,
+    versions=VERSIONS,
+    question=question,
     needs=needs,
+    sized_by="spec.resources",
     consumes=consumes,
     behind=_behind,
     merge_keys={"dataset.features": "view", "evaluation.gates": "metric"},

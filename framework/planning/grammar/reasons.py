@@ -112,12 +112,6 @@ QUALITY_RESTORED = Reason("QualityRestored")
 
 TAKES_EFFECT = frozenset({REVISION_ACCEPTED, PIN_IN_FORCE})
 """The commit of the event is in force from then on."""
-RUN_ENDED = frozenset({PUBLISHED, MODEL_READY, GATE_FAILED})
-"""A run did its work, whatever came of it: it took from ``RUN_STARTED`` until then."""
-CANDIDATE_LEFT = frozenset({CANDIDATE_REJECTED, SUPERSEDED, WITHDRAWN})
-"""The trial that began with ``ROLLOUT_STARTED`` is over, and the version that served goes on."""
-SERVES = frozenset({PROMOTED, ADOPTED})
-"""The ``version`` in the data serves from then on."""
 BEGAN = frozenset({RUN_STARTED, DRIFT_REPAIRED, STABLE_RESTARTED})
 """Something was started: not true of what is held back."""
 AWAITS_PERSON = frozenset({PAUSED, SUSPENDED, QUOTA_EXCEEDED, CLUSTER_TOO_SMALL})

@@ -10,7 +10,7 @@ from typing import Any
 from framework.api.fields import LONGEST_DURATION
 from framework.planning.grammar.changes import Desired, Happening
 from framework.planning.grammar.reasons import RETRIES_EXHAUSTED, RUN_FAILED, RUN_STARTED, Reason
-from framework.ports import FailureKind, Json, Materialization, RunPhase, RunSpec, RunState, Training
+from framework.ports import FailureKind, Json, Request, RunPhase, RunSpec, RunState
 
 POLL = timedelta(seconds=0.5)
 """How soon to look again at a run that is under way."""
@@ -46,7 +46,7 @@ def request(
     name: str,
     attempt: int,
     workload: str,
-    asked: Materialization | Training,
+    asked: Request,
     timeout: timedelta | None = None,
 ) -> RunSpec:
     """A run on behalf of a resource, marked with what people look for in Ray's dashboard."""

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from framework.api.meta import Ref
+from framework.kinds import KINDS
 from framework.planning.grammar.steps import Ending, Sequence, Step
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
 from framework.planning.reports.history import history
@@ -152,7 +153,7 @@ TEXTS: Mapping[str, Callable[[int], str]] = {
     "why not": lambda width: why_text(why(MONITOR, ASKED, STORED, NOW, oversight=OVERSIGHT), width=width),
     "events": lambda width: events_text([*EVENTS, *LIVED], width=width),
     "an event": lambda width: "".join(event_row(item, width=width) for item in LIVED),
-    "history": lambda width: history_text(HistoryReport("local", history(LIVED)), width=width),
+    "history": lambda width: history_text(HistoryReport("local", history(LIVED, KINDS)), width=width),
     "lineage": lambda width: lineage_text(FLOW, width=width),
     "simulate": lambda width: steps_text(STEPS, width=width),
     "plan": lambda width: plan_text(MIXED, width=width),
