@@ -13,7 +13,7 @@ from framework.specs.memo import rows
 from framework.specs.memo.parallel import File, Workers
 from framework.specs.memo.recall import State
 from framework.specs.memo.rows import LoadedFile
-from framework.specs.memo.store import Store, own_key
+from framework.specs.memo.store import Store, own_folder
 from framework.specs.memo.stored import Body, StoredDraft
 from framework.specs.rules.outline import Outline
 from framework.specs.yaml import syntax
@@ -77,10 +77,11 @@ class ParseCache:
         self.files = {key: value for key, value in self.files.items() if key in blobs}
 
 
-def kept_in(folder: Path, kinds: str) -> ParseCache:
-    """A cache that is kept in ``folder`` between processes, and read by as many of them as there are CPUs. ``kinds``
-    is where others find them: ``module:attribute``."""
-    return ParseCache(Store(folder, own_key), Workers(kinds))
+def kept_for(root: Path, kinds: str) -> ParseCache:
+    """A cache of the project at ``root`` that is kept between processes, and read by as many of them as there are CPUs.
+    ``kinds`` is where others find them: ``module:attribute``."""
+    folder = own_folder(root)
+    return ParseCache(None if folder is None else Store(folder, str(root.resolve())), Workers(kinds))
 
 
 def decode(source: SpecSource, blob: Blob, row: bytes) -> LoadedFile:
