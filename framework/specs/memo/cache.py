@@ -55,7 +55,7 @@ class ParseCache:
                 self.store.add_files(new, kinds)
             kept.update(new)
         for blob in missing:
-            self.files[blob.path, blob.sha] = decode(source, blob, kept.pop(blob))
+            self.files[blob.path, blob.sha] = decode(source, blob, kept.pop(blob), kinds)
         return [self.files[blob.path, blob.sha] for blob in blobs]
 
     def _read(self, files: Sequence[File], kinds: Mapping[str, Kind], read: ReadRow) -> dict[Blob, bytes]:
@@ -66,7 +66,7 @@ class ParseCache:
     def body(self, source: SpecSource, kinds: Mapping[str, Kind], read: ReadRow, blob: Blob, index: int) -> Body:
         """One object of a file that was read before, from wherever it still is."""
         row = self.store.files([blob], kinds).get(blob) if self.store else None
-        drafts = decode(source, blob, row or read(blob, source.read([blob])[blob.sha])).drafts
+        drafts = decode(source, blob, row or read(blob, source.read([blob])[blob.sha]), kinds).drafts
         return next(draft.body for draft in drafts if isinstance(draft, StoredDraft) and draft.index == index)
 
     def remember(self, state: State) -> None:
@@ -84,8 +84,8 @@ def kept_for(root: Path, kinds: str) -> ParseCache:
     return ParseCache(None if folder is None else Store(folder, str(root.resolve())), Workers(kinds))
 
 
-def decode(source: SpecSource, blob: Blob, row: bytes) -> LoadedFile:
-    return rows.decode(row, blob.path, blob.sha, partial(text, source, blob))
+def decode(source: SpecSource, blob: Blob, row: bytes, kinds: Mapping[str, Kind]) -> LoadedFile:
+    return rows.decode(row, blob.path, blob.sha, partial(text, source, blob), kinds)
 
 
 def text(source: SpecSource, blob: Blob) -> str:
