@@ -27,7 +27,7 @@ def snapshot(tmp_path: Path) -> Snapshot:
     source = MemorySource()
     commit = source.commit({f"specs/{path}": text for path, text in FILES.items()} | CODE)
     for _ in range(2):
-        cache = ParseCache(Store(tmp_path, lambda: bytes(32)), few=0)
+        cache = ParseCache(Store(tmp_path), few=0)
         found = read_snapshot(source, commit, "specs", "local", KINDS, root="root", storage="store", cache=cache)
     return found
 
