@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -17,7 +18,8 @@ from benchmarks import peers, repository
 from benchmarks.measure import Command, FailedError, Timing, peak_memory, timed
 from benchmarks.repository import SPECS, Repository
 
-_CACHE = (".mlops/cache/specs.db", ".mlops/cache/specs.db-journal")
+_HOME = "home"
+"""Where the caches of the measured processes lie."""
 _CHANGES = frozenset({0, 2})
 """Exit codes of ``mlopsctl plan``: nothing to do, and changes."""
 _MOST_MIB = 600.0
@@ -46,7 +48,7 @@ class Bench:
         self._work, self._runs, self._say = work, runs, say
         here = str(Path(__file__).resolve().parents[1])
         kept = {key: value for key, value in os.environ.items() if not key.startswith("MLOPS_")}
-        self._environment = {**kept, "PYTHONPATH": here, "XDG_CACHE_HOME": str(work / "home"), "NO_COLOR": "1"}
+        self._environment = {**kept, "PYTHONPATH": here, "XDG_CACHE_HOME": str(work / _HOME), "NO_COLOR": "1"}
         # What is measured starts from compiled files, as an installed mlopsctl does.
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self._made: dict[int, Repository] = {}
@@ -77,19 +79,18 @@ class Bench:
         command = [sys.executable, "-m", "controllers.cli.main", "--project", str(made.root), *arguments]
         return Command(command, self._work, self._environment)
 
-    def forget(self, made: Repository) -> None:
-        for name in _CACHE:
-            (made.root / name).unlink(missing_ok=True)
+    def forget(self) -> None:
+        shutil.rmtree(self._work / _HOME, ignore_errors=True)
 
     def cold(self, made: Repository, runs: int) -> Timing:
         self._say(f"cold, {made.specs:,} specs")
-        return timed([self._all_new(made).run] * runs, before=lambda: self.forget(made))
+        return timed([self._all_new(made).run] * runs, before=self.forget)
 
     def ours(self, made: Repository, cold_runs: int) -> Iterator[Line]:
         cold = self.cold(made, cold_runs)
         yield Line("cold: validate and plan all as new", cold, 10.0)
         self._say("memory")
-        self.forget(made)
+        self.forget()
         memory = peak_memory(self._all_new(made))
         figure = "not told by this system" if memory is None else f"{memory:.0f} MiB"
         yield Line("  peak memory, all processes (PSS)", figure=f"{figure} (bar {_MOST_MIB:.0f})",
@@ -102,7 +103,7 @@ class Bench:
         yield Line("one spec changed", timed(plans), 1.2)
         validate = replace(self._mlopsctl(made, "validate"), says="valid")
         self._say("validate")
-        yield Line("validate, cold", timed([validate.run], before=lambda: self.forget(made)))
+        yield Line("validate, cold", timed([validate.run], before=self.forget))
         yield Line("validate, warm", timed([validate.run] * self._runs))
 
     def controller(self, made: Repository) -> Iterator[Line]:

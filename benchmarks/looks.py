@@ -19,7 +19,7 @@ from framework.backends.ray.rest import RayAddress, RayRest
 from framework.backends.ray.serve import RayServe
 from framework.backends.ray.serve_config import render_app, render_route
 from framework.backends.ray.tenancy import Tenant
-from framework.ports import LATENCY_BOUNDS, AppPhase, AppSpec, CodeRef, RouteSpec
+from framework.ports import LATENCY_BOUNDS, AppArguments, AppPhase, AppSpec, CodeRef, RouteSpec
 from framework.storage import write_json
 
 _CODE = CodeRef("c" * 40, "project", "d" * 40)
@@ -84,22 +84,22 @@ def _name(number: int) -> str:
     return f"endpoint-{number:05}"
 
 
-def _arguments(app: str, deployment: str, storage: str) -> dict[str, Any]:
+def _arguments(app: str, deployment: str, storage: str) -> AppArguments:
     columns = [{"name": f"column_{index}", "dtype": "Float64", "nullable": True} for index in range(12)]
-    return {
-        "deployment": deployment,
-        "app": app,
-        "version": f"classifier@{_IDENTITY}",
-        "artifact": f"{storage}/models/classifier/{_IDENTITY}/model.txt",
-        "sha256": "e" * 64,
-        "format": "lightgbm-text",
-        "signature": {"inputs": columns, "output": {"name": "label", "kind": "probability"}},
-        "transformer": "project.serving:tidy",
-        "profiles": profile_folder(storage, deployment, app),
-        "predictions": prediction_folder(storage, deployment, app),
-        "flushSeconds": 10.0,
-        "predictionKey": "id",
-    }
+    return AppArguments(
+        deployment=deployment,
+        app=app,
+        version=f"classifier@{_IDENTITY}",
+        artifact=f"{storage}/models/classifier/{_IDENTITY}/model.txt",
+        sha256="e" * 64,
+        format="lightgbm-text",
+        signature={"inputs": columns, "output": {"name": "label", "kind": "probability"}},
+        transformer="project.serving:tidy",
+        profiles=profile_folder(storage, deployment, app),
+        predictions=prediction_folder(storage, deployment, app),
+        flushSeconds=10.0,
+        predictionKey="id",
+    )
 
 
 def _metadata(deployment: str) -> dict[str, str]:

@@ -14,21 +14,22 @@ from functools import cache
 from types import ModuleType
 
 _OPTIONAL = ("scipy", "sklearn")
-_loading = threading.Lock()
+LOADING = threading.Lock()
+"""Held while whylogs is loaded: whoever loads one of the two meanwhile would not find it."""
 
 
 @cache
 def load_whylogs() -> ModuleType:
     """whylogs without its telemetry and without the two heavy packages that it treats as optional.
 
-    Call it before threads start that may import either package: while whylogs loads, both look as if they were not
-    installed. What the process had loaded already stays loaded, and afterwards both import as ever.
+    Call it before threads start that may import either package without ``LOADING``: while whylogs loads, both look as
+    if they were not installed. What the process had loaded already stays loaded, and afterwards both import as ever.
 
     Raises:
         ImportError: the ``profiling`` extra is not installed.
     """
     os.environ["WHYLOGS_NO_ANALYTICS"] = "1"
-    with _loading:
+    with LOADING:
         hidden = [name for name in _OPTIONAL if name not in sys.modules]
         try:
             for name in hidden:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from framework import installed
 from framework.api.errors import MlopsError, TerminalError
+from framework.api.hashes import text_hash
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ def unsealed(value: Any, place: str) -> Any:
 
 
 def _seal(value: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_canonical(value)).hexdigest()[:16]
+    return text_hash(_canonical(value), 16)
 
 
 def _canonical(value: Any) -> bytes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from framework.api.layout import prediction_folder, profile_folder
 from framework.api.meta import Metadata, Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.grammar.changes import Desired
-from framework.ports import CodeRef, ModelVersion, TableState
+from framework.ports import AppArguments, CodeRef, ModelVersion, TableState
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 STORAGE = "/store"
@@ -39,7 +40,7 @@ def desired(
         storage=STORAGE,
         root="/project",
         file=f"mlops_specs/{ref.name}.yaml",
-        **more,
+        **{"recipe": identity, **more},
     )
 
 
@@ -108,6 +109,27 @@ def model_version(
         lineage={},
         deployable=deployable,
         trial_rows=20,
+    )
+
+
+def app_arguments(app: str = "delay-0123456789", version: str = "1", **more: Any) -> AppArguments:
+    deployment = app.rpartition("-")[0]
+    return AppArguments(
+        **{
+            "deployment": deployment,
+            "app": app,
+            "version": version,
+            "artifact": f"{STORAGE}/models/delay-classifier/{version}/model.txt",
+            "sha256": "0" * 64,
+            "format": "lightgbm-text",
+            "signature": {"inputs": [], "output": {"name": "delayed", "kind": "probability"}},
+            "profiles": profile_folder(STORAGE, deployment, app),
+            "predictions": prediction_folder(STORAGE, deployment, app),
+            "flushSeconds": 10.0,
+            "transformer": None,
+            "predictionKey": None,
+            **more,
+        }
     )
 
 

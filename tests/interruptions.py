@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 
+from framework.kinds import KINDS
 from framework.planning.admission.ledger import Ledger
 from framework.planning.reports.history import history
 from tests.stage import JOB_TEXT, LARGE, LATE, OTHER, SERVED, WATCH, Stage, drawn
@@ -64,7 +65,7 @@ def _of_services(stage: Stage) -> Iterator[str]:
     ports = stage.world.ports
     events = ports.state.events(limit=1_000_000)
     yield from (f"{event.ref}: {event.message}" for event in events if event.reason == "DriftRepaired")
-    served = {life.ref: life.services[-1] for life in history(events).lives if life.services}
+    served = {life.ref: life.services[-1] for life in history(events, KINDS).lives if life.services}
     stable = {record.ref: record.status["state"].get("stable") for record in ports.state.records()}
     for ref, last in served.items():
         if ref.kind == "ModelDeployment":

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controllers.commands import plans
-from controllers.kinds import batch_inference, feature_view, model_deployment, model_monitor, training_job
-from controllers.loop.reconciler import Observe, Reconciler
+from controllers.host.wiring import OBSERVERS
+from controllers.kinds.observer import Observer
+from controllers.loop.reconciler import Reconciler
 from controllers.loop.timekeeping import Timekeeper
 from controllers.revision.snapshot import Snapshot
 from controllers.revision.source import SourceController
@@ -20,6 +21,7 @@ from framework.backends.memory import memory_ports
 from framework.backends.memory.plane import DataPlane
 from framework.kinds import KINDS
 from framework.planning.grammar.changes import Plan, Status
+from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.remembered import sound
 from framework.planning.plan.estimate import Known
 from framework.planning.plan.planner import Looked, build_plan, plan_resource
@@ -27,14 +29,6 @@ from framework.planning.reports.settled import Standing, standing
 from framework.ports import Ports
 from framework.specs.read import read_snapshot
 from tests.builders import NOW
-
-OBSERVERS: Mapping[str, Observe] = {
-    "FeatureView": feature_view.observe,
-    "TrainingJob": training_job.observe,
-    "ModelDeployment": model_deployment.observe,
-    "ModelMonitor": model_monitor.observe,
-    "BatchInference": batch_inference.observe,
-}
 
 DEPARTURES = """
 apiVersion: mlops/v1alpha1
@@ -95,10 +89,16 @@ ENDPOINT = Ref("ModelDeployment", "delay")
 class World:
     """``error_rate`` says by app how it behaves, ``auc`` by training identity how good the model is."""
 
-    def __init__(self, files: Mapping[str, str] = PROJECT) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, str] = PROJECT,
+        kinds: Mapping[str, Kind] = KINDS,
+        observers: Mapping[str, Observer] = OBSERVERS,
+    ) -> None:
+        self.kinds, self.observers = kinds, observers
         self.now = NOW
         self.jumped = timedelta(0)
-        self.ports = memory_ports(lambda: self.now, storage="memory://store", observations=None, check=sound(KINDS))
+        self.ports = memory_ports(lambda: self.now, storage="memory://store", observations=None, check=sound(kinds))
         self.error_rate: Callable[[str], float] = lambda app: 0.0
         self.auc: Callable[[str], float] = lambda identity: 0.7
         self.requests_per_second = 100
@@ -123,10 +123,10 @@ class World:
         assert lease is not None
         self.token = lease.token
         watched = WatchedClock(self.clock, lambda: (self.now - NOW - self.jumped).total_seconds())
-        self.keeper = Timekeeper(ports.state, KINDS, watched, lambda: self.token, "test", lambda: "boot")
-        self.source = SourceController(ports, self.read, "main", watched, lambda: self.token, "test")
+        self.keeper = Timekeeper(ports.state, self.kinds, watched, lambda: self.token, "test", lambda: "boot")
+        self.source = SourceController(ports, self.read, "main", watched, lambda: self.token, "test", kinds=self.kinds)
         self.reconciler = Reconciler(
-            ports, KINDS, OBSERVERS, watched, lambda: self.token, "test", lambda: self.source.rules,
+            ports, self.kinds, self.observers, watched, lambda: self.token, "test", lambda: self.source.rules,
             lambda: self.keeper.era,
         )  # fmt: skip
 
@@ -140,7 +140,7 @@ class World:
 
     def read(self, commit: str) -> Snapshot:
         snapshot = read_snapshot(
-            self.ports.source, commit, "mlops_specs", "local", KINDS, root="/project", storage="memory://store"
+            self.ports.source, commit, "mlops_specs", "local", self.kinds, root="/project", storage="memory://store"
         )
         return replace(snapshot, subject="a commit")
 
@@ -200,6 +200,11 @@ class World:
         record = self.ports.state.load(ref)
         return Status.model_validate(record.status).state if record else {}
 
+    def built(self, commit: str, ref: Ref = JOB) -> str:
+        """The model version that is the build of what ``commit`` asks for; empty where there is none."""
+        builds = self.ports.registry.builds(ref.name, self.read(commit).desired[ref].identity)
+        return builds[0].version if builds else ""
+
     def message(self, ref: Ref) -> str:
         record = self.ports.state.load(ref)
         return Status.model_validate(record.status).conditions.ready.message if record else "no record"
@@ -211,8 +216,8 @@ class World:
         refs = (*loaded.desired, *vanished)
         inputs = [self.reconciler.inputs(ref, loaded.desired.get(ref), records.get(ref)) for ref in refs]
         looked = Looked.at(inputs, [plan_resource(item, NOW) for item in inputs])
-        git = plans.compared("local", self.source.loaded, loaded, KINDS)
-        return build_plan("local", git, looked, KINDS, Known(), NOW)
+        git = plans.compared("local", self.source.loaded, loaded, self.kinds)
+        return build_plan("local", git, looked, self.kinds, Known(), NOW)
 
     def weights(self) -> dict[str, int]:
         """Live traffic by app."""

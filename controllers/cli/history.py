@@ -29,6 +29,6 @@ def history(
         raise click.BadParameter("lies in the future", param_hint="'--at'")
     ref = resource_ref(resource) if resource else None
     project = project_of(options)
-    report = report_of(project.settings.environment, project.ports, ref, at, limit)
+    report = report_of(project.settings.environment, project.ports, project.kinds, ref, at, limit)
     width, colour = width_and_colour()
     emit(history_json(report) if output == "json" else history_text(report, width=width, colour=colour))

@@ -19,8 +19,8 @@ def lineage(options: dict[str, Any], name: str | None, output: str) -> None:
     from framework.render.lineage import lineage_json, lineage_mermaid, lineage_text
 
     project = project_of(options)
-    desired = project.desired()
-    found = lineage_of(name, desired, project.ports) if name else whole(desired, project.ports)
+    gathered = project.desired(), project.ports, project.observers
+    found = lineage_of(name, *gathered) if name else whole(*gathered)
     if output == "json":
         emit(lineage_json(project.settings.environment, found))
     elif output == "mermaid":

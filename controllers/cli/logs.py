@@ -51,14 +51,15 @@ def _look(options: dict[str, Any], subject: str, lines: int) -> Callable[[], Seq
         ClickException: nobody knows it.
     """
     from controllers.cli.session import project_of, settings_of
-    from controllers.commands.logs import controller_log, logs_of
+    from controllers.commands.logs import controller_log
     from controllers.host.background import Background
 
     if subject == CONTROLLER:
         file = Background(settings_of(options).folder).log
         return lambda: [controller_log(file, lines)]
     ref, project = resource_ref(subject), project_of(options)
-    state = project.ports.state
-    if state.load(ref) is None and not state.events(ref, limit=1) and ref not in project.newest().desired:
+    state, observer = project.ports.state, project.observers.get(ref.kind)
+    known = state.load(ref) is not None or state.events(ref, limit=1) or ref in project.newest().desired
+    if observer is None or not known:
         raise click.ClickException(f"{ref} is neither in git nor on record")
-    return lambda: logs_of(ref, project.ports, lines)
+    return lambda: observer.logs(ref, project.ports, lines)

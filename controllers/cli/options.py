@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from framework import installed
+from framework.api.nearest import nearest
 
 OUTPUTS = ("text", "json")
 
@@ -41,8 +41,8 @@ class Group(click.Group):
         try:
             name, command, rest = super().resolve_command(ctx, args)
         except click.UsageError as error:
-            close = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            raise click.UsageError(f"{error.message}{f' Did you mean {close[0]!r}?' if close else ''}", ctx) from None
+            close = nearest(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"{error.message}{f' Did you mean {close!r}?' if close else ''}", ctx) from None
         if command is not None:
             command.context_class = _Context
         if name is not None and command is not None and not ctx.resilient_parsing:

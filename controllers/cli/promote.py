@@ -35,7 +35,7 @@ def promote(
     """
     from controllers.cli.arguments import operator, resource_ref
     from controllers.cli.session import emit, project_of, width_and_colour
-    from controllers.commands.promote import Side, promotion, propose
+    from controllers.commands.promote import SERVING, Side, promotion, propose
     from framework.render.promotion import promotion_document, promotion_json, promotion_text, proposed_text
 
     if source == target:
@@ -43,9 +43,10 @@ def promote(
     if onto and branch is None:
         raise click.UsageError("--onto needs --branch, the branch to add to")
     refs = tuple(resource_ref(text) for text in resources)
-    other = next((ref for ref in refs if ref.kind != "ModelDeployment"), None)
+    other = next((ref for ref in refs if ref.kind not in SERVING), None)
     if other is not None:
-        raise click.BadParameter(f"{other}: only a ModelDeployment is promoted", param_hint="'--resource'")
+        told = f"{other}: only a {' or '.join(SERVING)} is promoted"
+        raise click.BadParameter(told, param_hint="'--resource'")
     sides = []
     for environment, revision in ((source, None), (target, branch if onto else None)):
         project = project_of({**options, "environment": environment}, fresh=True)

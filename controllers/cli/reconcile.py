@@ -54,7 +54,8 @@ def run_once(project: Any, *, wait: bool, timeout: timedelta, output: str, quiet
     from controllers.cli.arguments import operator
     from controllers.cli.progress import Progress
     from controllers.cli.session import emit, now
-    from controllers.host.passes import Word, follow
+    from controllers.host.passes import follow
+    from framework.planning.reports.settled import Conclusion
 
     stop = _stopped_by(signal.SIGTERM)
     with Progress(now, quiet=quiet) as progress:
@@ -70,7 +71,7 @@ def run_once(project: Any, *, wait: bool, timeout: timedelta, output: str, quiet
         if result is None:
             result = _lead(project, leadership, progress, wait=wait, timeout=timeout, stop=stop)
     emit(result.json() if output == "json" else result.text())
-    codes = {Word.CONVERGED: 0, Word.STALLED: EXIT_NOT_CONVERGED, Word.HELD: EXIT_TIMEOUT}
+    codes = {Conclusion.CONVERGED: 0, Conclusion.STALLED: EXIT_NOT_CONVERGED, Conclusion.HELD: EXIT_TIMEOUT}
     sys.exit(codes.get(result.word, EXIT_TIMEOUT if wait or not result.taken_up else 0))
 
 

@@ -53,6 +53,7 @@ def rollback(
         settings.revision,
         settings.specs,
         project.clock,
+        project.observers,
         settings.allow_prune,
     )
     if commit is None:

@@ -20,9 +20,9 @@ def schema(kind: str | None, output_dir: Path | None) -> None:
     An editor completes and checks a spec file whose first line is
     "# yaml-language-server: $schema=FILE".
     """
+    from framework.api.nearest import nearest
     from framework.kinds import KINDS
     from framework.specs.language import schema as schemas
-    from framework.specs.language.words import nearest
 
     if kind is not None and kind not in KINDS:
         near = nearest(kind, KINDS)

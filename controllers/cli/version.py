@@ -11,7 +11,7 @@ import click
 
 from framework import __version__
 
-PARTS = ("ray", "polars", "deltalake", "whylogs", "pydantic", "sqlalchemy", "argo-workflows", "gitpython")
+PARTS = ("ray", "polars", "deltalake", "whylogs", "pydantic", "sqlalchemy", "gitpython")
 
 
 @click.command()

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from controllers.commands.outcome import PassResult, outcome
+from controllers.commands.outcome import outcome
 from controllers.commands.project import Project
 from controllers.revision import acceptance
 from controllers.revision.permits import Permit, said, say
@@ -25,6 +25,7 @@ from framework.api.meta import Ref
 from framework.planning.reports.oversight import oversee
 from framework.planning.reports.settled import Standing, standing
 from framework.process import dead, machine
+from framework.render.outcome import PassResult
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,8 @@ from framework.api.conditions import transition
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Status
+from framework.planning.grammar.reasons import RECORD_FORGOTTEN
 from framework.ports import Event, Record
-
-FORGOTTEN = "RecordForgotten"
 
 
 def unreadable(project: Project, name: str) -> tuple[Ref, str]:
@@ -42,7 +41,7 @@ def forget(project: Project, ref: Ref, problem: str, actor: str) -> None:
         time=now,
         commit=revision.commit if revision is not None else "",
         ref=ref,
-        reason=FORGOTTEN,
+        reason=RECORD_FORGOTTEN,
         message=f"its record could not be read ({problem}) and was removed; it is looked at anew",
         actor=actor,
     )
@@ -51,6 +50,6 @@ def forget(project: Project, ref: Ref, problem: str, actor: str) -> None:
 
 def _blank(ref: Ref, now: datetime) -> Record:
     message = "its record was removed; it is looked at anew"
-    conditions = transition(None, now, ready=False, reconciling=True, reason=FORGOTTEN, message=message)
+    conditions = transition(None, now, ready=False, reconciling=True, reason=RECORD_FORGOTTEN, message=message)
     status = Status(commit="", identity="", digest="", conditions=conditions)
     return Record(ref=ref, status=status.model_dump(mode="json"))

@@ -8,31 +8,37 @@ from itertools import chain, islice
 
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
-from framework.planning.reports.history import KINDS, history
+from framework.planning.grammar.kind import Kind
+from framework.planning.reports.history import history
 from framework.ports import Event, Json, ModelRegistry, Ports, StateStore, is_asked_for
 from framework.render.history import HistoryReport
 
-DEPLOYMENT = "ModelDeployment"
 _PAGE = 1_000
 """Events that are held at a time."""
 
 
 def report_of(
-    environment: str, ports: Ports, ref: Ref | None, at: tuple[datetime, datetime] | None, limit: int
+    environment: str,
+    ports: Ports,
+    kinds: Mapping[str, Kind],
+    ref: Ref | None,
+    at: tuple[datetime, datetime] | None,
+    limit: int,
 ) -> HistoryReport:
-    """All deployments, or the one resource that ``ref`` names; ``at``: from when until when, equal for a moment.
+    """All that serves, or the one resource that ``ref`` names; ``at``: from when until when, equal for a moment.
 
     Raises:
         ConfigurationError: the resource has no versions, or nothing ever happened to it.
     """
-    if ref is not None and ref.kind not in KINDS:
-        raise ConfigurationError(f"a {ref.kind} has no versions; there is history of {', '.join(KINDS)}")
-    lived = whole_log(ports.state, ref.kind if ref else DEPLOYMENT)
+    versions = [name for name, kind in kinds.items() if kind.versions]
+    if ref is not None and ref.kind not in versions:
+        raise ConfigurationError(f"a {ref.kind} has no versions; there is history of {', '.join(versions)}")
+    lived = whole_log(ports.state, [ref.kind] if ref else [name for name in versions if kinds[name].serving])
     asked = (event for event in lived if event.ref == (ref or event.ref))
-    found = history(chain(whole_log(ports.state, ""), asked), limit, at)
+    found = history(chain(whole_log(ports.state, [""]), asked), kinds, limit, at)
     if ref is not None and not found.lives:
         raise ConfigurationError(f"nothing ever happened to {ref} in environment {environment}")
-    served = {one.version for life in found.lives if life.ref.kind == DEPLOYMENT for one in life.services}
+    served = {one.version for life in found.lives if life.serve for one in life.services}
     return HistoryReport(
         environment=environment,
         history=found,
@@ -43,10 +49,10 @@ def report_of(
     )
 
 
-def whole_log(state: StateStore, kind: str | None = None) -> Iterator[Event]:
-    """What ever happened to resources of a kind (empty: to the environment itself; None: to any), oldest first, a page
+def whole_log(state: StateStore, kinds: Collection[str] = ()) -> Iterator[Event]:
+    """What ever happened to resources of some kinds (``""``: to the environment itself) or of any, oldest first, a page
     at a time."""
-    after, kinds = 0, () if kind is None else (kind,)
+    after = 0
     while page := state.log(after, _PAGE, kinds=kinds):
         yield from page
         after = page[-1].sequence
@@ -72,7 +78,7 @@ def newest_events(
         return
 
     def asked() -> Iterator[Event]:
-        log = whole_log(state, ref.kind if ref else None)
+        log = whole_log(state, [ref.kind] if ref else ())
         return (event for event in log if ref in (None, event.ref) and is_asked_for(event, reasons, since))
 
     left = islice(asked(), max(0, sum(1 for _ in asked()) - limit), None)

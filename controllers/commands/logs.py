@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from framework.api.errors import ConfigurationError, TransientError
-from framework.api.meta import Ref
-from framework.kinds.model_deployment.observed import DeploymentState
-from framework.planning.grammar.changes import Status
-from framework.ports import Log, Ports
+from framework.ports import Log
 
 FOLLOWED = 1000
 """Lines of a process that are looked at for new ones; more than that at once are told by their end."""
 _MOST_BYTES = 1 << 20
-
-
-def logs_of(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
-    """The last ``lines`` of each process; nothing where none has run yet.
-
-    Raises:
-        ConfigurationError: there are none, or they cannot be had.
-    """
-    match ref.kind:
-        case "ModelDeployment":
-            return _of_deployment(ref, ports, lines)
-        case "ModelMonitor":
-            raise ConfigurationError(
-                f"{ref} has no process of its own: the controller judges its windows, and mlopsctl logs controller "
-                "shows what that wrote"
-            )
-        case _:
-            return _of_run(ref, ports, lines)
 
 
 def controller_log(file: Path, lines: int) -> Log:
@@ -81,38 +60,6 @@ def added(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
 
 def shortened(log: Log, lines: int) -> Log:
     return replace(log, text=_end(log.text.splitlines(), lines))
-
-
-def _of_run(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
-    """Of the run that was started last, whatever became of it."""
-    started = ports.state.events(ref, 1, reasons=("RunStarted",))
-    if not started:
-        return ()
-    run = str(started[-1].data.get("run", "")).rpartition("-")[0]
-    return ports.runs.logs(ports.storage, run, lines)
-
-
-def _of_deployment(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
-    try:
-        found = ports.serving.logs(ref.name, lines)
-    except TransientError as error:
-        raise ConfigurationError(f"{error}; what replicas write is kept by Ray, for as long as it runs") from error
-    roles = _roles(ref, ports)
-    return [replace(log, source=f"{log.source}{roles.get(log.source, '')}") for log in found]
-
-
-def _roles(ref: Ref, ports: Ports) -> Mapping[str, str]:
-    """What apps are to the deployment now, for people."""
-    record = ports.state.load(ref)
-    if record is None:
-        return {}
-    state = DeploymentState.model_validate(Status.model_validate(record.status).state)
-    roles = {item.app: " (retired)" for item in state.retiring}
-    if state.rollout is not None:
-        roles[state.rollout.version.app] = " (candidate)"
-    if state.stable is not None:
-        roles[state.stable.app] = " (stable)"
-    return roles
 
 
 def _end(text: Sequence[str], lines: int) -> str:

@@ -12,7 +12,6 @@ from controllers.revision.snapshot import Snapshot
 from framework.api.meta import Ref
 from framework.kinds.environment import windows
 from framework.kinds.environment.spec import CATEGORIES as ENVIRONMENT_CATEGORIES
-from framework.kinds.model_deployment.observed import DeploymentObserved
 from framework.planning.grammar.changes import Change, Plan
 from framework.planning.grammar.kind import Kind
 from framework.planning.plan.compare import compare, environment_change
@@ -51,11 +50,9 @@ def same_cluster(before: Snapshot | None, after: Snapshot) -> bool:
 
 def requests(inputs: Iterable[Inputs]) -> dict[Ref, int]:
     """Requests that the routers of each endpoint have counted since they started."""
-    return {
-        item.ref: sum(counters.requests for replica in route.replicas for counters in replica.versions.values())
-        for item in inputs
-        if isinstance(item.observed, DeploymentObserved) and (route := item.observed.route) is not None
-    }
+    serving = ((item, item.kind.serving) for item in inputs)
+    counted = ((item.ref, kind.requests(item.observed)) for item, kind in serving if kind is not None)
+    return {ref: requests for ref, requests in counted if requests is not None}
 
 
 def _unseen(before: Snapshot | None, after: Snapshot, terms: Terms) -> tuple[str, ...]:

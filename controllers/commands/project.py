@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from controllers.commands import plans
 from controllers.commands.simulation import Imagine, simulation
-from controllers.loop.reconciler import Observe, Reconciler
+from controllers.kinds.observer import Observer
+from controllers.loop.reconciler import Reconciler
 from controllers.revision import acceptance
 from controllers.revision.acceptance import Terms, rules, withheld
 from controllers.revision.commits import Commits, UnreadableError
@@ -44,8 +45,6 @@ log = logging.getLogger(__name__)
 
 _REMEMBERED = 10_000
 """Events that are read for how long things took."""
-_RUN = ("FeatureView", "TrainingJob")
-"""Kinds whose work is a run."""
 
 
 class Cluster(Protocol):
@@ -80,7 +79,7 @@ class Project:
     """The same, with a cluster on which nothing runs: what a plan is made against while the embedded Ray is down."""
     cluster: Cluster
     kinds: Mapping[str, Kind]
-    observers: Mapping[str, Observe]
+    observers: Mapping[str, Observer]
     read: Read
     clock: Callable[[], datetime]
     imagine: Callable[[Ports], Imagine]
@@ -248,7 +247,8 @@ class Project:
 
     def durations(self) -> Durations:
         """How long runs took so far."""
-        return durations(self.ports.state.events(limit=_REMEMBERED, kinds=_RUN))
+        run = [name for name, kind in self.kinds.items() if kind.runs]
+        return durations(self.ports.state.events(limit=_REMEMBERED, kinds=run), self.kinds)
 
     def simulate(self, start: str | None, end: str | None) -> tuple[Sequence, ...]:
         """From ``start`` (None: what runs now) to ``end`` (None: the newest commit), in a copy of what is live. Where

@@ -6,7 +6,7 @@ that it lacks, because nothing could serve it otherwise; what runs changes by th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,15 +16,16 @@ from framework import storage
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.kinds.model_deployment.observed import DeploymentState, ServedVersion
 from framework.planning.admission.promotion import Course, Item, Promotion
-from framework.planning.grammar.changes import Status
 from framework.planning.grammar.fingerprint import short_hash
+from framework.planning.grammar.kind import ModelName, Serving
+from framework.planning.grammar.remembered import status_of
 from framework.ports import ModelVersion, Ports, Proposal, Proposed, SpecWriter
-from framework.specs.pins import Edited, pin_version
+from framework.specs.pins import Edited, pin
 from framework.specs.read import read_snapshot
 
-DEPLOYMENT = "ModelDeployment"
+SERVING: Mapping[str, Serving] = {name: kind.serving for name, kind in KINDS.items() if kind.serving is not None}
+"""The kinds that can be promoted."""
 
 
 def readable(uri: str) -> bool:
@@ -54,10 +55,10 @@ class Side:
 
 
 def promotion(source: Side, target: Side, named: Collection[Ref]) -> Promotion:
-    """What ``target`` would take over from ``source``: of the deployments that are named, or of all.
+    """What ``target`` would take over from ``source``: of the resources that are named, or of all that serve a model.
 
     Raises:
-        ConfigurationError: no such deployment, or the target has no file to pin in.
+        ConfigurationError: no such resource, or the target has no file to pin in.
         SpecError: the target would be wrong with the pins, e.g. against its policies.
     """
     found = _live(source)
@@ -94,63 +95,50 @@ def default_branch(promotion: Promotion) -> str:
     return f"mlopsctl/promote-{promotion.target}-{pins}"
 
 
-def _live(side: Side) -> dict[Ref, ServedVersion | str]:
-    """By deployment what serves there and nothing speaks against, or why nothing can be promoted now."""
+def _live(side: Side) -> dict[Ref, ModelName | str]:
+    """By resource what serves there and nothing speaks against, or why nothing can be promoted now."""
     return {
-        record.ref: _stable(Status.model_validate(record.status))
+        record.ref: SERVING[record.ref.kind].live(status_of(record))
         for record in side.ports.state.records()
-        if record.ref.kind == DEPLOYMENT
+        if record.ref.kind in SERVING
     }
 
 
-def _stable(status: Status) -> ServedVersion | str:
-    state = DeploymentState.model_validate(status.state)
-    if state.stable is None:
-        return "serves nothing yet"
-    if state.rollout is not None:
-        return f"a rollout of {state.rollout.version.label} is under way"
-    if not status.conditions.ready.status:
-        return f"is not ready: {status.conditions.ready.message or status.conditions.ready.reason}"
-    if state.rejected(state.stable.identity) is not None:
-        return f"{state.stable.label} was turned down"
-    return state.stable
-
-
-def _item(ref: Ref, live: ServedVersion | str, source: Side, target: Side, named: bool) -> Item:
+def _item(ref: Ref, live: ModelName | str, source: Side, target: Side, named: bool) -> Item:
     held = Course.REFUSED if named else Course.SKIPPED
     if isinstance(live, str):
         return Item(ref, held, f"in {source.environment}: {live}")
     asked = target.loaded.desired.get(ref)
     if asked is None:
         return Item(ref, held, f"{target.environment} has no {ref}", live.version)
-    model = asked.spec.model
+    model = SERVING[ref.kind].asked(asked.spec)
     if model.training != live.training:
         message = f"{target.environment} serves models of {model.training!r}, {source.environment} of {live.training!r}"
         return Item(ref, held, message, live.version, model.version)
     if model.version == live.version:
-        return Item(
-            ref, Course.SAME, f"{target.environment} is pinned to {live.label} already", live.version, live.version
-        )
+        return Item(ref, Course.SAME, f"{target.environment} is pinned to {live} already", live.version, live.version)
     return replace(_available(ref, live, source, target, asked), version=live.version, before=model.version)
 
 
-def _available(ref: Ref, live: ServedVersion, source: Side, target: Side, asked: Any) -> Item:
+def _available(ref: Ref, live: ModelName, source: Side, target: Side, asked: Any) -> Item:
     """Whether the target can serve the version, and where it gets it from."""
-    there = target.ports.registry.get(live.training, live.version)
+    there = target.ports.registry.get(*live)
     if there is not None:
         if not there.deployable:
-            return Item(ref, Course.REFUSED, f"{live.label} failed its gates in {target.environment}")
-        return Item(ref, Course.PINS, f"{live.label}, which {target.environment} has")
-    model = source.ports.registry.get(live.training, live.version)
+            return Item(ref, Course.REFUSED, f"{live} failed its gates in {target.environment}")
+        return Item(ref, Course.PINS, f"{live}, which {target.environment} has")
+    model = source.ports.registry.get(*live)
     if model is not None and target.reads(model):
-        return Item(ref, Course.PINS, f"{live.label}, whose files {target.environment} can read", adopt=model)
-    if asked.upstream.get(Ref("TrainingJob", live.training)) == live.version:
-        return Item(ref, Course.PINS, f"{live.label}, which {target.environment} trains itself from the same spec")
+        return Item(ref, Course.PINS, f"{live}, whose files {target.environment} can read", adopt=model)
+    asked_for = model.asked_for if model is not None else live.version
+    if (live.training, asked_for) in {(above.name, identity) for above, identity in asked.upstream.items()}:
+        message = f"{live}, which {target.environment} trains itself from the same spec, if its data is the same"
+        return Item(ref, Course.PINS, message)
     where = model.artifact.rpartition("/")[0] if model else "the files of the model"
     return Item(
         ref,
         Course.REFUSED,
-        f"{target.environment} has no {live.label} and cannot read it: let both environments store at a URL that both "
+        f"{target.environment} has no {live} and cannot read it: let both environments store at a URL that both "
         f"can read, copy {where} there, or give both the same TrainingJob, so that {target.environment} trains it",
     )
 
@@ -164,16 +152,15 @@ def _edited(promotion: Promotion, target: Side) -> Promotion:
         )
     old = text = _text(target, file)
     for item in promotion.pins:
-        text = pin_version(text, target.environment, item.ref.name, item.version)
+        text = pin(text, target.environment, item.ref, SERVING[item.ref.kind].path, item.version)
     edited = Edited(target.ports.source, before.commit, file, text.encode())
     after = read_snapshot(edited, before.commit, target.specs, target.environment, KINDS)
     wanted = {item.ref: item.version for item in promotion.pins}
     for ref, version in wanted.items():
-        spec: Any = after.desired[ref].spec
-        if spec.model.version != version:
-            raise ConfigurationError(
-                f"a patch for {ref} keeps spec.model.version at {spec.model.version}; edit it by hand"
-            )
+        found = SERVING[ref.kind].asked(after.desired[ref].spec).version
+        if found != version:
+            path = SERVING[ref.kind].path
+            raise ConfigurationError(f"a patch for {ref} keeps spec.{path} at {found}; edit it by hand")
     others = [ref for ref, one in after.desired.items() if ref not in wanted and one.spec != before.desired[ref].spec]
     if others:
         raise ConfigurationError(f"the pin would change {others[0]}, too; edit {file} by hand")

@@ -5,26 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from controllers.commands.proposals import propose
-from controllers.kinds.model_deployment import job_digest
+from controllers.kinds.observer import Observer
 from controllers.revision import acceptance
 from controllers.revision.acceptance import Terms
 from controllers.revision.in_force import in_force, revisions
 from controllers.revision.permits import Permit, say
 from controllers.revision.snapshot import Read, Snapshot
-from framework.api import layout
-from framework.api.categories import Category
-from framework.api.errors import ConfigurationError, DamagedError, SpecError
-from framework.api.meta import Ref
-from framework.kinds.model_deployment.observed import DeploymentState
-from framework.kinds.model_deployment.target import served, terms
-from framework.kinds.model_deployment.transitions import returns_at_once
-from framework.kinds.training_job.gates import judge
-from framework.planning.admission.restore import Kept, Prospect, changing, restore
-from framework.planning.grammar.changes import Desired, Status
-from framework.ports import ModelVersion, Pin, Ports, Proposal, Proposed, SpecWriter
+from framework.api.errors import ConfigurationError, SpecError
+from framework.planning.admission.restore import Prospect, changing, restore
+from framework.ports import Pin, Ports, Proposal, Proposed, SpecWriter
 from framework.render.wording import short
 
 
@@ -38,6 +29,7 @@ class Rollbacks:
     revision: str
     specs: str
     clock: Callable[[], datetime]
+    observers: Mapping[str, Observer]
     allow_prune: bool = False
 
     def prospect(self, revision: str) -> Prospect:
@@ -60,15 +52,15 @@ class Rollbacks:
         if refused:
             raise SpecError(acceptance.problems(refused, then.commit, then))
         asked = now.desired if now else {}
-        kept = _Leftovers(then.desired, self.ports)
-        returns = restore(
-            asked, then.desired, {ref: kept.of(then.desired[ref]) for ref in changing(asked, then.desired)}
-        )
+        kept = {
+            ref: self.observers[ref.kind].left(then.desired[ref], then.desired, self.ports)
+            for ref in changing(asked, then.desired)
+        }
         return Prospect(
             environment=self.environment,
             commit=source.info(then.commit),
             over=source.info(over),
-            returns=returns,
+            returns=restore(asked, then.desired, kept),
             same=newest is not None and newest.digest == then.digest,
             accepted=any(item.accepted and item.commit == then.commit for item in revisions(state)),
             standing=pin,
@@ -140,99 +132,3 @@ def _message(prospect: Prospect, actor: str, message: str) -> str:
         f"Environment: {prospect.environment}\nBy: {actor}\n"
         f"From: {over.sha} {over.subject}\nTo: {commit.sha} {commit.subject}\n"
     )
-
-
-class _Leftovers:
-    """What is left of what each resource built at an earlier commit."""
-
-    def __init__(self, then: Mapping[Ref, Desired[Any]], ports: Ports) -> None:
-        self._then, self._ports = then, ports
-
-    def of(self, asked: Desired[Any]) -> Kept:
-        match asked.ref.kind:
-            case "FeatureView":
-                return self._table(asked)
-            case "TrainingJob":
-                return self._model(asked)
-            case "ModelDeployment":
-                return self._deployment(asked)
-            case "ModelMonitor":
-                return self._baseline(asked)
-            case _:
-                return Kept(True, "as it was")
-
-    def _table(self, asked: Desired[Any]) -> Kept:
-        table = self._ports.tables.describe(layout.feature_table(self._ports.storage, asked.ref.name, asked.identity))
-        if table is None:
-            return Kept(False, "its table is gone: it is computed again", Category.MATERIALIZE)
-        return Kept(True, f"table of identity {table.identity}, version {table.version}, {table.rows:,} rows")
-
-    def _model(self, asked: Desired[Any]) -> Kept:
-        name = f"{asked.ref.name}@{asked.identity}"
-        model = self._ports.registry.get(asked.ref.name, asked.identity)
-        if model is None:
-            return Kept(False, f"{name} is not in the registry: it is trained again", Category.RETRAIN)
-        failed = _failed_gates(asked, model)
-        if failed:
-            return Kept(False, f"{name} failed its gates: {'; '.join(failed)}", blocked=True)
-        return Kept(True, name)
-
-    def _deployment(self, asked: Desired[Any]) -> Kept:
-        model, problem = self._asked_model(asked)
-        if model is None:
-            return problem
-        try:
-            record = self._ports.state.load(asked.ref)
-        except DamagedError as error:
-            return Kept(False, f"{error}; nothing is done about it until it can be", blocked=True)
-        state = DeploymentState.model_validate(Status.model_validate(record.status).state if record else {})
-        version, canary = served(asked, model), asked.spec.strategy.canary
-        rejected = state.rejected(version.identity)
-        if state.stable is not None and state.stable.identity == version.identity:
-            return Kept(True, f"{version.label} serves")
-        if rejected is not None and rejected.stands(terms(asked, job_digest(asked, self._ports))):
-            message = (
-                f"{version.label} was turned down here ({rejected.reason}) and is not tried again "
-                f"before: mlopsctl rollout retry {asked.ref.name}"
-            )
-            return Kept(False, message, blocked=True)
-        if canary is not None and returns_at_once(state, canary, version.identity):
-            return Kept(True, f"{version.label} served before: it takes over as soon as it runs, without analysis")
-        return Kept(True, f"{version.label} is rolled out like a new version")
-
-    def _asked_model(self, asked: Desired[Any]) -> tuple[ModelVersion | None, Kept]:
-        """The model that a deployment would serve, or why there is none."""
-        training, version = asked.spec.model.training, asked.spec.model.version
-        job = Ref("TrainingJob", training)
-        if version == "latest":
-            left = self._model(self._then[job])
-            if not left.there:
-                return None, Kept(False, f"waits for {job}")
-            version = asked.upstream[job]
-        model = self._ports.registry.get(training, version)
-        if model is None or (asked.spec.model.version != "latest" and not model.deployable):
-            why = "is not in the registry" if model is None else "failed its gates"
-            return None, Kept(False, f"{training}@{version} {why}", blocked=True)
-        return model, Kept(True, "")
-
-    def _baseline(self, asked: Desired[Any]) -> Kept:
-        deployment = self._then[Ref("ModelDeployment", asked.spec.deployment)]
-        model, _ = self._asked_model(deployment)
-        if model is None:
-            return Kept(False, f"waits for {deployment.ref}")
-        name = f"{model.training}@{model.version}"
-        if asked.spec.drift is not None and self._ports.profiles.reference(model.profile) is None:
-            return Kept(False, f"the training profile of {name} is gone: drift cannot be judged", blocked=True)
-        return Kept(True, f"baseline: the training profile of {name}")
-
-
-def _failed_gates(asked: Desired[Any], model: ModelVersion) -> list[str]:
-    known = model.lineage
-    rows = judge(
-        asked.spec.evaluation,
-        model.metrics,
-        known.get("champion_metrics"),
-        known.get("slices", ()),
-        known.get("champion_problem"),
-    )
-    return [row["message"] for row in rows if not row["passed"]]

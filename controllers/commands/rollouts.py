@@ -17,6 +17,7 @@ from framework.kinds.model_deployment.naming import named
 from framework.kinds.model_deployment.observed import DeploymentState, Quarantine
 from framework.kinds.model_deployment.target import served
 from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import RouteState, Word
 from framework.render.rollout import Failing, RolloutReport, Side, TurnedAway
 from framework.rollout.analysis.window import together
@@ -61,9 +62,9 @@ class Rollouts:
         if record is None:
             known = ", ".join(sorted(other.name for other in desired if other.kind == KIND)) or "none"
             raise ConfigurationError(f"{ref} is not on record; git has these deployments: {known}")
-        status = Status.model_validate(record.status)
+        status = status_of(record)
         said = next((word for word in project.ports.state.words() if word.subject == words.subject(ref.name)), None)
-        state = DeploymentState.model_validate(status.state)
+        state = state_of(status, DeploymentState)
         return Standing(ref, status, state, desired.get(ref), said, self._route(ref))
 
     def _route(self, ref: Ref) -> RouteState | None:

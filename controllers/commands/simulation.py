@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from controllers.kinds.observer import Observer
 from controllers.loop.manager import Manager
-from controllers.loop.reconciler import Observe, Reconciler, Result
+from controllers.loop.reconciler import Reconciler, Result
 from controllers.revision.acceptance import rules
 from controllers.revision.snapshot import Snapshot
 from controllers.runtime.backoff import Backoff
 from framework.api.meta import Ref
 from framework.planning.admission.rules import Rules
-from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.kind import Kind
+from framework.planning.grammar.remembered import status_of
 from framework.planning.grammar.steps import Ending, Sequence, Step
 from framework.planning.reports.settled import standing
 from framework.ports import Ports, RunSpec, StateStore
@@ -62,7 +64,7 @@ Imagine = Callable[[datetime, Callable[[RunSpec], float]], Imagined]
 def simulation(
     imagine: Imagine,
     kinds: Mapping[str, Kind],
-    observers: Mapping[str, Observe],
+    observers: Mapping[str, Observer],
     environment: str,
     now: datetime,
     known: Callable[[Ref], float | None],
@@ -113,7 +115,7 @@ class Simulation:
 
     world: Imagined
     kinds: Mapping[str, Kind]
-    observers: Mapping[str, Observe]
+    observers: Mapping[str, Observer]
     environment: str
     assumed: set[Ref] = field(default_factory=set)
 
@@ -172,11 +174,11 @@ class Simulation:
     def _endings(self, desired: Mapping[Ref, Desired[Any]]) -> tuple[Ending, ...]:
         records = self.world.ports.state.records()
         found = standing(desired, records)
-        statuses = {record.ref: Status.model_validate(record.status) for record in records}
+        statuses = {record.ref: status_of(record) for record in records}
         return tuple(
-            Ending(ref, word, statuses[ref].summary, statuses[ref].conditions.ready.message)
-            for word in ("ready", "moving", "stalled", "blocked", "held", "orphaned")
-            for ref in getattr(found, word)
+            Ending(ref, motion.value, statuses[ref].summary, statuses[ref].conditions.ready.message)
+            for motion, refs in found.items()
+            for ref in refs
             if ref in statuses
         )
 

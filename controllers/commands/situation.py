@@ -14,14 +14,16 @@ from controllers.revision.in_force import newest
 from controllers.revision.snapshot import Snapshot
 from framework.api.errors import MlopsError, SpecError
 from framework.api.meta import Ref
+from framework.kinds import KINDS
 from framework.planning.grammar.changes import Desired
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
+from framework.planning.reports.newer import newer_data
 from framework.planning.reports.oversight import Oversight, oversee
 from framework.planning.reports.overview import StatusReport, report
 from framework.planning.reports.settled import Withheld
+from framework.planning.reports.why import Cause, why
 from framework.ports import Outage, Recorded, Revision
 from framework.process import dead, machine
-from framework.render.why import Reason, why
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +43,14 @@ class Situation:
     environment: str
 
     def report(self) -> StatusReport:
+        newer = newer_data(self.desired or {}, self.recorded.readable, KINDS)
         return report(
             self.environment, self.desired, self.recorded.readable, self.revisions, self.now, self.withheld,
             self.recorded.unreadable, asked=self.asked, oversight=self.oversight, uncommitted=self.uncommitted,
+            newer=newer,
         )  # fmt: skip
 
-    def why(self, ref: Ref) -> Reason:
+    def why(self, ref: Ref) -> Cause:
         """Raises LookupError where neither git nor a record knows ``ref``."""
         return why(
             ref, self.desired, self.recorded.readable, self.now, self.withheld,

@@ -12,19 +12,22 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from controllers.examination.memory import Answer, Memory, Seen, training_question
+from controllers.examination.memory import Answer, Memory, Seen
 from controllers.examination.trees import Tree
 from controllers.revision.snapshot import Snapshot
 from framework import installed, workloads
 from framework.api.errors import Problem
+from framework.api.hashes import text_hash
 from framework.api.meta import Ref
+from framework.api.nearest import nearest
+from framework.kinds import KINDS
+from framework.planning.grammar.fingerprint import short_hash
+from framework.planning.grammar.kind import Kind, Question
 from framework.planning.grammar.snapshot import same_meaning
-from framework.specs.language import words
 from framework.specs.language.resource import Resource, spec_path
 from framework.specs.memo.stored import resources_of
 from framework.workloads.examining import Mistake
@@ -33,13 +36,7 @@ __all__ = ["Examined", "Examiner", "Memory"]
 
 log = logging.getLogger(__name__)
 
-_KINDS = frozenset({"FeatureView", "TrainingJob"})
 _DISTRIBUTIONS = {"polars": "polars", "sklearn": "scikit-learn", "lightgbm": "lightgbm"}
-_WHAT = {
-    "polars": "the SQL of FeatureViews",
-    "sklearn": "the estimators of TrainingJobs",
-    "lightgbm": "the parameters of LightGBM in TrainingJobs",
-}
 _SECONDS = 60
 _MOST_ALLOWED = 20
 
@@ -61,76 +58,81 @@ class Examined:
 
 @dataclass(frozen=True)
 class _Case:
-    """A resource to ask about: the question, empty where there is none, and what the answer will rest on."""
+    """A resource to ask about, and what else the answer will rest on: specs by key, files by mark."""
 
     resource: Resource
-    library: str
-    question: Mapping[str, Any]
-    views: Mapping[str, str]
-    paths: tuple[str, ...]
+    question: Question
+    seen: Seen
 
     @classmethod
-    def of(cls, resource: Resource, everything: Mapping[Ref, Resource]) -> _Case:
-        kind, spec = resource.ref.kind, resource.raw["spec"]
-        library = _library(resource)
-        if kind == "TrainingJob":
-            asked = training_question(spec)
-            return cls(resource, library, {"kind": kind, "spec": asked} if asked else {}, {}, ())
-        above = {
-            found.ref.name: found
-            for source in spec["sources"].values()
-            if (found := everything.get(Ref(kind, source.get("featureView") or ""))) is not None
-        }
-        columns = {
-            name: [[column["name"], column["dtype"]] for column in found.raw["spec"]["columns"]]
-            for name, found in above.items()
-        }
-        given = (source.get("path") for source in spec["sources"].values())
-        paths = tuple(dict.fromkeys(path for path in given if path and "://" not in path))
-        question = {"kind": kind, "spec": spec, "views": columns}
-        return cls(resource, library, question, {name: found.key for name, found in above.items()}, paths)
+    def of(cls, resource: Resource, question: Question, everything: Mapping[Ref, Resource], tree: Tree) -> _Case:
+        above = {str(ref): everything[ref].key for ref in question.upstream}
+        files = {path: tree.mark(path) for path in question.files}
+        return cls(resource, question, Seen(_version(question.library), above, files))
 
-    def seen(self, tree: Tree) -> Seen:
-        return Seen(_version(self.library), self.views, {path: tree.mark(path) for path in self.paths})
+    @property
+    def name(self) -> str:
+        """By which the answer is remembered: many share one that rests on no more than the question."""
+        question = self.question
+        if question.upstream or question.files:
+            return _own_name(self.resource)
+        return f"{question.look} {short_hash(question.asked)}"
 
 
 class Examiner:
     """Looks at resources, at as little as possible anew: ``memory`` keeps answers."""
 
-    def __init__(self, memory: Memory | None = None, ask: Ask | None = None) -> None:
+    def __init__(self, memory: Memory | None = None, ask: Ask | None = None, kinds: Mapping[str, Kind] = KINDS) -> None:
+        self._kinds = kinds
         self._memory = Memory() if memory is None else memory
         self._ask = ask or ask_process
 
     def look(self, resources: Iterable[Resource], everything: Mapping[Ref, Resource], tree: Tree) -> Examined:
         """What is wrong with ``resources``, of all those that there are, and with the files of ``tree`` they read."""
-        asked = [resource for resource in resources if resource.ref.kind in _KINDS]
-        known, problems = self._known(asked, everything, tree), set[Problem]()
-        for resource, answer in known:
-            problems |= set(_problems(resource, answer, tree))
-        names = {resource.ref for resource, _ in known}
-        unknown = [_Case.of(resource, everything) for resource in asked if resource.ref not in names]
-        tree.look_ahead([path for case in unknown for path in case.paths])
-        missing = sorted({case.library for case in unknown if case.question and not installed.is_there(case.library)})
-        cases = [case for case in unknown if case.question and case.library not in missing]
-        answered = self._answers(cases, tree)
-        for case, answer in (*((case, ()) for case in unknown if not case.question), *answered):
-            self._memory.keep(case.resource, case.seen(tree), answer)
-            problems |= set(_problems(case.resource, answer, tree))
+        ours = {_own_name(one): one for one in resources if self._kinds[one.ref.kind].question is not None}
+        known = self._known(ours, everything, tree)
+        cases = self._cases([one for name, one in ours.items() if name not in known], everything, tree)
+        shared = self._known([case.name for case in cases], everything, tree)
+        unknown = [case for case in cases if case.name not in shared]
+        about = {case.question.library: case.question.about for case in unknown}
+        missing = sorted(library for library in about if not installed.is_there(library))
+        asked = [case for case in unknown if case.question.library not in missing]
+        answered = self._answers(asked, tree)
+        for case, answer in answered:
+            self._memory.keep(case.name, case.seen, answer)
         self._memory.save()
-        silent = sorted({str(case.resource.ref) for case in cases} - {str(case.resource.ref) for case, _ in answered})
-        unseen = [*map(_not_installed, missing), *(f"{ref}: the libraries gave no answer" for ref in silent)]
+        told = [
+            *((ours[name], answer) for name, answer in known.items()),
+            *((case.resource, shared[case.name]) for case in cases if case.name in shared),
+            *((case.resource, answer) for case, answer in answered),
+        ]
+        problems = {one for resource, answer in told for one in _problems(resource, answer, tree)}
+        silent = sorted({str(case.resource.ref) for case in asked} - {str(case.resource.ref) for case, _ in answered})
+        unseen = [
+            *(f"{about[library]}, because {installed.advice([library])}" for library in missing),
+            *(f"{ref}: the libraries gave no answer" for ref in silent),
+        ]
         return Examined(tuple(sorted(problems)), tuple(unseen))
 
-    def _known(
-        self, resources: Sequence[Resource], everything: Mapping[Ref, Resource], tree: Tree
-    ) -> list[tuple[Resource, Answer]]:
-        """Those that there is an answer about, which still holds."""
-        tree.look_ahead([path for resource in resources for path in self._memory.files(resource)])
-        found = (
-            (resource, self._memory.answer(resource, everything, tree, _version(_library(resource))))
-            for resource in resources
-        )
-        return [(resource, answer) for resource, answer in found if answer is not None]
+    def _known(self, names: Iterable[str], everything: Mapping[Ref, Resource], tree: Tree) -> dict[str, Answer]:
+        """What is remembered under ``names``, as far as all that it rests on is as it was."""
+        found = {name: kept for name in names if (kept := self._memory.answer(name)) is not None}
+        tree.look_ahead([path for seen, _ in found.values() for path in seen.files])
+        return {name: answer for name, (seen, answer) in found.items() if _holds(seen, everything, tree)}
+
+    def _cases(self, resources: Iterable[Resource], everything: Mapping[Ref, Resource], tree: Tree) -> Sequence[_Case]:
+        """What of them is a library's to judge: for that each has to be read."""
+
+        def spec_of(ref: Ref) -> Mapping[str, Any] | None:
+            return everything[ref].raw["spec"] if ref in everything else None
+
+        found = [
+            (one, question)
+            for one in resources
+            if (asks := self._kinds[one.ref.kind].question) and (question := asks(one.raw["spec"], spec_of)) is not None
+        ]
+        tree.look_ahead([path for _, question in found for path in question.files])
+        return [_Case.of(one, question, everything, tree) for one, question in found]
 
     def changed(self, before: Snapshot | None, after: Snapshot, tree: Tree) -> Examined:
         """The same of what ``after`` asks for otherwise than ``before``."""
@@ -143,20 +145,25 @@ class Examiner:
         if not cases:
             return []
         with tempfile.TemporaryDirectory() as folder:
-            root = tree.root_for([path for case in cases for path in case.paths], folder)
-            answers = self._ask([{**case.question, "root": root, "whole": tree.whole} for case in cases])
+            root = tree.root_for([path for case in cases for path in case.question.files], folder)
+            shared = {"root": root, "whole": tree.whole}
+            answers = self._ask([{"look": case.question.look, **case.question.asked, **shared} for case in cases])
         return [(case, answer) for case, answer in zip(cases, answers or (), strict=False) if answer is not None]
 
 
-def _not_installed(library: str) -> str:
-    return f"{_WHAT[library]}, because {installed.advice([library])}"
+def _own_name(resource: Resource) -> str:
+    return f"{resource.ref} {resource.key}"
 
 
-def _library(resource: Resource) -> str:
-    """Whom to ask about it."""
-    if resource.ref.kind == "FeatureView":
-        return "polars"
-    return "lightgbm" if resource.raw["spec"]["trainer"].get("lightgbm") else "sklearn"
+def _holds(seen: Seen, everything: Mapping[Ref, Resource], tree: Tree) -> bool:
+    """Whether all of it is as it was."""
+    library, _, _ = seen.library.partition(" ")
+    above = ((everything.get(Ref.parse(ref)), key) for ref, key in seen.upstream.items())
+    return (
+        seen.library == _version(library)
+        and all(found is not None and found.key == key for found, key in above)
+        and all(tree.mark(path) == mark for path, mark in seen.files.items())
+    )
 
 
 def _problems(resource: Resource, answer: Answer, tree: Tree) -> Iterator[Problem]:
@@ -169,7 +176,7 @@ def _problems(resource: Resource, answer: Answer, tree: Tree) -> Iterator[Proble
 def _problem(resource: Resource, mistake: Mistake, tree: Tree, mild: bool) -> Problem:
     severity: Literal["error", "warning"] = "warning" if mild else "error"
     allowed = tuple(mistake.allowed) if len(mistake.allowed) <= _MOST_ALLOWED else ()
-    suggestion = words.nearest(mistake.wanted, mistake.allowed) if mistake.wanted else None
+    suggestion = nearest(mistake.wanted, mistake.allowed) if mistake.wanted else None
     problem = resource.problem(mistake.path, mistake.message, allowed=allowed, suggestion=suggestion, severity=severity)
     if not mistake.line:
         return problem
@@ -231,9 +238,9 @@ def _process(questions: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Answer | 
 def _version(library: str) -> str:
     """Of the library, and of what we ask it."""
     try:
-        found = version(_DISTRIBUTIONS[library])
+        found = version(_DISTRIBUTIONS.get(library, library))
     except PackageNotFoundError:
         found = "none"
     asks = sorted(Path(workloads.__path__[0]).rglob("*.py"))
-    ours = sha256("".join(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in asks).encode())
-    return f"{library} {found} {ours.hexdigest()[:16]}"
+    ours = "".join(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in asks)
+    return f"{library} {found} {text_hash(ours, 16)}"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controllers.examination.trees import Tree
 from framework import storage
-from framework.api.meta import Ref
-from framework.planning.grammar.fingerprint import short_hash
-from framework.specs.language.resource import Resource
 
 FILE = "examined.json"
 _MOST = 20_000
@@ -22,10 +18,10 @@ Answer = Sequence[Mapping[str, Any]]
 
 
 class Seen(NamedTuple):
-    """What an answer rests on: the library's version, the views above by name and key, and files by path and mark."""
+    """What an answer rests on: the library's version, the specs above by Ref and key, and files by path and mark."""
 
     library: str
-    views: Mapping[str, str]
+    upstream: Mapping[str, str]
     files: Mapping[str, str]
 
 
@@ -42,23 +38,13 @@ class Memory:
         self._answers: dict[str, tuple[Seen, Answer]] | None = None
         self._news = False
 
-    def answer(self, resource: Resource, everything: Mapping[Ref, Resource], tree: Tree, library: str) -> Answer | None:
-        """The answer about a resource, where all that it rests on is as it was."""
-        seen, answer = self._known.get(_name(resource), (None, None))
-        if seen is None or seen.library != library:
-            return None
-        above = ((everything.get(Ref("FeatureView", name)), key) for name, key in seen.views.items())
-        same = all(found is not None and found.key == key for found, key in above)
-        return answer if same and all(tree.mark(path) == mark for path, mark in seen.files.items()) else None
+    def answer(self, name: str) -> tuple[Seen, Answer] | None:
+        """The answer of that name, and what it rests on."""
+        return self._known.get(name)
 
-    def files(self, resource: Resource) -> Collection[str]:
-        """What the answer about a resource rests on, besides specs."""
-        seen, _ = self._known.get(_name(resource), (None, None))
-        return () if seen is None else seen.files.keys()
-
-    def keep(self, resource: Resource, seen: Seen, answer: Answer) -> None:
-        self._known.pop(_name(resource), None)
-        self._known[_name(resource)] = seen, answer
+    def keep(self, name: str, seen: Seen, answer: Answer) -> None:
+        self._known.pop(name, None)
+        self._known[name] = seen, answer
         self._news = True
 
     def save(self) -> None:
@@ -84,21 +70,3 @@ class Memory:
             return {name: (Seen(*seen), answer) for name, (seen, answer) in found.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
-
-
-def _name(resource: Resource) -> str:
-    """An answer about a TrainingJob rests on no more than the question, which many share."""
-    if resource.ref.kind == "TrainingJob":
-        return f"TrainingJob {short_hash(training_question(resource.raw['spec']))}"
-    return f"{resource.ref} {resource.key}"
-
-
-def training_question(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a TrainingJob's spec scikit-learn or LightGBM is asked about; empty where it is no matter of theirs."""
-    trainer, search = spec["trainer"], (spec.get("tune") or {}).get("search")
-    if trainer.get("sklearn"):
-        return {"trainer": {"sklearn": trainer["sklearn"]}, "tune": {"search": search}}
-    params = (trainer.get("lightgbm") or {}).get("params")
-    if trainer.get("lightgbm") and (params or search):
-        return {"trainer": {"lightgbm": {"params": params}}, "tune": {"search": search}}
-    return {}

@@ -7,13 +7,13 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
 from framework import storage
 from framework.api.errors import MlopsError
+from framework.api.hashes import text_hash
 from framework.ports import Blob, SpecSource
 from framework.specs.rules.code import ManyDigests
 
@@ -158,4 +158,4 @@ def _named(file: Sequence[str], pattern: Sequence[str]) -> bool:
 
 def _mark(kind: str, files: Iterable[tuple[str, str]]) -> str:
     """Names files where they lie: what is missing on disk means something else than what is missing in a commit."""
-    return f"{kind} {sha256(chr(0).join(part for file in files for part in file).encode()).hexdigest()[:16]}"
+    return f"{kind} {text_hash(chr(0).join(part for file in files for part in file), 16)}"

@@ -14,7 +14,7 @@ from datetime import timedelta
 import psutil
 
 from controllers.commands.following import follow
-from controllers.commands.outcome import PassResult, Word, outcome
+from controllers.commands.outcome import outcome
 from controllers.commands.project import Project
 from controllers.host.heartbeat import Beats, looks_of
 from controllers.loop.manager import LONGEST_POLL, LONGEST_REST, Manager
@@ -33,8 +33,9 @@ from framework.api.errors import ConfigurationError, ConflictError, DamagedError
 from framework.api.meta import Ref
 from framework.panics import panics_told
 from framework.ports import Recorded
+from framework.render.outcome import PassResult
 
-__all__ = ["PassResult", "Word", "follow", "lead", "serve"]
+__all__ = ["follow", "lead", "serve"]
 
 log = logging.getLogger(__name__)
 

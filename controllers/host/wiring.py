@@ -18,7 +18,7 @@ from controllers.examination.trees import CommitTree
 from controllers.host.clusters import cluster_of
 from controllers.host.opening import AcceptedEnvironment, Opener
 from controllers.kinds import batch_inference, feature_view, model_deployment, model_monitor, training_job
-from controllers.loop.reconciler import Observe
+from controllers.kinds.observer import Observer
 from controllers.revision.acceptance import moved
 from controllers.revision.in_force import in_force, revisions
 from controllers.revision.snapshot import Examine, Read, Snapshot, files_of
@@ -57,17 +57,17 @@ from framework.planning.grammar.remembered import sound
 from framework.planning.reports.asked import Uncommitted
 from framework.ports import Ports, RunSpec, SpecWriter, StateStore
 from framework.process import dead
-from framework.specs.memo.cache import ParseCache, kept_in
+from framework.specs.memo.cache import ParseCache, kept_for
 from framework.specs.read import UnsafeError, read_snapshot
 
 log = logging.getLogger(__name__)
 
-OBSERVERS: Mapping[str, Observe] = {
-    "FeatureView": feature_view.observe,
-    "TrainingJob": training_job.observe,
-    "ModelDeployment": model_deployment.observe,
-    "ModelMonitor": model_monitor.observe,
-    "BatchInference": batch_inference.observe,
+OBSERVERS: Mapping[str, Observer] = {
+    "FeatureView": feature_view.OBSERVER,
+    "TrainingJob": training_job.OBSERVER,
+    "ModelDeployment": model_deployment.OBSERVER,
+    "ModelMonitor": model_monitor.OBSERVER,
+    "BatchInference": batch_inference.OBSERVER,
 }
 
 
@@ -81,7 +81,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
     """
     followed = _followed(settings, clock)
     source = followed.source
-    cache = kept_in(settings.folder / "cache", "framework.kinds:KINDS")
+    cache = kept_for(settings.root, "framework.kinds:KINDS")
     kept = AcceptedEnvironment(settings.folder, settings.environment)
     opening = Opener(
         source,

@@ -1,1 +1,1 @@
-"""What is looked at before a resource of a kind is planned: one module a kind."""
+"""What is looked up about the resources of each kind."""

@@ -2,49 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from controllers.kinds import tables
+from controllers.kinds.observer import Observer
 from controllers.kinds.upstream import published_view
 from framework.api import layout
 from framework.api.errors import DamagedError, TerminalError
 from framework.api.meta import Ref
-from framework.kinds.feature_view.observed import FeatureViewObserved
+from framework.kinds.feature_view import build
+from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.plan import run_name
 from framework.planning.grammar.changes import Desired, Status
-from framework.ports import Ports, RunPhase, RunState
+from framework.planning.grammar.remembered import state_of
+from framework.ports import Ports, RunPhase, RunState, TableState
 
 
 def observe(
     ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
 ) -> FeatureViewObserved:
-    """The run before the table: a run that ends in between is then seen as running, never as one without a table.
-
-    What the sources hold is looked at only where it matters, which is while there is no table or where new data is
-    waited for: they may be large, and far away."""
+    """What the sources hold is looked at only where it matters, which is while there is no table of them or where new
+    data is waited for: they may be large, and far away. The run is, while it is not on record what came of it."""
     if desired is None:
         return FeatureViewObserved(ref, ports.storage, None, "", RunState(RunPhase.ABSENT))
-    uri = layout.feature_table(ports.storage, ref.name, desired.identity)
-    settled = ports.tables.describe(uri) if desired.spec.materialization.every is None else None
-    source_digest, problem = (settled.source_digest, None) if settled is not None else _sources(desired, ports)
-    run = ports.runs.observe(ports.storage, run_name(ref.name, desired.identity, source_digest))
-    table = settled or ports.tables.describe(uri)
-    try:
-        upstream = {item.name: published_view(item, identity, ports) for item, identity in desired.upstream.items()}
-    except DamagedError:
-        if table is None:
-            raise
-        upstream = {item.name: None for item in desired.upstream}  # what was published from it stays published
-    return FeatureViewObserved(ref, ports.storage, table, source_digest, run, problem, upstream)
+    known = state_of(status, FeatureViewState).published
+    return _Look(desired, known, ports, now).observed()
 
 
-def _sources(desired: Desired[Any], ports: Ports) -> tuple[str, tuple[str, str] | None]:
-    """The digest of what the sources hold; or an empty one, and why (reason, message) there is none."""
-    sources = {
-        name: source.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for name, source in desired.spec.sources.items()
-    }
-    try:
-        return ports.tables.source_digest(sources, desired.root), None
-    except TerminalError as error:
-        return "", (error.reason, str(error))
+@dataclass(frozen=True)
+class _Look:
+    """``known`` is the version that is on record as published."""
+
+    desired: Desired[Any]
+    known: Published | None
+    ports: Ports
+    now: datetime
+
+    def observed(self) -> FeatureViewObserved:
+        newest = self._newest()
+        upstream = self._upstream(newest)
+        ready = {ref: published for ref, published in upstream.items() if published is not None}
+        digest, problem = self._sources(newest, ready)
+        table = self._found(newest, digest, ready)
+        made = table is not None and build.made_of(table, digest, ready)
+        name = ""
+        if len(ready) == len(upstream) and (problem is None or made):
+            name = self._name(table if made else None, digest, ready)
+        run = RunState(RunPhase.ABSENT)
+        if name and not (table is not None and table.name == name and self._is_known(table)):
+            run = self.ports.runs.observe(self.ports.storage, run_name(self.desired.ref.name, name))
+            # After the run: one that ends in between is then seen as running, never as one without a table.
+            last = self._newest()
+            table = last if last is not None and last.name == name else table
+        return FeatureViewObserved(
+            self.desired.ref, self.ports.storage, table, digest, run, problem, upstream, build=name
+        )  # fmt: skip
+
+    def _name(self, made: TableState | None, digest: str, ready: build.Upstream) -> str:
+        """Of the build that is wanted. ``made``: the version that was made of what the sources hold."""
+        if made is None:
+            return build.wanted(self.desired, digest, ready)
+        again = build.asks_again(self.desired.spec, made.published, self.now)
+        return made.name if again is None or again else build.wanted(self.desired, digest, ready, made)
+
+    def _newest(self) -> TableState | None:
+        """The newest version of this recipe. Before builds had names, tables were found by identity."""
+        for name in dict.fromkeys((self.desired.recipe, self.desired.identity)):
+            table = self.ports.tables.describe(layout.feature_table(self.ports.storage, self.desired.ref.name, name))
+            if table is not None:
+                return table
+        return None
+
+    def _found(self, newest: TableState | None, digest: str, ready: build.Upstream) -> TableState | None:
+        """The version that was made of what the sources hold; where there is none, the one that readers have."""
+        if newest is None or build.made_of(newest, digest, ready):
+            return newest
+        versions = self.ports.tables.versions(newest.uri)
+        made = (table for table in versions if build.made_of(table, digest, ready))
+        return next(made, next(filter(self._is_known, versions), newest))
+
+    def _is_known(self, table: TableState) -> bool:
+        return self.known is not None and (self.known.uri, self.known.version) == (table.uri, table.version)
+
+    def _upstream(self, newest: TableState | None) -> Mapping[Ref, Published | None]:
+        try:
+            return {ref: published_view(ref, name, self.ports) for ref, name in self.desired.upstream.items()}
+        except DamagedError:
+            if newest is None:
+                raise
+            return dict.fromkeys(self.desired.upstream)  # what was published from it stays published
+
+    def _sources(self, newest: TableState | None, ready: build.Upstream) -> tuple[str, tuple[str, str] | None]:
+        """The digest of what the sources hold; or an empty one, and why (reason, message) there is none."""
+        spec = self.desired.spec
+        if newest is not None and spec.materialization.every is None and build.made_of(newest, "", ready):
+            return "", None
+        sources = {
+            name: source.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for name, source in spec.sources.items()
+        }
+        try:
+            return self.ports.tables.source_digest(sources, self.desired.root), None
+        except TerminalError as error:
+            return "", (error.reason, str(error))
+
+
+OBSERVER = Observer(observe, left=tables.left, traces=tables.traces)

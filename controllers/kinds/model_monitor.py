@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from controllers.kinds.model_deployment import model_then
+from controllers.kinds.observer import Observer, Specs
+from controllers.kinds.trail import Part, Trail
 from controllers.kinds.upstream import published
 from framework.api import layout
-from framework.api.errors import TerminalError, TransientError
+from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_monitor.observed import (
@@ -18,8 +22,11 @@ from framework.kinds.model_monitor.observed import (
     performance_since,
 )
 from framework.kinds.model_monitor.spec import ModelMonitorSpec, Performance
+from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired, Status
-from framework.ports import LabelledWindow, Ports, Reference
+from framework.planning.grammar.remembered import state_of, status_of
+from framework.planning.reports.lineage import Edge, Node, Sort
+from framework.ports import LabelledWindow, Log, Ports, Record, Reference
 
 
 def observe(
@@ -29,14 +36,13 @@ def observe(
     if desired is None:
         return MonitorObserved(ref)
     spec: ModelMonitorSpec = desired.spec
-    record = ports.state.load(Ref("ModelDeployment", spec.deployment))
-    deployment = DeploymentState.model_validate(Status.model_validate(record.status).state if record else {})
+    deployment = state_of(status_of(ports.state.load(Ref("ModelDeployment", spec.deployment))), DeploymentState)
     stable, live_since = deployment.stable, deployment.stable_since
     live = ports.registry.get(stable.training, stable.version) if stable else None
     if stable is None or live is None or live_since is None:
         return MonitorObserved(ref)
-    flush = timedelta(seconds=float(stable.arguments["flushSeconds"]))
-    state = MonitorState.model_validate(status.state if status else {})
+    flush = timedelta(seconds=stable.arguments.flushSeconds)
+    state = state_of(status, MonitorState)
     found = due(spec.window, state, stable.app, live_since, flush, now)
     if found is None:
         return MonitorObserved(ref, live, stable.app, live_since, flush=flush)
@@ -85,3 +91,40 @@ def _performance(
         return ports.profiles.performance(folder, table, spec.labels.key, spec.labels.column, spec.metric, since, until)
     except (TerminalError, TransientError) as error:
         return LabelledWindow(app, 0, 0, spec.metric, None, problem=str(error))
+
+
+def _left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
+    """Its baseline: the training profile of what the deployment would serve."""
+    deployment = specs[Ref("ModelDeployment", asked.spec.deployment)]
+    model, _ = model_then(deployment, specs, ports)
+    if model is None:
+        return Kept(False, f"waits for {deployment.ref}")
+    name = f"{model.training}@{model.version}"
+    if asked.spec.drift is not None and ports.profiles.reference(model.profile) is None:
+        return Kept(False, f"the training profile of {name} is gone: drift cannot be judged", blocked=True)
+    return Kept(True, f"baseline: the training profile of {name}")
+
+
+def _logs(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
+    raise ConfigurationError(
+        f"{ref} has no process of its own: the controller judges its windows, and mlopsctl logs controller shows what "
+        "that wrote"
+    )
+
+
+def _traces(record: Record, trail: Trail) -> Iterator[Part]:
+    """What it watches, and the model whose training profile it holds that against."""
+    asked = trail.asked.get(record.ref)
+    watched = next((ref for ref in record.upstream if ref.kind == "ModelDeployment"), None)
+    stable = trail.state(watched, DeploymentState).stable if watched else None
+    facts = {"summary": status_of(record).summary}
+    monitor = Node(Sort.MONITOR, record.ref.name, facts, record.ref)
+    yield monitor
+    if stable is not None:
+        yield Edge(f"{Sort.SERVICE}:{stable.app}", monitor.id, "watched by")
+        yield Edge(f"{Sort.MODEL}:{stable.label}", monitor.id, "baseline: its training profile")
+    if asked is not None:
+        yield from trail.commit(asked.commit, monitor.id, "at")
+
+
+OBSERVER = Observer(observe, left=_left, logs=_logs, traces=_traces)

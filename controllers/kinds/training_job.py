@@ -6,36 +6,57 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from controllers.kinds import models
+from controllers.kinds.observer import Observer
 from controllers.kinds.upstream import published_view
 from framework.api.errors import DamagedError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
+from framework.kinds.training_job import build
 from framework.kinds.training_job.gates import compares
-from framework.kinds.training_job.observed import TrainingJobObserved
+from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.plan import run_name
 from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import ModelVersion, Ports, RunPhase, RunState
 
 
 def observe(
     ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
 ) -> TrainingJobObserved:
-    """The run only while the registry has no version of this identity; the champion only when a run is about to start
-    that is judged against it."""
+    """What it would learn from and the run only while the registry has no build of this identity; the champion only
+    when a run is about to start that is judged against it."""
+    absent = RunState(RunPhase.ABSENT)
     if desired is None:
-        absent = RunState(RunPhase.ABSENT)
-        return TrainingJobObserved(ref, ports.storage, None, absent, used_by=users(ref.name, ports))
-    version = ports.registry.get(ref.name, desired.identity)
-    if version is not None:
-        return TrainingJobObserved(ref, ports.storage, version, RunState(RunPhase.ABSENT))
-    run = ports.runs.observe(ports.storage, run_name(ref.name, desired.identity))
-    views = {}
-    for item, identity in desired.upstream.items():
-        published = published_view(item, identity, ports)
-        views[item.name] = published.model_dump(mode="json") if published else None
-    starts = run.phase in (RunPhase.ABSENT, RunPhase.FAILED) and all(views.values())
-    live = champion(ref.name, ports) if starts and compares(desired.spec.evaluation) else None
-    return TrainingJobObserved(ref, ports.storage, None, run, views, live)
+        return TrainingJobObserved(ref, ports.storage, (), absent, used_by=users(ref.name, ports))
+    versions = tuple(ports.registry.builds(ref.name, desired.identity))
+    if versions:
+        return TrainingJobObserved(ref, ports.storage, versions, absent)
+    begun, run = _under_way(desired, status, ports)
+    if run.phase in (RunPhase.PENDING, RunPhase.RUNNING, RunPhase.SUCCEEDED):
+        return TrainingJobObserved(ref, ports.storage, (), run, build=begun)
+    views = {item.name: published_view(item, identity, ports) for item, identity in desired.upstream.items()}
+    ready = {name: view for name, view in views.items() if view is not None}
+    if len(ready) < len(views):
+        return TrainingJobObserved(ref, ports.storage, (), absent, views)
+    name = build.wanted(desired, ready)
+    equal = ports.registry.get(ref.name, name)
+    if equal is not None:
+        return TrainingJobObserved(ref, ports.storage, (), absent, views, name, equal)
+    if name != begun:
+        run = ports.runs.observe(ports.storage, run_name(ref.name, name))
+    starts = run.phase in (RunPhase.ABSENT, RunPhase.FAILED) and compares(desired.spec.evaluation)
+    return TrainingJobObserved(
+        ref, ports.storage, (), run, views, name, champion=champion(ref.name, ports) if starts else None
+    )
+
+
+def _under_way(desired: Desired[Any], status: Status | None, ports: Ports) -> tuple[str, RunState]:
+    """The build that was begun for what git still asks for: data that comes meanwhile does not begin it anew."""
+    begun = state_of(status, TrainingJobState).run
+    if status is None or begun is None or status.identity != desired.identity:
+        return "", RunState(RunPhase.ABSENT)
+    return begun.removeprefix(run_name(desired.ref.name, "")), ports.runs.observe(ports.storage, begun)
 
 
 def champion(training: str, ports: Ports) -> ModelVersion | None:
@@ -76,5 +97,8 @@ def _serves(ref: Ref, training: str, ports: Ports) -> bool:
 
 def _deployment(ref: Ref, ports: Ports) -> DeploymentState | None:
     """What is remembered of a deployment. Raises DamagedError where that cannot be read."""
-    record = ports.state.load(ref)
-    return None if record is None else DeploymentState.model_validate(Status.model_validate(record.status).state)
+    status = status_of(ports.state.load(ref))
+    return None if status is None else state_of(status, DeploymentState)
+
+
+OBSERVER = Observer(observe, left=models.left, traces=models.traces)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState, Published
-from framework.planning.grammar.changes import Status
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import Ports
 
 
 def published(ref: Ref, ports: Ports) -> Published | None:
     """The version of a FeatureView that readers use, whatever identity it has."""
-    record = ports.state.load(ref)
-    return FeatureViewState.model_validate(Status.model_validate(record.status).state).published if record else None
+    return state_of(status_of(ports.state.load(ref)), FeatureViewState).published
 
 
 def published_view(ref: Ref, identity: str, ports: Ports) -> Published | None:

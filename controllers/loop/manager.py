@@ -24,7 +24,7 @@ from framework.panics import panics_told
 from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.snapshot import same_meaning
-from framework.planning.reports.health import Stand, together
+from framework.planning.reports.health import Health, together
 from framework.planning.reports.settled import Standing, moves, standing_of
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Manager:
         self._lock = threading.Lock()
         self._unseen: set[Ref] = set()
         self._hungry: set[Ref] = set()
-        self._stands: dict[Ref, Stand] = {}
+        self._alone: dict[Ref, Health] = {}
         """Of all that is on record, by the last look."""
         self._moving: set[Ref] = set()
         """Those of them that move whatever becomes of others."""
@@ -209,9 +209,9 @@ class Manager:
         """How far things are by the last look at each. What was not looked at since the newest commit moves."""
         desired = self._source.desired
         with self._lock:
-            unseen, stands = frozenset(self._unseen), dict(self._stands)
-        refs = (*desired, *sorted((stands.keys() | unseen) - desired.keys()))
-        return standing_of(together({ref: None if ref in unseen else stands.get(ref) for ref in refs}))
+            unseen, alone = frozenset(self._unseen), dict(self._alone)
+        refs = (*desired, *sorted((alone.keys() | unseen) - desired.keys()))
+        return standing_of(together({ref: None if ref in unseen else alone.get(ref) for ref in refs}))
 
     def _interval(self) -> float:
         """Seconds to the next poll: up to a fifth less than asked for, so that many controllers do not poll in step;
@@ -297,11 +297,11 @@ class Manager:
         self._listen(result)
 
     def _place(self, ref: Ref, result: Result) -> None:
-        if result.stand is not None:
-            self._stands[ref] = result.stand
+        if result.health is not None:
+            self._alone[ref] = result.health
         elif not result.retry:
-            self._stands.pop(ref, None)
-        alone = self._stands.get(ref)
+            self._alone.pop(ref, None)
+        alone = self._alone.get(ref)
         (self._moving.add if alone is not None and moves(alone) else self._moving.discard)(ref)
 
     def _woken_by(self, ref: Ref, result: Result) -> tuple[Ref, ...]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
 
+from controllers.kinds.observer import Observer
 from controllers.loop.allowance import Allowance
 from controllers.loop.dependents import Dependents
 from controllers.loop.executor import execute
@@ -26,20 +27,18 @@ from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.grammar.kind import Kind, Needs
 from framework.planning.grammar.news import told
-from framework.planning.grammar.remembered import UNREADABLE, way_out
+from framework.planning.grammar.reasons import INTERNAL_ERROR, TRANSIENT_ERROR, UNREADABLE_RECORD, Reason
+from framework.planning.grammar.remembered import state_of, status_of, way_out
 from framework.planning.plan.heirs import had, serves
 from framework.planning.plan.outcomes import failed
 from framework.planning.plan.planner import Inputs, plan_resource
-from framework.planning.reports.health import GOING, Stand, stand, unknown
+from framework.planning.reports.health import GOING, Health, health_of, unknown
 from framework.ports import Capacity, Event, Intent, Ports, Record
 
 log = logging.getLogger(__name__)
 
 AFTER_DEPENDENTS = timedelta(seconds=0.5)
 """How soon to look again at what may go once nothing builds on it any more."""
-
-Observe = Callable[[Ref, Desired[Any] | None, Status | None, Ports, datetime], Any]
-"""Reads what a kind needs to know about one resource. One per kind, in controllers.<kind>; it changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Result:
     calls: int = 0
     hungry: bool = False
     freed: bool = False
-    stand: Stand | None = None
+    health: Health | None = None
     """None where nothing is on record any more, or, with ``retry``, where nobody knows."""
 
 
@@ -66,7 +65,7 @@ class Reconciler:
 
     ports: Ports
     kinds: Mapping[str, Kind]
-    observers: Mapping[str, Observe]
+    observers: Mapping[str, Observer]
     clock: Callable[[], datetime]
     token: Callable[[], int]
     actor: str
@@ -89,8 +88,8 @@ class Reconciler:
 
     def inputs(self, ref: Ref, desired: Desired[Any] | None, record: Record | None) -> Inputs:
         """Read the world for one resource. Changes nothing."""
-        status = Status.model_validate(record.status) if record else None
-        observed = self.observers[ref.kind](ref, desired, status, self._seen, self.clock())
+        status = status_of(record)
+        observed = self.observers[ref.kind].observe(ref, desired, status, self._seen, self.clock())
         waits_for = self._heir(ref, status) if desired is None else None
         return Inputs(ref, self.kinds[ref.kind], desired, observed, status, waits_for)
 
@@ -106,14 +105,13 @@ class Reconciler:
     def _status(self, ref: Ref) -> Status | None:
         """None where there is none, or none that can be read."""
         try:
-            record = self.ports.state.load(ref)
+            return status_of(self.ports.state.load(ref))
         except DamagedError:
             return None
-        return Status.model_validate(record.status) if record else None
 
     def reconcile(self, ref: Ref, desired: Desired[Any] | None) -> Result:
         """Bring one resource one step nearer to what git asks for. Never raises for a failure of the world."""
-        record, era = None, self.era()
+        era = self.era()
         if era is None:
             return Result(ref, None, retry=True)
         try:
@@ -126,21 +124,21 @@ class Reconciler:
             if desired is None and record is None:
                 return Result(ref, None)
             if desired is None and self.rules().prune and self.dependents.on(ref, self.ports.state):
-                return Result(ref, None, requeue_after=AFTER_DEPENDENTS, stand=Stand(GOING))
+                return Result(ref, None, requeue_after=AFTER_DEPENDENTS, health=GOING)
             return self._step(ref, desired, record, era)
         except ConflictError as error:
             log.info("%s: %s; reading again", ref, error)
             return Result(ref, None, retry=True)
         except TransientError as error:
-            return self._failed(ref, desired, record, "TransientError", str(error), stalled=False)
+            return self._failed(ref, desired, TRANSIENT_ERROR, str(error), stalled=False)
         except TerminalError as error:
-            return self._failed(ref, desired, record, error.reason, str(error), stalled=True)
+            return self._failed(ref, desired, Reason(error.reason), str(error), stalled=True)
         except MlopsError as error:
-            return self._failed(ref, desired, record, type(error).__name__, str(error), stalled=True)
+            return self._failed(ref, desired, Reason(type(error).__name__), str(error), stalled=True)
         except Exception as error:
             log.exception("%s: unexpected failure", ref)
             message = f"{type(error).__name__}: {problem_of(error)}"
-            return self._failed(ref, desired, record, "InternalError", message, stalled=False)
+            return self._failed(ref, desired, INTERNAL_ERROR, message, stalled=False)
 
     @panics_told()
     def _step(self, ref: Ref, desired: Desired[Any] | None, record: Record | None, era: int) -> Result:
@@ -174,7 +172,7 @@ class Reconciler:
             calls=len(change.actions),
             hungry=admitted.over,
             freed=gave_back(record, look.record),
-            stand=stand(desired, change.status) if change.status is not None else None,
+            health=health_of(desired, change.status) if change.status is not None else None,
         )
 
     def _resumed(self, change: Change, record: Record | None) -> Resumed:
@@ -272,18 +270,16 @@ class Reconciler:
         """Nothing is done about a resource whose record cannot be read; that is told once, until it can be again."""
         try:
             said = next(iter(self.ports.state.events(ref, limit=1)), None)
-            if said is None or said.reason != UNREADABLE:
+            if said is None or said.reason != UNREADABLE_RECORD:
                 log.warning("%s: %s", ref, error)
-                event = self.event(ref, desired, Happening(UNREADABLE, way_out(ref, error.problem)))
+                event = self.event(ref, desired, Happening(UNREADABLE_RECORD, way_out(ref, error.problem)))
                 self.ports.state.append_events([event], self.token())
         except MlopsError as failure:
             log.warning("%s: that could not be logged: %s", ref, failure)
             return Result(ref, None, retry=True)
-        return Result(ref, None, stand=unknown(ref, error.problem))
+        return Result(ref, None, health=unknown(ref, error.problem))
 
-    def _failed(
-        self, ref: Ref, desired: Desired[Any] | None, record: Record | None, reason: str, message: str, *, stalled: bool
-    ) -> Result:
+    def _failed(self, ref: Ref, desired: Desired[Any] | None, reason: Reason, message: str, *, stalled: bool) -> Result:
         """Say in the resource's own status what went wrong; what serves is left alone."""
         log.warning("%s: %s: %s", ref, reason, message)
         result = Result(ref, None, retry=True)
@@ -291,7 +287,7 @@ class Reconciler:
             return result
         try:
             record = self.ports.state.load(ref)
-            old = Status.model_validate(record.status) if record else None
+            old = status_of(record)
             status = failed(desired, old, reason, message, stalled=stalled, now=self.clock())
             happenings = (Happening(reason, message),) if old is None or old.conditions.ready.reason != reason else ()
             change = Change(
@@ -306,7 +302,7 @@ class Reconciler:
             unfinished = Resumed(change, record.doing if record else ())
             as_before = Admitted(change, withheld=record.withheld if record else "")
             news = _Look(self, ref, desired, record, old, unfinished, as_before).end()
-            return replace(result, change=change, news=news, stand=stand(desired, status))
+            return replace(result, change=change, news=news, health=health_of(desired, status))
         except MlopsError as error:
             log.warning("%s: the failure could not be recorded: %s", ref, error)
             return result
@@ -390,4 +386,4 @@ def _uses(kinds: Mapping[str, Kind], record: Record) -> frozenset[Ref]:
     kind = kinds.get(record.ref.kind)
     if kind is None or kind.uses is None:
         return frozenset()
-    return kind.uses(Status.model_validate(record.status).state)
+    return kind.uses(state_of(status_of(record), kind.state))

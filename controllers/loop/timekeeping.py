@@ -15,6 +15,7 @@ from controllers.runtime.clock import TOLERANCE, WatchedClock, boot
 from framework.api.errors import ConflictError
 from framework.planning.grammar.instants import moved
 from framework.planning.grammar.kind import Kind
+from framework.planning.grammar.reasons import CLOCK_SET
 from framework.ports import ClockMark, Event, Record, StateStore
 from framework.render.wording import span
 
@@ -83,7 +84,7 @@ class Timekeeper:
         direction = "ahead" if jump > timedelta(0) else "back"
         much = span(timedelta(seconds=round(abs(jump).total_seconds())))
         message = f"the clock went {direction} by {much}; what is remembered moves with it"
-        event = Event(time=mark.wall, commit="", ref=None, reason="ClockSet", message=message, actor=self.actor)
+        event = Event(time=mark.wall, commit="", ref=None, reason=CLOCK_SET, message=message, actor=self.actor)
         self.state.set_clock(mark, self.token(), self._moved(jump), [event])
         log.warning("%s", message)
 

@@ -17,13 +17,12 @@ from framework.planning.admission.pruning import RECONCILE, WOULD_REMOVE, too_mu
 from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Change, Refusal
 from framework.planning.grammar.kind import Kind
+from framework.planning.grammar.reasons import PIN_IN_FORCE, WAITS_FOR_WINDOW
 from framework.planning.grammar.snapshot import same_meaning
 from framework.planning.plan.breaking import unacknowledged
 from framework.planning.reports.settled import Withheld
 from framework.ports import Pin, Revision, Signature
 
-WAITS_FOR_WINDOW = "WaitsForWindow"
-PIN_IN_FORCE = "PinInForce"
 HISTORY_REWRITTEN = "HistoryRewritten"
 SIGNATURE_REQUIRED = "SignatureRequired"
 NOT_EXECUTED = "NotExecuted"
@@ -106,7 +105,7 @@ def refusals(
         found.append(Refusal(whole, RESTART_REQUIRED, told))
     return (
         *unacknowledged(before.desired if before else {}, after.desired, kinds),
-        *policy_refusals(after.environment, compared),
+        *policy_refusals(after.environment, compared, kinds),
         *found,
         *prune_refusal(before, after, recorded, terms),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from framework.planning.reports.history import TAKES_EFFECT
+from framework.planning.grammar.reasons import TAKES_EFFECT
 from framework.ports import Revision, StateStore
 
 _PAGE = 50

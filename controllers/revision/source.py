@@ -22,14 +22,13 @@ from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.admission.rules import Rules
+from framework.planning.grammar import reasons
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.kind import Kind
 from framework.planning.plan.compare import compare
 from framework.ports import Pin, Ports
 
 log = logging.getLogger(__name__)
-
-_UNAVAILABLE, _AVAILABLE = "SourceUnavailable", "SourceAvailable"
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ class SourceController:
         work, self._work = self._work, None
         return None if work is None else tuple(work)
 
-    def tell(self, reason: str, message: str) -> None:
+    def tell(self, reason: reasons.Reason, message: str) -> None:
         """An event about all that is in force."""
         commit = self.loaded.commit if self.loaded else self.newest
         self._chronicle.tell(self._chronicle.event(commit, reason, message))
@@ -182,7 +181,7 @@ class SourceController:
         revision, pin = in_force(self.ports.state), self.ports.state.pin()
         if revision is None:
             return
-        said = self._chronicle.said(_UNAVAILABLE, _AVAILABLE)
+        said = self._chronicle.said(reasons.SOURCE_UNAVAILABLE, reasons.SOURCE_AVAILABLE)
         try:
             loaded = self._load(revision.commit)
         except (SpecError, UnreadableError) as error:
@@ -192,7 +191,7 @@ class SourceController:
             return
         by = acceptance.put_by(revision, pin)
         self.pin, self._over = None if revision.unpinned else by, by.over if by else None
-        self.unreachable = said.message if said is not None and said.reason == _UNAVAILABLE else ""
+        self.unreachable = said.message if said is not None and said.reason == reasons.SOURCE_UNAVAILABLE else ""
         self.loaded = loaded
 
     def _consider(self, commit: str, over: str | None) -> None:
@@ -211,7 +210,7 @@ class SourceController:
             self._ensure(acceptance.problems(doubts, commit))
             candidate = self._load(commit)
             if self.loaded is not None and candidate.digest == self.loaded.digest:
-                self._take_up(candidate, "RevisionAccepted", candidate.subject, ())
+                self._take_up(candidate, reasons.REVISION_ACCEPTED, candidate.subject, ())
                 return
             stake = self._at_stake(candidate)
             compared = compare(self.desired, candidate.desired, self.kinds)
@@ -228,7 +227,7 @@ class SourceController:
         if until is not None:
             self._wait(Waiting(candidate, until))
             return
-        self._take_up(candidate, "RevisionAccepted", candidate.subject, stake)
+        self._take_up(candidate, reasons.REVISION_ACCEPTED, candidate.subject, stake)
 
     def _stands(self, pin: Pin) -> bool:
         """Whether git still asks for what it asked for when the pin was set. What is wrong asks for nothing."""
@@ -261,14 +260,14 @@ class SourceController:
             self._tell_unfollowed(pin, error)
             self.refused[pin.commit], self._decided = error, True
             return
-        self._take_up(candidate, acceptance.PIN_IN_FORCE, acceptance.pin_message(pin), stake, pin)
+        self._take_up(candidate, reasons.PIN_IN_FORCE, acceptance.pin_message(pin), stake, pin)
 
     def _tell_unfollowed(self, pin: Pin, error: SpecError) -> None:
-        said = self._chronicle.said("PinRefused")
+        said = self._chronicle.said(reasons.PIN_REFUSED)
         if said is None or said.commit != pin.commit or said.time < pin.time:
             log.error("the pin on commit %s cannot be followed:\n%s", pin.commit[:7], error)
             told = "; ".join(acceptance.told(error.problems))
-            self._chronicle.tell(self._chronicle.event(pin.commit, "PinRefused", told))
+            self._chronicle.tell(self._chronicle.event(pin.commit, reasons.PIN_REFUSED, told))
 
     def _unpin(self, *, by_git: bool) -> None:
         """What is in force stays so, but no longer by the pin. ``by_git``: git asks for that very commit now."""
@@ -287,15 +286,14 @@ class SourceController:
         self._chronicle.end_pin(pin, self.newest)
 
     def _take_up(
-        self, candidate: Snapshot, reason: str, message: str, stake: Sequence[Ref], pin: Pin | None = None
+        self, candidate: Snapshot, reason: reasons.Reason, message: str, stake: Sequence[Ref], pin: Pin | None = None
     ) -> None:
         """Put ``candidate`` in force. ``stake``: what is on record, where it removes something of it."""
         before, event = self.loaded, self._chronicle.event
         changed = {"before": before.commit if before else None, "after": candidate.commit}
         told = [event(candidate.commit, reason, message, **changed)]
-        told += [
-            event(candidate.commit, "CommitAllowed", word) for word in self._consent.given(before, candidate, stake)
-        ]
+        given = self._consent.given(before, candidate, stake)
+        told += [event(candidate.commit, reasons.COMMIT_ALLOWED, word) for word in given]
         if self.pin is not None and pin is None:
             told.append(self._chronicle.pin_ended(self.pin, self.newest))
         self._chronicle.accept(candidate, pin, told)
@@ -318,9 +316,9 @@ class SourceController:
         if waiting is not None and (before is None or before.candidate.commit != waiting.candidate.commit):
             commit, message = waiting.candidate.commit, acceptance.window_message(waiting.until)
             log.info("commit %s: %s", commit[:7], message)
-            said = self._chronicle.said(acceptance.WAITS_FOR_WINDOW)
+            said = self._chronicle.said(reasons.WAITS_FOR_WINDOW)
             if said is None or said.commit != commit:
-                self._chronicle.tell(self._chronicle.event(commit, acceptance.WAITS_FOR_WINDOW, message))
+                self._chronicle.tell(self._chronicle.event(commit, reasons.WAITS_FOR_WINDOW, message))
         self.waiting = waiting
         if before != waiting:
             self._govern()
@@ -381,18 +379,18 @@ class SourceController:
     def _lost(self, reason: Exception) -> None:
         self._lost_sight.came_up(reason)
         if self.loaded is not None and not self.unreachable:
-            said = self._chronicle.said(_UNAVAILABLE, _AVAILABLE)
-            if said is None or said.reason != _UNAVAILABLE:
+            said = self._chronicle.said(reasons.SOURCE_UNAVAILABLE, reasons.SOURCE_AVAILABLE)
+            if said is None or said.reason != reasons.SOURCE_UNAVAILABLE:
                 commit = self.loaded.commit
                 message = f"commit {commit[:7]} stays in force: {cause(reason)}"
-                self._chronicle.tell(self._chronicle.event(commit, _UNAVAILABLE, message))
+                self._chronicle.tell(self._chronicle.event(commit, reasons.SOURCE_UNAVAILABLE, message))
         self.unreachable = cause(reason)
 
     def _found(self) -> None:
         if self.unreachable and self.loaded is not None:
-            said = self._chronicle.said(_UNAVAILABLE, _AVAILABLE)
-            if said is not None and said.reason == _UNAVAILABLE:
-                event = self._chronicle.event(self.loaded.commit, _AVAILABLE, "the source can be read again")
-                self._chronicle.tell(event)
+            said = self._chronicle.said(reasons.SOURCE_UNAVAILABLE, reasons.SOURCE_AVAILABLE)
+            if said is not None and said.reason == reasons.SOURCE_UNAVAILABLE:
+                commit, message = self.loaded.commit, "the source can be read again"
+                self._chronicle.tell(self._chronicle.event(commit, reasons.SOURCE_AVAILABLE, message))
         self.unreachable = ""
         self._lost_sight.over()

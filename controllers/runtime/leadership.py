@@ -12,6 +12,7 @@ from datetime import datetime
 from controllers.runtime.trouble import Trouble, cause
 from framework.api.errors import ConflictError
 from framework.panics import panics_told
+from framework.planning.grammar.reasons import LEASE_BROKEN
 from framework.ports import Event, Lease, StateStore
 from framework.process import dead, identity
 
@@ -154,7 +155,7 @@ def break_lease(state: StateStore, seen: Lease, actor: str, now: datetime) -> bo
     if mine is None:
         return False
     message = f"the lease of {seen.holder} was broken by {actor}"
-    event = Event(time=now, commit="", ref=None, reason="LeaseBroken", message=message, actor=actor)
+    event = Event(time=now, commit="", ref=None, reason=LEASE_BROKEN, message=message, actor=actor)
     state.append_events([event], mine.token)
     state.release(mine)
     return True

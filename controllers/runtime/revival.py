@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from controllers.runtime.trouble import Trouble
+from framework.planning.grammar.reasons import RAY_LOST, RAY_STARTED, Reason
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Revival:
     """``tell`` writes an event, from reason and message. Used by one thread."""
 
     def __init__(
-        self, cluster: Mortal, tell: Callable[[str, str], None], monotonic: Callable[[], float] = time.monotonic
+        self, cluster: Mortal, tell: Callable[[Reason, str], None], monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._cluster, self._tell, self._monotonic = cluster, tell, monotonic
         self._trouble = Trouble(log, "Ray was lost, and does not start again")
@@ -57,7 +58,7 @@ class Revival:
             self._since = None
             return
         if self._since is None:
-            self._tell("RayLost", f"Ray was lost, and is started again; {why}")
+            self._tell(RAY_LOST, f"Ray was lost, and is started again; {why}")
             log.warning("Ray was lost, and is started again; %s", why)
             self._since = now
         self._start = _Start(self._cluster)
@@ -67,7 +68,7 @@ class Revival:
         """What became of a start."""
         if start.error is None:
             took = now - (self._since if self._since is not None else now)
-            self._tell("RayStarted", f"Ray runs again, {took:.0f} s after it was found lost")
+            self._tell(RAY_STARTED, f"Ray runs again, {took:.0f} s after it was found lost")
             log.warning("Ray runs again")
             self._failed, self._since = 0, None
             self._trouble.over()

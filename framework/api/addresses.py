@@ -3,13 +3,13 @@ stands, and not a fault of whoever goes there."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from functools import cache
 from importlib.metadata import entry_points
 from urllib.parse import SplitResult, urlsplit
 
 from framework.api.credentials import unquoted
+from framework.api.nearest import nearest
 from framework.api.places import parts_of
 
 _OF_HOSTS = frozenset({"http", "https", "ftp", "sftp", "ssh", "smb", "hdfs", "webhdfs", "redis", "rediss", "webdav"})
@@ -75,9 +75,9 @@ def unknown_scheme(address: str) -> tuple[str, str | None] | None:
                 return f"{scheme}: is followed by // in a URL", f"{scheme}://{rest.lstrip('/')}"
         elif scheme not in FILESYSTEMS and scheme not in _installed():
             word = scheme.casefold().removesuffix("filesystem")
-            near = difflib.get_close_matches(word, sorted(FILESYSTEMS), n=1)
+            near = nearest(word, sorted(FILESYSTEMS))
             known = "no file system is known by that name; allowed are a folder of the project, s3://, gs://, abfs://"
-            return f"{scheme}://: {known} and whatever else fsspec knows", f"{near[0]}://{rest}" if near else None
+            return f"{scheme}://: {known} and whatever else fsspec knows", f"{near}://{rest}" if near else None
     return None
 
 

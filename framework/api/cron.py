@@ -11,7 +11,6 @@ The rules of timezones are data that Python reads from the system, like those of
 
 from __future__ import annotations
 
-import difflib
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from cronsim import CronSim, CronSimError
 
 from framework.api.errors import FieldError
+from framework.api.nearest import nearest
 
 
 class _Field(NamedTuple):
@@ -142,10 +142,8 @@ def _value(field: _Field, text: str, term: str) -> int:
         return field.first + field.words.index(text.upper())
     if not (text.isascii() and text.isdigit()):
         named = f", or a name ({', '.join(field.words)})" if field.words else ""
-        near = difflib.get_close_matches(text.upper()[:3], field.words, n=1)
-        raise FieldError(
-            f"{where} {text!r} is not a number from {field.first} to {field.last}{named}", near[0] if near else None
-        )
+        near = nearest(text[:3], field.words)
+        raise FieldError(f"{where} {text!r} is not a number from {field.first} to {field.last}{named}", near)
     if len(text) > _LONGEST_NUMBER or not field.first <= int(text) <= field.last:
         raise FieldError(f"{where} {text} is out of range: {field.first} to {field.last}")
     return int(text)
@@ -176,11 +174,7 @@ def zone(name: str) -> tzinfo:
 
 def _nearest_zone(name: str) -> str | None:
     """A timezone of almost this name, or of this city: ``vienna``, ``Europe/Viena``, ``utc``."""
-    known = {zone.casefold(): zone for zone in sorted(available_timezones() - _NO_PLACES)}
-    cities = {form.rpartition("/")[2]: zone for form, zone in known.items() if "/" in form}
-    form = name.strip().casefold().replace(" ", "_")
-    for names in (known, cities):
-        near = difflib.get_close_matches(form, names, n=1, cutoff=0.8)
-        if near:
-            return names[near[0]]
-    return None
+    known = sorted(available_timezones() - _NO_PLACES)
+    cities = {zone.rpartition("/")[2]: zone for zone in known if "/" in zone}
+    city = nearest(name, cities, cutoff=0.8)
+    return nearest(name, known, cutoff=0.8) or (cities[city] if city else None)

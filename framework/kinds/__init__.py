@@ -5,7 +5,18 @@ from collections.abc import Mapping
 from framework.kinds import batch_inference, environment, feature_view, model_deployment, model_monitor, training_job
 from framework.planning.grammar.kind import Kind
 
-KINDS: Mapping[str, Kind] = {
-    module.KIND.name: module.KIND
-    for module in (environment, feature_view, training_job, model_deployment, model_monitor, batch_inference)
-}
+
+def table(*kinds: Kind) -> Mapping[str, Kind]:
+    """By name, with the Environment that holds them to its policies and quotas."""
+    held = {kind.name: kind for kind in kinds}
+    whole = environment.kind(held)
+    return {whole.name: whole, **held}
+
+
+KINDS: Mapping[str, Kind] = table(
+    feature_view.KIND,
+    training_job.KIND,
+    model_deployment.KIND,
+    model_monitor.KIND,
+    batch_inference.KIND,
+)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from framework.api.meta import Ref
-from framework.ports.data import TableCatalog, TableState
+from framework.ports.data import ReadTable, TableCatalog, TableState, content
 from framework.ports.heartbeat import Heartbeat, Outage
 from framework.ports.json import Json
 from framework.ports.logs import Log
@@ -26,12 +26,15 @@ from framework.ports.monitoring import (
     ReportStore,
     Unusable,
 )
+from framework.ports.registry import ModelRegistry, ModelVersion
+from framework.ports.requests import Cause, Materialization, ReadView, Request, Training
 from framework.ports.runs import Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from framework.ports.serving import (
     BAD_REQUEST,
     LATENCY_BOUNDS,
     RECENT_SECONDS,
     ROUTER_CPUS,
+    AppArguments,
     AppPhase,
     AppSpec,
     AppState,
@@ -41,6 +44,7 @@ from framework.ports.serving import (
     RouteSpec,
     RouteState,
     ServingBackend,
+    TrialRows,
     VersionCounters,
     seats,
 )
@@ -63,8 +67,6 @@ from framework.ports.state import (
     Event,
     Intent,
     Lease,
-    ModelRegistry,
-    ModelVersion,
     Pin,
     Record,
     Recorded,
@@ -84,11 +86,13 @@ __all__ = [
     "ROUTER_CPUS",
     "UNREADABLE_EVENT",
     "Alert",
+    "AppArguments",
     "AppPhase",
     "AppSpec",
     "AppState",
     "Blob",
     "Capacity",
+    "Cause",
     "ClockMark",
     "CodeRef",
     "CodeStore",
@@ -103,6 +107,7 @@ __all__ = [
     "LabelledWindow",
     "Lease",
     "Log",
+    "Materialization",
     "ModelRegistry",
     "ModelVersion",
     "Notifier",
@@ -113,12 +118,15 @@ __all__ = [
     "ProfileWindow",
     "Proposal",
     "Proposed",
+    "ReadTable",
+    "ReadView",
     "Recent",
     "Record",
     "Recorded",
     "Reference",
     "ReportStore",
     "Repository",
+    "Request",
     "Revision",
     "RouteSpec",
     "RouteState",
@@ -135,9 +143,12 @@ __all__ = [
     "StateStore",
     "TableCatalog",
     "TableState",
+    "Training",
+    "TrialRows",
     "Unusable",
     "VersionCounters",
     "Word",
+    "content",
     "is_asked_for",
     "seats",
 ]

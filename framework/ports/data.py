@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from framework.api.meta import Stored
 from framework.ports.json import Json
 from framework.ports.verbs import changes
+
+
+class ReadTable(Stored):
+    """A version of a feature table that something was made from. ``content`` names the values in it that were read,
+    equal for equal values; empty in what was written before values were named."""
+
+    uri: str
+    version: int
+    identity: str = ""
+    build: str = ""
+    content: str = ""
+
+    @property
+    def name(self) -> str:
+        """Of the build; a version from before builds had names goes by its identity."""
+        return self.build or self.identity
+
+    def holds(self, other: ReadTable) -> bool:
+        """Whether what was read here is what ``other`` holds. The same version is, whatever is known of its values."""
+        if (self.uri, self.version) == (other.uri, other.version):
+            return True
+        return bool(self.content) and self.content == other.content
 
 
 @dataclass(frozen=True)
 class TableState:
     """A published version of a feature table. ``newest`` is the newest event time that counted as one when it was
-    published; None where that is not on record."""
+    published; None where that is not on record. ``build`` names what it was made of and how; ``digests`` the values of
+    each column, with every row in its place; ``upstream`` what it was made from, by view. All three are empty in a
+    version from before they were kept."""
 
     uri: str
     version: int
@@ -25,12 +50,34 @@ class TableState:
     published: datetime
     columns: tuple[tuple[str, str], ...] = ()
     newest: datetime | None = None
+    build: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    upstream: Mapping[str, ReadTable] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What it is a build of: a version from before builds had names is the one of its identity."""
+        return self.build or self.identity
 
 
 class TableCatalog(Protocol):
     """Reads metadata only; never rows."""
 
-    def describe(self, uri: str) -> TableState | None: ...
+    def describe(self, uri: str) -> TableState | None:
+        """The newest published version; None where there is none.
+
+        Raises:
+            TransientError: the table cannot be read now.
+        """
+        ...
+
+    def versions(self, uri: str) -> Sequence[TableState]:
+        """Those that are still on record, newest first; none where there is no table.
+
+        Raises:
+            TransientError: the table cannot be read now.
+        """
+        ...
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
         """Names the bytes the sources hold now. Raises TerminalError("SourceMissing") where one is missing."""
@@ -41,3 +88,13 @@ class TableCatalog(Protocol):
         """Remove a table with all its versions, or any other folder of the environment's storage; a missing one is
         fine."""
         ...
+
+
+def content(columns: Sequence[tuple[str, str]], digests: Mapping[str, str], names: Collection[str] | None) -> str:
+    """What ``columns`` (name, dtype) hold as whoever reads ``names`` of them sees it: as they stand for None, in any
+    order otherwise. Empty where the digest of one is not known."""
+    read = [(name, dtype) for name, dtype in columns if names is None or name in names]
+    if not all(name in digests for name, _ in read):
+        return ""
+    text = [f"{name}:{dtype}:{digests[name]}" for name, dtype in read]
+    return "\n".join(text if names is None else sorted(text))

@@ -93,17 +93,29 @@ class LabelledWindow:
 
 
 class ProfileStore(Protocol):
-    """whylogs profiles and prediction logs, as neutral values."""
+    """whylogs profiles and prediction logs, as neutral values. Each verb raises TransientError while the storage does
+    not answer; a damaged file of a window is left out and named in what is found."""
 
-    def reference(self, profile: str) -> Reference | None: ...
+    def reference(self, profile: str) -> Reference | None:
+        """The training profile in the folder ``profile``; None where there is none. Raises TerminalError
+        ("ProfileDamaged") where it cannot be read."""
+        ...
 
     def window(self, folder: str, since: datetime, until: datetime, reference: Reference) -> ProfileWindow:
-        """Profiles merged over replicas for [since, until), numeric columns on the reference's own bin edges."""
+        """Profiles merged over replicas for [since, until), numeric columns on the reference's own bin edges; empty
+        where there are none."""
         ...
 
     def performance(
         self, folder: str, labels: TableState, key: str, column: str, metric: str, since: datetime, until: datetime
-    ) -> LabelledWindow: ...
+    ) -> LabelledWindow:
+        """How well the predictions logged in ``folder`` in [since, until) agree with the labels that have arrived: rows
+        of the table ``labels`` with the same ``key``, whose label is in ``column``. Nothing logged is a window without
+        predictions.
+
+        Raises TerminalError: "UnknownMetric", "ColumnMissing", "LabelsUnreadable".
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -120,12 +132,20 @@ class Alert:
 
 
 class Notifier(Protocol):
+    """Where alerts go."""
+
     @changes
     def send(self, alert: Alert, target: Mapping[str, Json]) -> None:
-        """Deliver once per (target, episode, state)."""
+        """Deliver once per (target, episode, state). Raises TransientError where the target is out of reach now, and
+        TerminalError where it is wrong, its secret is missing, or it refuses the alert."""
         ...
 
 
 class ReportStore(Protocol):
+    """Pages for people."""
+
     @changes
-    def write(self, uri: str, html: str) -> None: ...
+    def write(self, uri: str, html: str) -> None:
+        """Publish the page in place of the one before, whole or not at all. Raises TransientError where the storage
+        cannot be written now, ConfigurationError where nothing is installed that could."""
+        ...

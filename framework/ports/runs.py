@@ -15,6 +15,8 @@ from framework.ports.verbs import changes
 
 
 class RunPhase(StrEnum):
+    """How far the newest attempt of a run is."""
+
     ABSENT = "Absent"
     PENDING = "Pending"
     RUNNING = "Running"
@@ -55,7 +57,8 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class RunState:
-    """What is known of the newest attempt of a run. ``result`` is set exactly when the phase is Succeeded."""
+    """What is known of the newest attempt of a run. ``result`` is set exactly when the phase is Succeeded. ``progress``
+    goes from 0 to 1."""
 
     phase: RunPhase
     attempt: int = 0
@@ -81,19 +84,25 @@ class Capacity:
 
 
 class RunBackend(Protocol):
-    """A few verbs over Ray jobs (or Argo, KubeRay)."""
+    """A few verbs over Ray jobs (or Argo, KubeRay). Each returns at once, and raises TransientError while the cluster
+    does not answer, OSError while the storage does not. A run is called by its name, without the attempt."""
 
     @changes
     def submit(self, run: RunSpec, code_uri: str | None) -> None:
-        """Start this attempt unless it exists already."""
+        """Start this attempt, unless it exists already; the one before it is stopped. ``code_uri`` is what
+        :meth:`CodeStore.ensure` gave. Raises TerminalError ("NotOurs") where another environment has a run of that
+        name."""
         ...
 
     def observe(self, storage: str, run: str) -> RunState:
-        """Result file first, then the job: storage is the truth."""
+        """Of the newest attempt; Absent where there never was one. Result file first, then the job: storage is the
+        truth."""
         ...
 
     @changes
-    def stop(self, storage: str, run: str) -> None: ...
+    def stop(self, storage: str, run: str) -> None:
+        """Stop the newest attempt. One that has ended, or never was, is fine."""
+        ...
 
     def logs(self, storage: str, run: str, lines: int) -> Sequence[Log]:
         """The last ``lines`` of what the newest attempt wrote, or what is known of it where that is gone; nothing for a
@@ -101,9 +110,9 @@ class RunBackend(Protocol):
         ...
 
     def runs(self) -> Sequence[str]:
-        """Submission ids that exist, ended ones included."""
+        """Submission ids of this environment that the cluster knows, ended ones included."""
         ...
 
     def capacity(self) -> Capacity | None:
-        """None while the cluster does not run or does not tell."""
+        """None while the cluster does not run or does not tell: nothing is raised for that."""
         ...

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from pydantic import TypeAdapter
+
 from framework.api.errors import ConflictError
+from framework.api.hashes import text_hash
 from framework.ports.json import Json
 from framework.ports.logs import Log
 from framework.ports.source import CodeRef
@@ -18,6 +20,9 @@ from framework.ports.verbs import changes
 
 
 class AppPhase(StrEnum):
+    """How far an application is. Failed could not be brought to its spec; Unhealthy was, and passes its checks no
+    more."""
+
     DEPLOYING = "Deploying"
     RUNNING = "Running"
     UNHEALTHY = "Unhealthy"
@@ -30,18 +35,63 @@ ROUTER_CPUS = 0.1
 
 
 @dataclass(frozen=True)
+class TrialRows:
+    """``rows`` to try a version on before it answers anybody; None: those that were kept beside its artifact."""
+
+    rows: tuple[Mapping[str, Json], ...] | None = None
+
+
+@dataclass(frozen=True)
+class AppArguments:
+    """What a replica of a model is given. Fields are called as they are sent, and kept in records: one that is added
+    needs a default that means "as before", which is left out, so that it restarts nothing.
+    """
+
+    deployment: str
+    app: str
+    version: str
+    """``<training>@<version>``, as answers name it."""
+    artifact: str
+    sha256: str
+    format: str
+    signature: Mapping[str, Json]
+    profiles: str
+    """The folder that profiles of requests are written to."""
+    predictions: str
+    """The folder of the log of predictions."""
+    flushSeconds: float
+    transformer: str | None
+    """The entrypoint of the user's code before the model."""
+    predictionKey: str | None
+    """The field of a request by which its prediction meets its label."""
+    trial: TrialRows | None = None
+    """None where there is nothing to try it on."""
+
+    def to_json(self) -> dict[str, Json]:
+        """As it is sent and kept."""
+        sent = {item.name: value for item in fields(self) if (value := getattr(self, item.name)) != item.default}
+        return {**sent, "trial": {"rows": self.trial.rows and list(self.trial.rows)}} if self.trial else sent
+
+    @classmethod
+    def from_json(cls, sent: Mapping[str, Json]) -> AppArguments:
+        """Read what ``to_json`` wrote, or what an earlier or later version of it did. Raises ValueError for anything
+        else."""
+        return _ARGUMENTS.validate_python({"transformer": None, "predictionKey": None, **sent})
+
+
+_ARGUMENTS = TypeAdapter(AppArguments)
+
+
+@dataclass(frozen=True)
 class AppSpec:
     """One model version as a Serve application without a route of its own. ``name`` is ``<deployment>-<identity10>``.
 
-    ``arguments`` go to framework.workloads.serving.model:build as plain values: {deployment, app, version, artifact,
-    sha256, format, signature, transformer (entrypoint or None), profiles, predictions, flushSeconds, predictionKey},
-    and ``trial`` {rows: what to try it on, None for the rows beside the artifact} where there is anything to try it on.
-    The Serve backend adds batchSize, batchWaitSeconds and codeFolder from the fields below.
+    The Serve backend adds to ``arguments`` batchSize, batchWaitSeconds and codeFolder, from the fields below.
     """
 
     name: str
     deployment: str
-    arguments: Mapping[str, Json]
+    arguments: AppArguments
     min_replicas: int = 1
     max_replicas: int = 1
     target_ongoing_requests: int = 8
@@ -56,8 +106,9 @@ class AppSpec:
     @property
     def digest(self) -> str:
         """10 hex characters over what makes replicas differ: neither ``metadata`` nor the commit the code came from."""
-        parts = {**vars(self), "metadata": None, "code": self.code and [self.code.folder, self.code.digest]}
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=dict).encode()).hexdigest()[:10]
+        code = self.code and [self.code.folder, self.code.digest]
+        parts = {**vars(self), "arguments": self.arguments.to_json(), "metadata": None, "code": code}
+        return text_hash(json.dumps(parts, sort_keys=True, default=dict))
 
 
 @dataclass(frozen=True)
@@ -208,12 +259,21 @@ class ServingBackend(Protocol):
 
     Who leads may have lost the lease since it last looked, and a call of his may arrive late. So what callers would
     notice is refused where it was decided on an older table than the live one.
+
+    Each verb returns once the change is accepted, not once it is done, and raises TransientError while Serve does not
+    answer; what changes something raises TerminalError ("NotOurs") for what another environment has.
     """
 
-    def apps(self, deployment: str) -> Mapping[str, AppState]: ...
+    def apps(self, deployment: str) -> Mapping[str, AppState]:
+        """The apps of a deployment by name, those that start, fail or are on their way out included; empty where there
+        are none. Its router is not among them."""
+        ...
 
     @changes
-    def deploy(self, app: AppSpec, code_uri: str | None) -> None: ...
+    def deploy(self, app: AppSpec, code_uri: str | None) -> None:
+        """Start ``app``, or bring the one of its name to this spec. One that is so already stays as it is, unless it
+        failed: that is tried again. ``code_uri`` is what :meth:`CodeStore.ensure` gave."""
+        ...
 
     @changes
     def delete(self, app: str) -> None:
@@ -221,11 +281,12 @@ class ServingBackend(Protocol):
         ...
 
     def route(self, deployment: str, traffic: str) -> RouteState | None:
-        """The table of ``deployment`` and the router that has it."""
+        """The table of ``deployment`` and the router that has it; None where no router does, or one that is changed
+        beyond recognition. ``traffic`` is the folder where routers count."""
         ...
 
     def routed(self, path: str) -> RouteState | None:
-        """The table of whoever is served at ``path``."""
+        """The table of whoever is served at ``path``; None where nobody is."""
         ...
 
     @changes
@@ -239,7 +300,9 @@ class ServingBackend(Protocol):
         ...
 
     @changes
-    def delete_route(self, deployment: str) -> None: ...
+    def delete_route(self, deployment: str) -> None:
+        """Take the router of ``deployment`` away, with what it counted; a missing one is fine."""
+        ...
 
     def logs(self, deployment: str, lines: int) -> Sequence[Log]:
         """The last ``lines`` of what each process of its apps and its router wrote, of those that are gone included

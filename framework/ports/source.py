@@ -38,7 +38,9 @@ class Signature:
 
 
 class SpecSource(Protocol):
-    """A git repository, read from the object database without a checkout."""
+    """A git repository, read from the object database without a checkout. Commits are full SHAs, paths relative to the
+    project. Each verb raises ConfigurationError for a commit that is unknown here, and TransientError for one that is
+    known and cannot be read now."""
 
     def resolve(self, revision: str) -> str:
         """The commit SHA of a branch, tag or SHA. Raises ConfigurationError for an unknown or unsafe name."""
@@ -49,7 +51,7 @@ class SpecSource(Protocol):
         ...
 
     def read(self, blobs: Iterable[Blob]) -> Mapping[str, bytes]:
-        """Bytes by blob SHA."""
+        """Bytes by blob SHA; of one that is too large to be a spec only so many that this shows."""
         ...
 
     def tree_digest(self, commit: str, folder: str) -> str | None:
@@ -57,7 +59,8 @@ class SpecSource(Protocol):
         ...
 
     def archive(self, commit: str, folder: str) -> bytes:
-        """A zip of ``folder`` at ``commit``; equal trees give equal bytes."""
+        """A zip of ``folder`` at ``commit``; equal trees give equal bytes. Raises SpecError where links or submodules
+        lie in it, TerminalError where the commit has no such folder or it is larger than 256 MiB."""
         ...
 
 
@@ -68,13 +71,18 @@ class Repository(SpecSource, Protocol):
         """Bring in what is new at the remote; nothing to do for a local repository. Raises TransientError."""
         ...
 
-    def info(self, commit: str) -> CommitInfo: ...
+    def info(self, commit: str) -> CommitInfo:
+        """Who made it, when, and its first line."""
+        ...
 
     def descends(self, commit: str, ancestor: str) -> bool:
         """Whether ``ancestor`` is ``commit`` or one of its ancestors. An ancestor that is unknown here: False."""
         ...
 
-    def signature(self, commit: str) -> Signature: ...
+    def signature(self, commit: str) -> Signature:
+        """Whether one of the operator's allowed signers has signed it; where there is no signature, that is the
+        ``problem``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,8 @@ class CodeStore(Protocol):
 
     @changes
     def ensure(self, code: CodeRef) -> str:
-        """Publish the archive once; returns the URI that runs and replicas use."""
+        """Publish the archive, unless it is there; returns the URI that runs and replicas use, named by the digest of
+        the code. Raises what :meth:`SpecSource.archive` raises, and OSError while the storage does not answer."""
         ...
 
 

@@ -166,20 +166,22 @@ MOST_NAMED = 100
 
 class StateStore(Protocol):
     """The durable memory of one environment. Every write carries the lease token; a stale one raises ConflictError.
+    Every verb raises TransientError while the store does not answer: a write may then have been made all the same.
 
     ``events`` of a write tell what it comes to: both are kept, or neither is. What was damaged is told of where it is
     come upon, and stands in nothing else's way.
     """
 
     def load(self, ref: Ref) -> Record | None:
-        """
+        """None where there is none.
+
         Raises:
             DamagedError: there is one, and it cannot be read.
         """
         ...
 
     def recorded(self) -> Recorded:
-        """Sorted by kind and name."""
+        """All of them, sorted by kind and name."""
         ...
 
     def refs(self) -> Sequence[Ref]:
@@ -203,7 +205,8 @@ class StateStore(Protocol):
 
     @changes
     def save(self, record: Record, token: int, events: Sequence[Event] = ()) -> Record:
-        """Compare-and-set on ``record.version`` (0 = must not exist). Returns the record at its new version."""
+        """Compare-and-set on ``record.version`` (0 = must not exist): ConflictError where it is another. Returns the
+        record at its new version."""
         ...
 
     @changes
@@ -244,25 +247,32 @@ class StateStore(Protocol):
         """What is wrong with the audit log's hash chain, in order; empty when nothing was changed, moved or removed."""
         ...
 
-    def seal(self) -> Seal: ...
+    def seal(self) -> Seal:
+        """The end of the log: how many events there are, and the hash of the last."""
+        ...
 
     def damage(self) -> Sequence[str]:
         """What of all that is kept beside the log cannot be read, and what is wrong with it."""
         ...
 
     @changes
-    def save_revision(self, revision: Revision, token: int, events: Sequence[Event] = ()) -> None: ...
+    def save_revision(self, revision: Revision, token: int, events: Sequence[Event] = ()) -> None:
+        """Keep what became of a commit. One that is known already becomes the newest again, with what is known now."""
+        ...
 
     def revisions(self, limit: int = 50, skip: int = 0) -> Sequence[Revision]:
         """Newest first, without the newest ``skip``."""
         ...
 
     def pin(self) -> Pin | None:
-        """One that cannot be read is none."""
+        """None where nobody set one; one that cannot be read is none."""
         ...
 
     @changes
-    def set_pin(self, pin: Pin | None, events: Sequence[Event] = ()) -> None: ...
+    def set_pin(self, pin: Pin | None, events: Sequence[Event] = ()) -> None:
+        """Put ``pin`` in the place of whatever there is; None takes that away. An operator's word, so it is not fenced,
+        and the last one counts."""
+        ...
 
     @changes
     def end_pin(self, pin: Pin, token: int, events: Sequence[Event]) -> None:
@@ -270,11 +280,13 @@ class StateStore(Protocol):
         ...
 
     def words(self) -> Sequence[Word]:
-        """Sorted by subject."""
+        """Operators' words that were not taken back, sorted by subject."""
         ...
 
     @changes
-    def say(self, word: Word) -> None: ...
+    def say(self, word: Word) -> None:
+        """Put ``word`` in the place of the one on the same subject. An operator's, so it is not fenced."""
+        ...
 
     @changes
     def take_back(self, word: Word, token: int, events: Sequence[Event] = ()) -> None:
@@ -315,10 +327,12 @@ class StateStore(Protocol):
         """A sign of life of its holder; None once it is no longer the lease."""
         ...
 
-    def release(self, lease: Lease) -> None: ...
+    def release(self, lease: Lease) -> None:
+        """Give the lease back at once; one that is somebody else's by now stays. Its token is never given again."""
+        ...
 
     def lease(self) -> Lease | None:
-        """One that cannot be read is nobody's."""
+        """As last taken or renewed, however long ago; None where nobody holds it, or it cannot be read."""
         ...
 
     def beat(self, heartbeat: Heartbeat, token: int) -> None:
@@ -327,56 +341,4 @@ class StateStore(Protocol):
 
     def heartbeat(self) -> Heartbeat | None:
         """The last one; None where no controller ever told of itself, or what is kept cannot be read."""
-        ...
-
-
-class ModelVersion(Stored):
-    """One trained model, named by the identity of its TrainingJob. Everything needed to serve it and to explain it."""
-
-    training: str
-    version: str
-    commit: str
-    created: datetime
-    artifact: str
-    sha256: str
-    format: str
-    signature: dict[str, Any]
-    profile: str
-    metrics: dict[str, float]
-    parameters: dict[str, Any]
-    lineage: dict[str, Any]
-    gates: tuple[dict[str, Any], ...] = ()
-    deployable: bool = False
-    trial_rows: int = 0
-    """Rows of its training set that are kept to try it on before it serves; 0 for a model from before they were."""
-
-
-class ModelRegistry(Protocol):
-    """A version whose row cannot be read is as good as none, and is told of."""
-
-    def get(self, training: str, version: str) -> ModelVersion | None: ...
-
-    def versions(self, training: str) -> Sequence[ModelVersion]:
-        """Newest first."""
-        ...
-
-    def naming(self, names: Collection[str]) -> Sequence[tuple[str, str]]:
-        """Training job and version of those in which a text is one of ``names``, likewise, whether they can be read or
-        not."""
-        ...
-
-    @changes
-    def register(self, version: ModelVersion, token: int) -> None:
-        """Idempotent: a version that exists is left as it is, unless it cannot be read."""
-        ...
-
-    @changes
-    def adopt(self, version: ModelVersion) -> None:
-        """Take over a version that another environment trained; one that exists is left as it is. An operator's input
-        like a pin, so it is not fenced."""
-        ...
-
-    @changes
-    def forget(self, training: str, token: int) -> None:
-        """Remove every version of a training job. Their files are not touched."""
         ...

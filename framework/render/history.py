@@ -91,8 +91,8 @@ def _life(item: Life, report: HistoryReport, width: int) -> list[Line]:
     services, trials = _newest(report, item.services), _newest(report, item.trials)
     lines: list[Line] = []
     if not services:
-        lines.append((Span("  nothing served" if item.ref.kind == "ModelDeployment" else "  no version"),))
-    elif item.ref.kind == "ModelDeployment":
+        lines.append((Span("  nothing served" if item.serve else "  no version"),))
+    elif item.serve:
         heads = _heads("  SINCE (UTC)", "UNTIL", "SERVED", "APP", "COMMIT", "FEATURES")
         lines += _table([heads, *((*_service(one), _tables(one, report.features)) for one in services)], width)
     else:

@@ -76,7 +76,7 @@ def _of_code(facts: Mapping[str, Any]) -> list[str]:
 
 def _of_table(facts: Mapping[str, Any]) -> list[str]:
     rows = [count(facts["rows"], "row")] if "rows" in facts else []
-    return [*rows, f"identity {facts['identity']}", f"version {facts['version']}"]
+    return [*rows, f"build {facts['build']}", f"version {facts['version']}"]
 
 
 def _of_model(facts: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from framework.planning.grammar.forecast import Endpoint, Forecast, Work
 from framework.render.diffs import QUIET
 from framework.render.terminal import Line, Span, cells, columns, paragraph, under
-from framework.render.wording import count
+from framework.render.wording import count, lasting
 
 ALL_AT_ONCE = 100
 
@@ -60,16 +60,6 @@ def holds_words(cpus: float, gpus: float) -> str:
         f"{amount:g} {name}{'' if amount == 1 else 's'}" for amount, name in ((cpus, "CPU"), (gpus, "GPU")) if amount
     ]
     return ", ".join(parts)
-
-
-def lasting(seconds: float) -> str:
-    """``45s``, ``2m05s``, ``1h02m``, ``2d03h``; ``1s`` for less than a second."""
-    whole = max(round(seconds), 1) if seconds > 0 else 0
-    for size, unit, below, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
-        if whole >= size:
-            rest = whole % size // below
-            return f"{whole // size}{unit}{f'{rest:02}{smaller}' if rest else ''}"
-    return f"{whole}s"
 
 
 def totals(forecast: Forecast) -> tuple[str, str]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
-from framework.planning.admission.room import TOO_SMALL, WAITING_FOR_ROOM
 from framework.planning.grammar.changes import Change, Plan, Status, Verb
+from framework.planning.grammar.reasons import CLUSTER_TOO_SMALL, WAITING_FOR_ROOM
 from framework.render.actions import describe
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED, diff_lines
 from framework.render.outlook import endpoint_lines, work_lines
@@ -136,7 +136,7 @@ def lacking(plan: Plan) -> Mapping[Ref, str]:
 
 def _waits_for_room(status: Status) -> bool:
     reconciling = status.conditions.reconciling
-    return reconciling.status and reconciling.reason in (WAITING_FOR_ROOM, TOO_SMALL)
+    return reconciling.status and reconciling.reason in (WAITING_FOR_ROOM, CLUSTER_TOO_SMALL)
 
 
 def _change(change: Change, lacking: str, width: int) -> list[Line]:

@@ -10,7 +10,7 @@ from typing import Any
 from framework.api.conditions import Condition
 from framework.planning.reports.asked import Asked, Stand
 from framework.planning.reports.health import Sync
-from framework.planning.reports.overview import StatusReport, StatusRow, report
+from framework.planning.reports.overview import StatusReport, StatusRow
 from framework.planning.reports.settled import Withheld
 from framework.ports import Json, Revision
 from framework.render.canonical import document, plain_value
@@ -28,8 +28,6 @@ from framework.render.terminal import (
 from framework.render.uncommitted import not_looked_at
 from framework.render.watch import controller_document, ray_document, watch_lines
 from framework.render.wording import ago, count, short, span
-
-__all__ = ["Sync", "report", "resource_json", "resource_text", "row_document", "status_json", "status_text"]
 
 FORMAT = 1
 
@@ -57,29 +55,31 @@ def status_text(report: StatusReport, *, width: int = DEFAULT_WIDTH, colour: boo
     for row, cells in zip(report.rows, table[1:], strict=True):
         lines += cells
         if row.sync is not Sync.SYNCED:
-            because = one_line(_because(row), LONGEST_MESSAGE)
+            because = one_line(row.because, LONGEST_MESSAGE)
             lines += paragraph(because, width=width, indent="    ", style=_STYLES[row.sync])
     return text_of([*lines, (), *paragraph(_tally(report.rows), width=width, style="bold")], colour=colour)
 
 
 def resource_text(row: StatusRow, now: datetime, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
     """Everything about one resource: both sides, the reason, and the three conditions with their last flip."""
+    status = row.status
     facts = [
         ("git asks", _side(row.asked_identity, row.asked_commit) or "nothing: it was removed"),
-        ("recorded", _side(row.identity, row.commit) or "nothing yet"),
-        *([("runs" if row.current else "ran", one_line(row.summary))] if row.summary else []),
+        ("recorded", (_side(status.identity, status.commit) if status else "") or "nothing yet"),
+        *([("runs" if row.current else "ran", one_line(status.summary))] if status and status.summary else []),
+        *([("newer data", f"in {', '.join(map(str, row.newer))}, than it was made from")] if row.newer else []),
         *([("looked at", ago(now - row.looked_at))] if row.looked_at else []),
     ]
     age = "" if row.age is None else f" for {span(row.age)}"
     title = (Span(str(row.ref), "bold"), Span(f"{row.sync}{age}", _STYLES[row.sync]))
     lines: list[Line] = [
         *(line for rows in fitted([title], width) for line in rows),
-        *paragraph(_because(row), width=width, indent="  "),
+        *paragraph(row.because, width=width, indent="  "),
         (),
         *_table([(Span(f"  {name}", QUIET), Span(value)) for name, value in facts], width),
     ]
-    if row.conditions is not None:
-        lines += [(), *_table([_condition(condition, now) for condition in row.conditions.all()], width)]
+    if status is not None:
+        lines += [(), *_table([_condition(condition, now) for condition in status.conditions.all()], width)]
     return text_of(lines, colour=colour)
 
 
@@ -134,7 +134,9 @@ _HEADINGS: Line = tuple(Span(title, "bold") for title in ("RESOURCE", "GIT ASKS"
 
 
 def _cells(row: StatusRow) -> Line:
-    summary = one_line(row.summary) or "-"
+    summary = one_line(row.status.summary if row.status else "") or "-"
+    if row.newer:
+        summary += ", newer data exists"
     return (
         Span(str(row.ref)),
         Span(row.asked_identity or "removed"),
@@ -142,10 +144,6 @@ def _cells(row: StatusRow) -> Line:
         Span("-" if row.age is None else span(row.age)),
         Span(summary if row.current or summary == "-" else f"was: {summary}"),
     )
-
-
-def _because(row: StatusRow) -> str:
-    return f"{row.reason}: {row.message}" if row.message else row.reason
 
 
 def _side(identity: str | None, commit: str | None) -> str:
@@ -200,18 +198,20 @@ def resource_json(row: StatusRow) -> str:
 
 def row_document(row: StatusRow) -> dict[str, Json]:
     """One resource of the JSON report, as plain values. Ages are left to the reader: ``since`` is absolute."""
+    health, status = row.health, row.status
     fields = {
-        "kind": row.kind,
-        "name": row.name,
-        "sync": row.sync,
-        "reason": row.reason,
-        "message": row.message,
-        "summary": row.summary,
+        "kind": row.ref.kind,
+        "name": row.ref.name,
+        "sync": health.sync,
+        "reason": health.reason,
+        "message": health.message,
+        "summary": status.summary if status else "",
+        "newer_data": [str(ref) for ref in row.newer],
         "current": row.current,
-        "since": row.since,
+        "since": health.since,
         "looked_at": row.looked_at,
         "asked": {"commit": row.asked_commit, "identity": row.asked_identity},
-        "recorded": {"commit": row.commit, "identity": row.identity},
-        "conditions": [] if row.conditions is None else row.conditions.all(),
+        "recorded": {"commit": status and status.commit, "identity": status and status.identity},
+        "conditions": status.conditions.all() if status else [],
     }
     return {name: plain_value(value) for name, value in fields.items()}

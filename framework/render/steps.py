@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from framework.planning.grammar.steps import Sequence, Step
+from framework.planning.reports.health import Motion
 from framework.render.actions import describe
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET
@@ -22,17 +23,17 @@ from framework.render.terminal import (
     text_of,
     under,
 )
-from framework.render.wording import count, short
+from framework.render.wording import count, lasting, short
 
 FORMAT = 1
 
 _STYLES = {
-    "ready": "green",
-    "held": "yellow",
-    "orphaned": "yellow",
-    "moving": "cyan",
-    "blocked": "yellow",
-    "stalled": "red",
+    Motion.READY: "green",
+    Motion.HELD: "yellow",
+    Motion.ORPHANED: "yellow",
+    Motion.MOVING: "cyan",
+    Motion.BLOCKED: "yellow",
+    Motion.STALLED: "red",
 }
 
 
@@ -59,7 +60,7 @@ def _lines(sequence: Sequence, width: int) -> Iterator[Line]:
 
 def _step(step: Step, width: int) -> Iterator[Line]:
     """Actions beside the resource where they fit, else below it."""
-    title, told = f"  {'+' + clock(step.at):>9}  {step.ref}: ", [describe(action) for action in step.actions]
+    title, told = f"  {'+' + lasting(step.at):>9}  {step.ref}: ", [describe(action) for action in step.actions]
     if cells(title) + max(map(cells, told)) > width:
         yield from under(title.rstrip(), "", lead="", stem=_BELOW, width=width, style=QUIET)
         title = ""
@@ -71,22 +72,14 @@ def _step(step: Step, width: int) -> Iterator[Line]:
 _BELOW = " " * 6
 
 
-def clock(seconds: float) -> str:
-    """``45s``, ``2m05s``, ``1h02m``: how long after the start."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
-
-
 def _ending(sequence: Sequence, width: int) -> Iterator[Line]:
     if sequence.steps:
         actions = sum(len(step.actions) for step in sequence.steps)
-        told = f"{count(actions, 'action')}, the last after about {clock(sequence.seconds)}."
+        told = f"{count(actions, 'action')}, the last after about {lasting(sequence.seconds)}."
         yield from paragraph(told, width=width, style="bold")
     for item in sequence.endings:
-        if item.word != "ready":
-            title = (Span(f"  {item.ref}", "bold"), Span(f"ends {item.word}", _STYLES[item.word]))
+        if item.word != Motion.READY:
+            title = (Span(f"  {item.ref}", "bold"), Span(f"ends {item.word}", _STYLES[Motion(item.word)]))
             yield from fitted([title], width, gap=1)[0]
             yield from paragraph(one_line(item.message, LONGEST_MESSAGE), width=width, indent="    ")
     if not sequence.settled:

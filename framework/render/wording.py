@@ -30,6 +30,16 @@ def span(duration: timedelta) -> str:
     return "0s"
 
 
+def lasting(seconds: float) -> str:
+    """``45s``, ``2m05s``, ``1h02m``, ``2d03h``; ``1s`` for less than a second."""
+    whole = max(round(seconds), 1) if seconds > 0 else 0
+    for size, unit, below, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= size:
+            rest = whole % size // below
+            return f"{whole // size}{unit}{f'{rest:02}{smaller}' if rest else ''}"
+    return f"{whole}s"
+
+
 def some(names: Sequence[str], most: int = 5) -> str:
     """``a, b, c and 4 more``."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""

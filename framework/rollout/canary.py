@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from framework.api.fields import format_duration
+from framework.api.hashes import text_hash
 from framework.planning.grammar.fingerprint import short_hash, spec_json
 from framework.ports import AppPhase
 from framework.rollout.analysis.comparison import judged
@@ -36,7 +36,7 @@ def fingerprint(spec: Canary) -> str:
 
 def _former_fingerprint(spec: Canary) -> str:
     """Of rollouts that began before fields at their default were left out."""
-    return hashlib.sha256(repr([step.model_dump(mode="json") for step in spec.steps]).encode()).hexdigest()[:10]
+    return text_hash(repr([step.model_dump(mode="json") for step in spec.steps]))
 
 
 def advance(spec: Canary, state: CanaryState, signals: Signals, now: datetime) -> Move:

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from framework.api.meta import Stored
+from framework.planning.grammar import reasons
 from framework.ports import AppPhase, RouterReplica
 from framework.rollout.analysis.verdict import Verdict
 from framework.rollout.analysis.window import Window
@@ -25,15 +26,15 @@ class Reason(StrEnum):
     """Why a canary is where it is. CamelCase constants for machines."""
 
     STARTING = "Starting"
-    SHIFTING = "ShiftingTraffic"
+    SHIFTING = reasons.SHIFTING_TRAFFIC
     ANALYZING = "Analyzing"
-    PAUSED = "Paused"
+    PAUSED = reasons.PAUSED
     TIMED_PAUSE = "WaitingInPause"
     INCONCLUSIVE = "Inconclusive"
     UNHEALTHY = "CandidateUnhealthy"
-    STABLE_UNAVAILABLE = "StableUnavailable"
-    STABLE_LOST = "StableLost"
-    PROMOTED = "Promoted"
+    STABLE_UNAVAILABLE = reasons.STABLE_UNAVAILABLE
+    STABLE_LOST = reasons.STABLE_LOST
+    PROMOTED = reasons.PROMOTED
     START_FAILED = "CandidateFailedToStart"
     START_DEADLINE = "StartDeadlineExceeded"
     ANALYSIS_FAILED = "AnalysisFailed"

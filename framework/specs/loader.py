@@ -172,12 +172,12 @@ def _understood(model: type[ModelT], value: Any, key: str) -> tuple[ModelT | Non
 
 def understand(draft: Draft, kinds: Mapping[str, Kind]) -> Resource | tuple[Problem, ...]:
     """The typed resource, or everything wrong with its spec. A mistake that a patch made is told at the patch."""
-    if draft.base is not None or not isinstance(draft, StoredDraft):
+    if not isinstance(draft, StoredDraft):
         return understand_anew(draft, kinds)
     facts = draft.facts if draft.facts is not None else draft.body.facts
     if facts is None:
         return draft.body.problems
-    return StoredResource.of(draft.ref, draft.file, draft.key, facts, lambda: draft, kinds[draft.ref.kind].spec)
+    return StoredResource(draft.ref, draft.file, draft.key, facts, lambda: draft)
 
 
 def understand_anew(draft: Draft, kinds: Mapping[str, Kind]) -> Resource | tuple[Problem, ...]:

@@ -1,4 +1,4 @@
-"""Pinning a model version in one environment, and a look at a commit as an edit of ours would leave it.
+"""Pinning a field of a spec in one environment, and a look at a commit as an edit of ours would leave it.
 
 One base serves all environments, so a pin is a patch in the Environment's own file: the base and with it every other
 environment stay as they are.
@@ -10,28 +10,30 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from framework.api.meta import Ref
 from framework.ports import Blob, SpecSource
 from framework.specs.language.resource import ENVIRONMENT
 from framework.specs.tree import blob_sha, inside
 from framework.specs.yaml.editor import set_value
 from framework.specs.yaml.positions import parse
 
-DEPLOYMENT = "ModelDeployment"
 
-
-def pin_version(text: str, environment: str, deployment: str, version: str) -> str:
-    """``text``, the file of ``Environment/environment``, with ``spec.model.version`` of a deployment patched to
-    ``version``: in the patch that sets it now, where that one is for this deployment alone, else in a patch of its own
+def pin(text: str, environment: str, ref: Ref, path: str, value: str) -> str:
+    """``text``, the file of ``Environment/environment``, with the field at ``path`` of the spec of ``ref`` patched to
+    ``value``: in the patch that sets it now, where that one is for this resource alone, else in a patch of its own
     behind all others, so that it counts.
 
     Raises:
         EditError: the file does not hold the Environment, or cannot be edited without changing more.
     """
-    patches = _patches(text, environment)
-    index = _deciding(patches, deployment)
-    if index is not None and _pins_alone(patches[index], deployment):
-        return set_value(text, (ENVIRONMENT, environment), f"spec.patches[{index}].patch.model.version", version)
-    entry = {"target": {"kind": DEPLOYMENT, "name": deployment}, "patch": {"model": {"version": version}}}
+    patches, keys = _patches(text, environment), path.split(".")
+    index = _deciding(patches, ref, keys)
+    if index is not None and _pins_alone(patches[index], ref, keys):
+        return set_value(text, (ENVIRONMENT, environment), f"spec.patches[{index}].patch.{path}", value)
+    patch: Any = value
+    for key in reversed(keys):
+        patch = {key: patch}
+    entry = {"target": {"kind": ref.kind, "name": ref.name}, "patch": patch}
     return set_value(text, (ENVIRONMENT, environment), f"spec.patches[{len(patches)}]", entry)
 
 
@@ -43,30 +45,34 @@ def _patches(text: str, environment: str) -> Sequence[Any]:
     return ()
 
 
-def _deciding(patches: Sequence[Any], deployment: str) -> int | None:
-    """The last patch that may say which version this deployment serves."""
+def _deciding(patches: Sequence[Any], ref: Ref, keys: Sequence[str]) -> int | None:
+    """The last patch that may say what stands there."""
     found = [
         index
         for index, entry in enumerate(patches)
-        if entry["target"]["kind"] == DEPLOYMENT
-        and entry["target"].get("name") in {None, deployment}
-        and (_merged_version(entry) is not None or any(_touches(item) for item in entry.get("jsonPatch") or ()))
+        if entry["target"]["kind"] == ref.kind
+        and entry["target"].get("name") in {None, ref.name}
+        and (_merged(entry, keys) is not None or any(_touches(item, keys) for item in entry.get("jsonPatch") or ()))
     ]
     return found[-1] if found else None
 
 
-def _pins_alone(entry: Mapping[str, Any], deployment: str) -> bool:
+def _pins_alone(entry: Mapping[str, Any], ref: Ref, keys: Sequence[str]) -> bool:
     target = entry["target"]
-    return target.get("name") == deployment and not target.get("labels") and _merged_version(entry) is not None
+    return target.get("name") == ref.name and not target.get("labels") and _merged(entry, keys) is not None
 
 
-def _merged_version(entry: Mapping[str, Any]) -> Any:
-    model = (entry.get("patch") or {}).get("model")
-    return model.get("version") if isinstance(model, Mapping) else None
+def _merged(entry: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    """What the merge patch of ``entry`` says there; None where it says nothing."""
+    found = entry.get("patch")
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
-def _touches(operation: Mapping[str, Any]) -> bool:
-    return any(str(operation.get(key) or "/") in {"/", "/model", "/model/version"} for key in ("path", "from"))
+def _touches(operation: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    above = {f"/{'/'.join(keys[:depth])}" for depth in range(len(keys) + 1)}
+    return any(str(operation.get(name) or "/") in above for name in ("path", "from"))
 
 
 class Edited:

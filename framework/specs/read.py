@@ -83,7 +83,7 @@ def read_snapshot(
         commit=commit,
         digest=state.digest,
         desired=desired(
-            state.resources, state.fingerprints, state.code,
+            state.resources, state.fingerprints, state.code, kinds,
             commit=commit, environment=environment_name, storage=storage, root=root,
         ),
         environment=state.environment.spec if state.environment else kinds[ENVIRONMENT].spec(),

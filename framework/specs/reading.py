@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
@@ -20,7 +20,7 @@ from framework.specs.memo.cache import ParseCache, text
 from framework.specs.memo.recall import Asked, State
 from framework.specs.memo.rows import LoadedFile
 from framework.specs.memo.store import Kept
-from framework.specs.memo.stored import Body, PatchedResource, StoredDraft, StoredResource
+from framework.specs.memo.stored import Body, StoredDraft, StoredResource
 from framework.specs.patches import overlays
 from framework.specs.rules import validate
 from framework.specs.rules.code import Code, ManyDigests
@@ -166,7 +166,7 @@ class Reading:
         together = {**resources, **({environment.ref: environment} if environment is not None else {})}
         declared = self.loaded.declared | {draft.ref for draft in drafts}
         wrong, checked = validate.between(
-            together, declared - together.keys(), self._kinds, self._code, earlier.checked if earlier else {}
+            together, declared - together.keys(), self._kinds, self._code, earlier.checked() if earlier else {}
         )
         problems += wrong
         state = None
@@ -258,7 +258,7 @@ class Reading:
         if cache.store is not None and state.objects >= cache.few:
             head, body = recall.head(state.name, state.asked), recall.encode(state)
             cache.store.add_state(state.folders, state.name, head, body, self._kinds)
-            for draft in state.drafts:
+            for draft in state.drafts():
                 draft.let_go(self._loader(draft.file, draft.sha, draft.index))
 
     def _revive(self, kept: Kept) -> State | None:
@@ -270,10 +270,8 @@ class Reading:
     # -- recall.Reviver ----------------------------------------------------------------------------------------------
 
     def draft(self, ref: Ref, file: str, sha: str, index: int, facts: Facts | None, metadata: str) -> StoredDraft:
-        load = self._loader(file, sha, index)
-        return StoredDraft.of(
-            ref, file, sha, index, partial(text, self._source, Blob(file, sha)), load, facts, metadata
-        )
+        reread, load = partial(text, self._source, Blob(file, sha)), self._loader(file, sha, index)
+        return StoredDraft(ref, file, sha, index, reread, load, self._kinds[ref.kind].spec, facts, metadata)
 
     def _loader(self, file: str, sha: str, index: int) -> Callable[[], Body]:
         """Brings the body of a draft from where it is kept."""
@@ -284,9 +282,9 @@ class Reading:
         self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], StoredDraft], environment: Resource | None
     ) -> Resource:
         if environment is None:
-            return StoredResource.of(ref, file, key, facts, find, self._kinds[ref.kind].spec)
-        make = partial(_patched, find, environment, self._kinds)
-        return PatchedResource.of(ref, file, patched_key(key, environment), facts, make)
+            return StoredResource(ref, file, key, facts, find)
+        make = cache(partial(_patched, find, environment, self._kinds))
+        return StoredResource(ref, file, patched_key(key, environment), facts, make)
 
     # -- digests -----------------------------------------------------------------------------------------------------
 

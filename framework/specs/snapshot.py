@@ -82,6 +82,7 @@ def desired(
     resources: Mapping[Ref, Resource],
     prints: Mapping[Ref, Fingerprint],
     code: Mapping[Ref, CodeRef],
+    kinds: Mapping[str, Kind],
     *,
     commit: str,
     environment: str,
@@ -102,6 +103,7 @@ def desired(
                 root=root,
                 upstream={one: prints[one].identity for one in above[ref] if one in prints},
                 code=code.get(ref),
+                workload_version=kinds[ref.kind].workload_version,
             )
             for ref, found in prints.items()
         }

@@ -26,15 +26,10 @@ class Mistake:
     warning: bool = False
 
 
-_LOOKS = {
-    "FeatureView": "framework.workloads.features.look:look",
-    "TrainingJob": "framework.workloads.training.look:look",
-}
-
-
 def answer(question: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What is wrong with one spec. ``question`` is {kind, spec (JSON by alias), ...}; what else depends on the kind."""
-    module, _, function = _LOOKS[question["kind"]].partition(":")
+    """What is wrong with one spec. ``question`` is {look (``module:function``), spec (JSON by alias), ...}; what else
+    depends on who looks."""
+    module, _, function = question["look"].partition(":")
     look: Callable[[Mapping[str, Any]], Iterable[Mistake]] = getattr(importlib.import_module(module), function)
     return [asdict(mistake) for mistake in look(question)]
 

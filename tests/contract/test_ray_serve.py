@@ -18,7 +18,7 @@ from framework.backends.ray.daemon import EmbeddedRay
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve import PATH, RayServe
 from framework.backends.ray.tenancy import Tenant
-from framework.ports import AppPhase, AppSpec, CodeRef, RouteSpec
+from framework.ports import AppArguments, AppPhase, AppSpec, CodeRef, RouteSpec
 from framework.specs.tree import archive
 from framework.storage import write_bytes
 from framework.workloads import models
@@ -83,11 +83,11 @@ class OnRay:
                 "flushSeconds": 600.0,
                 "predictionKey": None,
             }
-            return AppSpec(full, deployment, arguments, cpus=0.1)
+            return AppSpec(full, deployment, AppArguments.from_json(arguments), cpus=0.1)
 
         def broken(name: str) -> AppSpec:
             good = app(name)
-            return replace(good, arguments={**good.arguments, "sha256": "0" * 64})
+            return replace(good, arguments=replace(good.arguments, sha256="0" * 64))
 
         def send(requests: int) -> int:
             failed = 0
@@ -227,7 +227,7 @@ def test_the_code_archive_and_batching_reach_the_model(
     plain = world.app("code")
     app = replace(
         plain,
-        arguments={**plain.arguments, "transformer": "project.shape:double"},
+        arguments=replace(plain.arguments, transformer="project.shape:double"),
         code=code,
         batch_size=4,
         batch_wait_seconds=0.01,

@@ -6,6 +6,7 @@ import pytest
 
 from framework.backends.memory import MemoryServing
 from framework.ports import AppPhase, AppSpec, AppState, RouteState
+from tests.builders import app_arguments
 from tests.contract.suites.polling import Patience
 from tests.contract.suites.serving import ServingContract, ServingWorld
 
@@ -14,7 +15,7 @@ COMPLAINT = "the artefact is not what was registered"
 
 def memory_world(backend: MemoryServing, world: type[ServingWorld] = ServingWorld) -> ServingWorld:
     def app(name: str) -> AppSpec:
-        return AppSpec(f"delay-{name}", "delay", {"version": name})
+        return AppSpec(f"delay-{name}", "delay", app_arguments(f"delay-{name}", name))
 
     def broken(name: str) -> AppSpec:
         backend.break_on_start(f"delay-{name}", COMPLAINT)

@@ -21,7 +21,7 @@ from framework.api.layout import prediction_folder, profile_folder, traffic_fold
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve import RayServe
 from framework.backends.ray.tenancy import Tenant
-from framework.ports import AppPhase, AppSpec, Failure, RouteSpec, VersionCounters
+from framework.ports import AppArguments, AppPhase, AppSpec, Failure, RouteSpec, VersionCounters
 from tests.unit.serving.models import arguments, body
 
 pytest_plugins = ["tests.ray_cluster"]
@@ -52,7 +52,8 @@ class World:
             "profiles": profile_folder(self.storage, DEPLOYMENT, name),
             "predictions": prediction_folder(self.storage, DEPLOYMENT, name),
         }
-        return AppSpec(name, DEPLOYMENT, arguments(Path(self.storage), name, **more, **changes), cpus=0.1)
+        sent = arguments(Path(self.storage), name, **more, **changes)
+        return AppSpec(name, DEPLOYMENT, AppArguments.from_json(sent), cpus=0.1)
 
     def await_running(self, *shorts: str) -> None:
         def running() -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from framework.api.errors import TerminalError, TransientError
 from framework.backends.delta.tables import DeltaTables
@@ -53,6 +54,14 @@ class TestDeltaTables(TableCatalogContract):
         log.write_text("{not json")
         with pytest.raises(TransientError, match="cannot read the table"):
             world.tables.describe(world.uri())
+
+    def test_what_others_do_to_a_table_is_no_version_of_ours(self, world: TableWorld) -> None:
+        world.publish(world.uri(), 3, "s1")
+        before = world.tables.describe(world.uri())
+        DeltaTable(world.uri()).alter.set_table_properties({"delta.logRetentionDuration": "interval 90 days"})
+        assert world.tables.describe(world.uri()) == before
+        world.publish(world.uri(), 5, "s2")
+        assert [item.version for item in world.tables.versions(world.uri())] == [2, 0]
 
     @pytest.mark.parametrize("path", ["../outside.csv", "/etc/hostname"])
     def test_sources_stay_below_the_project(self, world: TableWorld, path: str) -> None:

@@ -99,6 +99,7 @@ class Runs:
             payload={
                 "training": "delay",
                 "identity": name,
+                "build": name,
                 "spec": form,
                 "views": self.views,
                 "model_folder": str(self.folder / "models" / name),

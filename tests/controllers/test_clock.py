@@ -263,14 +263,15 @@ def test_a_look_that_the_clock_was_set_in_counts_for_nothing() -> None:
     world.run()
     (app,) = world.weights()
     world.ports.serving.change_route_by_hand("delay", weights={app: 40})
-    observe = world.reconciler.observers["ModelDeployment"]
+    observer = world.reconciler.observers["ModelDeployment"]
 
     def slowly(*arguments: Any) -> Any:
-        found = observe(*arguments)
+        found = observer.observe(*arguments)
         world.jump(HOUR)
         return found
 
-    upset = replace(world.reconciler, observers={**world.reconciler.observers, "ModelDeployment": slowly})
+    slow = replace(observer, observe=slowly)
+    upset = replace(world.reconciler, observers={**world.reconciler.observers, "ModelDeployment": slow})
     assert upset.reconcile(ENDPOINT, world.source.desired[ENDPOINT]).retry
     assert world.weights() == {app: 40}
     world.run()

@@ -22,7 +22,8 @@ from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.tables import METADATA
 from framework.kinds import KINDS
-from framework.planning.grammar.remembered import UNREADABLE, sound
+from framework.planning.grammar.reasons import UNREADABLE_RECORD
+from framework.planning.grammar.remembered import sound
 from framework.ports import Pin, Word
 from framework.render.status import Sync
 from tests.builders import NOW
@@ -273,8 +274,8 @@ def test_nothing_is_done_about_it_and_that_is_told_once(ref: Ref, body: str) -> 
     world.ports.state.damage_record(ref, text)
     world.ports.calls.clear()
     passes(world)
-    assert told(world, ref)[-1] == UNREADABLE
-    assert told(world, ref).count(UNREADABLE) == 1
+    assert told(world, ref)[-1] == UNREADABLE_RECORD
+    assert told(world, ref).count(UNREADABLE_RECORD) == 1
     assert [made.verb for made in world.ports.calls.made] == ["state.append_events"]
     found = world.ports.state.recorded()
     assert list(found.unreadable) == [ref]

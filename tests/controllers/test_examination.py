@@ -45,6 +45,9 @@ MISTAKES = (
 )
 
 
+VIEWS, JOBS = "framework.workloads.features.look:look", "framework.workloads.training.look:look"
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path / "project")
@@ -122,11 +125,11 @@ def test_lightgbm_is_asked_about_parameters_alone(project: Project) -> None:
     libraries = Libraries()
     project.write(classifier=TRAINING.replace("rounds: 50", "rounds: 60"))
     look(project, Examiner(Memory(), libraries))
-    assert [question for question in libraries.asked if question["kind"] == "TrainingJob"] == []
+    assert [question for question in libraries.asked if question["look"] == JOBS] == []
     search = "tune: {search: {num_leaves: {randint: [2, 9]}}, trials: 2}\n  trainer: {lightgbm: {rounds: 60}}"
     project.write(classifier=TRAINING.replace("trainer: {lightgbm: {rounds: 50}}", search))
     look(project, Examiner(Memory(), libraries))
-    (asked,) = (question["spec"] for question in libraries.asked if question["kind"] == "TrainingJob")
+    (asked,) = (question["spec"] for question in [question for question in libraries.asked if question["look"] == JOBS])
     assert "rounds" not in asked["trainer"]["lightgbm"]
     assert asked["tune"]["search"]["num_leaves"]["randint"] == [2, 9]
 
@@ -167,15 +170,15 @@ def test_nothing_is_asked_twice_whoever_asks(project: Project, tmp_path: Path) -
     libraries, file = Libraries(), tmp_path / "kept"
     project.write(departures=WITH_SQL, classifier=FOREST)
     assert look(project, Examiner(Memory(file), libraries)) == ()
-    assert {question["kind"] for question in libraries.asked} == {"FeatureView", "TrainingJob"}
+    assert {question["look"] for question in libraries.asked} == {VIEWS, JOBS}
     assert look(project, Examiner(Memory(file), libraries)) == ()
     assert len(libraries.asked) == 2
     project.write(departures=WITH_SQL + "# a comment\n")
     look(project, Examiner(Memory(file), libraries))
-    assert [question["kind"] for question in libraries.asked[2:]] == ["FeatureView"]
+    assert [question["look"] for question in libraries.asked[2:]] == [VIEWS]
     (project.root / "data" / "flights.csv").write_text("flight,at,distance,delayed,more\n")
     look(project, Examiner(Memory(file), libraries))
-    assert [question["kind"] for question in libraries.asked[3:]] == ["FeatureView"]
+    assert [question["look"] for question in libraries.asked[3:]] == [VIEWS]
 
 
 def test_a_training_job_is_asked_about_for_what_scikit_learn_is_given_alone(project: Project) -> None:
@@ -188,10 +191,10 @@ def test_a_training_job_is_asked_about_for_what_scikit_learn_is_given_alone(proj
     again = known.replace("min: 0.6", "min: 0.7").replace("2013-04-01", "2013-05-01")
     project.write(classifier=again, second=again.replace("name: classifier", "name: second"))
     look(project, Examiner(memory, libraries))
-    assert [question for question in libraries.asked if question["kind"] == "TrainingJob"] == []
+    assert [question for question in libraries.asked if question["look"] == JOBS] == []
     project.write(classifier=known.replace("Classifier}", "Classifier, params: {max_depth: 3}}"))
     look(project, Examiner(memory, libraries))
-    assert len([question for question in libraries.asked if question["kind"] == "TrainingJob"]) == 1
+    assert len([question for question in libraries.asked if question["look"] == JOBS]) == 1
 
 
 def test_a_mistake_is_remembered_like_any_answer(project: Project) -> None:
@@ -248,10 +251,10 @@ def test_of_a_commit_only_what_it_changes_is_examined(project: Project) -> None:
     libraries = Libraries()
     after = loaded("HEAD")
     Examiner(Memory(), libraries).changed(loaded("HEAD~1"), after, CommitTree(source, after.commit))
-    assert [question["kind"] for question in libraries.asked] == ["TrainingJob"]
+    assert [question["look"] for question in libraries.asked] == [JOBS]
     libraries.asked.clear()
     Examiner(Memory(), libraries).changed(None, after, CommitTree(source, after.commit))
-    assert [question["kind"] for question in libraries.asked] == ["FeatureView", "TrainingJob"]
+    assert [question["look"] for question in libraries.asked] == [VIEWS, JOBS]
 
 
 # ---------------------------------------------------------------------- what it rests on
@@ -383,8 +386,8 @@ def test_libraries_that_do_not_answer_refuse_nothing_and_are_asked_again(project
 
 
 def test_a_question_that_breaks_a_library_is_one_question() -> None:
-    good = {"kind": "TrainingJob", "spec": {"trainer": {"sklearn": {"estimator": "sklearn.svm.SVC"}}}}
-    assert [try_answer(question) is None for question in ({"kind": "TrainingJob"}, good, {})] == [True, False, True]
+    good = {"look": JOBS, "spec": {"trainer": {"sklearn": {"estimator": "sklearn.svm.SVC"}}}}
+    assert [try_answer(question) is None for question in ({"look": JOBS}, good, {})] == [True, False, True]
 
 
 def test_a_question_that_the_process_dies_of_leaves_the_others_their_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +411,5 @@ def test_the_process_runs_nothing_that_lies_in_the_project(project: Project, mon
     monkeypatch.chdir(project.root)
     for name in ("polars.py", "sklearn.py", "json.py"):
         (project.root / name).write_text("raise SystemExit('the project was run')\n")
-    (answer,) = (
-        ask_process([{"kind": "TrainingJob", "spec": {"trainer": {"sklearn": {"estimator": "sklearn.svm.SVC"}}}}]) or ()
-    )
+    (answer,) = ask_process([{"look": JOBS, "spec": {"trainer": {"sklearn": {"estimator": "sklearn.svm.SVC"}}}}]) or ()
     assert "probability" in answer[0]["message"]

@@ -66,12 +66,12 @@ def test_a_run_that_ends_between_two_looks_is_never_seen_without_its_table(asked
 
     class Ending(MemoryRuns):
         def observe(self, storage: str, run: str) -> Any:
-            assert run == run_name(REF.name, asked.identity, digest)
-            tables.publish(TableState(uri, 0, 3, digest, asked.identity, "c" * 40, NOW))
+            made = run.removeprefix(run_name(REF.name, ""))
+            tables.publish(TableState(uri, 0, 3, digest, asked.identity, "c" * 40, NOW, build=made))
             return runs.observe(storage, run)
 
     observed = observe(REF, asked, None, _ports(tables, Ending()), NOW)
-    assert (observed.run.phase, observed.table is not None) == (RunPhase.ABSENT, True)
+    assert (observed.run.phase, observed.current) == (RunPhase.ABSENT, True)
 
 
 def _ports(tables: MemoryTables, runs: MemoryRuns | None = None) -> Ports:

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 
 from controllers.commands import following
-from controllers.commands.outcome import PassResult
 from controllers.commands.project import Project
-from controllers.host.passes import Word, follow, lead, serve
+from controllers.host.passes import follow, lead, serve
 from controllers.revision.permits import Permit
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError
+from framework.planning.reports.settled import Conclusion
 from framework.ports import Lease
 from framework.process import identity
+from framework.render.outcome import PassResult
 from tests.builders import NOW
 from tests.controllers.test_passes import NoCluster, project, world
 from tests.world import JOB, TRAINING, World
@@ -44,7 +45,7 @@ def impatient(made: Project, **more: Any) -> Project:
 
 
 def converged(world: World) -> None:
-    assert lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None).word is Word.CONVERGED
+    assert lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None).word is Conclusion.CONVERGED
 
 
 def left_by_the_dead(world: World, note: Mapping[str, Any] | None = None) -> Lease:
@@ -99,7 +100,7 @@ def test_of_a_controller_that_is_gone_nothing_is_believed_and_its_place_is_taken
     assert TTL <= time.monotonic() - started < 10
     world.commit(classifier=TRAINING.replace("name: classifier", "name: classifier, owner: team"))
     result = lead(made, wait=True, timeout=MINUTE, listen=lambda result: None, leadership=leadership)
-    assert (result.word, result.commit) == (Word.CONVERGED, world.head)
+    assert (result.word, result.commit) == (Conclusion.CONVERGED, world.head)
     assert world.ports.state.lease() is None
 
 
@@ -122,7 +123,7 @@ def test_one_that_lives_and_does_nothing_never_converges(
     with alive(world, lease):
         result = followed(impatient(project(world)), wait=wait, timeout=1.0 if wait else 60.0)
     assert result is not None
-    assert (result.word, result.taken_up) == (Word.STARTED, False)
+    assert (result.word, result.taken_up) == (Conclusion.STARTED, False)
     assert "has not looked at the newest commit yet" in result.text()
 
 
@@ -131,7 +132,7 @@ def test_without_a_sign_of_life_a_settled_record_is_no_proof(world: World) -> No
     left_by_the_dead(world)
     result = followed(impatient(project(world)), timeout=TTL / 3)
     assert result is not None
-    assert result.word is Word.STARTED
+    assert result.word is Conclusion.STARTED
     assert "no sign of life" in result.text()
 
 
@@ -145,7 +146,7 @@ def test_what_nobody_looked_at_lately_is_no_proof(world: World) -> None:
     with alive(world, lease):
         result = followed(impatient(project(world)), timeout=1.0)
     assert result is not None
-    assert result.word is Word.STARTED
+    assert result.word is Conclusion.STARTED
     assert f"has not looked at {JOB} lately" in result.text()
 
 
@@ -155,10 +156,10 @@ def test_without_ray_nothing_is_converged(world: World) -> None:
         made = replace(impatient(project(world)), cluster=DeadCluster())
         result = followed(made, timeout=3 * TTL)
         assert result is not None
-        assert (result.word, result.note) == (Word.STARTED, "Ray does not run")
+        assert (result.word, result.note) == (Conclusion.STARTED, "Ray does not run")
         back = followed(impatient(project(world)))
         assert back is not None
-        assert (back.word, back.followed) == (Word.CONVERGED, True)
+        assert (back.word, back.followed) == (Conclusion.CONVERGED, True)
 
 
 def test_the_ray_of_another_machine_is_not_seen_from_here(world: World) -> None:
@@ -167,7 +168,7 @@ def test_the_ray_of_another_machine_is_not_seen_from_here(world: World) -> None:
     with alive(world, lease):
         result = followed(replace(impatient(project(world)), cluster=DeadCluster()))
     assert result is not None
-    assert result.word is Word.CONVERGED
+    assert result.word is Conclusion.CONVERGED
 
 
 def test_a_pass_that_does_not_wait_ends_once_the_commit_is_taken_up(world: World) -> None:
@@ -178,7 +179,7 @@ def test_a_pass_that_does_not_wait_ends_once_the_commit_is_taken_up(world: World
         assert time.monotonic() - started < 5
         assert result is not None
         assert (result.taken_up, result.commit) == (True, world.head)
-        assert result.word in {Word.STARTED, Word.CONVERGED}
+        assert result.word in {Conclusion.STARTED, Conclusion.CONVERGED}
 
 
 def test_a_controller_that_dies_while_it_is_followed_is_replaced(world: World) -> None:
@@ -205,7 +206,7 @@ def test_what_the_operator_allows_is_told_to_the_controller_that_refuses(world: 
             followed(made)
         result = followed(made, permits={Permit.PRUNE}, actor="ann@host")
         assert result is not None
-        assert (result.word, result.commit) == (Word.CONVERGED, small)
+        assert (result.word, result.commit) == (Conclusion.CONVERGED, small)
         assert list(world.ports.state.words()) == []
         told = [event.message for event in world.ports.state.events(limit=1000) if event.reason == "CommitAllowed"]
         assert told == [f"ann@host let commit {small[:7]} remove as much as it does"]

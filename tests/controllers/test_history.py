@@ -11,8 +11,10 @@ import pytest
 
 from controllers.commands.history import newest_events, next_events, report_of
 from controllers.commands.lineage import lineage, lineage_of
+from controllers.host.wiring import OBSERVERS
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
+from framework.kinds import KINDS
 from framework.planning.reports.history import Life, history
 from framework.planning.reports.lineage import Sort
 from framework.ports import Event
@@ -47,7 +49,7 @@ def with_two_versions() -> World:
 
 
 def life(world: World, ref: Ref = ENDPOINT) -> Life:
-    return next(item for item in history(world.ports.state.events(limit=1_000)).lives if item.ref == ref)
+    return next(item for item in history(world.ports.state.events(limit=1_000), KINDS).lives if item.ref == ref)
 
 
 def test_the_log_alone_tells_what_served_when() -> None:
@@ -78,7 +80,7 @@ def test_what_served_at_a_moment_with_its_commit_and_its_features() -> None:
     world = with_two_versions()
     first, second = life(world).services
     at = first.since + timedelta(seconds=1)
-    report = report_of("local", world.ports, None, (at, at), 20)
+    report = report_of("local", world.ports, KINDS, None, (at, at), 20)
     assert [one.version for one in report.history.lives[0].services] == [first.version]
     document = json.loads(history_json(report))
     served = document["resources"][0]["served"][0]
@@ -95,7 +97,7 @@ def test_what_served_at_a_moment_with_its_commit_and_its_features() -> None:
 def test_before_anything_served_nothing_did() -> None:
     world = with_two_versions()
     before = NOW - timedelta(days=1)
-    text = history_text(report_of("local", world.ports, None, (before, before), 20))
+    text = history_text(report_of("local", world.ports, KINDS, None, (before, before), 20))
     assert "nothing served" in text
     assert "RevisionAccepted" not in text
 
@@ -107,7 +109,7 @@ def test_in_the_middle_of_a_rollout_the_share_of_the_candidate_is_told() -> None
     while 10 not in world.weights().values():
         world.pass_()
         world.advance()
-    report = report_of("local", world.ports, None, (world.now, world.now), 20)
+    report = report_of("local", world.ports, KINDS, None, (world.now, world.now), 20)
     document = json.loads(history_json(report))["resources"][0]
     assert (document["candidates"][0]["weight"], document["candidates"][0]["outcome"]) == (10, "")
     assert document["served"][0]["until"] is None
@@ -116,16 +118,16 @@ def test_in_the_middle_of_a_rollout_the_share_of_the_candidate_is_told() -> None
 
 def test_the_newest_rows_are_shown() -> None:
     world = with_two_versions()
-    document = json.loads(history_json(report_of("local", world.ports, None, None, 1)))
+    document = json.loads(history_json(report_of("local", world.ports, KINDS, None, None, 1)))
     assert [row["commit"] for row in document["revisions"]] == [world.head]
     assert len(document["resources"][0]["served"]) == 1
 
 
 def test_tables_and_models_have_a_history_by_name() -> None:
     world = with_two_versions()
-    versions = [one.version for one in report_of("local", world.ports, JOB, None, 20).history.lives[0].services]
+    versions = [one.version for one in report_of("local", world.ports, KINDS, JOB, None, 20).history.lives[0].services]
     assert [label.partition("@")[0] for label in versions] == ["classifier", "classifier"]
-    text = history_text(report_of("local", world.ports, VIEW, None, 20))
+    text = history_text(report_of("local", world.ports, KINDS, VIEW, None, 20))
     assert "1,000 rows as version 0" in text
 
 
@@ -134,11 +136,11 @@ def test_what_has_no_history_is_told(name: str) -> None:
     world = World()
     world.run()
     with pytest.raises(ConfigurationError, match=r"no versions|nothing ever happened"):
-        report_of("local", world.ports, Ref.parse(name), None, 20)
+        report_of("local", world.ports, KINDS, Ref.parse(name), None, 20)
 
 
 def test_reports_of_equal_logs_are_equal() -> None:
-    one, other = (history_json(report_of("local", with_two_versions().ports, None, None, 20)) for _ in range(2))
+    one, other = (history_json(report_of("local", with_two_versions().ports, KINDS, None, None, 20)) for _ in range(2))
     assert one == other
 
 
@@ -225,7 +227,7 @@ def watched() -> World:
 
 def test_the_way_from_the_sources_to_the_monitor() -> None:
     world = watched()
-    found = lineage(world.source.desired, world.ports)
+    found = lineage(world.source.desired, world.ports, OBSERVERS)
     kinds = [node.sort for node in found.nodes]
     assert kinds == [Sort.COMMIT, Sort.SOURCES, Sort.TABLE, Sort.MODEL, Sort.SERVICE, Sort.MONITOR]
     by_sort = {node.sort: node for node in found.nodes}
@@ -248,7 +250,7 @@ def test_both_versions_of_a_rollout_with_their_shares() -> None:
     while 10 not in world.weights().values():
         world.pass_()
         world.advance()
-    found = lineage(world.source.desired, world.ports)
+    found = lineage(world.source.desired, world.ports, OBSERVERS)
     shares = {node.key: node.facts["weight"] for node in found.nodes if node.sort is Sort.SERVICE}
     assert shares == world.weights()
 
@@ -256,8 +258,8 @@ def test_both_versions_of_a_rollout_with_their_shares() -> None:
 def test_a_version_out_of_service_is_found_by_its_name() -> None:
     world = with_two_versions()
     old = life(world).services[0].version
-    assert old not in [node.key for node in lineage(world.source.desired, world.ports).nodes]
-    found = lineage_of(old, world.source.desired, world.ports)
+    assert old not in [node.key for node in lineage(world.source.desired, world.ports, OBSERVERS).nodes]
+    found = lineage_of(old, world.source.desired, world.ports, OBSERVERS)
     assert [node.key for node in found.nodes if node.sort is Sort.MODEL] == [old]
     assert not [node for node in found.nodes if node.sort is Sort.SERVICE]
     assert [node for node in found.nodes if node.sort is Sort.TABLE]
@@ -265,7 +267,7 @@ def test_a_version_out_of_service_is_found_by_its_name() -> None:
 
 def test_what_came_of_a_view() -> None:
     world = watched()
-    found = lineage_of("FeatureView/departures", world.source.desired, world.ports)
+    found = lineage_of("FeatureView/departures", world.source.desired, world.ports, OBSERVERS)
     assert {node.sort for node in found.nodes} == set(Sort) - {Sort.CODE}
 
 
@@ -283,17 +285,18 @@ def _in_the_middle_of_a_rollout() -> World:
 def test_of_one_is_told_what_the_whole_tells_of_it(make: Callable[[], World], asks: bool) -> None:
     world = make()
     desired = world.source.desired if asks else {}
-    whole = lineage(desired, world.ports)
+    whole = lineage(desired, world.ports, OBSERVERS)
     for ref in {node.ref for node in whole.nodes if node.ref is not None and node.ref.kind != "TrainingJob"}:
-        assert lineage_of(str(ref), desired, world.ports) == whole.around(lambda node, ref=ref: node.ref == ref)
+        found = lineage_of(str(ref), desired, world.ports, OBSERVERS)
+        assert found == whole.around(lambda node, ref=ref: node.ref == ref)
     for key in {node.key for node in whole.nodes if node.sort is Sort.MODEL}:
-        found = lineage_of(key, desired, world.ports)
+        found = lineage_of(key, desired, world.ports, OBSERVERS)
         assert found == whole.around(lambda node, key=key: node.sort is Sort.MODEL and node.key == key)
 
 
 def test_all_versions_of_a_job() -> None:
     world = with_two_versions()
-    found = lineage_of("TrainingJob/classifier", world.source.desired, world.ports)
+    found = lineage_of("TrainingJob/classifier", world.source.desired, world.ports, OBSERVERS)
     assert len([node for node in found.nodes if node.sort is Sort.MODEL]) == 2
 
 
@@ -310,20 +313,20 @@ def test_a_name_that_nobody_knows(name: str, told: str) -> None:
     world = World()
     world.run()
     with pytest.raises(ConfigurationError, match=told):
-        lineage_of(name, world.source.desired, world.ports)
+        lineage_of(name, world.source.desired, world.ports, OBSERVERS)
 
 
 def test_a_model_that_the_registry_forgot_is_named_all_the_same() -> None:
     world = with_two_versions()
     world.ports.registry.forget("classifier", world.token)
-    found = lineage(world.source.desired, world.ports)
+    found = lineage(world.source.desired, world.ports, OBSERVERS)
     model = next(node for node in found.nodes if node.sort is Sort.MODEL)
     assert model.facts == {"registered": False}
     assert "not in the registry" in lineage_text(found)
 
 
 def test_lineage_is_written_in_three_ways() -> None:
-    found = lineage(watched().source.desired, watched().ports)
+    found = lineage(watched().source.desired, watched().ports, OBSERVERS)
     text, mermaid = lineage_text(found), lineage_mermaid(found)
     document = json.loads(lineage_json("local", found))
     assert text.startswith("ModelMonitor/watch")
@@ -375,7 +378,7 @@ def test_lineage_names_the_files_of_code_that_count() -> None:
     )
     world = World({**PROJECT, **files, "mlops_specs/departures.yaml": view, "mlops_specs/delay.yaml": served})
     world.run()
-    found = lineage(world.source.desired, world.ports)
+    found = lineage(world.source.desired, world.ports, OBSERVERS)
     assert sorted(tuple(node.facts["files"]) for node in found.nodes if node.sort is Sort.CODE) == [
         ("p/__init__.py", "p/features.py", "p/helper.py"), ("p/__init__.py", "p/serving.py"),
     ]  # fmt: skip

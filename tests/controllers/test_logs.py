@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from controllers.commands.logs import added, controller_log, logs_of, next_lines
+from controllers.commands.logs import added, controller_log, next_lines
+from controllers.host.wiring import OBSERVERS
 from framework.api.errors import ConfigurationError, TransientError
 from framework.api.meta import Ref
 from framework.backends.memory.faults import FaultInjector
-from framework.ports import Log
+from framework.ports import Log, Ports
 from framework.render.logs import log_text
 from tests.controllers.test_promises import BETTER, reconciled
 from tests.world import ENDPOINT, JOB, VIEW, World
@@ -20,6 +21,10 @@ from tests.world import ENDPOINT, JOB, VIEW, World
 @pytest.fixture
 def world() -> World:
     return reconciled()
+
+
+def logs_of(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
+    return OBSERVERS[ref.kind].logs(ref, ports, lines)
 
 
 @pytest.mark.parametrize("ref", [VIEW, JOB])

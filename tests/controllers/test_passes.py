@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from controllers.commands.project import Project
-from controllers.host.passes import PassResult, Word, follow, lead, serve
+from controllers.host.passes import follow, lead, serve
 from controllers.host.wiring import imagining
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError, SpecError
-from framework.kinds import KINDS
-from framework.planning.reports.settled import Standing
+from framework.planning.reports.settled import Conclusion, Standing
 from framework.ports import Pin
+from framework.render.outcome import PassResult
 from tests.waiting import until
-from tests.world import ENDPOINT, OBSERVERS, TRAINING, World
+from tests.world import ENDPOINT, TRAINING, World
 
 MINUTE = timedelta(minutes=1)
 
@@ -73,14 +73,14 @@ def project(world: World, holder: str = "test") -> Project:
         lease=timedelta(seconds=3),
     )
     return Project(
-        settings, world.ports, world.ports, NoCluster(), KINDS, OBSERVERS, world.read, real_time, imagining,
+        settings, world.ports, world.ports, NoCluster(), world.kinds, world.observers, world.read, real_time, imagining,
         writer=world.ports.source,
     )  # fmt: skip
 
 
 def test_a_pass_reconciles_the_newest_commit_and_gives_the_lease_back(world: World) -> None:
     first = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
-    assert first.word is Word.CONVERGED
+    assert first.word is Conclusion.CONVERGED
     assert first.calls["SubmitRun"] == 2
     assert world.weights()
     assert not project(world, "another").leader_elsewhere()
@@ -90,7 +90,7 @@ def test_a_pass_reconciles_the_newest_commit_and_gives_the_lease_back(world: Wor
 
 
 def test_a_pass_before_the_first_commit_is_in_force_says_so() -> None:
-    held = PassResult(Word.HELD, "local", "", 0.1, Standing(), note="no new commit takes effect until 23:00 UTC")
+    held = PassResult(Conclusion.HELD, "local", "", 0.1, Standing(), note="no new commit takes effect until 23:00 UTC")
     assert held.text().splitlines() == [held.note, "Held: no commit is in force yet, and nothing was changed."]
 
 
@@ -132,7 +132,7 @@ def test_while_a_controller_serves_another_pass_follows_it(world: World) -> None
         until(lambda: world.ports.state.lease() is not None)
         other = project(world, "other")
         found = follow(other, wait=True, timeout=MINUTE, stop=threading.Event())
-        assert found.word is Word.CONVERGED
+        assert found.word is Conclusion.CONVERGED
         assert found.followed
         assert other.leader_elsewhere()
         with pytest.raises(ConfigurationError, match="lease"):
@@ -159,13 +159,13 @@ def closed_now() -> str:
 
 def test_in_a_window_a_pass_ends_with_what_is_in_force_and_says_what_waits(world: World) -> None:
     world.commit(local=environment(""))
-    assert lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None).word is Word.CONVERGED
+    assert lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None).word is Conclusion.CONVERGED
     world.commit(local=environment(closed_now()))
     taken = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
-    assert taken.word is Word.CONVERGED, "the window comes with this commit"
+    assert taken.word is Conclusion.CONVERGED, "the window comes with this commit"
     world.commit(classifier=TRAINING.replace("rounds: 50", "rounds: 80"))
     held = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
-    assert (held.word, held.commit, held.calls.total()) == (Word.HELD, taken.commit, 0)
+    assert (held.word, held.commit, held.calls.total()) == (Conclusion.HELD, taken.commit, 0)
     assert "no new commit takes effect until" in held.text()
     assert held.document()["note"] == held.note
 
@@ -173,7 +173,7 @@ def test_in_a_window_a_pass_ends_with_what_is_in_force_and_says_what_waits(world
 def test_a_first_commit_that_has_to_wait_ends_the_pass_too(world: World) -> None:
     world.commit(local=environment(closed_now()))
     held = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
-    assert (held.word, held.commit) == (Word.HELD, "")
+    assert (held.word, held.commit) == (Conclusion.HELD, "")
 
 
 def test_a_pass_under_a_pin_is_held_and_a_suspended_one_too(world: World) -> None:
@@ -181,9 +181,9 @@ def test_a_pass_under_a_pin_is_held_and_a_suspended_one_too(world: World) -> Non
     first = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
     world.commit(classifier=TRAINING.replace("rounds: 50", "rounds: 80"), local=environment("suspend: true"))
     suspended = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
-    assert (suspended.word, suspended.calls.total()) == (Word.HELD, 0)
+    assert (suspended.word, suspended.calls.total()) == (Conclusion.HELD, 0)
     assert "suspended" in suspended.text()
     world.ports.state.set_pin(Pin(commit=first.commit, over=world.head, actor="ana", time=real_time()))
     pinned = lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
-    assert (pinned.word, pinned.commit) == (Word.HELD, first.commit)
+    assert (pinned.word, pinned.commit) == (Conclusion.HELD, first.commit)
     assert "ana pinned commit" in pinned.note

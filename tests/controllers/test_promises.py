@@ -13,9 +13,12 @@ from framework.api.errors import SpecError, TransientError
 from framework.api.meta import Ref
 from framework.backends.memory.faults import FaultInjector
 from framework.planning.grammar.changes import Status, Verb
+from framework.planning.reports.health import Sync
+from framework.planning.reports.overview import report
+from framework.planning.reports.why import why
 from framework.ports import FailureKind, Pin
-from framework.render.status import Sync, report, status_text
-from framework.render.why import why, why_text
+from framework.render.status import status_text
+from framework.render.why import why_text
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World
 
 BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
@@ -114,7 +117,7 @@ def test_04_a_failed_upstream_leaves_downstream_on_its_last_good_version_and_say
     assert world.status(ENDPOINT).conditions.ready.status
     reason = why(ENDPOINT, world.source.desired, world.ports.state.records(), world.now)
     assert [cause.ref for cause in reason.causes] == [JOB]
-    assert reason.causes[0].reason == "GateFailed"
+    assert reason.causes[0].health.reason == "GateFailed"
     text = why_text(reason)
     assert "ModelDeployment/delay is Blocked" in text
     assert "TrainingJob/classifier is Stalled" in text
@@ -419,7 +422,7 @@ def test_03_a_resource_in_trouble_does_not_stop_the_others() -> None:
     world = reconciled(**SLOW)
     faults = FaultInjector()
     world.restart(faults.around(world.ports))
-    faults.fail_on("registry.get", TransientError("the registry is gone"), times=None)
+    faults.fail_on("registry.builds", TransientError("the registry is gone"), times=None)
     world.commit(delay=DEPLOYMENT.replace("/delay", "/again"))
     world.pass_()
     assert "the registry is gone" in world.message(JOB)
@@ -480,7 +483,7 @@ def test_04_what_stands_in_the_way_for_good_is_told_and_a_larger_quota_lets_it_i
     assert world.standing().held == (JOB,)
     assert world.standing().settled
     reason = why(ENDPOINT, world.source.desired, world.ports.state.records(), world.now)
-    assert reason.causes[0].reason == "QuotaExceeded"
+    assert reason.causes[0].health.reason == "QuotaExceeded"
     world.commit(local=environment("quotas: {cpus: 4}"))
     world.run()
     assert world.standing().converged

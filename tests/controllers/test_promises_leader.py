@@ -14,6 +14,7 @@ import pytest
 
 from controllers.commands.project import Project
 from controllers.host.passes import serve
+from controllers.host.wiring import OBSERVERS
 from controllers.loop.executor import execute
 from controllers.loop.reconciler import Reconciler
 from controllers.runtime.leadership import Leadership
@@ -27,7 +28,7 @@ from tests.builders import NOW
 from tests.controllers.test_passes import project
 from tests.controllers.test_promises import BETTER, reconciled
 from tests.waiting import until
-from tests.world import ENDPOINT, OBSERVERS, TRAINING, World
+from tests.world import ENDPOINT, TRAINING, World
 
 
 class Store:

@@ -10,8 +10,10 @@ from controllers.revision.snapshot import Snapshot
 from framework.api import layout
 from framework.api.errors import SpecError
 from framework.api.meta import Ref
+from framework.planning.reports.health import Sync
+from framework.planning.reports.overview import report
 from framework.ports import Pin
-from framework.render.status import Sync, report, status_text
+from framework.render.status import status_text
 from tests.controllers.test_promises import ANOTHER, BETTER, environment, reconciled, syncs
 from tests.world import DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
 
@@ -68,12 +70,12 @@ def lacking(world: World, ref: Ref, newest: Snapshot) -> str:
         table = world.ports.tables.describe(layout.feature_table("memory://store", ref.name, asked.identity))
         return "" if table is not None else "no table"
     if ref.kind == "TrainingJob":
-        return "" if world.ports.registry.get(ref.name, asked.identity) is not None else "no model"
+        return "" if world.ports.registry.builds(ref.name, asked.identity) else "no model"
     route = world.ports.serving.route(ref.name, "")
     stable = world.state(ref).get("stable")
     if route is None or stable is None or dict(route.spec.weights) != {stable["app"]: 100}:
         return "the traffic is elsewhere"
-    if stable["version"] != newest.desired[JOB].identity or route.spec.route != asked.spec.serving.route:
+    if stable["version"] != world.built(newest.commit) or route.spec.route != asked.spec.serving.route:
         return "another version or route serves"
     return "" if stable["app"] in world.ports.serving.apps(ref.name) else "nothing serves"
 
@@ -108,7 +110,7 @@ def test_11_under_a_pin_nothing_that_git_asks_differently_is_synced() -> None:
     newest, state = world.read(world.head), world.ports.state
     held = withheld(newest, world.source.loaded, state.pin(), world.now)
     found = report("local", newest.desired, state.records(), state.revisions(), world.now, held)
-    said = {row.ref: (row.sync, row.reason) for row in found.rows}
+    said = {row.ref: (row.sync, row.health.reason) for row in found.rows}
     assert said[JOB] == (Sync.OUT_OF_SYNC, "PinInForce")
     assert said[ENDPOINT] == (Sync.OUT_OF_SYNC, "PinInForce")
     assert said[VIEW][0] is Sync.SYNCED, "both commits ask for it"

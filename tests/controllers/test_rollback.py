@@ -12,6 +12,7 @@ import pytest
 
 from controllers.commands.rollback import Rollbacks
 from controllers.host.passes import lead
+from controllers.host.wiring import OBSERVERS
 from framework.api import layout
 from framework.api.errors import ConfigurationError, ConflictError, SpecError
 from framework.planning.admission.restore import Prospect, Way
@@ -36,7 +37,7 @@ def moved_on() -> tuple[World, str]:
 
 
 def rollbacks(world: World) -> Rollbacks:
-    return Rollbacks("local", world.ports, world.read, "main", "mlops_specs", world.clock)
+    return Rollbacks("local", world.ports, world.read, "main", "mlops_specs", world.clock, OBSERVERS)
 
 
 def ways(prospect: Prospect) -> dict[str, Way]:
@@ -84,7 +85,7 @@ def test_a_pin_brings_the_earlier_commit_back_without_training() -> None:
     assert world.standing().converged, world.message(ENDPOINT)
     assert world.source.loaded is not None
     assert world.source.loaded.commit == first
-    assert served(world) == world.source.desired[JOB].identity != newer
+    assert served(world) == world.built(first) != newer
     assert not [call for call in world.ports.calls.made if call.verb == "runs.submit"]
     assert world.ports.serving.harm == []
 
@@ -118,7 +119,7 @@ def test_one_pass_of_the_command_converges_to_the_pinned_commit() -> None:
         result = lead(project(world), wait=True, timeout=timedelta(minutes=1), listen=lambda result: None)
     assert (result.commit, result.standing.converged, "SubmitRun" in result.calls) == (first, True, False)
     assert "ann@host pinned commit" in result.text()
-    assert served(world) == world.read(first).desired[JOB].identity
+    assert served(world) == world.built(first)
 
 
 def test_a_pin_that_stands_already_is_left_as_it_is() -> None:

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from controllers.commands.simulation import Simulation, simulation
-from controllers.host.wiring import imagining
+from controllers.host.wiring import OBSERVERS, imagining
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.planning.grammar.actions import Action, SubmitRun
 from framework.planning.grammar.steps import Sequence
 from framework.ports import Capacity
 from tests.builders import NOW
-from tests.world import DEPLOYMENT, ENDPOINT, JOB, OBSERVERS, TRAINING, VIEW, World
+from tests.world import DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
 
 BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 

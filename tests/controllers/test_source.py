@@ -14,7 +14,7 @@ from framework.backends.memory import Link
 from framework.backends.memory.faults import FaultInjector
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.planning.admission.admit import SUSPENDED
+from framework.planning.grammar.reasons import SUSPENDED
 from framework.planning.plan.breaking import ACKNOWLEDGE, breaking
 from framework.ports import Signature
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World

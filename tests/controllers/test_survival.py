@@ -26,7 +26,7 @@ from framework.specs.read import read_snapshot
 from tests.controllers.test_passes import project
 from tests.stage import WATCH, AnyProfile
 from tests.unit.drift.columns import numeric
-from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, World
+from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World
 
 BETTER = TRAINING.replace("rounds: 50", "rounds: 80") + "  deletion: delete\n"
 ERRORS = [
@@ -54,7 +54,10 @@ BY_BACKENDS = frozenset({"source.archive"})
 """Verbs that only other ports call."""
 WHEN_THE_CLOCK_IS_SET = frozenset({"state.records"})
 """Which a busy machine may do without anybody's help."""
-CODED = DEPARTURES.replace("  columns:\n", "  transform: {function: p.features:rows}\n  columns:\n", 1)
+CODED = (
+    DEPARTURES.replace("  columns:\n", "  transform: {function: p.features:rows}\n  columns:\n", 1)
+    + "  materialization: {every: 5s}\n"
+)
 FILES = {
     **PROJECT,
     "mlops_specs/departures.yaml": CODED,
@@ -118,11 +121,10 @@ class Running:
 
     def serves(self, commit: str) -> Callable[[], bool]:
         """Whether the model of that commit has all the traffic."""
-        version = self.world.read(commit).desired[JOB].identity
 
         def holds() -> bool:
             stable = self.world.state(ENDPOINT).get("stable") or {}
-            return stable.get("version") == version and self.world.weights() == {stable["app"]: 100}
+            return stable.get("version") == self.world.built(commit) and self.world.weights() == {stable["app"]: 100}
 
         return holds
 
@@ -164,6 +166,8 @@ def test_whatever_any_verb_raises_the_controller_lives_and_gets_there(
         made.until(made.serves(made.world.head), "the first deployment")
         fail(made.faults)
         made.until(made.serves(made.world.commit(classifier=BETTER)), "the better model")
+        made.world.ports.tables.files["data/flights.csv"] = "v2"
+        made.until(lambda: made.world.state(VIEW)["published"]["version"] == 1, "the new data")
         first, better, state = made.world.ports.source.parent(made.world.head), made.world.head, made.world.ports.state
         assert first is not None
         fail(made.faults)

@@ -14,13 +14,14 @@ import pytest
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
 from framework.planning.reports.oversight import oversee
 from framework.planning.reports.overview import report
+from framework.planning.reports.why import why
 from framework.ports import Heartbeat, Outage
 from framework.render.events import events_jsonl, events_text
 from framework.render.markdown import plan_markdown
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_json
 from framework.render.status import resource_json, resource_text, status_json, status_text
-from framework.render.why import why, why_json, why_text
+from framework.render.why import why_json, why_text
 from tests.golden.conftest import FOLDER
 from tests.unit.render.samples import (
     COMMIT,

@@ -19,8 +19,6 @@ from framework.specs.memo.store import Store
 from framework.specs.memo.stored import resources_of
 from framework.specs.read import check, read_environment, read_snapshot
 
-KEY = bytes(range(32))
-
 
 class ManyDigests(MemorySource):
     """As git does, tells many digests at once."""
@@ -142,7 +140,18 @@ def seen(source: MemorySource, commit: str, name: str, cache: ParseCache | None)
             for ref, one in resources.items()
         ],
         "desired": [
-            (ref, one.spec, one.metadata, one.commit, one.identity, one.digest, one.upstream, one.code, one.file)
+            (
+                ref,
+                one.spec,
+                one.metadata,
+                one.commit,
+                one.identity,
+                one.digest,
+                one.upstream,
+                one.code,
+                one.file,
+                one.recipe,
+            )
             for ref, one in snapshot.desired.items()
         ],
     }
@@ -172,7 +181,7 @@ def test_nothing_that_was_kept_changes_an_answer(
 ) -> None:
     source, place = kind(), folder()
     in_memory = ParseCache()
-    both = ParseCache(Store(place / "both", lambda: KEY), few=0)
+    both = ParseCache(Store(place / "both"), few=0)
     for number, edits in enumerate([*commits, commits[0]]):
         commit = source.commit({**written(edits), "README.md": str(number)})
         for name in ("local", "prod"):
@@ -180,18 +189,12 @@ def test_nothing_that_was_kept_changes_an_answer(
             assert seen(source, commit, name, in_memory) == expected
             assert seen(source, commit, name, both) == expected
             for _ in range(2):
-                assert seen(source, commit, name, ParseCache(Store(place / "disk", lambda: KEY), few=0)) == expected
+                assert seen(source, commit, name, ParseCache(Store(place / "disk"), few=0)) == expected
         expected = check(source, commit, ["specs"], KINDS)
         assert check(source, commit, ["specs"], KINDS, in_memory) == expected
-        assert (
-            check(source, commit, ["specs"], KINDS, ParseCache(Store(place / "disk", lambda: KEY), few=0)) == expected
-        )
-        assert (
-            check(source, commit, ["specs"], KINDS, ParseCache(Store(place / "other", lambda: KEY), few=0)) == expected
-        )
-        assert alone(source, commit, ParseCache(Store(place / "disk", lambda: KEY), few=0)) == alone(
-            source, commit, None
-        )
+        assert check(source, commit, ["specs"], KINDS, ParseCache(Store(place / "disk"), few=0)) == expected
+        assert check(source, commit, ["specs"], KINDS, ParseCache(Store(place / "other"), few=0)) == expected
+        assert alone(source, commit, ParseCache(Store(place / "disk"), few=0)) == alone(source, commit, None)
 
 
 def test_the_sequences_hold_right_commits_and_wrong_ones() -> None:

@@ -13,13 +13,14 @@ import pytest
 
 from controllers.commands import plans
 from controllers.commands.project import Project
-from controllers.revision.acceptance import PIN_IN_FORCE, WAITS_FOR_WINDOW, Terms, told, unfollowed_message
+from controllers.revision.acceptance import Terms, told, unfollowed_message
 from controllers.revision.permits import Permit, say
 from controllers.revision.snapshot import Snapshot
 from framework.api.errors import Problem, SpecError
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.grammar.changes import Plan
+from framework.planning.grammar.reasons import PIN_IN_FORCE, WAITS_FOR_WINDOW
 from framework.planning.plan.breaking import ACKNOWLEDGE
 from framework.ports import Pin, Signature
 from tests.controllers.test_passes import project

@@ -223,7 +223,7 @@ def falsehoods(seed: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             island.passes(draw.choice((1.0, 1.0, 4.0, 15.0)))
             found += island.wrong()
     if not island.recovers():
-        rows: Any = [(str(row.ref), row.sync, row.message) for row in look(island.project).report().rows]
+        rows: Any = [(str(row.ref), row.sync, row.health.message) for row in look(island.project).report().rows]
         found.append(f"all is back, and not everything is Synced: {rows}")
     return list(dict.fromkeys(found))
 

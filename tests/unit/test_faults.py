@@ -11,10 +11,11 @@ from framework.backends.memory import MemoryPorts, memory_ports
 from framework.backends.memory import faults as faults_module
 from framework.backends.memory.faults import CHANGING, Crash, FaultInjector
 from framework.ports import AppSpec, RouteSpec, RunSpec
+from tests.builders import app_arguments
 from tests.world import World
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-APP = AppSpec("delay-one", "delay", {})
+APP = AppSpec("delay-one", "delay", app_arguments("delay-one"))
 RUN = RunSpec("train-delay-1", 1, "a:b", {}, "memory://store", "")
 ROUTE = RouteSpec("delay", "/delay", {"delay-one": 100}, "delay-one", 1)
 

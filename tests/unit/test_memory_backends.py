@@ -37,13 +37,14 @@ from framework.ports import (
     RunSpec,
     TableState,
 )
+from tests.builders import app_arguments
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VIEW = Ref("FeatureView", "flights")
 
 
 def app(name: str, version: str = "1") -> AppSpec:
-    return AppSpec(f"delay-{name}", "delay", {"version": version})
+    return AppSpec(f"delay-{name}", "delay", app_arguments(f"delay-{name}", version))
 
 
 def table(weights: dict[str, int], stable: str, generation: int = 1, *, shield: bool = True) -> RouteSpec:

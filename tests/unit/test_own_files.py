@@ -213,9 +213,8 @@ def _turned_over(good: bytes, count: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("harm", [lambda place: b"\x80", lambda place: b"\xff\xfe", lambda place: b"\0"])
 def test_the_parse_cache_is_no_error_wherever_a_byte_is_wrong(tmp_path: Path, harm: Callable[[int], bytes]) -> None:
-    key = b"k" * 32
     blobs = [Blob(f"specs/{number}.yaml", "a") for number in range(5)]
-    Store(tmp_path / "made", lambda: key).add_files(dict.fromkeys(blobs, b"[1]"), KINDS)
+    Store(tmp_path / "made").add_files(dict.fromkeys(blobs, b"[1]"), KINDS)
     good = (tmp_path / "made" / FILE).read_bytes()
     head = [*range(110), *range(110, len(good), 61)]
     for number, place in enumerate(head):
@@ -223,7 +222,7 @@ def test_the_parse_cache_is_no_error_wherever_a_byte_is_wrong(tmp_path: Path, ha
         folder.mkdir()
         patch = harm(place)
         (folder / FILE).write_bytes(good[:place] + patch + good[place + len(patch) :])
-        store = Store(folder, lambda: key)
+        store = Store(folder)
         assert set(store.files(blobs, KINDS).values()) <= {b"[1]"}
         store.add_files({blobs[0]: b"[1]"}, KINDS)
 

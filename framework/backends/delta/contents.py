@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from framework import storage
+from framework.api.hashes import text_hash
 from framework.storage import FileState
 
 _SETTLED_NS = 2_000_000_000
@@ -104,4 +105,4 @@ class Contents:
                 storage.write_sealed(self._file(source), seen)
 
     def _file(self, source: str) -> str:
-        return f"{self._folder}/{sha256(source.encode()).hexdigest()[:16]}.json"
+        return f"{self._folder}/{text_hash(source, 16)}.json"

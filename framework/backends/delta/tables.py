@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from framework import storage
 from framework.api.errors import TerminalError, TransientError
+from framework.api.hashes import text_hash
 from framework.backends.delta.contents import Contents
 from framework.panics import panics_told
-from framework.ports import Json, TableState
+from framework.ports import Json, ReadTable, TableState
 
 _METADATA_KEY = "mlops"
 """The same key that the materialising workload writes; a test holds the two together."""
+
+_LOOKED_THROUGH = 100
 
 
 class DeltaTables:
@@ -30,19 +32,12 @@ class DeltaTables:
         Raises:
             TransientError: the log cannot be read now (storage down, damaged log).
         """
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError, TableNotFoundError
+        return next(iter(_history(uri, 1) or _history(uri, _LOOKED_THROUGH)), None)
 
-        try:
-            with panics_told():
-                table = DeltaTable(uri)
-                (last,) = table.history(1)
-                metadata = storage.unsealed(json.loads(last.get(_METADATA_KEY) or "{}"), f"the log of {uri}")
-                return _state(uri, table.version(), last["timestamp"], metadata)
-        except TableNotFoundError:
-            return None
-        except (DeltaError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise TransientError(f"cannot read the table at {uri}: {error}") from error
+    def versions(self, uri: str) -> Sequence[TableState]:
+        """Of the newest :data:`_LOOKED_THROUGH` commits, those that published something and are still in the log, which
+        Delta keeps for a month by default."""
+        return _history(uri, _LOOKED_THROUGH)
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
         """16 hex characters over place and content of every file that the sources name. A file of a remote store counts
@@ -60,7 +55,7 @@ class DeltaTables:
             path = source.get("path")
             if path is not None:
                 parts.append([name, path, self._read(name, path, source.get("format"), root)])
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16] if parts else ""
+        return text_hash(json.dumps(parts), 16) if parts else ""
 
     def _read(self, name: str, path: str, form: Json, root: str) -> Json:
         try:
@@ -85,6 +80,28 @@ class DeltaTables:
         storage.delete_folder(uri)
 
 
+def _history(uri: str, limit: int) -> list[TableState]:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        with panics_told():
+            table = DeltaTable(uri)
+            return [
+                _state(uri, table.version() - back, commit["timestamp"], _metadata(uri, commit))
+                for back, commit in enumerate(table.history(limit))
+                if commit.get(_METADATA_KEY)  # what others do to a table, such as to compact it, changes no rows
+            ]
+    except TableNotFoundError:
+        return []
+    except (DeltaError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise TransientError(f"cannot read the table at {uri}: {error}") from error
+
+
+def _metadata(uri: str, commit: Mapping[str, Any]) -> Mapping[str, Any]:
+    return dict(storage.unsealed(json.loads(commit[_METADATA_KEY]), f"the log of {uri}"))
+
+
 def _state(uri: str, version: int, milliseconds: int, metadata: Mapping[str, Any]) -> TableState:
     return TableState(
         uri=uri,
@@ -96,6 +113,9 @@ def _state(uri: str, version: int, milliseconds: int, metadata: Mapping[str, Any
         published=datetime.fromtimestamp(milliseconds / 1000, UTC),
         columns=tuple((name, dtype) for name, dtype in metadata.get("columns", ())),
         newest=datetime.fromisoformat(metadata["newest"]) if metadata.get("newest") else None,
+        build=str(metadata.get("build", "")),
+        digests=dict(metadata.get("digests", {})),
+        upstream={name: ReadTable.model_validate(read) for name, read in metadata.get("upstream", {}).items()},
     )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from framework.api.errors import ConfigurationError, MlopsError, TransientError
+from framework.api.nearest import did_you_mean
 from framework.backends.git.process import TIMEOUT_SECONDS, Answer, Git, checked_branch, checked_revision, is_sha
 from framework.backends.git.remote import Remote
 from framework.backends.git.signatures import Signers
@@ -189,8 +190,8 @@ class GitMirror(GitSource):
         if self._here() is not None:
             return TransientError(f"{self._url} has no branch {self.branch!r} any more")
         names = self._heads()
-        near = words.nearest(self.branch, names)
-        guess = f"; did you mean {near!r}?" if near else (f" (it has: {', '.join(sorted(names)[:5])})" if names else "")
+        known = f" (it has: {', '.join(sorted(names)[:5])})" if names else ""
+        guess = did_you_mean(self.branch, names) or known
         return ConfigurationError(f"{self._url} has no branch {self.branch!r}{guess}")
 
     def _fetch(self, *depth: str, into: str) -> None:

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from framework.api.errors import ConfigurationError, MlopsError, TransientError
+from framework.api.nearest import did_you_mean
 from framework.backends.git.process import Git, is_sha
 from framework.backends.git.remote import words_of
-from framework.specs.language import words
 
 _SHALLOW = "this clone is shallow; fetch more of it (git fetch --unshallow, or fetch-depth: 0 in a workflow)"
 _SHOWN = 5
@@ -81,8 +81,7 @@ def _unknown_name(git: Git, name: str) -> str:
         return f"has no commit checked out: branch {branch!r} was deleted, or nothing was committed to it{there}"
     if not names:
         return f"has no branch {name!r} any more" if _had_commits(git) else "has no commit yet"
-    near = words.nearest(name, names)
-    return f"has no commit, branch or tag {name!r}" + (f"; did you mean {near!r}?" if near else there)
+    return f"has no commit, branch or tag {name!r}{did_you_mean(name, names) or there}"
 
 
 def _branches_and_tags(git: Git) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from framework.api.errors import TerminalError
+from framework.api.hashes import text_hash
 from framework.backends.memory.calls import Calls
 from framework.backends.state.stored import dump_json
 from framework.drift.summaries import total
@@ -19,11 +19,14 @@ class MemoryTables:
 
     def __init__(self, calls: Calls | None = None) -> None:
         self._calls = Calls() if calls is None else calls
-        self._tables: dict[str, TableState] = {}
+        self._tables: dict[str, list[TableState]] = {}
         self.files: dict[str, str] = {}
 
     def describe(self, uri: str) -> TableState | None:
-        return self._tables.get(uri)
+        return next(iter(self.versions(uri)), None)
+
+    def versions(self, uri: str) -> Sequence[TableState]:
+        return tuple(reversed(self._tables.get(uri, ())))
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
         """Empty where no source is a file."""
@@ -36,7 +39,7 @@ class MemoryTables:
             if not found:
                 raise TerminalError("SourceMissing", f"source {name}: no file at {path}")
             parts.append([name, path, found])
-        return hashlib.sha256(dump_json(parts).encode()).hexdigest()[:16] if parts else ""
+        return text_hash(dump_json(parts), 16) if parts else ""
 
     def delete(self, uri: str) -> None:
         self._calls.record("tables.delete", uri)
@@ -44,7 +47,7 @@ class MemoryTables:
 
     def publish(self, table: TableState) -> None:
         """What a materialising run does at its end."""
-        self._tables[table.uri] = table
+        self._tables.setdefault(table.uri, []).append(table)
 
     def drop_by_hand(self, uri: str) -> None:
         self._tables.pop(uri, None)

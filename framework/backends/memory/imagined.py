@@ -92,6 +92,11 @@ class ImaginedRegistry(MemoryRegistry):
         below = () if training in self._forgotten else self._live.versions(training)
         return sorted((*super().versions(training), *below), key=lambda item: item.created, reverse=True)
 
+    def builds(self, training: str, identity: str) -> Sequence[ModelVersion]:
+        found = {version.version: version for version in super().builds(training, identity)}
+        below = () if training in self._forgotten else self._live.builds(training, identity)
+        return [*found.values(), *(version for version in below if version.version not in found)]
+
     def forget(self, training: str, token: int) -> None:
         super().forget(training, token)
         self._forgotten.add(training)
@@ -104,8 +109,12 @@ class ImaginedTables(MemoryTables):
         self._deleted: set[str] = set()
 
     def describe(self, uri: str) -> TableState | None:
-        found = super().describe(uri)
+        found = next(iter(super().versions(uri)), None)
         return self._live.describe(uri) if found is None and uri not in self._deleted else found
+
+    def versions(self, uri: str) -> Sequence[TableState]:
+        below = () if uri in self._deleted else self._live.versions(uri)
+        return (*super().versions(uri), *below)
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
         return self._live.source_digest(sources, root)

@@ -14,6 +14,7 @@ from framework.backends.memory.runs import Clock, utc_now
 from framework.ports import (
     LATENCY_BOUNDS,
     RECENT_SECONDS,
+    AppArguments,
     AppPhase,
     AppSpec,
     AppState,
@@ -27,6 +28,9 @@ from framework.ports import (
     seats,
 )
 from framework.ports.serving import require_newer, require_unnamed
+
+_UNTOLD = AppArguments("", "", "", "", "", "", {}, "", "", 0.0, transformer=None, predictionKey=None)
+"""What an app was given that runs elsewhere: nobody says."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ class MemoryServing:
         with self._lock:
             for name, state in apps.items():
                 answering = state.phase is AppPhase.RUNNING
-                spec = AppSpec(name, deployment, {}, min_replicas=max(1, state.replicas))
+                spec = AppSpec(name, deployment, _UNTOLD, min_replicas=max(1, state.replicas))
                 self._put(_App(spec, state.digest, state.phase, state.message, answering=answering))
             if route is not None:
                 routers = [_Router(item.replica, item.generation, dict(item.versions)) for item in route.replicas]

@@ -315,6 +315,7 @@ class MemoryRegistry:
         self._state = state
         self._calls = Calls() if calls is None else calls
         self._versions: dict[tuple[str, str], ModelVersion] = {}
+        self._builds: dict[tuple[str, str], list[str]] = {}
 
     def get(self, training: str, version: str) -> ModelVersion | None:
         found = self._versions.get((training, version))
@@ -325,22 +326,33 @@ class MemoryRegistry:
         found = [_copy(item) for item in reversed(self._versions.values()) if item.training == training]
         return sorted(found, key=lambda item: item.created, reverse=True)
 
+    def builds(self, training: str, identity: str) -> Sequence[ModelVersion]:
+        found = (self.get(training, version) for version in reversed(self._builds.get((training, identity), [])))
+        return [version for version in found if version is not None]
+
     def naming(self, names: Collection[str]) -> Sequence[tuple[str, str]]:
         return sorted(key for key, version in self._versions.items() if holds_one_of(dump(version), names))
 
     def register(self, version: ModelVersion, token: int) -> None:
         self._calls.record("registry.register", f"{version.training}@{version.version}")
         self._state.fence(token)
-        self._versions.setdefault((version.training, version.version), _copy(version))
+        self._keep(version)
 
     def adopt(self, version: ModelVersion) -> None:
         self._calls.record("registry.adopt", f"{version.training}@{version.version}")
+        self._keep(version)
+
+    def _keep(self, version: ModelVersion) -> None:
         self._versions.setdefault((version.training, version.version), _copy(version))
+        builds = self._builds.setdefault((version.training, version.asked_for), [])
+        if version.version not in builds:
+            builds.append(version.version)
 
     def forget(self, training: str, token: int) -> None:
         self._calls.record("registry.forget", training)
         self._state.fence(token)
         self._versions = {key: found for key, found in self._versions.items() if key[0] != training}
+        self._builds = {key: found for key, found in self._builds.items() if key[0] != training}
 
 
 def _copy(value: StoredT) -> StoredT:

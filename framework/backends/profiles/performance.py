@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from framework import scores
 from framework.api.errors import TerminalError, TransientError
 from framework.panics import panics_told
 from framework.ports import LabelledWindow, TableState, Unusable
@@ -211,13 +212,12 @@ def _label(dtype: Any, column: str) -> tuple[Any, Any]:
 
 
 def _auc(joined: Any) -> tuple[float | None, float | None, float | None]:
-    """Area under the ROC curve as the Mann-Whitney statistic with mid-ranks for ties (exact), and its 95 % interval."""
+    """Area under the ROC curve and its 95 % interval."""
     positives = int(joined["label"].sum())
     negatives = joined.height - positives
     if not positives or not negatives:
         return None, None, None
-    ranks = joined["prediction"].rank("average").filter(joined["label"] == 1.0)
-    value = (float(ranks.sum()) - positives * (positives + 1) / 2) / (positives * negatives)
+    value = scores.auc(joined["label"].to_numpy(), joined["prediction"].to_numpy())
     return value, *auc_interval(value, positives, negatives)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -30,6 +29,7 @@ import httpx
 import psutil
 
 from framework.api.errors import ConfigurationError
+from framework.api.hashes import text_hash
 from framework.backends.ray.head import LOOPBACK, MARKER, command, environment
 from framework.backends.ray.rest import RayAddress
 from framework.backends.ray.supervisor import GRACE_SECONDS
@@ -271,8 +271,7 @@ def _choose(wanted: dict[str, int]) -> dict[str, int]:
 def _private_place(folder: Path) -> Path:
     """Where a daemon kept in ``folder`` has its sockets and logs: a short name."""
     base = tempfile.gettempdir() if len(tempfile.gettempdir()) <= _SOCKET_ROOT_LENGTH else "/tmp"  # noqa: S108
-    name = hashlib.sha256(f"{os.getuid()}:{folder}".encode()).hexdigest()[:10]
-    return Path(base) / f"mlops-{name}"
+    return Path(base) / f"mlops-{text_hash(f'{os.getuid()}:{folder}')}"
 
 
 def _places_named(state: dict[str, Any] | None) -> Iterator[Path]:

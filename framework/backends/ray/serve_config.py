@@ -8,7 +8,6 @@ Names of applications are here as Serve has them; within a specification they ar
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,10 @@ from urllib.parse import urlsplit
 
 from framework.api import layout
 from framework.api.errors import TerminalError
+from framework.api.hashes import text_hash
 from framework.api.names import own_name
 from framework.backends.ray.tenancy import Thing
-from framework.ports import AppSpec, CodeRef, Json, RouteSpec
+from framework.ports import AppArguments, AppSpec, CodeRef, Json, RouteSpec
 
 MODEL = "framework.workloads.serving.model:build"
 ROUTER = "framework.workloads.serving.router:build"
@@ -112,7 +112,7 @@ def render_app(app: AppSpec, working_dir: str | None, name: str, mark: Mark) -> 
         "route_prefix": None,
         "import_path": MODEL,
         "runtime_env": {"working_dir": working_dir} if working_dir else {},
-        "args": {**app.arguments, **added},
+        "args": {**app.arguments.to_json(), **added},
         "deployments": [deployment],
     }
 
@@ -126,7 +126,7 @@ def live_digest(config: Config) -> str:
             return app.digest
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, TerminalError):
         pass
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:10]
+    return text_hash(json.dumps(config, sort_keys=True))
 
 
 def _read_app(config: Config, working_dir: str | None) -> AppSpec:
@@ -143,7 +143,7 @@ def _read_app(config: Config, working_dir: str | None) -> AppSpec:
     return AppSpec(
         name=name,
         deployment=deployment_of(name),
-        arguments=arguments,
+        arguments=AppArguments.from_json(arguments),
         min_replicas=scaling.get("min_replicas", deployment.get("num_replicas")),
         max_replicas=scaling.get("max_replicas", deployment.get("num_replicas")),
         target_ongoing_requests=deployment["max_ongoing_requests"] // 2 - batch_size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from framework.api.errors import DamagedError
 from framework.backends.state import tables
@@ -20,7 +20,26 @@ _ONE = select(_KEPT.training, _KEPT.version, _KEPT.body).where(
     _KEPT.training == bindparam("training"),
     _KEPT.version == bindparam("version"),
 )
-"""Put together once: every look asks for it."""
+_BUILT = tables.builds.c
+_BUILDS = (
+    select(_KEPT.training, _KEPT.version, _KEPT.body)
+    .select_from(
+        tables.models.outerjoin(
+            tables.builds,
+            (_BUILT.environment == _KEPT.environment)
+            & (_BUILT.training == _KEPT.training)
+            & (_BUILT.version == _KEPT.version)
+            & (_BUILT.identity == bindparam("identity")),
+        )
+    )
+    .where(
+        _KEPT.environment == bindparam("environment"),
+        _KEPT.training == bindparam("training"),
+        _BUILT.identity.is_not(None) | (_KEPT.version == bindparam("identity")),
+    )
+    .order_by(func.coalesce(_BUILT.position, -1).desc())
+)
+"""Put together once: every look asks for them."""
 
 
 class SqlModelRegistry:
@@ -45,6 +64,10 @@ class SqlModelRegistry:
         # Instants, not their texts, are compared: offsets may differ.
         return sorted(self._damages.readable(self._model, rows), key=lambda item: item.created, reverse=True)
 
+    def builds(self, training: str, identity: str) -> Sequence[ModelVersion]:
+        asked = {"environment": self._environment, "training": training, "identity": identity}
+        return list(self._damages.readable(self._model, self._database.rows(_BUILDS, asked)))
+
     def naming(self, names: Collection[str]) -> Sequence[tuple[str, str]]:
         query = select(_KEPT.training, _KEPT.version).where(_KEPT.environment == bindparam("here"))
         query = query.where(tables.holds_one_of(_KEPT.body, names)).order_by(_KEPT.training, _KEPT.version)
@@ -63,17 +86,24 @@ class SqlModelRegistry:
         return model_of(training, version, self._database.places.found(body))
 
     def _insert(self, connection: Connection, version: ModelVersion, counter: object) -> None:
-        table, environments = tables.models, tables.environments
+        table = tables.models
         key = {"environment": self._environment, "training": version.training, "version": version.version}
         known = connection.execute(select(table.c.body).filter_by(**key)).scalar_one_or_none()
-        if known is not None and self._is_readable(version, known):
-            return
-        connection.execute(delete(table).filter_by(**key))
-        position = next_position(connection, table, self._environment, counter)
-        body = self._database.places.kept(dump(version))
-        connection.execute(insert(table).values(**key, position=position, body=body))
-        here = environments.c.environment == self._environment
-        connection.execute(update(environments).where(here).values(models=position))
+        if known is None or not self._is_readable(version, known):
+            connection.execute(delete(table).filter_by(**key))
+            counter = self._next(connection, counter)
+            body = self._database.places.kept(dump(version))
+            connection.execute(insert(table).values(**key, position=counter, body=body))
+        named = {**key, "identity": version.asked_for}
+        if connection.execute(select(_BUILT.version).filter_by(**named)).first() is None:
+            connection.execute(insert(tables.builds).values(**named, position=self._next(connection, counter)))
+
+    def _next(self, connection: Connection, counter: object) -> int:
+        """The place of what is appended now."""
+        position = next_position(connection, tables.models, self._environment, counter)
+        here = tables.environments.c.environment == self._environment
+        connection.execute(update(tables.environments).where(here).values(models=position))
+        return position
 
     def _is_readable(self, version: ModelVersion, body: object) -> bool:
         try:
@@ -84,8 +114,8 @@ class SqlModelRegistry:
         return True
 
     def forget(self, training: str, token: int) -> None:
-        table = tables.models
         with self._database.write() as connection:
             fence(connection, self._environment, token)
-            here = (table.c.environment == self._environment) & (table.c.training == training)
-            connection.execute(delete(table).where(here))
+            for table in (tables.models, tables.builds):
+                here = (table.c.environment == self._environment) & (table.c.training == training)
+                connection.execute(delete(table).where(here))

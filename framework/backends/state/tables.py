@@ -27,10 +27,11 @@ from sqlalchemy import (
 
 from framework.ports import MOST_NAMED
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Grows with every change that older code must not work beside, or that an older database has to be made fit for. 2:
 pins, which a controller that does not know them would undo. 3: notes, and leases for which no time of day counts. 4:
-reason and time beside events, and paths relative to the project's folder. A database of an older version is brought up
+reason and time beside events, and paths relative to the project's folder. 5: builds, which a controller that does not
+know them would train again. A database of an older version is brought up
 to this one when it is opened."""
 
 WITH_PLACES = 4
@@ -133,6 +134,19 @@ models = Table(
     Column("position", Integer, nullable=False),
     Column("body", Text, nullable=False),
 )
+
+
+builds = Table(
+    "mlops_builds",
+    METADATA,
+    _environment(),
+    Column("training", String(64), primary_key=True),
+    Column("identity", String(64), primary_key=True),
+    Column("version", String(64), primary_key=True),
+    Column("position", Integer, nullable=False),
+)
+"""Which model versions are builds of which identity: ``position`` grows with each that is registered for one. A model
+from before builds had names of their own is the one of the identity that it is named by, and has no row."""
 
 
 def holds_one_of(body: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:

@@ -81,5 +81,6 @@ KIND = Kind(
     workload_version="1",
     rebuild=Category.RELOAD,
     needs=needs,
+    sized_by="spec.resources",
     consumes=_consumes,
 )

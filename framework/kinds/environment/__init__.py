@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 
 from pydantic import BaseModel
 
@@ -11,13 +12,14 @@ from framework.kinds.environment import policies, quotas, windows
 from framework.kinds.environment.spec import CATEGORIES, Database, EnvironmentSpec, Quotas
 from framework.planning.grammar.changes import Change, Desired, Status
 from framework.planning.grammar.kind import CrossProblem, Kind, Reference
+from framework.planning.grammar.reasons import READ
 from framework.planning.plan.outcomes import Outcome, removed
 
 
 def _plan(desired: Desired[EnvironmentSpec] | None, observed: Ref, status: Status | None, now: datetime) -> Change:
     if desired is None:
         return removed(observed)
-    return Outcome(desired, status, CATEGORIES, now).settled(Stored(), desired.spec.ray.address, "Read")
+    return Outcome(desired, status, CATEGORIES, now).settled(Stored(), desired.spec.ray.address, READ)
 
 
 def _references(spec: EnvironmentSpec) -> tuple[Reference, ...]:
@@ -37,11 +39,11 @@ def _unsupported(spec: EnvironmentSpec) -> tuple[str, ...]:
     return tuple(path for path, used in fields.items() if used)
 
 
-def _check(spec: EnvironmentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
+def _check(held: Mapping[str, Kind], spec: EnvironmentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
     if not spec.policies and spec.quotas == Quotas():
         return ()  # and nothing has to be looked at for it
     name = next((ref.name for ref in specs if ref.kind == "Environment" and specs[ref] is spec), "")
-    return (*policies.problems(name, spec, specs), *quotas.problems(name, spec, specs))
+    return (*policies.problems(name, spec, specs, held), *quotas.problems(name, spec, specs, held))
 
 
 def _places(spec: EnvironmentSpec) -> tuple[Place, ...]:
@@ -63,21 +65,24 @@ def _remarks(spec: EnvironmentSpec) -> tuple[CrossProblem, ...]:
     return tuple(windows.remarks(spec))
 
 
-KIND = Kind(
-    name="Environment",
-    spec=EnvironmentSpec,
-    categories=CATEGORIES,
-    plan=_plan,
-    references=_references,
-    entrypoints=_entrypoints,
-    unsupported=_unsupported,
-    check=_check,
-    remarks=_remarks,
-    places=_places,
-    secret_from={
-        "spec.state": "write {url: …, passwordFrom: {env: NAME}}, or {file: PATH}",
-        "spec.storage": "credentials come from where the storage's library looks for them, such as AWS_ACCESS_KEY_ID",
-        "spec.ray": "the token comes from MLOPS_RAY_TOKEN, where the controller runs",
-    },
-    workload_version="1",
-)
+def kind(held: Mapping[str, Kind]) -> Kind:
+    """With all other kinds, which it holds to its policies and quotas."""
+    return Kind(
+        name="Environment",
+        spec=EnvironmentSpec,
+        categories=CATEGORIES,
+        plan=_plan,
+        references=_references,
+        entrypoints=_entrypoints,
+        unsupported=_unsupported,
+        check=partial(_check, held),
+        remarks=_remarks,
+        places=_places,
+        secret_from={
+            "spec.state": "write {url: …, passwordFrom: {env: NAME}}, or {file: PATH}",
+            "spec.storage": "credentials come from where the storage's library looks for them, "
+            "such as AWS_ACCESS_KEY_ID",
+            "spec.ray": "the token comes from MLOPS_RAY_TOKEN, where the controller runs",
+        },
+        workload_version="1",
+    )

@@ -10,11 +10,11 @@ from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
-from framework.kinds.environment.neighbours import NEIGHBOURS
+from framework.api.nearest import nearest
 from framework.kinds.environment.selection import Found, Miss, exists, find, miss, parse
 from framework.kinds.environment.spec import EnvironmentSpec, Limit, Policy
 from framework.planning.grammar.changes import Change, Refusal, Verb
-from framework.planning.grammar.kind import CrossProblem
+from framework.planning.grammar.kind import CrossProblem, Kind
 from framework.specs.language import words
 from framework.specs.yaml import paths
 
@@ -25,13 +25,17 @@ _MOST_TOLD = 1_000
 """Breaches by one Environment's policies; the others are counted."""
 
 
-def problems(name: str, spec: EnvironmentSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
+Kinds = Mapping[str, Kind]
+"""Those that an Environment holds to its policies: all but itself."""
+
+
+def problems(name: str, spec: EnvironmentSpec, specs: Mapping[Ref, BaseModel], kinds: Kinds) -> Iterator[CrossProblem]:
     """Policies that cannot be meant so, and every resource that breaks one, at the field that does. ``name`` is the
     Environment's."""
-    held = _Held(specs)
+    held = _Held(specs, kinds)
     left = _MOST_TOLD
     for index, policy in enumerate(spec.policies):
-        wrong = tuple(_mistakes(policy, f"spec.policies[{index}]"))
+        wrong = tuple(_mistakes(policy, f"spec.policies[{index}]", kinds))
         yield from wrong
         if wrong:
             continue
@@ -43,25 +47,27 @@ def problems(name: str, spec: EnvironmentSpec, specs: Mapping[Ref, BaseModel]) -
         yield CrossProblem("spec.policies", f"{-left:,} more breaches of policies; mend those that are told first")
 
 
-def refusals(spec: EnvironmentSpec, changes: Sequence[Change]) -> tuple[Refusal, ...]:
+def refusals(spec: EnvironmentSpec, changes: Sequence[Change], kinds: Kinds) -> tuple[Refusal, ...]:
     """Changes that a policy denies, in the order of ``changes``, up to a thousand. The Environment itself is held to
     none."""
     denied = {
         kind: [(policy.message, word) for policy in spec.policies if policy.kind in {ALL, kind} for word in policy.deny]
-        for kind in NEIGHBOURS
+        for kind in kinds
+        if kind != "Environment"
     }
-    return tuple(islice((one for change in changes for one in _denied(change, denied)), _MOST_TOLD))
+    told = (one for change in changes if (held := denied.get(change.ref.kind)) for one in _denied(change, held, kinds))
+    return tuple(islice(told, _MOST_TOLD))
 
 
-def _denied(change: Change, denied: Mapping[str, Sequence[tuple[str, str]]]) -> Iterator[Refusal]:
-    asked = _asks_for(change) if denied.get(change.ref.kind) else frozenset()
-    for message, word in denied.get(change.ref.kind, ()):
+def _denied(change: Change, denied: Sequence[tuple[str, str]], kinds: Kinds) -> Iterator[Refusal]:
+    asked = _asks_for(change, kinds)
+    for message, word in denied:
         if word in asked:
             told = f"{message} (a policy denies {word} of {change.ref.kind} in this environment)"
             yield Refusal(change.ref, DENIED, told)
 
 
-def _asks_for(change: Change) -> frozenset[str]:
+def _asks_for(change: Change, kinds: Kinds) -> frozenset[str]:
     """Every word of ``deny`` that a change answers to. Costs are those of what was there before: what is new is only
     created, or no environment could ever begin; what goes away costs nothing; a breaking change is a rebuild, too."""
     match change.verb:
@@ -72,7 +78,7 @@ def _asks_for(change: Change) -> frozenset[str]:
         case Verb.DELETE:
             costs = {change.category} & {Category.BREAKING}
         case _ if change.category is Category.BREAKING:
-            costs = {change.category, NEIGHBOURS[change.ref.kind].rebuild}
+            costs = {change.category, kinds[change.ref.kind].rebuild}
         case _:
             costs = {change.category}
     verb = Verb.UPDATE if change.verb is Verb.REPLACE else change.verb
@@ -82,31 +88,31 @@ def _asks_for(change: Change) -> frozenset[str]:
 # -- the policy itself -----------------------------------------------------------------------------------------------
 
 
-def _mistakes(policy: Policy, at: str) -> Iterator[CrossProblem]:
-    if policy.kind != ALL and policy.kind not in NEIGHBOURS:
-        yield _unknown_kind(policy.kind, f"{at}.kind")
+def _mistakes(policy: Policy, at: str, kinds: Kinds) -> Iterator[CrossProblem]:
+    if policy.kind != ALL and policy.kind not in kinds:
+        yield _unknown_kind(policy.kind, f"{at}.kind", kinds)
         return
     asked = [(f"{at}.require[{index}]", path, False) for index, path in enumerate(policy.require)]
     asked += [(f"{at}.forbid[{index}]", path, False) for index, path in enumerate(policy.forbid)]
     asked += [(f"{at}.limits[{index}].path", limit.path, True) for index, limit in enumerate(policy.limits)]
     for place, path, number in asked:
-        wrong = _miss(policy.kind, path, number)
+        wrong = _miss(policy.kind, path, number, kinds)
         if wrong is not None:
             which = "any kind" if policy.kind == ALL else policy.kind
             message = f"{wrong.message} (looked into the spec of {which})"
             yield CrossProblem(place, message, wrong.allowed, wrong.suggestion)
 
 
-def _unknown_kind(kind: str, at: str) -> CrossProblem:
-    allowed = (*NEIGHBOURS, ALL)
+def _unknown_kind(kind: str, at: str, kinds: Kinds) -> CrossProblem:
+    allowed = (*kinds, ALL)
     if kind == "Environment":
         return CrossProblem(at, "policies hold for other kinds, not for the Environment itself", allowed)
-    return CrossProblem(at, f"unknown kind {words.shorten(kind)!r}", allowed, words.nearest(kind, NEIGHBOURS))
+    return CrossProblem(at, f"unknown kind {words.shorten(kind)!r}", allowed, nearest(kind, kinds))
 
 
-def _miss(kind: str, path: str, number: bool) -> Miss | None:
+def _miss(kind: str, path: str, number: bool, kinds: Kinds) -> Miss | None:
     """Of every kind a path has to exist in one; it then holds for those that have it."""
-    models, tokens = [NEIGHBOURS[name].spec for name in ([kind] if kind != ALL else NEIGHBOURS)], parse(path)
+    models, tokens = [kinds[name].spec for name in ([kind] if kind != ALL else kinds)], parse(path)
     # Guessing what was meant takes far longer than seeing that it is there.
     looked = [model for model in models if exists(model, tokens)] or models
     told = [one for model in looked if (one := miss(model, path, number=number)) is not None]
@@ -120,15 +126,19 @@ def _miss(kind: str, path: str, number: bool) -> Miss | None:
 
 _Breach = tuple[Ref, str, str]
 """Who, at which path, and what of the Environment it breaks."""
-_Specs = Mapping[str, Mapping[Ref, BaseModel]]
-"""By kind."""
+_Specs = Mapping[str, tuple[type[BaseModel], Mapping[Ref, BaseModel]]]
+"""By kind: their model, and all of them."""
 
 
 class _Held:
     """The specs of one commit. What a rule finds in them is found once, however many policies have that rule."""
 
-    def __init__(self, specs: Mapping[Ref, BaseModel]) -> None:
-        of_kind = {kind: {ref: specs[ref] for ref in sorted(specs) if ref.kind == kind} for kind in NEIGHBOURS}
+    def __init__(self, specs: Mapping[Ref, BaseModel], kinds: Kinds) -> None:
+        self._kinds = sorted(kinds)
+        of_kind = {
+            name: (kind.spec, {ref: specs[ref] for ref in sorted(specs) if ref.kind == name})
+            for name, kind in kinds.items()
+        }
         # Not methods: what keeps answers for one refers to itself, and all of a commit stays with it.
         self._required, self._forbidden, self._limited = (
             cache(partial(_lacking, of_kind)),
@@ -137,7 +147,7 @@ class _Held:
         )
 
     def breaches(self, policy: Policy) -> Iterator[_Breach]:
-        for kind in sorted(NEIGHBOURS) if policy.kind == ALL else (policy.kind,):
+        for kind in self._kinds if policy.kind == ALL else (policy.kind,):
             for text in policy.require:
                 yield from self._required(kind, text)
             for text in policy.forbid:
@@ -148,9 +158,9 @@ class _Held:
 
 def _found(specs: _Specs, kind: str, text: str) -> Iterator[tuple[Ref, Found]]:
     """What stands at a path of each spec of a kind; nothing where the kind has no such path."""
-    tokens = parse(text)
-    if exists(NEIGHBOURS[kind].spec, tokens):
-        yield from ((ref, found) for ref, spec in specs[kind].items() for found in find(spec, tokens))
+    tokens, (model, own) = parse(text), specs[kind]
+    if exists(model, tokens):
+        yield from ((ref, found) for ref, spec in own.items() for found in find(spec, tokens))
 
 
 def _lacking(specs: _Specs, kind: str, text: str) -> tuple[_Breach, ...]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 
+from framework.api.nearest import nearest
 from framework.specs.language import words
 from framework.specs.yaml.paths import Path
 
@@ -129,7 +130,7 @@ def _unknown(model: type[BaseModel], parents: list[Any], tokens: tuple[Token, ..
         suggestion = _render((*tokens[:index], "[]", *tokens[index:]))
     elif token == "spec" and index == 0 and len(tokens) > 1:  # noqa: S105 - a key
         suggestion = _render(tokens[1:])
-    elif near := words.nearest(token, known):
+    elif near := nearest(token, known):
         suggestion = _render((*tokens[:index], near, *tokens[index + 1 :]))
     elif homes := words.homes(model, token):
         suggestion = f"{homes[0]}.{_render(tokens[index:])}".lstrip(".")

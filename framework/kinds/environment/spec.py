@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +13,7 @@ from framework.api.categories import Category
 from framework.api.errors import FieldError
 from framework.api.fields import Cpus, CronExpression, Fraction, Gpus, SecretRef, Timezone, exactly_one
 from framework.api.meta import Name, Strict
+from framework.api.nearest import nearest
 from framework.api.places import OWN_FOLDER
 from framework.api.written import Text
 
@@ -29,9 +29,8 @@ def _address(value: str) -> str:
         if why is not None:
             raise FieldError(f"is no address of a dashboard, such as http://head:8265: {why}")
         return value
-    near = difflib.get_close_matches(value.casefold(), words, n=1)
     message = f"{value!r} is neither embedded, nor kuberay, nor an http(s) URL such as http://head:8265"
-    raise FieldError(message, near[0] if near else None)
+    raise FieldError(message, nearest(value, words))
 
 
 _SQLITE = ("sqlite", "sqlite+pysqlite")
@@ -45,9 +44,9 @@ def _database(value: str) -> str:
         raise FieldError(f"{value!r} is not the URL of a database, such as {_ABOUT_DATABASES}")
     if scheme not in (*_SQLITE, *_POSTGRES):
         base = scheme.casefold().partition("+")[0]
-        near = difflib.get_close_matches(base, ("sqlite", "postgresql"), n=1)
+        near = nearest(base, ("sqlite", "postgresql"))
         known = f"a database is sqlite or postgresql, such as {_ABOUT_DATABASES}"
-        raise FieldError(f"{scheme}:// is not supported; {known}", f"{near[0]}://" if near else None)
+        raise FieldError(f"{scheme}:// is not supported; {known}", f"{near}://" if near else None)
     if scheme in _SQLITE:
         if re.fullmatch(r"[^:]+:///[^?#\s]+", value) is None or value.endswith(":memory:"):
             raise FieldError("a SQLite database is a file: sqlite:///PATH, without options and not in memory")

@@ -10,8 +10,10 @@ from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.api.places import Place, Use
 from framework.kinds.feature_view.observed import FeatureViewState
+from framework.kinds.feature_view.question import question
 from framework.kinds.feature_view.rules import problems
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
+from framework.kinds.feature_view.versions import RUNS, VERSIONS
 from framework.planning.grammar.changes import Change, Desired, Status
 from framework.planning.grammar.kind import CrossProblem, Kind, Reference
 
@@ -95,6 +97,10 @@ KIND = Kind(
     state=FeatureViewState,
     workload_version="1",
     rebuild=Category.MATERIALIZE,
+    unless_equal="is computed again only if rows differ",
+    runs=RUNS,
+    versions=VERSIONS,
+    question=question,
     contract=_contract,
     keys=_keys,
     consumes=_consumes,

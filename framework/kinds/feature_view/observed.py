@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from framework.api.meta import Ref, Stored
+from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.instants import DatedElsewhere
-from framework.ports import RunState, TableState
+from framework.ports import ReadTable, RunState, TableState, content
 
 
 class Published(Stored):
-    """The version that readers use: the last one that passed its expectations."""
+    """The version that readers use: the last one that passed its expectations. ``identity`` is what git asked for when
+    it was found to be that; ``digests`` name the values by column, ``upstream`` what they were made from, by view."""
 
     uri: str
     version: int
@@ -23,6 +25,21 @@ class Published(Stored):
     entities: tuple[str, ...]
     timestamp: str
     columns: tuple[tuple[str, str], ...]
+    build: str = ""
+    digests: dict[str, str] = {}  # noqa: RUF012 (pydantic copies it)
+    upstream: dict[str, ReadTable] = {}  # noqa: RUF012
+
+    @property
+    def name(self) -> str:
+        """Of the build; a version from before builds had names goes by its identity."""
+        return self.build or self.identity
+
+    def read(self, columns: Collection[str] | None = None) -> ReadTable:
+        """This version as whoever reads ``columns`` of it (None: all), and the keys, sees it."""
+        names = None if columns is None else {*columns, *self.entities, self.timestamp}
+        held = content(self.columns, self.digests, names)
+        keyed = short_hash([list(self.entities), self.timestamp, held]) if held else ""
+        return ReadTable(uri=self.uri, version=self.version, identity=self.identity, build=self.build, content=keyed)
 
 
 class FeatureViewState(Stored):
@@ -35,8 +52,10 @@ class FeatureViewState(Stored):
 
 @dataclass(frozen=True)
 class FeatureViewObserved:
-    """``source_problem`` is (reason, message) where the sources cannot be named now; ``upstream`` the published views
-    it reads, None for one that is not ready at the identity that git asks for."""
+    """``table`` is the version of the build that is asked for, or, while there is none, what may go on being read.
+    ``build`` names what would be made now; it is empty where that cannot be told: ``source_problem`` is (reason,
+    message) where the sources cannot be named, and ``upstream`` has None for a view that is not ready at the identity
+    that git asks for."""
 
     ref: Ref
     storage: str
@@ -44,4 +63,10 @@ class FeatureViewObserved:
     source_digest: str
     run: RunState
     source_problem: tuple[str, str] | None = None
-    upstream: Mapping[str, Published | None] = field(default_factory=dict)
+    upstream: Mapping[Ref, Published | None] = field(default_factory=dict)
+    build: str = ""
+
+    @property
+    def current(self) -> bool:
+        """Whether the table is what would be made."""
+        return self.table is not None and self.table.name == self.build

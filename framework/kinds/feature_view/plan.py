@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from framework.api import layout
 from framework.api.categories import Category
-from framework.api.meta import Ref
+from framework.kinds.feature_view.build import asks_again
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
-from framework.planning.admission.intent import DRIFT_REPAIRED
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeleteTable, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
-from framework.ports import RunState, TableState
+from framework.ports import Cause, Materialization, TableState
 
 WORKLOAD = "framework.workloads.features.materialize:run"
 RETRY_LIMIT = 2
@@ -25,9 +25,9 @@ _AFTER = timedelta(microseconds=1)
 """Beyond the last moment at which data is fresh."""
 
 
-def run_name(view: str, identity: str, source_digest: str) -> str:
-    """One run per identity and state of the sources, so that the same rows are never computed twice."""
-    return f"features-{view}-{hashlib.sha256(f'{identity}/{source_digest}'.encode()).hexdigest()[:10]}"
+def run_name(view: str, build: str) -> str:
+    """One run per build, so that the same rows are never computed twice."""
+    return f"features-{view}-{build}"
 
 
 def plan(
@@ -36,7 +36,7 @@ def plan(
     """Publish a version for this identity if there is none, or if the sources changed and it is time to look."""
     if desired is None:
         return _remove(observed, status)
-    previous = FeatureViewState.model_validate(status.state) if status else FeatureViewState()
+    previous = state_of(status, FeatureViewState)
     return _View(desired, observed, status, previous, now).decide()
 
 
@@ -56,62 +56,55 @@ class _View:
 
     @property
     def in_service(self) -> Published | None:
-        """The table of this identity if there is one, else the last good version."""
-        table = self.observed.table
-        return _published(table, self.desired) if table is not None else self.previous.published
+        """What readers have meanwhile: the last good version."""
+        table, known = self.observed.table, self.previous.published
+        return _published(table, self.desired, table.identity) if known is None and table is not None else known
 
     def decide(self) -> Change:
-        table, state = self.observed.table, FeatureViewState(published=self.in_service)
-        ready = state.published is not None
-        summary = _summary(state.published)
-        if table is not None and not self._due(table):
-            return self._in_service(table, state, summary)
-        if self.observed.source_problem is not None:
-            reason, message = self.observed.source_problem
+        table, observed = self.observed.table, self.observed
+        missing = tuple(ref for ref, view in observed.upstream.items() if view is None)
+        known = self.previous.published
+        stays = known is not None and known.identity == self.desired.identity
+        if table is not None and (observed.current or (stays and (missing or not self._due(table)))):
+            return self._in_service(table)
+        ready, summary = self.in_service is not None, _summary(self.in_service)
+        if observed.source_problem is not None:
+            reason, message = observed.source_problem
             return self.outcome.stalled(
-                state,
-                summary,
-                reason,
-                message,
-                ready=ready,
-                inventory=self._inventory(None),
-                requeue_after=timedelta(seconds=10),
-            )
-        missing = tuple(Ref("FeatureView", name) for name, view in self.observed.upstream.items() if view is None)
+                FeatureViewState(published=self.in_service), summary, reasons.Reason(reason), message,
+                ready=ready, inventory=self._inventory(None), requeue_after=timedelta(seconds=10),
+            )  # fmt: skip
         if missing:
             message = f"waits for {', '.join(map(str, missing))}"
             return self.outcome.waiting(
-                state,
-                summary,
-                "UpstreamNotReady",
-                message,
-                ready=ready,
-                waits_for=missing,
-                inventory=self._inventory(None),
-            )
+                FeatureViewState(published=self.in_service), summary, reasons.UPSTREAM_NOT_READY, message,
+                ready=ready, waits_for=missing, inventory=self._inventory(None),
+            )  # fmt: skip
         return self._materialize(ready, summary)
 
-    def _in_service(self, table: TableState, state: FeatureViewState, summary: str) -> Change:
+    def _in_service(self, table: TableState) -> Change:
         """What git asks for is published. It may have grown old since: where nothing comes no run checks that, so the
         clock is looked at instead, and readers keep what they have."""
-        news = () if state.published == self.previous.published else (_publication(table, self.observed.run),)
+        published = _published(table, self.desired, self.desired.identity)
+        state, summary = FeatureViewState(published=published), _summary(published)
+        news = () if published == self.previous.published else (self._publication(table),)
         looks, limit, inventory = self._next_look(table), self._fresh_until(table), self._inventory(None)
         if limit is None or self.now <= limit:
             looks = min((soon for soon in (looks, limit and limit - self.now + _AFTER) if soon), default=None)
             return self.outcome.settled(
-                state, summary, "Published", inventory=inventory, requeue_after=looks, happenings=news
+                state, summary, reasons.PUBLISHED, inventory=inventory, requeue_after=looks, happenings=news
             )
         message = (
             f"the newest event time is {table.newest:%Y-%m-%d %H:%M}Z, and it was fresh until {limit:%Y-%m-%d %H:%M}Z"
         )
-        told = () if self.previous.stale and not news else (Happening("DataStale", message),)
+        told = () if self.previous.stale and not news else (Happening(reasons.DATA_STALE, message),)
         return self.outcome.stalled(
-            state.model_copy(update={"stale": True}), summary, "DataStale", message,
+            state.model_copy(update={"stale": True}), summary, reasons.DATA_STALE, message,
             ready=True, inventory=inventory, requeue_after=looks, happenings=(*news, *told),
         )  # fmt: skip
 
     def _materialize(self, ready: bool, summary: str) -> Change:
-        name = run_name(self.desired.ref.name, self.desired.identity, self.observed.source_digest)
+        name = run_name(self.desired.ref.name, self.observed.build)
         run, inventory = self.observed.run, self._inventory(name)
         state = FeatureViewState(published=self.in_service, run=name)
         superseded = self.previous.run if self.previous.run not in (None, name) else None
@@ -124,38 +117,43 @@ class _View:
                 return self._submit(state, name, run.attempt + 1, stop, ready, summary)
             case runs.Await(after, message):
                 return self.outcome.waiting(
-                    state, summary, "Materializing", message, ready=ready, requeue_after=after, inventory=inventory
-                )
+                    state, summary, reasons.MATERIALIZING, message,
+                    ready=ready, requeue_after=after, inventory=inventory,
+                )  # fmt: skip
             case runs.GaveUp(reason, message):
+                again = asks_again(self.desired.spec, run.finished, self.now)
+                if again is not None and not again:
+                    return self._submit(state, name, run.attempt + 1, stop, ready, summary)
                 first = self.previous.run == name
                 happenings = (Happening(reason, message, {"run": name}),) if first else ()
                 done = FeatureViewState(published=self.in_service)
                 return self.outcome.stalled(
-                    done, summary, reason, message, ready=ready, inventory=self._inventory(None), happenings=happenings
-                )
+                    done, summary, reason, message, ready=ready, inventory=self._inventory(None),
+                    happenings=happenings, requeue_after=again,
+                )  # fmt: skip
 
     def _submit(
         self, state: FeatureViewState, name: str, attempt: int, stop: tuple[Action, ...], ready: bool, summary: str
     ) -> Change:
         desired, observed = self.desired, self.observed
-        payload = {
-            "view": desired.ref.name,
-            "identity": desired.identity,
-            "table": self._table,
-            "root": desired.root,
-            "spec": desired.spec.model_dump(mode="json", by_alias=True),
-            "source_digest": observed.source_digest,
-            "commit": desired.commit,
-            "upstream": {
-                k: {"uri": v.uri, "version": v.version} for k, v in observed.upstream.items() if v is not None
-            },
-        }
-        run = runs.request(desired, name, attempt, WORKLOAD, payload)
+        asked = Materialization(
+            view=desired.ref.name,
+            identity=desired.identity,
+            build=observed.build,
+            cause=self._cause,
+            table=self._table,
+            root=desired.root,
+            spec=desired.spec.model_dump(mode="json", by_alias=True),
+            source_digest=observed.source_digest,
+            commit=desired.commit,
+            upstream={ref.name: view.read() for ref, view in observed.upstream.items() if view is not None},
+        )
+        run = runs.request(desired, name, attempt, WORKLOAD, asked)
         message = "materialises" if attempt == 1 else f"materialises, attempt {attempt}"
         return self.outcome.acting(
             state,
             summary,
-            "Materializing",
+            reasons.MATERIALIZING,
             message,
             (*stop, SubmitRun(run)),
             ready=ready,
@@ -172,12 +170,20 @@ class _View:
         if published.uri != self._table:
             return ()
         message = f"the table of version {published.version} was gone and is computed again"
-        return (Happening(DRIFT_REPAIRED, message, {"item": f"table:{published.uri}"}),)
+        return (Happening(reasons.DRIFT_REPAIRED, message, {"item": f"table:{published.uri}"}),)
+
+    @property
+    def _cause(self) -> Cause:
+        """Why something is made now: git asks for something else than was published, or what it is made of changed."""
+        known = self.previous.published
+        return Cause.DATA if known is not None and known.identity == self.desired.identity else Cause.GIT
 
     def _due(self, table: TableState) -> bool:
+        """New files are taken up no more often than the spec says, and new versions of views likewise."""
+        if not self.observed.build or table.name == self.observed.build:
+            return False
         every = self.desired.spec.materialization.every
-        changed = bool(self.observed.source_digest) and table.source_digest != self.observed.source_digest
-        return every is not None and changed and abs(self.now - table.published) >= every  # ahead: the clock was set
+        return every is None or abs(self.now - table.published) >= every  # ahead: the clock was set
 
     def _next_look(self, table: TableState) -> timedelta | None:
         every = self.desired.spec.materialization.every
@@ -188,9 +194,16 @@ class _View:
         ages = [item.freshness for item in self.desired.spec.expectations if item.freshness is not None]
         return table.newest + min(ages) if ages and table.newest is not None else None
 
+    def _publication(self, table: TableState) -> Happening:
+        """``seconds`` only where it was made now, and not found to be there."""
+        awaited = self.previous.run == run_name(self.desired.ref.name, table.name)
+        data = {"uri": table.uri, "version": table.version, "rows": table.rows, "build": table.name}
+        told = f"{table.rows:,} rows as version {table.version}"
+        return Happening(reasons.PUBLISHED, told, {**data, **(runs.took(self.observed.run) if awaited else {})})
+
     @property
     def _table(self) -> str:
-        return layout.feature_table(self.desired.storage, self.desired.ref.name, self.desired.identity)
+        return layout.feature_table(self.desired.storage, self.desired.ref.name, self.desired.recipe)
 
     def _inventory(self, run: str | None) -> frozenset[str]:
         return frozenset({f"table:{self._table}", *([f"run:{run}"] if run else [])})
@@ -198,7 +211,7 @@ class _View:
 
 def _remove(observed: FeatureViewObserved, status: Status | None) -> Change:
     """Stop what runs; data stays for ``git revert`` unless the spec said ``deletion: delete``."""
-    ref, state = observed.ref, FeatureViewState.model_validate(status.state if status else {})
+    ref, state = observed.ref, state_of(status, FeatureViewState)
     actions: list[Action] = []
     if state.run is not None:
         actions.append(StopRun(observed.storage, state.run))
@@ -213,30 +226,25 @@ def _remove(observed: FeatureViewObserved, status: Status | None) -> Change:
         reason,
         None,
         actions=tuple(actions),
-        happenings=(Happening("Deleted", reason),),
+        happenings=(Happening(reasons.DELETED, reason),),
     )
 
 
-def _published(table: TableState, desired: Desired[FeatureViewSpec]) -> Published:
+def _published(table: TableState, desired: Desired[FeatureViewSpec], identity: str) -> Published:
     return Published(
         uri=table.uri,
         version=table.version,
         rows=table.rows,
-        identity=table.identity,
+        identity=identity,
         source_digest=table.source_digest,
         commit=table.commit,
         at=table.published,
         entities=desired.spec.entities,
         timestamp=desired.spec.timestamp,
         columns=tuple((column.name, column.dtype) for column in desired.spec.columns),
-    )
-
-
-def _publication(table: TableState, run: RunState) -> Happening:
-    return Happening(
-        "Published",
-        f"{table.rows:,} rows as version {table.version}",
-        {"uri": table.uri, "version": table.version, "rows": table.rows, **runs.took(run)},
+        build=table.build,
+        digests=dict(table.digests),
+        upstream=dict(table.upstream),
     )
 
 

@@ -10,10 +10,10 @@ from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.model_deployment.blind import blind_spots
-from framework.kinds.model_deployment.exposure import exposure
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import WORKLOAD_VERSION, owns
+from framework.kinds.model_deployment.versions import SERVING, VERSIONS
 from framework.planning.grammar.changes import Change, Desired, Status
 from framework.planning.grammar.kind import Claim, CrossProblem, Kind, Needs, Reference
 from framework.rollout.analysis.comparison import EVALUATED
@@ -79,10 +79,9 @@ def needs(spec: ModelDeploymentSpec) -> Needs:
     return Needs(replicas.max * cpus, replicas.max * gpus, standing=True, least=least)
 
 
-def _uses(state: Mapping[str, Any]) -> frozenset[Ref]:
+def _uses(state: DeploymentState) -> frozenset[Ref]:
     """The training jobs whose models it serves, or is about to."""
-    members = DeploymentState.model_validate(state).members
-    return frozenset(Ref("TrainingJob", version.training) for version in members)
+    return frozenset(Ref("TrainingJob", version.training) for version in state.members)
 
 
 def _ensure(ref: Ref, found: DeploymentState) -> None:
@@ -115,6 +114,8 @@ KIND = Kind(
     workload_version=WORKLOAD_VERSION,
     rebuild=Category.REDEPLOY,
     needs=needs,
-    exposure=exposure,
+    sized_by="spec.serving",
+    serving=SERVING,
+    versions=VERSIONS,
     merge_keys={"strategy.canary.analysis": "metric"},
 )

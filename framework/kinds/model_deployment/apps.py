@@ -11,6 +11,7 @@ from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.kinds.model_deployment.target import app_spec, owns
 from framework.kinds.model_deployment.traffic import RETRY, acknowledged, serves
 from framework.kinds.model_deployment.transitions import retire
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import DeleteApp, DeployApp
 from framework.planning.grammar.changes import Desired, Happening
 from framework.ports import AppPhase
@@ -50,19 +51,20 @@ def deploys(
             actions.append(DeployApp(app))
             fresh = True
             if asked is not None and not _starting(previous, version.app):
-                news.append(Happening("DriftRepaired", f"{version.app} was gone and is deployed again", {"item": item}))
+                message = f"{version.app} was gone and is deployed again"
+                news.append(Happening(reasons.DRIFT_REPAIRED, message, {"item": item}))
         elif live.phase is AppPhase.DELETING:
             continue  # it can be deployed again once it is gone
         elif live.digest != digest:
             actions.append(DeployApp(app))
             if asked is not None and live.digest != asked:
                 message = f"{version.app} was changed and is deployed again"
-                news.append(Happening("DriftRepaired", message, {"item": item}))
+                news.append(Happening(reasons.DRIFT_REPAIRED, message, {"item": item}))
         elif _given_up(state, version.app, live.phase) and not serves(live) and _due(repaired, now):
             actions.append(DeployApp(app))
             repaired = now
             message = f"{version.app} failed and is deployed again: {live.message}"
-            news.append(Happening("StableRestarted", message, {"item": item}))
+            news.append(Happening(reasons.STABLE_RESTARTED, message, {"item": item}))
         else:
             takes[item] = (app.max_replicas * app.cpus, app.max_replicas * app.gpus)
     updated = state.model_copy(update={"digests": digests, "repaired": repaired})

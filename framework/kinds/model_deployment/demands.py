@@ -51,7 +51,7 @@ def takes(dtype: str, other: str) -> bool:
 
 
 def _inputs(version: ServedVersion) -> list[Mapping[str, Any]]:
-    found: list[Mapping[str, Any]] = version.arguments.get("signature", {}).get("inputs", [])
+    found: list[Mapping[str, Any]] = version.arguments.signature.get("inputs", [])
     return found
 
 

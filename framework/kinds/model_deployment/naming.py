@@ -16,16 +16,16 @@ def _difference(version: ServedVersion, beside: ServedVersion) -> str:
     """What about ``version`` is not so about ``beside``."""
     ours, theirs = version.arguments, beside.arguments
     found = []
-    if ours.get("transformer") != theirs.get("transformer"):
-        found.append(f"transformer {ours['transformer']}" if ours.get("transformer") else "no transformer")
+    if ours.transformer != theirs.transformer:
+        found.append(f"transformer {ours.transformer}" if ours.transformer else "no transformer")
     elif version.code != beside.code and version.code is not None:
         found.append(f"code {version.code.digest[:7]}")
     if (version.batch_size, version.batch_wait_seconds) != (beside.batch_size, beside.batch_wait_seconds):
         found.append(f"batches of {version.batch_size}")
     if (version.cpus, version.gpus) != (beside.cpus, beside.gpus):
         found.append(f"{version.cpus:g} CPUs" + (f", {version.gpus:g} GPUs" if version.gpus else ""))
-    if ours.get("predictionKey") != theirs.get("predictionKey"):
-        found.append(f"key {ours.get('predictionKey') or 'none'}")
-    if ours.get("flushSeconds") != theirs.get("flushSeconds"):
-        found.append(f"flush every {ours['flushSeconds']:g} s")
+    if ours.predictionKey != theirs.predictionKey:
+        found.append(f"key {ours.predictionKey or 'none'}")
+    if ours.flushSeconds != theirs.flushSeconds:
+        found.append(f"flush every {ours.flushSeconds:g} s")
     return ", ".join(found)

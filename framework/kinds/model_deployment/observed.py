@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+
+from pydantic import field_serializer
 
 from framework.api.meta import Ref, Stored
-from framework.ports import AppState, CodeRef, ModelVersion, RouteState, Word
+from framework.ports import AppArguments, AppState, CodeRef, Json, ModelVersion, RouteState, Word
 from framework.rollout.analysis.verdict import Verdict
 from framework.rollout.state import CanaryState
 
@@ -24,7 +25,7 @@ class ServedVersion(Stored):
     training: str
     version: str
     commit: str
-    arguments: dict[str, Any]
+    arguments: AppArguments
     cpus: float
     gpus: float
     batch_size: int
@@ -34,6 +35,10 @@ class ServedVersion(Stored):
     @property
     def label(self) -> str:
         return f"{self.training}@{self.version}"
+
+    @field_serializer("arguments")
+    def _as_sent(self, arguments: AppArguments) -> dict[str, Json]:
+        return arguments.to_json()
 
 
 class Terms(Stored):

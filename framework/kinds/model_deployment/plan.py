@@ -27,8 +27,10 @@ from framework.kinds.model_deployment.observed import (
 from framework.kinds.model_deployment.removal import remove
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import served, terms
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeployApp, TakeBackWord
 from framework.planning.grammar.changes import Change, Desired, FieldDiff, Happening, Status, Verb
+from framework.planning.grammar.remembered import state_of
 from framework.planning.plan.outcomes import Outcome
 from framework.planning.plan.runs import POLL
 from framework.rollout.state import CanaryPhase
@@ -51,7 +53,7 @@ def plan(
     canary = desired.spec.strategy.canary
     if canary is None:
         raise TerminalError("StrategyNotSupported", "only the canary strategy is executed")
-    previous = DeploymentState.model_validate(status.state) if status else DeploymentState()
+    previous = state_of(status, DeploymentState)
     adopted = transitions.adopt(previous, observed, now)
     return _Deployment(desired, canary, observed, status, adopted.state, adopted.happenings, now).decide()
 
@@ -135,20 +137,21 @@ class _Deployment:
         if wanted is None:
             more["waits_for"] = (Ref("TrainingJob", self.desired.spec.model.training),)
             reason = f"{self.observed.target_reason}{ills}"
-            change = outcome.waiting(state, summary, "WaitingForModel", reason, ready=ready, **more)
+            change = outcome.waiting(state, summary, reasons.WAITING_FOR_MODEL, reason, ready=ready, **more)
         elif state.rollout is not None:
             at = state.rollout.canary
-            change = outcome.waiting(state, summary, at.reason.value, f"{at.message}{ills}", ready=ready, **more)
+            reason = reasons.Reason(at.reason.value)
+            change = outcome.waiting(state, summary, reason, f"{at.message}{ills}", ready=ready, **more)
         elif rejected is not None:
             message = f"{self._turned_away(rejected)}{ills}"
-            change = outcome.stalled(state, summary, "CandidateRejected", message, ready=ready, **more)
+            change = outcome.stalled(state, summary, reasons.CANDIDATE_REJECTED, message, ready=ready, **more)
         elif not serves or not self._in_place(state):
             reason, message = self._unsettled(state)
             change = outcome.waiting(state, summary, reason, f"{message}{ills}", ready=ready, **more)
         elif state.degraded is not None:
             change = outcome.degraded(state, summary, state.degraded.message, **more)
         else:
-            change = outcome.settled(state, summary, "Serving", f"{wanted.label} serves all traffic", **more)
+            change = outcome.settled(state, summary, reasons.SERVING, f"{wanted.label} serves all traffic", **more)
         if wanted is not None and state.stable is not None and rejected is None:
             change = _asking(change, demands(wanted, state.stable))
         return change if not done.actions else self._acting(change)
@@ -172,13 +175,13 @@ class _Deployment:
             return False
         return stable.app in route.spec.weights or route.spec.stable == stable.app
 
-    def _unsettled(self, state: DeploymentState) -> tuple[str, str]:
+    def _unsettled(self, state: DeploymentState) -> tuple[reasons.Reason, str]:
         stable = state.stable
         live = self.observed.apps.get(stable.app) if stable else None
         if stable is not None and not traffic.serves(live):
             how = f"is {live.phase}: {live.message}".rstrip(": ") if live else "is gone"
-            return "StableUnavailable", f"{stable.app} {how}"
-        return "ShiftingTraffic", "waits for the routers to take the traffic table"
+            return reasons.STABLE_UNAVAILABLE, f"{stable.app} {how}"
+        return reasons.SHIFTING_TRAFFIC, "waits for the routers to take the traffic table"
 
     def _next_look(self, state: DeploymentState, done: _Pass, ready: bool) -> timedelta | None:
         serving = state.stable is None or (ready and self._in_place(state))

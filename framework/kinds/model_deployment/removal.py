@@ -11,6 +11,7 @@ from framework.kinds.model_deployment.target import owns
 from framework.kinds.model_deployment.traffic import acknowledged
 from framework.planning.grammar.actions import Action, DeleteApp, DeleteRoute
 from framework.planning.grammar.changes import Change, Status, Verb
+from framework.planning.grammar.reasons import DELETING
 from framework.planning.plan.outcomes import removed
 from framework.planning.plan.runs import POLL
 from framework.ports import AppPhase
@@ -34,7 +35,7 @@ def remove(observed: DeploymentObserved, status: Status | None, now: datetime) -
         actions = ()
     message = "removed from git: takes it out of service"
     conditions = transition(
-        status.conditions if status else None, now, ready=False, reconciling=True, reason="Deleting", message=message
+        status.conditions if status else None, now, ready=False, reconciling=True, reason=DELETING, message=message
     )
     base = status or Status(commit="", identity="", digest="", conditions=conditions)
     # Whoever asks for it again before it is gone finds missing what was taken away here, not by other hands.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Container, Mapping
@@ -11,11 +10,12 @@ from typing import Any
 
 from framework.api import layout
 from framework.api.categories import category_of
+from framework.api.hashes import text_hash
 from framework.kinds.model_deployment.observed import ServedVersion, Terms
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec, Serving
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.fingerprint import short_hash, spec_json
-from framework.ports import AppSpec, ModelVersion
+from framework.ports import AppArguments, AppSpec, ModelVersion, TrialRows
 
 WORKLOAD_VERSION = "1"
 """Part of every app's identity: bumped when the serving workload would answer differently from the same arguments."""
@@ -39,21 +39,21 @@ def served(
         identity = former
     app = f"{name}-{identity}"
     batching = serving.batching
-    arguments = {
-        "deployment": name,
-        "app": app,
-        "version": f"{model.training}@{model.version}",
-        "artifact": model.artifact,
-        "sha256": model.sha256,
-        "format": model.format,
-        "signature": model.signature,
-        "transformer": serving.transformer,
-        "profiles": layout.profile_folder(desired.storage, name, app),
-        "predictions": layout.prediction_folder(desired.storage, name, app),
-        "flushSeconds": serving.profiling.flush.total_seconds(),
-        "predictionKey": serving.profiling.key,
-        **_trial(serving, model),
-    }
+    arguments = AppArguments(
+        deployment=name,
+        app=app,
+        version=f"{model.training}@{model.version}",
+        artifact=model.artifact,
+        sha256=model.sha256,
+        format=model.format,
+        signature=model.signature,
+        transformer=serving.transformer,
+        profiles=layout.profile_folder(desired.storage, name, app),
+        predictions=layout.prediction_folder(desired.storage, name, app),
+        flushSeconds=serving.profiling.flush.total_seconds(),
+        predictionKey=serving.profiling.key,
+        trial=_trial(serving, model),
+    )
     return ServedVersion(
         app=app,
         identity=identity,
@@ -69,11 +69,11 @@ def served(
     )
 
 
-def _trial(serving: Serving, model: ModelVersion) -> dict[str, Any]:
+def _trial(serving: Serving, model: ModelVersion) -> TrialRows | None:
     """What its replicas are tried on before they answer; nothing for a model of which no rows were kept."""
     if serving.trial is not None:
-        return {"trial": {"rows": [dict(row) for row in serving.trial.rows]}}
-    return {"trial": {"rows": None}} if model.trial_rows else {}
+        return TrialRows(tuple(dict(row) for row in serving.trial.rows))
+    return TrialRows() if model.trial_rows else None
 
 
 def app_spec(desired: Desired[ModelDeploymentSpec], version: ServedVersion) -> AppSpec:
@@ -117,7 +117,7 @@ def _former_identity(desired: Desired[ModelDeploymentSpec], model: ModelVersion)
     """The same as it was before fields at their default were left out: of the fields that there were."""
     serving = desired.spec.model_dump(mode="json", by_alias=True)["serving"]
     content = _content(desired, model, _part(serving, _FORMER))
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:10]
+    return text_hash(json.dumps(content, sort_keys=True, separators=(",", ":")))
 
 
 _FORMER: Mapping[str, Any] = {

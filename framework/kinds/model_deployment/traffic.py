@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from framework.api import layout
+from framework.api.hashes import text_hash
 from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, Retiring
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import SetRoute
 from framework.planning.grammar.changes import Desired, Happening
 from framework.ports import AppPhase, AppState, RouteSpec, RouteState
@@ -58,7 +59,7 @@ def table_digest(table: RouteSpec) -> str:
     """Names a table whatever its generation, and whichever deployment's router it was given to."""
     counters = table.traffic.rpartition("/")[0]
     content = {**vars(replace(table, generation=0, traffic=counters)), "weights": dict(table.weights)}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+    return text_hash(json.dumps(content, sort_keys=True))
 
 
 def acknowledged(route: RouteState | None, generation: int, since: datetime, now: datetime) -> bool:
@@ -140,7 +141,7 @@ def _handed_over(deployment: str, held: RouteState | None) -> tuple[Happening, .
         return ()
     before = f"ModelDeployment/{held.spec.deployment}"
     data = {"item": f"route:{deployment}", "before": before}
-    return (Happening("RouteHandedOver", f"{held.spec.route} is handed over from {before}", data),)
+    return (Happening(reasons.ROUTE_HANDED_OVER, f"{held.spec.route} is handed over from {before}", data),)
 
 
 def _drift(deployment: str, state: DeploymentState, route: RouteState | None, live: str) -> tuple[Happening, ...]:
@@ -149,6 +150,6 @@ def _drift(deployment: str, state: DeploymentState, route: RouteState | None, li
         return ()
     item = f"route:{deployment}"
     if route is None:
-        return (Happening("DriftRepaired", "the route was gone and is set again", {"item": item}),)
+        return (Happening(reasons.DRIFT_REPAIRED, "the route was gone and is set again", {"item": item}),)
     message = f"the traffic table was changed to {dict(route.spec.weights)} and is set again"
-    return (Happening("DriftRepaired", message, {"item": item, "found": dict(route.spec.weights)}),)
+    return (Happening(reasons.DRIFT_REPAIRED, message, {"item": item, "found": dict(route.spec.weights)}),)

@@ -17,6 +17,7 @@ from framework.kinds.model_deployment.observed import (
     Terms,
 )
 from framework.kinds.model_deployment.traffic import serves, table_digest
+from framework.planning.grammar import reasons
 from framework.planning.grammar.changes import Happening
 from framework.ports import Json
 from framework.rollout.canary import advance, begin
@@ -51,23 +52,23 @@ def adopt(state: DeploymentState, observed: DeploymentObserved, now: datetime) -
         }
     )
     message = f"{version.label} serves as {version.app} already, and is taken over as it is"
-    return Moved(adopted, (Happening("Adopted", message, _names(version)),))
+    return Moved(adopted, (Happening(reasons.ADOPTED, message, _names(version)),))
 
 
 def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, terms: Terms, now: datetime) -> Moved:
     """Take up what git asks for now: begin it, leave it running, or give up a candidate that is no longer asked for."""
     rollout = state.rollout
     if wanted is None:
-        return withdraw(state, "Superseded", "what git asks for now is not ready to serve", now)
+        return withdraw(state, reasons.SUPERSEDED, "what git asks for now is not ready to serve", now)
     if rollout is not None and rollout.version.identity == wanted.identity:
         return Moved(_with_rollout(state, _brought_up_to_date(rollout, wanted, terms)))
     if state.stable is not None and state.stable.identity == wanted.identity:
-        return withdraw(state, "Withdrawn", "git asks for the stable version again", now)
+        return withdraw(state, reasons.WITHDRAWN, "git asks for the stable version again", now)
     entry = state.rejected(wanted.identity)
     if entry is not None and entry.stands(terms):
-        return withdraw(state, "Superseded", f"git asks for {wanted.label}, which was rejected before", now)
+        return withdraw(state, reasons.SUPERSEDED, f"git asks for {wanted.label}, which was rejected before", now)
     label = named(wanted, state.stable)
-    moved = withdraw(state, "Superseded", f"git asks for {label} now", now)
+    moved = withdraw(state, reasons.SUPERSEDED, f"git asks for {label} now", now)
     returning = returns_at_once(state, canary, wanted.identity)
     begun = Rollout(version=wanted, canary=begin(canary, now, returning=returning), terms=terms)
     update = {
@@ -79,13 +80,12 @@ def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, te
     asked = demands(wanted, state.stable) if state.stable else ()
     if asked:
         message += f"; {sentence(asked)}"
-    if "trial" not in wanted.arguments:
+    if wanted.arguments.trial is None:
         message += "; it starts untried: of its training set no rows were kept"
-    again = (
-        (Happening("QuarantineLifted", f"{label}: git asks for it in another way", _names(wanted)),) if entry else ()
-    )
+    lifted = Happening(reasons.QUARANTINE_LIFTED, f"{label}: git asks for it in another way", _names(wanted))
+    again = (lifted,) if entry else ()
     data = {**_names(wanted), "returning": returning, "demands": [[item.path, item.after] for item in asked]}
-    started = Happening("RolloutStarted", message, data)
+    started = Happening(reasons.ROLLOUT_STARTED, message, data)
     return Moved(moved.state.model_copy(update=update), (*moved.happenings, *again, started))
 
 
@@ -113,7 +113,7 @@ def returns_at_once(state: DeploymentState, canary: Canary, identity: str) -> bo
     return revisions > 0 and identity in state.promoted[:-1][-revisions:]
 
 
-def withdraw(state: DeploymentState, reason: str, message: str, now: datetime) -> Moved:
+def withdraw(state: DeploymentState, reason: reasons.Reason, message: str, now: datetime) -> Moved:
     """Take back a candidate that has done nothing wrong: no quarantine."""
     if state.rollout is None:
         return Moved(state)
@@ -179,10 +179,11 @@ def _step_news(state: DeploymentState, rollout: Rollout, canary: CanaryState) ->
     before, label = rollout.canary, named(rollout.version, state.stable)
     if canary.weight != before.weight:
         data = {"app": rollout.version.app, "before": before.weight, "after": canary.weight}
-        return (Happening("WeightChanged", f"{label} from {before.weight} % to {canary.weight} %", data),)
+        return (Happening(reasons.WEIGHT_CHANGED, f"{label} from {before.weight} % to {canary.weight} %", data),)
     told = (Reason.INCONCLUSIVE, Reason.PAUSED, Reason.UNHEALTHY, Reason.STABLE_UNAVAILABLE)
     if canary.reason != before.reason and canary.reason in told:
-        return (Happening(canary.reason.value, f"{label}: {canary.message}", {"app": rollout.version.app}),)
+        reason = reasons.Reason(canary.reason.value)
+        return (Happening(reason, f"{label}: {canary.message}", {"app": rollout.version.app}),)
     return ()
 
 
@@ -209,8 +210,8 @@ def _promote(state: DeploymentState, rollout: Rollout, canary: Canary, decision:
     instead = f" instead of {named(old, version)}" if old else ""
     message = f"{named(version, old)} serves all traffic{instead}: {decision.message}"
     lost = decision.reason is Reason.STABLE_LOST
-    first = (Happening(Reason.STABLE_LOST.value, decision.message, {"app": old.app}),) if lost and old else ()
-    return Moved(promoted, (*first, Happening("Promoted", message, data)))
+    first = (Happening(reasons.STABLE_LOST, decision.message, {"app": old.app}),) if lost and old else ()
+    return Moved(promoted, (*first, Happening(reasons.PROMOTED, message, data)))
 
 
 def _before(promoted: tuple[str, ...], identity: str) -> tuple[str, ...]:
@@ -241,5 +242,5 @@ def reject(state: DeploymentState, rollout: Rollout, canary: Canary, decision: D
     }
     return Moved(
         retire(rejected, version.app, canary.abort.scaleDownDelay, now),
-        (Happening("CandidateRejected", f"{named(version, state.stable)}: {decision.message}", data),),
+        (Happening(reasons.CANDIDATE_REJECTED, f"{named(version, state.stable)}: {decision.message}", data),),
     )

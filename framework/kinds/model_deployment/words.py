@@ -11,6 +11,7 @@ from datetime import datetime
 from framework.kinds.model_deployment.naming import named
 from framework.kinds.model_deployment.observed import DeploymentState, ServedVersion
 from framework.kinds.model_deployment.transitions import Moved, reject, with_canary
+from framework.planning.grammar import reasons
 from framework.planning.grammar.changes import Happening
 from framework.ports import Word
 from framework.rollout.canary import go_on
@@ -19,6 +20,7 @@ from framework.rollout.strategies import Canary
 
 PROMOTE, ABORT, RETRY, PAUSE, RESUME = "promote", "abort", "retry", "pause", "resume"
 VERBS = (PROMOTE, ABORT, RETRY, PAUSE, RESUME)
+_SAID = {PROMOTE: reasons.PROMOTION_CALLED, PAUSE: reasons.ROLLOUT_PAUSED, RESUME: reasons.ROLLOUT_RESUMED}
 FULLY = "fully"
 """In the data of a word: not only past the step that it waits in, but past all of them."""
 
@@ -53,7 +55,8 @@ def _act(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, w
         if entry is None:
             return _ignored(state, word, "what git asks for was not turned away")
         kept = tuple(item for item in state.quarantined if item.identity != about)
-        return Moved(state.model_copy(update={"quarantined": kept}), (_told("QuarantineLifted", entry.label, word),))
+        lifted = _told(reasons.QUARANTINE_LIFTED, entry.label, word)
+        return Moved(state.model_copy(update={"quarantined": kept}), (lifted,))
     rollout = state.rollout
     if rollout is None or rollout.version.identity != about:
         return _ignored(state, word, "that candidate is no longer on its way")
@@ -69,15 +72,16 @@ def _act(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, w
         ahead = at.model_copy(update={"held": word.actor if word.verb == PAUSE else ""})
     else:
         return _ignored(state, word, f"nobody knows what {word.verb!r} means")
-    told = {PROMOTE: "PromotionCalled", PAUSE: "RolloutPaused", RESUME: "RolloutResumed"}[word.verb]
+    told = _SAID[word.verb]
     return Moved(with_canary(state, rollout, ahead), (_told(told, label, word),))
 
 
-def _told(reason: str, label: str, word: Word) -> Happening:
+def _told(reason: reasons.Reason, label: str, word: Word) -> Happening:
     said = f"{label}: {word.actor} said {word.verb}"
     message = f"{said}: {word.data['message']}" if word.data.get("message") else said
     return Happening(reason, message, {"actor": word.actor, "verb": word.verb, "said": word.time.isoformat()})
 
 
 def _ignored(state: DeploymentState, word: Word, why: str) -> Moved:
-    return Moved(state, (Happening("WordIgnored", f"{word.actor} said {word.verb}, but {why}", {"actor": word.actor}),))
+    message = f"{word.actor} said {word.verb}, but {why}"
+    return Moved(state, (Happening(reasons.WORD_IGNORED, message, {"actor": word.actor}),))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from framework.kinds.model_monitor.observed import Episode
+from framework.planning.grammar import reasons
 from framework.planning.grammar.changes import Happening
 from framework.planning.reports.oversight import stamp
 from framework.ports import Alert, Json
@@ -34,8 +35,17 @@ class Told:
     happenings: tuple[Happening, ...]
 
 
-_BEGAN = {"drift": "DriftDetected", "performance": "PerformanceDegraded", "quality": "QualityViolated"}
-_OVER = {"drift": "DriftOver", "performance": "PerformanceRecovered", "quality": "QualityRestored"}
+BEGAN = {
+    "performance": reasons.PERFORMANCE_DEGRADED,
+    "quality": reasons.QUALITY_VIOLATED,
+    "drift": reasons.DRIFT_DETECTED,
+}
+"""By subject, what hurts most first."""
+_OVER = {
+    "performance": reasons.PERFORMANCE_RECOVERED,
+    "quality": reasons.QUALITY_RESTORED,
+    "drift": reasons.DRIFT_OVER,
+}
 
 
 def tell(
@@ -52,7 +62,7 @@ def tell(
             begun = Episode(id=f"{monitor}-{subject}-{at:%Y%m%dT%H%M%SZ}", since=at, title=seen.title)
             episodes[subject] = begun
             alerts.append(Alert(monitor, begun.id, FIRING, seen.title, seen.evidence, report, at))
-            news.append(Happening(_BEGAN[subject], seen.title, seen.evidence))
+            news.append(Happening(BEGAN[subject], seen.title, seen.evidence))
         elif seen.wrong is False and episode is not None:
             del episodes[subject]
             alerts.append(_resolved(monitor, subject, episode, seen.title, seen.evidence, report, at))

@@ -14,8 +14,10 @@ from framework.kinds.model_monitor.content import report_content
 from framework.kinds.model_monitor.judgement import checked, judge, sightings, summary
 from framework.kinds.model_monitor.observed import Judging, MonitorObserved, MonitorState, ObservedWindow, window_end
 from framework.kinds.model_monitor.spec import CATEGORIES, ModelMonitorSpec
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, SendAlert, WriteReport
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.remembered import state_of
 from framework.planning.plan.outcomes import Outcome, removed
 from framework.ports import Alert, Json, ModelVersion
 
@@ -30,7 +32,7 @@ def plan(
     """Judge each window once when it is over; write the report, and tell what began and what ended."""
     if desired is None:
         return removed(observed.ref)
-    previous = MonitorState.model_validate(status.state) if status else MonitorState()
+    previous = state_of(status, MonitorState)
     return _Monitor(desired, observed, Outcome(desired, status, CATEGORIES, now), previous, now).decide()
 
 
@@ -66,8 +68,9 @@ class _Monitor:
         deployment = Ref("ModelDeployment", self.desired.spec.deployment)
         message = f"{deployment} serves nothing yet"
         return self.outcome.waiting(
-            self.previous, "nothing to watch", "WaitingForDeployment", message, ready=False, waits_for=(deployment,)
-        )
+            self.previous, "nothing to watch", reasons.WAITING_FOR_DEPLOYMENT, message,
+            ready=False, waits_for=(deployment,),
+        )  # fmt: skip
 
     def _same_version(self, live: ModelVersion) -> _Told:
         """Another version has another reference: what was open about the one before is over."""
@@ -139,7 +142,7 @@ class _Monitor:
         if state.blind:
             # The version was registered with the profile that it has, so nothing is under way that could bring one.
             message = "; ".join((state.blind, *state.remarks))
-            change = self.outcome.stalled(state, words, "ReferenceMissing", message, ready=False, **more)
+            change = self.outcome.stalled(state, words, reasons.REFERENCE_MISSING, message, ready=False, **more)
         else:
             message = "; ".join((words, *state.remarks))
             change = self.outcome.settled(state, words, _reason(state), message, **more)
@@ -157,9 +160,6 @@ class _Monitor:
         return max(SOONEST, window_end(length, flush, self.now) + length + flush - self.now)
 
 
-_REASONS = {"performance": "PerformanceDegraded", "quality": "QualityViolated", "drift": "DriftDetected"}
-
-
-def _reason(state: MonitorState) -> str:
+def _reason(state: MonitorState) -> reasons.Reason:
     """The monitor is Ready as long as it watches; the reason says what it sees, what hurts most first."""
-    return next((reason for subject, reason in _REASONS.items() if subject in state.episodes), "Watching")
+    return next((reason for subject, reason in episodes.BEGAN.items() if subject in state.episodes), reasons.WATCHING)

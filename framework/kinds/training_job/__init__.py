@@ -8,9 +8,13 @@ from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
+from framework.kinds.feature_view.observed import FeatureViewState
+from framework.kinds.training_job.build import consumes, newer_data
 from framework.kinds.training_job.observed import TrainingJobState
+from framework.kinds.training_job.question import question
 from framework.kinds.training_job.rules import problems
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
+from framework.kinds.training_job.versions import RUNS, VERSIONS
 from framework.planning.grammar.changes import Change, Desired, Status
 from framework.planning.grammar.kind import CrossProblem, Kind, Needs, Reference
 
@@ -64,26 +68,21 @@ def needs(spec: TrainingJobSpec) -> Needs:
     return Needs(peak * cpus, peak * gpus, least=(fewest * cpus, fewest * gpus))
 
 
-def _consumes(spec: TrainingJobSpec) -> Mapping[Ref, frozenset[str] | None]:
-    """The spine gives its label and the columns that are named; each view what is named, or all it has. Columns that
-    parts are made by may come from any of them."""
-    dataset, evaluation = spec.dataset, spec.evaluation
-    parts = {*(item.by for item in evaluation.slices), *(item.attribute for item in evaluation.fairness)}
-    group = {dataset.split.group} if dataset.split.group else set()
-    found: dict[Ref, frozenset[str] | None] = {
-        Ref("FeatureView", dataset.spine): frozenset({*dataset.columns, dataset.label, *group, *parts})
-    }
-    for feature in dataset.features:
-        ref = Ref("FeatureView", feature.view)
-        before = found.get(ref, frozenset())
-        found[ref] = None if feature.columns == "all" or before is None else before | frozenset(feature.columns)
-    return found
-
-
 def _plan(desired: Desired[Any] | None, observed: Any, status: Status | None, now: datetime) -> Change:
     from framework.kinds.training_job.plan import plan  # whoever only reads specs does without
 
     return plan(desired, observed, status, now)
+
+
+def _behind(
+    desired: Desired[Any], state: Mapping[str, Any], upstreams: Mapping[Ref, Mapping[str, Any]]
+) -> tuple[Ref, ...]:
+    known = TrainingJobState.model_validate(state)
+    if known.build_of(desired.identity) is None:
+        return ()
+    views = {ref.name: FeatureViewState.model_validate(above).published for ref, above in upstreams.items()}
+    ready = {name: view for name, view in views.items() if view is not None}
+    return tuple(Ref("FeatureView", name) for name in newer_data(desired.spec, known.read, ready))
 
 
 KIND = Kind(
@@ -98,7 +97,13 @@ KIND = Kind(
     state=TrainingJobState,
     workload_version="1",
     rebuild=Category.RETRAIN,
+    unless_equal="retrains only if rows differ",
+    runs=RUNS,
+    versions=VERSIONS,
+    question=question,
     needs=needs,
-    consumes=_consumes,
+    sized_by="spec.resources",
+    consumes=consumes,
+    behind=_behind,
     merge_keys={"dataset.features": "view", "evaluation.gates": "metric"},
 )

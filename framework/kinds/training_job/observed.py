@@ -7,28 +7,42 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from framework.api.meta import Ref, Stored
-from framework.ports import ModelVersion, RunState
+from framework.kinds.feature_view.observed import Published
+from framework.ports import ModelVersion, ReadTable, RunState
 
 
 class TrainingJobState(Stored):
     version: str | None = None
-    """The model version of the identity that git asked for last and that was trained; it may have failed its gates."""
+    """The build of the identity that git asked for last and that was trained; it may have failed its gates."""
+    identity: str = ""
+    """What git asked for when ``version`` was found to be a build of it; empty in what was written before builds had
+    names of their own, when they went by the identity."""
     deployable: bool = False
     gates: tuple[dict[str, Any], ...] = ()
+    read: dict[str, ReadTable] = {}  # noqa: RUF012 (pydantic copies it)
+    """What ``version`` was trained on, by view."""
     run: str | None = None
     """The run that is under way, if one is."""
+
+    def build_of(self, identity: str) -> str | None:
+        """The build that is on record for ``identity``; None while there is none."""
+        return self.version if self.version is not None and (self.identity or self.version) == identity else None
 
 
 @dataclass(frozen=True)
 class TrainingJobObserved:
-    """``views`` holds each upstream's published version as plain values (uri, version, identity, entities, timestamp,
-    columns), None where it is not ready at the identity that git asks for. ``champion`` is what serves now. ``used_by``
-    is looked at for a removal only: deployments that serve a version of it or are about to."""
+    """``versions`` are the builds of the identity that git asks for, newest first. While there is none: ``views`` holds
+    each upstream's published version, None where it is not ready at the identity that git asks for; ``build`` names
+    what would be trained on them, empty until all are there; ``equal`` is the version of that build, where it was
+    trained for another identity; ``champion`` is what serves now. ``used_by`` is looked at for a removal only:
+    deployments that serve a version of it or are about to."""
 
     ref: Ref
     storage: str
-    version: ModelVersion | None
+    versions: tuple[ModelVersion, ...]
     run: RunState
-    views: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    views: Mapping[str, Published | None] = field(default_factory=dict)
+    build: str = ""
+    equal: ModelVersion | None = None
     champion: ModelVersion | None = None
     used_by: tuple[Ref, ...] = ()

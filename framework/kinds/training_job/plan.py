@@ -10,32 +10,38 @@ from framework.api import layout
 from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.meta import Ref
+from framework.kinds.training_job.build import read_of
 from framework.kinds.training_job.gates import compares, judge
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeleteModels, RegisterModel, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
-from framework.ports import ModelVersion, RunSpec
+from framework.ports import ModelVersion, ReadView, RunSpec, Training
 
 WORKLOAD = "framework.workloads.training.train:run"
+_NOT_NEWS: dict[str, Any] = {"read": {}, "identity": ""}
+"""What may differ in what is remembered of a version and tells nobody anything."""
 IN_USE_POLL = timedelta(seconds=5)
 """How soon to look again whether a deployment still serves what is to be deleted."""
 
 
-def run_name(training: str, identity: str) -> str:
+def run_name(training: str, build: str) -> str:
     """A run is named by what it would build."""
-    return f"train-{training}-{identity}"
+    return f"train-{training}-{build}"
 
 
 def plan(
     desired: Desired[TrainingJobSpec] | None, observed: TrainingJobObserved, status: Status | None, now: datetime
 ) -> Change:
-    """Train this identity once, judge it, register it; afterwards only the verdict can change, with the gates."""
+    """Train a build of this identity once, judge it, register it; afterwards only the verdict can change, with the
+    gates. What was trained stays while its data moves on."""
     if desired is None:
         return _remove(observed, status, now)
-    previous = TrainingJobState.model_validate(status.state) if status else TrainingJobState()
+    previous = state_of(status, TrainingJobState)
     return _Training(desired, observed, status, previous, now).decide()
 
 
@@ -48,8 +54,10 @@ class _Training:
     now: datetime
 
     @property
-    def name(self) -> str:
-        return run_name(self.desired.ref.name, self.desired.identity)
+    def name(self) -> str | None:
+        """Of the run that is wanted now, if one is."""
+        build = self.observed.build
+        return run_name(self.desired.ref.name, build) if build and self.observed.equal is None else None
 
     @property
     def outcome(self) -> Outcome:
@@ -58,7 +66,7 @@ class _Training:
             self.status,
             CATEGORIES,
             self.now,
-            Category.RETRAIN if self.observed.version is None else Category.NOOP,
+            Category.NOOP if self.observed.versions or self.observed.equal else Category.RETRAIN,
         )
 
     @property
@@ -67,8 +75,8 @@ class _Training:
         return self.previous.deployable
 
     def decide(self) -> Change:
-        if self.observed.version is not None:
-            return self._judged(self.observed.version)
+        if self.observed.versions:
+            return self._judged(self._best)
         missing = tuple(Ref("FeatureView", name) for name, view in self.observed.views.items() if view is None)
         stop = self._supersede()
         if missing:
@@ -76,55 +84,85 @@ class _Training:
             return self.outcome.waiting(
                 self._keeping(None),
                 self._summary,
-                "UpstreamNotReady",
+                reasons.UPSTREAM_NOT_READY,
                 message,
                 ready=self.ready,
                 waits_for=missing,
                 actions=stop,
             )
-        return self._train(stop)
+        return self._train(stop) if self.observed.equal is None else self._take(self.observed.equal, stop)
+
+    @property
+    def _best(self) -> ModelVersion:
+        """The newest build that passes its gates; where none does, the newest."""
+        passing = (item for item in self.observed.versions if all(row["passed"] for row in self._gates(item)))
+        return next(passing, self.observed.versions[0])
+
+    def _gates(self, version: ModelVersion) -> tuple[dict[str, Any], ...]:
+        evaluation, known = self.desired.spec.evaluation, version.lineage
+        champion, problem = known.get("champion_metrics"), known.get("champion_problem")
+        return judge(evaluation, version.metrics, champion, known.get("slices", ()), problem)
+
+    def _take(self, version: ModelVersion, stop: tuple[Action, ...]) -> Change:
+        """What git asks for comes to what was trained already: from the same rows, in the same way."""
+        taken = version.model_copy(update={"identity": self.desired.identity})
+        message = f"takes version {version.version}: it was trained in the same way on equal rows"
+        return self.outcome.acting(
+            self._keeping(None),
+            self._summary,
+            reasons.REGISTERING,
+            message,
+            (*stop, RegisterModel(taken)),
+            ready=self.ready,
+            happenings=(Happening(reasons.VERSION_TAKEN, message, {"version": version.version}),),
+        )
 
     def _judged(self, version: ModelVersion) -> Change:
-        evaluation = self.desired.spec.evaluation
-        champion = version.lineage.get("champion_metrics")
-        problem = version.lineage.get("champion_problem")
-        gates = judge(evaluation, version.metrics, champion, version.lineage.get("slices", ()), problem)
+        gates = self._gates(version)
         failed = [row["message"] for row in gates if not row["passed"]]
-        state = TrainingJobState(version=version.version, deployable=not failed, gates=gates)
+        state = TrainingJobState(
+            version=version.version,
+            identity=self.desired.identity,
+            deployable=not failed,
+            gates=gates,
+            read=dict(version.read),
+        )
         summary = (
             f"version {version.version}, auc {version.metrics['auc']:.4f}"
             if "auc" in version.metrics
             else f"version {version.version}"
         )
-        news = state != self.previous
+        news = state.model_copy(update=_NOT_NEWS) != self.previous.model_copy(update=_NOT_NEWS)
         told = {"seconds": version.lineage["seconds"]} if "seconds" in version.lineage else {}
         stop = self._supersede()
         if failed:
             message = f"version {version.version} failed {len(failed)} of {len(gates)} gates: {'; '.join(failed)}"
-            happenings = (Happening("GateFailed", message, {"version": version.version, **told}),) if news else ()
+            failure = Happening(reasons.GATE_FAILED, message, {"version": version.version, **told})
+            happenings = (failure,) if news else ()
             change = self.outcome.stalled(
-                state, summary, "GateFailed", message, ready=False, happenings=happenings, actions=stop
+                state, summary, reasons.GATE_FAILED, message, ready=False, happenings=happenings, actions=stop
             )
             # In a plan, where the field that differs is no more than Metadata, this is what the reader has to see.
             return replace(change, reason=f"GateFailed: {message}")
         happenings = (
-            (Happening("ModelReady", summary, {"version": version.version, "metrics": version.metrics, **told}),)
+            (Happening(reasons.MODEL_READY, summary, {"version": version.version, "metrics": version.metrics, **told}),)
             if news
             else ()
         )
-        return self.outcome.settled(state, summary, "ModelReady", happenings=happenings, actions=stop)
+        return self.outcome.settled(state, summary, reasons.MODEL_READY, happenings=happenings, actions=stop)
 
     def _train(self, stop: tuple[Action, ...]) -> Change:
-        spec, run, inventory = self.desired.spec, self.observed.run, frozenset({f"run:{self.name}"})
+        spec, run, name = self.desired.spec, self.observed.run, run_name(self.desired.ref.name, self.observed.build)
+        inventory = frozenset({f"run:{name}"})
         match runs.next_step(run, spec.retries.limit, spec.retries.backoff, self.now):
             case runs.Start(attempt):
                 submit = SubmitRun(self._request(attempt))
                 message = "trains" if attempt == 1 else f"trains, attempt {attempt}"
                 event = runs.started(submit.run)
                 return self.outcome.acting(
-                    self._keeping(self.name),
+                    self._keeping(name),
                     self._summary,
-                    "Training",
+                    reasons.TRAINING,
                     message,
                     (*stop, submit),
                     ready=self.ready,
@@ -134,9 +172,9 @@ class _Training:
                 )
             case runs.Await(after, message):
                 return self.outcome.waiting(
-                    self._keeping(self.name),
+                    self._keeping(name),
                     self._summary,
-                    "Training",
+                    reasons.TRAINING,
                     message,
                     ready=self.ready,
                     requeue_after=after,
@@ -148,14 +186,14 @@ class _Training:
                 return self.outcome.acting(
                     self._keeping(None),
                     self._summary,
-                    "Registering",
+                    reasons.REGISTERING,
                     f"registers version {version.version}",
                     (*stop, RegisterModel(version)),
                     ready=self.ready,
                 )
             case runs.GaveUp(reason, message):
-                first = self.previous.run == self.name
-                happenings = (Happening(reason, message, {"run": self.name}),) if first else ()
+                first = self.previous.run == name
+                happenings = (Happening(reason, message, {"run": name}),) if first else ()
                 return self.outcome.stalled(
                     self._keeping(None),
                     self._summary,
@@ -180,21 +218,29 @@ class _Training:
 
     def _request(self, attempt: int) -> RunSpec:
         desired, champion = self.desired, self.observed.champion
-        payload = {
-            "training": desired.ref.name,
-            "identity": desired.identity,
-            "spec": desired.spec.model_dump(mode="json", by_alias=True),
-            "views": {name: dict(view) for name, view in self.observed.views.items() if view is not None},
-            "model_folder": layout.model_folder(desired.storage, desired.ref.name, desired.identity),
-            "commit": desired.commit,
-            "seed": desired.spec.seed,
-            "champion": champion.model_dump(
-                mode="json", include={"version", "artifact", "sha256", "format", "signature"}
-            )
+        asked = Training(
+            training=desired.ref.name,
+            identity=desired.identity,
+            build=self.observed.build,
+            spec=desired.spec.model_dump(mode="json", by_alias=True),
+            views=self._views(),
+            model_folder=layout.model_folder(desired.storage, desired.ref.name, self.observed.build),
+            commit=desired.commit,
+            seed=desired.spec.seed,
+            champion=champion.model_dump(mode="json", include={"version", "artifact", "sha256", "format", "signature"})
             if champion is not None and compares(desired.spec.evaluation)
             else None,
+        )
+        name = run_name(desired.ref.name, self.observed.build)
+        return runs.request(desired, name, attempt, WORKLOAD, asked, desired.spec.timeout)
+
+    def _views(self) -> dict[str, ReadView]:
+        ready = {name: view for name, view in self.observed.views.items() if view is not None}
+        read = read_of(self.desired.spec, ready)
+        return {
+            name: ReadView(**dict(read[name]), entities=view.entities, timestamp=view.timestamp, columns=view.columns)
+            for name, view in ready.items()
         }
-        return runs.request(desired, self.name, attempt, WORKLOAD, payload, desired.spec.timeout)
 
     def _version(self, result: Any) -> ModelVersion:
         desired = self.desired
@@ -202,7 +248,7 @@ class _Training:
             **result.get("lineage", {}),
             "champion_metrics": result.get("champion_metrics"),
             "slices": result.get("slices", []),
-            "run": self.name,
+            "run": run_name(desired.ref.name, self.observed.build),
             "rows": result.get("rows", {}),
             **runs.took(self.observed.run),
         }
@@ -215,7 +261,8 @@ class _Training:
         )
         return ModelVersion(
             training=desired.ref.name,
-            version=desired.identity,
+            version=self.observed.build,
+            identity=desired.identity,
             commit=desired.commit,
             created=self.observed.run.finished or self.now,
             artifact=result["artifact"],
@@ -235,7 +282,7 @@ class _Training:
 def _remove(observed: TrainingJobObserved, status: Status | None, now: datetime) -> Change:
     """Stop what runs. Model versions stay, because a revert may need them, unless the spec said ``deletion: delete``;
     those go only once no deployment serves one."""
-    state = TrainingJobState.model_validate(status.state if status else {})
+    state = state_of(status, TrainingJobState)
     stop: tuple[Action, ...] = (StopRun(observed.storage, state.run),) if state.run else ()
     delete = status is not None and status.spec.get("deletion") == "delete"
     if status is not None and delete and observed.used_by:
@@ -250,7 +297,7 @@ def _remove(observed: TrainingJobObserved, status: Status | None, now: datetime)
         reason,
         None,
         actions=(*stop, *models),
-        happenings=(Happening("Deleted", reason),),
+        happenings=(Happening(reasons.DELETED, reason),),
     )
 
 
@@ -260,7 +307,7 @@ def _still_used(
     users = ", ".join(map(str, observed.used_by))
     message = f"removed from git; its model versions are deleted once {users} no longer serves them"
     conditions = transition(
-        status.conditions, now, ready=False, reconciling=True, reason="ModelsInUse", message=message
+        status.conditions, now, ready=False, reconciling=True, reason=reasons.MODELS_IN_USE, message=message
     )
     kept = state.model_copy(update={"run": None})
     return Change(

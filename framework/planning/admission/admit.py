@@ -14,7 +14,7 @@ from datetime import datetime
 from framework.api.conditions import transition
 from framework.api.meta import Ref
 from framework.planning.admission.ledger import Admitted, Ledger
-from framework.planning.admission.retention import ORPHANED, keeping_data, orphaned
+from framework.planning.admission.retention import keeping_data, orphaned
 from framework.planning.admission.room import within_room
 from framework.planning.admission.rules import Rules
 from framework.planning.grammar.actions import (
@@ -30,9 +30,8 @@ from framework.planning.grammar.actions import (
 from framework.planning.grammar.changes import Change, Happening, Status, Verb
 from framework.planning.grammar.kind import Needs
 from framework.planning.grammar.news import is_news, some
+from framework.planning.grammar.reasons import ORPHANED, SUSPENDED
 from framework.ports import Capacity, Record
-
-SUSPENDED = "Suspended"
 
 CHANGES_WHAT_RUNS = (SubmitRun, StopRun, DeployApp, DeleteApp, SetRoute, DeleteRoute, DeleteTable, DeleteModels)
 """Recording a model, writing a report and sending an alert do not."""

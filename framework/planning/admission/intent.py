@@ -16,10 +16,9 @@ from framework.planning.admission.ledger import Take
 from framework.planning.admission.room import starts_something
 from framework.planning.grammar.actions import Action, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Happening, Status
-from framework.planning.plan.runs import RUN_STARTED
+from framework.planning.grammar.reasons import DRIFT_REPAIRED, RUN_STARTED
 from framework.ports import Event, Intent, RunPhase, RunState
 
-DRIFT_REPAIRED = "DriftRepaired"
 _UNDER_WAY = (RunPhase.PENDING, RunPhase.RUNNING)
 
 

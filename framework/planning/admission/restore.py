@@ -34,12 +34,14 @@ class Way(StrEnum):
 
 @dataclass(frozen=True)
 class Kept:
-    """What is left of what a resource built at the earlier commit. ``cost`` is that of building it again."""
+    """What is left of what a resource built at the earlier commit. ``cost`` is that of building it again, ``version``
+    that of a model that is there."""
 
     there: bool
     what: str
     cost: Category = Category.NOOP
     blocked: bool = False
+    version: str = ""
 
 
 @dataclass(frozen=True)

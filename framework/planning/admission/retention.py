@@ -10,9 +10,8 @@ from framework.api.conditions import transition
 from framework.planning.grammar.actions import DeleteModels, DeleteTable
 from framework.planning.grammar.changes import Change, Happening, Status, Verb
 from framework.planning.grammar.news import is_news
+from framework.planning.grammar.reasons import DELETED, ORPHANED
 from framework.ports import Record
-
-ORPHANED = "Orphaned"
 
 
 def orphaned(change: Change, status: Status, record: Record | None, owned: frozenset[str], now: datetime) -> Change:
@@ -37,5 +36,5 @@ def keeping_data(change: Change) -> Change:
     if len(kept) == len(change.actions):
         return change
     reason = "removed from git; its data stays, because deletion.data of the Environment is keep"
-    told = tuple(replace(item, message=reason) if item.reason == "Deleted" else item for item in change.happenings)
+    told = tuple(replace(item, message=reason) if item.reason == DELETED else item for item in change.happenings)
     return replace(change, actions=kept, reason=reason, happenings=told)

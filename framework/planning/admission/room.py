@@ -20,23 +20,20 @@ from framework.planning.grammar.actions import Action, DeployApp, StopRun, Submi
 from framework.planning.grammar.changes import Change, Happening, Status, Verb
 from framework.planning.grammar.kind import Needs
 from framework.planning.grammar.news import is_news, some
+from framework.planning.grammar.reasons import (
+    BEGAN,
+    CLUSTER_TOO_SMALL,
+    QUOTA_EXCEEDED,
+    WAITING_FOR_QUOTA,
+    WAITING_FOR_ROOM,
+    Reason,
+)
 from framework.ports import Capacity, Record
-
-WAITING = "WaitingForQuota"
-"""Work that is under way holds what it needs, and will end."""
-EXCEEDED = "QuotaExceeded"
-"""What stands holds what it needs: nothing ends by itself."""
-WAITING_FOR_ROOM = "WaitingForRoom"
-"""The cluster has what it needs, and not free."""
-TOO_SMALL = "ClusterTooSmall"
-"""The cluster as a whole has less than it needs."""
 
 LOOK_AGAIN = timedelta(seconds=30)
 """At the latest: whoever gives something back wakes those that wait."""
 LOOK_FOR_ROOM = timedelta(seconds=3)
 """For who goes first: what others give back, or what Ray takes a moment to free, wakes nobody."""
-_TOLD_WHEN_DONE = frozenset({"RunStarted", "DriftRepaired", "StableRestarted"})
-"""Happenings that say that something was started, which is not true of what is held back."""
 _TOLERANCE = 1e-9
 
 
@@ -121,10 +118,10 @@ def within_room(
     rollouts: tuple[Ref, ...] = ()
     soon = LOOK_AGAIN
     if for_good.items and cluster is not None:
-        reason, message = TOO_SMALL, _too_small(for_good, cluster)
+        reason, message = CLUSTER_TOO_SMALL, _too_small(for_good, cluster)
     elif by_quota.items or cluster is None:
         ending = line.ending(by_quota.over, quotas)
-        reason, message = WAITING if ending else EXCEEDED, line.quota_message(by_quota, quotas)
+        reason, message = WAITING_FOR_QUOTA if ending else QUOTA_EXCEEDED, line.quota_message(by_quota, quotas)
     else:
         ending, rollouts = line.ending(by_cluster.over, cluster), line.rollouts(by_cluster.over)
         reason, message = WAITING_FOR_ROOM, line.room_message(by_cluster, cluster, ending, rollouts)
@@ -363,7 +360,7 @@ def _waiting(
     kept: tuple[Action, ...],
     *,
     absent: frozenset[str],
-    condition: tuple[str, str],
+    condition: tuple[Reason, str],
     waits_for: tuple[Ref, ...],
     again: timedelta,
     now: datetime,
@@ -374,7 +371,7 @@ def _waiting(
     conditions = transition(
         previous, now, ready=change.status.conditions.ready.status, reconciling=True, reason=reason, message=message
     )
-    told = tuple(item for item in change.happenings if item.reason not in _TOLD_WHEN_DONE)
+    told = tuple(item for item in change.happenings if item.reason not in BEGAN)
     if is_news(reason, record, previous.reconciling if previous else None):
         told = (*told, Happening(reason, message))
     soon = change.requeue_after if kept else None

@@ -18,6 +18,7 @@ from framework.api.meta import Metadata, Ref, Stored
 from framework.planning.grammar.actions import Action
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.forecast import Forecast
+from framework.planning.grammar.reasons import Reason
 from framework.ports import CodeRef, Json
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
@@ -43,6 +44,9 @@ class Desired(Generic[SpecT]):
     """Identity by upstream resource."""
     code: CodeRef | None = None
     file: str = ""
+    recipe: str = ""
+    """10 hex characters: what ``identity`` is made of, less the upstreams. The same recipe over the same data makes the
+    same, whatever names that data had."""
 
 
 class Status(Stored):
@@ -81,12 +85,12 @@ class FieldDiff:
 
 @dataclass(frozen=True)
 class Happening:
-    """An event to record once the change was executed. ``reason`` is a CamelCase constant.
+    """An event to record once the change was executed.
 
     ``decided``: what ``meanwhile`` of its change says already, so it is told with that, before anything is done.
     """
 
-    reason: str
+    reason: Reason
     message: str
     data: Mapping[str, Json] = field(default_factory=dict)
     decided: bool = field(default=False, compare=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -11,11 +10,11 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from framework.api.categories import Category, category_of
+from framework.api.hashes import text_hash
 from framework.api.meta import Metadata, Ref
 
 _FORM = "1"
 """Of this computation: bumping it renames everything and rebuilds everything."""
-LENGTH = 10
 
 
 def canonical(value: Any) -> bytes:
@@ -51,7 +50,7 @@ def _plain(value: Any) -> Any:
 
 def short_hash(value: Any) -> str:
     """10 hex characters of the SHA-256 of a JSON value."""
-    return hashlib.sha256(canonical(value)).hexdigest()[:LENGTH]
+    return text_hash(canonical(value))
 
 
 def spec_json(spec: BaseModel) -> dict[str, Any]:
@@ -118,7 +117,7 @@ def _text(value: Any) -> str:
 def _hash_of(**texts: str) -> str:
     """``short_hash`` of an object whose fields are canonical JSON already, given in alphabetical order."""
     text = ",".join(f'"{key}":{value}' for key, value in texts.items())
-    return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:LENGTH]
+    return text_hash(f"{{{text}}}")
 
 
 def _rebuilding(spec: Mapping[str, Any], categories: Mapping[str, Category]) -> dict[str, Any]:

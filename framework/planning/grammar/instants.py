@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from framework.api.meta import Stored
 from framework.planning.grammar.changes import Status
+from framework.planning.grammar.remembered import state_of
 
 AS_SAID = "as said by others"
 DatedElsewhere = Annotated[datetime, AS_SAID]
@@ -24,7 +25,7 @@ def moved(status: Mapping[str, Any], state: type[Stored], by: timedelta) -> Mapp
     moves, and where it cannot be read."""
     try:
         found = Status.model_validate(status)
-        known = state.model_validate(found.state)
+        known = state_of(found, state)
         before, after = known.model_dump(mode="json"), _moved(known, by).model_dump(mode="json")
         changed = {key: value for key, value in after.items() if value != before[key]}
         later = _moved(found, by).model_copy(update={"state": {**found.state, **changed}}).model_dump(mode="json")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from enum import Enum, auto
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -13,7 +14,10 @@ from framework.api.categories import Category
 from framework.api.meta import Ref, Stored
 from framework.api.places import Place
 from framework.planning.grammar.changes import Change, Desired, Status
+from framework.ports import Json
 
+Behind = Callable[[Desired[Any], Mapping[str, Any], Mapping[Ref, Mapping[str, Any]]], tuple[Ref, ...]]
+"""What git asks for, the state on record, and those of its upstreams -> the upstreams that have moved on since."""
 PlanFunction = Callable[[Desired[Any] | None, Any, Status | None, datetime], Change]
 
 
@@ -75,8 +79,77 @@ class Exposure:
     seconds: float | None
 
 
-def _not_exposed(spec: Any) -> Exposure | None:
-    return None
+@dataclass(frozen=True)
+class Runs:
+    """A kind whose work is a run on the cluster. ``verb`` is what a run does, for people; ``done`` are the reasons of
+    the events that end one that did its work, whatever came of it."""
+
+    verb: str
+    done: frozenset[str]
+
+
+class Says(Enum):
+    """What an event says of the versions of its resource."""
+
+    COUNTS = auto()
+    """From now on a version is the one that counts."""
+    TRIED = auto()
+    """A candidate is tried beside it."""
+    WEIGHED = auto()
+    """Another share of the traffic, ``after``, goes to the candidate."""
+    GIVEN_UP = auto()
+    """The candidate gets no further."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """A kind whose versions take over from one another, and how the log tells of that. ``says`` goes by the reason of
+    an event, ``label`` gives the version that one with such data is about."""
+
+    says: Mapping[str, Says]
+    label: Callable[[Ref, Mapping[str, Json]], str]
+
+
+class ModelName(NamedTuple):
+    """A model version as the registry knows it."""
+
+    training: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.training}@{self.version}"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A kind that answers requests with a model. ``exposure`` goes by a spec; ``requests`` are those that were counted
+    by what was observed, None where nobody counts. What is ``live`` by a status, or why that is not to be taken over
+    now, can be pinned in another environment, where ``path`` leads to the version of the model that a spec asks for."""
+
+    exposure: Callable[[Any], Exposure]
+    requests: Callable[[Any], int | None]
+    path: str
+    asked: Callable[[Any], ModelName]
+    live: Callable[[Status], ModelName | str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a library is asked about one spec before anything runs. ``look`` is the function of our workloads
+    (``module:function``) that asks it, given ``asked``; ``library`` what it imports for that, and ``about`` says in
+    words what nobody looks at without. Besides these the answer rests on the specs ``upstream`` and on ``files`` of the
+    project, which may have wildcards."""
+
+    library: str
+    about: str
+    look: str
+    asked: Mapping[str, Any]
+    upstream: tuple[Ref, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+SpecOf = Callable[[Ref], Mapping[str, Any] | None]
+"""The spec of a resource as it is written, None where there is none."""
 
 
 def _no_remarks(spec: Any) -> tuple[CrossProblem, ...]:
@@ -129,6 +202,8 @@ class Kind:
     """Part of every identity: bumped when our own workload would build something else from the same spec."""
     rebuild: Category = Category.METADATA
     """What it costs when an upstream or the user's code changed and none of its own fields did."""
+    unless_equal: str = ""
+    """What a plan says where only upstreams changed, of a kind for which nothing is built over equal rows."""
     remarks: Callable[[Any], tuple[CrossProblem, ...]] = _no_remarks
     """What is allowed in a spec and hardly meant so: told as warnings."""
     places: Callable[[Any], tuple[Place, ...]] = _no_places
@@ -140,8 +215,14 @@ class Kind:
     claims: Callable[[Any], tuple[Claim, ...]] = _no_claims
     """Unlike in ``check``, all resources together cost no more than a look at each."""
     needs: Callable[[Any], Needs] = _no_needs
-    exposure: Callable[[Any], Exposure | None] = _not_exposed
+    sized_by: str = ""
+    """Where its spec says how much it needs; empty for a kind that needs nothing."""
+    serving: Serving | None = None
     """None for a kind that answers no requests."""
+    runs: Runs | None = None
+    """None for a kind whose work is no run."""
+    versions: Versions | None = None
+    """None for a kind that has none."""
     contract: Callable[[Any], Mapping[str, str]] = _no_contract
     """What it promises to its downstreams: dtype by column."""
     keys: Callable[[Any], frozenset[str]] = _no_keys
@@ -150,13 +231,23 @@ class Kind:
     """Columns it uses by upstream; None: all of them."""
     state: type[Stored] = Stored
     """What a record remembers of one, beside what every kind has."""
-    uses: Callable[[Mapping[str, Any]], frozenset[Ref]] | None = None
+    uses: Callable[[Any], frozenset[Ref]] | None = None
     """What one with this ``state`` makes use of, also where git no longer names it; None for a kind that uses no more
     than its upstreams."""
+    behind: Behind | None = None
+    """Which upstreams hold something else than what is in service was made from; None for a kind that follows its
+    upstreams."""
     ensure: Callable[[Ref, Any], None] = _anything_goes
     """Raises ValueError where a ``state`` that can be read cannot be that of the resource."""
     data: Callable[[Any], tuple[str, ...]] | None = None
     """Files of the project that it reads, as paths from its root, which may have wildcards; None for a kind that reads
     none."""
+    question: Callable[[Mapping[str, Any], SpecOf], Question | None] | None = None
+    """What only a library can say about a spec, as it is written: None where that is nothing, or for a kind of which
+    that is never anything."""
     merge_keys: Mapping[str, str] = field(default_factory=dict)
     """Lists that patches merge item by item: the field that names an item, by the list's dotted path in the spec."""
+
+    def exposure(self, spec: Any) -> Exposure | None:
+        """How callers meet what this spec asks for; None where it answers no requests."""
+        return None if self.serving is None else self.serving.exposure(spec)

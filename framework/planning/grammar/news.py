@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from framework.api.conditions import Condition, Conditions, ConditionType
 from framework.planning.grammar.changes import Change, Happening
+from framework.planning.grammar.reasons import Reason
 from framework.ports import Event, Json, Record
 
 _SHOWN = 3
@@ -45,7 +46,7 @@ def happened(change: Change, before: Conditions | None) -> tuple[Happening, ...]
     assert change.status is not None
     conditions = change.status.conditions
     said = conditions.stalled if conditions.stalled.status else conditions.ready
-    return (Happening(said.reason, said.message or _sentence(flips), {"conditions": flips}),)
+    return (Happening(Reason(said.reason), said.message or _sentence(flips), {"conditions": flips}),)
 
 
 def _flips(before: Conditions | None, after: Conditions) -> dict[str, Json]:

@@ -68,6 +68,8 @@ def _change(
     if rebuilt and not any(item.category.rebuilds for item in diffs):
         category = max(category, kind.rebuild)
     reason = _reason(diffs, causes)
+    if rebuilt and old.recipe == new.recipe and kind.unless_equal:
+        reason = f"{reason}; {kind.unless_equal}"
     if broken is not None:
         category, reason = Category.BREAKING, broken.sentence
     return Change(new.ref, Verb.UPDATE, category, reason, None, diffs=diffs, causes=causes)

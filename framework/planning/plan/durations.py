@@ -8,14 +8,12 @@ from datetime import datetime
 from statistics import median
 
 from framework.api.meta import Ref
+from framework.planning.grammar.kind import Kind
+from framework.planning.grammar.reasons import RUN_STARTED
 from framework.ports import Event
 
 KEPT = 20
 """Past runs of one resource that count: older ones tell of other data."""
-
-_STARTED = "RunStarted"
-_ENDED = frozenset({"Published", "ModelReady", "GateFailed"})
-"""A run that did its work, whatever came of it."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +37,21 @@ class Durations:
         return None, "never ran"
 
 
-def durations(events: Iterable[Event]) -> Durations:
+def durations(events: Iterable[Event], kinds: Mapping[str, Kind]) -> Durations:
     """What the events (oldest first) tell. Runs that failed tell nothing of how long one takes that works.
 
     An event that ends a run says under ``seconds`` how long it took; where it does not, the time since its start
     counts, which includes what passed until somebody looked.
     """
+    done = {(name, reason) for name, kind in kinds.items() if kind.runs for reason in kind.runs.done}
     runs: dict[Ref, list[float]] = {}
     began: dict[Ref, datetime] = {}
     for event in events:
         if event.ref is None:
             continue
-        if event.reason == _STARTED:
+        if event.reason == RUN_STARTED:
             began[event.ref] = event.time
-        elif event.reason in _ENDED:
+        elif (event.ref.kind, event.reason) in done:
             start = began.pop(event.ref, None)
             seconds = event.data.get("seconds")
             if start is not None:

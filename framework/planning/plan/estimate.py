@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.planning.grammar.actions import SubmitRun
 from framework.planning.grammar.changes import Change, Desired, Verb
@@ -16,8 +15,6 @@ from framework.planning.plan.durations import Durations
 from framework.planning.plan.endpoints import endpoints
 from framework.ports import Capacity
 
-_RUNS: Mapping[Category, str] = {Category.MATERIALIZE: "materialise", Category.RETRAIN: "train"}
-"""What a kind's run is called, by what it costs to build one of that kind again."""
 ROLL_OUT = "roll out"
 FIRST_ANSWER = 15.0
 """Seconds until a version that nothing serves before answers: 5 to 30 were measured for the start of a replica."""
@@ -94,7 +91,7 @@ def _what(change: Change, desired: Desired[Any], kind: Kind) -> str | None:
     """What will run for this resource, None where nothing will."""
     if change.verb in (Verb.NOOP, Verb.DELETE):
         return None
-    run = _RUNS.get(kind.rebuild)
+    run = kind.runs.verb if kind.runs else None
     if any(isinstance(action, SubmitRun) for action in change.actions):
         return run
     # With a status somebody looked: a change that neither acts nor waits finds what it needs, or was given up.

@@ -12,8 +12,7 @@ from framework.api.conditions import transition
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Change, Status, Verb
 from framework.planning.grammar.kind import Kind
-
-HANDS_OVER = "HandsOver"
+from framework.planning.grammar.reasons import HANDS_OVER
 
 Claimed = Callable[[Kind, str], Ref | None]
 """(kind, value) -> the resource of that kind that git asks to have the value."""

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from framework.api.categories import Category
-from framework.api.conditions import DEGRADED, transition
+from framework.api.conditions import transition
 from framework.api.meta import Ref, Stored
+from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action
 from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
 from framework.planning.grammar.diff import diff, highest
+from framework.planning.grammar.reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -28,19 +30,19 @@ class Outcome:
     now: datetime
     floor: Category = Category.NOOP
 
-    def settled(self, state: Stored, summary: str, reason: str, message: str = "", **more: Any) -> Change:
+    def settled(self, state: Stored, summary: str, reason: Reason, message: str = "", **more: Any) -> Change:
         """What git asks for is in service."""
         return self._change(Verb.NOOP, state, summary, reason, message, ready=True, **more)
 
     def degraded(self, state: Stored, summary: str, message: str, **more: Any) -> Change:
         """What git asks for is in service and does not do its work. Nothing that this could do would change that."""
-        return self._change(Verb.NOOP, state, summary, DEGRADED, message, ready=False, **more)
+        return self._change(Verb.NOOP, state, summary, reasons.DEGRADED, message, ready=False, **more)
 
     def waiting(
         self,
         state: Stored,
         summary: str,
-        reason: str,
+        reason: Reason,
         message: str,
         *,
         ready: bool,
@@ -64,7 +66,7 @@ class Outcome:
         self,
         state: Stored,
         summary: str,
-        reason: str,
+        reason: Reason,
         message: str,
         actions: Iterable[Action],
         *,
@@ -87,7 +89,7 @@ class Outcome:
             **more,
         )
 
-    def stalled(self, state: Stored, summary: str, reason: str, message: str, *, ready: bool, **more: Any) -> Change:
+    def stalled(self, state: Stored, summary: str, reason: Reason, message: str, *, ready: bool, **more: Any) -> Change:
         """Nothing more is tried until git, the data or the operator changes something."""
         return self._change(Verb.WAIT, state, summary, reason, message, ready=ready, stalled=True, **more)
 
@@ -96,7 +98,7 @@ class Outcome:
         verb: Verb,
         state: Stored,
         summary: str,
-        reason: str,
+        reason: Reason,
         message: str,
         *,
         ready: bool,
@@ -154,7 +156,7 @@ class Outcome:
 
 
 def failed(
-    desired: Desired[Any], old: Status | None, reason: str, message: str, *, stalled: bool, now: datetime
+    desired: Desired[Any], old: Status | None, reason: Reason, message: str, *, stalled: bool, now: datetime
 ) -> Status:
     """The status of a resource that could not be looked at, or not be brought nearer to what git asks. What was given
     up before stays so when a look fails: nothing was tried anew. What is given up now is what git asks for now."""
@@ -188,8 +190,9 @@ def unsupported(
 ) -> Change:
     """The spec asks for something that this version does not execute: say so, and leave alone what runs."""
     message = f"not executed by this version: {', '.join(fields)}"
+    ready = status is not None and status.conditions.ready.status
     change = Outcome(desired, status, categories, now).stalled(
-        _NoState(), "not executed", "NotSupported", message, ready=status is not None and status.conditions.ready.status
+        _NoState(), "not executed", reasons.NOT_SUPPORTED, message, ready=ready
     )
     return replace(change, status=_with_state_of(change.status, status))
 
@@ -202,7 +205,7 @@ def removed(ref: Ref) -> Change:
         Category.METADATA,
         "removed from git",
         None,
-        happenings=(Happening("Deleted", "removed from git"),),
+        happenings=(Happening(reasons.DELETED, "removed from git"),),
     )
 
 

@@ -3,7 +3,6 @@ one, ``mlopsctl plan`` both."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from framework.api.hashes import text_hash
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Change, Desired, Plan, Refusal, Status
 from framework.planning.grammar.kind import Kind
@@ -58,7 +58,7 @@ class Looked:
     def at(cls, inputs: Iterable[Inputs], changes: Sequence[Change]) -> Looked:
         """``changes`` follow from ``inputs``."""
         observed = [item.observed for item in inputs]
-        return cls(tuple(changes), hashlib.sha256(_ANY.dump_json(observed)).hexdigest()[:10])
+        return cls(tuple(changes), text_hash(_ANY.dump_json(observed)))
 
 
 @dataclass(frozen=True)

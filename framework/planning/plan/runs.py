@@ -9,9 +9,9 @@ from typing import Any
 
 from framework.api.fields import LONGEST_DURATION
 from framework.planning.grammar.changes import Desired, Happening
-from framework.ports import FailureKind, Json, RunPhase, RunSpec, RunState
+from framework.planning.grammar.reasons import RETRIES_EXHAUSTED, RUN_FAILED, RUN_STARTED, Reason
+from framework.ports import FailureKind, Json, Request, RunPhase, RunSpec, RunState
 
-RUN_STARTED = "RunStarted"
 POLL = timedelta(seconds=0.5)
 """How soon to look again at a run that is under way."""
 
@@ -34,7 +34,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class GaveUp:
-    reason: str
+    reason: Reason
     message: str
 
 
@@ -46,7 +46,7 @@ def request(
     name: str,
     attempt: int,
     workload: str,
-    payload: Mapping[str, Json],
+    asked: Request,
     timeout: timedelta | None = None,
 ) -> RunSpec:
     """A run on behalf of a resource, marked with what people look for in Ray's dashboard."""
@@ -54,7 +54,7 @@ def request(
         name=name,
         attempt=attempt,
         workload=workload,
-        payload=payload,
+        payload=asked.model_dump(mode="json"),
         storage=desired.storage,
         title=f"{desired.ref} at {desired.commit[:7]}",
         code=desired.code,
@@ -62,7 +62,8 @@ def request(
             "commit": desired.commit,
             "spec": desired.file,
             "resource": str(desired.ref),
-            "fingerprint": desired.identity,
+            "fingerprint": asked.build,
+            "cause": asked.cause,
         },
         timeout_seconds=timeout.total_seconds() if timeout else None,
     )
@@ -87,7 +88,8 @@ def next_step(run: RunState, limit: int, backoff: timedelta, now: datetime) -> N
 
 def started(run: RunSpec) -> Happening:
     """An attempt is under way."""
-    return Happening(RUN_STARTED, f"run {run.submission_id}", {"run": run.submission_id})
+    data = {"run": run.submission_id, **({"cause": cause} if (cause := run.metadata.get("cause")) else {})}
+    return Happening(RUN_STARTED, f"run {run.submission_id}", data)
 
 
 def took(run: RunState) -> dict[str, Json]:
@@ -99,9 +101,9 @@ def took(run: RunState) -> dict[str, Json]:
 
 def _after_failure(run: RunState, limit: int, backoff: timedelta, now: datetime) -> Next:
     if run.failure is FailureKind.USER:
-        return GaveUp(run.reason or "RunFailed", run.message)
+        return GaveUp(Reason(run.reason) if run.reason else RUN_FAILED, run.message)
     if run.attempt > limit:
-        return GaveUp("RetriesExhausted", f"{run.attempt} attempts failed; the last: {run.message}")
+        return GaveUp(RETRIES_EXHAUSTED, f"{run.attempt} attempts failed; the last: {run.message}")
     wait = _doubled(backoff, run.attempt - 1)
     due = (run.finished or now) + wait
     if now < due <= now + 2 * wait:  # what ended further ahead of the clock ended before that was set

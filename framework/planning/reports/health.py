@@ -11,20 +11,14 @@ from pydantic import ValidationError
 
 from framework.api.conditions import DEGRADED, Condition, Conditions
 from framework.api.meta import Ref, problem_of
-from framework.planning.admission.admit import SUSPENDED
-from framework.planning.admission.retention import ORPHANED
-from framework.planning.admission.room import EXCEEDED, TOO_SMALL, WAITING_FOR_ROOM
 from framework.planning.grammar.changes import Desired, Status
-from framework.planning.grammar.remembered import UNREADABLE, way_out
+from framework.planning.grammar.reasons import AWAITS_PERSON, ORPHANED, SUSPENDED, UNREADABLE_RECORD, WAITING_FOR_ROOM
+from framework.planning.grammar.remembered import status_of, way_out
 from framework.planning.reports.oversight import Oversight, stamp
 from framework.ports import Outage, Record
 
 SHORT_COMMIT = 7
 """Characters of a commit SHA that are shown."""
-
-HELD = frozenset({"Paused", SUSPENDED, EXCEEDED, TOO_SMALL})
-"""Reasons for which a person is awaited: nothing moves by itself. So it is with who waits for room that nobody is about
-to make."""
 
 
 class Sync(StrEnum):
@@ -52,22 +46,52 @@ STUCK = frozenset({Sync.STALLED, Sync.BLOCKED, Sync.HELD, Sync.UNKNOWN})
 """Whoever waits for one of these waits in vain until somebody does something."""
 
 
+class Motion(StrEnum):
+    """Whether a resource still moves, for whoever waits until everything is as git asks."""
+
+    READY = "ready"
+    """As git asks."""
+    MOVING = "moving"
+    """Work is under way, or about to be."""
+    STALLED = "stalled"
+    """Given up until something changes, or not to be read."""
+    BLOCKED = "blocked"
+    """It waits for one that does not move by itself."""
+    HELD = "held"
+    """It waits for a person."""
+    ORPHANED = "orphaned"
+    """Git no longer asks for it, and it is to stay."""
+
+
+_MOTION = {
+    Sync.SYNCED: Motion.READY,
+    Sync.PROGRESSING: Motion.MOVING,
+    Sync.OUT_OF_SYNC: Motion.MOVING,
+    Sync.BLOCKED: Motion.BLOCKED,
+    Sync.HELD: Motion.HELD,
+    Sync.STALLED: Motion.STALLED,
+    Sync.DEGRADED: Motion.STALLED,
+    Sync.UNKNOWN: Motion.STALLED,
+}
+
+
 class Health(NamedTuple):
     """``since`` is when the resource came into this state, as far as its conditions tell; None where they do not.
-    ``status`` is what is recorded, None where that cannot be read."""
+    ``status`` is what is recorded, None where that cannot be read. ``waits_for``: whether it waits in vain is known
+    once the health of these is."""
 
     sync: Sync
     reason: str
     message: str
     since: datetime | None = None
     status: Status | None = None
-
-
-class Stand(NamedTuple):
-    """How a resource stands by itself, and whom it waits for: they say whether it waits in vain."""
-
-    health: Health
     waits_for: tuple[Ref, ...] = ()
+
+    @property
+    def motion(self) -> Motion:
+        """What has to be looked at again is about to move."""
+        stays = self.sync is Sync.OUT_OF_SYNC and self.reason == ORPHANED
+        return Motion.ORPHANED if stays else _MOTION[self.sync]
 
 
 GOING = Health(Sync.OUT_OF_SYNC, "RemovedFromGit", "git no longer has it, and it is not pruned yet")
@@ -79,86 +103,84 @@ def healths(
     """By the records alone, in the order of ``desired``, which must be dependency order, and then what git no longer
     has. None for what was never looked at. ``unreadable``: there is a record, and what is wrong with it."""
     recorded, damaged = {record.ref: record for record in records}, unreadable or {}
-    stands: dict[Ref, Stand | None] = {}
+    alone: dict[Ref, Health | None] = {}
     for ref in (*desired, *sorted({*recorded, *damaged} - desired.keys())):
         record = recorded.get(ref)
-        stands[ref] = None if record is None else _of(desired.get(ref), record)
+        alone[ref] = None if record is None else _of(desired.get(ref), record)
         if ref in damaged:
-            stands[ref] = unknown(ref, damaged[ref])
-    return together(stands)
+            alone[ref] = unknown(ref, damaged[ref])
+    return together(alone)
 
 
-def together(stands: Mapping[Ref, Stand | None]) -> dict[Ref, Health | None]:
-    """How each stands beside the others. ``stands`` is in dependency order."""
-    found = _one_after_the_other(stands, {})
+def together(alone: Mapping[Ref, Health | None]) -> dict[Ref, Health | None]:
+    """How each stands beside the others. ``alone``, in dependency order, is by the status of each alone."""
+    found = _one_after_the_other(alone, {})
     if any(health is not None and health.reason == WAITING_FOR_ROOM for health in found.values()):
         # Who is in the way of one may come later in dependency order.
         stuck = {ref: health for ref, health in found.items() if health is not None and health.sync in STUCK}
-        found = _one_after_the_other(stands, stuck)
+        found = _one_after_the_other(alone, stuck)
     return found
 
 
-def _one_after_the_other(stands: Mapping[Ref, Stand | None], known: Mapping[Ref, Health]) -> dict[Ref, Health | None]:
+def _one_after_the_other(alone: Mapping[Ref, Health | None], known: Mapping[Ref, Health]) -> dict[Ref, Health | None]:
     """``known`` are some that are stuck, whatever their place."""
     found: dict[Ref, Health | None] = {}
     stuck = dict(known)
-    for ref, alone in stands.items():
-        health = None if alone is None else _beside(alone, stuck)
+    for ref, own in alone.items():
+        health = None if own is None else _beside(own, stuck)
         if health is not None and health.sync in STUCK:
             stuck[ref] = health
         found[ref] = health
     return found
 
 
-def _beside(alone: Stand, stuck: Mapping[Ref, Health]) -> Health:
+def _beside(health: Health, stuck: Mapping[Ref, Health]) -> Health:
     """Any one that it is made from holds it up; room is there as soon as any one makes some."""
-    health, waits_for = alone
-    in_vain = [stuck[ref] for ref in waits_for if ref in stuck]
-    if in_vain and (health.reason != WAITING_FOR_ROOM or len(in_vain) == len(waits_for)):
+    in_vain = [stuck[ref] for ref in health.waits_for if ref in stuck]
+    if in_vain and (health.reason != WAITING_FOR_ROOM or len(in_vain) == len(health.waits_for)):
         both = [item.since for item in (health, *in_vain) if item.since is not None]
         return health._replace(sync=Sync.BLOCKED, since=max(both, default=None))
     return health
 
 
-def _of(desired: Desired[Any] | None, record: Record) -> Stand:
+def _of(desired: Desired[Any] | None, record: Record) -> Health:
     try:
-        status = Status.model_validate(record.status)
+        status = status_of(record)
     except ValidationError as error:
         return unknown(record.ref, problem_of(error))
-    health, waits_for = stand(desired, status)
-    return Stand(health._replace(status=status), waits_for)
+    return health_of(desired, status)._replace(status=status)
 
 
-def unknown(ref: Ref, problem: str) -> Stand:
+def unknown(ref: Ref, problem: str) -> Health:
     """Of a resource whose record cannot be read."""
-    return Stand(Health(Sync.UNKNOWN, UNREADABLE, way_out(ref, problem)))
+    return Health(Sync.UNKNOWN, UNREADABLE_RECORD, way_out(ref, problem))
 
 
-def stand(desired: Desired[Any] | None, status: Status) -> Stand:
+def health_of(desired: Desired[Any] | None, status: Status) -> Health:
     """By its status alone. A verdict on an older spec says nothing about the one that git asks for now.
 
     ``desired`` is None where git no longer has it.
     """
     conditions = status.conditions
     if desired is None:
-        return Stand(_vanished(conditions))
+        return _vanished(conditions)
     if not status.digest:  # what was forgotten is to be looked at anew
-        return Stand(_by(Sync.OUT_OF_SYNC, conditions.reconciling, conditions.reconciling.since))
+        return _by(Sync.OUT_OF_SYNC, conditions.reconciling, conditions.reconciling.since)
     if (status.digest, status.identity) != (desired.digest, desired.identity):
         told = (
             f"git asks for {desired.identity} of commit {desired.commit[:SHORT_COMMIT]}; the last pass saw "
             f"{status.identity} of {status.commit[:SHORT_COMMIT]}"
         )
-        return Stand(Health(Sync.OUT_OF_SYNC, "NotTakenUp", told))
+        return Health(Sync.OUT_OF_SYNC, "NotTakenUp", told)
     if conditions.stalled.status:
-        return Stand(_by(Sync.STALLED, conditions.stalled, conditions.stalled.since))
+        return _by(Sync.STALLED, conditions.stalled, conditions.stalled.since)
     if conditions.reconciling.status:
         return _under_way(conditions.reconciling, status.waits_for)
     if conditions.ready.status:
-        return Stand(_by(Sync.SYNCED, conditions.ready, max(item.since for item in conditions.all())))
+        return _by(Sync.SYNCED, conditions.ready, max(item.since for item in conditions.all()))
     if conditions.ready.reason == DEGRADED:
-        return Stand(_by(Sync.DEGRADED, conditions.ready, conditions.ready.since))
-    return Stand(_by(Sync.UNKNOWN, conditions.ready, conditions.ready.since))
+        return _by(Sync.DEGRADED, conditions.ready, conditions.ready.since)
+    return _by(Sync.UNKNOWN, conditions.ready, conditions.ready.since)
 
 
 def as_known(health: Health, ref: Ref, needs_ray: bool, oversight: Oversight) -> Health:
@@ -188,10 +210,10 @@ _CLAIMS = frozenset({Sync.SYNCED, Sync.PROGRESSING})
 """Words that are true only as long as somebody looks."""
 
 
-def _under_way(reconciling: Condition, waits_for: tuple[Ref, ...]) -> Stand:
-    if reconciling.reason in HELD or (reconciling.reason == WAITING_FOR_ROOM and not waits_for):
-        return Stand(_by(Sync.HELD, reconciling, reconciling.reason_since or reconciling.since))
-    return Stand(_by(Sync.PROGRESSING, reconciling, reconciling.since), waits_for)
+def _under_way(reconciling: Condition, waits_for: tuple[Ref, ...]) -> Health:
+    if reconciling.reason in AWAITS_PERSON or (reconciling.reason == WAITING_FOR_ROOM and not waits_for):
+        return _by(Sync.HELD, reconciling, reconciling.reason_since or reconciling.since)
+    return _by(Sync.PROGRESSING, reconciling, reconciling.since)._replace(waits_for=waits_for)
 
 
 def _vanished(conditions: Conditions) -> Health:

@@ -13,13 +13,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from framework.api.meta import Ref
+from framework.planning.grammar import reasons
+from framework.planning.grammar.kind import Kind, Says, Versions
 from framework.ports import Event
 
 _KEPT_WEIGHTS = 1_000
 """Of one trial: far more than a rollout has steps."""
-
-KINDS = ("FeatureView", "TrainingJob", "ModelDeployment")
-"""What has versions that take over from one another: tables, models, and the models in service."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,10 @@ PeriodT = TypeVar("PeriodT", bound=Period)
 
 @dataclass(frozen=True)
 class Life:
-    """The versions of one resource, oldest first. Only deployments have trials."""
+    """The versions of one resource, oldest first. Only those that ``serve``, which answer requests, are tried."""
 
     ref: Ref
+    serve: bool = False
     services: tuple[Service, ...] = ()
     trials: tuple[Trial, ...] = ()
 
@@ -119,7 +119,12 @@ def _overlaps(start: datetime, end: datetime | None, since: datetime, until: dat
     return _starts(start, since, until) and (end is None or end > since)
 
 
-def history(events: Iterable[Event], newest: int | None = None, at: tuple[datetime, datetime] | None = None) -> History:
+def history(
+    events: Iterable[Event],
+    kinds: Mapping[str, Kind],
+    newest: int | None = None,
+    at: tuple[datetime, datetime] | None = None,
+) -> History:
     """``events`` oldest first, as the state store gives them; those that change no version are passed over.
 
     ``newest`` keeps so many of each kind of row, ``at`` what :meth:`History.between` would: however long the log is, no
@@ -130,22 +135,18 @@ def history(events: Iterable[Event], newest: int | None = None, at: tuple[dateti
     for event in events:
         if event.ref is None:
             turns.add(_turn(event))
-        elif event.ref.kind in KINDS:
+        elif (kind := kinds.get(event.ref.kind)) is not None and kind.versions is not None:
             if event.ref not in lives:
-                lives[event.ref] = _Life(event.ref, newest, at)
+                lives[event.ref] = _Life(event.ref, kind.versions, newest, at, serve=kind.serving is not None)
             lives[event.ref].add(event)
     found = History(turns.kept(), tuple(lives[ref].life() for ref in sorted(lives)))
     return found if at is None else found.between(*at)
 
 
-TAKES_EFFECT = frozenset({"RevisionAccepted", "PinInForce"})
-"""Reasons after which the commit of the event is in force."""
-
-
 def _turn(event: Event) -> Turn:
     after = event.data.get("after")
     in_force = after if isinstance(after, str) and after else None
-    if in_force is None and event.reason in TAKES_EFFECT:
+    if in_force is None and event.reason in reasons.TAKES_EFFECT:
         in_force = event.commit
     return Turn(event.time, event.commit, event.reason, event.message, event.actor, in_force)
 
@@ -169,39 +170,39 @@ class _Turns:
 class _Life:
     """A life while it is put together. Only the last service and the last trial still change."""
 
-    def __init__(self, ref: Ref, newest: int | None, at: tuple[datetime, datetime] | None) -> None:
-        self._ref, self._since = ref, at[0] if at else None
+    def __init__(
+        self, ref: Ref, versions: Versions, newest: int | None, at: tuple[datetime, datetime] | None, *, serve: bool
+    ) -> None:
+        self._ref, self._versions, self._serve, self._since = ref, versions, serve, at[0] if at else None
         self._services: deque[Service] = deque(maxlen=None if at else newest)
         self._trials: deque[Trial] = deque(maxlen=None if at else newest)
         self._weights: deque[tuple[datetime, int]] = deque(maxlen=_KEPT_WEIGHTS)
 
     def life(self) -> Life:
         self._weigh()
-        return Life(self._ref, tuple(self._services), tuple(self._trials))
+        return Life(self._ref, self._serve, tuple(self._services), tuple(self._trials))
 
     def add(self, event: Event) -> None:
         data = event.data
-        match event.reason:
-            case "RolloutStarted" if self._services and self._services[-1].until is None:
+        if event.reason == reasons.DELETED:
+            self._end_service(event)
+            self._end_trial(event)
+        match self._versions.says.get(event.reason):
+            case Says.TRIED if self._services and self._services[-1].until is None:
                 self._end_trial(event)
                 commit = _text(data, "commit") or event.commit
-                self._trials.append(Trial(_text(data, "version"), _text(data, "app"), commit, event.time))
-            case "WeightChanged":
+                self._trials.append(Trial(self._label(event), _text(data, "app"), commit, event.time))
+            case Says.WEIGHED:
                 weight = data.get("after")
                 if self._trials and self._trials[-1].app == _text(data, "app") and isinstance(weight, int):
                     self._weights.append((event.time, weight))
-            case "CandidateRejected" | "Superseded" | "Withdrawn":
+            case Says.GIVEN_UP:
                 self._end_trial(event)
-            case "Promoted" | "Adopted":
-                self._take_over(_text(data, "version"), event)
-            case "ModelReady":
-                self._take_over(f"{self._ref.name}@{_text(data, 'version')}", event)
-            case "Published":
-                identity = _text(data, "uri").rpartition("/")[2]
-                self._take_over(f"{self._ref.name}@{identity} v{data.get('version')}", event)
-            case "Deleted":
-                self._end_service(event)
-                self._end_trial(event)
+            case Says.COUNTS:
+                self._take_over(self._label(event), event)
+
+    def _label(self, event: Event) -> str:
+        return self._versions.label(self._ref, event.data)
 
     def _take_over(self, version: str, event: Event) -> None:
         last = self._services[-1] if self._services and self._services[-1].until is None else None

@@ -8,14 +8,12 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from framework.api.conditions import Conditions
 from framework.api.meta import Ref
-from framework.planning.admission.retention import ORPHANED
-from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.changes import Desired, Status
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
 from framework.planning.reports.health import SHORT_COMMIT, Health, Sync, as_known, healths
 from framework.planning.reports.oversight import Oversight
-from framework.planning.reports.settled import Withheld
+from framework.planning.reports.settled import Withheld, standing_of
 from framework.ports import Record, Revision
 
 
@@ -23,30 +21,33 @@ from framework.ports import Record, Revision
 class StatusRow:
     """One resource.
 
-    ``asked_commit`` and ``asked_identity`` are git's side (None: git no longer has it), ``commit`` and ``identity`` the
-    recorded side (None: nothing recorded). ``since`` is when the resource came into this state, ``looked_at`` when it
-    was looked at last, both as far as is known. ``current``: ``summary`` tells what is, and not only what was.
+    ``asked_commit`` and ``asked_identity`` are git's side (None: git no longer has it), ``health.status`` the recorded
+    side (None: nothing recorded). ``age`` is for how long the resource is in this state, ``looked_at`` when it was
+    looked at last, both as far as is known. ``current``: the status tells what is, and not only what was.
     """
 
-    kind: str
-    name: str
-    sync: Sync
-    reason: str
-    message: str
-    summary: str = ""
+    ref: Ref
+    health: Health
     asked_commit: str | None = None
     asked_identity: str | None = None
-    commit: str | None = None
-    identity: str | None = None
-    conditions: Conditions | None = None
-    since: datetime | None = None
     age: timedelta | None = None
     looked_at: datetime | None = None
     current: bool = True
+    newer: tuple[Ref, ...] = ()
+    """Upstreams that hold newer data than what is in service was made from."""
 
     @property
-    def ref(self) -> Ref:
-        return Ref(self.kind, self.name)
+    def sync(self) -> Sync:
+        return self.health.sync
+
+    @property
+    def status(self) -> Status | None:
+        return self.health.status
+
+    @property
+    def because(self) -> str:
+        """The reason and what there is to say about it."""
+        return f"{self.health.reason}: {self.health.message}" if self.health.message else self.health.reason
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,12 @@ def report(
     asked: Asked | None = None,
     oversight: Oversight | None = None,
     uncommitted: Uncommitted | None = None,
+    newer: Mapping[Ref, tuple[Ref, ...]] | None = None,
 ) -> StatusReport:
-    """``revisions`` newest first, as the state store gives them. The rest as in ``rows``."""
+    """``revisions`` newest first, as the state store gives them; ``newer`` is what ``newer_data`` says. The rest as in
+    ``rows``."""
     found = rows(desired, records, now, withheld, unreadable, asked=asked, oversight=oversight)
+    found = [replace(row, newer=(newer or {}).get(row.ref, ())) for row in found]
     return StatusReport(
         environment=environment,
         accepted=next((revision for revision in revisions if revision.accepted), None),
@@ -129,28 +133,30 @@ def rows(
     for ref, health in healths(known, records, unreadable).items():
         row = _row(ref, known.get(ref), recorded.get(ref), health or _NEVER, oversight, now)
         if desired is None:
-            row = replace(row, sync=Sync.UNKNOWN, reason="GitUnreadable", message=_NO_GIT, since=None, age=None)
-        found.append(_not_taken_up(row, withheld, asked, oversight) if row.reason in _NOT_TAKEN_UP else row)
+            row = replace(row, health=_NO_GIT._replace(status=row.status), age=None)
+        elif row.health.reason in _NOT_TAKEN_UP:
+            row = replace(row, health=_not_taken_up(row.health, withheld, asked, oversight))
+        found.append(row)
     return found
 
 
 _NOT_TAKEN_UP = frozenset({"NotReconciled", "NotTakenUp", "RemovedFromGit"})
-_NO_GIT = "git cannot be read, so nobody can tell what it asks for"
+_NO_GIT = Health(Sync.UNKNOWN, "GitUnreadable", "git cannot be read, so nobody can tell what it asks for")
 _NEVER = Health(Sync.OUT_OF_SYNC, "NotReconciled", "no pass has looked at it yet")
 
 
 def _not_taken_up(
-    row: StatusRow, withheld: Withheld | None, asked: Asked | None, oversight: Oversight | None
-) -> StatusRow:
+    health: Health, withheld: Withheld | None, asked: Asked | None, oversight: Oversight | None
+) -> Health:
     """What the newest commit would change waits for what that commit waits for, or for somebody who looks at it."""
     if withheld is not None:
-        return replace(row, reason=withheld.reason, message=withheld.message)
+        return health._replace(reason=withheld.reason, message=withheld.message)
     if asked is not None and asked.stand is Stand.REFUSED:
         told = f"commit {asked.commit[:SHORT_COMMIT]} is refused: {'; '.join(asked.problems)}"
-        return replace(row, reason="CommitRefused", message=told)
+        return health._replace(reason="CommitRefused", message=told)
     if oversight is not None and oversight.absence:
-        return replace(row, message=f"{row.message}; {oversight.absence}")
-    return row
+        return health._replace(message=f"{health.message}; {oversight.absence}")
+    return health
 
 
 def _row(
@@ -167,18 +173,10 @@ def _row(
         current = oversight.knows(ref) and not (needs_ray and oversight.cluster is not None)
         health, looked_at = as_known(health, ref, needs_ray, oversight), oversight.looked_at(ref)
     return StatusRow(
-        kind=ref.kind,
-        name=ref.name,
-        sync=health.sync,
-        reason=health.reason,
-        message=health.message,
-        summary=status.summary if status else "",
+        ref=ref,
+        health=health,
         asked_commit=desired.commit if desired else None,
         asked_identity=desired.identity if desired else None,
-        commit=status.commit if status else None,
-        identity=status.identity if status else None,
-        conditions=status.conditions if status else None,
-        since=health.since,
         age=None if health.since is None else now - health.since,
         looked_at=looked_at,
         current=current,
@@ -192,9 +190,9 @@ _TROUBLE = frozenset({Stand.WRONG, Stand.REFUSED, Stand.UNREADABLE})
 
 def overall(rows: Sequence[StatusRow], asked: Asked | None) -> Overall:
     """What is to be kept although git no longer asks for it is well as it is."""
-    words = {row.sync for row in rows if row.reason != ORPHANED}
-    if (asked is not None and asked.stand in _TROUBLE) or words & {Sync.STALLED, Sync.DEGRADED, Sync.UNKNOWN}:
+    found = standing_of({row.ref: row.health for row in rows})
+    if found.stalled or (asked is not None and asked.stand in _TROUBLE):
         return Overall.TROUBLED
-    if words - {Sync.SYNCED} or (asked is not None and asked.stand is not Stand.IN_FORCE):
-        return Overall.UNSETTLED
-    return Overall.SETTLED
+    if found.converged and (asked is None or asked.stand is Stand.IN_FORCE):
+        return Overall.SETTLED
+    return Overall.UNSETTLED

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.admission.retention import ORPHANED
 from framework.planning.grammar.changes import Desired
-from framework.planning.reports.health import Health, Stand, Sync, healths
+from framework.planning.reports.health import Health, Motion, healths
 from framework.ports import Record
+
+
+class Conclusion(StrEnum):
+    """An environment in one word, for whoever waits for it no longer."""
+
+    CONVERGED = "Converged"
+    """Everything is as git asks."""
+    STALLED = "Stalled"
+    """Nothing moves any more, and something is not as git asks."""
+    HELD = "Held"
+    """Nothing moves until a person does something."""
+    STARTED = "Started"
+    """Work goes on; nobody was asked to wait for it, or not that long."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How far an environment is from what git asks for.
-
-    ``moving``: work is under way. ``stalled``: given up until something changes, or not to be read. ``blocked``: waits
-    for one that does not move by itself. ``held``: waits for a person. ``ready``: as git asks. ``orphaned``: git no
-    longer asks for it, and it is to stay.
-    """
+    """How far an environment is from what git asks for: its resources by their motion."""
 
     ready: tuple[Ref, ...] = ()
     moving: tuple[Ref, ...] = ()
@@ -28,6 +36,9 @@ class Standing:
     blocked: tuple[Ref, ...] = ()
     held: tuple[Ref, ...] = ()
     orphaned: tuple[Ref, ...] = ()
+
+    def items(self) -> Iterator[tuple[Motion, tuple[Ref, ...]]]:
+        return ((motion, getattr(self, motion.value)) for motion in Motion)
 
     @property
     def open(self) -> tuple[Ref, ...]:
@@ -40,7 +51,16 @@ class Standing:
 
     @property
     def converged(self) -> bool:
-        return not (self.moving or self.stalled or self.blocked or self.held)
+        return not self.open
+
+    def conclusion(self, *, withheld: bool = False, doubted: bool = False) -> Conclusion:
+        """``withheld``: the newest commit waits; ``doubted``: nobody knows whether that is so still."""
+        if self.converged:
+            return Conclusion.HELD if withheld else Conclusion.STARTED if doubted else Conclusion.CONVERGED
+        if self.moving:
+            return Conclusion.STARTED
+        # What is blocked where nothing is stalled waits for what a person is awaited for.
+        return Conclusion.STALLED if self.stalled else Conclusion.HELD
 
 
 @dataclass(frozen=True)
@@ -56,7 +76,7 @@ class Withheld:
 def standing(
     desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], unreadable: Mapping[Ref, str] | None = None
 ) -> Standing:
-    """Sort every resource, the vanished ones (recorded, but not asked for) included, by how it stands. ``unreadable``:
+    """Sort every resource, the vanished ones (recorded, but not asked for) included, by its motion. ``unreadable``:
     there is a record, and what is wrong with it.
 
     ``desired`` must be in dependency order, so that what blocks a resource is known before the resource is looked at.
@@ -65,33 +85,13 @@ def standing(
 
 
 def standing_of(found: Mapping[Ref, Health | None]) -> Standing:
-    """Sort resources by their health; None for one that nobody has looked at yet."""
-    words: dict[str, list[Ref]] = {"ready": [], "moving": [], "stalled": [], "blocked": [], "held": [], "orphaned": []}
+    """Sort resources by their health; None for one that nobody has looked at yet, and so is about to move."""
+    by_motion: dict[Motion, list[Ref]] = {motion: [] for motion in Motion}
     for ref, health in found.items():
-        words[_word(health)].append(ref)
-    return Standing(**{word: tuple(refs) for word, refs in words.items()})
+        by_motion[Motion.MOVING if health is None else health.motion].append(ref)
+    return Standing(**{motion.value: tuple(refs) for motion, refs in by_motion.items()})
 
 
-def moves(alone: Stand) -> bool:
+def moves(alone: Health) -> bool:
     """Whether it moves, whatever becomes of others. One that waits for another may not."""
-    return not alone.waits_for and _word(alone.health) == "moving"
-
-
-def _word(health: Health | None) -> str:
-    """What nobody looked at yet, or what has to be looked at again, is about to move."""
-    if health is None:
-        return "moving"
-    if health.sync is Sync.OUT_OF_SYNC:
-        return "orphaned" if health.reason == ORPHANED else "moving"
-    return _WORDS[health.sync]
-
-
-_WORDS = {
-    Sync.SYNCED: "ready",
-    Sync.PROGRESSING: "moving",
-    Sync.BLOCKED: "blocked",
-    Sync.HELD: "held",
-    Sync.STALLED: "stalled",
-    Sync.DEGRADED: "stalled",
-    Sync.UNKNOWN: "stalled",
-}
+    return not alone.waits_for and alone.motion is Motion.MOVING

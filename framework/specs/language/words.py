@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime, timedelta
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -13,6 +12,7 @@ from pydantic import BaseModel
 
 from framework.api.credentials import redacted
 from framework.api.fields import parse_duration
+from framework.api.nearest import nearest as nearest
 from framework.specs.yaml.paths import Path
 
 _PLAIN: dict[Any, tuple[str, str]] = {
@@ -29,7 +29,6 @@ MAX_NAMES = 20
 """That are listed where one of them is needed."""
 _MAX_EFFORT = 50_000
 """Names that are compared to guess what was meant (about a second)."""
-_ABBREVIATION = 3
 
 
 def alternatives(annotation: Any) -> tuple[Any, ...]:
@@ -151,18 +150,6 @@ def homes(model: type[BaseModel], key: str) -> list[str]:
     return list(dict.fromkeys(found_at))
 
 
-def nearest(word: str, options: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The option that ``word`` is a misspelling or the start of; case, ``-`` and ``_`` do not count."""
-    by_form: dict[str, str] = {}
-    for option in options:
-        by_form.setdefault(_form(option), option)
-    form = _form(word)
-    matches = difflib.get_close_matches(form, by_form, n=1, cutoff=cutoff)
-    if not matches and len(form) >= _ABBREVIATION:
-        matches = [option for option in by_form if option.startswith(form)]
-    return by_form[matches[0]] if len(matches) == 1 else None
-
-
 class Guesses:
     """``nearest`` for many words. Guessing ends when it took long enough: whoever misspelt so many has another
     problem."""
@@ -173,10 +160,6 @@ class Guesses:
     def __call__(self, word: str, options: Collection[str], cutoff: float = 0.6) -> str | None:
         self._left -= len(options)
         return nearest(word, options, cutoff) if self._left >= 0 else None
-
-
-def _form(word: str) -> str:
-    return re.sub(r"[-_ ]", "", word).casefold()
 
 
 _UNITS = {

@@ -13,7 +13,7 @@ from framework.specs.memo import rows
 from framework.specs.memo.parallel import File, Workers
 from framework.specs.memo.recall import State
 from framework.specs.memo.rows import LoadedFile
-from framework.specs.memo.store import Store, own_key
+from framework.specs.memo.store import Store, own_folder
 from framework.specs.memo.stored import Body, StoredDraft
 from framework.specs.rules.outline import Outline
 from framework.specs.yaml import syntax
@@ -55,7 +55,7 @@ class ParseCache:
                 self.store.add_files(new, kinds)
             kept.update(new)
         for blob in missing:
-            self.files[blob.path, blob.sha] = decode(source, blob, kept.pop(blob))
+            self.files[blob.path, blob.sha] = decode(source, blob, kept.pop(blob), kinds)
         return [self.files[blob.path, blob.sha] for blob in blobs]
 
     def _read(self, files: Sequence[File], kinds: Mapping[str, Kind], read: ReadRow) -> dict[Blob, bytes]:
@@ -66,7 +66,7 @@ class ParseCache:
     def body(self, source: SpecSource, kinds: Mapping[str, Kind], read: ReadRow, blob: Blob, index: int) -> Body:
         """One object of a file that was read before, from wherever it still is."""
         row = self.store.files([blob], kinds).get(blob) if self.store else None
-        drafts = decode(source, blob, row or read(blob, source.read([blob])[blob.sha])).drafts
+        drafts = decode(source, blob, row or read(blob, source.read([blob])[blob.sha]), kinds).drafts
         return next(draft.body for draft in drafts if isinstance(draft, StoredDraft) and draft.index == index)
 
     def remember(self, state: State) -> None:
@@ -77,14 +77,15 @@ class ParseCache:
         self.files = {key: value for key, value in self.files.items() if key in blobs}
 
 
-def kept_in(folder: Path, kinds: str) -> ParseCache:
-    """A cache that is kept in ``folder`` between processes, and read by as many of them as there are CPUs. ``kinds``
-    is where others find them: ``module:attribute``."""
-    return ParseCache(Store(folder, own_key), Workers(kinds))
+def kept_for(root: Path, kinds: str) -> ParseCache:
+    """A cache of the project at ``root`` that is kept between processes, and read by as many of them as there are CPUs.
+    ``kinds`` is where others find them: ``module:attribute``."""
+    folder = own_folder(root)
+    return ParseCache(None if folder is None else Store(folder, str(root.resolve())), Workers(kinds))
 
 
-def decode(source: SpecSource, blob: Blob, row: bytes) -> LoadedFile:
-    return rows.decode(row, blob.path, blob.sha, partial(text, source, blob))
+def decode(source: SpecSource, blob: Blob, row: bytes, kinds: Mapping[str, Kind]) -> LoadedFile:
+    return rows.decode(row, blob.path, blob.sha, partial(text, source, blob), kinds)
 
 
 def text(source: SpecSource, blob: Blob) -> str:

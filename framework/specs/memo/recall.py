@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cache, partial
 from typing import Any, NamedTuple, Protocol, cast
 
 from framework.api.errors import Problem
@@ -26,7 +26,7 @@ class State:
     """The environment ``name`` in ``folders``. ``asked`` is every digest that this rests on: while they are the same,
     all of this is. ``sound`` are the entrypoints of its resources, each with the paths on which it rests that they are
     right; ``empty`` files without objects; ``drafts`` the objects of all others, in the order of files. What only a
-    commit with changes needs is found when it is asked for."""
+    commit with changes needs is found when it is called for."""
 
     name: str
     folders: tuple[str, ...]
@@ -41,16 +41,8 @@ class State:
     """In dependency order."""
     digest: str
     objects: int
-    find_drafts: Callable[[], tuple[StoredDraft, ...]] = field(repr=False)
-    find_checked: Callable[[], Mapping[Ref, Checked]] = field(repr=False)
-
-    @cached_property
-    def drafts(self) -> tuple[StoredDraft, ...]:
-        return self.find_drafts()
-
-    @cached_property
-    def checked(self) -> Mapping[Ref, Checked]:
-        return self.find_checked()
+    drafts: Callable[[], tuple[StoredDraft, ...]] = field(repr=False)
+    checked: Callable[[], Mapping[Ref, Checked]] = field(repr=False)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -74,7 +66,7 @@ class State:
     def files(self) -> Mapping[tuple[str, str], LoadedFile]:
         """By path and blob SHA."""
         drafts: dict[tuple[str, str], list[StoredDraft]] = {key: [] for key in self.empty}
-        for draft in self.drafts:
+        for draft in self.drafts():
             drafts.setdefault((draft.file, draft.sha), []).append(draft)
         return {
             key: LoadedFile(tuple(found), (), frozenset(draft.ref for draft in found)) for key, found in drafts.items()
@@ -91,11 +83,12 @@ def asked_of(head: bytes) -> Asked:
 
 def encode(state: State) -> bytes:
     """Everything that no head says, as JSON. Specs are left out: they are read from their files' rows."""
-    kinds = list(dict.fromkeys(draft.ref.kind for draft in state.drafts))
+    drafts, checked = state.drafts(), state.checked()
+    kinds = list(dict.fromkeys(draft.ref.kind for draft in drafts))
     names, codes = list(state.sound), list(dict.fromkeys(state.code.values()))
     numbers = _Numbers(
         {kind: number for number, kind in enumerate(kinds)},
-        {draft.ref: number for number, draft in enumerate(state.drafts)},
+        {draft.ref: number for number, draft in enumerate(drafts)},
         {names: number for number, names in enumerate(names)},
         {code: number for number, code in enumerate(codes)},
     )
@@ -106,7 +99,7 @@ def encode(state: State) -> bytes:
         "sound": list(state.sound.items()),
         "codes": [(code.commit, code.folder, code.digest, code.files) for code in codes],
         "digest": state.digest,
-        "drafts": [_row(state, draft, numbers) for draft in state.drafts],
+        "drafts": [_row(state, draft, checked.get(draft.ref), numbers) for draft in drafts],
         "order": [numbers.refs[ref] for ref in state.fingerprints],
     }
     return rows.dumps(document).encode("ascii")
@@ -119,10 +112,10 @@ class _Numbers(NamedTuple):
     codes: Mapping[CodeRef, int]
 
 
-def _row(state: State, draft: StoredDraft, numbers: _Numbers) -> list[Any]:
+def _row(state: State, draft: StoredDraft, checked: Checked | None, numbers: _Numbers) -> list[Any]:
     ref = draft.ref
     resource = state.environments[ref] if ref.kind == ENVIRONMENT else state.resources[ref]
-    facts, code, checked = resource.facts, state.code.get(ref), state.checked.get(ref)
+    facts, code = resource.facts, state.code.get(ref)
     text = facts.text if isinstance(facts, StoredFacts) else rows.dumps(rows.facts_row(facts))
     return [
         numbers.kinds[ref.kind], ref.name, draft.file, draft.sha, draft.index, draft.metadata_text, text,
@@ -167,8 +160,8 @@ def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver)
         fingerprints={ref: Fingerprint(row[11], row[12]) for ref, row in ordered},
         digest=document["digest"],
         objects=len(sheet.rows),
-        find_drafts=lambda: tuple(sheet.draft(number) for number in range(len(sheet.rows))),
-        find_checked=sheet.checked,
+        drafts=cache(lambda: tuple(sheet.draft(number) for number in range(len(sheet.rows)))),
+        checked=cache(sheet.checked),
     )
 
 
@@ -192,7 +185,7 @@ class _Sheet:
     def facts(self, number: int) -> StoredFacts:
         row, refs = self.rows[number], self.refs
         names = () if row[8] is None else self._names[row[8]]
-        return StoredFacts.of(row[6], _facts, tuple([refs[one] for one in row[9]]), names, bool(row[7] & 1))
+        return StoredFacts(row[6], _facts, tuple([refs[one] for one in row[9]]), names, bool(row[7] & 1))
 
     def resource(self, number: int) -> Resource:
         row = self.rows[number]

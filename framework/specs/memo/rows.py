@@ -50,18 +50,17 @@ def _draft(draft: Draft, outcome: Resource | tuple[Problem, ...]) -> list[Any]:
     return [*row, [problem_row(problem) for problem in outcome], None, None]
 
 
-def decode(row: bytes, file: str, sha: str, text: Callable[[], str]) -> LoadedFile:
+def decode(row: bytes, file: str, sha: str, text: Callable[[], str], kinds: Mapping[str, Kind]) -> LoadedFile:
     """The other way. ``text`` reads the file's text again, for places."""
-    drafts, problems, declared = json.loads(row)
-    bodies = [(Ref(kind, name), index, _body(*rest)) for kind, name, index, *rest in drafts]
-    return LoadedFile(
-        tuple(
-            StoredDraft.of(ref, file, sha, index, text, lambda body=body: body, body.facts)  # type: ignore[misc]
-            for ref, index, body in bodies
-        ),
-        tuple(problem_of(item) for item in problems),
-        frozenset([*(ref for ref, _, _ in bodies), *(Ref(*ref) for ref in declared)]),
-    )
+    objects, problems, declared = json.loads(row)
+
+    def draft(kind: str, name: str, index: int, *rest: Any) -> StoredDraft:
+        body = _body(*rest)
+        return StoredDraft(Ref(kind, name), file, sha, index, text, lambda: body, kinds[kind].spec, body.facts)
+
+    drafts = tuple(draft(*row) for row in objects)
+    names = frozenset([*(draft.ref for draft in drafts), *(Ref(*ref) for ref in declared)])
+    return LoadedFile(drafts, tuple(problem_of(item) for item in problems), names)
 
 
 def _body(head: Mapping[str, Any], spec: str, problems: Sequence[Any], facts: Any, texts: Any) -> Body:

@@ -17,7 +17,7 @@ from framework.api.errors import Problem
 from framework.api.meta import Metadata, Ref
 from framework.api.places import Place
 from framework.planning.grammar.changes import Desired
-from framework.planning.grammar.fingerprint import Texts
+from framework.planning.grammar.fingerprint import Texts, identity_of
 from framework.planning.grammar.kind import Claim, Reference
 from framework.ports import CodeRef
 from framework.specs.language.resource import Draft, Facts, Resource
@@ -45,16 +45,13 @@ class StoredFacts(Facts):
     names: tuple[str, ...]
     _read: Callable[[str], Facts]
 
-    @classmethod
-    def of(
-        cls, text: str, read: Callable[[str], Facts], upstreams: tuple[Ref, ...], names: tuple[str, ...], rest: bool
-    ) -> StoredFacts:
+    def __init__(
+        self, text: str, read: Callable[[str], Facts], upstreams: tuple[Ref, ...], names: tuple[str, ...], rest: bool
+    ) -> None:
         """``rest``: there is more than references and entrypoints."""
-        facts = cls.__new__(cls)
-        facts.__dict__.update(text=text, upstreams=upstreams, names=names, _read=read)
+        self.__dict__.update(text=text, upstreams=upstreams, names=names, _read=read)
         if not rest:
-            facts.__dict__.update(claims=(), warnings=(), secrets=(), places=())
-        return facts
+            self.__dict__.update(claims=(), warnings=(), secrets=(), places=())
 
     @cached_property
     def _all(self) -> Facts:
@@ -86,25 +83,24 @@ class StoredFacts(Facts):
 
 
 class StoredDraft(Draft):
-    """``facts`` None: only the body knows whether its spec is right."""
+    """``facts`` None: only the body knows whether its spec is right. Where it is and nothing patches it, ``spec`` and
+    ``texts`` are the resource's."""
 
     facts: Facts | None
+    _model: type[BaseModel]
     _load: Callable[[], Body]
     _metadata: str | None
     _text: Callable[[], str]
 
-    @classmethod
-    def of(
-        cls, ref: Ref, file: str, sha: str, index: int, text: Callable[[], str], load: Callable[[], Body],
-        facts: Facts | None = None, metadata: str | None = None,
-    ) -> StoredDraft:  # fmt: skip
+    def __init__(
+        self, ref: Ref, file: str, sha: str, index: int, text: Callable[[], str], load: Callable[[], Body],
+        model: type[BaseModel], facts: Facts | None = None, metadata: str | None = None,
+    ) -> None:  # fmt: skip
         """``text`` gives the file's text, for places; ``metadata`` may be at hand already, as JSON."""
-        draft = cls.__new__(cls)
-        draft.__dict__.update(
-            ref=ref, file=file, sha=sha, index=index, base=None, facts=facts, _load=load, _text=text,
-            _metadata=metadata,
+        self.__dict__.update(
+            ref=ref, file=file, sha=sha, index=index, facts=facts,
+            _load=load, _text=text, _model=model, _metadata=metadata,
         )  # fmt: skip
-        return draft
 
     @property
     def body(self) -> Body:
@@ -131,98 +127,63 @@ class StoredDraft(Draft):
     def positions(self) -> Places:
         return Positions(self.file, self._text, self.index)
 
-
-class StoredResource(Resource):
-    """Of a draft that nothing patches, which ``find`` gives."""
-
-    _find: Callable[[], StoredDraft]
-    _model: type[BaseModel]
-
-    @classmethod
-    def of(
-        cls, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], StoredDraft], model: type[BaseModel]
-    ) -> StoredResource:
-        resource = cls.__new__(cls)
-        resource.__dict__.update(ref=ref, file=file, key=key, facts=facts, _find=find, _model=model)
-        return resource
-
-    @cached_property
-    def _draft(self) -> StoredDraft:
-        return self._find()
-
-    @cached_property
-    def metadata(self) -> Metadata:
-        return self._draft.metadata
-
     @cached_property
     def spec(self) -> BaseModel:
-        return self._model.model_validate_json(self._draft.body.spec, strict=True)
-
-    @property
-    def positions(self) -> Places:
-        return self._draft.positions
-
-    @property
-    def raw(self) -> Mapping[str, Any]:
-        return self._draft.raw
+        return self._model.model_validate_json(self.body.spec, strict=True)
 
     @property
     def texts(self) -> Texts:
-        texts = self._draft.body.texts
+        texts = self.body.texts
         assert texts is not None, "a resource comes of a draft whose spec is right"
         return texts
 
 
-class PatchedResource(Resource):
-    """Of a draft that the Environment patches: ``make`` does so, once somebody asks for more than facts."""
+class StoredResource(Resource):
+    """Of which the facts are at hand. ``find`` gives what has the rest, the same each time: the draft, or what an
+    Environment makes of it."""
 
-    _make: Callable[[], Resource]
+    _find: Callable[[], StoredDraft | Resource]
 
-    @classmethod
-    def of(cls, ref: Ref, file: str, key: str, facts: Facts, make: Callable[[], Resource]) -> PatchedResource:
-        resource = cls.__new__(cls)
-        resource.__dict__.update(ref=ref, file=file, key=key, facts=facts, _make=make)
-        return resource
-
-    @cached_property
-    def whole(self) -> Resource:
-        return self._make()
+    def __init__(self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], StoredDraft | Resource]) -> None:
+        self.__dict__.update(ref=ref, file=file, key=key, facts=facts, _find=find)
 
     @property
     def metadata(self) -> Metadata:
-        return self.whole.metadata
+        return self._find().metadata
 
     @property
     def spec(self) -> BaseModel:
-        return self.whole.spec
+        return self._find().spec
 
     @property
     def positions(self) -> Places:
-        return self.whole.positions
+        return self._find().positions
 
     @property
     def raw(self) -> Mapping[str, Any]:
-        return self.whole.raw
+        return self._find().raw
 
     @property
     def texts(self) -> Texts:
-        return self.whole.texts
+        return self._find().texts
 
 
 class StoredDesired(Desired[BaseModel]):
     """What git asks for, whose spec is read when a plan looks at it."""
 
     _resource: Resource
+    _workload_version: str
 
     @classmethod
     def of(
         cls, resource: Resource, *, commit: str, identity: str, digest: str, environment: str, storage: str, root: str,
-        upstream: Mapping[Ref, str], code: CodeRef | None,
+        upstream: Mapping[Ref, str], code: CodeRef | None, workload_version: str,
     ) -> StoredDesired:  # fmt: skip
         desired = cls.__new__(cls)
         desired.__dict__.update(
             ref=resource.ref, commit=commit, identity=identity, digest=digest, environment=environment,
             storage=storage, root=root, upstream=upstream, code=code, file=resource.file, _resource=resource,
+            _workload_version=workload_version,
         )  # fmt: skip
         return desired
 
@@ -233,6 +194,13 @@ class StoredDesired(Desired[BaseModel]):
     @cached_property
     def spec(self) -> BaseModel:
         return self._resource.spec
+
+    @cached_property
+    def recipe(self) -> str:
+        if not self.upstream:
+            return self.identity
+        code = [self.code.digest] if self.code is not None else []
+        return identity_of(self._resource.texts.rebuilding, code, {}, self._workload_version)
 
     @property
     def resource(self) -> Resource:

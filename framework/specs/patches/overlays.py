@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from framework.api.errors import Problem
@@ -114,7 +114,8 @@ class _Overlay:
         else:
             spec = json_patch.apply(spec, entry["jsonPatch"], (*at, "jsonPatch"), room)
         places = PatchedPlaces(before, self._environment.positions, spec.trace)
-        return replace(draft, raw={**draft.raw, "spec": spec.value}, positions=places, base=draft.base or draft)
+        raw, base = {**draft.raw, "spec": spec.value}, draft.base or draft
+        return Draft(draft.ref, draft.metadata, raw, draft.file, draft.sha, draft.index, places, base)
 
 
 def _failed(environment: Resource, failed: Sequence[tuple[Ref, PatchError]]) -> Problem:

@@ -142,13 +142,10 @@ class _Edit:
                 # Nothing is there, or an empty collection: it is written anew as a whole.
                 return self._replace(node, parent, key, flow, _nested(path[position:], value))
             flow = flow or node.flow
-            below = _below(node, part)
+            below = nodes.below(node, part)
             if below is None:
                 return self._add(node, part, rest, flow)
-            parent, node = node, below
-            key = None
-            if isinstance(parent, Mapping):
-                key = next(name for name, _ in parent.entries if name.value == part)
+            parent, (key, node) = node, below
         return self._replace(node, parent, key, flow, value)
 
     def _replace(
@@ -216,12 +213,6 @@ class _Edit:
 def _is_literal(text: str) -> bool:
     """Whether a literal block can hold it without marks for its indentation and its end."""
     return "\n" in text.rstrip("\n") and not text.startswith((" ", "\n")) and not text.endswith("\n\n")
-
-
-def _below(node: Mapping | Sequence, part: str | int) -> Node | None:
-    if isinstance(node, Mapping):
-        return node.get(str(part))
-    return node.items[part] if isinstance(part, int) and part < len(node.items) else None
 
 
 def _nested(path: Path, value: Json) -> Json:

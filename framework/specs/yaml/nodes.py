@@ -1,8 +1,8 @@
-"""YAML text as a tree of what was written where, so that an edit touches only what it changes.
+"""YAML text as a tree of what was written where, so that an edit touches only what it changes, and a mistake is told at
+its place.
 
 ``positions`` reads what a file means; this keeps how it was written: the offset at which every scalar and collection
-starts and ends, its style, anchors, aliases and comments. Only text that ``positions.parse`` accepts is read, so depth
-and size are bounded.
+starts and ends, its style, anchors, aliases and comments.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -24,8 +27,9 @@ _TRIVIA = re.compile(r"(?:\s|\ufeff|#[^\n\r\x85\u2028\u2029]*)*")
 
 @dataclass(frozen=True)
 class Scalar:
-    """``start`` and ``end`` leave the anchor out; ``style`` is "" for plain, else the character it starts with."""
+    """``start`` and ``end`` leave out the anchor, where ``at`` is. ``style`` is "" for plain, else the first mark."""
 
+    at: int
     start: int
     end: int
     value: str
@@ -39,6 +43,7 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Alias:
+    at: int
     start: int
     end: int
     name: str
@@ -48,18 +53,22 @@ class Alias:
 class Mapping:
     """``end`` of a flow mapping is behind its brace, of a block mapping behind its last value."""
 
+    at: int
     start: int
     flow: bool
     anchor: str | None = None
     end: int = 0
     entries: list[tuple[Scalar, Node]] = field(default_factory=list)
 
-    def get(self, key: str) -> Node | None:
-        return next((node for name, node in self.entries if name.value == key), None)
+    @cached_property
+    def named(self) -> dict[str, tuple[Scalar, Node]]:
+        """The entries by key; of keys that repeat, the first."""
+        return {entry[0].value: entry for entry in reversed(self.entries)}
 
 
 @dataclass
 class Sequence:
+    at: int
     start: int
     flow: bool
     anchor: str | None = None
@@ -105,14 +114,16 @@ class Tree:
         return not self.text[self.starts[line] : end].strip()
 
 
-def read(text: str) -> Tree:
-    """The tree of a text that ``positions.parse`` found no fault with.
+def read(text: str, most: int | None = None) -> Tree:
+    """The tree of a text that ``positions.parse`` found no fault with; with ``most``, of as much of any text as can be
+    read, and of so many events at most.
 
     Raises:
-        yaml.YAMLError: the text is not YAML.
+        yaml.YAMLError: the text is not YAML, and the whole of it is wanted.
     """
     tree = Tree(text, starts=[0, *(match.end() for match in LINE_BREAK.finditer(text))])
-    _Builder(tree).build()
+    with suppress(*([] if most is None else [yaml.YAMLError])):
+        _Builder(tree).build(most)
     return tree
 
 
@@ -159,6 +170,15 @@ def anchors(node: Node) -> Iterator[str]:
         yield from anchors(below)
 
 
+def below(node: Node, part: str | int) -> tuple[Scalar | None, Node] | None:
+    """What ``part`` names in a mapping, behind its key, or in a list, which has none."""
+    if isinstance(node, Mapping):
+        return node.named.get(str(part))
+    if isinstance(node, Sequence) and str(part).isdecimal() and int(part) < len(node.items):
+        return None, node.items[int(part)]
+    return None
+
+
 def children(node: Node) -> Iterator[Node]:
     if isinstance(node, Mapping):
         for key, value in node.entries:
@@ -180,8 +200,8 @@ class _Builder:
         self._last = 0
         """Where the newest leaf or bracket ends."""
 
-    def build(self) -> None:
-        for event in yaml.parse(self.tree.text, Loader=yaml.CSafeLoader):
+    def build(self, most: int | None) -> None:
+        for event in islice(yaml.parse(self.tree.text, Loader=yaml.CSafeLoader), most):
             self._take(event)
         self._comments(len(self.tree.text))
 
@@ -193,11 +213,11 @@ class _Builder:
         elif isinstance(event, yaml.AliasEvent):
             self._comments(_at(event))
             self._seen = self._last = _after(event)
-            self._put(Alias(_at(event), self._last, str(event.anchor)))
+            self._put(Alias(_at(event), _at(event), self._last, str(event.anchor)))
         elif isinstance(event, yaml.CollectionStartEvent):
             start = self._start(event)
             form = Mapping if isinstance(event, yaml.MappingStartEvent) else Sequence
-            opened = form(start, bool(event.flow_style), event.anchor)
+            opened = form(_at(event), start, bool(event.flow_style), event.anchor)
             self._comments(start)
             self._put(opened)
             self._stack.append(opened)
@@ -219,7 +239,7 @@ class _Builder:
             end = start + len(self.tree.text[start:end].rstrip(" "))
         self._comments(start)
         self._seen = self._last = end
-        self._put(Scalar(start, end, str(event.value), event.style or "", event.anchor))
+        self._put(Scalar(_at(event), start, end, str(event.value), event.style or "", event.anchor))
 
     def _start(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> int:
         """Where the node itself starts, behind its anchor and the comments that may follow that."""
@@ -240,8 +260,8 @@ class _Builder:
             return
         key = self._keys[-1]
         if key is None:
-            assert isinstance(node, Scalar), "positions.parse refuses other keys"
-            self._keys[-1] = node
+            # One that is no text is a mistake, and what it was written for is found under no name.
+            self._keys[-1] = node if isinstance(node, Scalar) else Scalar(node.at, node.start, node.start, "")
         else:
             parent.entries.append((key, node))
             self._keys[-1] = None

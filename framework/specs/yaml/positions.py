@@ -8,15 +8,16 @@ keys, ``yes``, ``010``) is a Problem, not a guess.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import yaml
 
 from framework.api.errors import Problem
-from framework.specs.yaml import paths, syntax
+from framework.specs.yaml import nodes, paths, syntax
+from framework.specs.yaml.nodes import Alias, Node, Scalar, Tree
 from framework.specs.yaml.paths import Path
 from framework.specs.yaml.scalars import ScalarError, resolve
 
@@ -26,6 +27,8 @@ MAX_NODES = 50_000
 MAX_ALIASES = 100
 MAX_PROBLEMS = 50
 """Of one file; whoever has more reads the rest after mending these."""
+_MOST_EVENTS = 2 * MAX_NODES + 2
+"""Of a text with so many values at most: each of them takes one or two, and so does the whole."""
 
 
 class Place(NamedTuple):
@@ -48,48 +51,39 @@ class Places(Protocol):
         ...
 
 
-class _Spot(NamedTuple):
-    key: tuple[int, int] | None
-    value: tuple[int, int]
-    scalar: bool
-
-
 @dataclass(frozen=True)
 class Positions:
-    """Positions of one document. Only the text is kept, or how to read it again; the table is made when the first
-    problem needs it."""
+    """Positions of one document. Only the text is kept, or how to read it again; it becomes a tree when the first
+    problem needs that."""
 
     file: str
     text: str | Callable[[], str] = field(repr=False)
     index: int
 
-    @cached_property
-    def _table(self) -> Mapping[Path, _Spot]:
-        tables = _tables(self.file, self.text)
-        return tables[self.index] if self.index < len(tables) else {}
-
-    def _find(self, path: str | Path) -> tuple[_Spot | None, bool]:
-        parts = list(paths.parse(path) if isinstance(path, str) else path)
-        walked: Path = ()
-        for part in parts:
-            step = (*walked, part)
-            if step not in self._table and isinstance(part, str) and part.isdigit():
-                step = (*walked, int(part))
-            if step not in self._table:
-                return self._table.get(walked), False
-            walked = step
-        return self._table.get(walked), True
+    def _find(self, path: str | Path) -> tuple[Scalar | None, Node | None, bool]:
+        """The key and the value at ``path``, and whether they are there; else those of the nearest parent."""
+        tree = _tree(self.text)
+        key, node = None, tree.roots[self.index] if self.index < len(tree.roots) else None
+        for part in paths.parse(path) if isinstance(path, str) else path:
+            below = None if node is None else nodes.below(node, part)
+            if below is None:
+                return key, node, False
+            key, node = below
+        return key, node, True
 
     def value(self, path: str | Path) -> Place:
-        spot, exact = self._find(path)
-        if spot is None:
-            return Place(self.file, 1, 1)
-        mark = spot.value if spot.key is None or (exact and spot.scalar) else spot.key
-        return Place(self.file, *mark)
+        key, node, exact = self._find(path)
+        return self._place(node if key is None or (exact and isinstance(node, Scalar | Alias)) else key)
 
     def key(self, path: str | Path) -> Place:
-        spot, _ = self._find(path)
-        return Place(self.file, 1, 1) if spot is None else Place(self.file, *(spot.key or spot.value))
+        key, node, _ = self._find(path)
+        return self._place(key or node)
+
+    def _place(self, node: Node | None) -> Place:
+        if node is None:
+            return Place(self.file, 1, 1)
+        tree = _tree(self.text)
+        return Place(self.file, tree.line(node.at) + 1, tree.column(node.at) + 1)
 
 
 @dataclass(frozen=True)
@@ -129,12 +123,9 @@ def parse(file: str, data: bytes) -> ParsedFile:
 
 
 @lru_cache(maxsize=4)
-def _tables(file: str, text: str | Callable[[], str]) -> tuple[Mapping[Path, _Spot], ...]:
-    """Where everything of a file stands, by document. Kept for a while: in a file of many documents of which each has
-    a mistake, it is read once for all of them."""
-    reader = _Reader(file, text if isinstance(text, str) else text(), record=True)
-    reader.read()
-    return tuple(reader.tables)
+def _tree(text: str | Callable[[], str]) -> Tree:
+    """Kept for a while: a file of many documents of which each has a mistake is read once for all of them."""
+    return nodes.read(text if isinstance(text, str) else text(), _MOST_EVENTS)
 
 
 class _RefusedError(Exception):
@@ -153,7 +144,6 @@ class _Frame:
     depth: int
     deepest: int
     key: str | None = None
-    key_mark: tuple[int, int] | None = None
     ignore: bool = False
     lines: dict[str, int] = field(default_factory=dict)
 
@@ -170,14 +160,12 @@ _KEY_NO_TEXT = "a key must be a word or text, not a list or mapping; quote text 
 
 
 class _Reader:
-    """Folds the event stream of one file. ``record`` where positions are wanted, too."""
+    """Folds the event stream of one file."""
 
-    def __init__(self, file: str, text: str, record: bool = False) -> None:
-        self.file, self.text, self.record = file, text, record
+    def __init__(self, file: str, text: str) -> None:
+        self.file, self.text = file, text
         self.documents: list[tuple[Any, bool]] = []
         self.problems: list[Problem] = []
-        self.tables: list[dict[Path, _Spot]] = []
-        """By document; one that was not read to its end counts."""
         self.broken = True
         self._root: Any = None
         self._stack: list[_Frame] = []
@@ -209,8 +197,6 @@ class _Reader:
             self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent):
             self._count(event)
-            if self.record:
-                self.tables.append({})
             self._anchors, self._open_anchors = {}, set()
             self._problems_before = len(self.problems)
         elif isinstance(event, yaml.DocumentEndEvent):
@@ -235,7 +221,7 @@ class _Reader:
                 self._add(event, str(problem), suggestion=problem.suggestion)
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchor(value, 1, len(event.value), 0)
-        self._put(value, event, scalar=True)
+        self._put(value)
 
     def _open(self, event: yaml.CollectionStartEvent) -> None:
         self._count(event)
@@ -246,10 +232,10 @@ class _Reader:
         container: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
         if self._wants_key():
             self._add(event, _KEY_NO_TEXT)
-            self._skip_value(event)
+            self._skip_value()
             path = self._stack[-1].path
         else:
-            path = self._put(container, event, scalar=False)
+            path = self._put(container)
         if event.anchor is not None:
             self._open_anchors.add(event.anchor)
         self._stack.append(_Frame(container, path, event.anchor, self._nodes, self._characters, depth, depth))
@@ -272,13 +258,13 @@ class _Reader:
         anchor = self._anchors.get(name)
         if self._wants_key():
             self._add(event, "a key must be written out, not an alias")
-            self._skip_value(event)
+            self._skip_value()
             return
         if anchor is None:
             inside = name in self._open_anchors
             message = f"*{name} lies inside itself" if inside else f"no anchor &{name} comes before this alias"
             self._add(event, message)
-            self._put(None, event, scalar=True)
+            self._put(None)
             return
         self._count(event, anchor.nodes, anchor.characters)
         depth = len(self._stack) + anchor.levels
@@ -286,7 +272,7 @@ class _Reader:
             self._refuse(event, f"nested more than {MAX_DEPTH} levels deep through *{name}")
         if self._stack:
             self._stack[-1].deepest = max(self._stack[-1].deepest, depth)
-        self._put(anchor.value, event, scalar=True)
+        self._put(anchor.value)
 
     # -- building ----------------------------------------------------------------------------------------------------
 
@@ -299,46 +285,39 @@ class _Reader:
         key, plain = str(event.value), not event.style
         if plain and key == _MERGE_KEY:
             self._add(event, "merge keys (<<) are not part of YAML 1.2; write the fields out")
-            self._skip_value(event)
+            self._skip_value()
             return
         if key in frame.container:
             self._add(event, f"the key {key!r} repeats; it is first on line {frame.lines[key]}", extra=(key,))
-            self._skip_value(event)
+            self._skip_value()
             return
         if key == "" and plain:
             self._add(event, "a key is missing before ':'")
         if "\0" in key:
             self._add(event, "the character U+0000 is not allowed in a key")
-        frame.key, frame.key_mark, frame.ignore = key, _mark(event), False
+        frame.key, frame.ignore = key, False
         frame.lines[key] = _mark(event)[0]
         frame.container[key] = None
 
-    def _skip_value(self, event: yaml.Event) -> None:
+    def _skip_value(self) -> None:
         frame = self._stack[-1]
-        frame.key, frame.key_mark, frame.ignore = "", _mark(event), True
+        frame.key, frame.ignore = "", True
 
-    def _put(self, value: Any, event: yaml.Event, *, scalar: bool) -> Path:
+    def _put(self, value: Any) -> Path:
         if not self._stack:
             self._root = value
-            self._note((), None, event, scalar)
             return ()
         frame = self._stack[-1]
         if isinstance(frame.container, list):
             path: Path = (*frame.path, len(frame.container))
             frame.container.append(value)
-            self._note(path, None, event, scalar)
             return path
         assert frame.key is not None
         path = (*frame.path, frame.key)
         if not frame.ignore:
             frame.container[frame.key] = value
-            self._note(path, frame.key_mark, event, scalar)
         frame.key, frame.ignore = None, False
         return path
-
-    def _note(self, path: Path, key: tuple[int, int] | None, event: yaml.Event, scalar: bool) -> None:
-        if self.record:
-            self.tables[-1].setdefault(path, _Spot(key, _mark(event), scalar))
 
     # -- bounds and problems -----------------------------------------------------------------------------------------
 

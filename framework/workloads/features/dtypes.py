@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from framework.api.nearest import did_you_mean
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.closest import suggestion
 from framework.workloads.missing import nan_as_null
 
 DTYPES: dict[str, pl.DataType] = {
@@ -55,7 +55,7 @@ def select_declared(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
     """
     missing = [name for name, _ in columns if name not in frame.columns]
     if missing:
-        told = ", ".join(f"{name!r}{suggestion(name, frame.columns)}" for name in missing)
+        told = ", ".join(f"{name!r}{did_you_mean(name, frame.columns)}" for name in missing)
         raise WorkloadError(
             "MissingColumn",
             f"the transform does not yield {told}; it yields {', '.join(frame.columns) or 'nothing'}",

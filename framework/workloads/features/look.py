@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from framework import storage
+from framework.api.nearest import nearest
 from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
 from framework.workloads.failures import first_line
@@ -109,8 +109,8 @@ def _missing(path: str, root: str, path_of: str) -> Known:
     near = sorted(item.name for item in files if item.is_file() and not item.name.startswith("."))
     if not near:
         return Known(None)
-    likely = difflib.get_close_matches(Path(path).name, near, n=1, cutoff=0.75)
-    meant = (Path(path).parent / likely[0]).as_posix() if likely else None
+    likely = nearest(Path(path).name, near, cutoff=0.75)
+    meant = (Path(path).parent / likely).as_posix() if likely else None
     allowed = (meant,) if meant else ()
     return Known(None, mistakes=(Mistake(path_of, storage.nothing_at(path), allowed, path, warning=True),))
 

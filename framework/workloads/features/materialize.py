@@ -15,9 +15,11 @@ import polars as pl
 
 from framework import storage
 from framework.api.fields import parse_duration
+from framework.ports import Materialization
 from framework.workloads import profiling
 from framework.workloads.context import RunContext
 from framework.workloads.features import delta, expectations
+from framework.workloads.features.digests import digests
 from framework.workloads.features.sources import trouble
 from framework.workloads.features.transform import compute, declared
 
@@ -31,19 +33,19 @@ def run(context: RunContext) -> Mapping[str, Any]:
     Raises:
         WorkloadError: see ``compute`` and ``expectations.require``; whatever is raised, nothing was published.
     """
-    started, payload = time.perf_counter(), context.payload
-    spec, table, digest = payload["spec"], payload["table"], payload["source_digest"]
+    started, asked = time.perf_counter(), Materialization.model_validate(context.payload)
+    spec, table, upstream = asked.spec, asked.table, {name: dict(read) for name, read in asked.upstream.items()}
     before = delta.current(table)
     if before is not None and before.metadata.get("run") == context.name:
         return _result(before, started)
     context.progress(None, "reading the sources")
-    frame = compute(spec, payload["root"], payload.get("upstream", {}))
+    frame = compute(spec, asked.root, upstream)
     context.progress(None, f"checking {frame.height:,} rows")
     now = datetime.now(UTC)
-    asked = spec.get("expectations", ())
-    findings = expectations.check(frame, asked, spec["timestamp"], now)
-    remarks = trouble(spec["sources"], payload["root"]) if frame.is_empty() else []
-    expectations.require([*findings, *expectations.emptiness(frame, asked, remarks)])
+    expected = spec.get("expectations", ())
+    findings = expectations.check(frame, expected, spec["timestamp"], now)
+    remarks = trouble(spec["sources"], asked.root) if frame.is_empty() else []
+    expectations.require([*findings, *expectations.emptiness(frame, expected, remarks)])
     context.progress(None, "profiling")
     profile = f"{table}/_profiles/{context.name}.bin"
     storage.write_bytes(profile, profiling.profile_bytes(_profiled(frame, spec), now))
@@ -54,11 +56,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
         declared(spec),
         {
             "run": context.name,
-            "view": payload["view"],
-            "commit": payload["commit"],
-            "identity": payload["identity"],
-            "source_digest": digest,
-            "upstream": payload.get("upstream", {}),
+            **asked.model_dump(mode="json", include={"view", "commit", "identity", "build", "cause", "source_digest"}),
+            "upstream": upstream,
+            "digests": digests(frame),
             "rows": frame.height,
             "newest": _newest(frame, spec, now),
             "columns": declared(spec),

@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 
 from framework import storage
+from framework.api.nearest import did_you_mean
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line, place_of, raised
 from framework.workloads.features import csv
-from framework.workloads.features.closest import suggestion
 from framework.workloads.features.files import File, find
 from framework.workloads.missing import nan_as_null
 
@@ -50,7 +50,7 @@ def load_entrypoint(entrypoint: str) -> Callable[..., Any]:
     if not callable(found):
         names = [name for name in vars(module) if not name.startswith("_")]
         raise WorkloadError(
-            "EntrypointMissing", f"{module_name} has no function {attribute!r}{suggestion(attribute, names)}"
+            "EntrypointMissing", f"{module_name} has no function {attribute!r}{did_you_mean(attribute, names)}"
         )
     return found  # type: ignore[no-any-return]
 
@@ -163,7 +163,7 @@ def options_of(name: str, form: str, source: Mapping[str, Any]) -> dict[str, Any
         if key not in known:
             raise WorkloadError(
                 "UnknownOption",
-                f"source {name}: {form} has no option {key!r}{suggestion(key, known)} (allowed: {', '.join(known)})",
+                f"source {name}: {form} has no option {key!r}{did_you_mean(key, known)} (allowed: {', '.join(known)})",
             )
         translated[known[key]] = value
     if "missing_columns" in translated:

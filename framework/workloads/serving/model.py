@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 from ray import serve
 
-from framework.ports import BAD_REQUEST
+from framework.ports import BAD_REQUEST, AppArguments
 from framework.workloads import models
 from framework.workloads.serving import failure
 from framework.workloads.serving.asking import ask, ask_together
@@ -33,34 +33,33 @@ class ModelReplica:
     Serve reports it as the app's failure.
     """
 
-    def __init__(self, arguments: Mapping[str, Any]) -> None:
-        self._app: str = arguments["app"]
-        self._version: str = arguments["version"]
-        signature = arguments["signature"]
-        self._predictor = models.load(arguments["artifact"], arguments["sha256"], arguments["format"], signature)
-        transformer = import_transformer(arguments.get("transformer"))
-        self._preparation = Preparation(signature, transformer, arguments.get("predictionKey"))
+    def __init__(self, args: Mapping[str, Any]) -> None:
+        arguments = AppArguments.from_json(args)
+        self._app, self._version, signature = arguments.app, arguments.version, arguments.signature
+        self._predictor = models.load(arguments.artifact, arguments.sha256, arguments.format, signature)
+        transformer = import_transformer(arguments.transformer)
+        self._preparation = Preparation(signature, transformer, arguments.predictionKey)
         self._try(arguments)
         self._recorder = Recorder(
             Destination(
-                profiles=arguments["profiles"],
-                predictions=arguments["predictions"],
+                profiles=arguments.profiles,
+                predictions=arguments.predictions,
                 replica=f"{os.getpid()}-{time.time_ns() // 1_000_000}",
                 output=signature["output"]["name"],
             ),
             partial(models.frame_of, signature=signature),
-            timedelta(seconds=arguments["flushSeconds"]),
+            timedelta(seconds=arguments.flushSeconds),
         )
         self._score = self._predict_one
-        if arguments.get("batchSize", 1) > 1:
+        if args.get("batchSize", 1) > 1:
             self._score = self._predict_together
             self._together = serve.batch(
-                max_batch_size=arguments["batchSize"], batch_wait_timeout_s=arguments.get("batchWaitSeconds", 0.0)
+                max_batch_size=args["batchSize"], batch_wait_timeout_s=args.get("batchWaitSeconds", 0.0)
             )(self._predict_many)
 
-    def _try(self, arguments: Mapping[str, Any]) -> None:
-        given = (arguments.get("trial") or {}).get("rows")
-        sets = rows_to_try(given, arguments["artifact"])
+    def _try(self, arguments: AppArguments) -> None:
+        given = arguments.trial.rows if arguments.trial else None
+        sets = rows_to_try(given, arguments.artifact)
         if sets:
             known = attempt(self._preparation, self._predictor, sets, named=given is not None)
             self._preparation = self._preparation.knowing(known)
@@ -123,7 +122,7 @@ def build(args: Mapping[str, Any]) -> serve.Application:
     """One model version's application.
 
     Args:
-        args: ``framework.ports.AppSpec.arguments``, and optionally ``batchSize`` (requests per call of the model, 1 is
-            off) with ``batchWaitSeconds``. Replicas, queue lengths and resources come as deployment options.
+        args: ``framework.ports.AppArguments`` as they are sent, and optionally ``batchSize`` (requests per call of the
+            model, 1 is off) with ``batchWaitSeconds``. Replicas, queues and resources come as deployment options.
     """
     return Model.bind(dict(args))

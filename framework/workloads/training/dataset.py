@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 
 from framework.api.fields import parse_duration
+from framework.api.nearest import did_you_mean
 from framework.workloads.context import WorkloadError
 from framework.workloads.features import delta
-from framework.workloads.features.closest import suggestion
 from framework.workloads.training.as_of import MOMENT, join_as_of
 
 
@@ -159,7 +159,7 @@ def _binary(rows: pl.DataFrame, label: str) -> pl.DataFrame:
 def _need(wanted: Sequence[str], there: Sequence[str], owner: str, reason: str = "") -> None:
     missing = [name for name in wanted if name not in there]
     if missing:
-        told = ", ".join(f"{name!r}{suggestion(name, there)}" for name in missing)
+        told = ", ".join(f"{name!r}{did_you_mean(name, there)}" for name in missing)
         raise WorkloadError("MissingColumn", f"{owner} has no column {told}{reason} (it has {', '.join(there)})")
 
 

@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from framework.api.nearest import did_you_mean
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
-from framework.workloads.features.closest import suggestion
 
 
 class NoEstimatorError(Exception):
@@ -66,11 +66,11 @@ def build(name: str, params: Mapping[str, Any], seed: int) -> Any:
     try:
         estimator = find(name)
     except NoEstimatorError as error:
-        raise WorkloadError("EstimatorMissing", f"{error}{suggestion(name, error.near)}") from error
+        raise WorkloadError("EstimatorMissing", f"{error}{did_you_mean(name, error.near)}") from error
     known = parameters(estimator)
     wrong = [key for key in params if key not in known]
     if wrong:
-        told = ", ".join(f"{key!r}{suggestion(key, known)}" for key in wrong)
+        told = ", ".join(f"{key!r}{did_you_mean(key, known)}" for key in wrong)
         raise WorkloadError(
             "UnknownParameter", f"{estimator.__name__} has no parameter {told} (allowed: {', '.join(known)})"
         )

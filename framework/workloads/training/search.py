@@ -14,8 +14,9 @@ from typing import Any
 
 from framework import storage
 from framework.api.fields import parse_duration
+from framework.api.nearest import did_you_mean
+from framework.scores import METRICS
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.closest import suggestion
 from framework.workloads.models import Matrix
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
@@ -97,10 +98,10 @@ def search(
 
 def check_metric(name: str) -> None:
     """Raise "UnknownMetric" for a metric that no trial reports."""
-    known = [f"{_PREFIX}{metric}" for metric in metrics.METRICS]
+    known = [f"{_PREFIX}{metric}" for metric in METRICS]
     if name not in known:
         raise WorkloadError(
-            "UnknownMetric", f"tune.metric {name!r}{suggestion(name, known)} (allowed: {', '.join(known)})"
+            "UnknownMetric", f"tune.metric {name!r}{did_you_mean(name, known)} (allowed: {', '.join(known)})"
         )
 
 

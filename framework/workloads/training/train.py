@@ -15,6 +15,7 @@ import polars as pl
 
 from framework import storage
 from framework.api.layout import trial_file
+from framework.ports import ReadTable, Training
 from framework.workloads import models
 from framework.workloads.context import RunContext
 from framework.workloads.profiling import write_reference
@@ -46,15 +47,19 @@ def run(context: RunContext) -> Mapping[str, Any]:
     Raises:
         WorkloadError: what the parts raise; see ``dataset.build``, ``split.split``, ``search.search``, ``fit.fit``.
     """
-    started, payload = time.perf_counter(), context.payload
-    spec, seed = payload["spec"], int(payload["seed"])
+    started, asked = time.perf_counter(), Training.model_validate(context.payload)
+    spec, seed, views = (
+        asked.spec,
+        asked.seed,
+        {name: view.model_dump(mode="json") for name, view in asked.views.items()},
+    )
     resources = spec["resources"]
     name, settings = chosen(spec["trainer"], seed, threads=max(1, int(resources["cpusPerWorker"])))
     if spec.get("tune"):
         check_metric(spec["tune"]["metric"])
 
     context.progress(None, "joining the training set")
-    dataset = build(spec["dataset"], payload["views"])
+    dataset = build(spec["dataset"], views)
     parts = split(dataset, spec["dataset"]["split"], seed)
     told = ", ".join(f"{part.height:,} {label}" for label, part in parts.items())
     context.progress(None, f"{told} rows of {len(dataset.inputs)} inputs")
@@ -65,23 +70,23 @@ def run(context: RunContext) -> Mapping[str, Any]:
     found, fitted = _learn(context, name, settings, data)
 
     context.progress(None, "judging on the test rows")
-    artifact, sha256 = models.save(payload["model_folder"], fitted.artifact.data, fitted.artifact.format)
+    artifact, sha256 = models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
     predictor = models.load(artifact, sha256, fitted.artifact.format, signature)
     scores = predictor.predict(parts["test"])
-    champion, problem = evaluation.champion_metrics(payload.get("champion"), parts["test"], dataset.label)
+    champion, problem = evaluation.champion_metrics(asked.champion, parts["test"], dataset.label)
     measured = {
         **metrics.measure(evaluation.truth_of(parts["test"], dataset.label), scores),
         **metrics.measure(data.validation.y, predictor.predict(parts["validation"]), "validation_"),
     }
 
     context.progress(None, "profiling what it was trained on")
-    profile = f"{payload['model_folder']}/profile"
+    profile = f"{asked.model_folder}/profile"
     write_reference(
         profile, _reference(parts["train"], dataset, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD
     )
 
     trial = trial_document(parts["train"], signature, dataset.label)
-    storage.write_json(trial_file(payload["model_folder"]), trial)
+    storage.write_json(trial_file(asked.model_folder), trial)
 
     result = {
         "artifact": artifact,
@@ -93,14 +98,13 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "champion_metrics": champion,
         "parameters": {**settings.params, **(found.parameters if found else {}), "rounds": fitted.rounds},
         "lineage": {
-            "commit": payload["commit"],
+            "commit": asked.commit,
+            "cause": asked.cause.value,
             "seed": seed,
             "dataset": dataset.digest,
-            "views": {
-                key: {k: view[k] for k in ("uri", "version", "identity")} for key, view in payload["views"].items()
-            },
+            "views": {name: ReadTable(**dict(view)).model_dump(mode="json") for name, view in asked.views.items()},
             "libraries": {"python": platform.python_version(), **{library: version(library) for library in _LIBRARIES}},
-            "champion": (payload.get("champion") or {}).get("version"),
+            "champion": (asked.champion or {}).get("version"),
             "champion_problem": problem,
             "resumed_at_rounds": list(fitted.resumed),
         },
@@ -110,10 +114,10 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "slices": evaluation.slices(spec["evaluation"].get("slices", ()), parts["test"], scores, dataset.label),
         "seconds": round(time.perf_counter() - started, 3),
     }
-    storage.write_sealed(f"{payload['model_folder']}/signature.json", signature)
-    storage.write_sealed(f"{payload['model_folder']}/version.json", result)
-    card = model_card(payload["training"], payload["identity"], result, spec["dataset"], name)
-    storage.write_bytes(f"{payload['model_folder']}/README.md", card.encode())
+    storage.write_sealed(f"{asked.model_folder}/signature.json", signature)
+    storage.write_sealed(f"{asked.model_folder}/version.json", result)
+    card = model_card(asked.training, asked.build, result, spec["dataset"], name)
+    storage.write_bytes(f"{asked.model_folder}/README.md", card.encode())
     return result
 
 

@@ -89,6 +89,29 @@ class ModelRegistryContract:
         world.registry.register(version("b"), token)
         assert [item.version for item in world.registry.versions("delay")] == ["a", "c", "b"]
 
+    def test_builds_are_found_by_what_they_were_registered_for(self, world: RegistryWorld) -> None:
+        token = world.token()
+        assert list(world.registry.builds("delay", "i1")) == []
+        first = version("b1").model_copy(update={"identity": "i1"})
+        world.registry.register(first, token)
+        world.registry.register(version("b2").model_copy(update={"identity": "i1"}), token)
+        assert [item.version for item in world.registry.builds("delay", "i1")] == ["b2", "b1"]
+        world.registry.register(first.model_copy(update={"identity": "i2"}), token)
+        world.registry.register(first.model_copy(update={"identity": "i2"}), token)
+        assert list(world.registry.builds("delay", "i2")) == [first], "as it is, for another identity, too"
+        assert [item.version for item in world.registry.builds("delay", "i1")] == ["b2", "b1"]
+        assert list(world.registry.builds("other", "i1")) == list(world.registry.builds("delay", "i3")) == []
+        assert [item.version for item in world.registry.versions("delay")] == ["b2", "b1"]
+        world.registry.forget("delay", token)
+        assert list(world.registry.builds("delay", "i1")) == []
+
+    def test_a_version_without_an_identity_is_the_build_of_its_name(self, world: RegistryWorld) -> None:
+        world.registry.adopt(version("v1"))
+        assert list(world.registry.builds("delay", "v1")) == [version("v1")]
+        world.registry.register(version("v1").model_copy(update={"identity": "i2"}), world.token())
+        assert list(world.registry.builds("delay", "i2")) == [version("v1")]
+        assert list(world.registry.builds("delay", "v1")) == [version("v1")]
+
     def test_the_old_leader_cannot_register(self, world: RegistryWorld) -> None:
         with pytest.raises(ConflictError):
             world.registry.register(version("v0"), 1)

@@ -104,7 +104,7 @@ class ServingContract:
         app = world.running("one")
         world.backend.set_route(world.table({app.name: 100}, app.name, 1))
         world.acknowledged(1)
-        changed = replace(app, arguments={**app.arguments, "version": f"{app.arguments['version']}-changed"})
+        changed = replace(app, arguments=replace(app.arguments, version=f"{app.arguments.version}-changed"))
         world.backend.deploy(changed, None)
         assert world.send(20) == 0
         world.backend.set_route(world.table({app.name: 100}, app.name, 2))

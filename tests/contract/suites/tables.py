@@ -59,6 +59,15 @@ class TableCatalogContract:
         assert second.version > first.version
         assert (second.rows, second.source_digest) == (5, "s2")
 
+    def test_every_version_is_told_newest_first(self, world: TableWorld) -> None:
+        assert list(world.tables.versions(world.uri())) == []
+        for rows, digest in ((3, "s1"), (5, "s2"), (4, "s3")):
+            world.publish(world.uri(), rows, digest)
+        versions = world.tables.versions(world.uri())
+        assert [(item.rows, item.source_digest) for item in versions] == [(4, "s3"), (5, "s2"), (3, "s1")]
+        assert [item.version - versions[-1].version for item in versions] == [2, 1, 0]
+        assert versions[0] == world.tables.describe(world.uri())
+
     def test_delete_is_idempotent_and_spares_the_others(self, world: TableWorld) -> None:
         for name in ("one", "two"):
             world.publish(world.uri(name), 3, "s1")

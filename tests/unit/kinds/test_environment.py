@@ -14,7 +14,6 @@ import yaml
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.kinds.environment import KIND
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.kinds.environment.windows import closed_until, described
 from tests.unit.specs.conftest import Project, place, project
@@ -176,7 +175,7 @@ def test_the_examples_of_the_manual_can_be_meant() -> None:
     blocks = re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     specs = [spec(**yaml.safe_load(block)["spec"]) for block in blocks]
 
-    assert [KIND.check(one, {Ref("Environment", "example"): one}) for one in specs] == [()] * len(specs)
+    assert [KINDS["Environment"].check(one, {Ref("Environment", "example"): one}) for one in specs] == [()] * len(specs)
     assert {field for one in specs for field in one.model_fields_set} >= {"patches", "policies", "quotas", "windows"}
 
 

@@ -12,7 +12,6 @@ from framework.api.categories import Category
 from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.kinds.environment.neighbours import NEIGHBOURS
 from framework.kinds.environment.policies import refusals
 from framework.kinds.environment.selection import find, miss, parse
 from framework.kinds.environment.spec import EnvironmentSpec
@@ -31,10 +30,6 @@ def hold(project: Project, *policies: str) -> None:
 
 def told(project: Project, place: Callable[[Problem], str]) -> list[str]:
     return [f"{place(problem)}: {problem.message}" for problem in project.check().problems]
-
-
-def test_every_kind_but_the_environment_is_a_neighbour() -> None:
-    assert {**NEIGHBOURS, "Environment": KINDS["Environment"]} == KINDS
 
 
 @pytest.mark.parametrize(
@@ -271,7 +266,7 @@ def policies(*entries: dict[str, Any]) -> EnvironmentSpec:
 def test_a_change_answers_to_its_verb_and_its_cost(asked: Change, denied: set[str]) -> None:
     words = ("Create", "Update", "Delete", "Redeploy", "Materialize", "Retrain", "Breaking")
 
-    assert {word for word in words if refusals(policies({"kind": "*", "deny": [word]}), [asked])} == denied
+    assert {word for word in words if refusals(policies({"kind": "*", "deny": [word]}), [asked], KINDS)} == denied
 
 
 def test_refusals_name_the_resource_and_say_what_the_policy_says() -> None:
@@ -286,19 +281,19 @@ def test_refusals_name_the_resource_and_say_what_the_policy_says() -> None:
         change("ModelMonitor/a", Verb.DELETE, Category.NOOP),
     ]
 
-    assert [(str(one.ref), one.reason, one.message) for one in refusals(spec, changes)] == [
+    assert [(str(one.ref), one.reason, one.message) for one in refusals(spec, changes, KINDS)] == [
         ("TrainingJob/b", "DeniedByPolicy",
          "ask first (a policy denies Retrain of TrainingJob in this environment)"),
         ("ModelMonitor/a", "DeniedByPolicy",
          "nothing goes away (a policy denies Delete of ModelMonitor in this environment)"),
     ]  # fmt: skip
-    assert refusals(EnvironmentSpec(), changes) == ()
+    assert refusals(EnvironmentSpec(), changes, KINDS) == ()
 
 
 def test_a_policy_never_keeps_anybody_from_changing_it() -> None:
     spec = policies({"kind": "*", "deny": ["Update"]})
 
-    assert refusals(spec, [change("Environment/local", Verb.UPDATE, Category.METADATA)]) == ()
+    assert refusals(spec, [change("Environment/local", Verb.UPDATE, Category.METADATA)], KINDS) == ()
 
 
 def test_thousands_of_policies_cost_no_more_than_the_paths_that_they_name() -> None:
@@ -319,7 +314,7 @@ def test_thousands_of_policies_cost_no_more_than_the_paths_that_they_name() -> N
     found = KINDS["Environment"].check(lax, {**monitors, Ref("Environment", "local"): lax})
     assert len(found) == 1001
     assert found[-1].message == "999,000 more breaches of policies; mend those that are told first"
-    assert len(refusals(policies(*[{"kind": "*", "deny": ["Delete"]}] * 5000), [GONE] * 200)) == 1000
+    assert len(refusals(policies(*[{"kind": "*", "deny": ["Delete"]}] * 5000), [GONE] * 200, KINDS)) == 1000
 
 
 GONE = change("ModelMonitor/a", Verb.DELETE, Category.NOOP)

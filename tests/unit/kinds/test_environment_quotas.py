@@ -8,7 +8,6 @@ import pytest
 
 from framework.api.errors import Problem
 from framework.kinds import KINDS
-from framework.kinds.environment.quotas import SIZED_BY
 from framework.planning.grammar.kind import Kind
 from tests.unit.specs.conftest import Project, place, project
 
@@ -29,7 +28,7 @@ def told(project: Project, place: Callable[[Problem], str]) -> list[str]:
 def test_every_kind_that_takes_something_says_where() -> None:
     nothing = Kind.__dataclass_fields__["needs"].default
 
-    assert {name for name, kind in KINDS.items() if kind.needs is not nothing} == SIZED_BY.keys()
+    assert all(bool(kind.sized_by) == (kind.needs is not nothing) for kind in KINDS.values())
 
 
 @pytest.mark.parametrize("quotas", ["{}", "{gpus: 0}", "{cpus: 1}", "{gpus: 0, cpus: 100, runs: 1}"])

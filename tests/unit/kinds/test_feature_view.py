@@ -18,10 +18,12 @@ REF = Ref("FeatureView", "departures")
 ASKED = desired(REF, feature_view_spec())
 ABSENT = RunState(RunPhase.ABSENT)
 EVERY = Materialization(every="5m")
+MADE, OTHER = "aaaaaaaaaa", "0000000000"
+"""The build that the table is of, and one that new data asks for."""
 
 
 def look(**more: Any) -> FeatureViewObserved:
-    base = {"ref": REF, "storage": STORAGE, "table": None, "source_digest": "s1", "run": ABSENT}
+    base = {"ref": REF, "storage": STORAGE, "table": None, "source_digest": "s1", "run": ABSENT, "build": MADE}
     return FeatureViewObserved(**{**base, **more})
 
 
@@ -37,7 +39,7 @@ def test_a_new_view_is_materialised_and_owned_before_it_exists() -> None:
     assert (change.verb, change.category) == (Verb.CREATE, Category.MATERIALIZE)
     (submit,) = change.actions
     assert isinstance(submit, SubmitRun)
-    assert submit.run.submission_id == f"{run_name('departures', 'aaaaaaaaaa', 's1')}-1"
+    assert submit.run.submission_id == f"{run_name('departures', MADE)}-1"
     assert f"run:{submit.run.name}" in change.inventory
     assert submit.run.payload["source_digest"] == "s1"
 
@@ -52,11 +54,11 @@ def test_a_published_table_with_the_same_sources_is_left_alone() -> None:
 
 
 def test_new_source_data_counts_only_where_the_spec_asks_to_look() -> None:
-    changed = look(table=table(), source_digest="s2")
-    assert plan(changed).actions == ()
     watching = desired(REF, feature_view_spec(materialization={"every": "5m"}))
-    assert plan(changed, asked=watching, now=at(299)).actions == ()
-    assert isinstance(plan(changed, asked=watching, now=at(300)).actions[0], SubmitRun)
+    published = plan(look(table=table()), asked=watching).status
+    changed = look(table=table(), source_digest="s2", build=OTHER)
+    assert plan(changed, published, asked=watching, now=at(299)).actions == ()
+    assert isinstance(plan(changed, published, asked=watching, now=at(300)).actions[0], SubmitRun)
 
 
 FRESH = desired(REF, feature_view_spec(expectations=[{"freshness": "2h"}, {"freshness": "1h"}, {"rows": {"min": 1}}]))
@@ -94,7 +96,7 @@ def test_old_data_is_computed_anew_where_new_data_has_come() -> None:
     watching = replace(FRESH, spec=FRESH.spec.model_copy(update={"materialization": EVERY}))
     old = plan(look(table=AGED), asked=watching, now=at(90_000))
     assert (old.actions, old.requeue_after) == ((), timedelta(seconds=5))
-    (submit,) = plan(look(table=AGED, source_digest="s2"), old.status, asked=watching, now=at(90_005)).actions
+    (submit,) = plan(look(table=AGED, build=OTHER), old.status, asked=watching, now=at(90_005)).actions
     assert isinstance(submit, SubmitRun)
 
 
@@ -107,7 +109,7 @@ def test_nothing_is_said_of_the_age_of_data_that_need_not_be_fresh() -> None:
 def test_readers_keep_the_last_good_version_while_the_next_is_on_its_way() -> None:
     good = plan(look(table=table())).status
     newer = desired(REF, feature_view_spec(), identity="bbbbbbbbbb")
-    change = plan(look(), good, asked=newer)
+    change = plan(look(build=OTHER), good, asked=newer)
     assert change.status is not None
     assert change.status.conditions.ready.status
     published = FeatureViewState.model_validate(change.status.state).published
@@ -144,18 +146,18 @@ def test_a_table_dropped_by_hand_is_made_again() -> None:
 def test_a_newer_identity_stops_the_run_of_the_older() -> None:
     running = plan(look()).status
     newer = desired(REF, feature_view_spec(), identity="bbbbbbbbbb")
-    stop, submit = plan(look(), running, asked=newer).actions
-    assert stop == StopRun(STORAGE, run_name("departures", "aaaaaaaaaa", "s1"))
+    stop, submit = plan(look(build=OTHER), running, asked=newer).actions
+    assert stop == StopRun(STORAGE, run_name("departures", MADE))
     assert isinstance(submit, SubmitRun)
 
 
 def test_it_waits_for_the_views_it_reads() -> None:
-    change = plan(look(upstream={"weather": None}))
+    change = plan(look(upstream={Ref("FeatureView", "weather"): None}, build=""))
     assert (change.verb, change.waits_for) == (Verb.WAIT, (Ref("FeatureView", "weather"),))
 
 
 def test_a_missing_source_is_told_with_its_path() -> None:
-    change = plan(look(source_problem=("SourceMissing", "data/flights.csv does not exist"), source_digest=""))
+    change = plan(look(source_problem=("SourceMissing", "data/flights.csv does not exist"), build=""))
     assert change.status is not None
     assert change.status.conditions.stalled.reason == "SourceMissing"
 
@@ -182,3 +184,64 @@ def test_the_category_says_materialize_when_only_the_code_changed() -> None:
     good = plan(look(table=table())).status
     newer = replace(ASKED, identity="bbbbbbbbbb", digest="other")
     assert plan(look(), good, asked=newer).category is Category.MATERIALIZE
+
+
+# -- builds: what is made, as against what is asked for ----------------------------------------------------------------
+
+WEATHER = Ref("FeatureView", "weather")
+OVER = desired(REF, feature_view_spec(), upstream={WEATHER: "w1"}, recipe="rrrrrrrrrr")
+
+
+def test_new_rows_of_a_view_are_followed_without_being_asked_to_look() -> None:
+    status = plan(look(table=table()), asked=OVER).status
+    change = plan(look(table=table(), build=OTHER), status, asked=OVER)
+    (submit,) = change.actions
+    assert isinstance(submit, SubmitRun)
+    assert submit.run.payload["cause"] == submit.run.metadata["cause"] == "data"
+    assert change.status is not None
+    assert FeatureViewState.model_validate(change.status.state).published is not None, "readers go on with the last"
+
+
+def test_what_came_to_the_same_rows_is_published_for_what_git_asks_now_and_told_once() -> None:
+    """An upstream was refactored: the view has another identity, and the same build."""
+    before = plan(look(table=table()), asked=OVER).status
+    asked = replace(OVER, identity="bbbbbbbbbb", digest="other", upstream={WEATHER: "w2"})
+    waiting = plan(look(table=table(), build="", upstream={WEATHER: None}), before, asked=asked)
+    assert waiting.waits_for == (WEATHER,)
+    assert waiting.status is not None
+    still = FeatureViewState.model_validate(waiting.status.state).published
+    assert still is not None
+    assert still.identity == "aaaaaaaaaa", "who builds on the new one waits, too"
+    change = plan(look(table=table()), waiting.status, asked=asked)
+    assert (change.verb, change.actions) == (Verb.NOOP, ())
+    assert change.status is not None
+    published = FeatureViewState.model_validate(change.status.state).published
+    assert published is not None
+    assert (published.identity, published.version, published.uri) == ("bbbbbbbbbb", 0, still.uri)
+
+
+def test_what_is_published_stays_while_nobody_knows_what_it_reads() -> None:
+    published = plan(look(table=table()), asked=OVER).status
+    change = plan(look(table=table(), build="", upstream={WEATHER: None}), published, asked=OVER)
+    assert (change.verb, change.actions, change.waits_for) == (Verb.NOOP, (), ())
+
+
+def test_it_is_told_how_long_a_run_took_only_where_there_was_one() -> None:
+    done = RunState(RunPhase.SUCCEEDED, 1, result={}, started=NOW, finished=at(7))
+    running = plan(look()).status
+    (made,) = plan(look(table=table(), run=done), running).happenings
+    assert made.data["seconds"] == 7
+    (found,) = plan(look(table=table(), run=done)).happenings
+    assert "seconds" not in found.data
+
+
+def test_a_function_that_failed_is_asked_again_when_it_is_time() -> None:
+    source = {"rows": {"function": "shop.rows:everything"}}
+    asked = desired(REF, feature_view_spec(sources=source, materialization={"every": "5m"}))
+    failed = RunState(RunPhase.FAILED, 1, failure=FailureKind.USER, reason="Timeout", message="no answer", finished=NOW)
+    stalled = plan(look(run=failed), asked=asked, now=at(100))
+    assert (stalled.actions, stalled.requeue_after) == ((), timedelta(seconds=200))
+    (submit,) = plan(look(run=failed), stalled.status, asked=asked, now=at(300)).actions
+    assert isinstance(submit, SubmitRun)
+    assert submit.run.attempt == 2
+    assert plan(look(run=failed), now=at(900)).actions == (), "a file that is wrong stays wrong"

@@ -292,7 +292,7 @@ def test_rows_to_try_a_version_on_are_no_other_version() -> None:
     deployment.look()
     deployment.spec = deployment_spec(serving={"trial": rows})
     (deploy,) = [action for action in deployment.look().actions if isinstance(action, DeployApp)]
-    assert (deploy.app.name, deploy.app.arguments["trial"]) == (deployment.app("2"), rows)
+    assert (deploy.app.name, deploy.app.arguments.to_json()["trial"]) == (deployment.app("2"), rows)
 
 
 def test_a_version_that_failed_its_trial_is_tried_again_once_its_rows_are_named() -> None:

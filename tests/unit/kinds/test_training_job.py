@@ -8,7 +8,9 @@ from pydantic import ValidationError
 from framework.api.categories import Category
 from framework.api.conditions import violations
 from framework.api.meta import Ref
+from framework.kinds.feature_view.observed import Published
 from framework.kinds.training_job import KIND
+from framework.kinds.training_job.build import newer_data, read_of, wanted
 from framework.kinds.training_job.evaluation import Evaluation
 from framework.kinds.training_job.gates import judge
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
@@ -20,7 +22,20 @@ from tests.builders import NOW, STORAGE, desired, model_version, training_spec
 
 REF, VIEW = Ref("TrainingJob", "delay-classifier"), Ref("FeatureView", "departures")
 ASKED = desired(REF, training_spec(), upstream={VIEW: "v1"})
-READY = {"departures": {"uri": "/t", "version": 3}}
+COLUMNS = (("flight", "Int64"), ("hour", "Datetime"), ("distance", "Float64"), ("delayed", "Boolean"))
+BUILD = "b0b0b0b0b0"
+
+
+def published(digests: dict[str, str] | None = None, **more: Any) -> Published:
+    held = {name: f"{name}-1" for name, _ in COLUMNS} if digests is None else digests
+    fields = {
+        "uri": "/t", "version": 3, "rows": 9, "identity": "v1", "source_digest": "s", "commit": "c" * 40, "at": NOW,
+        "entities": ("flight",), "timestamp": "hour", "columns": COLUMNS, "digests": held,
+    }  # fmt: skip
+    return Published.model_validate({**fields, **more})
+
+
+READY = {"departures": published()}
 RESULT = {
     "artifact": "/m/model.txt",
     "sha256": "ab",
@@ -32,7 +47,10 @@ RESULT = {
 
 
 def look(**more: Any) -> TrainingJobObserved:
-    base = {"ref": REF, "storage": STORAGE, "version": None, "run": RunState(RunPhase.ABSENT), "views": READY}
+    base = {
+        "ref": REF, "storage": STORAGE, "versions": (), "run": RunState(RunPhase.ABSENT), "views": READY,
+        "build": BUILD,
+    }  # fmt: skip
     return TrainingJobObserved(**{**base, **more})
 
 
@@ -46,12 +64,14 @@ def plan(observed: TrainingJobObserved, status: Status | None = None, *, asked: 
 def test_training_pins_the_versions_of_its_views() -> None:
     (submit,) = plan(look()).actions
     assert isinstance(submit, SubmitRun)
-    assert submit.run.payload["views"] == READY
-    assert submit.run.name == "train-delay-classifier-aaaaaaaaaa"
+    view = submit.run.payload["views"]["departures"]
+    assert (view["uri"], view["version"], view["timestamp"]) == ("/t", 3, "hour")
+    assert submit.run.name == f"train-delay-classifier-{BUILD}"
+    assert submit.run.payload["model_folder"].endswith(f"/delay-classifier/{BUILD}")
 
 
 def test_it_waits_for_its_views_and_says_so() -> None:
-    change = plan(look(views={"departures": None}))
+    change = plan(look(views={"departures": None}, build=""))
     assert (change.verb, change.category, change.waits_for) == (Verb.WAIT, Category.RETRAIN, (VIEW,))
     assert change.actions == ()
 
@@ -59,20 +79,20 @@ def test_it_waits_for_its_views_and_says_so() -> None:
 def test_a_finished_run_is_registered_with_its_verdict() -> None:
     (register,) = plan(look(run=RunState(RunPhase.SUCCEEDED, 1, result=RESULT, finished=NOW))).actions
     assert isinstance(register, RegisterModel)
-    assert register.version.version == "aaaaaaaaaa"
+    assert (register.version.version, register.version.identity) == (BUILD, "aaaaaaaaaa")
     assert register.version.deployable
     assert register.version.gates[0]["passed"]
 
 
 def test_a_version_that_exists_is_not_trained_again() -> None:
-    change = plan(look(version=model_version()))
+    change = plan(look(versions=(model_version(),), build=""))
     assert (change.verb, change.actions) == (Verb.NOOP, ())
     assert change.status is not None
     assert TrainingJobState.model_validate(change.status.state).deployable
 
 
 def test_a_failed_gate_stalls_with_the_number_and_the_bar() -> None:
-    change = plan(look(version=model_version(auc=0.6123)))
+    change = plan(look(versions=(model_version(auc=0.6123),), build=""))
     assert change.status is not None
     stalled = change.status.conditions.stalled
     assert (stalled.status, stalled.reason) == (True, "GateFailed")
@@ -81,9 +101,9 @@ def test_a_failed_gate_stalls_with_the_number_and_the_bar() -> None:
 
 
 def test_lowering_a_gate_needs_no_training() -> None:
-    failed = plan(look(version=model_version(auc=0.6))).status
+    failed = plan(look(versions=(model_version(auc=0.6),), build="")).status
     lower = replace(ASKED, spec=training_spec(evaluation={"gates": [{"metric": "auc", "min": 0.5}]}), digest="other")
-    change = plan(look(version=model_version(auc=0.6)), failed, asked=lower)
+    change = plan(look(versions=(model_version(auc=0.6),), build=""), failed, asked=lower)
     assert change.status is not None
     assert change.status.conditions.ready.status
     assert change.actions == ()
@@ -92,16 +112,16 @@ def test_lowering_a_gate_needs_no_training() -> None:
 def test_a_newer_commit_supersedes_the_run_under_way() -> None:
     running = plan(look()).status
     newer = replace(ASKED, identity="bbbbbbbbbb", digest="other")
-    stop, submit = plan(look(), running, asked=newer).actions
-    assert stop == StopRun(STORAGE, "train-delay-classifier-aaaaaaaaaa")
+    stop, submit = plan(look(build="b1b1b1b1b1"), running, asked=newer).actions
+    assert stop == StopRun(STORAGE, f"train-delay-classifier-{BUILD}")
     assert isinstance(submit, SubmitRun)
 
 
 def test_a_revert_to_a_known_identity_trains_nothing_and_stops_what_runs() -> None:
     newer = replace(ASKED, identity="bbbbbbbbbb", digest="other")
     running = plan(look(), asked=newer).status
-    change = plan(look(version=model_version()), running)
-    assert change.actions == (StopRun(STORAGE, "train-delay-classifier-bbbbbbbbbb"),)
+    change = plan(look(versions=(model_version(),), build=""), running)
+    assert change.actions == (StopRun(STORAGE, f"train-delay-classifier-{BUILD}"),)
 
 
 def test_a_run_that_failed_for_good_is_told_with_its_reason() -> None:
@@ -196,3 +216,73 @@ def test_a_model_that_answers_with_no_number_passes_no_bar_and_is_never_deployab
     (register,) = plan(look(run=RunState(RunPhase.SUCCEEDED, 1, result=result, finished=NOW)), asked=asked).actions
     assert isinstance(register, RegisterModel)
     assert not register.version.deployable
+
+
+# -- builds: what is trained, as against what is asked for -------------------------------------------------------------
+
+
+def test_equal_rows_trained_in_the_same_way_are_taken_and_not_trained_again() -> None:
+    newer = replace(ASKED, identity="bbbbbbbbbb", digest="other")
+    before = plan(look(versions=(model_version(BUILD),), build="")).status
+    change = plan(look(equal=model_version(BUILD)), before, asked=newer)
+    (register,) = change.actions
+    assert isinstance(register, RegisterModel)
+    assert (register.version.version, register.version.identity) == (BUILD, "bbbbbbbbbb")
+    assert change.category is Category.NOOP
+    assert [item.reason for item in change.happenings] == ["VersionTaken"]
+
+
+def test_the_newest_build_that_passes_is_the_one() -> None:
+    change = plan(look(versions=(model_version("new", auc=0.6), model_version("old", auc=0.7)), build=""))
+    assert change.status is not None
+    state = TrainingJobState.model_validate(change.status.state)
+    assert (state.version, state.deployable, state.build_of("aaaaaaaaaa")) == ("old", True, "old")
+    failing = plan(look(versions=(model_version("new", auc=0.6), model_version("old", auc=0.5)), build=""))
+    assert failing.status is not None
+    assert TrainingJobState.model_validate(failing.status.state).version == "new"
+
+
+def test_a_version_of_before_builds_had_names_is_that_of_its_identity() -> None:
+    assert TrainingJobState(version="aaaaaaaaaa").build_of("aaaaaaaaaa") == "aaaaaaaaaa"
+    assert TrainingJobState(version="aaaaaaaaaa").build_of("bbbbbbbbbb") is None
+
+
+def test_a_build_is_named_by_the_values_of_what_is_read_and_by_nothing_else() -> None:
+    """The spine gives its label and keys here; ``distance`` is not read."""
+    before = wanted(ASKED, READY)
+    held = published().digests
+    same = [
+        published(uri="/elsewhere", version=9, identity="v2", commit="d" * 40, build="made-otherwise"),
+        published(digests={**held, "distance": "distance-2"}),
+        published(columns=(*COLUMNS, ("added", "Int64")), digests={**held, "added": "added-1"}),
+        published(columns=tuple(reversed(COLUMNS))),
+    ]
+    other = [
+        *(published(digests={**held, name: "2"}) for name in ("delayed", "flight", "hour")),
+        published(columns=tuple((n, "Int8" if n == "delayed" else d) for n, d in COLUMNS)),
+        published(entities=("distance",)),
+    ]
+    assert {wanted(ASKED, {"departures": view}) for view in same} == {before}
+    assert before not in {wanted(ASKED, {"departures": view}) for view in other}
+    assert wanted(replace(ASKED, recipe="another"), READY) != before
+    assert wanted(replace(ASKED, identity="another", commit="d" * 40), READY) == before
+
+
+def test_values_that_are_not_known_are_told_apart_by_their_version() -> None:
+    unknown = [published(digests={}, version=number) for number in (3, 3, 4)]
+    names = [wanted(ASKED, {"departures": view}) for view in unknown]
+    assert names[0] == names[1] != names[2]
+
+
+def test_newer_data_is_what_differs_in_what_is_read() -> None:
+    read = read_of(ASKED.spec, READY)
+    held = published().digests
+    assert newer_data(ASKED.spec, read, READY) == ()
+    unread = published(version=4, digests={**held, "distance": "2"})
+    assert newer_data(ASKED.spec, read, {"departures": unread}) == ()
+    relabelled = published(version=4, digests={**held, "delayed": "2"})
+    assert newer_data(ASKED.spec, read, {"departures": relabelled}) == ("departures",)
+    unknown = read_of(ASKED.spec, {"departures": published(digests={})})
+    assert newer_data(ASKED.spec, unknown, {"departures": published(version=4)}) == ("departures",)
+    assert newer_data(ASKED.spec, unknown, {"departures": published(uri="/elsewhere", version=4)}) == ()
+    assert newer_data(ASKED.spec, read, {}) == ()

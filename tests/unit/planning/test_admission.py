@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from framework.api.categories import Category
 from framework.api.conditions import transition, violations
 from framework.api.meta import Ref
-from framework.planning.admission.admit import SUSPENDED, admit, admit_all
+from framework.planning.admission.admit import admit, admit_all
 from framework.planning.admission.ledger import Admitted, Ledger, takes
-from framework.planning.admission.retention import ORPHANED
-from framework.planning.admission.room import EXCEEDED, WAITING
 from framework.planning.admission.rules import Rules
 from framework.planning.grammar.actions import (
     Action,
@@ -30,8 +28,9 @@ from framework.planning.grammar.actions import (
 )
 from framework.planning.grammar.changes import Change, Happening, Status, Verb
 from framework.planning.grammar.kind import Needs
+from framework.planning.grammar.reasons import ORPHANED, QUOTA_EXCEEDED, SUSPENDED, WAITING_FOR_QUOTA
 from framework.ports import Alert, AppSpec, Intent, Record, RunSpec
-from tests.builders import NOW, STORAGE, model_version
+from tests.builders import NOW, STORAGE, app_arguments, model_version
 
 A, B, C = Ref("TrainingJob", "a"), Ref("TrainingJob", "b"), Ref("TrainingJob", "c")
 ORDER = {A: 0, B: 1, C: 2}
@@ -48,7 +47,7 @@ def submit(name: str) -> SubmitRun:
 
 
 def deploy(name: str, *, replicas: int = 1, gpus: float = 1.0) -> DeployApp:
-    return DeployApp(AppSpec(name, "d", {}, max_replicas=replicas, cpus=0.5, gpus=gpus))
+    return DeployApp(AppSpec(name, "d", app_arguments(), max_replicas=replicas, cpus=0.5, gpus=gpus))
 
 
 def change(*actions: Action, ref: Ref = A, state: dict[str, Any] | None = None, **more: Any) -> Change:
@@ -155,10 +154,10 @@ def test_a_run_that_would_exceed_a_quota_waits_and_says_who_holds_what() -> None
     waits = found.change
     assert waits.actions == ()
     assert waits.status is not None
-    assert waits.status.conditions.reconciling.reason == WAITING
+    assert waits.status.conditions.reconciling.reason == WAITING_FOR_QUOTA
     assert waits.reason == "needs 2 GPUs; 3 of 4 GPUs are in use by TrainingJob/a"
     assert waits.inventory == frozenset()
-    assert [item.reason for item in waits.happenings] == [WAITING]
+    assert [item.reason for item in waits.happenings] == [WAITING_FOR_QUOTA]
     assert waits.requeue_after is not None
     assert found.want is not None
 
@@ -167,7 +166,7 @@ def test_what_stands_does_not_end_by_itself_so_a_person_is_awaited() -> None:
     ledger = Ledger([record(Ref("ModelDeployment", "d"), "app:d-1", gpus=4)])
     found = admit(change(submit("b"), ref=B), status(), None, ONE_GPU, rules(gpus=4), ledger, NOW)
     assert found.change.status is not None
-    assert found.change.status.conditions.reconciling.reason == EXCEEDED
+    assert found.change.status.conditions.reconciling.reason == QUOTA_EXCEEDED
     assert (found.over, found.want) == (True, None)
 
 
@@ -264,7 +263,7 @@ def test_why_something_is_held_back_is_told_once_whatever_failed_in_between(reas
     again = admit(change(submit("x")), failed, known, ONE_GPU, Rules(suspend=True), Ledger(), NOW)
     assert (again.change.happenings, again.withheld) == ((), SUSPENDED)
     waits = admit(change(submit("x")), failed, known, ONE_GPU, rules(gpus=0), Ledger(), NOW)
-    assert ([item.reason for item in waits.change.happenings], waits.withheld) == ([EXCEEDED], EXCEEDED)
+    assert ([item.reason for item in waits.change.happenings], waits.withheld) == ([QUOTA_EXCEEDED], QUOTA_EXCEEDED)
     free = admit(change(submit("x")), failed, known, ONE_GPU, Rules(), Ledger(), NOW)
     assert free.withheld == ""
 

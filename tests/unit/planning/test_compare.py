@@ -85,7 +85,7 @@ def test_cost_travels_down_the_chain() -> None:
     }
     assert [found[ref].causes for ref in found] == [(), (VIEW,), (JOB,), (ENDPOINT,)]
     assert found[VIEW].reason == "retypes column distance from Float64 to Float32, which TrainingJob/classifier uses"
-    assert found[JOB].reason == "because FeatureView/departures changes"
+    assert found[JOB].reason == "because FeatureView/departures changes; retrains only if rows differ"
     assert found[JOB].diffs == ()
 
 
@@ -109,7 +109,8 @@ def test_both_reasons_are_told_where_both_hold() -> None:
     found = changes(snapshot(departures=DEPARTURES + "    - {name: x, dtype: String}\n", classifier=text))
     assert words(found)[JOB] == ("Update", "Retrain")
     assert found[JOB].diffs[0].category is Category.METADATA
-    assert found[JOB].reason == "changed in git, and because FeatureView/departures changes"
+    told = "changed in git, and because FeatureView/departures changes; retrains only if rows differ"
+    assert found[JOB].reason == told
 
 
 def test_a_gate_costs_nothing_downstream() -> None:

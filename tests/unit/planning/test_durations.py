@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.plan.durations import KEPT, Durations, durations
+from framework.kinds import KINDS
+from framework.planning.plan.durations import KEPT, Durations
+from framework.planning.plan.durations import durations as taken
 from framework.ports import Event
 from tests.builders import at
 
 VIEW, OTHER, JOB = Ref("FeatureView", "a"), Ref("FeatureView", "b"), Ref("TrainingJob", "a")
+
+
+def durations(events: Sequence[Event]) -> Durations:
+    return taken(events, KINDS)
 
 
 def event(moment: float, ref: Ref | None, reason: str, **data: Any) -> Event:

@@ -9,9 +9,8 @@ import pytest
 
 from framework.api.conditions import Conditions, transition
 from framework.api.meta import Ref
-from framework.planning.admission.admit import SUSPENDED
-from framework.planning.admission.room import EXCEEDED
 from framework.planning.grammar.changes import Desired, Status
+from framework.planning.grammar.reasons import QUOTA_EXCEEDED, SUSPENDED
 from framework.planning.reports.health import Health, Sync, healths
 from framework.ports import Record
 from tests.builders import at, desired, feature_view_spec
@@ -80,7 +79,7 @@ def test_what_an_older_version_recorded_is_held_since_work_began() -> None:
     assert health(A, old).since == at(0)
 
 
-@pytest.mark.parametrize("reason", ["Paused", SUSPENDED, EXCEEDED])
+@pytest.mark.parametrize("reason", ["Paused", SUSPENDED, QUOTA_EXCEEDED])
 def test_what_waits_for_a_person_is_held(reason: str) -> None:
     assert health(A, record(A, (0, {**PAUSED, "reason": reason}))).sync is Sync.HELD
 

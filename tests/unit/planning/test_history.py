@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.reports.history import History, Life, history
+from framework.kinds import KINDS
+from framework.planning.reports.history import History, Life
+from framework.planning.reports.history import history as told
 from framework.ports import Event
 from tests.builders import NOW, at
 
 DELAY, JOB, VIEW = Ref("ModelDeployment", "delay"), Ref("TrainingJob", "classifier"), Ref("FeatureView", "departures")
+
+
+def history(events: Sequence[Event]) -> History:
+    return told(events, KINDS)
 
 
 def event(seconds: float, reason: str, ref: Ref | None = DELAY, commit: str = "c1", **data: Any) -> Event:
@@ -170,7 +177,7 @@ def test_models_and_tables_have_versions_too() -> None:
 
 def test_events_that_change_no_version_are_passed_over() -> None:
     assert history([event(0, "DriftRepaired"), event(1, "AlertSent", Ref("ModelMonitor", "m"))]) == History(
-        (), (Life(DELAY),)
+        (), (Life(DELAY, serve=True),)
     )
 
 

@@ -15,13 +15,13 @@ from framework.planning.admission.ledger import Take
 from framework.planning.grammar.actions import Action, DeleteApp, DeployApp, SetRoute, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Happening, Status, Verb
 from framework.ports import AppSpec, Event, Intent, RouteSpec, RunPhase, RunSpec, RunState
-from tests.builders import NOW, STORAGE
+from tests.builders import NOW, STORAGE, app_arguments
 
 ENDPOINT, JOB = Ref("ModelDeployment", "delay"), Ref("TrainingJob", "delay")
 REPAIRED = Happening("DriftRepaired", "x was gone", {"item": "app:x"})
 STARTED = Happening("RunStarted", "run r-1", {"run": "r-1"})
 SUBMIT = SubmitRun(RunSpec("r", 1, "w", {}, STORAGE, "t"))
-DEPLOY = DeployApp(AppSpec("x", "delay", {}))
+DEPLOY = DeployApp(AppSpec("x", "delay", app_arguments()))
 
 
 def status(*, ready: bool = True, stalled: bool = False, **state: Any) -> Status:

@@ -136,20 +136,20 @@ UNSEEN = [watch(None), watch(beat(), gone=True), watch(beat(time=at(-600))), wat
 @pytest.mark.parametrize("said", [{}, WORKING])
 def test_nothing_is_synced_or_progressing_while_nobody_looks(oversight: Oversight, said: dict[str, Any]) -> None:
     found = row(VIEW, oversight, **said)
-    assert (found.sync, found.reason, found.current) == (Sync.UNKNOWN, "NotLookedAt", False)
-    assert oversight.absence in found.message
-    assert found.looked_at == found.since
+    assert (found.sync, found.health.reason, found.current) == (Sync.UNKNOWN, "NotLookedAt", False)
+    assert oversight.absence in found.health.message
+    assert found.looked_at == found.health.since
 
 
 def test_the_message_says_when_it_was_looked_at_and_how_it_was_then() -> None:
     found = row(VIEW, UNSEEN[3])
-    assert found.message == "last looked at 2026-03-01 11:49 UTC, when it was Synced; no controller runs"
+    assert found.health.message == "last looked at 2026-03-01 11:49 UTC, when it was Synced; no controller runs"
     assert found.age == timedelta(seconds=601)
 
 
 def test_what_a_controller_at_work_does_not_come_by_is_unknown_by_itself() -> None:
     oversight = watch(beat(late={str(VIEW): at(-300)}))
-    assert row(VIEW, oversight).message.endswith("the controller has not come by since")
+    assert row(VIEW, oversight).health.message.endswith("the controller has not come by since")
     assert row(ENDPOINT, oversight).sync is Sync.SYNCED
 
 
@@ -157,13 +157,13 @@ def test_what_a_controller_at_work_does_not_come_by_is_unknown_by_itself() -> No
 def test_what_is_served_on_a_ray_that_does_not_answer_is_not_synced_however_lately_it_was_looked_at(item: str) -> None:
     oversight = replace(AT_WORK, cluster=DOWN)
     found = row(ENDPOINT, oversight, item)
-    assert (found.sync, found.reason, found.current, found.since) == (
+    assert (found.sync, found.health.reason, found.current, found.health.since) == (
         Sync.UNKNOWN,
         "RayUnavailable",
         False,
         DOWN.since,
     )
-    assert "connection refused" in found.message
+    assert "connection refused" in found.health.message
     assert row(VIEW, oversight, "table:/store/x").sync is Sync.SYNCED
     assert row(ENDPOINT, AT_WORK, item).sync is Sync.SYNCED
 
@@ -180,30 +180,30 @@ def test_what_only_a_person_moves_stands_whoever_looks(said: dict[str, Any]) -> 
 
 def test_what_nobody_has_taken_up_says_that_nobody_will() -> None:
     (never, _) = rows(ASKED, [], NOW, oversight=watch(None))
-    assert (never.sync, never.reason) == (Sync.OUT_OF_SYNC, "NotReconciled")
-    assert "no controller runs" in never.message
+    assert (never.sync, never.health.reason) == (Sync.OUT_OF_SYNC, "NotReconciled")
+    assert "no controller runs" in never.health.message
     (waits, _) = rows(ASKED, [], NOW, oversight=AT_WORK)
-    assert "no controller" not in waits.message
+    assert "no controller" not in waits.health.message
 
 
 def test_what_a_refused_commit_asks_for_says_why_it_is_not_looked_at() -> None:
     asked = Asked(Stand.REFUSED, "6d38f6d" + "0" * 33, "", ("this commit would remove 5 of 5 resources",))
     gone = record(VIEW).model_copy(update={"ref": Ref("FeatureView", "old")})
     found = rows(ASKED, [gone], NOW, asked=asked, oversight=AT_WORK)
-    assert {item.reason for item in found} == {"CommitRefused"}
-    assert "6d38f6d is refused: this commit would remove 5 of 5" in found[0].message
+    assert {item.health.reason for item in found} == {"CommitRefused"}
+    assert "6d38f6d is refused: this commit would remove 5 of 5" in found[0].health.message
 
 
 def test_without_git_nobody_can_tell_what_it_asks_for() -> None:
     (found,) = rows(None, [record(VIEW)], NOW, oversight=AT_WORK)
-    assert (found.sync, found.reason, found.summary) == (Sync.UNKNOWN, "GitUnreadable", "a@1 serves")
+    assert (found.sync, found.health.reason, found.status.summary) == (Sync.UNKNOWN, "GitUnreadable", "a@1 serves")
 
 
 def test_what_the_store_cannot_read_is_unknown_and_nobody_else_is() -> None:
     damaged = {ENDPOINT: "no JSON"}
     found = {item.ref: item for item in rows(ASKED, [record(VIEW)], NOW, unreadable=damaged, oversight=AT_WORK)}
-    assert (found[ENDPOINT].sync, found[ENDPOINT].reason) == (Sync.UNKNOWN, "UnreadableRecord")
-    assert "no JSON" in found[ENDPOINT].message
+    assert (found[ENDPOINT].sync, found[ENDPOINT].health.reason) == (Sync.UNKNOWN, "UnreadableRecord")
+    assert "no JSON" in found[ENDPOINT].health.message
     assert found[VIEW].sync is Sync.SYNCED
 
 

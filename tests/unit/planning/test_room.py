@@ -14,13 +14,14 @@ from framework.api.conditions import violations
 from framework.api.meta import Ref
 from framework.planning.admission.admit import admit, admit_all
 from framework.planning.admission.ledger import Admitted, Ledger, keeps
-from framework.planning.admission.room import LOOK_AGAIN, TOO_SMALL, WAITING_FOR_ROOM, telling_who_waits
+from framework.planning.admission.room import LOOK_AGAIN, telling_who_waits
 from framework.planning.admission.rules import Rules
 from framework.planning.grammar.actions import Action, DeployApp, StopRun
 from framework.planning.grammar.changes import Change
 from framework.planning.grammar.kind import Needs
+from framework.planning.grammar.reasons import CLUSTER_TOO_SMALL, WAITING_FOR_ROOM
 from framework.ports import AppSpec, Capacity, Record
-from tests.builders import NOW, STORAGE
+from tests.builders import NOW, STORAGE, app_arguments
 from tests.unit.planning.test_admission import A, B, C, change, rules, status, submit
 
 D, E = Ref("ModelDeployment", "d"), Ref("ModelDeployment", "e")
@@ -133,7 +134,7 @@ def test_what_others_hold_is_not_free() -> None:
 )
 def test_what_can_never_fit_does_not_wait(needs: Needs, message: str) -> None:
     found = asked(submit("x"), needs=needs, ledger=Ledger([owner(B, run__b=1.0)]), capacity=cluster(2))
-    assert (reconciling(found.change).reason, found.change.reason) == (TOO_SMALL, message)
+    assert (reconciling(found.change).reason, found.change.reason) == (CLUSTER_TOO_SMALL, message)
     assert found.change.actions == ()
     assert found.want is None, "it is in nobody's way"
 
@@ -151,7 +152,7 @@ def test_more_than_it_cannot_do_without_is_waited_for_while_something_ends() -> 
 
 
 def app(name: str, fewest: int, most: int) -> DeployApp:
-    return DeployApp(AppSpec(name, "d", {}, min_replicas=fewest, max_replicas=most, cpus=0.5))
+    return DeployApp(AppSpec(name, "d", app_arguments(), min_replicas=fewest, max_replicas=most, cpus=0.5))
 
 
 def test_a_deployment_needs_room_for_its_fewest_replicas_and_those_it_grew_to_count_while_they_are_there() -> None:

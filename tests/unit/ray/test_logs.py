@@ -17,6 +17,7 @@ from framework.backends.ray.serve_config import render_app
 from framework.backends.ray.tenancy import Tenant
 from framework.ports import AppSpec, Log, RouteSpec, RunSpec
 from framework.storage import write_json
+from tests.builders import app_arguments
 from tests.unit.ray.fake_ray import FakeRay, live_app
 
 TENANT = Tenant("prod", "memory://store", "0123456789")
@@ -55,7 +56,7 @@ def test_replicas_of_a_deployment_are_told_apart_the_last_that_wrote_comes_last(
 
 
 def test_a_router_that_was_taken_over_speaks_for_who_has_it(ray: FakeRay) -> None:
-    serve, app = serve_of(ray), AppSpec("late-0123456789", "late", {})
+    serve, app = serve_of(ray), AppSpec("late-0123456789", "late", app_arguments("late-0123456789"))
     table = RouteSpec("delay", "/delay", {"delay-0123456789": 100}, "delay-0123456789", 1)
     serve.set_route(table)
     serve.deploy(app, None)
@@ -70,7 +71,7 @@ def test_a_router_that_was_taken_over_speaks_for_who_has_it(ray: FakeRay) -> Non
 
 
 def test_what_serve_says_of_an_app_that_cannot_start_comes_with_them(ray: FakeRay) -> None:
-    app = AppSpec("delay-0123456789", "delay", {})
+    app = AppSpec("delay-0123456789", "delay", app_arguments())
     failed = {"Model": {"message": "Traceback ...\nValueError: no", "replicas": []}}
     config = render_app(app, None, TENANT.wire(app.name), TENANT.mark)
     ray.apps[TENANT.wire(app.name)] = live_app(config, "DEPLOY_FAILED", deployments=failed)

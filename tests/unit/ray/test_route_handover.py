@@ -17,6 +17,7 @@ from framework.backends.ray.serve_config import render_app, render_route
 from framework.backends.ray.tenancy import Tenant
 from framework.ports import AppSpec, RouteSpec
 from framework.storage import list_files, write_json
+from tests.builders import app_arguments
 from tests.unit.ray.fake_ray import FakeRay
 
 PROD = Tenant("prod", "/nowhere/prod", "aaaaaaaaaa")
@@ -34,7 +35,9 @@ class World:
 
     def app(self, deployment: str) -> AppSpec:
         name = f"{deployment}-0123456789"
-        return AppSpec(name, deployment, {"profiles": profile_folder(self.tenant.storage, deployment, name)})
+        return AppSpec(
+            name, deployment, app_arguments(name, profiles=profile_folder(self.tenant.storage, deployment, name))
+        )
 
     def table(self, deployment: str, path: str, generation: int) -> RouteSpec:
         app, traffic = self.app(deployment).name, traffic_folder(self.tenant.storage, deployment)

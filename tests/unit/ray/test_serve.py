@@ -17,10 +17,11 @@ from framework.backends.ray.tenancy import Tenant
 from framework.backends.ray.traffic import CounterFiles
 from framework.ports import AppPhase, AppSpec, RouteSpec, VersionCounters
 from framework.storage import list_files, read_json, write_json
+from tests.builders import app_arguments
 from tests.unit.ray.fake_ray import FakeRay, live_app
 
-APP = AppSpec("delay-0123456789", "delay", {"deployment": "delay", "version": "1"})
-OTHER = AppSpec("delay-late-0123456789", "delay-late", {"deployment": "delay-late"})
+APP = AppSpec("delay-0123456789", "delay", app_arguments())
+OTHER = AppSpec("delay-late-0123456789", "delay-late", app_arguments("delay-late-0123456789"))
 ROUTE = RouteSpec("delay", "/delay", {APP.name: 100}, APP.name, 3, traffic="")
 TENANT = Tenant("local", "memory://store", "0123456789")
 LIVE, LIVE_ROUTER = "local_delay-0123456789", "local_delay-router"

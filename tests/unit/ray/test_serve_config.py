@@ -17,12 +17,13 @@ from framework.backends.ray.serve_config import (
     with_app,
     without_app,
 )
-from framework.ports import AppSpec, CodeRef, RouteSpec
+from framework.ports import AppSpec, CodeRef, RouteSpec, TrialRows
+from tests.builders import app_arguments
 
 DIGEST = "d" * 40
 ARCHIVE = f"file:///store/code/{DIGEST}.zip"
 CODE = CodeRef("c" * 40, "examples/flights", DIGEST)
-APP = AppSpec("delay-0123456789", "delay", {"deployment": "delay", "version": "1", "transformer": None}, code=CODE)
+APP = AppSpec("delay-0123456789", "delay", app_arguments(), code=CODE)
 ROUTE = RouteSpec(
     "delay", "/delay", {"delay-0123456789": 90, "delay-abcdef0123": 10}, "delay-0123456789", 7, traffic="t"
 )
@@ -36,13 +37,24 @@ json_values = st.recursive(
 )
 
 
+rows = st.none() | st.lists(st.dictionaries(st.text(max_size=5), json_values), max_size=2).map(tuple)
+arguments = st.builds(
+    app_arguments,
+    version=st.text(max_size=5),
+    signature=st.dictionaries(st.text(max_size=5), json_values),
+    flushSeconds=st.floats(0, 1e6),
+    transformer=st.none() | st.text(max_size=5),
+    trial=st.none() | st.builds(TrialRows, rows),
+)
+
+
 @st.composite
 def apps(draw: st.DrawFn) -> AppSpec:
     minimum = draw(st.integers(1, 5))
     return AppSpec(
         name="a-deployment-0123456789",
         deployment="a-deployment",
-        arguments=draw(st.dictionaries(st.sampled_from(["app", "version", "artifact", "flushSeconds"]), json_values)),
+        arguments=draw(arguments),
         min_replicas=minimum,
         max_replicas=minimum + draw(st.integers(0, 3)),
         target_ongoing_requests=draw(st.integers(1, 50)),

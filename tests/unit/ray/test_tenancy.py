@@ -20,6 +20,7 @@ from framework.backends.ray.serve_config import render_app, render_route
 from framework.backends.ray.tenancy import Tenant
 from framework.ports import AppSpec, RouteSpec, RunPhase, RunSpec
 from framework.storage import write_json
+from tests.builders import app_arguments
 from tests.contract.suites.neighbours import (
     Neighbours,
     RunNeighbourContract,
@@ -43,7 +44,7 @@ def serve_of(ray: FakeRay, tenant: Tenant) -> RayServe:
 
 def app_of(tenant: Tenant, short: str = "0123456789") -> AppSpec:
     name = f"delay-{short}"
-    arguments = {"version": short, "profiles": profile_folder(tenant.storage, "delay", name)}
+    arguments = app_arguments(name, short, profiles=profile_folder(tenant.storage, "delay", name))
     return AppSpec(name, "delay", arguments)
 
 

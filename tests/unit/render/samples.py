@@ -47,6 +47,7 @@ from framework.ports import (
     RunSpec,
     Word,
 )
+from tests.builders import app_arguments
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 COMMIT, OLD_COMMIT = "4f1c2a90b7d35e68a1c4f0e2d9b8c7a6f5e4d3c2", "0a9b8c7d6e5f40312233445566778899aabbccdd"
@@ -124,7 +125,7 @@ RUN = RunSpec(
 APP = AppSpec(
     name="delay-5e6f7a8b9c",
     deployment="delay",
-    arguments={"version": "aa11bb22cc", "transformer": "examples.flights.serving:tidy"},
+    arguments=app_arguments("delay-5e6f7a8b9c", "aa11bb22cc", transformer="examples.flights.serving:tidy"),
     min_replicas=1,
     max_replicas=4,
 )
@@ -173,7 +174,7 @@ ACTIONS: tuple[Action, ...] = (
     RegisterModel(VERSION),
     RegisterModel(VERSION.model_copy(update={"deployable": False})),
     DeployApp(APP),
-    DeployApp(AppSpec(name="delay-1d2e3f4a5b", deployment="delay", arguments={}, gpus=1.0, cpus=2.0)),
+    DeployApp(AppSpec("delay-1d2e3f4a5b", "delay", app_arguments("delay-1d2e3f4a5b"), gpus=1.0, cpus=2.0)),
     DeleteApp("delay-1d2e3f4a5b"),
     SetRoute(ROUTE),
     DeleteRoute("delay"),

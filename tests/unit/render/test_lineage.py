@@ -21,7 +21,7 @@ def commit(subject: str) -> Node:
 
 def diamond() -> Lineage:
     """Two tables of one commit, and the model that both went into."""
-    facts = {"identity": "i", "version": 0, "rows": 1234}
+    facts = {"build": "b", "version": 0, "rows": 1234}
     metrics = {"auc": 0.5, "validation_auc": 1.0}
     nodes = [
         commit("first"),
@@ -36,9 +36,9 @@ def diamond() -> Lineage:
 def test_the_tree_goes_from_the_last_thing_to_the_first() -> None:
     assert lineage_text(diamond()).splitlines() == [
         "m@1  auc 0.5000, failed its gates, sha256 000000000000",
-        "├─ FeatureView/a  1,234 rows, identity i, version 0",
+        "├─ FeatureView/a  1,234 rows, build b, version 0",
         '│  └─ at: commit ccccccc  "first"',
-        "└─ FeatureView/b  1,234 rows, identity i, version 0",
+        "└─ FeatureView/b  1,234 rows, build b, version 0",
         '   └─ at: commit ccccccc  "first"',
     ]
 

@@ -64,14 +64,14 @@ def test_a_record_that_says_nothing_is_unknown() -> None:
 
 def test_a_stall_of_an_older_spec_says_nothing_about_the_new_one() -> None:
     row = row_of("0000000000", stalled=True)
-    assert (row.sync, row.reason) == (Sync.OUT_OF_SYNC, "NotTakenUp")
-    assert IDENTITY in row.message
-    assert "0000000000" in row.message
+    assert (row.sync, row.health.reason) == (Sync.OUT_OF_SYNC, "NotTakenUp")
+    assert IDENTITY in row.health.message
+    assert "0000000000" in row.health.message
 
 
 def test_what_no_pass_has_seen_is_out_of_sync() -> None:
     row = rows({TRAINING: desired(TRAINING, IDENTITY)}, [], NOW)[0]
-    assert (row.sync, row.reason, row.commit, row.age) == (Sync.OUT_OF_SYNC, "NotReconciled", None, None)
+    assert (row.sync, row.health.reason, row.status, row.age) == (Sync.OUT_OF_SYNC, "NotReconciled", None, None)
 
 
 @pytest.mark.parametrize("reconciling", [False, True])
@@ -83,7 +83,7 @@ def test_what_git_no_longer_has_is_never_synced(reconciling: bool) -> None:
 
 def test_a_record_that_cannot_be_read_is_unknown_and_says_why() -> None:
     row = rows({TRAINING: desired(TRAINING, IDENTITY)}, [Record(ref=TRAINING, status={"commit": 3})], NOW)[0]
-    assert (row.sync, row.reason) == (Sync.UNKNOWN, "UnreadableRecord")
+    assert (row.sync, row.health.reason) == (Sync.UNKNOWN, "UnreadableRecord")
     assert "cannot be read" in status_text(report("local", {}, [Record(ref=TRAINING, status={})], (), NOW))
 
 
@@ -140,7 +140,7 @@ def test_one_resource_as_json_is_what_the_report_says_of_it() -> None:
     for row in found.rows:
         alone = json.loads(resource_json(row))
         assert alone.pop("format") == 1
-        assert alone == listed[row.kind, row.name]
+        assert alone == listed[row.ref.kind, row.ref.name]
 
 
 def test_json_does_not_depend_on_when_it_is_asked_for() -> None:
@@ -152,7 +152,9 @@ def test_json_does_not_depend_on_when_it_is_asked_for() -> None:
 
 def test_a_record_cannot_steer_the_terminal() -> None:
     row = rows(DESIRED, RECORDS, NOW)[1]
-    hostile = replace(row, message="\x1b[2Jgone", summary="\x1b]0;title\x07")
+    assert row.status is not None
+    status = row.status.model_copy(update={"summary": "\x1b]0;title\x07"})
+    hostile = replace(row, health=row.health._replace(message="\x1b[2Jgone", status=status))
     assert "\x1b" not in resource_text(hostile, NOW)
 
 

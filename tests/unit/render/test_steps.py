@@ -7,7 +7,8 @@ import json
 from framework.api.meta import Ref
 from framework.planning.grammar.actions import DeleteApp, DeleteRoute, StopRun
 from framework.planning.grammar.steps import Ending, Sequence, Step
-from framework.render.steps import clock, steps_json, steps_text
+from framework.render.steps import steps_json, steps_text
+from framework.render.wording import lasting
 
 VIEW, ENDPOINT = Ref("FeatureView", "departures"), Ref("ModelDeployment", "delay")
 
@@ -53,4 +54,5 @@ def test_json_has_every_action_with_its_key() -> None:
 
 
 def test_times_after_the_start() -> None:
-    assert [clock(seconds) for seconds in (0, 59.4, 60, 3599, 3720)] == ["0s", "59s", "1m00s", "59m59s", "1h02m"]
+    words = {0: "0s", 0.2: "1s", 59.4: "59s", 60: "1m", 65: "1m05s", 3599: "59m59s", 3720: "1h02m", 90000: "1d01h"}
+    assert {seconds: lasting(seconds) for seconds in words} == words

@@ -10,8 +10,9 @@ import pytest
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired
 from framework.planning.reports.health import Sync
+from framework.planning.reports.why import Cause, why
 from framework.ports import Record
-from framework.render.why import Reason, why, why_json, why_text
+from framework.render.why import why_json, why_text
 from tests.unit.render.samples import (
     DEPARTURES,
     DEPLOYMENT,
@@ -42,11 +43,11 @@ def world(upstreams: Mapping[str, str], working: str = "") -> tuple[dict[Ref, De
     return asked, records
 
 
-def names(reason: Reason) -> dict[str, Any]:
+def names(reason: Cause) -> dict[str, Any]:
     return {cause.ref.name: names(cause) for cause in reason.causes}
 
 
-def explain(name: str, upstreams: Mapping[str, str], working: str) -> Reason:
+def explain(name: str, upstreams: Mapping[str, str], working: str) -> Cause:
     return why(ref(name), *world(upstreams, working), NOW)
 
 
@@ -56,7 +57,7 @@ def test_the_chain_ends_at_the_first_cause() -> None:
     while chain[-1].causes:
         assert len(chain[-1].causes) == 1
         chain.append(chain[-1].causes[0])
-    assert [(item.ref, item.sync) for item in chain][-1] == (WEATHER, Sync.STALLED)
+    assert [(item.ref, item.health.sync) for item in chain][-1] == (WEATHER, Sync.STALLED)
     assert len(chain) == 4
 
 
@@ -67,7 +68,7 @@ def test_upstreams_that_are_synced_are_not_causes() -> None:
 
 def test_what_is_synced_is_blocked_by_nothing_even_if_an_upstream_works() -> None:
     reason = explain("b", {"a": "", "b": "a"}, "a")
-    assert (reason.sync, reason.causes) == (Sync.SYNCED, ())
+    assert (reason.health.sync, reason.causes) == (Sync.SYNCED, ())
     assert why_text(reason) == "Nothing blocks FeatureView/b: it is Synced for 5m.\n"
 
 
@@ -103,7 +104,7 @@ def test_records_that_point_at_each_other_do_not_hang() -> None:
 
 def test_an_upstream_that_nobody_knows_is_named() -> None:
     reason = explain("b", {"b": "z"}, "b")
-    assert [(cause.ref.name, cause.reason) for cause in reason.causes] == [("z", "Missing")]
+    assert [(cause.ref.name, cause.health.reason) for cause in reason.causes] == [("z", "Missing")]
 
 
 def test_an_unknown_resource_is_an_error() -> None:

@@ -10,12 +10,14 @@ from datetime import timedelta
 import pytest
 
 from framework.api.meta import Ref
+from framework.kinds import KINDS
 from framework.planning.grammar.steps import Ending, Sequence, Step
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
 from framework.planning.reports.history import history
 from framework.planning.reports.lineage import Edge, Node, Sort, assemble
 from framework.planning.reports.oversight import Oversight, Presence
 from framework.planning.reports.overview import StatusRow, report
+from framework.planning.reports.why import why
 from framework.ports import Event, Heartbeat, Outage, Record
 from framework.render.events import event_row, events_text
 from framework.render.history import HistoryReport, history_text
@@ -24,7 +26,7 @@ from framework.render.plan import plan_text
 from framework.render.status import resource_text, status_text
 from framework.render.steps import steps_text
 from framework.render.terminal import cells
-from framework.render.why import why, why_text
+from framework.render.why import why_text
 from tests.unit.render.samples import (
     ACTIONS,
     COMMIT,
@@ -109,7 +111,7 @@ FLOW = assemble(
     [
         Node(Sort.COMMIT, COMMIT, {"subject": "A subject " * 9}),
         Node(Sort.SOURCES, "s", {"digest": "0" * 64, "paths": {LONG: f"s3://bucket/{LONG}/{LONG}"}}),
-        Node(Sort.TABLE, "t", {"rows": 5, "identity": "a" * 10, "version": 0}, Ref("FeatureView", LONG)),
+        Node(Sort.TABLE, "t", {"rows": 5, "build": "a" * 10, "version": 0}, Ref("FeatureView", LONG)),
         Node(Sort.MONITOR, LONG, {"summary": MESSAGE}, Ref("ModelMonitor", LONG)),
     ],
     [
@@ -151,7 +153,7 @@ TEXTS: Mapping[str, Callable[[int], str]] = {
     "why not": lambda width: why_text(why(MONITOR, ASKED, STORED, NOW, oversight=OVERSIGHT), width=width),
     "events": lambda width: events_text([*EVENTS, *LIVED], width=width),
     "an event": lambda width: "".join(event_row(item, width=width) for item in LIVED),
-    "history": lambda width: history_text(HistoryReport("local", history(LIVED)), width=width),
+    "history": lambda width: history_text(HistoryReport("local", history(LIVED, KINDS)), width=width),
     "lineage": lambda width: lineage_text(FLOW, width=width),
     "simulate": lambda width: steps_text(STEPS, width=width),
     "plan": lambda width: plan_text(MIXED, width=width),
@@ -174,7 +176,7 @@ def test_reasons_stand_there_on_the_narrowest_terminal_too(width: int) -> None:
 
     shown = squeezed(TEXTS["status"](width))
     for row in REPORT.rows:
-        assert squeezed(row.reason) in shown or row.sync == "Synced"
+        assert squeezed(row.health.reason) in shown or row.sync == "Synced"
     assert all(item.reason in squeezed(TEXTS["events"](width)) for item in (*EVENTS, *LIVED))
     assert "CandidateRejected" in squeezed(TEXTS["history"](width))
     assert "BreakingNotAcknowledged" in squeezed(TEXTS["refused plan"](width))

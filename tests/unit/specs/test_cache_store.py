@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,51 +17,42 @@ from framework.kinds import KINDS
 from framework.ports import Blob
 from framework.specs.memo import engine, store
 from framework.specs.memo.cache import ParseCache
-from framework.specs.memo.store import FILE, Store, own_key
+from framework.specs.memo.store import FILE, Store, own_folder
 from framework.specs.read import read_snapshot
 from tests.unit.specs.conftest import CODE, FILES
 
-KEY, OTHER_KEY = bytes(32), bytes(range(32))
 BLOB = Blob("specs/a.yaml", "a" * 40)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / ".mlops" / "cache"
+    return tmp_path / "home" / "mlopsctl"
 
 
-def keep(folder: Path, body: bytes = b"[1]", key: bytes | None = KEY) -> None:
-    Store(folder, lambda: key).add_files({BLOB: body}, KINDS)
+def keep(folder: Path, body: bytes = b"[1]", project: str = "") -> None:
+    Store(folder, project).add_files({BLOB: body}, KINDS)
 
 
-def kept(folder: Path, key: bytes | None = KEY) -> bytes | None:
-    return Store(folder, lambda: key).files([BLOB], KINDS).get(BLOB)
+def kept(folder: Path, project: str = "") -> bytes | None:
+    return Store(folder, project).files([BLOB], KINDS).get(BLOB)
 
 
 def test_what_is_kept_is_there_for_the_next_process(folder: Path) -> None:
     keep(folder)
     assert kept(folder) == b"[1]"
-    assert (
-        Store(folder, lambda: KEY).files([Blob("specs/a.yaml", "b" * 40), Blob("specs/b.yaml", "a" * 40)], KINDS) == {}
-    )
+    assert Store(folder).files([Blob("specs/a.yaml", "b" * 40), Blob("specs/b.yaml", "a" * 40)], KINDS) == {}
 
 
-def test_without_a_key_nothing_is_kept(folder: Path) -> None:
-    keep(folder, key=None)
-    assert not (folder / FILE).exists()
-    keep(folder)
-    assert kept(folder, None) is None
-    assert kept(folder) == b"[1]"
-
-
-def test_the_folder_is_left_out_of_git(folder: Path) -> None:
-    keep(folder)
-    assert (folder / ".gitignore").read_text() == "*\n"
+def test_a_project_knows_nothing_of_another(folder: Path) -> None:
+    keep(folder, b"[1]", "/one")
+    assert kept(folder, "/other") is None
+    keep(folder, b"[2]", "/other")
+    assert (kept(folder, "/one"), kept(folder, "/other")) == (b"[1]", b"[2]")
 
 
 def test_reading_makes_no_file(folder: Path) -> None:
     assert kept(folder) is None
-    assert Store(folder, lambda: KEY).states(["specs"], KINDS, "local") == ()
+    assert Store(folder).states(["specs"], KINDS, "local") == ()
     assert not folder.exists()
 
 
@@ -107,17 +98,17 @@ def test_no_damage_is_an_error_or_a_wrong_answer(
     tmp_path_factory: pytest.TempPathFactory, harms: list[tuple[float, bytes]]
 ) -> None:
     folder = tmp_path_factory.mktemp("damaged") / "cache"
-    Store(folder, lambda: KEY).add_files({Blob(f"specs/{n}.yaml", "a"): b"[%d]" % n * 200 for n in range(40)}, KINDS)
-    Store(folder, lambda: KEY).add_state(["specs"], "local", b"[]", b"{}", KINDS)
+    Store(folder).add_files({Blob(f"specs/{n}.yaml", "a"): b"[%d]" % n * 200 for n in range(40)}, KINDS)
+    Store(folder).add_state(["specs"], "local", b"[]", b"{}", KINDS)
     data = bytearray((folder / FILE).read_bytes())
     for place, patch in harms:
         start = int(place * len(data))
         data[start : start + len(patch)] = patch
     (folder / FILE).write_bytes(bytes(data))
 
-    found = Store(folder, lambda: KEY).files([Blob(f"specs/{n}.yaml", "a") for n in range(40)], KINDS)
+    found = Store(folder).files([Blob(f"specs/{n}.yaml", "a") for n in range(40)], KINDS)
     assert all(body == b"[%s]" % blob.path[6:-5].encode() * 200 for blob, body in found.items())
-    one = Store(folder, lambda: KEY)
+    one = Store(folder)
     assert all(one.state(kept) in {None, b"{}"} for kept in one.states(["specs"], KINDS, "local"))
     keep(folder)
     assert kept(folder) in {None, b"[1]"}
@@ -130,10 +121,17 @@ def test_a_body_that_was_changed_says_nothing(folder: Path) -> None:
     assert kept(folder) is None
 
 
-def test_what_another_user_or_machine_wrote_says_nothing(folder: Path) -> None:
-    keep(folder, key=OTHER_KEY)
+def test_what_others_may_write_says_nothing(folder: Path) -> None:
+    keep(folder)
+    folder.chmod(0o777)
     assert kept(folder) is None
-    assert kept(folder, OTHER_KEY) == b"[1]"
+    folder.chmod(0o700)
+    assert kept(folder) == b"[1]"
+
+
+def test_nobody_else_may_write_what_it_makes(folder: Path) -> None:
+    keep(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_what_another_version_wrote_says_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +145,7 @@ def test_what_another_version_wrote_says_nothing(folder: Path, monkeypatch: pyte
 def test_other_kinds_read_other_rows(folder: Path) -> None:
     keep(folder)
     fewer = {name: kind for name, kind in KINDS.items() if name != "ModelMonitor"}
-    assert Store(folder, lambda: KEY).files([BLOB], fewer) == {}
+    assert Store(folder).files([BLOB], fewer) == {}
 
 
 def test_a_locked_file_is_as_good_as_none(folder: Path) -> None:
@@ -160,16 +158,6 @@ def test_a_locked_file_is_as_good_as_none(folder: Path) -> None:
     assert kept(folder) == b"[1]"
 
 
-def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    folder.parent.mkdir()
-    folder.symlink_to(elsewhere, target_is_directory=True)
-    keep(folder)
-    assert kept(folder) is None
-    assert list(elsewhere.iterdir()) == []
-
-
 def test_a_folder_in_the_way_is_no_error(folder: Path) -> None:
     (folder / FILE).mkdir(parents=True)
     keep(folder)
@@ -179,7 +167,8 @@ def test_a_folder_in_the_way_is_no_error(folder: Path) -> None:
 def test_it_does_not_grow_without_bound(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_MOST_FILES", 20)
     monkeypatch.setattr(store, "_KEPT_FILES", 10)
-    one = Store(folder, lambda: KEY)
+    monkeypatch.setattr(store, "_MOST", 12)
+    one = Store(folder)
     blobs = [Blob(f"specs/{number}.yaml", "a") for number in range(50)]
     for blob in blobs:
         one.add_files({blob: b"[]"}, KINDS)
@@ -197,23 +186,61 @@ def test_it_does_not_grow_without_bound(folder: Path, monkeypatch: pytest.Monkey
         assert database.execute("SELECT count(*) FROM states").fetchone() == (12,)
 
 
-def test_the_key_is_ones_own(tmp_path: Path) -> None:
-    key = own_key(tmp_path / "home")
-    assert key is not None
-    assert len(key) == 32
-    assert own_key(tmp_path / "home") == key != own_key(tmp_path / "other")
-    assert (tmp_path / "home" / "cache.key").stat().st_mode & 0o777 == 0o600
+def test_it_lies_with_what_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, project = tmp_path / "home", tmp_path / "project"
+    monkeypatch.setenv("HOME", str(home))
+    for unset in ("", "relative/to/wherever/we/are"):
+        monkeypatch.setenv("XDG_CACHE_HOME", unset)
+        assert own_folder(project) == home / ".cache" / "mlopsctl"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert own_folder(project) == tmp_path / "caches" / "mlopsctl"
 
-    os.chmod(tmp_path / "home" / "cache.key", 0o644)
-    assert own_key(tmp_path / "home") is None
-    (tmp_path / "file").write_text("")
-    assert own_key(tmp_path / "file") is None
+
+def test_what_a_commit_may_have_brought_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder for caches may have been put into the checkout, as some runners of CI do."""
+    repository = tmp_path / "repository"
+    (repository / ".git").mkdir(parents=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(repository / ".cache"))
+    assert own_folder(repository) is None
+    assert own_folder(repository / "a" / "project") is None
+    assert own_folder(tmp_path / "other") is not None
+    (tmp_path / "link").symlink_to(repository)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "link" / ".cache"))
+    assert own_folder(repository) is None
+
+
+def test_who_had_the_file_open_that_was_made_anew_goes_on_with_the_new_one(folder: Path) -> None:
+    one = Store(folder)
+    one.add_files({BLOB: b"[1]"}, KINDS)
+    _something_else(folder / FILE)
+    assert kept(folder) is None
+    keep(folder, b"[2]")
+    one.add_files({Blob("specs/b.yaml", "b" * 40): b"[3]"}, KINDS)
+    assert kept(folder) == b"[2]"
+
+
+def test_many_may_write_and_read_at_once(folder: Path) -> None:
+    """Each with a connection of its own, as processes have it. Who finds the file locked does without."""
+    blobs = [[Blob(f"specs/{who}/{n}.yaml", "a") for n in range(15)] for who in range(4)]
+
+    def use(mine: list[Blob]) -> int:
+        store = Store(folder)
+        for blob in mine:
+            store.add_files({blob: blob.path.encode()}, KINDS)
+            assert all(
+                body == found.path.encode()
+                for found, body in store.files([one for some in blobs for one in some], KINDS).items()
+            )
+        return len(Store(folder).files(mine, KINDS))
+
+    with ThreadPoolExecutor(len(blobs)) as pool:
+        assert sum(pool.map(use, blobs)) > 0
 
 
 def test_a_few_files_are_not_worth_a_place_on_disk(folder: Path) -> None:
     source = MemorySource()
     commit = source.commit({f"specs/{path}": text for path, text in FILES.items()} | CODE)
-    cache = ParseCache(Store(folder, lambda: KEY))
+    cache = ParseCache(Store(folder))
     read_snapshot(source, commit, "specs", "local", KINDS, cache=cache)
     assert not folder.exists()
 
@@ -222,12 +249,10 @@ def test_a_process_that_knows_the_commit_reads_no_file(folder: Path) -> None:
     source = _Counting()
     files = {f"specs/{path}": text for path, text in FILES.items()} | CODE
     first, second = source.commit(files), source.commit({**files, "README.md": "hello\n"})
-    expected = read_snapshot(
-        source, first, "specs", "local", KINDS, cache=ParseCache(Store(folder, lambda: KEY), few=0)
-    )
+    expected = read_snapshot(source, first, "specs", "local", KINDS, cache=ParseCache(Store(folder), few=0))
     assert source.reads > 0
     source.reads = 0
-    again = read_snapshot(source, second, "specs", "local", KINDS, cache=ParseCache(Store(folder, lambda: KEY), few=0))
+    again = read_snapshot(source, second, "specs", "local", KINDS, cache=ParseCache(Store(folder), few=0))
 
     assert source.reads == 0
     assert (again.digest, list(again.desired)) == (expected.digest, list(expected.desired))
@@ -238,10 +263,8 @@ def test_a_process_that_knows_the_commit_reads_no_file(folder: Path) -> None:
 def test_what_was_dropped_meanwhile_is_read_from_the_commit(folder: Path) -> None:
     source = _Counting()
     commit = source.commit({f"specs/{path}": text for path, text in FILES.items()} | CODE)
-    expected = read_snapshot(
-        source, commit, "specs", "local", KINDS, cache=ParseCache(Store(folder, lambda: KEY), few=0)
-    )
-    again = read_snapshot(source, commit, "specs", "local", KINDS, cache=ParseCache(Store(folder, lambda: KEY), few=0))
+    expected = read_snapshot(source, commit, "specs", "local", KINDS, cache=ParseCache(Store(folder), few=0))
+    again = read_snapshot(source, commit, "specs", "local", KINDS, cache=ParseCache(Store(folder), few=0))
     with sqlite3.connect(folder / FILE) as database:
         database.execute("DELETE FROM files")
     source.reads = 0

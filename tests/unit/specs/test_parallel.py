@@ -46,7 +46,7 @@ ALONE = {blob: read_row(blob, data, KINDS) for blob, data in files(200)}
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:
     yield
-    assert not [thread for thread in threading.enumerate() if thread.name == "spec-reader"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("spec-reader")]
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
@@ -57,12 +57,13 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = threading.Event()
     original, receive = parallel._next, parallel.receive
 
-    def later(chunks):  # type: ignore[no-untyped-def]
-        taken.wait(20)
-        return original(chunks)
+    def later(take):  # type: ignore[no-untyped-def]
+        if threading.current_thread() is threading.main_thread():
+            taken.wait(20)
+        return original(take)
 
-    def told(stream):  # type: ignore[no-untyped-def]
-        found = receive(stream)
+    def told(stream, count):  # type: ignore[no-untyped-def]
+        found = receive(stream, count)
         taken.set()
         return found
 
@@ -93,7 +94,7 @@ def test_a_helper_that_does_not_start_is_done_without(kinds: str) -> None:
     [
         "print('another version', flush=True); import sys; sys.stdin.read()",
         "import sys; print({name!r}, flush=True); sys.stdin.buffer.read(10); sys.exit(1)",
-        "import sys; print({name!r}, flush=True); sys.stdin.buffer.readline(); print('[[1, 100]]', flush=True)",
+        "import sys; print({name!r}, flush=True); sys.stdin.buffer.readline(); print('[]', end='', flush=True)",
         "import sys; print({name!r}, flush=True); sys.stdin.buffer.readline(); print('nonsense', flush=True)",
         "import sys; print({name!r}, flush=True); sys.stdin.buffer.readline(); print('[]', flush=True)",
     ],
@@ -120,11 +121,22 @@ def test_a_helper_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) 
     assert rows(Workers(HERE, most=1, few=1))[0] == ALONE
 
 
-def test_a_project_with_a_folder_named_like_ours_is_not_taken_for_us(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_helper_that_nobody_speaks_to_any_more_ends() -> None:
+    """As where we were killed: nobody else holds the other end."""
+    with parallel._start(HERE) as helper:
+        assert helper.stdout is not None
+        assert helper.stdin is not None
+        assert helper.stdout.readline().decode().strip() == engine.name(KINDS)
+        helper.stdin.close()
+        assert helper.wait(60) == 0
+
+
+@pytest.mark.parametrize("module", ["framework/__init__.py", "random.py", "selectors.py"])
+def test_what_lies_in_the_project_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
-    (tmp_path / "framework").mkdir()
-    (tmp_path / "framework" / "__init__.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    (tmp_path / module).parent.mkdir(exist_ok=True)
+    (tmp_path / module).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     assert rows(Workers(HERE, most=1, few=1))[0] == ALONE

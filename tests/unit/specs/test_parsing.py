@@ -166,6 +166,22 @@ def test_a_refused_word_does_not_hide_the_rest_of_the_file() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "path", "place"),
+    [
+        ("a: &x {b: 1}\nc: *x\n", "c", (2, 4)),
+        ("a: &x {b: 1}\nc: *x\n", "c.b", (2, 1)),
+        ("a: &x yes\n", "a", (1, 4)),
+        ("- &x\n  b: 1\n", "[0]", (1, 3)),
+        ("a: {b: 1, b: {c: 2}}\n", "a.b", (1, 8)),
+        ("{[a]: 1}: 2\nb: !t 3\n", "b", (2, 4)),
+        ("a: 1\n--- {b: [2, yes]}\n--- [", "a", (1, 4)),
+    ],
+)
+def test_places_are_known_in_a_text_with_mistakes_too(text: str, path: str, place: tuple[int, int]) -> None:
+    assert read(text).documents[0].positions.value(path)[1:] == place
+
+
 def test_a_byte_order_mark_and_windows_lines_are_harmless() -> None:
     parsed = read(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from framework.api.meta import Ref
 from framework.backends.memory import MemorySource
-from framework.specs.pins import Edited, pin_version
+from framework.specs.pins import Edited, pin
 from framework.specs.yaml.editor import EditError
 from framework.specs.yaml.positions import parse
 
@@ -28,6 +29,10 @@ spec:
 
 def patches(text: str) -> Any:
     return parse("", text.encode()).documents[0].data["spec"].get("patches")
+
+
+def pin_version(text: str, environment: str, deployment: str, version: str) -> str:
+    return pin(text, environment, Ref("ModelDeployment", deployment), "model.version", version)
 
 
 def changed(old: str, new: str) -> tuple[list[str], list[str]]:

@@ -413,8 +413,8 @@ def test_rules_cost_as_much_as_there_are_resources(project: Project) -> None:
 
 def test_metrics_and_reader_options_are_those_of_the_workloads() -> None:
     pytest.importorskip("polars")
+    from framework.scores import METRICS
     from framework.workloads.features import csv, sources
-    from framework.workloads.training.metrics import METRICS
 
     assert set(Metric.__args__) == set(METRICS)
     assert {form: set(options) for form, options in sources._OPTIONS.items()} == {

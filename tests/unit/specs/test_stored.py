@@ -28,7 +28,7 @@ def readings(tmp_path: Path) -> list[Snapshot[Any]]:
     """Of two processes, the second of which read nothing but what the first one kept."""
     source = MemorySource()
     commit = source.commit({f"specs/{path}": text for path, text in FILES.items()} | CODE)
-    caches = [ParseCache(Store(tmp_path, lambda: bytes(32)), few=0) for _ in range(2)]
+    caches = [ParseCache(Store(tmp_path), few=0) for _ in range(2)]
     return [
         read_snapshot(source, commit, "specs", "local", KINDS, root="root", storage="store", cache=cache)
         for cache in caches

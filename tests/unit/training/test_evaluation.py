@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from framework.scores import auc
 from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.training.card import model_card
 from framework.workloads.training.cluster import shortage, worker_resources
 from framework.workloads.training.evaluation import champion_metrics, slices
 from framework.workloads.training.fit import State, read_checkpoint, write_checkpoint
-from framework.workloads.training.metrics import auc
 from framework.workloads.training.search import TrialWatch, check_metric, grid_space
 
 SIGNATURE = {

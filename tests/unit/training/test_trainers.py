@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from framework.scores import auc
 from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.models import Matrix
-from framework.workloads.training.metrics import auc
 from framework.workloads.training.trainer import Artifact, Part, Settings, TrainingData
 from framework.workloads.training.trainers import TRAINERS, chosen
 

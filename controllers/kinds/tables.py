@@ -1,0 +1,85 @@
+"""What a FeatureView leaves behind: a table of each recipe, and what its versions were made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from controllers.kinds.observer import Specs
+from controllers.kinds.trail import Part, Trail, code
+from framework.api import layout
+from framework.api.categories import Category
+from framework.api.meta import Ref
+from framework.kinds.feature_view.observed import FeatureViewState, Published
+from framework.planning.admission.restore import Kept
+from framework.planning.grammar.changes import Desired
+from framework.planning.reports.lineage import Edge, Node, Sort
+from framework.ports import Json, Ports, ReadTable, Record
+
+
+def left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
+    table = ports.tables.describe(layout.feature_table(ports.storage, asked.ref.name, asked.recipe))
+    if table is None:
+        return Kept(False, "its table is gone: it is computed again", Category.MATERIALIZE)
+    return Kept(True, f"table of build {table.name}, version {table.version}, {table.rows:,} rows")
+
+
+def traces(record: Record, trail: Trail) -> Iterator[Part]:
+    """The table that readers use, and what it was made of; user code as far as git asks for it still."""
+    published = _published(record.ref, trail)
+    if published is None:
+        return
+    name = record.ref.name
+    facts = {"rows": published.rows, "published": published.at.isoformat(), "commit": published.commit}
+    table = _node(name, published, facts)
+    yield table
+    yield from _made_from(name, published.commit, published.source_digest, table.id, trail)
+    yield from read(published.upstream, table.id, trail)
+    asked = trail.asked.get(record.ref)
+    if asked is None or asked.identity != published.identity:
+        return
+    yield from code(asked.code, table.id)
+    paths = {key: source.path for key, source in asked.spec.sources.items() if source.path is not None}
+    if published.source_digest:
+        yield Node(Sort.SOURCES, f"{name}@{published.source_digest}", {"paths": paths}, record.ref)
+
+
+def read(tables: Mapping[str, ReadTable], by: str, trail: Trail) -> Iterator[Part]:
+    """Tables as ``by`` read them, and what these versions were made from: known from its own record of the one that is
+    published now, else from the table's log as far back as that goes."""
+    pending, told = [(view, table, by) for view, table in sorted(tables.items())], set[str]()
+    while pending:
+        view, table, reader = pending.pop()
+        node = _node(view, table, {})
+        yield Edge(node.id, reader)
+        if node.id in told:
+            continue
+        told.add(node.id)
+        yield node
+        published = _published(Ref("FeatureView", view), trail)
+        if published is not None and _node(view, published, {}).id == node.id:
+            continue
+        then = next((item for item in trail.versions(table.uri) if item.version == table.version), None)
+        if then is not None:
+            yield _node(view, table, {"rows": then.rows, "commit": then.commit})
+            yield from _made_from(view, then.commit, then.source_digest, node.id, trail)
+            pending += [(name, above, node.id) for name, above in sorted(then.upstream.items())]
+
+
+def _node(view: str, table: Published | ReadTable, facts: Mapping[str, Json]) -> Node:
+    known = {"view": view, "build": table.name, "identity": table.identity, "version": table.version}
+    key = f"{view}@{table.name} v{table.version}"
+    return Node(Sort.TABLE, key, {**known, **facts, "uri": table.uri}, Ref("FeatureView", view))
+
+
+def _made_from(view: str, commit: str, source_digest: str, table: str, trail: Trail) -> Iterator[Part]:
+    yield from trail.commit(commit, table, "at")
+    if source_digest:
+        ref = Ref("FeatureView", view)
+        sources = Node(Sort.SOURCES, f"{view}@{source_digest}", {"digest": source_digest}, ref)
+        yield sources
+        yield Edge(sources.id, table)
+
+
+def _published(ref: Ref, trail: Trail) -> Published | None:
+    return trail.state(ref, FeatureViewState).published

@@ -1,0 +1,47 @@
+"""Which build of a FeatureView is wanted: what its sources hold now, made as git asks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from framework.api.meta import Ref
+from framework.kinds.feature_view.observed import Published
+from framework.kinds.feature_view.spec import FeatureViewSpec
+from framework.planning.grammar.build import build_name
+from framework.planning.grammar.changes import Desired
+from framework.ports import Json, ReadTable, TableState
+
+Upstream = Mapping[Ref, Published]
+
+
+def made_of(table: TableState, source_digest: str, upstream: Upstream) -> bool:
+    """Whether a version was made of what the sources hold: files by their digest, views by the values in them."""
+    if source_digest and table.source_digest != source_digest:
+        return False
+    return all(_holds(table.upstream.get(ref.name), published.read()) for ref, published in upstream.items())
+
+
+def _holds(before: ReadTable | None, now: ReadTable) -> bool:
+    return before is not None and before.holds(now)
+
+
+def asks_again(spec: FeatureViewSpec, last: datetime | None, now: datetime) -> timedelta | None:
+    """How long until a function is to be asked again that was asked at ``last``: what it gives is not known before it
+    runs, so where new data is waited for it runs each time. None where there is none, or nothing is waited for."""
+    every = spec.materialization.every
+    if every is None or last is None or not any(source.function for source in spec.sources.values()):
+        return None
+    return max(timedelta(0), every - abs(now - last))  # ahead: the clock was set
+
+
+def wanted(
+    desired: Desired[FeatureViewSpec], source_digest: str, upstream: Upstream, over: TableState | None = None
+) -> str:
+    """The name of what would be made now. ``over``: the version that is made again, be its data the same or not."""
+    views: dict[str, Json] = {}
+    for ref, published in upstream.items():
+        read = published.read()
+        views[ref.name] = read.content or [read.uri, read.version]
+    data: dict[str, Json] = {"files": source_digest, "views": views}
+    return build_name(desired.recipe, data if over is None else {**data, "over": over.version})

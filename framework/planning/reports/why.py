@@ -1,0 +1,90 @@
+"""Why a resource is not what git asks: the chain of reasons, down to the first cause. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from framework.api.meta import Ref
+from framework.planning.grammar.changes import Desired
+from framework.planning.reports.asked import Asked
+from framework.planning.reports.health import Health, Sync
+from framework.planning.reports.oversight import Oversight
+from framework.planning.reports.overview import rows
+from framework.planning.reports.settled import Withheld
+from framework.ports import Record
+
+_MISSING = Health(Sync.UNKNOWN, "Missing", "neither git nor a record has it")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One resource in the chain. ``causes`` are the upstreams that are not Synced themselves.
+
+    ``repeated``: it was explained further up in the tree, so its causes are not repeated here. ``note``, of the one
+    that was asked about: that nobody is at work on the environment.
+    """
+
+    ref: Ref
+    health: Health
+    age: timedelta | None
+    causes: tuple[Cause, ...] = ()
+    repeated: bool = False
+    note: str = ""
+
+
+def why(
+    ref: Ref,
+    desired: Mapping[Ref, Desired[Any]] | None,
+    records: Sequence[Record],
+    now: datetime,
+    withheld: Withheld | None = None,
+    unreadable: Mapping[Ref, str] | None = None,
+    *,
+    asked: Asked | None = None,
+    oversight: Oversight | None = None,
+) -> Cause:
+    """The tree of what ``ref`` waits for. It has no causes when ``ref`` is Synced, or held up by itself alone. The
+    arguments are those of ``overview.rows``.
+
+    Raises:
+        LookupError: neither git nor a record knows ``ref``.
+    """
+    found = rows(desired, records, now, withheld, unreadable, asked=asked, oversight=oversight)
+    known, desired = {row.ref: row for row in found}, desired or {}
+    if ref not in known:
+        raise LookupError(f"{ref} is neither in git nor on record")
+    recorded = {record.ref: record.upstream for record in records}
+    explained: set[Ref] = set()
+
+    def blocking(current: Ref) -> set[Ref]:
+        """Upstreams of a resource that is not as git asks that are not so themselves. What nobody knows waits for
+        somebody who looks, and for nothing above it."""
+        if current not in known or known[current].sync in {Sync.SYNCED, Sync.UNKNOWN}:
+            return set()
+        upstream = desired[current].upstream if current in desired else recorded.get(current, ())
+        return {item for item in upstream if item not in known or known[item].sync is not Sync.SYNCED}
+
+    def explain(current: Ref) -> Cause:
+        row = known.get(current)
+        if row is None:
+            return Cause(current, _MISSING, None)
+        repeated = current in explained
+        explained.add(current)
+        causes = () if repeated else tuple(explain(item) for item in sorted(_nearest(blocking(current), blocking)))
+        return Cause(row.ref, row.health, row.age, causes, repeated)
+
+    return replace(explain(ref), note=oversight.absence if oversight else "")
+
+
+def _nearest(refs: set[Ref], blocking: Callable[[Ref], set[Ref]]) -> set[Ref]:
+    """``refs`` without those that one of the others waits for: they show up below it."""
+    deeper: set[Ref] = set()
+    frontier = list(refs)
+    while frontier:
+        found = blocking(frontier.pop()) - deeper
+        deeper |= found
+        frontier += found
+    return refs - deeper

@@ -1,0 +1,63 @@
+"""What a run is asked to do: written by the kind that asks, read by the workload that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from framework.api.meta import Stored
+from framework.ports.data import ReadTable
+
+
+class Cause(StrEnum):
+    """Why something is built. It is told beside a build and is no part of its name."""
+
+    GIT = "git"
+    """Git asks for something that there is not."""
+    DATA = "data"
+    """What it is made of has changed."""
+
+
+class Request(Stored):
+    """What every run is asked: which build it is to make, and why."""
+
+    build: str
+    cause: Cause = Cause.GIT
+
+
+class Materialization(Request):
+    """A version of a FeatureView. ``spec`` is a FeatureViewSpec as JSON by alias; ``upstream`` the versions to read, by
+    view; ``table`` where it is published."""
+
+    view: str
+    identity: str
+    table: str
+    root: str
+    spec: dict[str, Any]
+    source_digest: str
+    commit: str
+    build: str = ""
+    upstream: dict[str, ReadTable] = {}  # noqa: RUF012 (pydantic copies it)
+
+
+class ReadView(ReadTable):
+    """A version of a FeatureView to learn from, with what its columns mean."""
+
+    entities: tuple[str, ...]
+    timestamp: str
+    columns: tuple[tuple[str, str], ...]
+
+
+class Training(Request):
+    """A version of a model. ``spec`` is a TrainingJobSpec as JSON by alias; ``champion`` the fields of the live version
+    that it takes to ask it the same rows."""
+
+    training: str
+    identity: str
+    spec: dict[str, Any]
+    views: dict[str, ReadView]
+    model_folder: str
+    commit: str
+    seed: int
+    champion: Mapping[str, Any] | None = None

@@ -1,0 +1,31 @@
+"""Whoever writes a backend learns from the protocol alone what each verb is to do."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from framework import ports
+
+PROTOCOLS = [item for item in vars(ports).values() if getattr(item, "_is_protocol", False)]
+VERBS = {
+    f"{protocol.__name__}.{name}": verb
+    for protocol in PROTOCOLS
+    for name, verb in vars(protocol).items()
+    if inspect.isfunction(verb) and not name.startswith("_")
+}
+
+
+def test_every_port_is_among_them() -> None:
+    assert {"StateStore", "RunBackend", "ServingBackend", "ReportStore"} <= {item.__name__ for item in PROTOCOLS}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_port_says_what_it_is(protocol: type[object]) -> None:
+    assert protocol.__doc__
+
+
+@pytest.mark.parametrize("name", sorted(VERBS))
+def test_a_verb_says_what_it_does(name: str) -> None:
+    assert VERBS[name].__doc__, f"{name}: which errors, what of a missing thing, in which units?"
