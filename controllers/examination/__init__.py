@@ -115,7 +115,7 @@ class Examiner:
         for case, answer in (*((case, ()) for case in unknown if not case.question), *answered):
             self._memory.keep(case.resource, case.seen(tree), answer)
             problems |= set(_problems(case.resource, answer, tree))
-        self._memory.save()
+        self._memory.save(len(everything))
         silent = sorted({str(case.resource.ref) for case in cases} - {str(case.resource.ref) for case, _ in answered})
         unseen = [*map(_not_installed, missing), *(f"{ref}: the libraries gave no answer" for ref in silent)]
         return Examined(tuple(sorted(problems)), tuple(unseen))

@@ -15,6 +15,8 @@ from framework.specs.language.resource import Resource
 
 FILE = "examined.json"
 _MOST = 20_000
+_MANY = 100
+"""Objects of a project, for which it is worth to make a folder whatever command is run."""
 
 
 Answer = Sequence[Mapping[str, Any]]
@@ -61,12 +63,12 @@ class Memory:
         self._known[_name(resource)] = seen, answer
         self._news = True
 
-    def save(self) -> None:
-        """The oldest go where there are too many."""
+    def save(self, objects: int) -> None:
+        """Of a project with so many. The oldest go where there are too many."""
         if self._news and self._file is not None:
             kept = dict(list(self._known.items())[-_MOST:])
             with suppress(OSError):
-                storage.make_cache(self._file.parent, parents=self._makes)
+                storage.make_cache(self._file.parent, parents=self._makes or objects >= _MANY)
                 storage.write_sealed(str(self._file), kept)
         self._news = False
 
