@@ -184,15 +184,9 @@ def test_nothing_that_was_kept_changes_an_answer(
                 assert seen(source, commit, name, ParseCache(Store(place / "disk"), few=0)) == expected
         expected = check(source, commit, ["specs"], KINDS)
         assert check(source, commit, ["specs"], KINDS, in_memory) == expected
-        assert (
-            check(source, commit, ["specs"], KINDS, ParseCache(Store(place / "disk"), few=0)) == expected
-        )
-        assert (
-            check(source, commit, ["specs"], KINDS, ParseCache(Store(place / "other"), few=0)) == expected
-        )
-        assert alone(source, commit, ParseCache(Store(place / "disk"), few=0)) == alone(
-            source, commit, None
-        )
+        assert check(source, commit, ["specs"], KINDS, ParseCache(Store(place / "disk"), few=0)) == expected
+        assert check(source, commit, ["specs"], KINDS, ParseCache(Store(place / "other"), few=0)) == expected
+        assert alone(source, commit, ParseCache(Store(place / "disk"), few=0)) == alone(source, commit, None)
 
 
 def test_the_sequences_hold_right_commits_and_wrong_ones() -> None:
