@@ -100,7 +100,7 @@ class Examiner:
         answered = self._answers(asked, tree)
         for case, answer in answered:
             self._memory.keep(case.name, case.seen, answer)
-        self._memory.save()
+        self._memory.save(len(everything))
         told = [
             *((ours[name], answer) for name, answer in known.items()),
             *((case.resource, shared[case.name]) for case in cases if case.name in shared),

@@ -11,6 +11,8 @@ from framework import storage
 
 FILE = "examined.json"
 _MOST = 20_000
+_MANY = 100
+"""Objects of a project, for which it is worth to make a folder whatever command is run."""
 
 
 Answer = Sequence[Mapping[str, Any]]
@@ -47,12 +49,12 @@ class Memory:
         self._known[name] = seen, answer
         self._news = True
 
-    def save(self) -> None:
-        """The oldest go where there are too many."""
+    def save(self, objects: int) -> None:
+        """Of a project with so many. The oldest go where there are too many."""
         if self._news and self._file is not None:
             kept = dict(list(self._known.items())[-_MOST:])
             with suppress(OSError):
-                storage.make_cache(self._file.parent, parents=self._makes)
+                storage.make_cache(self._file.parent, parents=self._makes or objects >= _MANY)
                 storage.write_sealed(str(self._file), kept)
         self._news = False
 

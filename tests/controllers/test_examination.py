@@ -20,6 +20,7 @@ from controllers.host.wiring import open_project
 from controllers.settings import Settings
 from framework import installed
 from framework.api.errors import Problem, SpecError
+from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.specs.read import check, read_snapshot
 from framework.specs.worktree import WORKTREE, WorktreeSource
@@ -227,6 +228,16 @@ def test_answers_that_are_damaged_are_asked_for_again(project: Project, tmp_path
     (folder / "examined.json").write_bytes(damage)
     look(project, Examiner(Memory(folder), libraries))
     assert len(libraries.asked) == 2
+
+
+def test_only_for_many_objects_a_command_that_reads_makes_a_folder(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "nothing" / "yet"
+    resources = read_snapshot(WorktreeSource(project.root), WORKTREE, "mlops_specs", "local", KINDS).resources
+    view = next(iter(resources.values()))
+    for objects, kept in ((99, False), (100, True)):
+        more = {Ref("FeatureView", f"v{n}"): view for n in range(objects - len(resources))}
+        Examiner(Memory(folder), Libraries()).look(resources.values(), {**resources, **more}, WorkTree(project.root))
+        assert folder.is_dir() == kept
 
 
 def test_answers_are_left_out_of_git_and_follow_no_link(project: Project, tmp_path: Path) -> None:
