@@ -20,6 +20,7 @@ from framework.planning.reports.overview import StatusRow, report
 from framework.ports import Materialization, ReadTable, TableState
 from framework.render.status import resource_text
 from tests.builders import model_version
+from tests.controllers.test_passes import project
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
 
 OVER = Ref("FeatureView", "recent")
@@ -244,3 +245,6 @@ def test_a_plan_says_that_only_other_rows_cost_anything(world: World) -> None:
     assert changes[JOB].reason == "because FeatureView/recent changes; retrains only if rows differ"
     assert changes[OVER].reason == "because FeatureView/departures changes; is computed again only if rows differ"
     assert "rows differ" not in changes[VIEW].reason
+    told = {change.ref: change.reason for change in project(world).plan().changes}
+    assert told[JOB] == "waits for FeatureView/recent; retrains only if rows differ"
+    assert told[OVER] == "waits for FeatureView/departures; is computed again only if rows differ"

@@ -117,6 +117,8 @@ class Change:
     meanwhile: Mapping[str, Any] | None = field(default=None, compare=False)
     """The state to remember while the actions are under way, and if nobody ever learns what became of them; None: the
     one before."""
+    proviso: str = field(default="", compare=False)
+    """What ``reason`` ends in where it costs nothing unless that holds."""
     takes: Mapping[str, tuple[float, float]] = field(default_factory=dict, compare=False)
     """CPUs and GPUs of items that were found to be as they are asked for."""
 

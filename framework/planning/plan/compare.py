@@ -67,12 +67,11 @@ def _change(
     category = max(highest(diffs), Category.METADATA)
     if rebuilt and not any(item.category.rebuilds for item in diffs):
         category = max(category, kind.rebuild)
-    reason = _reason(diffs, causes)
-    if rebuilt and old.recipe == new.recipe and kind.unless_equal:
-        reason = f"{reason}; {kind.unless_equal}"
+    proviso = kind.unless_equal if rebuilt and old.recipe == new.recipe else ""
+    reason = "; ".join(filter(None, (_reason(diffs, causes), proviso)))
     if broken is not None:
         category, reason = Category.BREAKING, broken.sentence
-    return Change(new.ref, Verb.UPDATE, category, reason, None, diffs=diffs, causes=causes)
+    return Change(new.ref, Verb.UPDATE, category, reason, None, diffs=diffs, causes=causes, proviso=proviso)
 
 
 def _diffs(old: Desired[Any], new: Desired[Any], kind: Kind) -> tuple[FieldDiff, ...]:

@@ -35,6 +35,8 @@ def _explained(planned: Change, git: Change | None) -> Change:
         reason = EXISTS if exists else git.reason
     elif git.category is Category.BREAKING:
         reason = f"{git.reason}; {planned.reason}"
+    else:
+        reason = "; ".join(filter(None, (reason, git.proviso)))
     return replace(
         planned,
         verb=git.verb if settled or planned.waits_for else planned.verb,
@@ -42,6 +44,7 @@ def _explained(planned: Change, git: Change | None) -> Change:
         reason=reason,
         diffs=_together(planned.diffs, git.diffs),
         causes=git.causes,
+        proviso="" if settled else git.proviso,
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from framework.api.errors import TerminalError
 from framework.backends.delta.tables import DeltaTables
+from framework.ports import ReadTable
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, materialize
 from tests.unit.features.test_transform import spec
@@ -157,3 +158,19 @@ def test_the_digest_does_not_depend_on_where_the_project_lies(tmp_path: Path) ->
         (folder / "a.csv").write_text("x\n1\n")
         digests.add(CATALOG.source_digest({"a": {"format": "csv", "path": "*.csv"}}, str(folder)))
     assert len(digests) == 1
+
+
+def test_a_version_says_what_it_is_a_build_of_what_it_holds_and_what_it_was_made_from(tmp_path: Path) -> None:
+    flights(tmp_path, [1, 2, 3])
+    read = {"uri": "/t", "version": 4, "identity": "i", "build": "b", "content": "c"}
+    first = materialize.run(context(tmp_path, "features-delays-1", build="b1", cause="data", upstream={"other": read}))
+    found = CATALOG.describe(first["uri"])
+    assert found is not None
+    assert (found.build, found.name) == ("b1", "b1")
+    assert found.upstream == {"other": ReadTable.model_validate(read)}
+    assert found.digests.keys() == {"carrier", "at", "delay"}
+    flights(tmp_path, [1, 2, 4])
+    materialize.run(context(tmp_path, "features-delays-2", build="b2"))
+    newest, before = CATALOG.versions(first["uri"])
+    assert before == found
+    assert {name for name in found.digests if newest.digests[name] != found.digests[name]} == {"delay"}

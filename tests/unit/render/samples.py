@@ -74,6 +74,7 @@ def desired(
         spec=Nothing() if spec is None else KINDS[ref.kind].spec.model_validate(spec),
         commit=commit,
         identity=identity,
+        recipe=identity,
         digest=f"d{identity[1:]}",
         environment="local",
         storage="/store",
