@@ -22,6 +22,7 @@ from framework import installed
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
 from framework.kinds import KINDS
+from framework.specs.memo.stored import resources_of
 from framework.specs.read import check, read_snapshot
 from framework.specs.worktree import WORKTREE, WorktreeSource
 from framework.workloads.examining import try_answer
@@ -232,7 +233,8 @@ def test_answers_that_are_damaged_are_asked_for_again(project: Project, tmp_path
 
 def test_only_for_many_objects_a_command_that_reads_makes_a_folder(project: Project, tmp_path: Path) -> None:
     folder = tmp_path / "nothing" / "yet"
-    resources = read_snapshot(WorktreeSource(project.root), WORKTREE, "mlops_specs", "local", KINDS).resources
+    snapshot = read_snapshot(WorktreeSource(project.root), WORKTREE, "mlops_specs", "local", KINDS)
+    resources = resources_of(snapshot.desired)
     view = next(iter(resources.values()))
     for objects, kept in ((99, False), (100, True)):
         more = {Ref("FeatureView", f"v{n}"): view for n in range(objects - len(resources))}

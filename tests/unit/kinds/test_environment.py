@@ -133,7 +133,7 @@ def test_two_environments_over_one_base(project: Project) -> None:
     local, production = project.snapshot("local"), project.snapshot("production")
     assert not project.problems()
 
-    digests = {name: {str(ref): found for ref, found in one.fingerprints.items()}
+    digests = {name: {str(ref): (found.identity, found.digest) for ref, found in one.desired.items()}
                for name, one in (("local", local), ("production", production))}  # fmt: skip
     changed = {ref for ref in digests["local"] if digests["local"][ref] != digests["production"][ref]}
     assert changed == {"TrainingJob/late", "ModelDeployment/late"}
