@@ -25,7 +25,7 @@ from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.remembered import sound
 from framework.planning.plan.estimate import Known
 from framework.planning.plan.planner import Looked, build_plan, plan_resource
-from framework.planning.reports.settled import Standing, standing
+from framework.planning.reports.settled import EnvironmentHealth, standing
 from framework.ports import Ports
 from framework.specs.read import read_snapshot
 from tests.builders import NOW
@@ -188,7 +188,7 @@ class World:
         """Apps out of service still stand."""
         return bool(self.state(ENDPOINT).get("retiring"))
 
-    def standing(self) -> Standing:
+    def standing(self) -> EnvironmentHealth:
         return standing(self.source.desired, self.ports.state.records())
 
     def status(self, ref: Ref) -> Status:

@@ -23,7 +23,7 @@ from controllers.runtime.trouble import Trouble
 from framework.api.errors import ConfigurationError, TransientError
 from framework.api.meta import Ref
 from framework.planning.reports.oversight import oversee
-from framework.planning.reports.settled import Standing, standing
+from framework.planning.reports.settled import EnvironmentHealth, standing
 from framework.process import dead, machine
 from framework.render.outcome import PassResult
 
@@ -93,7 +93,7 @@ class _Seen:
     taken_up: bool
     refused: tuple[str, ...]
     in_force: Snapshot
-    standing: Standing
+    standing: EnvironmentHealth
     note: str
     ray: bool
     unseen: Ref | None

@@ -32,7 +32,7 @@ from framework.planning.admission.rules import Rules
 from framework.planning.grammar import remembered
 from framework.planning.grammar.changes import Change, Desired, Plan, Refusal
 from framework.planning.grammar.kind import Kind, Needs
-from framework.planning.grammar.steps import Sequence
+from framework.planning.grammar.steps import SimulatedPass
 from framework.planning.plan.durations import Durations, durations
 from framework.planning.plan.estimate import Known
 from framework.planning.plan.planner import Compared, Inputs, Looked, build_plan, plan_resource, unread_plan
@@ -250,7 +250,7 @@ class Project:
         run = [name for name, kind in self.kinds.items() if kind.runs]
         return durations(self.ports.state.events(limit=_REMEMBERED, kinds=run), self.kinds)
 
-    def simulate(self, start: str | None, end: str | None) -> tuple[Sequence, ...]:
+    def simulate(self, start: str | None, end: str | None) -> tuple[SimulatedPass, ...]:
         """From ``start`` (None: what runs now) to ``end`` (None: the newest commit), in a copy of what is live. Where
         the way to ``start`` takes steps of its own, it comes first.
 

@@ -18,7 +18,7 @@ from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.remembered import status_of
-from framework.planning.grammar.steps import Ending, Sequence, Step
+from framework.planning.grammar.steps import Ending, SimulatedPass, SimulatedStep
 from framework.planning.reports.settled import standing
 from framework.ports import Ports, RunSpec, StateStore
 
@@ -134,12 +134,12 @@ class Simulation:
         )  # fmt: skip
         self._heard_of: list[tuple[datetime, Result]] = []
 
-    def go_to(self, loaded: Snapshot) -> Sequence:
+    def go_to(self, loaded: Snapshot) -> SimulatedPass:
         """Let the controller work until nothing moves any more, or for a week of imagined time."""
         clock, pace = self.world.clock, BUSY_STEP
         began = last = clock()
         self._source.give(loaded)
-        steps: list[Step] = []
+        steps: list[SimulatedStep] = []
         while clock() - began < LONGEST:
             soonest = self._manager.step()
             heard, self._heard_of = self._heard_of, []
@@ -156,7 +156,7 @@ class Simulation:
             settled = False
         seconds = steps[-1].at if steps else 0.0
         assumed = tuple(sorted(self.assumed & {step.ref for step in steps}))
-        return Sequence(
+        return SimulatedPass(
             self.environment, loaded.commit, tuple(steps), seconds, settled, self._endings(loaded.desired), assumed
         )
 
@@ -183,14 +183,14 @@ class Simulation:
         )
 
 
-def _steps(done: Iterable[tuple[datetime, Result]], began: datetime, loaded: Snapshot) -> Iterator[Step]:
+def _steps(done: Iterable[tuple[datetime, Result]], began: datetime, loaded: Snapshot) -> Iterator[SimulatedStep]:
     stages = _stages(loaded.desired)
     last = max(stages.values(), default=0) + 1
     for when, result in done:
         change = result.change
         assert change is not None
         at = (when - began).total_seconds()
-        yield Step(at, stages.get(result.ref, last), result.ref, change.reason, change.actions)
+        yield SimulatedStep(at, stages.get(result.ref, last), result.ref, change.reason, change.actions)
 
 
 def _stages(desired: Mapping[Ref, Desired[Any]]) -> dict[Ref, int]:

@@ -43,7 +43,7 @@ from framework.backends.ray.jobs import RayJobs
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve import RayServe
 from framework.backends.ray.tenancy import Tenant
-from framework.backends.state.database import Database, open_database
+from framework.backends.state.database import StateDatabase, open_database
 from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.backends.storage.code import CodeArchive
@@ -287,7 +287,7 @@ def _storage(environment: EnvironmentSpec, settings: Settings) -> str:
     return environment.storage if "://" in environment.storage else str(file)
 
 
-def _database(environment: EnvironmentSpec, settings: Settings) -> Database:
+def _database(environment: EnvironmentSpec, settings: Settings) -> StateDatabase:
     """Raises ConfigurationError where it cannot be opened, its password is missing, or a link leads elsewhere."""
     asked = environment.database
     path, reference = database_path(asked.url), asked.passwordFrom

@@ -25,7 +25,7 @@ from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.snapshot import same_meaning
 from framework.planning.reports.health import Health, together
-from framework.planning.reports.settled import Standing, moves, standing_of
+from framework.planning.reports.settled import EnvironmentHealth, moves, standing_of
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Activity:
         return self.calls.total()
 
 
-class Source(Protocol):
+class RevisionSource(Protocol):
     """Where it is told what is in force."""
 
     @property
@@ -86,7 +86,7 @@ class Manager:
     def __init__(
         self,
         reconciler: Reconciler,
-        source: Source,
+        source: RevisionSource,
         backoff: Backoff,
         *,
         workers: int,
@@ -205,7 +205,7 @@ class Manager:
         self._weighed = looks
         return self.standing().settled
 
-    def standing(self) -> Standing:
+    def standing(self) -> EnvironmentHealth:
         """How far things are by the last look at each. What was not looked at since the newest commit moves."""
         desired = self._source.desired
         with self._lock:

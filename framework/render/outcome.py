@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from framework.api.meta import Ref
-from framework.planning.reports.settled import Conclusion, Standing
+from framework.planning.reports.settled import Conclusion, EnvironmentHealth
 from framework.render.terminal import LONGEST_MESSAGE, one_line
 
 
@@ -19,7 +19,7 @@ class PassResult:
     environment: str
     commit: str
     seconds: float
-    standing: Standing
+    standing: EnvironmentHealth
     looks: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     reasons: tuple[tuple[Ref, str], ...] = ()

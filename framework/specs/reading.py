@@ -17,9 +17,9 @@ from framework.specs.language.resource import ENVIRONMENT, Draft, Facts, Resourc
 from framework.specs.loader import read_row, spec_blobs, understand
 from framework.specs.memo import recall
 from framework.specs.memo.cache import ParseCache, text
-from framework.specs.memo.recall import Asked, State
+from framework.specs.memo.recall import Asked, CachedEnvironment
 from framework.specs.memo.rows import LoadedFile
-from framework.specs.memo.store import Kept
+from framework.specs.memo.store import CachedState
 from framework.specs.memo.stored import Body, StoredDraft, StoredResource
 from framework.specs.patches import overlays
 from framework.specs.rules import validate
@@ -42,7 +42,7 @@ class Understood:
     environments: Mapping[Ref, Resource]
     problems: tuple[Problem, ...]
     resources: Mapping[Ref, Resource]
-    state: State | None = None
+    state: CachedEnvironment | None = None
 
     def unsafe(self, premises: Premises) -> tuple[Problem, ...]:
         """What may not take effect, though it is understood. A secret in another Environment is one, too."""
@@ -66,7 +66,7 @@ class Reading:
         self._source, self._commit, self._folders = source, commit, tuple(folders)
         self._kinds, self._cache = kinds, cache
         self._code = Code(source, commit, cache.outlines)
-        self._revived: dict[Kept, State | None] = {}
+        self._revived: dict[CachedState, CachedEnvironment | None] = {}
 
     # -- files -------------------------------------------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ class Reading:
             self._take_over(earlier)
         return self._anew(name, earlier)
 
-    def _take_over(self, earlier: State) -> None:
+    def _take_over(self, earlier: CachedEnvironment) -> None:
         for key, file in earlier.files().items():
             self._cache.files.setdefault(key, file)
         self._code.ask(earlier.asked)
@@ -145,7 +145,7 @@ class Reading:
             if self._unchanged({path: earlier.asked[path] for path in paths}):
                 self._code.sound[names] = paths
 
-    def _anew(self, name: str | None, earlier: State | None) -> Understood:
+    def _anew(self, name: str | None, earlier: CachedEnvironment | None) -> Understood:
         drafts, repeated = validate.unique(self.loaded.drafts)
         problems = [*repeated]
         known = earlier.resources if earlier else {}
@@ -199,8 +199,8 @@ class Reading:
 
     def _state(
         self, name: str | None, environment: Resource | None, environments: Mapping[Ref, Resource],
-        resources: Mapping[Ref, Resource], checked: Mapping[Ref, validate.Checked], earlier: State | None,
-    ) -> State | None:  # fmt: skip
+        resources: Mapping[Ref, Resource], checked: Mapping[Ref, validate.Checked], earlier: CachedEnvironment | None,
+    ) -> CachedEnvironment | None:  # fmt: skip
         """None where the environment has no name, or is not declared though others are. Raises CycleError."""
         code = self._references(resources)
         prints = fingerprints(resources, code, self._kinds, earlier.earlier if earlier else None)
@@ -212,7 +212,7 @@ class Reading:
         used = dict.fromkeys(resource.facts.names for resource in resources.values())
         sound = {names: self._code.sound[names] for names in used if names}
         asked = {*map(self._at, self._folders), *(path for paths in sound.values() for path in paths)}
-        return State(
+        return CachedEnvironment(
             name, self._folders, {path: self._digest(path) for path in sorted(asked)},
             tuple(files.keys() - {(draft.file, draft.sha) for draft in drafts}), environment, environments, resources,
             sound, code, prints, snapshot_digest(name, spec, prints), len(drafts), lambda: drafts, lambda: checked,
@@ -226,7 +226,7 @@ class Reading:
 
     # -- earlier ones ------------------------------------------------------------------------------------------------
 
-    def _recalled(self, name: str) -> tuple[State | None, State | None]:
+    def _recalled(self, name: str) -> tuple[CachedEnvironment | None, CachedEnvironment | None]:
         """The state of an environment that this commit has again; or the newest other one, which spares looking at most
         of it again."""
         known = [state for state in self._cache.states if (state.name, state.folders) == (name, self._folders)]
@@ -246,7 +246,7 @@ class Reading:
         self._code.ask(path for one in asked for path in one if not path.startswith(_LISTING))
         return next((number for number, one in enumerate(asked) if self._unchanged(one)), None)
 
-    def remember(self, state: State) -> None:
+    def remember(self, state: CachedEnvironment) -> None:
         """Keep it, in memory and, where that is worth the while, on disk."""
         cache = self._cache
         known = any(
@@ -261,7 +261,7 @@ class Reading:
             for draft in state.drafts():
                 draft.let_go(self._loader(draft.file, draft.sha, draft.index))
 
-    def _revive(self, kept: Kept) -> State | None:
+    def _revive(self, kept: CachedState) -> CachedEnvironment | None:
         if kept not in self._revived:
             body = self._cache.store.state(kept) if self._cache.store else None
             self._revived[kept] = None if body is None else recall.decode(kept.head, self._folders, body, self)

@@ -15,7 +15,7 @@ from controllers.host.passes import follow, lead, serve
 from controllers.host.wiring import imagining
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError, SpecError
-from framework.planning.reports.settled import Conclusion, Standing
+from framework.planning.reports.settled import Conclusion, EnvironmentHealth
 from framework.ports import Pin
 from framework.render.outcome import PassResult
 from tests.waiting import until
@@ -90,7 +90,9 @@ def test_a_pass_reconciles_the_newest_commit_and_gives_the_lease_back(world: Wor
 
 
 def test_a_pass_before_the_first_commit_is_in_force_says_so() -> None:
-    held = PassResult(Conclusion.HELD, "local", "", 0.1, Standing(), note="no new commit takes effect until 23:00 UTC")
+    held = PassResult(
+        Conclusion.HELD, "local", "", 0.1, EnvironmentHealth(), note="no new commit takes effect until 23:00 UTC"
+    )
     assert held.text().splitlines() == [held.note, "Held: no commit is in force yet, and nothing was changed."]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from controllers.kinds.observer import Observer, Specs
-from controllers.kinds.trail import Part, Trail
+from controllers.kinds.trail import LineagePart, Trail
 from controllers.kinds.upstream import published_view
 from framework.api.categories import Category
 from framework.api.meta import Name, Ref, Stored, Strict
@@ -101,7 +101,7 @@ def _left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
     return Kept(False, "is copied again", Category.MATERIALIZE)
 
 
-def _traces(record: Record, trail: Trail) -> Iterator[Part]:
+def _traces(record: Record, trail: Trail) -> Iterator[LineagePart]:
     copy = trail.state(record.ref, ExportState).exported
     if copy is not None:
         table = Node(Sort.TABLE, f"{record.ref.name}@{copy}", {"build": copy, "version": 0}, record.ref)

@@ -20,7 +20,7 @@ from framework.ports import (
     ModelVersion,
     Ports,
     ProfileStore,
-    Reference,
+    ReferenceProfile,
     RouteState,
     ServingBackend,
     TableCatalog,
@@ -162,5 +162,5 @@ class ImaginedProfiles(MemoryProfiles):
         super().__init__()
         self._live = live
 
-    def reference(self, profile: str) -> Reference | None:
-        return self._live.reference(profile) or Reference({}, ())
+    def reference(self, profile: str) -> ReferenceProfile | None:
+        return self._live.reference(profile) or ReferenceProfile({}, ())

@@ -16,7 +16,7 @@ from framework.planning.grammar.changes import Change, Desired, Happening, Statu
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
-from framework.ports import Cause, Materialization, TableState
+from framework.ports import Cause, MaterializeRequest, TableState
 
 WORKLOAD = "framework.workloads.features.materialize:run"
 RETRY_LIMIT = 2
@@ -136,7 +136,7 @@ class _View:
         self, state: FeatureViewState, name: str, attempt: int, stop: tuple[Action, ...], ready: bool, summary: str
     ) -> Change:
         desired, observed = self.desired, self.observed
-        asked = Materialization(
+        asked = MaterializeRequest(
             view=desired.ref.name,
             identity=desired.identity,
             build=observed.build,

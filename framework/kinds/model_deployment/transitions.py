@@ -14,7 +14,7 @@ from framework.kinds.model_deployment.observed import (
     Retiring,
     Rollout,
     ServedVersion,
-    Terms,
+    TrialTerms,
 )
 from framework.kinds.model_deployment.traffic import serves, table_digest
 from framework.planning.grammar import reasons
@@ -55,7 +55,9 @@ def adopt(state: DeploymentState, observed: DeploymentObserved, now: datetime) -
     return Moved(adopted, (Happening(reasons.ADOPTED, message, _names(version)),))
 
 
-def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, terms: Terms, now: datetime) -> Moved:
+def aim(
+    state: DeploymentState, wanted: ServedVersion | None, canary: Canary, terms: TrialTerms, now: datetime
+) -> Moved:
     """Take up what git asks for now: begin it, leave it running, or give up a candidate that is no longer asked for."""
     rollout = state.rollout
     if wanted is None:
@@ -89,7 +91,7 @@ def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, te
     return Moved(moved.state.model_copy(update=update), (*moved.happenings, *again, started))
 
 
-def _brought_up_to_date(rollout: Rollout, wanted: ServedVersion, terms: Terms) -> Rollout:
+def _brought_up_to_date(rollout: Rollout, wanted: ServedVersion, terms: TrialTerms) -> Rollout:
     """The terms under which it would be rejected now. What its app is started with may change until it runs."""
     starting = rollout.canary.phase is CanaryPhase.STARTING
     return rollout.model_copy(update={"terms": terms, **({"version": wanted} if starting else {})})

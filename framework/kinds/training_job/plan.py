@@ -20,7 +20,7 @@ from framework.planning.grammar.changes import Change, Desired, Happening, Statu
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
-from framework.ports import ModelVersion, ReadView, RunSpec, Training
+from framework.ports import ModelVersion, ReadView, RunSpec, TrainRequest
 
 WORKLOAD = "framework.workloads.training.train:run"
 _NOT_NEWS: dict[str, Any] = {"read": {}, "identity": ""}
@@ -218,7 +218,7 @@ class _Training:
 
     def _request(self, attempt: int) -> RunSpec:
         desired, champion = self.desired, self.observed.champion
-        asked = Training(
+        asked = TrainRequest(
             training=desired.ref.name,
             identity=desired.identity,
             build=self.observed.build,

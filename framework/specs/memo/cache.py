@@ -11,7 +11,7 @@ from framework.planning.grammar.kind import Kind
 from framework.ports import Blob, SpecSource
 from framework.specs.memo import rows
 from framework.specs.memo.parallel import File, Workers
-from framework.specs.memo.recall import State
+from framework.specs.memo.recall import CachedEnvironment
 from framework.specs.memo.rows import LoadedFile
 from framework.specs.memo.store import Store, own_folder
 from framework.specs.memo.stored import Body, StoredDraft
@@ -38,7 +38,7 @@ class ParseCache:
     few: int = 100
     files: dict[tuple[str, str], LoadedFile] = field(default_factory=dict)
     outlines: dict[str, Outline] = field(default_factory=dict)
-    states: list[State] = field(default_factory=list)
+    states: list[CachedEnvironment] = field(default_factory=list)
     """Sound ones, the last one first."""
 
     def load(
@@ -69,7 +69,7 @@ class ParseCache:
         drafts = decode(source, blob, row or read(blob, source.read([blob])[blob.sha]), kinds).drafts
         return next(draft.body for draft in drafts if isinstance(draft, StoredDraft) and draft.index == index)
 
-    def remember(self, state: State) -> None:
+    def remember(self, state: CachedEnvironment) -> None:
         self.states = [state, *(one for one in self.states if one is not state)][:_MOST_STATES]
 
     def retain(self, blobs: set[tuple[str, str]]) -> None:

@@ -22,7 +22,7 @@ Asked = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
-class State:
+class CachedEnvironment:
     """The environment ``name`` in ``folders``. ``asked`` is every digest that this rests on: while they are the same,
     all of this is. ``sound`` are the entrypoints of its resources, each with the paths on which it rests that they are
     right; ``empty`` files without objects; ``drafts`` the objects of all others, in the order of files. What only a
@@ -58,7 +58,7 @@ class State:
         keys = {ref: resource.key for ref, resource in self.resources.items()}
         return Earlier(keys, self.code, self.fingerprints)
 
-    def at(self, commit: str) -> State:
+    def at(self, commit: str) -> CachedEnvironment:
         """The same at another commit."""
         moved = {code: replace(code, commit=commit) for code in set(self.code.values())}
         return replace(self, code={ref: moved[code] for ref, code in self.code.items()})
@@ -81,7 +81,7 @@ def asked_of(head: bytes) -> Asked:
     return cast(Asked, json.loads(head)[1])
 
 
-def encode(state: State) -> bytes:
+def encode(state: CachedEnvironment) -> bytes:
     """Everything that no head says, as JSON. Specs are left out: they are read from their files' rows."""
     drafts, checked = state.drafts(), state.checked()
     kinds = list(dict.fromkeys(draft.ref.kind for draft in drafts))
@@ -112,7 +112,7 @@ class _Numbers(NamedTuple):
     codes: Mapping[CodeRef, int]
 
 
-def _row(state: State, draft: StoredDraft, checked: Checked | None, numbers: _Numbers) -> list[Any]:
+def _row(state: CachedEnvironment, draft: StoredDraft, checked: Checked | None, numbers: _Numbers) -> list[Any]:
     ref = draft.ref
     resource = state.environments[ref] if ref.kind == ENVIRONMENT else state.resources[ref]
     facts, code = resource.facts, state.code.get(ref)
@@ -138,7 +138,7 @@ class Reviver(Protocol):
         ...
 
 
-def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver) -> State:
+def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver) -> CachedEnvironment:
     """The other way. Both parts are ours: the store sees to that."""
     environment_name, asked = json.loads(head)
     document = json.loads(body)
@@ -147,7 +147,7 @@ def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver)
     codes = [CodeRef(commit, folder, named, tuple(files)) for commit, folder, named, files in document["codes"]]
     order = document["order"]
     ordered = [(sheet.refs[number], sheet.rows[number]) for number in order]
-    return State(
+    return CachedEnvironment(
         name=environment_name,
         folders=folders,
         asked=asked,

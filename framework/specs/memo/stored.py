@@ -21,7 +21,7 @@ from framework.planning.grammar.fingerprint import Texts, identity_of
 from framework.planning.grammar.kind import Claim, Reference
 from framework.ports import CodeRef
 from framework.specs.language.resource import Draft, Facts, Resource
-from framework.specs.yaml.positions import Places, Positions
+from framework.specs.yaml.positions import DocumentPositions, Positions
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,8 @@ class StoredDraft(Draft):
         return {**self.body.head, "spec": json.loads(self.body.spec)}
 
     @cached_property
-    def positions(self) -> Places:
-        return Positions(self.file, self._text, self.index)
+    def positions(self) -> Positions:
+        return DocumentPositions(self.file, self._text, self.index)
 
     @cached_property
     def spec(self) -> BaseModel:
@@ -156,7 +156,7 @@ class StoredResource(Resource):
         return self._find().spec
 
     @property
-    def positions(self) -> Places:
+    def positions(self) -> Positions:
         return self._find().positions
 
     @property
