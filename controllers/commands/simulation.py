@@ -149,8 +149,8 @@ class Simulation:
             settled = self._manager.standing().settled
             if settled and (clock() - last > PATIENCE or soonest is None):
                 break
-            news = found or any(result.news for _, result in heard)
-            pace = BUSY_STEP if news else min(pace * 2, QUIET_STEP if settled else BUSY_STEP)
+            moved = found or any(result.wrote for _, result in heard)
+            pace = BUSY_STEP if moved else min(pace * 2, QUIET_STEP if settled else BUSY_STEP)
             self._wait(pace, soonest)
         else:
             settled = False

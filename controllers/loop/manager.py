@@ -282,7 +282,7 @@ class Manager:
                 self._unseen.discard(ref)
             self.activity.looks += 1
             self._place(ref, result)
-            if not result.news and not result.calls:  # what a look costs that finds nothing to do
+            if not result.wrote and not result.calls:  # what a look costs that finds nothing to do
                 self._cost.add(took)
             for action in result.change.actions if result.change else ():
                 self.activity.calls[type(action).__name__] += 1
@@ -315,5 +315,5 @@ class Manager:
                 self._hungry.discard(ref)
             waiting = heapq.nsmallest(WOKEN_AT_ONCE, self._hungry, self._source.rules.place) if freed else ()
             self._unseen.update(waiting)
-        below = self._source.loaded.downstream.get(ref, ()) if result.news and self._source.loaded else ()
+        below = self._source.loaded.downstream.get(ref, ()) if result.wrote and self._source.loaded else ()
         return (*below, *waiting)

@@ -216,7 +216,7 @@ def test_a_source_in_trouble_is_asked_again() -> None:
     run(made, lambda: made.all_seen())
 
 
-def test_news_wakes_those_below_and_room_wakes_those_that_wait_for_it() -> None:
+def test_what_was_written_wakes_those_below_and_room_wakes_those_that_wait_for_it() -> None:
     above, hungry = view("above"), view("hungry")
     below = desired(Ref("TrainingJob", "below"), SPEC, upstream={above.ref: "x"})
     everything = loaded(above, hungry, below)
@@ -226,7 +226,7 @@ def test_news_wakes_those_below_and_room_wakes_those_that_wait_for_it() -> None:
         seen.append(ref)
         first = seen.count(ref) == 1
         if ref == above.ref:
-            return Result(ref, None, timedelta(seconds=0.2) if first else None, news=not first, freed=not first)
+            return Result(ref, None, timedelta(seconds=0.2) if first else None, wrote=not first, freed=not first)
         return Result(ref, None, hungry=ref == hungry.ref and first)
 
     made = manager(Looks(answer), Source([(everything, tuple(everything.desired))]))

@@ -29,7 +29,7 @@ from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpe
 from framework.kinds.model_deployment.target import served, terms
 from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeployApp, TakeBackWord
-from framework.planning.grammar.changes import Change, Desired, FieldDiff, Happening, Status, Verb
+from framework.planning.grammar.changes import Change, Desired, FieldDiff, NewEvent, Status, Verb
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan.outcomes import Outcome
 from framework.planning.plan.runs import POLL
@@ -55,7 +55,7 @@ def plan(
         raise TerminalError("StrategyNotSupported", "only the canary strategy is executed")
     previous = state_of(status, DeploymentState)
     adopted = transitions.adopt(previous, observed, now)
-    return _Deployment(desired, canary, observed, status, adopted.state, adopted.happenings, now).decide()
+    return _Deployment(desired, canary, observed, status, adopted.state, adopted.events, now).decide()
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class _Pass:
 
     state: DeploymentState
     actions: tuple[Action, ...]
-    happenings: tuple[Happening, ...]
+    events: tuple[NewEvent, ...]
     floor: Category
     takes: Mapping[str, tuple[float, float]]
 
@@ -76,7 +76,7 @@ class _Deployment:
     observed: DeploymentObserved
     status: Status | None
     previous: DeploymentState
-    adopted: tuple[Happening, ...]
+    adopted: tuple[NewEvent, ...]
     now: datetime
 
     def decide(self) -> Change:
@@ -102,12 +102,12 @@ class _Deployment:
         deleted = apps.deletes(deployed.state, observed, self.previous, now)
         watched = health.watch(deleted.state, observed.route, now)
         route = (shift.action,) if shift.action else ()
-        moved = (self.adopted, heeded.happenings, aimed.happenings, rolled.happenings, watched.happenings)
+        moved = (self.adopted, heeded.events, aimed.events, rolled.events, watched.events)
         decided = tuple(replace(item, decided=True) for items in moved for item in items)
         return _Pass(
             state=watched.state,
             actions=(*deployed.actions, *route, *deleted.actions, *self._acted_upon()),
-            happenings=(*decided, *shift.happenings, *deployed.happenings),
+            events=(*decided, *shift.events, *deployed.events),
             floor=_floor(deployed, bool(route)),
             takes=deployed.takes,
         )
@@ -128,7 +128,7 @@ class _Deployment:
         more: dict[str, Any] = {
             "actions": done.actions,
             "inventory": _inventory(state, self.observed),
-            "happenings": done.happenings,
+            "events": done.events,
             "requeue_after": self._next_look(state, done, serves),
             "meanwhile": _meanwhile(state, self.previous) if done.actions else None,
             "takes": done.takes,

@@ -53,6 +53,6 @@ def handing_over(change: Change, status: Status | None, to: Ref, now: datetime) 
         reason=message,
         status=status.model_copy(update={"conditions": conditions}),
         actions=(),
-        happenings=(),
+        events=(),
         waits_for=(to,),
     )

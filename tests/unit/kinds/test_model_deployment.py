@@ -59,7 +59,7 @@ def test_a_converged_deployment_asks_for_nothing() -> None:
     deployment = serving()
     before = deployment.status
     change = deployment.look()
-    assert (change.verb, change.category, change.actions, change.happenings) == (Verb.NOOP, Category.NOOP, (), ())
+    assert (change.verb, change.category, change.actions, change.events) == (Verb.NOOP, Category.NOOP, (), ())
     assert change.requeue_after is None
     assert deployment.status == before
 
@@ -77,7 +77,7 @@ def test_a_good_candidate_goes_through_its_steps_and_the_old_version_leaves() ->
     promoted = next(
         item
         for change in deployment.changes
-        for item in change.happenings
+        for item in change.events
         if item.reason == "Promoted" and item.data["before"]
     )
     assert promoted.data["verdicts"], "a promotion shows its numbers"
@@ -176,7 +176,7 @@ def test_an_app_is_deleted_only_after_its_delay_and_the_routers_acknowledgement(
     promoted = next(
         index
         for index, change in enumerate(deployment.changes)
-        if any(item.reason == "Promoted" and item.data["before"] for item in change.happenings)
+        if any(item.reason == "Promoted" and item.data["before"] for item in change.events)
     )
     deleted = next(
         index
