@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from controllers.commands import plans
-from controllers.commands.simulation import Imagine, simulation
+from controllers.commands.simulation import MakeDryRun, simulation
 from controllers.kinds.observer import Observer
 from controllers.loop.reconciler import Reconciler
 from controllers.revision import acceptance
@@ -82,7 +82,7 @@ class Project:
     observers: Mapping[str, Observer]
     read: Read
     clock: Callable[[], datetime]
-    imagine: Callable[[Ports], Imagine]
+    dry_runs: Callable[[Ports], MakeDryRun]
     """A copy of a world to try things in."""
     writer: SpecWriter
     """Makes commits for people to merge, in the repository that is followed."""
@@ -262,7 +262,7 @@ class Project:
         commits = [self.read(self.ports.source.resolve(revision)) for revision in revisions]
         ports = self.ports if self.cluster.running() else self.idle
         world = simulation(
-            self.imagine(ports), self.kinds, self.observers, self.settings.environment, self.clock(), self._seconds()
+            self.dry_runs(ports), self.kinds, self.observers, self.settings.environment, self.clock(), self._seconds()
         )
         return tuple(world.go_to(loaded) for loaded in commits)
 

@@ -1,4 +1,4 @@
-"""The controller on a world that is imagined: what would be done, in which order and when, if all went well."""
+"""The controller on a dry run: what would be done, in which order and when, if all went well."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ QUIET_STEP, BUSY_STEP = timedelta(seconds=30), timedelta(seconds=2)
 
 
 class Plane(Protocol):
-    """What runs and calls in the imagined world."""
+    """What runs and calls in a dry run."""
 
     def advance(self, elapsed: timedelta) -> None: ...
 
@@ -49,7 +49,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Imagined:
+class DryRun:
     """A world to try things in. ``ports`` read what is live; nothing that is done through them leaves the process."""
 
     ports: Ports
@@ -57,12 +57,12 @@ class Imagined:
     clock: Clock
 
 
-Imagine = Callable[[datetime, Callable[[RunSpec], float]], Imagined]
+MakeDryRun = Callable[[datetime, Callable[[RunSpec], float]], DryRun]
 """Makes a world that stands where the live one does, at a time, in which a run takes so many seconds."""
 
 
 def simulation(
-    imagine: Imagine,
+    make: MakeDryRun,
     kinds: Mapping[str, Kind],
     observers: Mapping[str, Observer],
     environment: str,
@@ -80,7 +80,7 @@ def simulation(
             return ASSUMED.total_seconds()
         return found
 
-    return Simulation(imagine(now, seconds), kinds, observers, environment, assumed)
+    return Simulation(make(now, seconds), kinds, observers, environment, assumed)
 
 
 class _Given:
@@ -111,9 +111,9 @@ class _Given:
 
 @dataclass
 class Simulation:
-    """One imagined world, through as many commits as wanted. ``assumed``: whose runs' durations nothing tells."""
+    """One dry run, through as many commits as wanted. ``assumed``: whose runs' durations nothing tells."""
 
-    world: Imagined
+    world: DryRun
     kinds: Mapping[str, Kind]
     observers: Mapping[str, Observer]
     environment: str
@@ -135,7 +135,7 @@ class Simulation:
         self._heard_of: list[tuple[datetime, Result]] = []
 
     def go_to(self, loaded: Snapshot) -> SimulatedPass:
-        """Let the controller work until nothing moves any more, or for a week of imagined time."""
+        """Let the controller work until nothing moves any more, or for a week of its time."""
         clock, pace = self.world.clock, BUSY_STEP
         began = last = clock()
         self._source.give(loaded)

@@ -12,7 +12,7 @@ import pytest
 
 from controllers.commands.project import Project
 from controllers.host.passes import follow, lead, serve
-from controllers.host.wiring import imagining
+from controllers.host.wiring import dry_runs
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError, SpecError
 from framework.planning.reports.settled import Conclusion, EnvironmentHealth
@@ -73,7 +73,7 @@ def project(world: World, holder: str = "test") -> Project:
         lease=timedelta(seconds=3),
     )
     return Project(
-        settings, world.ports, world.ports, NoCluster(), world.kinds, world.observers, world.read, real_time, imagining,
+        settings, world.ports, world.ports, NoCluster(), world.kinds, world.observers, world.read, real_time, dry_runs,
         writer=world.ports.source,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from controllers.commands.simulation import Simulation, simulation
-from controllers.host.wiring import OBSERVERS, imagining
+from controllers.host.wiring import OBSERVERS, dry_runs
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.planning.grammar.actions import Action, SubmitRun
@@ -20,7 +20,7 @@ BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 
 
 def tried(world: World, known: Callable[[Ref], float | None] = lambda ref: 30.0) -> Simulation:
-    return simulation(imagining(world.ports), KINDS, OBSERVERS, "local", world.now, known)
+    return simulation(dry_runs(world.ports), KINDS, OBSERVERS, "local", world.now, known)
 
 
 def kinds_of(sequence: SimulatedPass) -> list[tuple[Ref, str]]:
