@@ -110,7 +110,7 @@ class Manager:
         self._stop, self._woken = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._unseen: set[Ref] = set()
-        self._hungry: set[Ref] = set()
+        self._waiting: set[Ref] = set()
         self._alone: dict[Ref, Health] = {}
         """Of all that is on record, by the last look."""
         self._moving: set[Ref] = set()
@@ -308,12 +308,12 @@ class Manager:
         """Who may go on now: what builds on it, and, where it gave something back or waits no more, what waits for
         room."""
         with self._lock:
-            freed = result.freed or (ref in self._hungry and not result.hungry)
-            if result.hungry:
-                self._hungry.add(ref)
+            made_room = result.made_room or (ref in self._waiting and not result.lacks_room)
+            if result.lacks_room:
+                self._waiting.add(ref)
             else:
-                self._hungry.discard(ref)
-            waiting = heapq.nsmallest(WOKEN_AT_ONCE, self._hungry, self._source.rules.place) if freed else ()
+                self._waiting.discard(ref)
+            waiting = heapq.nsmallest(WOKEN_AT_ONCE, self._waiting, self._source.rules.place) if made_room else ()
             self._unseen.update(waiting)
         below = self._source.loaded.downstream.get(ref, ()) if result.wrote and self._source.loaded else ()
         return (*below, *waiting)

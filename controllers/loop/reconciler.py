@@ -11,9 +11,9 @@ from functools import cached_property, partial
 from typing import Any
 
 from controllers.kinds.observer import Observer
-from controllers.loop.allowance import Allowance
 from controllers.loop.dependents import Dependents
 from controllers.loop.executor import execute
+from controllers.loop.shared_ledger import SharedLedger
 from controllers.revision.in_force import in_force
 from framework.api.categories import Category
 from framework.api.errors import ConflictError, DamagedError, MlopsError, TerminalError, TransientError
@@ -43,8 +43,8 @@ AFTER_DEPENDENTS = timedelta(seconds=0.5)
 
 @dataclass(frozen=True)
 class Result:
-    """What one look at one resource came to. ``retry`` asks for back-off, ``wrote`` wakes dependents; ``hungry``:
-    there is no room for it, ``freed``: it gave something back."""
+    """What one look at one resource came to. ``retry`` asks for back-off, ``wrote`` wakes dependents; ``lacks_room``:
+    there is none for something of it, ``made_room``: it gave some back."""
 
     ref: Ref
     change: Change | None
@@ -52,8 +52,8 @@ class Result:
     retry: bool = False
     wrote: bool = False
     calls: int = 0
-    hungry: bool = False
-    freed: bool = False
+    lacks_room: bool = False
+    made_room: bool = False
     health: Health | None = None
     """None where nothing is on record any more, or, with ``retry``, where nobody knows."""
 
@@ -73,7 +73,7 @@ class Reconciler:
     """What the Environment in force lets be done."""
     era: Callable[[], int | None] = lambda: 0
     """Another number after the clock was set; None while what is remembered has not moved with it yet."""
-    allowance: Allowance = field(default_factory=Allowance)
+    ledger: SharedLedger = field(default_factory=SharedLedger)
     dependents: Dependents = field(default_factory=Dependents)
     users: Dependents = field(init=False)
     """Who makes use of what, whatever it builds on now."""
@@ -148,7 +148,7 @@ class Reconciler:
         if self.era() != era:
             raise ConflictError("the clock was set during the look")
         resumed = self._resumed(planned, record)
-        change = telling_who_waits(resumed.change, self.allowance.waiting_for(ref))
+        change = telling_who_waits(resumed.change, self.ledger.waiting_for(ref))
         resumed = replace(resumed, change=change)
         needs = inputs.kind.needs(desired.spec) if desired is not None else Needs()
         capacity = self._capacity(change)
@@ -170,8 +170,8 @@ class Reconciler:
             change.requeue_after,
             wrote=wrote,
             calls=len(change.actions),
-            hungry=admitted.over,
-            freed=gave_back(record, look.record),
+            lacks_room=admitted.over,
+            made_room=gave_back(record, look.record),
             health=health_of(desired, change.status) if change.status is not None else None,
         )
 
@@ -198,11 +198,11 @@ class Reconciler:
         before the next one is asked: two workers must not both be let in where there is room for one."""
         counted = bool(self.rules().limits) or capacity is not None
         if counted and any(starts_something(action) for action in change.actions):
-            with self.allowance.of(self.ports.state) as ledger:
+            with self.ledger.of(self.ports.state) as ledger:
                 yield ledger
         else:
             yield None
-            self.allowance.waits_no_more(ref)
+            self.ledger.waits_no_more(ref)
 
     def _confirm_lease(self) -> None:
         """A store refuses what a paused leader writes; Ray would not. So its actions stop here.
@@ -232,7 +232,7 @@ class Reconciler:
         try:
             yield
         except Exception:
-            self.allowance.doubt()
+            self.ledger.doubt()
             self.dependents.doubt()
             self.users.doubt()
             raise
@@ -240,9 +240,9 @@ class Reconciler:
     def _saw(self, ref: Ref, record: Record | None) -> None:
         """What is kept of a record follows what was read or written last, however that came about."""
         if record is None:
-            self.allowance.forget(ref)
+            self.ledger.forget(ref)
         else:
-            self.allowance.hold(record)
+            self.ledger.hold(record)
         self.dependents.saw(ref, record)
         self.users.saw(ref, record)
 
