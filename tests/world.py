@@ -25,7 +25,7 @@ from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.remembered import sound
 from framework.planning.plan.estimate import Known
 from framework.planning.plan.planner import Looked, build_plan, plan_resource
-from framework.planning.reports.settled import EnvironmentHealth, standing
+from framework.planning.reports.convergence import EnvironmentHealth, standing
 from framework.ports import Ports
 from framework.specs.read import read_snapshot
 from tests.builders import NOW

@@ -22,8 +22,8 @@ from controllers.runtime.leadership import Leadership
 from controllers.runtime.trouble import Trouble
 from framework.api.errors import ConfigurationError, TransientError
 from framework.api.meta import Ref
+from framework.planning.reports.convergence import EnvironmentHealth, standing
 from framework.planning.reports.oversight import oversee
-from framework.planning.reports.settled import EnvironmentHealth, standing
 from framework.process import dead, machine
 from framework.render.outcome import PassResult
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from framework.api.meta import Ref
 from framework.planning.grammar.remembered import status_of, way_out
-from framework.planning.reports.settled import EnvironmentHealth
+from framework.planning.reports.convergence import EnvironmentHealth
 from framework.ports import Recorded
 from framework.render.outcome import PassResult
 

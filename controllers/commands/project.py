@@ -37,7 +37,7 @@ from framework.planning.plan.durations import Durations, durations
 from framework.planning.plan.estimate import Known
 from framework.planning.plan.planner import Compared, Inputs, Looked, build_plan, plan_resource, unread_plan
 from framework.planning.reports.asked import Uncommitted
-from framework.planning.reports.settled import Withheld
+from framework.planning.reports.convergence import Withheld
 from framework.ports import Capacity, Lease, Pin, Ports, Record, Recorded, Revision, SpecWriter
 from framework.process import dead
 

@@ -19,7 +19,7 @@ from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.remembered import status_of
 from framework.planning.grammar.steps import Ending, SimulatedPass, SimulatedStep
-from framework.planning.reports.settled import standing
+from framework.planning.reports.convergence import standing
 from framework.ports import Ports, RunSpec, StateStore
 
 ASSUMED = timedelta(minutes=1)

@@ -17,10 +17,10 @@ from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.planning.grammar.changes import Desired
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
+from framework.planning.reports.convergence import Withheld
 from framework.planning.reports.newer import newer_data
 from framework.planning.reports.oversight import Oversight, oversee
 from framework.planning.reports.overview import StatusReport, report
-from framework.planning.reports.settled import Withheld
 from framework.planning.reports.why import Explanation, why
 from framework.ports import Outage, Recorded, Revision
 from framework.process import dead, machine

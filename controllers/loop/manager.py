@@ -24,8 +24,8 @@ from framework.panics import panics_told
 from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.snapshot import same_meaning
+from framework.planning.reports.convergence import EnvironmentHealth, moves, standing_of
 from framework.planning.reports.health import Health, together
-from framework.planning.reports.settled import EnvironmentHealth, moves, standing_of
 
 log = logging.getLogger(__name__)
 

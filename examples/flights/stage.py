@@ -27,7 +27,7 @@ from framework.api import layout
 from framework.api.meta import Ref
 from framework.kinds.model_monitor.observed import MonitorState
 from framework.planning.grammar.changes import Status
-from framework.planning.reports.settled import standing
+from framework.planning.reports.convergence import standing
 from framework.ports import ModelVersion
 
 MARK = ".flights-demo"

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from framework.api.meta import Ref
-from framework.planning.reports.settled import Conclusion, EnvironmentHealth
+from framework.planning.reports.convergence import Conclusion, EnvironmentHealth
 from framework.render.terminal import LONGEST_MESSAGE, one_line
 
 

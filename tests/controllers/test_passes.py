@@ -15,7 +15,7 @@ from controllers.host.passes import follow, lead, serve
 from controllers.host.wiring import dry_runs
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError, SpecError
-from framework.planning.reports.settled import Conclusion, EnvironmentHealth
+from framework.planning.reports.convergence import Conclusion, EnvironmentHealth
 from framework.ports import Pin
 from framework.render.outcome import PassResult
 from tests.waiting import until

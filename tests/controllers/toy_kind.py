@@ -76,7 +76,7 @@ def _plan(desired: Desired[ExportSpec] | None, seen: ExportObserved, status: Sta
         case runs.Finished():
             state = ExportState(exported=desired.identity)
             events = () if state == before else (NewEvent(EXPORTED, "copied", {"copy": desired.identity}),)
-            return outcome.settled(state, f"copy {desired.identity}", EXPORTED, events=events)
+            return outcome.converged(state, f"copy {desired.identity}", EXPORTED, events=events)
         case runs.GaveUp(reason, message):
             return outcome.stalled(before, "", reason, message, ready=False)
 

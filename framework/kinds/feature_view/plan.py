@@ -91,7 +91,7 @@ class _View:
         looks, limit, inventory = self._next_look(table), self._fresh_until(table), self._inventory(None)
         if limit is None or self.now <= limit:
             looks = min((soon for soon in (looks, limit and limit - self.now + _AFTER) if soon), default=None)
-            return self.outcome.settled(
+            return self.outcome.converged(
                 state, summary, reasons.PUBLISHED, inventory=inventory, requeue_after=looks, events=events
             )
         message = (

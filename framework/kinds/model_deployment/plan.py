@@ -146,12 +146,12 @@ class _Deployment:
             message = f"{self._turned_away(rejected)}{ills}"
             change = outcome.stalled(state, summary, reasons.CANDIDATE_REJECTED, message, ready=ready, **more)
         elif not serves or not self._in_place(state):
-            reason, message = self._unsettled(state)
+            reason, message = self._underway(state)
             change = outcome.waiting(state, summary, reason, f"{message}{ills}", ready=ready, **more)
         elif state.degraded is not None:
             change = outcome.degraded(state, summary, state.degraded.message, **more)
         else:
-            change = outcome.settled(state, summary, reasons.SERVING, f"{wanted.label} serves all traffic", **more)
+            change = outcome.converged(state, summary, reasons.SERVING, f"{wanted.label} serves all traffic", **more)
         if wanted is not None and state.stable is not None and rejected is None:
             change = _asking(change, demands(wanted, state.stable))
         return change if not done.actions else self._acting(change)
@@ -164,7 +164,7 @@ class _Deployment:
         )
 
     def _acting(self, change: Change) -> Change:
-        """A pass that acts is a Create or an Update, however settled the resource is meanwhile."""
+        """A pass that acts is a Create or an Update, however converged the resource is meanwhile."""
         verb = Verb.CREATE if self.previous.stable is None else Verb.UPDATE
         return replace(change, verb=verb, category=max(change.category, Category.METADATA))
 
@@ -175,7 +175,7 @@ class _Deployment:
             return False
         return stable.app in route.spec.weights or route.spec.stable == stable.app
 
-    def _unsettled(self, state: DeploymentState) -> tuple[reasons.Reason, str]:
+    def _underway(self, state: DeploymentState) -> tuple[reasons.Reason, str]:
         stable = state.stable
         live = self.observed.apps.get(stable.app) if stable else None
         if stable is not None and not traffic.serves(live):

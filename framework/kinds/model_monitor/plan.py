@@ -145,7 +145,7 @@ class _Monitor:
             change = self.outcome.stalled(state, words, reasons.REFERENCE_MISSING, message, ready=False, **more)
         else:
             message = "; ".join((words, *state.remarks))
-            change = self.outcome.settled(state, words, _reason(state), message, **more)
+            change = self.outcome.converged(state, words, _reason(state), message, **more)
         if not told.actions:
             return change
         return replace(change, verb=Verb.UPDATE, category=max(change.category, Category.METADATA))

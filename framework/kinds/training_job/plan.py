@@ -149,7 +149,7 @@ class _Training:
             if changed
             else ()
         )
-        return self.outcome.settled(state, summary, reasons.MODEL_READY, events=events, actions=stop)
+        return self.outcome.converged(state, summary, reasons.MODEL_READY, events=events, actions=stop)
 
     def _train(self, stop: tuple[Action, ...]) -> Change:
         spec, run, name = self.desired.spec, self.observed.run, run_name(self.desired.ref.name, self.observed.build)

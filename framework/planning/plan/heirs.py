@@ -19,7 +19,7 @@ Claimed = Callable[[Kind, str], Ref | None]
 
 
 def had(kind: Kind, status: Status | None) -> frozenset[str]:
-    """What a resource had when it was last settled."""
+    """What a resource had when it last converged."""
     if status is None or not status.spec:
         return frozenset()
     try:

@@ -30,7 +30,7 @@ class Outcome:
     now: datetime
     floor: Category = Category.NOOP
 
-    def settled(self, state: Stored, summary: str, reason: Reason, message: str = "", **more: Any) -> Change:
+    def converged(self, state: Stored, summary: str, reason: Reason, message: str = "", **more: Any) -> Change:
         """What git asks for is in service."""
         return self._change(Verb.NOOP, state, summary, reason, message, ready=True, **more)
 

@@ -11,9 +11,9 @@ from typing import Any
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
+from framework.planning.reports.convergence import Withheld, standing_of
 from framework.planning.reports.health import SHORT_COMMIT, Health, Sync, as_known, healths
 from framework.planning.reports.oversight import Oversight
-from framework.planning.reports.settled import Withheld, standing_of
 from framework.ports import Record, Revision
 
 

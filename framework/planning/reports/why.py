@@ -10,10 +10,10 @@ from typing import Any
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired
 from framework.planning.reports.asked import Asked
+from framework.planning.reports.convergence import Withheld
 from framework.planning.reports.health import Health, Sync
 from framework.planning.reports.oversight import Oversight
 from framework.planning.reports.overview import rows
-from framework.planning.reports.settled import Withheld
 from framework.ports import Record
 
 _MISSING = Health(Sync.UNKNOWN, "Missing", "neither git nor a record has it")

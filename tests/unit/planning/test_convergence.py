@@ -3,7 +3,7 @@ from typing import Any
 from framework.api.conditions import transition
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired, Status
-from framework.planning.reports.settled import standing
+from framework.planning.reports.convergence import standing
 from framework.ports import Record
 from tests.builders import NOW, desired, feature_view_spec, training_spec
 
