@@ -28,8 +28,8 @@ from framework.kinds import KINDS
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.kind import Kind, Question
 from framework.planning.grammar.snapshot import same_meaning
+from framework.specs.cache.lazy import resources_of
 from framework.specs.language.resource import Resource, spec_path
-from framework.specs.memo.stored import resources_of
 from framework.workloads.examining import Mistake
 
 __all__ = ["Examined", "Examiner", "Memory"]

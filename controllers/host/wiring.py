@@ -57,7 +57,7 @@ from framework.planning.grammar.remembered import sound
 from framework.planning.reports.asked import Uncommitted
 from framework.ports import Ports, RunSpec, SpecWriter, StateStore
 from framework.process import dead
-from framework.specs.memo.cache import ParseCache, kept_for
+from framework.specs.cache.parse_cache import ParseCache, cache_for
 from framework.specs.read import UnsafeError, read_snapshot
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
     """
     followed = _followed(settings, clock)
     source = followed.source
-    cache = kept_for(settings.root, "framework.kinds:KINDS")
+    cache = cache_for(settings.root, "framework.kinds:KINDS")
     kept = AcceptedEnvironment(settings.folder, settings.environment)
     opening = Opener(
         source,

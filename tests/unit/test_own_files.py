@@ -24,7 +24,7 @@ from framework.backends.ray.tenancy import PRIVATE, Tenant
 from framework.backends.ray.traffic import CounterFiles
 from framework.kinds import KINDS
 from framework.ports import Blob, RunPhase, RunSpec
-from framework.specs.memo.store import FILE, Store
+from framework.specs.cache.store import FILE, Store
 from framework.workloads.context import WorkloadError
 from framework.workloads.features import delta
 from framework.workloads.run import run as run_workload

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from framework.planning.grammar.kind import Kind
 from framework.ports import Blob
-from framework.specs.memo import engine
+from framework.specs.cache import engine
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
