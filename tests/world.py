@@ -25,7 +25,7 @@ from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.remembered import sound
 from framework.planning.plan.estimate import Known
 from framework.planning.plan.planner import Looked, build_plan, plan_resource
-from framework.planning.reports.convergence import EnvironmentHealth, standing
+from framework.planning.reports.convergence import EnvironmentHealth, environment_health
 from framework.ports import Ports
 from framework.specs.read import read_snapshot
 from tests.builders import NOW
@@ -189,7 +189,7 @@ class World:
         return bool(self.state(ENDPOINT).get("retiring"))
 
     def standing(self) -> EnvironmentHealth:
-        return standing(self.source.desired, self.ports.state.records())
+        return environment_health(self.source.desired, self.ports.state.records())
 
     def status(self, ref: Ref) -> Status:
         record = self.ports.state.load(ref)

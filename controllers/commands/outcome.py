@@ -33,7 +33,7 @@ def outcome(
         environment=environment,
         commit=commit,
         seconds=seconds,
-        standing=found,
+        health=found,
         looks=looks,
         calls=Counter(calls or {}),
         followed=calls is None,

@@ -50,7 +50,7 @@ class OngoingRollout:
 class Rollouts:
     project: Project
 
-    def standing(self, name: str) -> OngoingRollout:
+    def ongoing(self, name: str) -> OngoingRollout:
         """
         Raises:
             ConfigurationError: nothing is on record under that name.
@@ -85,7 +85,7 @@ class Rollouts:
         Raises:
             ConfigurationError: there is nothing that the word could do.
         """
-        at = self.standing(name)
+        at = self.ongoing(name)
         identity, label = self._turned_away(at) if verb == words.RETRY else _candidate(at)
         if verb == words.PROMOTE and not fully:
             _waiting(at)

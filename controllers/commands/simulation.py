@@ -19,7 +19,7 @@ from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.remembered import status_of
 from framework.planning.grammar.steps import Ending, SimulatedPass, SimulatedStep
-from framework.planning.reports.convergence import standing
+from framework.planning.reports.convergence import environment_health
 from framework.ports import Ports, RunSpec, StateStore
 
 ASSUMED = timedelta(minutes=1)
@@ -146,7 +146,7 @@ class Simulation:
             found = [(when, result) for when, result in heard if result.change is not None and result.change.actions]
             steps += _steps(found, began, loaded)
             last = clock() if found else last
-            settled = self._manager.standing().settled
+            settled = self._manager.environment_health().settled
             if settled and (clock() - last > PATIENCE or soonest is None):
                 break
             moved = found or any(result.wrote for _, result in heard)
@@ -173,7 +173,7 @@ class Simulation:
 
     def _endings(self, desired: Mapping[Ref, Desired[Any]]) -> tuple[Ending, ...]:
         records = self.world.ports.state.records()
-        found = standing(desired, records)
+        found = environment_health(desired, records)
         statuses = {record.ref: status_of(record) for record in records}
         return tuple(
             Ending(ref, motion.value, statuses[ref].summary, statuses[ref].conditions.ready.message)

@@ -89,7 +89,7 @@ def lead(
             raise source.problem
         if manager.failure is not None and (source.loaded is None or _hopeless(manager)):
             raise manager.failure
-        found = manager.standing()
+        found = manager.environment_health()
         return outcome(
             project.settings.environment, source.loaded.commit if source.loaded else "", time.monotonic() - started,
             found, _recorded(project, found.open),

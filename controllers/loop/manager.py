@@ -24,7 +24,7 @@ from framework.panics import panics_told
 from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.snapshot import same_meaning
-from framework.planning.reports.convergence import EnvironmentHealth, moves, standing_of
+from framework.planning.reports.convergence import EnvironmentHealth, health_of_all, moves
 from framework.planning.reports.health import Health, together
 
 log = logging.getLogger(__name__)
@@ -203,15 +203,15 @@ class Manager:
         if self._source.loaded is None or busy or looks == self._weighed:
             return False
         self._weighed = looks
-        return self.standing().settled
+        return self.environment_health().settled
 
-    def standing(self) -> EnvironmentHealth:
+    def environment_health(self) -> EnvironmentHealth:
         """How far things are by the last look at each. What was not looked at since the newest commit moves."""
         desired = self._source.desired
         with self._lock:
             unseen, alone = frozenset(self._unseen), dict(self._alone)
         refs = (*desired, *sorted((alone.keys() | unseen) - desired.keys()))
-        return standing_of(together({ref: None if ref in unseen else alone.get(ref) for ref in refs}))
+        return health_of_all(together({ref: None if ref in unseen else alone.get(ref) for ref in refs}))
 
     def _interval(self) -> float:
         """Seconds to the next poll: up to a fifth less than asked for, so that many controllers do not poll in step;

@@ -19,7 +19,7 @@ def why_text(cause: Explanation, *, width: int = DEFAULT_WIDTH, colour: bool = F
     """The tree, indented from the resource that was asked about to the causes. While nobody looks, that nothing blocks
     a resource cannot be said."""
     if cause.health.sync is Sync.SYNCED and not cause.note:
-        told = f"Nothing blocks {cause.ref}: it is {_standing(cause)}."
+        told = f"Nothing blocks {cause.ref}: it is {_health(cause)}."
         return text_of(paragraph(told, width=width), colour=colour)
     lines = _lines(cause, width, "", "")
     if cause.note:
@@ -32,7 +32,7 @@ def _lines(cause: Explanation, width: int, lead: str, indent: str) -> list[Line]
     """``lead`` is drawn before the first line, ``indent`` before all others."""
     told = "explained above" if cause.repeated else cause.health.reason
     stem = f"{indent}{'│  ' if cause.causes else '   '}"
-    title = f" is {_standing(cause)}: {told}"
+    title = f" is {_health(cause)}: {told}"
     lines = under(str(cause.ref), title, lead=lead, stem=stem, width=width, style="bold")
     if cause.repeated:
         return lines
@@ -43,7 +43,7 @@ def _lines(cause: Explanation, width: int, lead: str, indent: str) -> list[Line]
     return lines
 
 
-def _standing(cause: Explanation) -> str:
+def _health(cause: Explanation) -> str:
     return cause.health.sync if cause.age is None else f"{cause.health.sync} for {span(cause.age)}"
 
 

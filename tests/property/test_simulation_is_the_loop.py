@@ -63,7 +63,7 @@ class Controller:
             listen=self._heard, first=world.keeper.look, steady=lambda: world.now.timestamp(),
         )  # fmt: skip
         self.done, since, began, last = [], last_event(world.ports.state), world.now, world.now
-        while world.now - last <= PATIENCE or not manager.standing().settled:
+        while world.now - last <= PATIENCE or not manager.environment_health().settled:
             assert world.now - began < timedelta(hours=2), "it does not come to rest"
             before = len(self.done)
             manager.step()

@@ -73,7 +73,7 @@ class Withheld:
     message: str
 
 
-def standing(
+def environment_health(
     desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], unreadable: Mapping[Ref, str] | None = None
 ) -> EnvironmentHealth:
     """Sort every resource, the vanished ones (recorded, but not asked for) included, by its motion. ``unreadable``:
@@ -81,10 +81,10 @@ def standing(
 
     ``desired`` must be in dependency order, so that what blocks a resource is known before the resource is looked at.
     """
-    return standing_of(healths(desired, records, unreadable))
+    return health_of_all(healths(desired, records, unreadable))
 
 
-def standing_of(found: Mapping[Ref, Health | None]) -> EnvironmentHealth:
+def health_of_all(found: Mapping[Ref, Health | None]) -> EnvironmentHealth:
     """Sort resources by their health; None for one that nobody has looked at yet, and so is about to move."""
     by_motion: dict[Motion, list[Ref]] = {motion: [] for motion in Motion}
     for ref, health in found.items():
