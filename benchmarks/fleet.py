@@ -34,7 +34,7 @@ from controllers.host.wiring import open_project
 from controllers.settings import Settings
 from framework.backends.memory import MemoryProfiles, MemoryRuns, MemoryServing, MemoryTables
 from framework.backends.memory.plane import DataPlane
-from framework.ports import Json, Reference, RunSpec
+from framework.ports import Json, ReferenceProfile, RunSpec
 
 BRANCH = "followed"
 PATIENCE = timedelta(minutes=30)
@@ -79,8 +79,8 @@ class _Tables(MemoryTables):
 class _Profiles(MemoryProfiles):
     """A model has a reference, and nothing was asked of it since."""
 
-    def reference(self, profile: str) -> Reference | None:
-        return Reference({}, ())
+    def reference(self, profile: str) -> ReferenceProfile | None:
+        return ReferenceProfile({}, ())
 
 
 class _Cluster:

@@ -13,7 +13,7 @@ from framework.api.meta import Ref
 from framework.backends.memory.faults import Crash, FaultInjector
 from framework.planning.admission.ledger import Ledger
 from framework.planning.grammar.changes import Status
-from framework.ports import FailureKind, Reference
+from framework.ports import FailureKind, ReferenceProfile
 from tests.unit.drift.columns import numeric, reference
 from tests.world import DEPARTURES, DEPLOYMENT, TRAINING, World
 
@@ -79,10 +79,10 @@ def drawn(draw: random.Random) -> Fault:
     return Fault(draw.randint(1, 14 if kill else 160), kill, draw.random() < 0.5)
 
 
-class AnyProfile(dict[str, Reference]):
+class AnyProfile(dict[str, ReferenceProfile]):
     """Every model has a training profile."""
 
-    def get(self, key: str, default: Any = None) -> Reference:
+    def get(self, key: str, default: Any = None) -> ReferenceProfile:
         return reference(numeric([2_000] * 5, name="distance"))
 
 

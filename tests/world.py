@@ -25,7 +25,7 @@ from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.remembered import sound
 from framework.planning.plan.estimate import Known
 from framework.planning.plan.planner import Looked, build_plan, plan_resource
-from framework.planning.reports.settled import Standing, standing
+from framework.planning.reports.convergence import EnvironmentHealth, environment_health
 from framework.ports import Ports
 from framework.specs.read import read_snapshot
 from tests.builders import NOW
@@ -188,8 +188,8 @@ class World:
         """Apps out of service still stand."""
         return bool(self.state(ENDPOINT).get("retiring"))
 
-    def standing(self) -> Standing:
-        return standing(self.source.desired, self.ports.state.records())
+    def standing(self) -> EnvironmentHealth:
+        return environment_health(self.source.desired, self.ports.state.records())
 
     def status(self, ref: Ref) -> Status:
         record = self.ports.state.load(ref)

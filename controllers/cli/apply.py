@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from controllers.cli.arguments import Duration
-from controllers.cli.errors import Failure
+from controllers.cli.errors import RefusedCommand
 from controllers.cli.reconcile import run_once
 
 LARGEST = 1 << 27
@@ -75,9 +75,9 @@ def _hold_against(path: Path, planned: Any, now: Any, allow_prune: bool) -> None
         )
     stale = differences(planned, now) if now.read else ()
     if stale:
-        raise Failure(f"{path} is stale, and nothing was changed; plan again:", stale)
+        raise RefusedCommand(f"{path} is stale, and nothing was changed; plan again:", stale)
     kept = [item for item in planned.refusals if not (allow_prune and item.reason == REASON)]
     refusals = dict.fromkeys((*now.refusals, *kept))
     if refusals:
         told = [f"{item.ref}: {item.reason}: {item.message}" for item in refusals]
-        raise Failure(f"{path} is refused, and nothing was changed:", told)
+        raise RefusedCommand(f"{path} is refused, and nothing was changed:", told)

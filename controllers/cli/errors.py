@@ -17,7 +17,7 @@ from framework.api.errors import MlopsError, Problem, SpecError
 FORMAT = 1
 
 
-class Failure(click.ClickException):
+class RefusedCommand(click.ClickException):
     """A refusal with something to show: ``document`` is what the command would have printed as JSON had it gone on, and
     ``problems`` are told one by one."""
 
@@ -78,7 +78,7 @@ def _told(error: Exception) -> _Told | None:
             plural = "s" if len(problems) != 1 else ""
             summary = f"{len(problems)} problem{plural}; nothing was changed."
             return [*map(str, problems), summary], summary, [_problem(item) for item in problems], {}
-        case Failure():
+        case RefusedCommand():
             listed = [{"message": problem} for problem in error.problems]
             return [f"error: {error.format_message()}"], error.message, listed, error.document
         case NoArgsIsHelpError():

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from controllers.cli.errors import Failure
+from controllers.cli.errors import RefusedCommand
 
 
 @click.command()
@@ -35,7 +35,7 @@ def promote(
     """
     from controllers.cli.arguments import operator, resource_ref
     from controllers.cli.session import emit, project_of, width_and_colour
-    from controllers.commands.promote import SERVING, Side, promotion, propose
+    from controllers.commands.promote import SERVING, PromotionSide, promotion, propose
     from framework.render.promotion import promotion_document, promotion_json, promotion_text, proposed_text
 
     if source == target:
@@ -51,7 +51,7 @@ def promote(
     for environment, revision in ((source, None), (target, branch if onto else None)):
         project = project_of({**options, "environment": environment}, fresh=True)
         loaded = project.read(project.ports.source.resolve(revision or project.settings.revision))
-        sides.append(Side(environment, project.ports, loaded, project.settings.specs))
+        sides.append(PromotionSide(environment, project.ports, loaded, project.settings.specs))
     found = promotion(sides[0], sides[1], refs)
     if output == "text":
         width, colour = width_and_colour()
@@ -59,7 +59,7 @@ def promote(
     if found.refused:
         names = ", ".join(str(item.ref) for item in found.refused)
         told = f"{names} cannot be promoted: {found.refused[0].message}"
-        raise Failure(told, document=promotion_document(found, None))
+        raise RefusedCommand(told, document=promotion_document(found, None))
     proposed = None
     if found.pins and not dry_run:
         proposed = propose(found, project.writer, branch, operator(), sides[1].ports)

@@ -55,7 +55,7 @@ def run_once(project: Any, *, wait: bool, timeout: timedelta, output: str, quiet
     from controllers.cli.progress import Progress
     from controllers.cli.session import emit, now
     from controllers.host.passes import follow
-    from framework.planning.reports.settled import Conclusion
+    from framework.planning.reports.convergence import Conclusion
 
     stop = _stopped_by(signal.SIGTERM)
     with Progress(now, quiet=quiet) as progress:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from controllers.cli.errors import Failure
+from controllers.cli.errors import RefusedCommand
 
 
 @click.command()
@@ -64,8 +64,8 @@ def rollback(
         width, colour = width_and_colour()
         emit(prospect_text(prospect, width=width, colour=colour))
 
-    def refused(message: str) -> Failure:
-        return Failure(message, document=rollback_document(prospect, None))
+    def refused(message: str) -> RefusedCommand:
+        return RefusedCommand(message, document=rollback_document(prospect, None))
 
     if prospect.same:
         if prospect.standing is not None:

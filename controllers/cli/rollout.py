@@ -28,7 +28,7 @@ def show(options: dict[str, Any], name: str, output: str) -> None:
     from controllers.commands.rollouts import Rollouts, report
     from framework.render.rollout import rollout_json, rollout_text
 
-    found = report(Rollouts(project_of(options)).standing(name))
+    found = report(Rollouts(project_of(options)).ongoing(name))
     width, colour = width_and_colour()
     emit(rollout_json(found) if output == "json" else rollout_text(found, now(), width=width, colour=colour))
 

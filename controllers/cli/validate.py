@@ -41,13 +41,13 @@ def validate(context: click.Context, paths: tuple[Path, ...], output: str, stric
     from framework import __version__
     from framework.kinds import KINDS
     from framework.specs import report
-    from framework.specs.memo.cache import kept_for
+    from framework.specs.cache.parse_cache import cache_for
     from framework.specs.read import check
     from framework.specs.worktree import WORKTREE, WorktreeSource
 
     root = project_root((context.obj or {}).get("project"), paths)
     settings = Settings(root=root, allowed_paths=allowed_paths(os.environ))
-    specs, cache = settings.specs, kept_for(root, "framework.kinds:KINDS")
+    specs, cache = settings.specs, cache_for(root, "framework.kinds:KINDS")
     wanted = [_below(path, root) for path in paths]
     ensure_spec_files(paths)
     folders = _folders(wanted, specs)

@@ -22,8 +22,8 @@ from controllers.runtime.leadership import Leadership
 from controllers.runtime.trouble import Trouble
 from framework.api.errors import ConfigurationError, TransientError
 from framework.api.meta import Ref
+from framework.planning.reports.convergence import EnvironmentHealth, environment_health
 from framework.planning.reports.oversight import oversee
-from framework.planning.reports.settled import Standing, standing
 from framework.process import dead, machine
 from framework.render.outcome import PassResult
 
@@ -72,10 +72,10 @@ def follow(
             if since is None and seen.taken_up:
                 since = watch.signs_of_life
             doubt = seen.doubt(since is not None and watch.signs_of_life > since)
-            over = seen.taken_up and (not wait or (seen.standing.settled and not doubt))
+            over = seen.taken_up and (not wait or (seen.health.settled and not doubt))
             if over or late:
                 return outcome(
-                    project.settings.environment, seen.in_force.commit, time.monotonic() - started, seen.standing,
+                    project.settings.environment, seen.in_force.commit, time.monotonic() - started, seen.health,
                     project.ports.state.recorded(), note=seen.note, doubt=doubt, taken_up=seen.taken_up,
                 )  # fmt: skip
             trouble.over()
@@ -93,7 +93,7 @@ class _Seen:
     taken_up: bool
     refused: tuple[str, ...]
     in_force: Snapshot
-    standing: Standing
+    health: EnvironmentHealth
     note: str
     ray: bool
     unseen: Ref | None
@@ -117,12 +117,12 @@ def _look(project: Project, newest: Snapshot) -> _Seen:
     held = project.withheld(newest)
     in_force = newest if held is None else project.in_force(newest) or newest
     recorded = state.recorded()
-    found = standing(in_force.desired, recorded.readable, recorded.unreadable)
+    found = environment_health(in_force.desired, recorded.readable, recorded.unreadable)
     return _Seen(
         taken_up=held is not None or (known is not None and known.accepted),
         refused=known.problems if known is not None and not (known.accepted or known.damaged) else (),
         in_force=in_force,
-        standing=found,
+        health=found,
         note=held.message if held else "",
         ray=_ray(project),
         unseen=_unseen(project, in_force),

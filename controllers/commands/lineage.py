@@ -7,7 +7,7 @@ from typing import Any
 
 from controllers.kinds import models
 from controllers.kinds.observer import Observer
-from controllers.kinds.trail import Part, Trail, refs
+from controllers.kinds.trail import LineagePart, Trail, refs
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired
@@ -31,7 +31,7 @@ def lineage_of(
     walk = _Walk(desired, ports, observers)
     training, at, version = name.partition("@")
     wanted: Callable[[Node], bool]
-    more: list[Part] = []
+    more: list[LineagePart] = []
     if at:
         model = ports.registry.get(training, version)
         if model is None:
@@ -58,7 +58,7 @@ def lineage_of(
     return found
 
 
-def _assembled(parts: Iterable[Part]) -> Lineage:
+def _assembled(parts: Iterable[LineagePart]) -> Lineage:
     gathered = list(parts)
     return assemble(
         (part for part in gathered if isinstance(part, Node)), (part for part in gathered if isinstance(part, Edge))
@@ -72,11 +72,11 @@ class _Walk:
         self._ports, self._observers = ports, observers
         self.trail = Trail(desired, ports)
 
-    def everything(self) -> Iterator[Part]:
+    def everything(self) -> Iterator[LineagePart]:
         self.trail.found(self._ports.state.recorded())
         return self.of(self.trail.records)
 
-    def of(self, asked: Iterable[Ref]) -> Iterator[Part]:
+    def of(self, asked: Iterable[Ref]) -> Iterator[LineagePart]:
         """What the records tell of themselves and of what they came from."""
         for ref in sorted(asked):
             record = self.trail.record(ref)
@@ -106,5 +106,5 @@ class _Walk:
             names = {item.name for item in new}
         return found
 
-    def _parts(self, record: Record) -> Iterator[Part]:
+    def _parts(self, record: Record) -> Iterator[LineagePart]:
         return self._observers[record.ref.kind].traces(record, self.trail)

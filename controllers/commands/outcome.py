@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from framework.api.meta import Ref
 from framework.planning.grammar.remembered import status_of, way_out
-from framework.planning.reports.settled import Standing
+from framework.planning.reports.convergence import EnvironmentHealth
 from framework.ports import Recorded
 from framework.render.outcome import PassResult
 
@@ -16,7 +16,7 @@ def outcome(
     environment: str,
     commit: str,
     seconds: float,
-    found: Standing,
+    found: EnvironmentHealth,
     recorded: Recorded,
     *,
     looks: int = 0,
@@ -33,7 +33,7 @@ def outcome(
         environment=environment,
         commit=commit,
         seconds=seconds,
-        standing=found,
+        health=found,
         looks=looks,
         calls=Counter(calls or {}),
         followed=calls is None,

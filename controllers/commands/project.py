@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from controllers.commands import plans
-from controllers.commands.simulation import Imagine, simulation
+from controllers.commands.simulation import MakeDryRun, simulation
 from controllers.kinds.observer import Observer
 from controllers.loop.reconciler import Reconciler
 from controllers.revision import acceptance
@@ -32,12 +32,12 @@ from framework.planning.admission.rules import Rules
 from framework.planning.grammar import remembered
 from framework.planning.grammar.changes import Change, Desired, Plan, Refusal
 from framework.planning.grammar.kind import Kind, Needs
-from framework.planning.grammar.steps import Sequence
+from framework.planning.grammar.steps import SimulatedPass
 from framework.planning.plan.durations import Durations, durations
 from framework.planning.plan.estimate import Known
 from framework.planning.plan.planner import Compared, Inputs, Looked, build_plan, plan_resource, unread_plan
 from framework.planning.reports.asked import Uncommitted
-from framework.planning.reports.settled import Withheld
+from framework.planning.reports.convergence import Withheld
 from framework.ports import Capacity, Lease, Pin, Ports, Record, Recorded, Revision, SpecWriter
 from framework.process import dead
 
@@ -82,7 +82,7 @@ class Project:
     observers: Mapping[str, Observer]
     read: Read
     clock: Callable[[], datetime]
-    imagine: Callable[[Ports], Imagine]
+    dry_runs: Callable[[Ports], MakeDryRun]
     """A copy of a world to try things in."""
     writer: SpecWriter
     """Makes commits for people to merge, in the repository that is followed."""
@@ -250,7 +250,7 @@ class Project:
         run = [name for name, kind in self.kinds.items() if kind.runs]
         return durations(self.ports.state.events(limit=_REMEMBERED, kinds=run), self.kinds)
 
-    def simulate(self, start: str | None, end: str | None) -> tuple[Sequence, ...]:
+    def simulate(self, start: str | None, end: str | None) -> tuple[SimulatedPass, ...]:
         """From ``start`` (None: what runs now) to ``end`` (None: the newest commit), in a copy of what is live. Where
         the way to ``start`` takes steps of its own, it comes first.
 
@@ -262,7 +262,7 @@ class Project:
         commits = [self.read(self.ports.source.resolve(revision)) for revision in revisions]
         ports = self.ports if self.cluster.running() else self.idle
         world = simulation(
-            self.imagine(ports), self.kinds, self.observers, self.settings.environment, self.clock(), self._seconds()
+            self.dry_runs(ports), self.kinds, self.observers, self.settings.environment, self.clock(), self._seconds()
         )
         return tuple(world.go_to(loaded) for loaded in commits)
 

@@ -16,15 +16,15 @@ from framework import storage
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.planning.admission.promotion import Course, Item, Promotion
+from framework.planning.admission.promotion import Item, Promotion, PromotionCourse
 from framework.planning.grammar.fingerprint import short_hash
-from framework.planning.grammar.kind import ModelName, Serving
+from framework.planning.grammar.kind import ModelName, Serves
 from framework.planning.grammar.remembered import status_of
 from framework.ports import ModelVersion, Ports, Proposal, Proposed, SpecWriter
 from framework.specs.pins import Edited, pin
 from framework.specs.read import read_snapshot
 
-SERVING: Mapping[str, Serving] = {name: kind.serving for name, kind in KINDS.items() if kind.serving is not None}
+SERVING: Mapping[str, Serves] = {name: kind.serving for name, kind in KINDS.items() if kind.serving is not None}
 """The kinds that can be promoted."""
 
 
@@ -37,7 +37,7 @@ def readable(uri: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Side:
+class PromotionSide:
     """One environment of the promotion. ``loaded`` is its newest commit, or that of the branch that is added to."""
 
     environment: str
@@ -54,7 +54,7 @@ class Side:
         return (remote or here) and self.readable(model.artifact)
 
 
-def promotion(source: Side, target: Side, named: Collection[Ref]) -> Promotion:
+def promotion(source: PromotionSide, target: PromotionSide, named: Collection[Ref]) -> Promotion:
     """What ``target`` would take over from ``source``: of the resources that are named, or of all that serve a model.
 
     Raises:
@@ -95,7 +95,7 @@ def default_branch(promotion: Promotion) -> str:
     return f"mlopsctl/promote-{promotion.target}-{pins}"
 
 
-def _live(side: Side) -> dict[Ref, ModelName | str]:
+def _live(side: PromotionSide) -> dict[Ref, ModelName | str]:
     """By resource what serves there and nothing speaks against, or why nothing can be promoted now."""
     return {
         record.ref: SERVING[record.ref.kind].live(status_of(record))
@@ -104,8 +104,8 @@ def _live(side: Side) -> dict[Ref, ModelName | str]:
     }
 
 
-def _item(ref: Ref, live: ModelName | str, source: Side, target: Side, named: bool) -> Item:
-    held = Course.REFUSED if named else Course.SKIPPED
+def _item(ref: Ref, live: ModelName | str, source: PromotionSide, target: PromotionSide, named: bool) -> Item:
+    held = PromotionCourse.REFUSED if named else PromotionCourse.SKIPPED
     if isinstance(live, str):
         return Item(ref, held, f"in {source.environment}: {live}")
     asked = target.loaded.desired.get(ref)
@@ -116,34 +116,36 @@ def _item(ref: Ref, live: ModelName | str, source: Side, target: Side, named: bo
         message = f"{target.environment} serves models of {model.training!r}, {source.environment} of {live.training!r}"
         return Item(ref, held, message, live.version, model.version)
     if model.version == live.version:
-        return Item(ref, Course.SAME, f"{target.environment} is pinned to {live} already", live.version, live.version)
+        return Item(
+            ref, PromotionCourse.SAME, f"{target.environment} is pinned to {live} already", live.version, live.version
+        )
     return replace(_available(ref, live, source, target, asked), version=live.version, before=model.version)
 
 
-def _available(ref: Ref, live: ModelName, source: Side, target: Side, asked: Any) -> Item:
+def _available(ref: Ref, live: ModelName, source: PromotionSide, target: PromotionSide, asked: Any) -> Item:
     """Whether the target can serve the version, and where it gets it from."""
     there = target.ports.registry.get(*live)
     if there is not None:
         if not there.deployable:
-            return Item(ref, Course.REFUSED, f"{live} failed its gates in {target.environment}")
-        return Item(ref, Course.PINS, f"{live}, which {target.environment} has")
+            return Item(ref, PromotionCourse.REFUSED, f"{live} failed its gates in {target.environment}")
+        return Item(ref, PromotionCourse.PINS, f"{live}, which {target.environment} has")
     model = source.ports.registry.get(*live)
     if model is not None and target.reads(model):
-        return Item(ref, Course.PINS, f"{live}, whose files {target.environment} can read", adopt=model)
+        return Item(ref, PromotionCourse.PINS, f"{live}, whose files {target.environment} can read", adopt=model)
     asked_for = model.asked_for if model is not None else live.version
     if (live.training, asked_for) in {(above.name, identity) for above, identity in asked.upstream.items()}:
         message = f"{live}, which {target.environment} trains itself from the same spec, if its data is the same"
-        return Item(ref, Course.PINS, message)
+        return Item(ref, PromotionCourse.PINS, message)
     where = model.artifact.rpartition("/")[0] if model else "the files of the model"
     return Item(
         ref,
-        Course.REFUSED,
+        PromotionCourse.REFUSED,
         f"{target.environment} has no {live} and cannot read it: let both environments store at a URL that both "
         f"can read, copy {where} there, or give both the same TrainingJob, so that {target.environment} trains it",
     )
 
 
-def _edited(promotion: Promotion, target: Side) -> Promotion:
+def _edited(promotion: Promotion, target: PromotionSide) -> Promotion:
     """The Environment's file with the pins, once it is known that they come to what was meant and to nothing else."""
     before, file = target.loaded, target.loaded.file
     if not file:
@@ -167,7 +169,7 @@ def _edited(promotion: Promotion, target: Side) -> Promotion:
     return replace(promotion, file=file, old=old, text=text)
 
 
-def _text(side: Side, path: str) -> str:
+def _text(side: PromotionSide, path: str) -> str:
     blobs = [blob for blob in side.ports.source.blobs(side.loaded.commit, side.specs) if blob.path == path]
     return side.ports.source.read(blobs)[blobs[0].sha].decode()
 

@@ -28,7 +28,7 @@ KIND = "ModelDeployment"
 
 
 @dataclass(frozen=True)
-class Standing:
+class OngoingRollout:
     """One deployment's rollout: what is remembered, and what git asks for (None where it no longer does)."""
 
     ref: Ref
@@ -50,7 +50,7 @@ class Standing:
 class Rollouts:
     project: Project
 
-    def standing(self, name: str) -> Standing:
+    def ongoing(self, name: str) -> OngoingRollout:
         """
         Raises:
             ConfigurationError: nothing is on record under that name.
@@ -65,7 +65,7 @@ class Rollouts:
         status = status_of(record)
         said = next((word for word in project.ports.state.words() if word.subject == words.subject(ref.name)), None)
         state = state_of(status, DeploymentState)
-        return Standing(ref, status, state, desired.get(ref), said, self._route(ref))
+        return OngoingRollout(ref, status, state, desired.get(ref), said, self._route(ref))
 
     def _route(self, ref: Ref) -> RouteState | None:
         ports = self.project.ports
@@ -76,14 +76,16 @@ class Rollouts:
         except TransientError:  # what is on record can be shown without
             return None
 
-    def say(self, name: str, verb: str, actor: str, message: str = "", *, fully: bool = False) -> tuple[Standing, str]:
+    def say(
+        self, name: str, verb: str, actor: str, message: str = "", *, fully: bool = False
+    ) -> tuple[OngoingRollout, str]:
         """Say ``verb`` about the rollout; the next look of a controller acts on it. Where it stands, and the version
         that it is about.
 
         Raises:
             ConfigurationError: there is nothing that the word could do.
         """
-        at = self.standing(name)
+        at = self.ongoing(name)
         identity, label = self._turned_away(at) if verb == words.RETRY else _candidate(at)
         if verb == words.PROMOTE and not fully:
             _waiting(at)
@@ -92,7 +94,7 @@ class Rollouts:
         self.project.ports.state.say(word)
         return at, label
 
-    def _turned_away(self, at: Standing) -> tuple[str, str]:
+    def _turned_away(self, at: OngoingRollout) -> tuple[str, str]:
         target = resolve(at.desired, self.project.ports)[0] if at.desired else None
         wanted = served(at.desired, target) if at.desired and target else None
         entry = at.state.rejected(wanted.identity) if wanted else None
@@ -101,7 +103,7 @@ class Rollouts:
         return entry.identity, entry.label
 
 
-def _candidate(at: Standing) -> tuple[str, str]:
+def _candidate(at: OngoingRollout) -> tuple[str, str]:
     rollout = at.state.rollout
     if rollout is None:
         reason = at.status.conditions.ready
@@ -109,7 +111,7 @@ def _candidate(at: Standing) -> tuple[str, str]:
     return rollout.version.identity, named(rollout.version, at.state.stable)
 
 
-def _waiting(at: Standing) -> None:
+def _waiting(at: OngoingRollout) -> None:
     assert at.state.rollout is not None
     canary = at.state.rollout.canary
     if canary.phase is CanaryPhase.STARTING or canary.step_since is None:
@@ -124,7 +126,7 @@ def _others(entries: tuple[Quarantine, ...]) -> str:
     return f"; turned away before: {labels}, which git does not ask for now" if labels else ""
 
 
-def report(at: Standing) -> RolloutReport:
+def report(at: OngoingRollout) -> RolloutReport:
     """``at`` as people read it."""
     state, rollout, ready = at.state, at.state.rollout, at.status.conditions.ready
     stable, candidate = state.stable, rollout.version if rollout else None
@@ -150,7 +152,7 @@ def report(at: Standing) -> RolloutReport:
     )
 
 
-def _failures(at: Standing) -> Iterator[Failing]:
+def _failures(at: OngoingRollout) -> Iterator[Failing]:
     """How the versions in service and on their way there fail, whether that is often enough to be told or not."""
     replicas = at.route.replicas if at.route else ()
     for version in at.state.members:

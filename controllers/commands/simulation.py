@@ -1,4 +1,4 @@
-"""The controller on a world that is imagined: what would be done, in which order and when, if all went well."""
+"""The controller on a dry run: what would be done, in which order and when, if all went well."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.remembered import status_of
-from framework.planning.grammar.steps import Ending, Sequence, Step
-from framework.planning.reports.settled import standing
+from framework.planning.grammar.steps import Ending, SimulatedPass, SimulatedStep
+from framework.planning.reports.convergence import environment_health
 from framework.ports import Ports, RunSpec, StateStore
 
 ASSUMED = timedelta(minutes=1)
@@ -31,7 +31,7 @@ QUIET_STEP, BUSY_STEP = timedelta(seconds=30), timedelta(seconds=2)
 
 
 class Plane(Protocol):
-    """What runs and calls in the imagined world."""
+    """What runs and calls in a dry run."""
 
     def advance(self, elapsed: timedelta) -> None: ...
 
@@ -49,7 +49,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Imagined:
+class DryRun:
     """A world to try things in. ``ports`` read what is live; nothing that is done through them leaves the process."""
 
     ports: Ports
@@ -57,12 +57,12 @@ class Imagined:
     clock: Clock
 
 
-Imagine = Callable[[datetime, Callable[[RunSpec], float]], Imagined]
+MakeDryRun = Callable[[datetime, Callable[[RunSpec], float]], DryRun]
 """Makes a world that stands where the live one does, at a time, in which a run takes so many seconds."""
 
 
 def simulation(
-    imagine: Imagine,
+    make: MakeDryRun,
     kinds: Mapping[str, Kind],
     observers: Mapping[str, Observer],
     environment: str,
@@ -80,7 +80,7 @@ def simulation(
             return ASSUMED.total_seconds()
         return found
 
-    return Simulation(imagine(now, seconds), kinds, observers, environment, assumed)
+    return Simulation(make(now, seconds), kinds, observers, environment, assumed)
 
 
 class _Given:
@@ -111,9 +111,9 @@ class _Given:
 
 @dataclass
 class Simulation:
-    """One imagined world, through as many commits as wanted. ``assumed``: whose runs' durations nothing tells."""
+    """One dry run, through as many commits as wanted. ``assumed``: whose runs' durations nothing tells."""
 
-    world: Imagined
+    world: DryRun
     kinds: Mapping[str, Kind]
     observers: Mapping[str, Observer]
     environment: str
@@ -134,29 +134,29 @@ class Simulation:
         )  # fmt: skip
         self._heard_of: list[tuple[datetime, Result]] = []
 
-    def go_to(self, loaded: Snapshot) -> Sequence:
-        """Let the controller work until nothing moves any more, or for a week of imagined time."""
+    def go_to(self, loaded: Snapshot) -> SimulatedPass:
+        """Let the controller work until nothing moves any more, or for a week of its time."""
         clock, pace = self.world.clock, BUSY_STEP
         began = last = clock()
         self._source.give(loaded)
-        steps: list[Step] = []
+        steps: list[SimulatedStep] = []
         while clock() - began < LONGEST:
             soonest = self._manager.step()
             heard, self._heard_of = self._heard_of, []
             found = [(when, result) for when, result in heard if result.change is not None and result.change.actions]
             steps += _steps(found, began, loaded)
             last = clock() if found else last
-            settled = self._manager.standing().settled
+            settled = self._manager.environment_health().settled
             if settled and (clock() - last > PATIENCE or soonest is None):
                 break
-            news = found or any(result.news for _, result in heard)
-            pace = BUSY_STEP if news else min(pace * 2, QUIET_STEP if settled else BUSY_STEP)
+            moved = found or any(result.wrote for _, result in heard)
+            pace = BUSY_STEP if moved else min(pace * 2, QUIET_STEP if settled else BUSY_STEP)
             self._wait(pace, soonest)
         else:
             settled = False
         seconds = steps[-1].at if steps else 0.0
         assumed = tuple(sorted(self.assumed & {step.ref for step in steps}))
-        return Sequence(
+        return SimulatedPass(
             self.environment, loaded.commit, tuple(steps), seconds, settled, self._endings(loaded.desired), assumed
         )
 
@@ -173,7 +173,7 @@ class Simulation:
 
     def _endings(self, desired: Mapping[Ref, Desired[Any]]) -> tuple[Ending, ...]:
         records = self.world.ports.state.records()
-        found = standing(desired, records)
+        found = environment_health(desired, records)
         statuses = {record.ref: status_of(record) for record in records}
         return tuple(
             Ending(ref, motion.value, statuses[ref].summary, statuses[ref].conditions.ready.message)
@@ -183,14 +183,14 @@ class Simulation:
         )
 
 
-def _steps(done: Iterable[tuple[datetime, Result]], began: datetime, loaded: Snapshot) -> Iterator[Step]:
+def _steps(done: Iterable[tuple[datetime, Result]], began: datetime, loaded: Snapshot) -> Iterator[SimulatedStep]:
     stages = _stages(loaded.desired)
     last = max(stages.values(), default=0) + 1
     for when, result in done:
         change = result.change
         assert change is not None
         at = (when - began).total_seconds()
-        yield Step(at, stages.get(result.ref, last), result.ref, change.reason, change.actions)
+        yield SimulatedStep(at, stages.get(result.ref, last), result.ref, change.reason, change.actions)
 
 
 def _stages(desired: Mapping[Ref, Desired[Any]]) -> dict[Ref, int]:

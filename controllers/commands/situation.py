@@ -17,11 +17,11 @@ from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.planning.grammar.changes import Desired
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
+from framework.planning.reports.convergence import Withheld
 from framework.planning.reports.newer import newer_data
 from framework.planning.reports.oversight import Oversight, oversee
 from framework.planning.reports.overview import StatusReport, report
-from framework.planning.reports.settled import Withheld
-from framework.planning.reports.why import Cause, why
+from framework.planning.reports.why import Explanation, why
 from framework.ports import Outage, Recorded, Revision
 from framework.process import dead, machine
 
@@ -50,7 +50,7 @@ class Situation:
             newer=newer,
         )  # fmt: skip
 
-    def why(self, ref: Ref) -> Cause:
+    def why(self, ref: Ref) -> Explanation:
         """Raises LookupError where neither git nor a record knows ``ref``."""
         return why(
             ref, self.desired, self.recorded.readable, self.now, self.withheld,

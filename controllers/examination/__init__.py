@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from controllers.examination.memory import Answer, Memory, Seen
+from controllers.examination.memory import Answer, AnswerBasis, Memory
 from controllers.examination.trees import Tree
 from controllers.revision.snapshot import Snapshot
 from framework import installed, workloads
@@ -28,8 +28,8 @@ from framework.kinds import KINDS
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.kind import Kind, Question
 from framework.planning.grammar.snapshot import same_meaning
+from framework.specs.cache.lazy import resources_of
 from framework.specs.language.resource import Resource, spec_path
-from framework.specs.memo.stored import resources_of
 from framework.workloads.examining import Mistake
 
 __all__ = ["Examined", "Examiner", "Memory"]
@@ -62,13 +62,13 @@ class _Case:
 
     resource: Resource
     question: Question
-    seen: Seen
+    seen: AnswerBasis
 
     @classmethod
     def of(cls, resource: Resource, question: Question, everything: Mapping[Ref, Resource], tree: Tree) -> _Case:
         above = {str(ref): everything[ref].key for ref in question.upstream}
         files = {path: tree.mark(path) for path in question.files}
-        return cls(resource, question, Seen(_version(question.library), above, files))
+        return cls(resource, question, AnswerBasis(_version(question.library), above, files))
 
     @property
     def name(self) -> str:
@@ -155,7 +155,7 @@ def _own_name(resource: Resource) -> str:
     return f"{resource.ref} {resource.key}"
 
 
-def _holds(seen: Seen, everything: Mapping[Ref, Resource], tree: Tree) -> bool:
+def _holds(seen: AnswerBasis, everything: Mapping[Ref, Resource], tree: Tree) -> bool:
     """Whether all of it is as it was."""
     library, _, _ = seen.library.partition(" ")
     above = ((everything.get(Ref.parse(ref)), key) for ref, key in seen.upstream.items())

@@ -19,7 +19,7 @@ Answer = Sequence[Mapping[str, Any]]
 """The mistakes found, each as the libraries' process tells it."""
 
 
-class Seen(NamedTuple):
+class AnswerBasis(NamedTuple):
     """What an answer rests on: the library's version, the specs above by Ref and key, and files by path and mark."""
 
     library: str
@@ -37,14 +37,14 @@ class Memory:
 
     def __init__(self, folder: Path | None = None, *, makes: bool = False) -> None:
         self._file, self._makes = None if folder is None else folder / FILE, makes
-        self._answers: dict[str, tuple[Seen, Answer]] | None = None
+        self._answers: dict[str, tuple[AnswerBasis, Answer]] | None = None
         self._news = False
 
-    def answer(self, name: str) -> tuple[Seen, Answer] | None:
+    def answer(self, name: str) -> tuple[AnswerBasis, Answer] | None:
         """The answer of that name, and what it rests on."""
         return self._known.get(name)
 
-    def keep(self, name: str, seen: Seen, answer: Answer) -> None:
+    def keep(self, name: str, seen: AnswerBasis, answer: Answer) -> None:
         self._known.pop(name, None)
         self._known[name] = seen, answer
         self._news = True
@@ -59,16 +59,16 @@ class Memory:
         self._news = False
 
     @property
-    def _known(self) -> dict[str, tuple[Seen, Answer]]:
+    def _known(self) -> dict[str, tuple[AnswerBasis, Answer]]:
         if self._answers is None:
             self._answers = self._read()
         return self._answers
 
-    def _read(self) -> dict[str, tuple[Seen, Answer]]:
+    def _read(self) -> dict[str, tuple[AnswerBasis, Answer]]:
         if self._file is None:
             return {}
         try:
             found = storage.read_json(str(self._file)) or {}
-            return {name: (Seen(*seen), answer) for name, (seen, answer) in found.items()}
+            return {name: (AnswerBasis(*seen), answer) for name, (seen, answer) in found.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}

@@ -24,7 +24,7 @@ from framework.kinds import KINDS
 from framework.planning.grammar.changes import Plan
 from framework.planning.plan.planner import unread_plan
 from framework.ports import SpecSource
-from framework.specs.memo.cache import ParseCache, kept_for
+from framework.specs.cache.parse_cache import ParseCache, cache_for
 from framework.specs.read import read_snapshot
 from framework.specs.worktree import WORKTREE, WorktreeSource
 
@@ -41,7 +41,7 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
         ConfigurationError: one of them is unknown.
     """
     source, followed = _checkout(settings)
-    cache = kept_for(settings.root, "framework.kinds:KINDS")
+    cache = cache_for(settings.root, "framework.kinds:KINDS")
     commit = source.resolve(base)
     planned = head if head == WORKTREE else source.resolve(head or followed)
     terms = Terms(settings.allow_prune, signed=settings.allowed_signers is not None and planned != WORKTREE)

@@ -21,7 +21,7 @@ from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.panics import panics_told
 from framework.ports import Repository
-from framework.specs.memo.cache import ParseCache
+from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.read import read_environment
 
 log = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ from controllers.runtime.leadership import Leadership
 from controllers.runtime.pulse import Pulse
 from controllers.runtime.revival import Revival
 from controllers.runtime.trouble import Trouble
-from controllers.runtime.webhook import Webhook
+from controllers.runtime.webhook import WebhookReceiver
 from framework.api.errors import ConfigurationError, ConflictError, DamagedError, SpecError, TransientError
 from framework.api.meta import Ref
 from framework.panics import panics_told
@@ -89,7 +89,7 @@ def lead(
             raise source.problem
         if manager.failure is not None and (source.loaded is None or _hopeless(manager)):
             raise manager.failure
-        found = manager.standing()
+        found = manager.environment_health()
         return outcome(
             project.settings.environment, source.loaded.commit if source.loaded else "", time.monotonic() - started,
             found, _recorded(project, found.open),
@@ -173,7 +173,7 @@ def _serve(
         leadership.release()
 
 
-def _webhook(project: Project, manager: Manager) -> Webhook | None:
+def _webhook(project: Project, manager: Manager) -> WebhookReceiver | None:
     """Where a forge may say that something was pushed."""
     address = project.settings.webhook
 
@@ -181,7 +181,7 @@ def _webhook(project: Project, manager: Manager) -> Webhook | None:
         project.hurry()
         manager.wake()
 
-    return None if address is None else Webhook(address.host, address.port, address.secret, knocked)
+    return None if address is None else WebhookReceiver(address.host, address.port, address.secret, knocked)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from controllers.commands.project import Project
-from controllers.commands.simulation import Clock, Imagine, Imagined
+from controllers.commands.simulation import Clock, DryRun, MakeDryRun
 from controllers.examination import Examiner, Memory
 from controllers.examination.trees import CommitTree
 from controllers.host.clusters import cluster_of
@@ -35,7 +35,7 @@ from framework.backends.git.source import GitSource
 from framework.backends.git.uncommitted import uncommitted
 from framework.backends.git.writer import Author, GitWriter, LocalBranches, RemoteBranches, configured_author
 from framework.backends.memory import MemoryRuns, MemoryServing
-from framework.backends.memory.imagined import imagine
+from framework.backends.memory.dry_run import dry_run
 from framework.backends.memory.plane import DataPlane
 from framework.backends.notify import Notifications
 from framework.backends.profiles.store import Profiles
@@ -43,7 +43,7 @@ from framework.backends.ray.jobs import RayJobs
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve import RayServe
 from framework.backends.ray.tenancy import Tenant
-from framework.backends.state.database import Database, open_database
+from framework.backends.state.database import StateDatabase, open_database
 from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.backends.storage.code import CodeArchive
@@ -57,7 +57,7 @@ from framework.planning.grammar.remembered import sound
 from framework.planning.reports.asked import Uncommitted
 from framework.ports import Ports, RunSpec, SpecWriter, StateStore
 from framework.process import dead
-from framework.specs.memo.cache import ParseCache, kept_for
+from framework.specs.cache.parse_cache import ParseCache, cache_for
 from framework.specs.read import UnsafeError, read_snapshot
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
     """
     followed = _followed(settings, clock)
     source = followed.source
-    cache = kept_for(settings.root, "framework.kinds:KINDS")
+    cache = cache_for(settings.root, "framework.kinds:KINDS")
     kept = AcceptedEnvironment(settings.folder, settings.environment)
     opening = Opener(
         source,
@@ -128,7 +128,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         observers=OBSERVERS,
         read=_reader(source, ports, settings, cache),
         clock=clock,
-        imagine=imagining,
+        dry_runs=dry_runs,
         writer=followed.writer,
         hurry=followed.hurry,
         environment=environment,
@@ -202,13 +202,13 @@ def _examiner(source: GitSource, settings: Settings) -> Examine:
     return examine
 
 
-def imagining(live: Ports) -> Imagine:
+def dry_runs(live: Ports) -> MakeDryRun:
     """Worlds in memory that stand where ``live`` does."""
 
-    def world(now: datetime, seconds: Callable[[RunSpec], float]) -> Imagined:
+    def world(now: datetime, seconds: Callable[[RunSpec], float]) -> DryRun:
         clock = Clock(now)
-        ports = imagine(live, clock)
-        return Imagined(ports, DataPlane(ports.runs, ports.serving, ports.tables, clock, seconds), clock)
+        ports = dry_run(live, clock)
+        return DryRun(ports, DataPlane(ports.runs, ports.serving, ports.tables, clock, seconds), clock)
 
     return world
 
@@ -287,7 +287,7 @@ def _storage(environment: EnvironmentSpec, settings: Settings) -> str:
     return environment.storage if "://" in environment.storage else str(file)
 
 
-def _database(environment: EnvironmentSpec, settings: Settings) -> Database:
+def _database(environment: EnvironmentSpec, settings: Settings) -> StateDatabase:
     """Raises ConfigurationError where it cannot be opened, its password is missing, or a link leads elsewhere."""
     asked = environment.database
     path, reference = database_path(asked.url), asked.passwordFrom

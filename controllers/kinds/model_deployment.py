@@ -9,7 +9,7 @@ from typing import Any
 
 from controllers.kinds import models
 from controllers.kinds.observer import Observer, Specs
-from controllers.kinds.trail import Part, Trail, code
+from controllers.kinds.trail import LineagePart, Trail, code
 from framework.api import layout
 from framework.api.errors import ConfigurationError, DamagedError, TransientError
 from framework.api.meta import Ref
@@ -183,7 +183,7 @@ def _roles(state: DeploymentState) -> Mapping[str, str]:
     return roles
 
 
-def _traces(record: Record, trail: Trail) -> Iterator[Part]:
+def _traces(record: Record, trail: Trail) -> Iterator[LineagePart]:
     """The apps that answer, with their shares of the traffic, and the models in them."""
     state, asked = trail.state(record.ref, DeploymentState), trail.asked.get(record.ref)
     route = {"route": asked.spec.serving.route} if asked else {}
@@ -198,7 +198,7 @@ def _traces(record: Record, trail: Trail) -> Iterator[Part]:
         yield from _app(record.ref, state.stable, {"role": "stable", "weight": share, **route, **since}, trail)
 
 
-def _app(ref: Ref, version: ServedVersion, facts: Mapping[str, Any], trail: Trail) -> Iterator[Part]:
+def _app(ref: Ref, version: ServedVersion, facts: Mapping[str, Any], trail: Trail) -> Iterator[LineagePart]:
     app = Node(Sort.SERVICE, version.app, {"deployment": ref.name, **facts, "commit": version.commit}, ref)
     yield app
     yield Edge(f"{Sort.MODEL}:{version.label}", app.id)

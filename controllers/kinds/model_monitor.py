@@ -8,7 +8,7 @@ from typing import Any
 
 from controllers.kinds.model_deployment import model_then
 from controllers.kinds.observer import Observer, Specs
-from controllers.kinds.trail import Part, Trail
+from controllers.kinds.trail import LineagePart, Trail
 from controllers.kinds.upstream import published
 from framework.api import layout
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
@@ -26,7 +26,7 @@ from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
 from framework.planning.reports.lineage import Edge, Node, Sort
-from framework.ports import LabelledWindow, Log, Ports, Record, Reference
+from framework.ports import LabelledWindow, Log, Ports, Record, ReferenceProfile
 
 
 def observe(
@@ -49,7 +49,7 @@ def observe(
     since, until = found
     reference, damage = _reference(live.profile, ports)
     folder = layout.profile_folder(ports.storage, spec.deployment, stable.app)
-    profiles = ports.profiles.window(folder, since, until, reference or Reference({}, ()))
+    profiles = ports.profiles.window(folder, since, until, reference or ReferenceProfile({}, ()))
     performance = (
         _performance(spec.performance, spec.deployment, stable.app, live_since, until, ports)
         if spec.performance
@@ -68,7 +68,7 @@ def observe(
     )
 
 
-def _reference(profile: str, ports: Ports) -> tuple[Reference | None, str]:
+def _reference(profile: str, ports: Ports) -> tuple[ReferenceProfile | None, str]:
     """A training profile, None where it is missing or damaged, and what the damage is."""
     try:
         return ports.profiles.reference(profile), ""
@@ -112,7 +112,7 @@ def _logs(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
     )
 
 
-def _traces(record: Record, trail: Trail) -> Iterator[Part]:
+def _traces(record: Record, trail: Trail) -> Iterator[LineagePart]:
     """What it watches, and the model whose training profile it holds that against."""
     asked = trail.asked.get(record.ref)
     watched = next((ref for ref in record.upstream if ref.kind == "ModelDeployment"), None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from controllers.kinds import tables
 from controllers.kinds.observer import Specs
-from controllers.kinds.trail import Part, Trail, code
+from controllers.kinds.trail import LineagePart, Trail, code
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.training_job.gates import judge
@@ -47,14 +47,14 @@ def job(training: str) -> Ref:
     return Ref("TrainingJob", training)
 
 
-def traces(record: Record, trail: Trail) -> Iterator[Part]:
+def traces(record: Record, trail: Trail) -> Iterator[LineagePart]:
     """The model that git asked for last and that was trained."""
     version = trail.state(record.ref, TrainingJobState).version
     if version is not None:
         yield from of_version(record.ref.name, version, trail)
 
 
-def of_version(training: str, version: str, trail: Trail) -> Iterator[Part]:
+def of_version(training: str, version: str, trail: Trail) -> Iterator[LineagePart]:
     """A model version and what it was trained on, down to the sources as far as they are known."""
     found, ref = trail.model(training, version), job(training)
     if found is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from controllers.kinds.trail import Part, Trail
+from controllers.kinds.trail import LineagePart, Trail
 from framework.api.meta import Ref
 from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired, Status
@@ -30,7 +30,7 @@ def _run_logs(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
     return ports.runs.logs(ports.storage, run, lines)
 
 
-def _leaves_no_trace(record: Record, trail: Trail) -> Iterator[Part]:
+def _leaves_no_trace(record: Record, trail: Trail) -> Iterator[LineagePart]:
     yield from ()
 
 
@@ -45,5 +45,5 @@ class Observer:
     logs: Callable[[Ref, Ports, int], Sequence[Log]] = _run_logs
     """The last so many lines of each of its processes. Raises ConfigurationError where there are none, or they cannot
     be had."""
-    traces: Callable[[Record, Trail], Iterator[Part]] = _leaves_no_trace
+    traces: Callable[[Record, Trail], Iterator[LineagePart]] = _leaves_no_trace
     """By its record: what is in service of it, or on its way there, and what that came from."""

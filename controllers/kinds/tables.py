@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from controllers.kinds.observer import Specs
-from controllers.kinds.trail import Part, Trail, code
+from controllers.kinds.trail import LineagePart, Trail, code
 from framework.api import layout
 from framework.api.categories import Category
 from framework.api.meta import Ref
@@ -24,7 +24,7 @@ def left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
     return Kept(True, f"table of build {table.name}, version {table.version}, {table.rows:,} rows")
 
 
-def traces(record: Record, trail: Trail) -> Iterator[Part]:
+def traces(record: Record, trail: Trail) -> Iterator[LineagePart]:
     """The table that readers use, and what it was made of; user code as far as git asks for it still."""
     published = _published(record.ref, trail)
     if published is None:
@@ -44,7 +44,7 @@ def traces(record: Record, trail: Trail) -> Iterator[Part]:
         yield Node(Sort.SOURCES, f"{name}@{published.source_digest}", {"paths": paths}, record.ref)
 
 
-def read(tables: Mapping[str, ReadTable], by: str, trail: Trail) -> Iterator[Part]:
+def read(tables: Mapping[str, ReadTable], by: str, trail: Trail) -> Iterator[LineagePart]:
     """Tables as ``by`` read them, and what these versions were made from: known from its own record of the one that is
     published now, else from the table's log as far back as that goes."""
     pending, told = [(view, table, by) for view, table in sorted(tables.items())], set[str]()
@@ -72,7 +72,7 @@ def _node(view: str, table: Published | ReadTable, facts: Mapping[str, Json]) ->
     return Node(Sort.TABLE, key, {**known, **facts, "uri": table.uri}, Ref("FeatureView", view))
 
 
-def _made_from(view: str, commit: str, source_digest: str, table: str, trail: Trail) -> Iterator[Part]:
+def _made_from(view: str, commit: str, source_digest: str, table: str, trail: Trail) -> Iterator[LineagePart]:
     yield from trail.commit(commit, table, "at")
     if source_digest:
         ref = Ref("FeatureView", view)

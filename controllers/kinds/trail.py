@@ -12,7 +12,7 @@ from framework.planning.grammar.remembered import StateT, state_of, status_of
 from framework.planning.reports.lineage import Edge, Node, Sort
 from framework.ports import CodeRef, ModelVersion, Ports, Record, Recorded, TableState
 
-Part = Node | Edge
+LineagePart = Node | Edge
 
 
 class Trail:
@@ -55,7 +55,7 @@ class Trail:
             self._tables[uri] = self.ports.tables.versions(uri) if uri else ()
         return self._tables[uri]
 
-    def commit(self, commit: str, node: str, label: str) -> Iterator[Part]:
+    def commit(self, commit: str, node: str, label: str) -> Iterator[LineagePart]:
         """The commit that ``node`` came from. One that is no longer in the repository (a rebased branch) is named all
         the same."""
         if not commit:
@@ -74,7 +74,7 @@ class Trail:
         return {"subject": info.subject, "author": info.author, "time": info.time.isoformat()}
 
 
-def code(found: CodeRef | None, node: str) -> Iterator[Part]:
+def code(found: CodeRef | None, node: str) -> Iterator[LineagePart]:
     """Which files of user code count, as far as that is known."""
     if found is not None:
         made = Node(Sort.CODE, found.digest, {"folder": found.folder, "files": list(found.files)})
@@ -82,6 +82,6 @@ def code(found: CodeRef | None, node: str) -> Iterator[Part]:
         yield Edge(made.id, node)
 
 
-def refs(parts: Iterable[Part]) -> set[Ref]:
+def refs(parts: Iterable[LineagePart]) -> set[Ref]:
     """The resources that they belong to."""
     return {part.ref for part in parts if isinstance(part, Node) and part.ref is not None}

@@ -24,8 +24,8 @@ from framework.panics import panics_told
 from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.snapshot import same_meaning
+from framework.planning.reports.convergence import EnvironmentHealth, health_of_all, moves
 from framework.planning.reports.health import Health, together
-from framework.planning.reports.settled import Standing, moves, standing_of
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Activity:
         return self.calls.total()
 
 
-class Source(Protocol):
+class RevisionSource(Protocol):
     """Where it is told what is in force."""
 
     @property
@@ -86,7 +86,7 @@ class Manager:
     def __init__(
         self,
         reconciler: Reconciler,
-        source: Source,
+        source: RevisionSource,
         backoff: Backoff,
         *,
         workers: int,
@@ -110,7 +110,7 @@ class Manager:
         self._stop, self._woken = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._unseen: set[Ref] = set()
-        self._hungry: set[Ref] = set()
+        self._waiting: set[Ref] = set()
         self._alone: dict[Ref, Health] = {}
         """Of all that is on record, by the last look."""
         self._moving: set[Ref] = set()
@@ -203,15 +203,15 @@ class Manager:
         if self._source.loaded is None or busy or looks == self._weighed:
             return False
         self._weighed = looks
-        return self.standing().settled
+        return self.environment_health().settled
 
-    def standing(self) -> Standing:
+    def environment_health(self) -> EnvironmentHealth:
         """How far things are by the last look at each. What was not looked at since the newest commit moves."""
         desired = self._source.desired
         with self._lock:
             unseen, alone = frozenset(self._unseen), dict(self._alone)
         refs = (*desired, *sorted((alone.keys() | unseen) - desired.keys()))
-        return standing_of(together({ref: None if ref in unseen else alone.get(ref) for ref in refs}))
+        return health_of_all(together({ref: None if ref in unseen else alone.get(ref) for ref in refs}))
 
     def _interval(self) -> float:
         """Seconds to the next poll: up to a fifth less than asked for, so that many controllers do not poll in step;
@@ -282,7 +282,7 @@ class Manager:
                 self._unseen.discard(ref)
             self.activity.looks += 1
             self._place(ref, result)
-            if not result.news and not result.calls:  # what a look costs that finds nothing to do
+            if not result.wrote and not result.calls:  # what a look costs that finds nothing to do
                 self._cost.add(took)
             for action in result.change.actions if result.change else ():
                 self.activity.calls[type(action).__name__] += 1
@@ -308,12 +308,12 @@ class Manager:
         """Who may go on now: what builds on it, and, where it gave something back or waits no more, what waits for
         room."""
         with self._lock:
-            freed = result.freed or (ref in self._hungry and not result.hungry)
-            if result.hungry:
-                self._hungry.add(ref)
+            made_room = result.made_room or (ref in self._waiting and not result.lacks_room)
+            if result.lacks_room:
+                self._waiting.add(ref)
             else:
-                self._hungry.discard(ref)
-            waiting = heapq.nsmallest(WOKEN_AT_ONCE, self._hungry, self._source.rules.place) if freed else ()
+                self._waiting.discard(ref)
+            waiting = heapq.nsmallest(WOKEN_AT_ONCE, self._waiting, self._source.rules.place) if made_room else ()
             self._unseen.update(waiting)
-        below = self._source.loaded.downstream.get(ref, ()) if result.news and self._source.loaded else ()
+        below = self._source.loaded.downstream.get(ref, ()) if result.wrote and self._source.loaded else ()
         return (*below, *waiting)

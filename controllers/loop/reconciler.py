@@ -11,9 +11,9 @@ from functools import cached_property, partial
 from typing import Any
 
 from controllers.kinds.observer import Observer
-from controllers.loop.allowance import Allowance
 from controllers.loop.dependents import Dependents
 from controllers.loop.executor import execute
+from controllers.loop.shared_ledger import SharedLedger
 from controllers.revision.in_force import in_force
 from framework.api.categories import Category
 from framework.api.errors import ConflictError, DamagedError, MlopsError, TerminalError, TransientError
@@ -24,9 +24,9 @@ from framework.planning.admission.intent import Begun, Resumed, begin, resume, u
 from framework.planning.admission.ledger import Admitted, Ledger, gave_back, keeps, takes
 from framework.planning.admission.room import starts_something, telling_who_waits
 from framework.planning.admission.rules import Rules
-from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.changes import Change, Desired, NewEvent, Status, Verb
+from framework.planning.grammar.events import told
 from framework.planning.grammar.kind import Kind, Needs
-from framework.planning.grammar.news import told
 from framework.planning.grammar.reasons import INTERNAL_ERROR, TRANSIENT_ERROR, UNREADABLE_RECORD, Reason
 from framework.planning.grammar.remembered import state_of, status_of, way_out
 from framework.planning.plan.heirs import had, serves
@@ -43,17 +43,17 @@ AFTER_DEPENDENTS = timedelta(seconds=0.5)
 
 @dataclass(frozen=True)
 class Result:
-    """What one look at one resource came to. ``retry`` asks for back-off, ``news`` wakes dependents; ``hungry``:
-    there is no room for it, ``freed``: it gave something back."""
+    """What one look at one resource came to. ``retry`` asks for back-off, ``wrote`` wakes dependents; ``lacks_room``:
+    there is none for something of it, ``made_room``: it gave some back."""
 
     ref: Ref
     change: Change | None
     requeue_after: timedelta | None = None
     retry: bool = False
-    news: bool = False
+    wrote: bool = False
     calls: int = 0
-    hungry: bool = False
-    freed: bool = False
+    lacks_room: bool = False
+    made_room: bool = False
     health: Health | None = None
     """None where nothing is on record any more, or, with ``retry``, where nobody knows."""
 
@@ -73,7 +73,7 @@ class Reconciler:
     """What the Environment in force lets be done."""
     era: Callable[[], int | None] = lambda: 0
     """Another number after the clock was set; None while what is remembered has not moved with it yet."""
-    allowance: Allowance = field(default_factory=Allowance)
+    ledger: SharedLedger = field(default_factory=SharedLedger)
     dependents: Dependents = field(default_factory=Dependents)
     users: Dependents = field(init=False)
     """Who makes use of what, whatever it builds on now."""
@@ -148,7 +148,7 @@ class Reconciler:
         if self.era() != era:
             raise ConflictError("the clock was set during the look")
         resumed = self._resumed(planned, record)
-        change = telling_who_waits(resumed.change, self.allowance.waiting_for(ref))
+        change = telling_who_waits(resumed.change, self.ledger.waiting_for(ref))
         resumed = replace(resumed, change=change)
         needs = inputs.kind.needs(desired.spec) if desired is not None else Needs()
         capacity = self._capacity(change)
@@ -163,15 +163,15 @@ class Reconciler:
             self._confirm_lease()
             log.info("%s: %s", ref, action.key)
             execute(action, self.ports, self.token())
-        news = look.end()
+        wrote = look.end()
         return Result(
             ref,
             change,
             change.requeue_after,
-            news=news,
+            wrote=wrote,
             calls=len(change.actions),
-            hungry=admitted.over,
-            freed=gave_back(record, look.record),
+            lacks_room=admitted.over,
+            made_room=gave_back(record, look.record),
             health=health_of(desired, change.status) if change.status is not None else None,
         )
 
@@ -198,11 +198,11 @@ class Reconciler:
         before the next one is asked: two workers must not both be let in where there is room for one."""
         counted = bool(self.rules().limits) or capacity is not None
         if counted and any(starts_something(action) for action in change.actions):
-            with self.allowance.of(self.ports.state) as ledger:
+            with self.ledger.of(self.ports.state) as ledger:
                 yield ledger
         else:
             yield None
-            self.allowance.waits_no_more(ref)
+            self.ledger.waits_no_more(ref)
 
     def _confirm_lease(self) -> None:
         """A store refuses what a paused leader writes; Ray would not. So its actions stop here.
@@ -232,7 +232,7 @@ class Reconciler:
         try:
             yield
         except Exception:
-            self.allowance.doubt()
+            self.ledger.doubt()
             self.dependents.doubt()
             self.users.doubt()
             raise
@@ -240,9 +240,9 @@ class Reconciler:
     def _saw(self, ref: Ref, record: Record | None) -> None:
         """What is kept of a record follows what was read or written last, however that came about."""
         if record is None:
-            self.allowance.forget(ref)
+            self.ledger.forget(ref)
         else:
-            self.allowance.hold(record)
+            self.ledger.hold(record)
         self.dependents.saw(ref, record)
         self.users.saw(ref, record)
 
@@ -250,14 +250,14 @@ class Reconciler:
         self.dependents.lost(ref)
         self.users.lost(ref)
 
-    def event(self, ref: Ref, desired: Desired[Any] | None, happening: Happening) -> Event:
+    def event(self, ref: Ref, desired: Desired[Any] | None, new: NewEvent) -> Event:
         return Event(
             time=self.clock(),
             commit=desired.commit if desired else self._in_force(),
             ref=ref,
-            reason=happening.reason,
-            message=happening.message,
-            data=dict(happening.data),
+            reason=new.reason,
+            message=new.message,
+            data=dict(new.data),
             actor=self.actor,
         )
 
@@ -272,7 +272,7 @@ class Reconciler:
             said = next(iter(self.ports.state.events(ref, limit=1)), None)
             if said is None or said.reason != UNREADABLE_RECORD:
                 log.warning("%s: %s", ref, error)
-                event = self.event(ref, desired, Happening(UNREADABLE_RECORD, way_out(ref, error.problem)))
+                event = self.event(ref, desired, NewEvent(UNREADABLE_RECORD, way_out(ref, error.problem)))
                 self.ports.state.append_events([event], self.token())
         except MlopsError as failure:
             log.warning("%s: that could not be logged: %s", ref, failure)
@@ -289,20 +289,20 @@ class Reconciler:
             record = self.ports.state.load(ref)
             old = status_of(record)
             status = failed(desired, old, reason, message, stalled=stalled, now=self.clock())
-            happenings = (Happening(reason, message),) if old is None or old.conditions.ready.reason != reason else ()
+            events = (NewEvent(reason, message),) if old is None or old.conditions.ready.reason != reason else ()
             change = Change(
                 ref,
                 Verb.WAIT,
                 Category.NOOP,
                 message,
                 status,
-                happenings=happenings,
+                events=events,
                 inventory=frozenset(record.inventory if record else ()),
             )
             unfinished = Resumed(change, record.doing if record else ())
             as_before = Admitted(change, withheld=record.withheld if record else "")
-            news = _Look(self, ref, desired, record, old, unfinished, as_before).end()
-            return replace(result, change=change, news=news, health=health_of(desired, status))
+            wrote = _Look(self, ref, desired, record, old, unfinished, as_before).end()
+            return replace(result, change=change, wrote=wrote, health=health_of(desired, status))
         except MlopsError as error:
             log.warning("%s: the failure could not be recorded: %s", ref, error)
             return result
@@ -330,14 +330,14 @@ class _Look:
         self.begun = begin(self.resumed, change, self.admitted.takes, self.status, self._event, self.loop.clock())
         owned = change.inventory.union(self.record.inventory if self.record else ())
         before = Admitted(change)  # what is about to be let in counts as an intent
-        so_far = replace(change, status=self.begun.status, happenings=self.begun.decided)
+        so_far = replace(change, status=self.begun.status, events=self.begun.decided)
         self._save(so_far, owned, takes(before, self.record, owned), self.begun.doing, self.resumed.owed)
 
     def end(self) -> bool:
         """Save what came of it, if that says anything new."""
         change, owed, kept = self.admitted.change, self.resumed.owed, self.resumed.kept
         if self.begun is not None:
-            change, owed, kept = replace(change, happenings=self.begun.rest), self.begun.owed, self.begun.kept
+            change, owed, kept = replace(change, events=self.begun.rest), self.begun.owed, self.begun.kept
         if change.status is not None:
             held = takes(self.admitted, self.record, change.inventory)
             return self._save(change, change.inventory, held, kept, owed)
@@ -378,8 +378,8 @@ class _Look:
         owed = [event.model_copy(update={"time": now}) for event in owed]
         return told(change, self.status.conditions if self.status else None, owed, self._event)
 
-    def _event(self, happening: Happening) -> Event:
-        return self.loop.event(self.ref, self.desired, happening)
+    def _event(self, new: NewEvent) -> Event:
+        return self.loop.event(self.ref, self.desired, new)
 
 
 def _uses(kinds: Mapping[str, Kind], record: Record) -> frozenset[Ref]:

@@ -20,7 +20,7 @@ from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.reasons import PIN_IN_FORCE, WAITS_FOR_WINDOW
 from framework.planning.grammar.snapshot import same_meaning
 from framework.planning.plan.breaking import unacknowledged
-from framework.planning.reports.settled import Withheld
+from framework.planning.reports.convergence import Withheld
 from framework.ports import Pin, Revision, Signature
 
 HISTORY_REWRITTEN = "HistoryRewritten"

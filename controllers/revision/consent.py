@@ -45,7 +45,7 @@ class Consent:
     def changed(self, commit: str, base: str | None) -> bool:
         """Whether something has changed that the refusal of ``commit`` came from: an operator's word, or who may
         sign."""
-        if self.permits.news(commit):
+        if self.permits.unheard(commit):
             return True
         return commit in self._distrusted and not self.distrust(commit, base, self.terms(commit))
 

@@ -42,7 +42,7 @@ class Permits:
         self._heard[commit] = said(self._state, commit)
         return self._heard[commit]
 
-    def news(self, commit: str) -> bool:
+    def unheard(self, commit: str) -> bool:
         """Whether something was said of it that was not taken into account yet."""
         return not said(self._state, commit).items() <= self._heard.get(commit, {}).items()
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from controllers.runtime.trouble import Trouble
-from controllers.runtime.webhook import Webhook
+from controllers.runtime.webhook import WebhookReceiver
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +19,11 @@ RETRY_SECONDS = 30.0
 class Door:
     """Made by ``webhook`` at each try, None where none is asked for. Polling goes on while it cannot be opened."""
 
-    def __init__(self, webhook: Callable[[], Webhook | None], monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, webhook: Callable[[], WebhookReceiver | None], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._make, self._monotonic = webhook, monotonic
-        self._open: Webhook | None = None
+        self._open: WebhookReceiver | None = None
         self._next = self._monotonic()
         self._trouble = Trouble(log, "nobody can say that something was pushed, and it is only polled")
 

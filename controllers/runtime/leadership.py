@@ -23,7 +23,7 @@ _RENEWALS = 3
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedLease:
     """Somebody else's lease, and since when it has shown no sign of life: seconds by a clock that nobody sets."""
 
     lease: Lease
@@ -49,7 +49,7 @@ class Leadership:
     ) -> None:
         self._state, self._holder, self._ttl, self._clock = state, holder, ttl_seconds, clock
         self._monotonic = monotonic
-        self._watched: Watched | None = None
+        self._watched: WatchedLease | None = None
         self.signs_of_life = 0
         """Of whoever else holds the lease, since this one waits for it."""
         self._lease: Lease | None = None
@@ -79,7 +79,7 @@ class Leadership:
         now = self._monotonic()
         if self._watched is None or self._watched.lease != lease:
             self.signs_of_life += self._watched is not None
-            self._watched = Watched(lease, now)
+            self._watched = WatchedLease(lease, now)
         return lease.holder == self._holder or dead(lease.note) or now - self._watched.since >= lease.ttl_seconds
 
     @property

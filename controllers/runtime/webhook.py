@@ -39,7 +39,7 @@ HOOK, HEALTH = "/hooks/git", "/healthz"
 _HEX_SIGNATURES = ("X-Gitea-Signature", "X-Forgejo-Signature")
 
 
-class Webhook:
+class WebhookReceiver:
     """Calls ``wake`` for every call that is signed with ``secret``. ``port`` 0 takes a free one.
 
     Args:

@@ -27,7 +27,7 @@ from framework.api import layout
 from framework.api.meta import Ref
 from framework.kinds.model_monitor.observed import MonitorState
 from framework.planning.grammar.changes import Status
-from framework.planning.reports.settled import standing
+from framework.planning.reports.convergence import environment_health
 from framework.ports import ModelVersion
 
 MARK = ".flights-demo"
@@ -184,7 +184,11 @@ class Stage:
             newest = next(iter(state.revisions(1)), None)
             if newest is not None and newest.commit == commit and not newest.accepted:
                 raise DemoError("\n".join(newest.problems))
-            return newest is not None and newest.commit == commit and standing(loaded.desired, state.records()).settled
+            return (
+                newest is not None
+                and newest.commit == commit
+                and environment_health(loaded.desired, state.records()).settled
+            )
 
         self._wait(settled, seconds, f"commit {commit[:7]} did not settle; it waits for: {self.activity()}")
 

@@ -29,7 +29,7 @@ MIN_PERIOD_ROWS = 200
 
 
 @dataclass(frozen=True)
-class Limit:
+class DriftLimit:
     """``value``: the distance beyond which a column counts as drifted, and what it is made of. ``natural`` is None
     where it is unknown: the reference has no two periods to compare."""
 
@@ -47,7 +47,9 @@ class Movement:
     sampling: float
 
 
-def limit(statistic: Statistic, bins: Aligned, periods: Sequence[Movement], threshold: float, alpha: float) -> Limit:
+def limit(
+    statistic: Statistic, bins: Aligned, periods: Sequence[Movement], threshold: float, alpha: float
+) -> DriftLimit:
     """The spec's ``threshold``, or what this column reaches without drift if that is more.
 
     A window of undrifted data differs from the reference by natural movement plus sampling noise. Both are bounded at
@@ -57,7 +59,7 @@ def limit(statistic: Statistic, bins: Aligned, periods: Sequence[Movement], thre
     moved = _next_movement(periods, alpha / 2.0)
     together = statistic.value((moved or 0.0) + statistic.length(noise))
     natural = None if moved is None else statistic.value(moved)
-    return Limit(value=max(threshold, together), threshold=threshold, natural=natural, noise=noise)
+    return DriftLimit(value=max(threshold, together), threshold=threshold, natural=natural, noise=noise)
 
 
 def reach(statistic: Statistic, bins: Aligned) -> float:

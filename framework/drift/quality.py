@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from framework.api.meta import Stored
 from framework.drift.summaries import rows_of, unnamed_of, values_of
-from framework.ports import ITEM_CHARACTERS, ColumnSummary, Reference
+from framework.ports import ITEM_CHARACTERS, ColumnSummary, ReferenceProfile
 from framework.probability import proportion_lower
 
 CONFIDENCE_ALPHA = 0.001
@@ -27,7 +27,7 @@ class QualityFinding(Stored):
 
 
 def judge_quality(
-    reference: Reference | None,
+    reference: ReferenceProfile | None,
     window: Mapping[str, ColumnSummary],
     *,
     max_null_rate: float | None,
@@ -53,7 +53,7 @@ def judge_quality(
 
 
 def not_judged(
-    reference: Reference | None,
+    reference: ReferenceProfile | None,
     window: Mapping[str, ColumnSummary],
     *,
     unseen_categories: float,
@@ -77,7 +77,7 @@ def not_judged(
 
 
 def _known(
-    name: str, reference: Reference | None, trained: Mapping[str, Collection[str]] | None
+    name: str, reference: ReferenceProfile | None, trained: Mapping[str, Collection[str]] | None
 ) -> Collection[str] | None:
     """None where they are not known, as they are of numbers. A column that was always missing had none."""
     if trained is not None and name in trained:

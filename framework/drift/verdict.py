@@ -12,16 +12,16 @@ from enum import StrEnum
 
 from framework.api.meta import Stored
 from framework.drift.bins import NotComparableError, align
-from framework.drift.calibration import Limit, limit, movements, reach
+from framework.drift.calibration import DriftLimit, limit, movements, reach
 from framework.drift.statistics import STATISTICS
 from framework.drift.summaries import outside_of, rows_of
-from framework.ports import ColumnSummary, Reference
+from framework.ports import ColumnSummary, ReferenceProfile
 
 CONSPICUOUS = 0.01
 """A share of the rows that is worth a word."""
 
 
-class Finding(StrEnum):
+class DriftFinding(StrEnum):
     DRIFT = "Drift"
     NO_DRIFT = "NoDrift"
     INCONCLUSIVE = "Inconclusive"
@@ -32,7 +32,7 @@ class ColumnVerdict(Stored):
     and sampling ``noise`` reach together; all in the units of ``statistic``."""
 
     column: str
-    finding: Finding
+    finding: DriftFinding
     statistic: str
     value: float | None = None
     limit: float | None = None
@@ -48,14 +48,14 @@ class DriftVerdict(Stored):
     """``columns`` with the drifted ones first, farthest beyond their limit first. ``alpha`` is the chance of a false
     alarm that each column was given, so that the whole window keeps ``falseAlarmRate``."""
 
-    finding: Finding
+    finding: DriftFinding
     columns: tuple[ColumnVerdict, ...]
     rows: int
     alpha: float
 
     @property
     def drifted(self) -> tuple[ColumnVerdict, ...]:
-        return tuple(column for column in self.columns if column.finding is Finding.DRIFT)
+        return tuple(column for column in self.columns if column.finding is DriftFinding.DRIFT)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class DriftRules:
     columns: tuple[str, ...] | None = None
 
 
-def judge_window(rules: DriftRules, reference: Reference, window: Mapping[str, ColumnSummary]) -> DriftVerdict:
+def judge_window(rules: DriftRules, reference: ReferenceProfile, window: Mapping[str, ColumnSummary]) -> DriftVerdict:
     """Judge every column; the false alarm rate is split evenly over them (Bonferroni)."""
     names = rules.columns if rules.columns is not None else tuple(sorted(reference.whole))
     alpha = rules.false_alarm_rate / max(1, len(names))
@@ -80,24 +80,26 @@ def judge_window(rules: DriftRules, reference: Reference, window: Mapping[str, C
     return DriftVerdict(finding=_overall(verdicts), columns=tuple(verdicts), rows=rows, alpha=alpha)
 
 
-def _overall(verdicts: list[ColumnVerdict]) -> Finding:
+def _overall(verdicts: list[ColumnVerdict]) -> DriftFinding:
     findings = {verdict.finding for verdict in verdicts}
-    return next((item for item in (Finding.DRIFT, Finding.NO_DRIFT) if item in findings), Finding.INCONCLUSIVE)
+    return next(
+        (item for item in (DriftFinding.DRIFT, DriftFinding.NO_DRIFT) if item in findings), DriftFinding.INCONCLUSIVE
+    )
 
 
 def _rank(verdict: ColumnVerdict) -> tuple[int, float, str]:
-    order = (Finding.DRIFT, Finding.NO_DRIFT, Finding.INCONCLUSIVE).index(verdict.finding)
+    order = (DriftFinding.DRIFT, DriftFinding.NO_DRIFT, DriftFinding.INCONCLUSIVE).index(verdict.finding)
     beyond = (verdict.value or 0.0) / verdict.limit if verdict.limit else 0.0
     return order, -beyond, verdict.column
 
 
 def _judge(
-    name: str, rules: DriftRules, reference: Reference, window: Mapping[str, ColumnSummary], alpha: float
+    name: str, rules: DriftRules, reference: ReferenceProfile, window: Mapping[str, ColumnSummary], alpha: float
 ) -> ColumnVerdict:
     chosen = rules.statistics.get(name, rules.statistic)
     statistic, before, after = STATISTICS[chosen], reference.whole.get(name), window.get(name)
     unknown = ColumnVerdict(
-        column=name, finding=Finding.INCONCLUSIVE, statistic=chosen, threshold=rules.threshold, message=""
+        column=name, finding=DriftFinding.INCONCLUSIVE, statistic=chosen, threshold=rules.threshold, message=""
     )
     if before is None or after is None:
         where = "the reference" if before is None else "the window"
@@ -120,15 +122,15 @@ def _judge(
         return judged.model_copy(update={"message": message})
     if value > bound.value:
         words = (f"{chosen} {value:.3g} beyond {_explained(bound)}", *_conspicuous(before, after))
-        return judged.model_copy(update={"finding": Finding.DRIFT, "message": "; ".join(words)})
+        return judged.model_copy(update={"finding": DriftFinding.DRIFT, "message": "; ".join(words)})
     if bins.blurred:
         message = "has too many categories to be named, and none of them is frequent"
         return judged.model_copy(update={"message": message})
     message = f"{chosen} {value:.3g} within {_explained(bound)}"
-    return judged.model_copy(update={"finding": Finding.NO_DRIFT, "message": message})
+    return judged.model_copy(update={"finding": DriftFinding.NO_DRIFT, "message": message})
 
 
-def _explained(bound: Limit) -> str:
+def _explained(bound: DriftLimit) -> str:
     """The limit, and why it is more than the spec's threshold where it is."""
     if bound.value <= bound.threshold:
         return f"{bound.value:.3g}"

@@ -22,12 +22,12 @@ from framework.ports.monitoring import (
     Notifier,
     ProfileStore,
     ProfileWindow,
-    Reference,
+    ReferenceProfile,
     ReportStore,
     Unusable,
 )
 from framework.ports.registry import ModelRegistry, ModelVersion
-from framework.ports.requests import Cause, Materialization, ReadView, Request, Training
+from framework.ports.requests import Cause, MaterializeRequest, ReadView, Request, TrainRequest
 from framework.ports.runs import Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from framework.ports.serving import (
     BAD_REQUEST,
@@ -40,7 +40,7 @@ from framework.ports.serving import (
     AppState,
     Failure,
     Recent,
-    RouterReplica,
+    ReplicaCounters,
     RouteSpec,
     RouteState,
     ServingBackend,
@@ -107,7 +107,7 @@ __all__ = [
     "LabelledWindow",
     "Lease",
     "Log",
-    "Materialization",
+    "MaterializeRequest",
     "ModelRegistry",
     "ModelVersion",
     "Notifier",
@@ -123,14 +123,14 @@ __all__ = [
     "Recent",
     "Record",
     "Recorded",
-    "Reference",
+    "ReferenceProfile",
+    "ReplicaCounters",
     "ReportStore",
     "Repository",
     "Request",
     "Revision",
     "RouteSpec",
     "RouteState",
-    "RouterReplica",
     "RunBackend",
     "RunPhase",
     "RunSpec",
@@ -143,7 +143,7 @@ __all__ = [
     "StateStore",
     "TableCatalog",
     "TableState",
-    "Training",
+    "TrainRequest",
     "TrialRows",
     "Unusable",
     "VersionCounters",

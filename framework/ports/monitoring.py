@@ -31,7 +31,7 @@ class ColumnSummary:
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceProfile:
     """The profile of the training data: whole, and in equal periods (weeks) so that natural movement can be learned.
     ``damaged`` names files of periods that could not be read."""
 
@@ -96,12 +96,12 @@ class ProfileStore(Protocol):
     """whylogs profiles and prediction logs, as neutral values. Each verb raises TransientError while the storage does
     not answer; a damaged file of a window is left out and named in what is found."""
 
-    def reference(self, profile: str) -> Reference | None:
+    def reference(self, profile: str) -> ReferenceProfile | None:
         """The training profile in the folder ``profile``; None where there is none. Raises TerminalError
         ("ProfileDamaged") where it cannot be read."""
         ...
 
-    def window(self, folder: str, since: datetime, until: datetime, reference: Reference) -> ProfileWindow:
+    def window(self, folder: str, since: datetime, until: datetime, reference: ReferenceProfile) -> ProfileWindow:
         """Profiles merged over replicas for [since, until), numeric columns on the reference's own bin edges; empty
         where there are none."""
         ...

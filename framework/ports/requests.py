@@ -26,7 +26,7 @@ class Request(Stored):
     cause: Cause = Cause.GIT
 
 
-class Materialization(Request):
+class MaterializeRequest(Request):
     """A version of a FeatureView. ``spec`` is a FeatureViewSpec as JSON by alias; ``upstream`` the versions to read, by
     view; ``table`` where it is published."""
 
@@ -49,7 +49,7 @@ class ReadView(ReadTable):
     columns: tuple[tuple[str, str], ...]
 
 
-class Training(Request):
+class TrainRequest(Request):
     """A version of a model. ``spec`` is a TrainingJobSpec as JSON by alias; ``champion`` the fields of the live version
     that it takes to ask it the same rows."""
 

@@ -234,7 +234,7 @@ LATENCY_BOUNDS: tuple[float, ...] = tuple(0.001 * 1.25**step for step in range(4
 
 
 @dataclass(frozen=True)
-class RouterReplica:
+class ReplicaCounters:
     """What one router replica last wrote. A replica id that is new starts from zero."""
 
     replica: str
@@ -249,7 +249,7 @@ class RouteState:
 
     spec: RouteSpec
     phase: AppPhase
-    replicas: tuple[RouterReplica, ...]
+    replicas: tuple[ReplicaCounters, ...]
     url: str = ""
     message: str = ""
 

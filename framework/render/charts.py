@@ -52,7 +52,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Column:
+class WindowBar:
     """A window's bar, from ``x`` per cent on and ``width`` per cent wide."""
 
     window: Json
@@ -70,7 +70,7 @@ class Plot:
     first: Json
     last: Json
     points: tuple[Point, ...] = ()
-    columns: tuple[Column, ...] = ()
+    columns: tuple[WindowBar, ...] = ()
     height: float = HEIGHT
 
 
@@ -105,7 +105,7 @@ def drifted(history: Sequence[Json]) -> Plot:
     columns = []
     for index, item in enumerate(history):
         top = scale.y(item["drifted"])
-        columns.append(Column(item, width * (index + 0.15), 0.7 * width, top, scale.y(0.0) - top))
+        columns.append(WindowBar(item, width * (index + 0.15), 0.7 * width, top, scale.y(0.0) - top))
     return Plot(tuple(scale.levels()), history[0], history[-1], columns=tuple(columns))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from framework.planning.reports.history import History, Life, Service, Trial, Turn
+from framework.planning.reports.history import Candidacy, History, Life, Service, Turn
 from framework.ports import Json
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET
@@ -130,7 +130,7 @@ def _version(one: Service) -> Line:
     )
 
 
-def _trial(one: Trial, report: HistoryReport) -> Line:
+def _trial(one: Candidacy, report: HistoryReport) -> Line:
     moment = report.until if report.since == report.until else None
     if moment is not None:
         traffic = f"{one.weight(moment)} %"
@@ -195,14 +195,14 @@ def _served(services: Sequence[Service], features: Features) -> Iterable[dict[st
         yield {**_fields(one), **known}
 
 
-def _candidate(one: Trial, report: HistoryReport) -> dict[str, Json]:
+def _candidate(one: Candidacy, report: HistoryReport) -> dict[str, Json]:
     weights = [{"since": plain_value(since), "weight": weight} for since, weight in one.weights]
     moment = report.until if report.since == report.until else None
     at = {} if moment is None else {"weight": one.weight(moment)}
     return {**_fields(one), "weights": weights, **at}
 
 
-def _fields(one: Service | Trial) -> dict[str, Json]:
+def _fields(one: Service | Candidacy) -> dict[str, Json]:
     found = plain_value(one)
     assert isinstance(found, dict)
     return found

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from framework.api.meta import Ref
-from framework.planning.reports.settled import Conclusion, Standing
+from framework.planning.reports.convergence import Conclusion, EnvironmentHealth
 from framework.render.terminal import LONGEST_MESSAGE, one_line
 
 
@@ -19,7 +19,7 @@ class PassResult:
     environment: str
     commit: str
     seconds: float
-    standing: Standing
+    health: EnvironmentHealth
     looks: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     reasons: tuple[tuple[Ref, str], ...] = ()
@@ -43,7 +43,7 @@ class PassResult:
             "taken_up": self.taken_up,
             "note": self.note,
             "changing_calls": dict(sorted(self.calls.items())),
-            "resources": {motion.value: [str(ref) for ref in refs] for motion, refs in self.standing.items()},
+            "resources": {motion.value: [str(ref) for ref in refs] for motion, refs in self.health.items()},
             "reasons": {str(ref): message for ref, message in self.reasons},
         }
 
@@ -60,11 +60,11 @@ class PassResult:
             return f"{self.word.value}: no commit is in force yet, and nothing was changed."
         commit, total = self.commit[:7], self.calls.total()
         if self.word is Conclusion.CONVERGED and total == 0 and not self.followed:
-            count = len(self.standing.ready)
+            count = len(self.health.ready)
             seen = f"{self.looks} looks, 0 changing calls, {self.seconds:.1f} s"
             return f"Nothing to do: {count} resources match commit {commit} ({seen})."
         done = ", ".join(f"{count} {name}" for name, count in sorted(self.calls.items())) or (
             "those of the controller that was followed" if self.followed else "none"
         )
-        counts = ", ".join(f"{len(refs)} {motion}" for motion, refs in self.standing.items() if refs)
+        counts = ", ".join(f"{len(refs)} {motion}" for motion, refs in self.health.items() if refs)
         return f"{self.word.value} at commit {commit} in {self.seconds:.1f} s: {counts}; changing calls: {done}."

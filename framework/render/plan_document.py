@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.planning.grammar.actions import Action
-from framework.planning.grammar.changes import Change, FieldDiff, Happening, Plan, Refusal, Status, Verb
+from framework.planning.grammar.changes import Change, FieldDiff, NewEvent, Plan, Refusal, Status, Verb
 from framework.planning.grammar.forecast import Endpoint, Forecast, Work
 from framework.ports import Capacity
 from framework.render.actions import describe
@@ -100,9 +100,7 @@ def _change_document(change: Change) -> dict[str, Any]:
         ],
         "inventory": change.inventory,
         "requeue_after_seconds": change.requeue_after,
-        "happenings": [
-            {"reason": item.reason, "message": item.message, "data": item.data} for item in change.happenings
-        ],
+        "happenings": [{"reason": item.reason, "message": item.message, "data": item.data} for item in change.events],
         "waits_for": change.waits_for,
         "status": change.status,
     }
@@ -128,7 +126,7 @@ def _read_change(data: Mapping[str, Any]) -> Change:
         actions=tuple(_action_readers()[item["type"]].validate_python(item["arguments"]) for item in data["actions"]),
         inventory=frozenset(data["inventory"]),
         requeue_after=None if after is None else timedelta(seconds=after),
-        happenings=tuple(Happening(**item) for item in data["happenings"]),
+        events=tuple(NewEvent(**item) for item in data["happenings"]),
         waits_for=_read_refs(data["waits_for"]),
         causes=_read_refs(data["causes"]),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from framework.api.credentials import redacted_source
-from framework.planning.admission.promotion import Course, Item, Promotion
+from framework.planning.admission.promotion import Item, Promotion, PromotionCourse
 from framework.ports import Proposed
 from framework.render.canonical import document
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED
@@ -16,11 +16,11 @@ from framework.render.wording import short
 
 FORMAT = 1
 
-_STYLES: Mapping[Course, str] = {
-    Course.PINS: ADDED,
-    Course.SAME: QUIET,
-    Course.SKIPPED: CHANGED,
-    Course.REFUSED: REMOVED,
+_STYLES: Mapping[PromotionCourse, str] = {
+    PromotionCourse.PINS: ADDED,
+    PromotionCourse.SAME: QUIET,
+    PromotionCourse.SKIPPED: CHANGED,
+    PromotionCourse.REFUSED: REMOVED,
 }
 _MARKS = {"+": ADDED, "-": REMOVED, "@": QUIET}
 

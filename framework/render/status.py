@@ -9,9 +9,9 @@ from typing import Any
 
 from framework.api.conditions import Condition
 from framework.planning.reports.asked import Asked, Stand
+from framework.planning.reports.convergence import Withheld
 from framework.planning.reports.health import Sync
 from framework.planning.reports.overview import StatusReport, StatusRow
-from framework.planning.reports.settled import Withheld
 from framework.ports import Json, Revision
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from framework.planning.grammar.steps import Sequence, Step
+from framework.planning.grammar.steps import SimulatedPass, SimulatedStep
 from framework.planning.reports.health import Motion
 from framework.render.actions import describe
 from framework.render.canonical import document, plain_value
@@ -37,12 +37,12 @@ _STYLES = {
 }
 
 
-def steps_text(sequence: Sequence, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
+def steps_text(sequence: SimulatedPass, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
     """Stage by stage what is done, when, and how everything stands at the end."""
     return text_of(_lines(sequence, width), colour=colour)
 
 
-def _lines(sequence: Sequence, width: int) -> Iterator[Line]:
+def _lines(sequence: SimulatedPass, width: int) -> Iterator[Line]:
     title = f"Environment {sequence.environment} to commit {short(sequence.commit)}"
     if not sequence.steps:
         yield from paragraph(f"{title}: nothing to do.", width=width, style="bold")
@@ -58,7 +58,7 @@ def _lines(sequence: Sequence, width: int) -> Iterator[Line]:
     yield from _ending(sequence, width)
 
 
-def _step(step: Step, width: int) -> Iterator[Line]:
+def _step(step: SimulatedStep, width: int) -> Iterator[Line]:
     """Actions beside the resource where they fit, else below it."""
     title, told = f"  {'+' + lasting(step.at):>9}  {step.ref}: ", [describe(action) for action in step.actions]
     if cells(title) + max(map(cells, told)) > width:
@@ -72,7 +72,7 @@ def _step(step: Step, width: int) -> Iterator[Line]:
 _BELOW = " " * 6
 
 
-def _ending(sequence: Sequence, width: int) -> Iterator[Line]:
+def _ending(sequence: SimulatedPass, width: int) -> Iterator[Line]:
     if sequence.steps:
         actions = sum(len(step.actions) for step in sequence.steps)
         told = f"{count(actions, 'action')}, the last after about {lasting(sequence.seconds)}."
@@ -88,7 +88,7 @@ def _ending(sequence: Sequence, width: int) -> Iterator[Line]:
         yield from paragraph(_assumptions(sequence), width=width, style=QUIET)
 
 
-def _assumptions(sequence: Sequence) -> str:
+def _assumptions(sequence: SimulatedPass) -> str:
     text = "Simulated: runs succeed, gates pass, and a candidate does as well as stable under 100 requests a second."
     if sequence.assumed:
         names = ", ".join(str(ref) for ref in sequence.assumed)
@@ -96,12 +96,12 @@ def _assumptions(sequence: Sequence) -> str:
     return text
 
 
-def steps_json(*sequences: Sequence) -> str:
+def steps_json(*sequences: SimulatedPass) -> str:
     """One object with ``sequences`` in the order they were simulated."""
     return document({"format": FORMAT, "sequences": [_document(item) for item in sequences]})
 
 
-def _document(sequence: Sequence) -> dict[str, Any]:
+def _document(sequence: SimulatedPass) -> dict[str, Any]:
     return {
         "environment": sequence.environment,
         "commit": sequence.commit,

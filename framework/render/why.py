@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from framework.planning.reports.health import Sync
-from framework.planning.reports.why import Cause
+from framework.planning.reports.why import Explanation
 from framework.render.canonical import document
 from framework.render.terminal import DEFAULT_WIDTH, Line, paragraph, text_of, under, without_traceback
 from framework.render.wording import span
@@ -15,11 +15,11 @@ FORMAT = 1
 _HELP = "mlopsctl up starts one, mlopsctl reconcile --once looks once"
 
 
-def why_text(cause: Cause, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
+def why_text(cause: Explanation, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
     """The tree, indented from the resource that was asked about to the causes. While nobody looks, that nothing blocks
     a resource cannot be said."""
     if cause.health.sync is Sync.SYNCED and not cause.note:
-        told = f"Nothing blocks {cause.ref}: it is {_standing(cause)}."
+        told = f"Nothing blocks {cause.ref}: it is {_health(cause)}."
         return text_of(paragraph(told, width=width), colour=colour)
     lines = _lines(cause, width, "", "")
     if cause.note:
@@ -28,11 +28,11 @@ def why_text(cause: Cause, *, width: int = DEFAULT_WIDTH, colour: bool = False) 
     return text_of(lines, colour=colour)
 
 
-def _lines(cause: Cause, width: int, lead: str, indent: str) -> list[Line]:
+def _lines(cause: Explanation, width: int, lead: str, indent: str) -> list[Line]:
     """``lead`` is drawn before the first line, ``indent`` before all others."""
     told = "explained above" if cause.repeated else cause.health.reason
     stem = f"{indent}{'│  ' if cause.causes else '   '}"
-    title = f" is {_standing(cause)}: {told}"
+    title = f" is {_health(cause)}: {told}"
     lines = under(str(cause.ref), title, lead=lead, stem=stem, width=width, style="bold")
     if cause.repeated:
         return lines
@@ -43,16 +43,16 @@ def _lines(cause: Cause, width: int, lead: str, indent: str) -> list[Line]:
     return lines
 
 
-def _standing(cause: Cause) -> str:
+def _health(cause: Explanation) -> str:
     return cause.health.sync if cause.age is None else f"{cause.health.sync} for {span(cause.age)}"
 
 
-def why_json(cause: Cause) -> str:
+def why_json(cause: Explanation) -> str:
     """The tree as a JSON document."""
     return document({"format": FORMAT, **_document(cause), "note": cause.note})
 
 
-def _document(cause: Cause) -> dict[str, Any]:
+def _document(cause: Explanation) -> dict[str, Any]:
     return {
         "ref": cause.ref,
         "sync": cause.health.sync,

@@ -11,7 +11,7 @@ from framework.api.hashes import text_hash
 from framework.planning.grammar.fingerprint import short_hash, spec_json
 from framework.ports import AppPhase
 from framework.rollout.analysis.comparison import judged
-from framework.rollout.analysis.verdict import Outcome, Verdict, overall
+from framework.rollout.analysis.verdict import AnalysisOutcome, Verdict, overall
 from framework.rollout.analysis.window import open_window
 from framework.rollout.state import HISTORY, CanaryPhase, CanaryState, Course, Decision, Reason, Signals
 from framework.rollout.strategies import Canary, Step
@@ -176,14 +176,16 @@ def _analyze(spec: Canary, state: CanaryState, step: Step, signals: Signals, now
     assert step.analyze is not None
     verdicts = state.window.verdicts
     outcome = overall(verdicts)
-    if outcome is Outcome.FAIL:
-        return _abort(state, Reason.ANALYSIS_FAILED, _words(verdicts, Outcome.FAIL), verdicts)
+    if outcome is AnalysisOutcome.FAIL:
+        return _abort(state, Reason.ANALYSIS_FAILED, _words(verdicts, AnalysisOutcome.FAIL), verdicts)
     if not _ended(step, state.step_since, now):
         until = _until(state.step_since, step.analyze.for_, now)
         return _stay(state, Reason.ANALYZING, f"{until}{_so_far(verdicts)}", verdicts)
-    if outcome is Outcome.PASS or (outcome is Outcome.INCONCLUSIVE and spec.onInconclusive == "promote"):
+    if outcome is AnalysisOutcome.PASS or (
+        outcome is AnalysisOutcome.INCONCLUSIVE and spec.onInconclusive == "promote"
+    ):
         return _next(state)
-    message = _words(verdicts, Outcome.INCONCLUSIVE)
+    message = _words(verdicts, AnalysisOutcome.INCONCLUSIVE)
     if spec.onInconclusive == "rollback":
         message = message or f"no requests, needs {spec.minRequests:,}"
         return _abort(state, Reason.ANALYSIS_INCONCLUSIVE, message, verdicts)
@@ -211,8 +213,8 @@ def _pause(state: CanaryState, step: Step, signals: Signals, now: datetime) -> M
     assert state.step_since is not None
     assert step.pause is not None
     verdicts, duration = state.window.verdicts, step.pause.for_
-    if overall(verdicts) is Outcome.FAIL:
-        return _abort(state, Reason.ANALYSIS_FAILED, _words(verdicts, Outcome.FAIL), verdicts)
+    if overall(verdicts) is AnalysisOutcome.FAIL:
+        return _abort(state, Reason.ANALYSIS_FAILED, _words(verdicts, AnalysisOutcome.FAIL), verdicts)
     if duration is None:
         name = signals.deployment
         message = f"waits for a person: mlopsctl rollout promote {name} goes on, mlopsctl rollout abort {name} ends it"
@@ -248,7 +250,7 @@ def _abort(state: CanaryState, reason: Reason, message: str, verdicts: Sequence[
     return state, Decision(Course.ABORT, reason, message, tuple(verdicts))
 
 
-def _words(verdicts: Sequence[Verdict], outcome: Outcome) -> str:
+def _words(verdicts: Sequence[Verdict], outcome: AnalysisOutcome) -> str:
     return "; ".join(verdict.message for verdict in verdicts if verdict.outcome is outcome)
 
 

@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from framework.api.meta import Stored
 from framework.planning.grammar import reasons
-from framework.ports import AppPhase, RouterReplica
+from framework.ports import AppPhase, ReplicaCounters
 from framework.rollout.analysis.verdict import Verdict
-from framework.rollout.analysis.window import Window
+from framework.rollout.analysis.window import AnalysisWindow
 
 HISTORY = 20
 """Verdicts kept of windows that are over."""
@@ -54,7 +54,7 @@ class CanaryState(Stored):
     step_since: datetime | None = None
     """When the holding step (analyze or pause) began; None before it does."""
     weight: int = 0
-    window: Window | None = None
+    window: AnalysisWindow | None = None
     present: bool = True
     """False while its app is yet to be let in: the start deadline counts from when it is there."""
     unhealthy_since: datetime | None = None
@@ -85,7 +85,7 @@ class Signals:
     candidate_phase: AppPhase | None
     candidate_message: str
     applied: bool
-    replicas: tuple[RouterReplica, ...]
+    replicas: tuple[ReplicaCounters, ...]
     deployment: str = "NAME"
     """For messages that say what to do."""
     stable_lost: datetime | None = None

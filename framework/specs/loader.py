@@ -15,12 +15,12 @@ from framework.api.meta import API_VERSION, Metadata, Ref
 from framework.planning.grammar import fingerprint
 from framework.planning.grammar.kind import Kind
 from framework.ports import Blob, SpecSource
+from framework.specs.cache import rows
+from framework.specs.cache.lazy import LazyDraft, LazyResource
+from framework.specs.cache.rows import LoadedFile
 from framework.specs.language import words
 from framework.specs.language.explain import Finding, explain
 from framework.specs.language.resource import ENVIRONMENT, Draft, Facts, Resource, problem_at, spec_path
-from framework.specs.memo import rows
-from framework.specs.memo.rows import LoadedFile
-from framework.specs.memo.stored import StoredDraft, StoredResource
 from framework.specs.rules import safety
 from framework.specs.yaml.paths import Path
 from framework.specs.yaml.positions import Document, parse
@@ -172,12 +172,12 @@ def _understood(model: type[ModelT], value: Any, key: str) -> tuple[ModelT | Non
 
 def understand(draft: Draft, kinds: Mapping[str, Kind]) -> Resource | tuple[Problem, ...]:
     """The typed resource, or everything wrong with its spec. A mistake that a patch made is told at the patch."""
-    if not isinstance(draft, StoredDraft):
+    if not isinstance(draft, LazyDraft):
         return understand_anew(draft, kinds)
     facts = draft.facts if draft.facts is not None else draft.body.facts
     if facts is None:
         return draft.body.problems
-    return StoredResource(draft.ref, draft.file, draft.key, facts, lambda: draft)
+    return LazyResource(draft.ref, draft.file, draft.key, facts, lambda: draft)
 
 
 def understand_anew(draft: Draft, kinds: Mapping[str, Kind]) -> Resource | tuple[Problem, ...]:

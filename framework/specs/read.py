@@ -14,9 +14,9 @@ from framework.api.places import Premises
 from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.snapshot import Snapshot
 from framework.ports import SpecSource
+from framework.specs.cache import collector
+from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.language.resource import ENVIRONMENT, Resource
-from framework.specs.memo import collector
-from framework.specs.memo.cache import ParseCache
 from framework.specs.reading import DEFAULT_ENVIRONMENT, Reading
 from framework.specs.rules.safety import misplaced
 from framework.specs.snapshot import desired
@@ -107,7 +107,7 @@ def read_environment(
         SpecError: it does not exist or is wrong; mistakes of other objects do not matter here.
     """
     reading = Reading(source, commit, [folder], kinds, ParseCache() if cache is None else cache)
-    known = reading.recalled_environment(environment_name)
+    known = reading.cached_environment(environment_name)
     if known is not None:
         return _safe(known, premises)
     environments, wrong, repeated = reading.environments()

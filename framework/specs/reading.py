@@ -12,15 +12,15 @@ from framework.api.places import Premises
 from framework.planning.grammar.graph import CycleError
 from framework.planning.grammar.kind import Kind
 from framework.ports import Blob, CodeRef, SpecSource
+from framework.specs.cache import cached
+from framework.specs.cache.cached import Asked, CachedEnvironment
+from framework.specs.cache.lazy import Body, LazyDraft, LazyResource
+from framework.specs.cache.parse_cache import ParseCache, text
+from framework.specs.cache.rows import LoadedFile
+from framework.specs.cache.store import CachedState
 from framework.specs.language import words
 from framework.specs.language.resource import ENVIRONMENT, Draft, Facts, Resource, patched_key
 from framework.specs.loader import read_row, spec_blobs, understand
-from framework.specs.memo import recall
-from framework.specs.memo.cache import ParseCache, text
-from framework.specs.memo.recall import Asked, State
-from framework.specs.memo.rows import LoadedFile
-from framework.specs.memo.store import Kept
-from framework.specs.memo.stored import Body, StoredDraft, StoredResource
 from framework.specs.patches import overlays
 from framework.specs.rules import validate
 from framework.specs.rules.code import Code, ManyDigests
@@ -42,7 +42,7 @@ class Understood:
     environments: Mapping[Ref, Resource]
     problems: tuple[Problem, ...]
     resources: Mapping[Ref, Resource]
-    state: State | None = None
+    state: CachedEnvironment | None = None
 
     def unsafe(self, premises: Premises) -> tuple[Problem, ...]:
         """What may not take effect, though it is understood. A secret in another Environment is one, too."""
@@ -66,7 +66,7 @@ class Reading:
         self._source, self._commit, self._folders = source, commit, tuple(folders)
         self._kinds, self._cache = kinds, cache
         self._code = Code(source, commit, cache.outlines)
-        self._revived: dict[Kept, State | None] = {}
+        self._revived: dict[CachedState, CachedEnvironment | None] = {}
 
     # -- files -------------------------------------------------------------------------------------------------------
 
@@ -112,9 +112,9 @@ class Reading:
     def _told(self) -> frozenset[tuple[str, int, int]]:
         return frozenset((one.file, one.line, one.column) for one in self.loaded.problems)
 
-    def recalled_environment(self, name: str) -> Resource | None:
+    def cached_environment(self, name: str) -> Resource | None:
         """An Environment of this very commit as it was found before."""
-        same, _ = self._recalled(name)
+        same, _ = self._cached(name)
         return None if same is None else same.environment
 
     def missing_environment(self, name: str, environments: Mapping[Ref, Resource]) -> list[Problem]:
@@ -129,7 +129,7 @@ class Reading:
 
     def understood(self, name: str | None) -> Understood:
         """The whole of an environment. What stayed as it was is taken over."""
-        same, earlier = self._recalled(name) if name is not None else (None, None)
+        same, earlier = self._cached(name) if name is not None else (None, None)
         if same is not None:
             same = same.at(self._commit)
             return Understood(same.environment, same.environments, same.warnings, same.resources, same)
@@ -137,7 +137,7 @@ class Reading:
             self._take_over(earlier)
         return self._anew(name, earlier)
 
-    def _take_over(self, earlier: State) -> None:
+    def _take_over(self, earlier: CachedEnvironment) -> None:
         for key, file in earlier.files().items():
             self._cache.files.setdefault(key, file)
         self._code.ask(earlier.asked)
@@ -145,7 +145,7 @@ class Reading:
             if self._unchanged({path: earlier.asked[path] for path in paths}):
                 self._code.sound[names] = paths
 
-    def _anew(self, name: str | None, earlier: State | None) -> Understood:
+    def _anew(self, name: str | None, earlier: CachedEnvironment | None) -> Understood:
         drafts, repeated = validate.unique(self.loaded.drafts)
         problems = [*repeated]
         known = earlier.resources if earlier else {}
@@ -199,20 +199,20 @@ class Reading:
 
     def _state(
         self, name: str | None, environment: Resource | None, environments: Mapping[Ref, Resource],
-        resources: Mapping[Ref, Resource], checked: Mapping[Ref, validate.Checked], earlier: State | None,
-    ) -> State | None:  # fmt: skip
+        resources: Mapping[Ref, Resource], checked: Mapping[Ref, validate.Checked], earlier: CachedEnvironment | None,
+    ) -> CachedEnvironment | None:  # fmt: skip
         """None where the environment has no name, or is not declared though others are. Raises CycleError."""
         code = self._references(resources)
         prints = fingerprints(resources, code, self._kinds, earlier.earlier if earlier else None)
         if name is None or (environment is None and environments):
             return None
         spec = environment.spec if environment is not None else self._kinds[ENVIRONMENT].spec()
-        drafts = tuple(draft for draft in self.loaded.drafts if isinstance(draft, StoredDraft))
+        drafts = tuple(draft for draft in self.loaded.drafts if isinstance(draft, LazyDraft))
         files = dict.fromkeys((blob.path, blob.sha) for blob in self.files)
         used = dict.fromkeys(resource.facts.names for resource in resources.values())
         sound = {names: self._code.sound[names] for names in used if names}
         asked = {*map(self._at, self._folders), *(path for paths in sound.values() for path in paths)}
-        return State(
+        return CachedEnvironment(
             name, self._folders, {path: self._digest(path) for path in sorted(asked)},
             tuple(files.keys() - {(draft.file, draft.sha) for draft in drafts}), environment, environments, resources,
             sound, code, prints, snapshot_digest(name, spec, prints), len(drafts), lambda: drafts, lambda: checked,
@@ -226,7 +226,7 @@ class Reading:
 
     # -- earlier ones ------------------------------------------------------------------------------------------------
 
-    def _recalled(self, name: str) -> tuple[State | None, State | None]:
+    def _cached(self, name: str) -> tuple[CachedEnvironment | None, CachedEnvironment | None]:
         """The state of an environment that this commit has again; or the newest other one, which spares looking at most
         of it again."""
         known = [state for state in self._cache.states if (state.name, state.folders) == (name, self._folders)]
@@ -236,7 +236,7 @@ class Reading:
             return known[same], None
         store = self._cache.store
         kept = store.states(self._folders, self._kinds, name) if store else ()
-        same = self._first_same([recall.asked_of(one.head) for one in kept])
+        same = self._first_same([cached.asked_of(one.head) for one in kept])
         if same is not None and (state := self._revive(kept[same])) is not None:
             self._cache.remember(state)
             return state, None
@@ -246,7 +246,7 @@ class Reading:
         self._code.ask(path for one in asked for path in one if not path.startswith(_LISTING))
         return next((number for number, one in enumerate(asked) if self._unchanged(one)), None)
 
-    def remember(self, state: State) -> None:
+    def remember(self, state: CachedEnvironment) -> None:
         """Keep it, in memory and, where that is worth the while, on disk."""
         cache = self._cache
         known = any(
@@ -256,22 +256,22 @@ class Reading:
             return
         cache.remember(state)
         if cache.store is not None and state.objects >= cache.few:
-            head, body = recall.head(state.name, state.asked), recall.encode(state)
+            head, body = cached.head(state.name, state.asked), cached.encode(state)
             cache.store.add_state(state.folders, state.name, head, body, self._kinds)
             for draft in state.drafts():
                 draft.let_go(self._loader(draft.file, draft.sha, draft.index))
 
-    def _revive(self, kept: Kept) -> State | None:
+    def _revive(self, kept: CachedState) -> CachedEnvironment | None:
         if kept not in self._revived:
             body = self._cache.store.state(kept) if self._cache.store else None
-            self._revived[kept] = None if body is None else recall.decode(kept.head, self._folders, body, self)
+            self._revived[kept] = None if body is None else cached.decode(kept.head, self._folders, body, self)
         return self._revived[kept]
 
-    # -- recall.Reviver ----------------------------------------------------------------------------------------------
+    # -- cached.Reviver ----------------------------------------------------------------------------------------------
 
-    def draft(self, ref: Ref, file: str, sha: str, index: int, facts: Facts | None, metadata: str) -> StoredDraft:
+    def draft(self, ref: Ref, file: str, sha: str, index: int, facts: Facts | None, metadata: str) -> LazyDraft:
         reread, load = partial(text, self._source, Blob(file, sha)), self._loader(file, sha, index)
-        return StoredDraft(ref, file, sha, index, reread, load, self._kinds[ref.kind].spec, facts, metadata)
+        return LazyDraft(ref, file, sha, index, reread, load, self._kinds[ref.kind].spec, facts, metadata)
 
     def _loader(self, file: str, sha: str, index: int) -> Callable[[], Body]:
         """Brings the body of a draft from where it is kept."""
@@ -279,12 +279,12 @@ class Reading:
         return partial(self._cache.body, self._source, kinds, partial(read_row, kinds=kinds), Blob(file, sha), index)
 
     def resource(
-        self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], StoredDraft], environment: Resource | None
+        self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], LazyDraft], environment: Resource | None
     ) -> Resource:
         if environment is None:
-            return StoredResource(ref, file, key, facts, find)
+            return LazyResource(ref, file, key, facts, find)
         make = cache(partial(_patched, find, environment, self._kinds))
-        return StoredResource(ref, file, patched_key(key, environment), facts, make)
+        return LazyResource(ref, file, patched_key(key, environment), facts, make)
 
     # -- digests -----------------------------------------------------------------------------------------------------
 
@@ -302,7 +302,7 @@ class Reading:
         return listing_digest((blob.path, blob.sha) for blob in self._blobs[folder]) if folder in self._blobs else None
 
 
-def _patched(find: Callable[[], StoredDraft], environment: Resource, kinds: Mapping[str, Kind]) -> Resource:
+def _patched(find: Callable[[], LazyDraft], environment: Resource, kinds: Mapping[str, Kind]) -> Resource:
     """The draft as the environment has it; that it is right was found before."""
     drafts, _ = overlays.apply(environment, [find()], kinds, frozenset())
     outcome = understand(drafts[0], kinds)

@@ -13,9 +13,9 @@ from framework.planning.grammar import fingerprint, graph
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.kind import Kind
 from framework.ports import CodeRef
+from framework.specs.cache import collector
+from framework.specs.cache.lazy import LazyDesired
 from framework.specs.language.resource import Resource
-from framework.specs.memo import collector
-from framework.specs.memo.stored import StoredDesired
 from framework.specs.rules.validate import upstreams
 
 
@@ -93,7 +93,7 @@ def desired(
     above = upstreams(resources)
     with collector.paused():
         return {
-            ref: StoredDesired.of(
+            ref: LazyDesired.of(
                 resources[ref],
                 commit=commit,
                 identity=found.identity,

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from framework.backends.memory import Link
+from framework.backends.memory import SymbolicLink
 
 _ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -41,7 +41,7 @@ class Repository:
         return done.stdout.decode().strip()
 
     def commit(
-        self, files: Mapping[str, str | bytes | Link], message: str = "a commit", *, branch: str = "main"
+        self, files: Mapping[str, str | bytes | SymbolicLink], message: str = "a commit", *, branch: str = "main"
     ) -> str:
         """A commit on top of ``branch`` whose whole content is ``files``; its SHA."""
         known = self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
@@ -50,7 +50,7 @@ class Repository:
         stream += [_line(f"from {known}")] if known else []
         stream += [_line("deleteall")]
         for path, content in files.items():
-            mode, data = ("120000", content.target) if isinstance(content, Link) else ("100644", content)
+            mode, data = ("120000", content.target) if isinstance(content, SymbolicLink) else ("100644", content)
             stream += [_line(f"M {mode} inline {path}"), _data(data if isinstance(data, bytes) else data.encode())]
         self.git("fast-import", "--quiet", "--force", data=b"".join(stream))
         return self.git("rev-parse", f"refs/heads/{branch}")

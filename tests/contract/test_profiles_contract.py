@@ -15,7 +15,7 @@ import pytest
 from framework.backends.delta.tables import DeltaTables
 from framework.backends.memory import MemoryProfiles
 from framework.backends.profiles.store import Profiles
-from framework.ports import ColumnSummary, LabelledWindow, Reference, TableState
+from framework.ports import ColumnSummary, LabelledWindow, ReferenceProfile, TableState
 from framework.storage import write_bytes
 from framework.workloads import profiling
 from framework.workloads.features import delta
@@ -47,7 +47,7 @@ class TestMemoryProfiles(ProfileStoreContract):
 
         def train(folder: str, weeks: Sequence[Sequence[Row]]) -> None:
             whole = summaries([row for rows in weeks for row in rows])
-            profiles.references[folder] = Reference(whole, tuple(summaries(rows) for rows in weeks))
+            profiles.references[folder] = ReferenceProfile(whole, tuple(summaries(rows) for rows in weeks))
 
         def flush(folder: str, when: datetime, replica: str, rows: Sequence[Row]) -> None:
             profiles.add_profile(folder, when, summaries(rows).values())

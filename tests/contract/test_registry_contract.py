@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from framework.backends.memory import MemoryRegistry, MemoryStateStore
-from framework.backends.state.database import Database, open_database
+from framework.backends.state.database import StateDatabase, open_database
 from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from tests.contract.suites.registry import ModelRegistryContract, RegistryWorld, version
@@ -21,16 +21,16 @@ class TestMemoryRegistry(ModelRegistryContract):
 
 class TestSqliteRegistry(ModelRegistryContract):
     @pytest.fixture
-    def database(self, tmp_path: Path) -> Iterator[Database]:
+    def database(self, tmp_path: Path) -> Iterator[StateDatabase]:
         database = open_database("sqlite:///state.db", str(tmp_path))
         yield database
         database.close()
 
     @pytest.fixture
-    def world(self, database: Database) -> RegistryWorld:
+    def world(self, database: StateDatabase) -> RegistryWorld:
         return RegistryWorld(SqlModelRegistry(database, "local"), SqlStateStore(database, "local"))
 
-    def test_environments_do_not_see_each_others_versions(self, world: RegistryWorld, database: Database) -> None:
+    def test_environments_do_not_see_each_others_versions(self, world: RegistryWorld, database: StateDatabase) -> None:
         other = RegistryWorld(SqlModelRegistry(database, "other"), SqlStateStore(database, "other"))
         world.registry.register(version("v1", auc=0.7), world.token())
         assert other.registry.get("delay", "v1") is None

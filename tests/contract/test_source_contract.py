@@ -7,7 +7,7 @@ import pytest
 from framework.backends.git.mirror import GitMirror
 from framework.backends.git.remote import parse_remote
 from framework.backends.git.source import GitSource
-from framework.backends.memory import Link, MemorySource
+from framework.backends.memory import MemorySource, SymbolicLink
 from framework.specs.worktree import WorktreeSource
 from tests.contract.repositories import Repository
 from tests.contract.suites.source import (
@@ -121,7 +121,7 @@ class TestWorktree(SpecSourceContract):
             for name, content in files.items():
                 path = tmp_path / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                if isinstance(content, Link):
+                if isinstance(content, SymbolicLink):
                     path.symlink_to(content.target)
                 else:
                     path.write_text(content)

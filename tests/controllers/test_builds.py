@@ -17,7 +17,7 @@ from framework.planning.reports.health import Sync
 from framework.planning.reports.lineage import Sort
 from framework.planning.reports.newer import newer_data
 from framework.planning.reports.overview import StatusRow, report
-from framework.ports import Materialization, ReadTable, TableState
+from framework.ports import MaterializeRequest, ReadTable, TableState
 from framework.render.status import resource_text
 from tests.builders import model_version
 from tests.controllers.test_passes import project
@@ -50,7 +50,7 @@ def world() -> World:
     return made
 
 
-def holds(world: World, asked: Materialization) -> str:
+def holds(world: World, asked: MaterializeRequest) -> str:
     """Rows that depend on the file alone, however they are selected."""
     return world.ports.tables.files["data/flights.csv"]
 

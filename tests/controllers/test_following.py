@@ -18,7 +18,7 @@ from controllers.host.passes import follow, lead, serve
 from controllers.revision.permits import Permit
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError
-from framework.planning.reports.settled import Conclusion
+from framework.planning.reports.convergence import Conclusion
 from framework.ports import Lease
 from framework.process import identity
 from framework.render.outcome import PassResult

@@ -216,21 +216,21 @@ def test_a_source_in_trouble_is_asked_again() -> None:
     run(made, lambda: made.all_seen())
 
 
-def test_news_wakes_those_below_and_room_wakes_those_that_wait_for_it() -> None:
-    above, hungry = view("above"), view("hungry")
+def test_what_was_written_wakes_those_below_and_room_wakes_those_that_wait_for_it() -> None:
+    above, waiting = view("above"), view("waiting")
     below = desired(Ref("TrainingJob", "below"), SPEC, upstream={above.ref: "x"})
-    everything = loaded(above, hungry, below)
+    everything = loaded(above, waiting, below)
     seen: list[Ref] = []
 
     def answer(ref: Ref) -> Result:
         seen.append(ref)
         first = seen.count(ref) == 1
         if ref == above.ref:
-            return Result(ref, None, timedelta(seconds=0.2) if first else None, news=not first, freed=not first)
-        return Result(ref, None, hungry=ref == hungry.ref and first)
+            return Result(ref, None, timedelta(seconds=0.2) if first else None, wrote=not first, made_room=not first)
+        return Result(ref, None, lacks_room=ref == waiting.ref and first)
 
     made = manager(Looks(answer), Source([(everything, tuple(everything.desired))]))
-    run(made, lambda: Counter(seen) == {above.ref: 2, hungry.ref: 2, below.ref: 2})
+    run(made, lambda: Counter(seen) == {above.ref: 2, waiting.ref: 2, below.ref: 2})
 
 
 def test_on_a_clock_that_is_set_the_source_is_polled_and_looks_are_made_when_they_are_due() -> None:

@@ -11,7 +11,7 @@ from framework.api import layout
 from framework.api.errors import TerminalError, TransientError
 from framework.api.meta import Ref
 from framework.kinds.model_monitor.observed import MonitorState
-from framework.ports import ColumnSummary, LabelledWindow, Reference, TableState
+from framework.ports import ColumnSummary, LabelledWindow, ReferenceProfile, TableState
 from tests.unit.drift.columns import numeric, reference
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, PROJECT, World
 
@@ -87,7 +87,7 @@ def test_labels_that_cannot_be_used_cost_the_verdict_on_performance_alone(error:
 
 
 def test_a_training_profile_that_is_damaged_leaves_quality_and_performance(world: Watched) -> None:
-    def damaged(profile: str) -> Reference:
+    def damaged(profile: str) -> ReferenceProfile:
         raise TerminalError("ProfileDamaged", f"{profile}/whole.bin: cut short")
 
     world.ports.profiles.reference = damaged  # type: ignore[method-assign]

@@ -12,10 +12,10 @@ import pytest
 
 from controllers.commands.project import Project
 from controllers.host.passes import follow, lead, serve
-from controllers.host.wiring import imagining
+from controllers.host.wiring import dry_runs
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError, SpecError
-from framework.planning.reports.settled import Conclusion, Standing
+from framework.planning.reports.convergence import Conclusion, EnvironmentHealth
 from framework.ports import Pin
 from framework.render.outcome import PassResult
 from tests.waiting import until
@@ -73,7 +73,7 @@ def project(world: World, holder: str = "test") -> Project:
         lease=timedelta(seconds=3),
     )
     return Project(
-        settings, world.ports, world.ports, NoCluster(), world.kinds, world.observers, world.read, real_time, imagining,
+        settings, world.ports, world.ports, NoCluster(), world.kinds, world.observers, world.read, real_time, dry_runs,
         writer=world.ports.source,
     )  # fmt: skip
 
@@ -90,7 +90,9 @@ def test_a_pass_reconciles_the_newest_commit_and_gives_the_lease_back(world: Wor
 
 
 def test_a_pass_before_the_first_commit_is_in_force_says_so() -> None:
-    held = PassResult(Conclusion.HELD, "local", "", 0.1, Standing(), note="no new commit takes effect until 23:00 UTC")
+    held = PassResult(
+        Conclusion.HELD, "local", "", 0.1, EnvironmentHealth(), note="no new commit takes effect until 23:00 UTC"
+    )
     assert held.text().splitlines() == [held.note, "Held: no commit is in force yet, and nothing was changed."]
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from controllers.commands.promote import Side, default_branch, promotion, propose
+from controllers.commands.promote import PromotionSide, default_branch, promotion, propose
 from controllers.revision.snapshot import Snapshot
 from framework.api.errors import ConfigurationError, ConflictError, SpecError
 from framework.api.meta import Ref
 from framework.backends.memory import MemoryPorts, memory_ports
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.planning.admission.promotion import Course, Item, Promotion
+from framework.planning.admission.promotion import Item, Promotion, PromotionCourse
 from framework.ports import Proposed
 from framework.render.promotion import diff, promotion_json, promotion_text, proposed_text
 from framework.specs.read import read_snapshot
@@ -58,10 +58,10 @@ class Both:
     prod: MemoryPorts
     readable: bool = True
 
-    def sides(self, commit: str | None = None) -> tuple[Side, Side]:
+    def sides(self, commit: str | None = None) -> tuple[PromotionSide, PromotionSide]:
         world = self.world
-        here = Side("local", world.ports, read(world, world.head, "local", world.ports))
-        there = Side(
+        here = PromotionSide("local", world.ports, read(world, world.head, "local", world.ports))
+        there = PromotionSide(
             "prod", self.prod, read(world, commit or world.head, "prod", self.prod), readable=lambda uri: self.readable
         )
         return here, there
@@ -95,7 +95,11 @@ def only(found: Promotion) -> Item:
 def test_the_version_that_serves_is_pinned_by_a_patch_of_the_target() -> None:
     pair = both()
     found, proposed = pair.propose()
-    assert (only(found).course, only(found).version, only(found).before) == (Course.PINS, pair.serving, "latest")
+    assert (only(found).course, only(found).version, only(found).before) == (
+        PromotionCourse.PINS,
+        pair.serving,
+        "latest",
+    )
     source = pair.world.ports.source
     before, after = source.files(pair.world.head), source.files(proposed.commit)
     assert [path for path in after if after[path] != before.get(path)] == [FILE]
@@ -136,7 +140,7 @@ def test_a_promotion_that_was_merged_has_nothing_left_to_do() -> None:
     pair.world.ports.source.point("main", proposed.commit)
     pair.world.head = proposed.commit
     found = pair.promotion()
-    assert only(found).course is Course.SAME
+    assert only(found).course is PromotionCourse.SAME
     assert (found.pins, found.text, found.refused) == ((), "", ())
 
 
@@ -186,9 +190,9 @@ def test_a_version_in_a_rollout_is_not_promoted() -> None:
     while 10 not in world.weights().values():
         world.pass_()
         world.advance()
-    assert only(pair.promotion()).course is Course.SKIPPED
+    assert only(pair.promotion()).course is PromotionCourse.SKIPPED
     named = only(pair.promotion(ENDPOINT))
-    assert (named.course, "rollout" in named.message) == (Course.REFUSED, True)
+    assert (named.course, "rollout" in named.message) == (PromotionCourse.REFUSED, True)
 
 
 def test_a_rejected_candidate_leaves_the_stable_version_to_be_promoted() -> None:
@@ -208,7 +212,7 @@ def test_a_version_that_the_target_has_needs_no_files() -> None:
     assert model is not None
     pair.prod.registry.adopt(model)
     item = only(pair.promotion())
-    assert (item.course, item.adopt) == (Course.PINS, None)
+    assert (item.course, item.adopt) == (PromotionCourse.PINS, None)
 
 
 def test_a_version_that_failed_the_gates_there_is_refused() -> None:
@@ -217,14 +221,14 @@ def test_a_version_that_failed_the_gates_there_is_refused() -> None:
     assert model is not None
     pair.prod.registry.adopt(model.model_copy(update={"deployable": False}))
     item = only(pair.promotion())
-    assert (item.course, "failed its gates in prod" in item.message) == (Course.REFUSED, True)
+    assert (item.course, "failed its gates in prod" in item.message) == (PromotionCourse.REFUSED, True)
 
 
 def test_a_version_that_the_target_trains_itself_needs_no_files() -> None:
     pair = both()
     pair.readable = False
     item = only(pair.promotion())
-    assert (item.course, "trains itself" in item.message, item.adopt) == (Course.PINS, True, None)
+    assert (item.course, "trains itself" in item.message, item.adopt) == (PromotionCourse.PINS, True, None)
 
 
 def test_a_version_that_the_target_cannot_get_is_refused_with_the_way_out() -> None:
@@ -234,7 +238,7 @@ def test_a_version_that_the_target_cannot_get_is_refused_with_the_way_out() -> N
     pair = both({**FILES, FILE: other})
     pair.readable = False
     found = pair.promotion()
-    assert only(found).course is Course.REFUSED
+    assert only(found).course is PromotionCourse.REFUSED
     assert "copy memory://store/models/classifier/" in only(found).message
     assert found.text == ""
 
@@ -257,7 +261,7 @@ def test_a_deployment_of_another_job_is_told() -> None:
     other = PROD + "    - target: {kind: ModelDeployment}\n      patch: {model: {training: regressor}}\n"
     pair = both({**FILES, "mlops_specs/second.yaml": second, FILE: other})
     item = only(pair.promotion(ENDPOINT))
-    assert (item.course, "'regressor'" in item.message) == (Course.REFUSED, True)
+    assert (item.course, "'regressor'" in item.message) == (PromotionCourse.REFUSED, True)
 
 
 def test_a_pin_that_makes_the_target_wrong_is_refused_with_its_place() -> None:
@@ -270,7 +274,7 @@ def test_a_pin_that_makes_the_target_wrong_is_refused_with_its_place() -> None:
 def test_an_environment_that_nobody_declared_has_no_file_to_pin_in() -> None:
     pair = both(PROJECT)
     world = pair.world
-    side = Side("local", world.ports, read(world, world.head, "local", world.ports))
+    side = PromotionSide("local", world.ports, read(world, world.head, "local", world.ports))
     with pytest.raises(ConfigurationError, match="not declared"):
         promotion(side, replace(side, ports=pair.prod, readable=lambda uri: True), ())
 

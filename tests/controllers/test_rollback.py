@@ -117,7 +117,7 @@ def test_one_pass_of_the_command_converges_to_the_pinned_commit() -> None:
     world.ports.state.release(lease)
     with at_work(world):
         result = lead(project(world), wait=True, timeout=timedelta(minutes=1), listen=lambda result: None)
-    assert (result.commit, result.standing.converged, "SubmitRun" in result.calls) == (first, True, False)
+    assert (result.commit, result.health.converged, "SubmitRun" in result.calls) == (first, True, False)
     assert "ann@host pinned commit" in result.text()
     assert served(world) == world.built(first)
 

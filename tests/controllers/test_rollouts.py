@@ -135,7 +135,7 @@ def test_before_the_candidate_waits_it_can_only_be_promoted_fully() -> None:
 
 def test_where_a_rollout_stands() -> None:
     made = world()
-    found = report(rollouts(made).standing("delay"))
+    found = report(rollouts(made).ongoing("delay"))
     assert found.stable is not None
     assert found.candidate is not None
     assert (found.weight, found.steps[found.step or 0]) == (10, "pause until a person goes on")
@@ -144,11 +144,9 @@ def test_where_a_rollout_stands() -> None:
     for words in ("Paused", "mlopsctl rollout promote delay", "90 %", "10 %", found.candidate.app, "> pause until"):
         assert words in text
     rollouts(made).say("delay", "abort", "ada", "no")
-    assert 'ada said "abort": waits for a controller' in rollout_text(
-        report(rollouts(made).standing("delay")), made.now
-    )
+    assert 'ada said "abort": waits for a controller' in rollout_text(report(rollouts(made).ongoing("delay")), made.now)
     made.run()
-    after = report(rollouts(made).standing("delay"))
+    after = report(rollouts(made).ongoing("delay"))
     assert (after.candidate, [item.reason for item in after.turned_away]) == (None, ["Aborted"])
     assert '"turned_away"' in rollout_json(after)
 
@@ -159,7 +157,7 @@ def test_how_versions_fail_is_shown_however_seldom_they_do() -> None:
     (app,) = made.weights()
     failure = Failure("KeyError", "'plane_year'", "serving.py:28, in enrich", 2, made.now)
     made.ports.serving.serve("delay", {app: Served(1_000, 2, failure=failure)})
-    found = report(rollouts(made).standing("delay"))
+    found = report(rollouts(made).ongoing("delay"))
     assert (found.reason, [(item.app, item.count) for item in found.failures]) == ("Serving", [(app, 2)])
     text = rollout_text(found, made.now, width=100)
     assert f"{app}: KeyError: 'plane_year' (serving.py:28, in enrich), 2 times" in " ".join(text.split())

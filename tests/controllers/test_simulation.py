@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from controllers.commands.simulation import Simulation, simulation
-from controllers.host.wiring import OBSERVERS, imagining
+from controllers.host.wiring import OBSERVERS, dry_runs
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.planning.grammar.actions import Action, SubmitRun
-from framework.planning.grammar.steps import Sequence
+from framework.planning.grammar.steps import SimulatedPass
 from framework.ports import Capacity
 from tests.builders import NOW
 from tests.world import DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
@@ -20,10 +20,10 @@ BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 
 
 def tried(world: World, known: Callable[[Ref], float | None] = lambda ref: 30.0) -> Simulation:
-    return simulation(imagining(world.ports), KINDS, OBSERVERS, "local", world.now, known)
+    return simulation(dry_runs(world.ports), KINDS, OBSERVERS, "local", world.now, known)
 
 
-def kinds_of(sequence: Sequence) -> list[tuple[Ref, str]]:
+def kinds_of(sequence: SimulatedPass) -> list[tuple[Ref, str]]:
     return [(step.ref, type(action).__name__) for step in sequence.steps for action in step.actions]
 
 
@@ -139,7 +139,7 @@ def test_a_quota_puts_one_run_after_the_other() -> None:
     assert narrow.settled
 
 
-def starts(sequence: Sequence) -> list[float]:
+def starts(sequence: SimulatedPass) -> list[float]:
     return [step.at for step in sequence.steps if any(isinstance(action, SubmitRun) for action in step.actions)]
 
 

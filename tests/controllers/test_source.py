@@ -10,7 +10,7 @@ import pytest
 from controllers.revision.acceptance import Terms
 from controllers.revision.snapshot import Snapshot
 from framework.api.errors import ConfigurationError, TransientError
-from framework.backends.memory import Link
+from framework.backends.memory import SymbolicLink
 from framework.backends.memory.faults import FaultInjector
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
@@ -412,7 +412,7 @@ def test_code_that_cannot_travel_is_refused_with_the_commit_and_no_run_finds_out
     world = World(files)
     world.run()
     good, runs = world.head, len(world.ports.calls.subjects("runs.submit"))
-    world.files["p/leak.py"] = Link("/etc/passwd")
+    world.files["p/leak.py"] = SymbolicLink("/etc/passwd")
     world.commit()
     world.pass_()
     assert "p/leak.py: a symbolic link" in refusal(world)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from controllers.runtime.webhook import MAX_BODY, MAX_CONNECTIONS, Tally, Webhook
+from controllers.runtime.webhook import MAX_BODY, MAX_CONNECTIONS, Tally, WebhookReceiver
 from framework.api.errors import ConfigurationError
 
 SECRET = "0123456789abcdef-s3cr3t"
@@ -54,7 +54,7 @@ class Door:
 @pytest.fixture
 def door() -> Iterator[Door]:
     found = Door(0)
-    webhook = Webhook("127.0.0.1", 0, SECRET, lambda: found.woken.append(time.monotonic()), seconds=1.0)
+    webhook = WebhookReceiver("127.0.0.1", 0, SECRET, lambda: found.woken.append(time.monotonic()), seconds=1.0)
     host, found.port = webhook.start()
     assert host == "127.0.0.1"
     yield found
@@ -284,7 +284,7 @@ def test_nothing_secret_is_logged(door: Door, caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_call_that_is_under_way_does_not_keep_it_from_stopping() -> None:
-    webhook = Webhook("127.0.0.1", 0, SECRET, lambda: None, seconds=60)
+    webhook = WebhookReceiver("127.0.0.1", 0, SECRET, lambda: None, seconds=60)
     _, port = webhook.start()
     before = threading.active_count()
     with socket.create_connection(("127.0.0.1", port), timeout=10) as caller:
@@ -298,13 +298,13 @@ def test_a_call_that_is_under_way_does_not_keep_it_from_stopping() -> None:
 
 def test_an_address_that_is_taken_is_told(door: Door) -> None:
     with pytest.raises(ConfigurationError, match=rf"MLOPS_WEBHOOK: cannot listen on 127\.0\.0\.1:{door.port}: Address"):
-        Webhook("127.0.0.1", door.port, SECRET, lambda: None).start()
+        WebhookReceiver("127.0.0.1", door.port, SECRET, lambda: None).start()
     with pytest.raises(ConfigurationError, match="cannot listen on"):
-        Webhook("192.0.2.1", 0, SECRET, lambda: None).start()
+        WebhookReceiver("192.0.2.1", 0, SECRET, lambda: None).start()
 
 
 def test_ipv6_loopback() -> None:
-    webhook = Webhook("::1", 0, SECRET, lambda: None)
+    webhook = WebhookReceiver("::1", 0, SECRET, lambda: None)
     try:
         _, port = webhook.start()
     except ConfigurationError:

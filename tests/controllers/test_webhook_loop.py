@@ -16,7 +16,7 @@ import pytest
 
 from controllers.host.passes import serve
 from controllers.runtime.door import RETRY_SECONDS, Door
-from controllers.runtime.webhook import Webhook
+from controllers.runtime.webhook import WebhookReceiver
 from controllers.settings import WebhookAddress
 from tests.controllers.test_passes import project
 from tests.world import World
@@ -75,7 +75,7 @@ def test_an_address_that_is_taken_is_told_once_and_tried_again(caplog: pytest.Lo
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        made = Door(lambda: Webhook("127.0.0.1", port, SECRET, lambda: None), lambda: seconds[0])
+        made = Door(lambda: WebhookReceiver("127.0.0.1", port, SECRET, lambda: None), lambda: seconds[0])
         with made:
             for _ in range(3):
                 seconds[0] += RETRY_SECONDS

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from controllers.kinds.observer import Observer, Specs
-from controllers.kinds.trail import Part, Trail
+from controllers.kinds.trail import LineagePart, Trail
 from controllers.kinds.upstream import published_view
 from framework.api.categories import Category
 from framework.api.meta import Name, Ref, Stored, Strict
@@ -18,7 +18,7 @@ from framework.kinds.feature_view.observed import FeatureViewState, Published
 from framework.planning.admission.restore import Kept
 from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import SubmitRun
-from framework.planning.grammar.changes import Change, Desired, Happening, Status
+from framework.planning.grammar.changes import Change, Desired, NewEvent, Status
 from framework.planning.grammar.kind import CrossProblem, Kind, Needs, Reference, Runs, Says, Versions
 from framework.planning.grammar.reasons import Reason
 from framework.planning.grammar.remembered import state_of
@@ -69,14 +69,14 @@ def _plan(desired: Desired[ExportSpec] | None, seen: ExportObserved, status: Sta
             started = (runs.started(asked),)
             return outcome.acting(
                 before, "", EXPORTING, "exports", (SubmitRun(asked),), ready=False,
-                inventory=frozenset({f"run:{run}"}), happenings=started,
+                inventory=frozenset({f"run:{run}"}), events=started,
             )  # fmt: skip
         case runs.Await(after, message):
             return outcome.waiting(before, "", EXPORTING, message, ready=False, requeue_after=after)
         case runs.Finished():
             state = ExportState(exported=desired.identity)
-            news = () if state == before else (Happening(EXPORTED, "copied", {"copy": desired.identity}),)
-            return outcome.settled(state, f"copy {desired.identity}", EXPORTED, happenings=news)
+            events = () if state == before else (NewEvent(EXPORTED, "copied", {"copy": desired.identity}),)
+            return outcome.converged(state, f"copy {desired.identity}", EXPORTED, events=events)
         case runs.GaveUp(reason, message):
             return outcome.stalled(before, "", reason, message, ready=False)
 
@@ -101,7 +101,7 @@ def _left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
     return Kept(False, "is copied again", Category.MATERIALIZE)
 
 
-def _traces(record: Record, trail: Trail) -> Iterator[Part]:
+def _traces(record: Record, trail: Trail) -> Iterator[LineagePart]:
     copy = trail.state(record.ref, ExportState).exported
     if copy is not None:
         table = Node(Sort.TABLE, f"{record.ref.name}@{copy}", {"build": copy, "version": 0}, record.ref)

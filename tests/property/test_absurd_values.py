@@ -15,7 +15,7 @@ from framework.kinds import KINDS
 from framework.render.markdown import plan_markdown
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_from_json, plan_json
-from framework.specs.memo.cache import ParseCache
+from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.read import check
 from tests.absurd import LATER, WHOLE, Absurd, absurdities, texts
 from tests.world import World

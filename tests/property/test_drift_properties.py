@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.drift.summaries import total
-from framework.drift.verdict import DriftRules, Finding, judge_window
-from framework.ports import ColumnSummary, Reference
+from framework.drift.verdict import DriftFinding, DriftRules, judge_window
+from framework.ports import ColumnSummary, ReferenceProfile
 
 COUNT = st.one_of(st.just(0), st.integers(0, 5), st.integers(0, 100_000))
 STATISTIC = st.sampled_from(["psi", "js", "hellinger", "ks"])
@@ -42,20 +42,22 @@ def test_any_two_profiles_are_judged(columns: list[ColumnSummary], statistic: st
     kinds = {bool(column.edges) for column in columns[1:]}
     periods = columns[1:] if len(kinds) == 1 else columns[1:2]
     whole = total(periods) if periods else columns[0]
-    known = Reference({"x": whole}, tuple({"x": period} for period in periods))
+    known = ReferenceProfile({"x": whole}, tuple({"x": period} for period in periods))
     (found,) = judge_window(DriftRules(0.2, 0.01, 1, statistic), known, {"x": columns[0]}).columns
     for number in (found.value, found.limit, found.noise, found.natural):
         assert number is None or (math.isfinite(number) and number >= 0.0)
     assert found.message
-    if found.finding is not Finding.INCONCLUSIVE:
+    if found.finding is not DriftFinding.INCONCLUSIVE:
         assert found.value is not None
         assert found.limit is not None
-        assert (found.finding is Finding.DRIFT) is (found.value > found.limit)
+        assert (found.finding is DriftFinding.DRIFT) is (found.value > found.limit)
 
 
 @given(st.one_of(numbers(), categories(), missing()), STATISTIC)
 @settings(max_examples=200, deadline=None)
 def test_a_window_like_its_reference_has_not_drifted(column: ColumnSummary, statistic: str) -> None:
-    found = judge_window(DriftRules(0.2, 0.01, 1, statistic), Reference({"x": column}, ()), {"x": column}).columns[0]
-    assert found.finding is not Finding.DRIFT
+    found = judge_window(
+        DriftRules(0.2, 0.01, 1, statistic), ReferenceProfile({"x": column}, ()), {"x": column}
+    ).columns[0]
+    assert found.finding is not DriftFinding.DRIFT
     assert found.value is None or found.value < 1e-6

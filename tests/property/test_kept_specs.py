@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from framework.api.errors import SpecError
 from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
-from framework.specs.memo.cache import ParseCache
-from framework.specs.memo.store import Store
-from framework.specs.memo.stored import resources_of
+from framework.specs.cache.lazy import resources_of
+from framework.specs.cache.parse_cache import ParseCache
+from framework.specs.cache.store import Store
 from framework.specs.read import check, read_environment, read_snapshot
 
 

@@ -34,7 +34,7 @@ from framework.render.markdown import plan_markdown
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_json
 from framework.specs import report
-from framework.specs.memo.cache import ParseCache
+from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.read import UnsafeError, check, read_snapshot
 from tests.absurd import LATER, WHOLE, Absurd, paths
 from tests.controllers.test_cli import Project

@@ -15,7 +15,7 @@ from framework.api.categories import Category
 from framework.api.credentials import redacted, redacted_value
 from framework.api.meta import Ref
 from framework.planning.grammar.actions import DeleteApp, DeleteTable, StopRun
-from framework.planning.grammar.changes import Change, FieldDiff, Happening, Plan, Refusal, Verb
+from framework.planning.grammar.changes import Change, FieldDiff, NewEvent, Plan, Refusal, Verb
 from framework.planning.grammar.forecast import Endpoint, Forecast, Work
 from framework.ports import Capacity
 from framework.render.plan import plan_text
@@ -62,8 +62,8 @@ CHANGES = st.builds(
     actions=st.lists(ACTION, max_size=3).map(tuple),
     inventory=st.frozensets(TEXT, max_size=3),
     requeue_after=st.none() | st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=400)),
-    happenings=st.lists(
-        st.builds(Happening, TEXT, TEXT, st.dictionaries(TEXT, JSON, max_size=2).map(redacted_value)), max_size=2
+    events=st.lists(
+        st.builds(NewEvent, TEXT, TEXT, st.dictionaries(TEXT, JSON, max_size=2).map(redacted_value)), max_size=2
     ).map(tuple),
     waits_for=st.lists(REFS, max_size=2).map(tuple),
     causes=st.lists(REFS, max_size=2).map(tuple),

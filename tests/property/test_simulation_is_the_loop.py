@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from controllers.commands.simulation import PATIENCE, simulation
-from controllers.host.wiring import imagining
+from controllers.host.wiring import dry_runs
 from controllers.loop.manager import Manager
 from controllers.loop.reconciler import Result
 from controllers.revision.acceptance import Terms
@@ -63,7 +63,7 @@ class Controller:
             listen=self._heard, first=world.keeper.look, steady=lambda: world.now.timestamp(),
         )  # fmt: skip
         self.done, since, began, last = [], last_event(world.ports.state), world.now, world.now
-        while world.now - last <= PATIENCE or not manager.standing().settled:
+        while world.now - last <= PATIENCE or not manager.environment_health().settled:
             assert world.now - began < timedelta(hours=2), "it does not come to rest"
             before = len(self.done)
             manager.step()
@@ -88,10 +88,10 @@ def events(state: StateStore, since: int) -> list[tuple[Ref | None, str]]:
 
 
 def foreseen(world: World) -> Told:
-    imagined = simulation(imagining(world.ports), KINDS, OBSERVERS, "local", world.now, lambda ref: RUN)
-    sequence = imagined.go_to(world.read(world.head))
+    simulated = simulation(dry_runs(world.ports), KINDS, OBSERVERS, "local", world.now, lambda ref: RUN)
+    sequence = simulated.go_to(world.read(world.head))
     actions = [(step.ref, action.key) for step in sequence.steps for action in step.actions]
-    return actions, events(imagined.world.ports.state, 0)
+    return actions, events(simulated.world.ports.state, 0)
 
 
 def commit(world: World, draw: random.Random) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from framework.api.meta import Ref
-from framework.backends.state.database import Database, open_database
+from framework.backends.state.database import StateDatabase, open_database
 from framework.backends.state.store import SqlStateStore
 from framework.ports import Event
 
@@ -26,14 +26,14 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(file: Path) -> Iterator[Database]:
+def database(file: Path) -> Iterator[StateDatabase]:
     database = open_database(f"sqlite:///{file}", busy_seconds=0.05)
     yield database
     database.close()
 
 
 @pytest.fixture
-def store(database: Database) -> SqlStateStore:
+def store(database: StateDatabase) -> SqlStateStore:
     return SqlStateStore(database, "local")
 
 

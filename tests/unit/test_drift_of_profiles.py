@@ -16,7 +16,7 @@ import pytest
 
 from framework.backends.profiles.store import Profiles
 from framework.drift.quality import QualityFinding, judge_quality
-from framework.drift.verdict import ColumnVerdict, DriftRules, Finding, judge_window
+from framework.drift.verdict import ColumnVerdict, DriftFinding, DriftRules, judge_window
 from framework.workloads import profiling
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -46,7 +46,7 @@ class Column:
             (folder / f"{int(when.timestamp() * 1000)}-r{part}-0.bin").write_bytes(data)
         self.seen = Profiles().window(str(folder), when, when + timedelta(hours=1), self.reference)
         (verdict,) = judge_window(replace(RULES, statistic=statistic, **rules), self.reference, self.seen).columns
-        assert verdict.rows == len(window) or verdict.finding is Finding.INCONCLUSIVE
+        assert verdict.rows == len(window) or verdict.finding is DriftFinding.INCONCLUSIVE
         return verdict
 
     def quality(self, **bounds: Any) -> tuple[QualityFinding, ...]:
@@ -87,12 +87,12 @@ def test_from_always_one_value_to_always_another_is_drift(kind: str, tmp_path: P
         if statistic == "ks" and dtype == pl.String:
             continue
         same = column.judge(always(dtype, value, 400), statistic)
-        assert (same.finding, same.value) == (Finding.NO_DRIFT, 0.0)
+        assert (same.finding, same.value) == (DriftFinding.NO_DRIFT, 0.0)
         moved = column.judge(always(dtype, other, 400), statistic)
-        assert moved.finding is Finding.DRIFT
+        assert moved.finding is DriftFinding.DRIFT
         assert moved.message.endswith("100.0% where training has nothing")
         some = pl.concat([always(dtype, value, 300), always(dtype, other, 100)])
-        assert column.judge(some, statistic).finding is Finding.DRIFT
+        assert column.judge(some, statistic).finding is DriftFinding.DRIFT
 
 
 ORDERED = [(kind, statistic) for kind in ("float", "integer", "boolean", "day") for statistic in STATISTICS]
@@ -105,15 +105,15 @@ def test_missing_values_count_alike_for_every_type(kind: str, statistic: str, tm
     present = pl.Series("x", [value, other] * 200, dtype=dtype)
     gone = always(dtype, None, 400)
     never = Column(tmp_path / "never", always(dtype, None, 2_000))
-    assert never.judge(gone, statistic).finding is Finding.NO_DRIFT
+    assert never.judge(gone, statistic).finding is DriftFinding.NO_DRIFT
     came = never.judge(present, statistic)
-    assert came.finding is Finding.DRIFT
+    assert came.finding is DriftFinding.DRIFT
     assert "100.0% missing in training, 0.0% now" in came.message
     ever = Column(tmp_path / "ever", pl.Series("x", [value, other] * 1_000, dtype=dtype))
-    assert ever.judge(gone, statistic).finding is Finding.DRIFT
+    assert ever.judge(gone, statistic).finding is DriftFinding.DRIFT
     assert [item.value for item in ever.quality(max_null_rate=0.05)] == [1.0]
-    assert ever.judge(pl.concat([present[:200], gone[:200]]), statistic).finding is Finding.DRIFT
-    assert ever.judge(present, statistic).finding is Finding.NO_DRIFT
+    assert ever.judge(pl.concat([present[:200], gone[:200]]), statistic).finding is DriftFinding.DRIFT
+    assert ever.judge(present, statistic).finding is DriftFinding.NO_DRIFT
 
 
 def test_not_a_number_is_missing_as_null_is(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_clock_that_was_made_up_decides_nothing(step: timedelta, periods: int,
     assert len(column.reference.periods) == periods
     for statistic in STATISTICS:
         calm, moved = column.judge(normal(2, 1_300), statistic), column.judge(normal(3, 1_300, 1.0), statistic)
-        assert (calm.finding, moved.finding) == (Finding.NO_DRIFT, Finding.DRIFT)
+        assert (calm.finding, moved.finding) == (DriftFinding.NO_DRIFT, DriftFinding.DRIFT)
         assert moved.limit == 0.2, "the spec's threshold, and nothing that the clock made"
         assert (moved.natural is None) is (periods == 1)
 
@@ -144,8 +144,8 @@ def test_a_clock_that_was_made_up_decides_nothing(step: timedelta, periods: int,
 def test_what_really_moves_from_week_to_week_is_learned(tmp_path: Path) -> None:
     weeks = [normal(week, 500, shift) for week, shift in enumerate([-1.0, 0.5, 1.0, -0.5, 0.0, 1.5, -1.5, 0.3])]
     column = Column(tmp_path, pl.concat(weeks), step=WEEK / 500)
-    assert column.judge(normal(20, 500, 1.2)).finding is Finding.NO_DRIFT
-    assert column.judge(normal(21, 500, 8.0)).finding is Finding.DRIFT
+    assert column.judge(normal(20, 500, 1.2)).finding is DriftFinding.NO_DRIFT
+    assert column.judge(normal(21, 500, 8.0)).finding is DriftFinding.DRIFT
 
 
 def numbered(seed: int, rows: int, of: int) -> pl.Series:
@@ -155,19 +155,19 @@ def numbered(seed: int, rows: int, of: int) -> pl.Series:
 @pytest.mark.parametrize(("of", "trained"), [(2_000, 20_000), (5_000, 40_000)])
 def test_many_categories_are_judged_together(of: int, trained: int, tmp_path: Path) -> None:
     column = Column(tmp_path, numbered(1, trained, of))
-    assert column.judge(numbered(2, 4_000, of)).finding is Finding.NO_DRIFT
+    assert column.judge(numbered(2, 4_000, of)).finding is DriftFinding.NO_DRIFT
     assert column.quality(unseen_categories=0.05) == ()
-    assert column.judge(numbered(3, 4_000, of // 2)).finding is Finding.DRIFT
+    assert column.judge(numbered(3, 4_000, of // 2)).finding is DriftFinding.DRIFT
 
 
 def test_categories_too_many_to_be_named_are_no_reason_to_call_anything_calm(tmp_path: Path) -> None:
     column = Column(tmp_path, numbered(1, 60_000, 20_000))
     same = column.judge(numbered(2, 4_000, 20_000))
-    assert same.finding is Finding.INCONCLUSIVE
+    assert same.finding is DriftFinding.INCONCLUSIVE
     assert "too many categories to be named" in same.message
     assert column.quality(unseen_categories=0.05) == ()
-    assert column.judge(numbered(3, 4_000, 1)).finding is Finding.DRIFT
-    assert column.judge(always(pl.String, None, 4_000)).finding is Finding.DRIFT
+    assert column.judge(numbered(3, 4_000, 1)).finding is DriftFinding.DRIFT
+    assert column.judge(always(pl.String, None, 4_000)).finding is DriftFinding.DRIFT
 
 
 def test_categories_that_training_never_had_are_found_among_many(tmp_path: Path) -> None:
@@ -183,12 +183,12 @@ def test_categories_that_training_never_had_are_found_among_many(tmp_path: Path)
 
 def test_a_string_longer_than_a_profile_names_is_known_by_its_beginning(tmp_path: Path) -> None:
     column = Column(tmp_path, always(pl.String, "é" * 300, 2_000))
-    assert column.judge(always(pl.String, "é" * 300, 400)).finding is Finding.NO_DRIFT
+    assert column.judge(always(pl.String, "é" * 300, 400)).finding is DriftFinding.NO_DRIFT
     assert column.quality(unseen_categories=0.01) == ()
 
 
 def alarms(column: Column, windows: Sequence[pl.Series], **rules: Any) -> int:
-    return sum(column.judge(window, **rules).finding is Finding.DRIFT for window in windows)
+    return sum(column.judge(window, **rules).finding is DriftFinding.DRIFT for window in windows)
 
 
 def test_small_shifts_are_seen_and_none_is_not(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from framework.api.meta import Ref
 from framework.backends.ray.jobs import RayJobs, request_of
 from framework.backends.ray.tenancy import Tenant
 from framework.backends.state.database import open_database
-from framework.backends.state.places import Places
+from framework.backends.state.project_paths import ProjectPaths
 from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.stored import dump_json
@@ -42,13 +42,13 @@ values = st.recursive(
 
 @given(values)
 def test_what_is_kept_is_found_again(value: Any) -> None:
-    body, places = dump_json(value), Places(OLD)
+    body, places = dump_json(value), ProjectPaths(OLD)
     assert places.found(places.kept(body)) == body
 
 
 @given(values)
 def test_what_is_kept_below_the_project_is_found_below_the_new_place(value: Any) -> None:
-    found = json.loads(Places(NEW).found(Places(OLD).kept(dump_json(value))))
+    found = json.loads(ProjectPaths(NEW).found(ProjectPaths(OLD).kept(dump_json(value))))
     expected = json.loads(dump_json(value).replace(f'"{OLD_IN_JSON}/', f'"{NEW}/'))
     assert found == expected
 
@@ -124,7 +124,7 @@ def test_what_an_older_version_kept_as_absolute_paths_moves_from_then_on(project
         for table in ("mlops_records", "mlops_models"):
             key = "kind" if table == "mlops_records" else "training"
             for name, body in connection.execute(text(f"SELECT {key}, body FROM {table}")).all():
-                written = Places(str(project)).found(body)
+                written = ProjectPaths(str(project)).found(body)
                 assert str(store) in written
                 connection.execute(text(f"UPDATE {table} SET body = :b WHERE {key} = :k"), {"b": written, "k": name})
         connection.execute(text("UPDATE mlops_schema SET version = 3"))

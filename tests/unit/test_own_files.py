@@ -24,12 +24,12 @@ from framework.backends.ray.tenancy import PRIVATE, Tenant
 from framework.backends.ray.traffic import CounterFiles
 from framework.kinds import KINDS
 from framework.ports import Blob, RunPhase, RunSpec
-from framework.specs.memo.store import FILE, Store
+from framework.specs.cache.store import FILE, Store
 from framework.workloads.context import WorkloadError
 from framework.workloads.features import delta
 from framework.workloads.run import run as run_workload
 from framework.workloads.training import search
-from framework.workloads.training.fit import State, read_checkpoint, write_checkpoint
+from framework.workloads.training.fit import CheckpointState, read_checkpoint, write_checkpoint
 from tests.unit.ray.fake_ray import FakeRay
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,7 +124,7 @@ def test_what_one_router_counted_is_left_out_where_it_is_damaged(tmp_path: Path)
 
 
 def test_a_checkpoint_that_is_damaged_is_never_gone_on_from(tmp_path: Path) -> None:
-    right = (State(20, "lightgbm-text", False, (8,)), b"a model of some bytes")
+    right = (CheckpointState(20, "lightgbm-text", False, (8,)), b"a model of some bytes")
     write_checkpoint(tmp_path, *right)
     for file in sorted(tmp_path.iterdir()):
         good = file.read_bytes()
@@ -149,7 +149,7 @@ def test_a_search_that_is_damaged_is_made_again(tmp_path: Path, monkeypatch: pyt
     tune = {"metric": "validation_auc", "mode": "max"}
     arguments: Any = (None, "sklearn", None, tune, {}, str(tmp_path), print)
     monkeypatch.setattr(search, "_run", again)
-    right = search.Found({"C": 0.5}, 1, [{"number": 0}])
+    right = search.SearchResult({"C": 0.5}, 1, [{"number": 0}])
     storage.write_sealed(str(tmp_path / "search.json"), vars(right))
     good = (tmp_path / "search.json").read_bytes()
     for bad in damaged(good):

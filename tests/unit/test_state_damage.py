@@ -15,7 +15,7 @@ import pytest
 
 from framework.api.errors import ConfigurationError, ConflictError, DamagedError
 from framework.api.meta import Ref
-from framework.backends.state.database import Database, open_database
+from framework.backends.state.database import StateDatabase, open_database
 from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.stored import dump
@@ -33,14 +33,14 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(file: Path) -> Iterator[Database]:
+def database(file: Path) -> Iterator[StateDatabase]:
     database = open_database(f"sqlite:///{file}", busy_seconds=0.05)
     yield database
     database.close()
 
 
 @pytest.fixture
-def store(database: Database) -> SqlStateStore:
+def store(database: StateDatabase) -> SqlStateStore:
     return SqlStateStore(database, "local")
 
 
@@ -103,7 +103,7 @@ def test_a_record_that_is_kept_as_another_is_damaged(
 
 
 def test_a_record_that_means_nothing_to_who_uses_it_is_damaged_until_it_is_put_right(
-    file: Path, database: Database, store: SqlStateStore, token: int
+    file: Path, database: StateDatabase, store: SqlStateStore, token: int
 ) -> None:
     looks = []
 
@@ -137,7 +137,7 @@ def test_a_damaged_revision_is_told_of_in_its_place(file: Path, store: SqlStateS
 @pytest.mark.parametrize("value", ["x", -1, 2.5, 2**60, b"\x00"])
 @pytest.mark.parametrize("column", ["revisions", "models", "events"])
 def test_a_damaged_counter_is_told_of_and_counted_anew(
-    file: Path, database: Database, store: SqlStateStore, token: int, column: str, value: Any
+    file: Path, database: StateDatabase, store: SqlStateStore, token: int, column: str, value: Any
 ) -> None:
     registry = SqlModelRegistry(database, "local")
     for number in (1, 2):

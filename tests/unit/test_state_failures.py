@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateTable
 
 from framework.api.errors import ConfigurationError, TransientError
 from framework.backends.state import tables
-from framework.backends.state.database import Database, open_database
+from framework.backends.state.database import StateDatabase, open_database
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.stored import dump
 from framework.ports import Heartbeat, Pin, Record
@@ -31,7 +31,7 @@ __all__ = ["database", "file", "store", "token"]
 # ---------------------------------------------------------------------- a world that fails
 
 
-def test_a_full_disk_is_transient_and_loses_nothing(database: Database, store: SqlStateStore, token: int) -> None:
+def test_a_full_disk_is_transient_and_loses_nothing(database: StateDatabase, store: SqlStateStore, token: int) -> None:
     saved = store.save(Record(ref=VIEW, status={"step": 1}), token)
     with database.write() as connection:  # the only one that there is: the limit is its own
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
@@ -73,7 +73,7 @@ def test_a_damaged_file_is_a_configuration_error(file: Path) -> None:
 
 
 def test_damage_found_later_is_a_configuration_error(
-    file: Path, database: Database, store: SqlStateStore, token: int
+    file: Path, database: StateDatabase, store: SqlStateStore, token: int
 ) -> None:
     store.save(Record(ref=VIEW, status={"text": "x" * 50_000}), token)
     database.close()
@@ -210,7 +210,7 @@ def test_the_password_given_apart_is_the_one_that_is_used(monkeypatch: pytest.Mo
     assert "p@ss" not in str(told.value)
 
 
-def test_a_newer_schema_is_refused(file: Path, database: Database) -> None:
+def test_a_newer_schema_is_refused(file: Path, database: StateDatabase) -> None:
     by_hand(file, "UPDATE mlops_schema SET version = 99")
     with pytest.raises(ConfigurationError, match="newer mlopsctl: its schema is version 99"):
         open_database(f"sqlite:///{file}")
@@ -250,7 +250,7 @@ def test_a_log_of_an_older_version_is_asked_for_like_a_newer_one(file: Path, sto
         assert migrated.verify_events() == ()
 
 
-def test_a_database_without_a_version_is_refused(file: Path, database: Database) -> None:
+def test_a_database_without_a_version_is_refused(file: Path, database: StateDatabase) -> None:
     by_hand(file, "DELETE FROM mlops_schema")
     with pytest.raises(ConfigurationError, match="no schema version"):
         open_database(f"sqlite:///{file}")

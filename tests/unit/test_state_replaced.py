@@ -13,7 +13,7 @@ import pytest
 
 from framework.api.errors import ConfigurationError, TransientError
 from framework.backends.state import files
-from framework.backends.state.database import Database, open_database
+from framework.backends.state.database import StateDatabase, open_database
 from framework.backends.state.store import SqlStateStore
 from framework.ports import Record
 from tests.unit.state_files import NOW, TTL, VIEW, as_version_1, by_hand, database, file, store, token
@@ -42,7 +42,7 @@ def test_a_database_that_vanishes_is_not_written_into_the_void(file: Path, store
 
 
 def test_a_file_that_vanishes_between_two_looks_is_not_made_anew(
-    file: Path, database: Database, store: SqlStateStore, monkeypatch: pytest.MonkeyPatch
+    file: Path, database: StateDatabase, store: SqlStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "_ensure_same_files", lambda: None)
     database.close()
@@ -144,7 +144,7 @@ def test_what_somebody_else_is_at_work_on_is_opened_in_the_end(
 
 
 @pytest.mark.usefixtures("whole")
-def test_what_is_replaced_in_the_midst_of_a_read_is_read_again(file: Path, database: Database, token: int) -> None:
+def test_what_is_replaced_in_the_midst_of_a_read_is_read_again(file: Path, database: StateDatabase, token: int) -> None:
     store = SqlStateStore(database, "local")
     saved = store.save(Record(ref=VIEW, status={"step": 1}), token)
     with database.read():

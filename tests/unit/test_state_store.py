@@ -20,7 +20,7 @@ from sqlalchemy import insert
 
 from framework.api.errors import ConfigurationError, ConflictError, TransientError
 from framework.backends.state import chain, tables
-from framework.backends.state.database import Database, open_database
+from framework.backends.state.database import StateDatabase, open_database
 from framework.backends.state.store import SqlStateStore
 from framework.ports import Record
 from tests.unit.state_files import NOW, TTL, VIEW, by_hand, database, event, file, store, token
@@ -173,7 +173,7 @@ def test_a_locked_database_is_transient_and_then_goes_on(file: Path, store: SqlS
 # ---------------------------------------------------------------------- whole or not at all
 
 
-def test_a_conflict_rolls_everything_back(database: Database, store: SqlStateStore, token: int) -> None:
+def test_a_conflict_rolls_everything_back(database: StateDatabase, store: SqlStateStore, token: int) -> None:
     row = {"environment": "local", "kind": "FeatureView", "name": "flights", "version": 1, "body": "{}"}
     with pytest.raises(ConflictError), database.write() as connection:  # noqa: PT012 - the second one is what conflicts
         connection.execute(insert(tables.records).values(**row))

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from framework.api.errors import ConfigurationError, MlopsError, TransientError
 from framework.api.nearest import did_you_mean
-from framework.backends.git.process import TIMEOUT_SECONDS, Answer, Git, checked_branch, checked_revision, is_sha
+from framework.backends.git.process import TIMEOUT_SECONDS, Completed, Git, checked_branch, checked_revision, is_sha
 from framework.backends.git.remote import Remote
 from framework.backends.git.signatures import Signers
 from framework.backends.git.source import GitSource
@@ -143,7 +143,7 @@ class GitMirror(GitSource):
         """Where a branch is at the remote now, None where it is not. Raises TransientError."""
         return self._heads(f"refs/heads/{branch}").get(branch)
 
-    def push(self, commit: str, branch: str, old: str | None) -> Answer:
+    def push(self, commit: str, branch: str, old: str | None) -> Completed:
         """Move a branch at the remote, which must still stand at ``old`` (None: not exist)."""
         ref = f"refs/heads/{branch}"
         return self.git.run(

@@ -9,14 +9,14 @@ _POINTER = "gitdir: "
 _LONGEST_POINTER = 4096
 
 
-class Place(NamedTuple):
+class GitFolders(NamedTuple):
     """``folder`` is the git directory, ``top`` of the work tree; None where there is none."""
 
     folder: Path
     top: Path | None
 
 
-def find_repository(start: Path) -> Place | None:
+def find_repository(start: Path) -> GitFolders | None:
     """The repository whose work tree ``start`` lies in, or the bare one that it is or lies in; None without one. One
     that is damaged is found as well: whatever lies above it is not meant."""
     if not start.is_dir():
@@ -24,12 +24,12 @@ def find_repository(start: Path) -> Place | None:
     for folder in (start, *start.parents):
         inside = folder / ".git"
         if inside.is_dir():
-            return Place(inside, folder)
+            return GitFolders(inside, folder)
         if inside.is_file():  # a linked work tree, or a submodule
             target = _pointed_to(inside)
-            return None if target is None else Place(target, folder)
+            return None if target is None else GitFolders(target, folder)
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
-            return Place(folder, None)
+            return GitFolders(folder, None)
     return None
 
 

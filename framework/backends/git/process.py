@@ -75,7 +75,7 @@ OFFLINE = Access()
 
 
 @dataclass(frozen=True)
-class Answer:
+class Completed:
     status: int
     output: bytes
     complaint: str
@@ -107,7 +107,7 @@ class Git:
         access: Access = OFFLINE,
         environment: Mapping[str, str | None] | None = None,
         timeout_seconds: float | None = None,
-    ) -> Answer:
+    ) -> Completed:
         """Run a command to its end, with ``data`` on standard input. ``environment`` comes on top of what every git
         gets; None leaves a variable as the user has it.
 
@@ -126,7 +126,7 @@ class Git:
                 _close(process)
         if process.returncode == 127:  # env found no program
             raise ConfigurationError(_NO_GIT)
-        return Answer(process.returncode, output, _readable(complaint, access.secrets))
+        return Completed(process.returncode, output, _readable(complaint, access.secrets))
 
     @contextlib.contextmanager
     def reading(self, *arguments: str, data: bytes) -> Iterator[IO[bytes]]:

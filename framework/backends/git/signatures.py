@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from framework.api.errors import ConfigurationError
-from framework.backends.git.process import Access, Answer, Git
+from framework.backends.git.process import Access, Completed, Git
 from framework.ports import Signature
 
 _GOOD = re.compile(r'Good "git" signature for (?P<signer>.+) with (?P<key>\S+ key \S+)')
@@ -61,7 +61,7 @@ def _only(allowed: Path) -> Access:
     )
 
 
-def _judged(answer: Answer) -> Signature:
+def _judged(answer: Completed) -> Signature:
     good = _GOOD.search(answer.complaint)
     if answer.status == 0 and good is not None:
         return Signature(trusted=True, signer=good["signer"])

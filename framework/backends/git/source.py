@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 
 from framework.api.errors import ConfigurationError, MlopsError, SpecError, TerminalError
 from framework.backends.git.missing import damaged, shallow, unreadable, unresolved
-from framework.backends.git.place import Place, find_repository
+from framework.backends.git.place import GitFolders, find_repository
 from framework.backends.git.process import TIMEOUT_SECONDS, Git, checked_revision, checked_sha, is_sha
 from framework.backends.git.signatures import Signers
 from framework.ports import Blob, CommitInfo, Signature
@@ -227,7 +227,7 @@ class GitSource:
         return Git(self._repository.folder, timeout_seconds=self._timeout)
 
     @cached_property
-    def _repository(self) -> Place:
+    def _repository(self) -> GitFolders:
         found = find_repository(self._root)
         if found is None:
             raise ConfigurationError(f"{self._root} is not inside a git repository; run git init there first")

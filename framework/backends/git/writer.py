@@ -17,7 +17,7 @@ from typing import Protocol
 
 from framework.api.errors import ConfigurationError, ConflictError, MlopsError, TransientError
 from framework.backends.git.mirror import GitMirror
-from framework.backends.git.process import Answer, Git, checked_branch, checked_sha
+from framework.backends.git.process import Completed, Git, checked_branch, checked_sha
 from framework.backends.git.remote import words_of
 from framework.backends.git.source import GitSource
 from framework.ports import Proposal, Proposed
@@ -108,7 +108,7 @@ class RemoteBranches:
         if answer.status != 0:
             raise self._refused(branch, answer)
 
-    def _refused(self, branch: str, answer: Answer) -> MlopsError:
+    def _refused(self, branch: str, answer: Completed) -> MlopsError:
         url = self._mirror.remote.url
         # --porcelain: "!\t<from>:<to>\t[rejected] (stale info)"
         rejected = [line for line in answer.text.splitlines() if line.startswith("!")]

@@ -12,7 +12,7 @@ from framework.backends.memory.calls import Call, Calls
 from framework.backends.memory.data import MemoryProfiles, MemoryTables
 from framework.backends.memory.runs import Clock, MemoryRuns, utc_now
 from framework.backends.memory.serving import MemoryServing, Served
-from framework.backends.memory.source import Link, MemoryCode, MemorySource
+from framework.backends.memory.source import MemoryCode, MemorySource, SymbolicLink
 from framework.backends.memory.state import MemoryRegistry, MemoryStateStore
 from framework.backends.state.damage import Check
 from framework.ports import Ports
@@ -20,7 +20,6 @@ from framework.ports import Ports
 __all__ = [
     "Call",
     "Calls",
-    "Link",
     "MemoryCode",
     "MemoryNotifier",
     "MemoryPorts",
@@ -33,6 +32,7 @@ __all__ = [
     "MemoryStateStore",
     "MemoryTables",
     "Served",
+    "SymbolicLink",
     "memory_ports",
 ]
 

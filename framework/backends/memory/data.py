@@ -11,7 +11,7 @@ from framework.api.hashes import text_hash
 from framework.backends.memory.calls import Calls
 from framework.backends.state.stored import dump_json
 from framework.drift.summaries import total
-from framework.ports import ColumnSummary, Json, LabelledWindow, ProfileWindow, Reference, TableState
+from framework.ports import ColumnSummary, Json, LabelledWindow, ProfileWindow, ReferenceProfile, TableState
 
 
 class MemoryTables:
@@ -57,14 +57,14 @@ class MemoryProfiles:
     """Summaries as a test states them: references by profile, windows and performance by folder and time."""
 
     def __init__(self) -> None:
-        self.references: dict[str, Reference] = {}
+        self.references: dict[str, ReferenceProfile] = {}
         self._profiles: dict[str, list[tuple[datetime, Mapping[str, ColumnSummary]]]] = {}
         self._performance: dict[str, list[tuple[datetime, LabelledWindow]]] = {}
 
-    def reference(self, profile: str) -> Reference | None:
+    def reference(self, profile: str) -> ReferenceProfile | None:
         return self.references.get(profile)
 
-    def window(self, folder: str, since: datetime, until: datetime, reference: Reference) -> ProfileWindow:
+    def window(self, folder: str, since: datetime, until: datetime, reference: ReferenceProfile) -> ProfileWindow:
         merged: dict[str, ColumnSummary] = {}
         for when, columns in self._profiles.get(folder, ()):
             if since <= when < until:

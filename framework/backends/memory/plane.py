@@ -11,7 +11,7 @@ from framework.backends.memory.data import MemoryTables
 from framework.backends.memory.runs import Clock, MemoryRuns
 from framework.backends.memory.serving import MemoryServing
 from framework.planning.grammar.fingerprint import short_hash
-from framework.ports import Json, Materialization, ReadTable, RunSpec, TableState
+from framework.ports import Json, MaterializeRequest, ReadTable, RunSpec, TableState
 
 ASSUMED_METRIC = 0.7
 """Of a model that no gate asks more of."""
@@ -57,7 +57,7 @@ class DataPlane:
     metrics: Callable[[Mapping[str, Json]], Mapping[str, float]] = passing_metrics
     error_rate: Callable[[str], float] = lambda app: 0.0
     requests_per_second: float = 100.0
-    values: Callable[[Materialization], str] = lambda asked: asked.build
+    values: Callable[[MaterializeRequest], str] = lambda asked: asked.build
     """What a table holds, in a word: equal words, equal rows. As nobody computes anything, another build is taken to
     come to other rows."""
     _began: dict[str, datetime] = field(default_factory=dict)
@@ -88,14 +88,14 @@ class DataPlane:
         """The run has ended well."""
         result: dict[str, Any] = {}
         if run.workload.startswith("framework.workloads.features"):
-            published = self._published(Materialization.model_validate(run.payload))
+            published = self._published(MaterializeRequest.model_validate(run.payload))
             self.tables.publish(published)
             result = {"uri": published.uri, "version": published.version}
         elif run.workload.startswith("framework.workloads.training"):
             result = self._trained(run.payload)
         self.runs.succeed(run.name, result)
 
-    def _published(self, asked: Materialization) -> TableState:
+    def _published(self, asked: MaterializeRequest) -> TableState:
         values, before = self.values(asked), self.tables.describe(asked.table)
         return TableState(
             uri=asked.table,

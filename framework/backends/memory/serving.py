@@ -21,7 +21,7 @@ from framework.ports import (
     Failure,
     Log,
     Recent,
-    RouterReplica,
+    ReplicaCounters,
     RouteSpec,
     RouteState,
     VersionCounters,
@@ -322,7 +322,9 @@ class MemoryServing:
         if found is None:
             return None
         now, spec = self._clock(), found.spec
-        replicas = tuple(RouterReplica(item.replica, item.generation, now, item.counted(now)) for item in found.routers)
+        replicas = tuple(
+            ReplicaCounters(item.replica, item.generation, now, item.counted(now)) for item in found.routers
+        )
         state = RouteState(spec, AppPhase.RUNNING, replicas, url=f"memory://{spec.deployment}{spec.route}")
         found.looks += 1
         if self._seen_enough(found.looks):

@@ -17,7 +17,7 @@ from framework.specs.worktree import refused_link
 
 
 @dataclass(frozen=True)
-class Link:
+class SymbolicLink:
     """A symbolic link in a commit: what a spec tree must not hold."""
 
     target: str
@@ -26,7 +26,7 @@ class Link:
 @dataclass(frozen=True)
 class _Commit:
     parent: str | None
-    files: Mapping[str, str | Link]
+    files: Mapping[str, str | SymbolicLink]
     message: str = ""
 
 
@@ -39,7 +39,12 @@ class MemorySource:
         self._refs: dict[str, str] = {}
 
     def commit(
-        self, files: Mapping[str, str | Link], *, branch: str = "main", parent: str | None = None, message: str = ""
+        self,
+        files: Mapping[str, str | SymbolicLink],
+        *,
+        branch: str = "main",
+        parent: str | None = None,
+        message: str = "",
     ) -> str:
         """Record ``files`` as the whole content of a new commit and move ``branch`` to it; returns its SHA.
 
@@ -52,7 +57,7 @@ class MemorySource:
         self._refs[branch] = sha
         return sha
 
-    def change(self, files: Mapping[str, str | Link | None], *, branch: str = "main", message: str = "") -> str:
+    def change(self, files: Mapping[str, str | SymbolicLink | None], *, branch: str = "main", message: str = "") -> str:
         """A commit on top of ``branch`` that sets the given files; None removes one."""
         merged = {**self.files(self.resolve(branch)), **files}
         kept = {path: content for path, content in merged.items() if content is not None}
@@ -66,7 +71,7 @@ class MemorySource:
         """Whether there is such a branch or tag."""
         return name in self._refs
 
-    def files(self, commit: str) -> Mapping[str, str | Link]:
+    def files(self, commit: str) -> Mapping[str, str | SymbolicLink]:
         return self._at(commit).files
 
     def parent(self, commit: str) -> str | None:
@@ -98,7 +103,7 @@ class MemorySource:
 
     def blobs(self, commit: str, folder: str) -> Sequence[Blob]:
         found = _below(self._at(commit).files, inside(folder))
-        links = [path for path, content in found.items() if isinstance(content, Link)]
+        links = [path for path, content in found.items() if isinstance(content, SymbolicLink)]
         if links:
             raise SpecError(refused_link(path) for path in links)
         return tuple(Blob(path, _blob(content)) for path, content in sorted(found.items()))
@@ -112,7 +117,7 @@ class MemorySource:
         files = self._at(commit).files
         path = inside(folder)
         if path in files:
-            return None if isinstance(files[path], Link) else _blob(files[path])
+            return None if isinstance(files[path], SymbolicLink) else _blob(files[path])
         below = _below(files, path)
         start = len(path) + 1 if path else 0
         return _tree({name[start:]: content for name, content in below.items()}) if below else None
@@ -146,7 +151,7 @@ class MemorySource:
             after |= _below(self._at(commit).files, start)
         for name, data in proposal.files.items():
             path = inside(name)
-            if not path or isinstance(before.get(path), Link):
+            if not path or isinstance(before.get(path), SymbolicLink):
                 raise ConfigurationError(f"{name!r} is not a regular file, and is not written to")
             after.pop(path, None)
             if data is not None:
@@ -185,18 +190,18 @@ class MemoryCode:
         return uri
 
 
-def _below(files: Mapping[str, str | Link], path: str) -> dict[str, str | Link]:
+def _below(files: Mapping[str, str | SymbolicLink], path: str) -> dict[str, str | SymbolicLink]:
     """The files below a folder, or the one file that ``path`` names."""
     return {name: content for name, content in files.items() if not path or name == path or name.startswith(f"{path}/")}
 
 
-def _bytes(content: str | Link) -> bytes:
-    return (content.target if isinstance(content, Link) else content).encode()
+def _bytes(content: str | SymbolicLink) -> bytes:
+    return (content.target if isinstance(content, SymbolicLink) else content).encode()
 
 
-def _blob(content: str | Link) -> str:
+def _blob(content: str | SymbolicLink) -> str:
     return blob_sha(_bytes(content))
 
 
-def _tree(files: Mapping[str, str | Link]) -> str:
+def _tree(files: Mapping[str, str | SymbolicLink]) -> str:
     return tree_sha((path, False, _blob(content)) for path, content in files.items())

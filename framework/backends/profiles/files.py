@@ -19,7 +19,7 @@ _MAGIC = b"WHY1"
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnProfile:
     """One column of one file. ``quantiles`` is None without numbers; ``items`` is empty where it held no strings, and
     says of each how often it was there at least: where a sketch had to forget some, the rest is known in total only."""
 
@@ -54,7 +54,7 @@ class Quantiles:
         return tuple(high - low for low, high in pairwise(cumulative))
 
 
-def read_profile(data: bytes) -> dict[str, Column]:
+def read_profile(data: bytes) -> dict[str, ColumnProfile]:
     """The columns of one whylogs file.
 
     Raises:
@@ -68,11 +68,11 @@ def read_profile(data: bytes) -> dict[str, Column]:
         raise ValueError(f"a damaged whylogs profile: {error}") from error
 
 
-def _columns(data: bytes) -> dict[str, Column]:
+def _columns(data: bytes) -> dict[str, ColumnProfile]:
     messages = _messages()
     _, position = _delimited(data, len(_MAGIC), messages.DatasetSegmentHeader)
     header, start = _delimited(data, position, messages.DatasetProfileHeader)
-    columns: dict[str, Column] = {}
+    columns: dict[str, ColumnProfile] = {}
     for name, place in header.column_offsets.items():
         components: dict[str, Any] = {}
         for offset in place.offsets:
@@ -86,7 +86,7 @@ def _columns(data: bytes) -> dict[str, Column]:
     return columns
 
 
-def _column(components: Mapping[str, Any]) -> Column:
+def _column(components: Mapping[str, Any]) -> ColumnProfile:
     def integer(path: str) -> int:
         return int(components[path].n) if path in components else 0
 
@@ -106,7 +106,7 @@ def _column(components: Mapping[str, Any]) -> Column:
     counted = max(quantiles.n if quantiles else 0, sum(items.values()))
     if not 0 <= nulls <= count or counted > count - nulls:
         raise ValueError(f"{counted:g} values of {count} rows, {nulls} of them missing")
-    return Column(count, nulls, quantiles, items)
+    return ColumnProfile(count, nulls, quantiles, items)
 
 
 def _delimited(data: bytes, position: int, message: Any) -> tuple[Any, int]:

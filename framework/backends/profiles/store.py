@@ -16,10 +16,10 @@ from datetime import datetime
 from functools import lru_cache
 
 from framework.api.errors import TerminalError, TransientError
-from framework.backends.profiles.files import Column, Quantiles, read_profile
+from framework.backends.profiles.files import ColumnProfile, Quantiles, read_profile
 from framework.backends.profiles.performance import LogWindow, judge
 from framework.drift.summaries import total
-from framework.ports import ColumnSummary, LabelledWindow, ProfileWindow, Reference, TableState
+from framework.ports import ColumnSummary, LabelledWindow, ProfileWindow, ReferenceProfile, TableState
 from framework.storage import list_files, read_bytes
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Profiles:
     In every summary ``count`` includes the nulls, and NaN is a null.
     """
 
-    def reference(self, profile: str) -> Reference | None:
+    def reference(self, profile: str) -> ReferenceProfile | None:
         """The training profile in a folder; None where its ``whole.bin`` is missing.
 
         Numeric columns get bins at the deciles of the whole, and every period is counted on the same bins. A period
@@ -66,13 +66,13 @@ class Profiles:
             if _PERIOD.fullmatch(name)
         }
         found = [(uri, _summarised(uri, edges)) for _, uri in sorted(periods.items())]
-        return Reference(
+        return ReferenceProfile(
             whole=whole,
             periods=tuple(period for _, period in found if period),
             damaged=tuple(_name(uri) for uri, period in found if period is None),
         )
 
-    def window(self, folder: str, since: datetime, until: datetime, reference: Reference) -> ProfileWindow:
+    def window(self, folder: str, since: datetime, until: datetime, reference: ReferenceProfile) -> ProfileWindow:
         """All profiles that start in [since, until), added up on the reference's bins; empty where there are none.
 
         A damaged file is left out and named, so that it cannot blind a monitor for good.
@@ -165,11 +165,11 @@ def _edges(quantiles: Quantiles) -> tuple[float, ...]:
     return (-math.inf, *sorted({min(max(value, -_LARGEST), _LARGEST) for value in inner}), math.inf)
 
 
-def _summaries(columns: Mapping[str, Column], edges: Mapping[str, Sequence[float]]) -> dict[str, ColumnSummary]:
+def _summaries(columns: Mapping[str, ColumnProfile], edges: Mapping[str, Sequence[float]]) -> dict[str, ColumnSummary]:
     return {name: _summary(name, column, tuple(edges.get(name, ()))) for name, column in columns.items()}
 
 
-def _summary(name: str, column: Column, edges: tuple[float, ...]) -> ColumnSummary:
+def _summary(name: str, column: ColumnProfile, edges: tuple[float, ...]) -> ColumnSummary:
     counts: tuple[float, ...] = ()
     if edges:
         counts = column.quantiles.counts(edges[1:-1]) if column.quantiles else (0.0,) * (len(edges) - 1)

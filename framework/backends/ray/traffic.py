@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from framework.ports import Failure, Recent, RouterReplica, VersionCounters
+from framework.ports import Failure, Recent, ReplicaCounters, VersionCounters
 from framework.storage import DamagedFileError, list_files, read_json
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class _Folder:
 
 def router_replicas(
     written: Iterable[Mapping[str, Any]], running: Replicas, generation: int
-) -> tuple[RouterReplica, ...]:
+) -> tuple[ReplicaCounters, ...]:
     """Every router replica that counts: those that Serve lists, and the counts that replicas now gone left behind.
 
     ``written`` are the replicas' files, ``running`` Serve's list, ``generation`` that of the table in force.
@@ -73,7 +73,7 @@ def router_replicas(
     files = {item["replica"]: item for item in written}
     listed = listed_of(files, running)
     silent = [
-        RouterReplica(f"starting-{replica['replica_id']}", 0, _NEVER, {})
+        ReplicaCounters(f"starting-{replica['replica_id']}", 0, _NEVER, {})
         for replica, own in zip(running, listed, strict=True)
         if own is None
     ]
@@ -84,9 +84,9 @@ def router_replicas(
     return (*spoken, *silent)
 
 
-def _router_replica(item: Mapping[str, Any], generation: int) -> RouterReplica:
+def _router_replica(item: Mapping[str, Any], generation: int) -> ReplicaCounters:
     versions = {app: _version_counters(counts) for app, counts in item["versions"].items()}
-    return RouterReplica(item["replica"], generation, datetime.fromisoformat(item["written"]), versions)
+    return ReplicaCounters(item["replica"], generation, datetime.fromisoformat(item["written"]), versions)
 
 
 def _version_counters(counts: Mapping[str, Any]) -> VersionCounters:

@@ -34,7 +34,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from framework import installed
 from framework.api.errors import ConfigurationError, ConflictError, MlopsError, TransientError
 from framework.backends.state.files import Files
-from framework.backends.state.places import Places
+from framework.backends.state.project_paths import ProjectPaths
 from framework.backends.state.schema import prepare
 from framework.backends.state.tables import METADATA
 from framework.backends.state.together import Together
@@ -56,11 +56,16 @@ _MEANING = {
 }
 
 
-class Database:
+class StateDatabase:
     """A checked and migrated database; several stores may share it, from any thread."""
 
     def __init__(
-        self, engine: Engine, name: str, file: Path | None, places: Places, steady: Callable[[], float] = time.monotonic
+        self,
+        engine: Engine,
+        name: str,
+        file: Path | None,
+        places: ProjectPaths,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """``steady``: seconds of a clock that nobody sets."""
         self.engine = engine
@@ -192,13 +197,13 @@ def _nobody() -> dict[bool | None, deque[Connection]]:
     return {write: deque() for write in (None, False, True)}
 
 
-class AbsentDatabase(Database):
+class AbsentDatabase(StateDatabase):
     """One whose file was not there when it was opened: empty for whoever reads, until somebody makes it."""
 
-    def __init__(self, name: str, file: Path, busy_seconds: float, places: Places) -> None:
+    def __init__(self, name: str, file: Path, busy_seconds: float, places: ProjectPaths) -> None:
         super().__init__(_empty_engine(), name, None, places)
         self._awaited, self._busy_seconds = file, busy_seconds
-        self._found: Database | None = None
+        self._found: StateDatabase | None = None
 
     def close(self) -> None:
         super().close()
@@ -225,7 +230,7 @@ class AbsentDatabase(Database):
 def open_database(
     url: str, root: str = ".", busy_seconds: float = 5.0, *, password: str | None = None, create: bool = True,
     steady: Callable[[], float] = time.monotonic,
-) -> Database:  # fmt: skip
+) -> StateDatabase:  # fmt: skip
     """Open a database.
 
     Args:
@@ -252,7 +257,7 @@ def open_database(
     if password is not None:
         parsed = parsed.set(password=password)
     name = parsed.render_as_string(hide_password=True)
-    places = Places(str(Path(root).resolve()))
+    places = ProjectPaths(str(Path(root).resolve()))
     if parsed.get_backend_name() != "sqlite":
         return _opened(name, None, _server_engine(parsed, name), places)
     file = _sqlite_file(parsed, root)
@@ -263,15 +268,15 @@ def open_database(
 
 
 def _opened(
-    name: str, file: Path | None, engine: Engine, places: Places, steady: Callable[[], float] = time.monotonic
-) -> Database:
+    name: str, file: Path | None, engine: Engine, places: ProjectPaths, steady: Callable[[], float] = time.monotonic
+) -> StateDatabase:
     try:
         with _translated(name, opening=True):
             _prepare(engine, name, places, create=True)
     except MlopsError:
         engine.dispose()
         raise
-    return Database(engine, name, file, places, steady)
+    return StateDatabase(engine, name, file, places, steady)
 
 
 def _sqlite_file(url: URL, root: str) -> Path:
@@ -361,7 +366,7 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def _prepare(engine: Engine, name: str, places: Places, *, create: bool) -> None:
+def _prepare(engine: Engine, name: str, places: ProjectPaths, *, create: bool) -> None:
     with engine.connect() as connection:
         connection.execution_options(**{_WRITE: True})
         with connection.begin():

@@ -10,7 +10,7 @@ from framework.api.errors import DamagedError
 from framework.backends.state import tables
 from framework.backends.state.counters import counters, fence, next_position
 from framework.backends.state.damage import Damages, model_of
-from framework.backends.state.database import Database
+from framework.backends.state.database import StateDatabase
 from framework.backends.state.stored import dump
 from framework.ports import ModelVersion
 
@@ -45,7 +45,7 @@ _BUILDS = (
 class SqlModelRegistry:
     """ModelRegistry of one environment, in the database of its state store."""
 
-    def __init__(self, database: Database, environment: str) -> None:
+    def __init__(self, database: StateDatabase, environment: str) -> None:
         self._database = database
         self._environment = environment
         self._damages = Damages()

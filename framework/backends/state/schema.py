@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, delete, insert, inspect, select, updat
 from sqlalchemy.schema import CreateColumn
 
 from framework.api.errors import ConfigurationError
-from framework.backends.state.places import Places
+from framework.backends.state.project_paths import ProjectPaths
 from framework.backends.state.stored import is_count
 from framework.backends.state.tables import (
     METADATA,
@@ -25,7 +25,7 @@ from framework.backends.state.tables import (
 log = logging.getLogger(__name__)
 
 
-def prepare(connection: Connection, name: str, places: Places, *, create: bool) -> None:
+def prepare(connection: Connection, name: str, places: ProjectPaths, *, create: bool) -> None:
     """Make the tables where there are none, migrate older ones, refuse newer; a current database is not written.
 
     Raises:
@@ -77,7 +77,7 @@ def _recovered(connection: Connection, name: str, found: Any) -> int:
     return oldest
 
 
-def _migrate(connection: Connection, places: Places) -> int:
+def _migrate(connection: Connection, places: ProjectPaths) -> int:
     """Bring an older database up to this version; of several that open it at once, one does. What it has is kept."""
     found = connection.execute(select(schema.c.version).with_for_update()).scalar_one()
     METADATA.create_all(connection)
@@ -93,7 +93,7 @@ def _migrate(connection: Connection, places: Places) -> int:
     return SCHEMA_VERSION
 
 
-def _rewrite(connection: Connection, table: Table, places: Places) -> None:
+def _rewrite(connection: Connection, table: Table, places: ProjectPaths) -> None:
     """Keep the paths in every row of ``table`` as they are kept from now on."""
     key = table.primary_key.columns
     for *here, body in connection.execute(select(*key, table.c.body)).all():

@@ -28,7 +28,7 @@ from framework.backends.state.damage import (
     revision_of,
     word_of,
 )
-from framework.backends.state.database import Database
+from framework.backends.state.database import StateDatabase
 from framework.backends.state.events import EventLog
 from framework.backends.state.stored import dump
 from framework.ports import ClockMark, Event, Heartbeat, Lease, Pin, Record, Recorded, Revision, Seal, Word
@@ -64,7 +64,7 @@ class SqlStateStore:
     A lease that shows no sign of life still fences until another holder takes it: nothing was lost by then.
     """
 
-    def __init__(self, database: Database, environment: str, check: Check | None = None) -> None:
+    def __init__(self, database: StateDatabase, environment: str, check: Check | None = None) -> None:
         """``check`` raises DamagedError for a record whose status makes no sense to who uses it."""
         self._database = database
         self._places = database.places

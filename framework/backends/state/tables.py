@@ -35,7 +35,7 @@ know them would train again. A database of an older version is brought up
 to this one when it is opened."""
 
 WITH_PLACES = 4
-"""From this version on, paths in records and model versions are kept by :mod:`framework.backends.state.places`."""
+"""From this version on, :mod:`framework.backends.state.project_paths` keeps the paths in records and model versions."""
 
 PREFIX = "mlops_"
 """Of every table, so that others may share the database."""

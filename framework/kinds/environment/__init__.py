@@ -19,7 +19,7 @@ from framework.planning.plan.outcomes import Outcome, removed
 def _plan(desired: Desired[EnvironmentSpec] | None, observed: Ref, status: Status | None, now: datetime) -> Change:
     if desired is None:
         return removed(observed)
-    return Outcome(desired, status, CATEGORIES, now).settled(Stored(), desired.spec.ray.address, READ)
+    return Outcome(desired, status, CATEGORIES, now).converged(Stored(), desired.spec.ray.address, READ)
 
 
 def _references(spec: EnvironmentSpec) -> tuple[Reference, ...]:

@@ -12,11 +12,11 @@ from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureVi
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
 from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeleteTable, StopRun, SubmitRun
-from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.changes import Change, Desired, NewEvent, Status, Verb
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
-from framework.ports import Cause, Materialization, TableState
+from framework.ports import Cause, MaterializeRequest, TableState
 
 WORKLOAD = "framework.workloads.features.materialize:run"
 RETRY_LIMIT = 2
@@ -87,20 +87,20 @@ class _View:
         clock is looked at instead, and readers keep what they have."""
         published = _published(table, self.desired, self.desired.identity)
         state, summary = FeatureViewState(published=published), _summary(published)
-        news = () if published == self.previous.published else (self._publication(table),)
+        events = () if published == self.previous.published else (self._publication(table),)
         looks, limit, inventory = self._next_look(table), self._fresh_until(table), self._inventory(None)
         if limit is None or self.now <= limit:
             looks = min((soon for soon in (looks, limit and limit - self.now + _AFTER) if soon), default=None)
-            return self.outcome.settled(
-                state, summary, reasons.PUBLISHED, inventory=inventory, requeue_after=looks, happenings=news
+            return self.outcome.converged(
+                state, summary, reasons.PUBLISHED, inventory=inventory, requeue_after=looks, events=events
             )
         message = (
             f"the newest event time is {table.newest:%Y-%m-%d %H:%M}Z, and it was fresh until {limit:%Y-%m-%d %H:%M}Z"
         )
-        told = () if self.previous.stale and not news else (Happening(reasons.DATA_STALE, message),)
+        told = () if self.previous.stale and not events else (NewEvent(reasons.DATA_STALE, message),)
         return self.outcome.stalled(
             state.model_copy(update={"stale": True}), summary, reasons.DATA_STALE, message,
-            ready=True, inventory=inventory, requeue_after=looks, happenings=(*news, *told),
+            ready=True, inventory=inventory, requeue_after=looks, events=(*events, *told),
         )  # fmt: skip
 
     def _materialize(self, ready: bool, summary: str) -> Change:
@@ -125,18 +125,18 @@ class _View:
                 if again is not None and not again:
                     return self._submit(state, name, run.attempt + 1, stop, ready, summary)
                 first = self.previous.run == name
-                happenings = (Happening(reason, message, {"run": name}),) if first else ()
+                events = (NewEvent(reason, message, {"run": name}),) if first else ()
                 done = FeatureViewState(published=self.in_service)
                 return self.outcome.stalled(
                     done, summary, reason, message, ready=ready, inventory=self._inventory(None),
-                    happenings=happenings, requeue_after=again,
+                    events=events, requeue_after=again,
                 )  # fmt: skip
 
     def _submit(
         self, state: FeatureViewState, name: str, attempt: int, stop: tuple[Action, ...], ready: bool, summary: str
     ) -> Change:
         desired, observed = self.desired, self.observed
-        asked = Materialization(
+        asked = MaterializeRequest(
             view=desired.ref.name,
             identity=desired.identity,
             build=observed.build,
@@ -159,10 +159,10 @@ class _View:
             ready=ready,
             inventory=self._inventory(name),
             requeue_after=runs.POLL,
-            happenings=(*self._dropped(name), runs.started(run)),
+            events=(*self._dropped(name), runs.started(run)),
         )
 
-    def _dropped(self, run: str) -> tuple[Happening, ...]:
+    def _dropped(self, run: str) -> tuple[NewEvent, ...]:
         """What was published is gone, and not by our doing: told once, with the run that computes it again."""
         published = self.previous.published
         if published is None or self.observed.table is not None or self.previous.run == run:
@@ -170,7 +170,7 @@ class _View:
         if published.uri != self._table:
             return ()
         message = f"the table of version {published.version} was gone and is computed again"
-        return (Happening(reasons.DRIFT_REPAIRED, message, {"item": f"table:{published.uri}"}),)
+        return (NewEvent(reasons.DRIFT_REPAIRED, message, {"item": f"table:{published.uri}"}),)
 
     @property
     def _cause(self) -> Cause:
@@ -194,12 +194,12 @@ class _View:
         ages = [item.freshness for item in self.desired.spec.expectations if item.freshness is not None]
         return table.newest + min(ages) if ages and table.newest is not None else None
 
-    def _publication(self, table: TableState) -> Happening:
+    def _publication(self, table: TableState) -> NewEvent:
         """``seconds`` only where it was made now, and not found to be there."""
         awaited = self.previous.run == run_name(self.desired.ref.name, table.name)
         data = {"uri": table.uri, "version": table.version, "rows": table.rows, "build": table.name}
         told = f"{table.rows:,} rows as version {table.version}"
-        return Happening(reasons.PUBLISHED, told, {**data, **(runs.took(self.observed.run) if awaited else {})})
+        return NewEvent(reasons.PUBLISHED, told, {**data, **(runs.took(self.observed.run) if awaited else {})})
 
     @property
     def _table(self) -> str:
@@ -226,7 +226,7 @@ def _remove(observed: FeatureViewObserved, status: Status | None) -> Change:
         reason,
         None,
         actions=tuple(actions),
-        happenings=(Happening(reasons.DELETED, reason),),
+        events=(NewEvent(reasons.DELETED, reason),),
     )
 
 

@@ -13,7 +13,7 @@ from framework.kinds.model_deployment.traffic import RETRY, acknowledged, serves
 from framework.kinds.model_deployment.transitions import retire
 from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import DeleteApp, DeployApp
-from framework.planning.grammar.changes import Desired, Happening
+from framework.planning.grammar.changes import Desired, NewEvent
 from framework.ports import AppPhase
 from framework.rollout.state import CanaryPhase
 
@@ -22,7 +22,7 @@ from framework.rollout.state import CanaryPhase
 class Deploys:
     state: DeploymentState
     actions: tuple[DeployApp, ...] = ()
-    happenings: tuple[Happening, ...] = ()
+    events: tuple[NewEvent, ...] = ()
     fresh: bool = False
     """Whether an app is deployed that was not there."""
     takes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ def deploys(
 ) -> Deploys:
     """Every version in service or on its way there runs, as the spec sizes it."""
     actions: list[DeployApp] = []
-    news: list[Happening] = []
+    events: list[NewEvent] = []
     digests: dict[str, str] = {}
     takes: dict[str, tuple[float, float]] = {}
     fresh, repaired = False, state.repaired
@@ -52,23 +52,23 @@ def deploys(
             fresh = True
             if asked is not None and not _starting(previous, version.app):
                 message = f"{version.app} was gone and is deployed again"
-                news.append(Happening(reasons.DRIFT_REPAIRED, message, {"item": item}))
+                events.append(NewEvent(reasons.DRIFT_REPAIRED, message, {"item": item}))
         elif live.phase is AppPhase.DELETING:
             continue  # it can be deployed again once it is gone
         elif live.digest != digest:
             actions.append(DeployApp(app))
             if asked is not None and live.digest != asked:
                 message = f"{version.app} was changed and is deployed again"
-                news.append(Happening(reasons.DRIFT_REPAIRED, message, {"item": item}))
+                events.append(NewEvent(reasons.DRIFT_REPAIRED, message, {"item": item}))
         elif _given_up(state, version.app, live.phase) and not serves(live) and _due(repaired, now):
             actions.append(DeployApp(app))
             repaired = now
             message = f"{version.app} failed and is deployed again: {live.message}"
-            news.append(Happening(reasons.STABLE_RESTARTED, message, {"item": item}))
+            events.append(NewEvent(reasons.STABLE_RESTARTED, message, {"item": item}))
         else:
             takes[item] = (app.max_replicas * app.cpus, app.max_replicas * app.gpus)
     updated = state.model_copy(update={"digests": digests, "repaired": repaired})
-    return Deploys(updated, tuple(actions), tuple(news), fresh, takes)
+    return Deploys(updated, tuple(actions), tuple(events), fresh, takes)
 
 
 def _starting(state: DeploymentState, app: str) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from framework.api.fields import format_duration
 from framework.kinds.model_deployment.observed import Degraded, DeploymentState, ServedVersion
 from framework.planning.grammar import reasons
-from framework.planning.grammar.changes import Happening
+from framework.planning.grammar.changes import NewEvent
 from framework.ports import BAD_REQUEST, RECENT_SECONDS, Failure, Recent, RouteState, VersionCounters
 
 ERRING_SHARE = 0.05
@@ -25,7 +25,7 @@ _LATELY = timedelta(seconds=RECENT_SECONDS)
 @dataclass(frozen=True)
 class Watched:
     state: DeploymentState
-    happenings: tuple[Happening, ...] = ()
+    events: tuple[NewEvent, ...] = ()
 
 
 def watch(state: DeploymentState, route: RouteState | None, now: datetime) -> Watched:
@@ -43,7 +43,7 @@ def watch(state: DeploymentState, route: RouteState | None, now: datetime) -> Wa
             return Watched(state)
         begun = Degraded(app=stable.app, since=now, told=now, message=problem)
         data = {"app": stable.app, "requests": recent.requests, "errors": recent.errors, "refused": recent.refused}
-        return Watched(state.model_copy(update={"degraded": begun}), (Happening(reasons.DEGRADED, problem, data),))
+        return Watched(state.model_copy(update={"degraded": begun}), (NewEvent(reasons.DEGRADED, problem, data),))
     if problem is not None:
         if now - known.told < REFRESH or problem == known.message:
             return Watched(state)
@@ -52,7 +52,7 @@ def watch(state: DeploymentState, route: RouteState | None, now: datetime) -> Wa
     if not recent.requests or _share(recent) >= ERRING_SHARE:
         return Watched(state)
     told = f"{stable.label} failed {recent.errors:,} of {recent.requests:,} requests of the last {_span()}"
-    over = Happening(reasons.RECOVERED, told, {"app": stable.app, "since": known.since.isoformat()})
+    over = NewEvent(reasons.RECOVERED, told, {"app": stable.app, "since": known.since.isoformat()})
     return Watched(state.model_copy(update={"degraded": None}), (over,))
 
 

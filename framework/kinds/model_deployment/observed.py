@@ -41,7 +41,7 @@ class ServedVersion(Stored):
         return arguments.to_json()
 
 
-class Terms(Stored):
+class TrialTerms(Stored):
     """What git said when a version was tried: digests of the deployment and its training job as wholes, and of how a
     version is judged."""
 
@@ -54,7 +54,7 @@ class Rollout(Stored):
 
     version: ServedVersion
     canary: CanaryState
-    terms: Terms = Terms()
+    terms: TrialTerms = TrialTerms()
     exposed: bool = False
 
 
@@ -78,10 +78,10 @@ class Quarantine(Stored):
     message: str
     time: datetime
     verdicts: tuple[Verdict, ...] = ()
-    terms: Terms = Terms()
+    terms: TrialTerms = TrialTerms()
     exposed: bool = True
 
-    def stands(self, terms: Terms) -> bool:
+    def stands(self, terms: TrialTerms) -> bool:
         """Whether it holds under ``terms``. A version that did not even start is tried again when anything about the
         deployment or its training job changes, one that failed in service only when it would be judged otherwise."""
         if not self.terms.digest:  # from before terms were kept

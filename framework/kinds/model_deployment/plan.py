@@ -29,7 +29,7 @@ from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpe
 from framework.kinds.model_deployment.target import served, terms
 from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeployApp, TakeBackWord
-from framework.planning.grammar.changes import Change, Desired, FieldDiff, Happening, Status, Verb
+from framework.planning.grammar.changes import Change, Desired, FieldDiff, NewEvent, Status, Verb
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan.outcomes import Outcome
 from framework.planning.plan.runs import POLL
@@ -55,7 +55,7 @@ def plan(
         raise TerminalError("StrategyNotSupported", "only the canary strategy is executed")
     previous = state_of(status, DeploymentState)
     adopted = transitions.adopt(previous, observed, now)
-    return _Deployment(desired, canary, observed, status, adopted.state, adopted.happenings, now).decide()
+    return _Deployment(desired, canary, observed, status, adopted.state, adopted.events, now).decide()
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class _Pass:
 
     state: DeploymentState
     actions: tuple[Action, ...]
-    happenings: tuple[Happening, ...]
+    events: tuple[NewEvent, ...]
     floor: Category
     takes: Mapping[str, tuple[float, float]]
 
@@ -76,7 +76,7 @@ class _Deployment:
     observed: DeploymentObserved
     status: Status | None
     previous: DeploymentState
-    adopted: tuple[Happening, ...]
+    adopted: tuple[NewEvent, ...]
     now: datetime
 
     def decide(self) -> Change:
@@ -102,12 +102,12 @@ class _Deployment:
         deleted = apps.deletes(deployed.state, observed, self.previous, now)
         watched = health.watch(deleted.state, observed.route, now)
         route = (shift.action,) if shift.action else ()
-        moved = (self.adopted, heeded.happenings, aimed.happenings, rolled.happenings, watched.happenings)
+        moved = (self.adopted, heeded.events, aimed.events, rolled.events, watched.events)
         decided = tuple(replace(item, decided=True) for items in moved for item in items)
         return _Pass(
             state=watched.state,
             actions=(*deployed.actions, *route, *deleted.actions, *self._acted_upon()),
-            happenings=(*decided, *shift.happenings, *deployed.happenings),
+            events=(*decided, *shift.events, *deployed.events),
             floor=_floor(deployed, bool(route)),
             takes=deployed.takes,
         )
@@ -128,7 +128,7 @@ class _Deployment:
         more: dict[str, Any] = {
             "actions": done.actions,
             "inventory": _inventory(state, self.observed),
-            "happenings": done.happenings,
+            "events": done.events,
             "requeue_after": self._next_look(state, done, serves),
             "meanwhile": _meanwhile(state, self.previous) if done.actions else None,
             "takes": done.takes,
@@ -146,12 +146,12 @@ class _Deployment:
             message = f"{self._turned_away(rejected)}{ills}"
             change = outcome.stalled(state, summary, reasons.CANDIDATE_REJECTED, message, ready=ready, **more)
         elif not serves or not self._in_place(state):
-            reason, message = self._unsettled(state)
+            reason, message = self._underway(state)
             change = outcome.waiting(state, summary, reason, f"{message}{ills}", ready=ready, **more)
         elif state.degraded is not None:
             change = outcome.degraded(state, summary, state.degraded.message, **more)
         else:
-            change = outcome.settled(state, summary, reasons.SERVING, f"{wanted.label} serves all traffic", **more)
+            change = outcome.converged(state, summary, reasons.SERVING, f"{wanted.label} serves all traffic", **more)
         if wanted is not None and state.stable is not None and rejected is None:
             change = _asking(change, demands(wanted, state.stable))
         return change if not done.actions else self._acting(change)
@@ -164,7 +164,7 @@ class _Deployment:
         )
 
     def _acting(self, change: Change) -> Change:
-        """A pass that acts is a Create or an Update, however settled the resource is meanwhile."""
+        """A pass that acts is a Create or an Update, however converged the resource is meanwhile."""
         verb = Verb.CREATE if self.previous.stable is None else Verb.UPDATE
         return replace(change, verb=verb, category=max(change.category, Category.METADATA))
 
@@ -175,7 +175,7 @@ class _Deployment:
             return False
         return stable.app in route.spec.weights or route.spec.stable == stable.app
 
-    def _unsettled(self, state: DeploymentState) -> tuple[reasons.Reason, str]:
+    def _underway(self, state: DeploymentState) -> tuple[reasons.Reason, str]:
         stable = state.stable
         live = self.observed.apps.get(stable.app) if stable else None
         if stable is not None and not traffic.serves(live):

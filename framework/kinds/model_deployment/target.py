@@ -11,7 +11,7 @@ from typing import Any
 from framework.api import layout
 from framework.api.categories import category_of
 from framework.api.hashes import text_hash
-from framework.kinds.model_deployment.observed import ServedVersion, Terms
+from framework.kinds.model_deployment.observed import ServedVersion, TrialTerms
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec, Serving
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.fingerprint import short_hash, spec_json
@@ -102,9 +102,9 @@ def app_spec(desired: Desired[ModelDeploymentSpec], version: ServedVersion) -> A
     )
 
 
-def terms(desired: Desired[ModelDeploymentSpec], job: str) -> Terms:
+def terms(desired: Desired[ModelDeploymentSpec], job: str) -> TrialTerms:
     """What a version is tried under now. ``job`` is the digest of the TrainingJob that its model is from."""
-    return Terms(digest=short_hash([desired.digest, job]), strategy=short_hash(spec_json(desired.spec.strategy)))
+    return TrialTerms(digest=short_hash([desired.digest, job]), strategy=short_hash(spec_json(desired.spec.strategy)))
 
 
 def _identity(desired: Desired[ModelDeploymentSpec], model: ModelVersion) -> str:

@@ -12,7 +12,7 @@ from framework.kinds.model_deployment.observed import DeploymentObserved, Deploy
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import SetRoute
-from framework.planning.grammar.changes import Desired, Happening
+from framework.planning.grammar.changes import Desired, NewEvent
 from framework.ports import AppPhase, AppState, RouteSpec, RouteState
 from framework.rollout.state import CanaryPhase
 from framework.rollout.strategies import Canary
@@ -85,7 +85,7 @@ class Shift:
 
     state: DeploymentState
     action: SetRoute | None = None
-    happenings: tuple[Happening, ...] = ()
+    events: tuple[NewEvent, ...] = ()
 
 
 def direct(table: RouteSpec, state: DeploymentState, observed: DeploymentObserved, now: datetime) -> Shift:
@@ -136,20 +136,20 @@ def unrouted(state: DeploymentState, route: RouteState | None) -> DeploymentStat
     return state.model_copy(update={"retiring": retiring})
 
 
-def _handed_over(deployment: str, held: RouteState | None) -> tuple[Happening, ...]:
+def _handed_over(deployment: str, held: RouteState | None) -> tuple[NewEvent, ...]:
     if held is None:
         return ()
     before = f"ModelDeployment/{held.spec.deployment}"
     data = {"item": f"route:{deployment}", "before": before}
-    return (Happening(reasons.ROUTE_HANDED_OVER, f"{held.spec.route} is handed over from {before}", data),)
+    return (NewEvent(reasons.ROUTE_HANDED_OVER, f"{held.spec.route} is handed over from {before}", data),)
 
 
-def _drift(deployment: str, state: DeploymentState, route: RouteState | None, live: str) -> tuple[Happening, ...]:
+def _drift(deployment: str, state: DeploymentState, route: RouteState | None, live: str) -> tuple[NewEvent, ...]:
     """A table that differs from the one we asked for last was changed by somebody else."""
     if state.generation == 0 or live == state.table:
         return ()
     item = f"route:{deployment}"
     if route is None:
-        return (Happening(reasons.DRIFT_REPAIRED, "the route was gone and is set again", {"item": item}),)
+        return (NewEvent(reasons.DRIFT_REPAIRED, "the route was gone and is set again", {"item": item}),)
     message = f"the traffic table was changed to {dict(route.spec.weights)} and is set again"
-    return (Happening(reasons.DRIFT_REPAIRED, message, {"item": item, "found": dict(route.spec.weights)}),)
+    return (NewEvent(reasons.DRIFT_REPAIRED, message, {"item": item, "found": dict(route.spec.weights)}),)

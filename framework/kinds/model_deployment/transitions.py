@@ -14,11 +14,11 @@ from framework.kinds.model_deployment.observed import (
     Retiring,
     Rollout,
     ServedVersion,
-    Terms,
+    TrialTerms,
 )
 from framework.kinds.model_deployment.traffic import serves, table_digest
 from framework.planning.grammar import reasons
-from framework.planning.grammar.changes import Happening
+from framework.planning.grammar.changes import NewEvent
 from framework.ports import Json
 from framework.rollout.canary import advance, begin
 from framework.rollout.state import CanaryPhase, CanaryState, Course, Decision, Reason, Signals
@@ -31,7 +31,7 @@ KEPT_QUARANTINES = 20
 @dataclass(frozen=True)
 class Moved:
     state: DeploymentState
-    happenings: tuple[Happening, ...] = ()
+    events: tuple[NewEvent, ...] = ()
 
 
 def adopt(state: DeploymentState, observed: DeploymentObserved, now: datetime) -> Moved:
@@ -52,10 +52,12 @@ def adopt(state: DeploymentState, observed: DeploymentObserved, now: datetime) -
         }
     )
     message = f"{version.label} serves as {version.app} already, and is taken over as it is"
-    return Moved(adopted, (Happening(reasons.ADOPTED, message, _names(version)),))
+    return Moved(adopted, (NewEvent(reasons.ADOPTED, message, _names(version)),))
 
 
-def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, terms: Terms, now: datetime) -> Moved:
+def aim(
+    state: DeploymentState, wanted: ServedVersion | None, canary: Canary, terms: TrialTerms, now: datetime
+) -> Moved:
     """Take up what git asks for now: begin it, leave it running, or give up a candidate that is no longer asked for."""
     rollout = state.rollout
     if wanted is None:
@@ -82,14 +84,14 @@ def aim(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, te
         message += f"; {sentence(asked)}"
     if wanted.arguments.trial is None:
         message += "; it starts untried: of its training set no rows were kept"
-    lifted = Happening(reasons.QUARANTINE_LIFTED, f"{label}: git asks for it in another way", _names(wanted))
+    lifted = NewEvent(reasons.QUARANTINE_LIFTED, f"{label}: git asks for it in another way", _names(wanted))
     again = (lifted,) if entry else ()
     data = {**_names(wanted), "returning": returning, "demands": [[item.path, item.after] for item in asked]}
-    started = Happening(reasons.ROLLOUT_STARTED, message, data)
-    return Moved(moved.state.model_copy(update=update), (*moved.happenings, *again, started))
+    started = NewEvent(reasons.ROLLOUT_STARTED, message, data)
+    return Moved(moved.state.model_copy(update=update), (*moved.events, *again, started))
 
 
-def _brought_up_to_date(rollout: Rollout, wanted: ServedVersion, terms: Terms) -> Rollout:
+def _brought_up_to_date(rollout: Rollout, wanted: ServedVersion, terms: TrialTerms) -> Rollout:
     """The terms under which it would be rejected now. What its app is started with may change until it runs."""
     starting = rollout.canary.phase is CanaryPhase.STARTING
     return rollout.model_copy(update={"terms": terms, **({"version": wanted} if starting else {})})
@@ -119,7 +121,7 @@ def withdraw(state: DeploymentState, reason: reasons.Reason, message: str, now: 
         return Moved(state)
     version = state.rollout.version
     freed = retire(state.model_copy(update={"rollout": None}), version.app, timedelta(0), now)
-    return Moved(freed, (Happening(reason, f"{named(version, state.stable)}: {message}", _names(version)),))
+    return Moved(freed, (NewEvent(reason, f"{named(version, state.stable)}: {message}", _names(version)),))
 
 
 def retire(state: DeploymentState, app: str, delay: timedelta, now: datetime) -> DeploymentState:
@@ -164,7 +166,7 @@ def roll(
         case Course.CONTINUE:
             met = at.phase is CanaryPhase.STEPPING and (at.weight > 0 or canary.match is not None)
             rolled = rollout.model_copy(update={"exposed": rollout.exposed or met})
-            return Moved(with_canary(state, rolled, at), _step_news(state, rollout, at))
+            return Moved(with_canary(state, rolled, at), _step_events(state, rollout, at))
 
 
 def with_canary(state: DeploymentState, rollout: Rollout, canary: CanaryState) -> DeploymentState:
@@ -175,15 +177,15 @@ def _with_rollout(state: DeploymentState, rollout: Rollout) -> DeploymentState:
     return state.model_copy(update={"rollout": rollout})
 
 
-def _step_news(state: DeploymentState, rollout: Rollout, canary: CanaryState) -> tuple[Happening, ...]:
+def _step_events(state: DeploymentState, rollout: Rollout, canary: CanaryState) -> tuple[NewEvent, ...]:
     before, label = rollout.canary, named(rollout.version, state.stable)
     if canary.weight != before.weight:
         data = {"app": rollout.version.app, "before": before.weight, "after": canary.weight}
-        return (Happening(reasons.WEIGHT_CHANGED, f"{label} from {before.weight} % to {canary.weight} %", data),)
+        return (NewEvent(reasons.WEIGHT_CHANGED, f"{label} from {before.weight} % to {canary.weight} %", data),)
     told = (Reason.INCONCLUSIVE, Reason.PAUSED, Reason.UNHEALTHY, Reason.STABLE_UNAVAILABLE)
     if canary.reason != before.reason and canary.reason in told:
         reason = reasons.Reason(canary.reason.value)
-        return (Happening(reason, f"{label}: {canary.message}", {"app": rollout.version.app}),)
+        return (NewEvent(reason, f"{label}: {canary.message}", {"app": rollout.version.app}),)
     return ()
 
 
@@ -210,8 +212,8 @@ def _promote(state: DeploymentState, rollout: Rollout, canary: Canary, decision:
     instead = f" instead of {named(old, version)}" if old else ""
     message = f"{named(version, old)} serves all traffic{instead}: {decision.message}"
     lost = decision.reason is Reason.STABLE_LOST
-    first = (Happening(reasons.STABLE_LOST, decision.message, {"app": old.app}),) if lost and old else ()
-    return Moved(promoted, (*first, Happening(reasons.PROMOTED, message, data)))
+    first = (NewEvent(reasons.STABLE_LOST, decision.message, {"app": old.app}),) if lost and old else ()
+    return Moved(promoted, (*first, NewEvent(reasons.PROMOTED, message, data)))
 
 
 def _before(promoted: tuple[str, ...], identity: str) -> tuple[str, ...]:
@@ -242,5 +244,5 @@ def reject(state: DeploymentState, rollout: Rollout, canary: Canary, decision: D
     }
     return Moved(
         retire(rejected, version.app, canary.abort.scaleDownDelay, now),
-        (Happening(reasons.CANDIDATE_REJECTED, f"{named(version, state.stable)}: {decision.message}", data),),
+        (NewEvent(reasons.CANDIDATE_REJECTED, f"{named(version, state.stable)}: {decision.message}", data),),
     )

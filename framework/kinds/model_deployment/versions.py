@@ -11,7 +11,7 @@ from framework.kinds.model_deployment.observed import DeploymentObserved, Deploy
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.planning.grammar import reasons
 from framework.planning.grammar.changes import Status
-from framework.planning.grammar.kind import ModelName, Says, Serving, Versions
+from framework.planning.grammar.kind import ModelName, Says, Serves, Versions
 from framework.planning.grammar.remembered import state_of
 from framework.ports import Json
 
@@ -56,4 +56,4 @@ VERSIONS = Versions(
     },
     _label,
 )
-SERVING = Serving(exposure, _requests, "model.version", _asked, _live)
+SERVING = Serves(exposure, _requests, "model.version", _asked, _live)

@@ -12,7 +12,7 @@ from framework.kinds.model_deployment.naming import named
 from framework.kinds.model_deployment.observed import DeploymentState, ServedVersion
 from framework.kinds.model_deployment.transitions import Moved, reject, with_canary
 from framework.planning.grammar import reasons
-from framework.planning.grammar.changes import Happening
+from framework.planning.grammar.changes import NewEvent
 from framework.ports import Word
 from framework.rollout.canary import go_on
 from framework.rollout.state import Course, Decision, Reason
@@ -45,7 +45,7 @@ def heed(
     if key(word) == state.heard:
         return Moved(state)
     moved = _act(state, wanted, canary, word, now)
-    return Moved(moved.state.model_copy(update={"heard": key(word)}), moved.happenings)
+    return Moved(moved.state.model_copy(update={"heard": key(word)}), moved.events)
 
 
 def _act(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, word: Word, now: datetime) -> Moved:
@@ -76,12 +76,12 @@ def _act(state: DeploymentState, wanted: ServedVersion | None, canary: Canary, w
     return Moved(with_canary(state, rollout, ahead), (_told(told, label, word),))
 
 
-def _told(reason: reasons.Reason, label: str, word: Word) -> Happening:
+def _told(reason: reasons.Reason, label: str, word: Word) -> NewEvent:
     said = f"{label}: {word.actor} said {word.verb}"
     message = f"{said}: {word.data['message']}" if word.data.get("message") else said
-    return Happening(reason, message, {"actor": word.actor, "verb": word.verb, "said": word.time.isoformat()})
+    return NewEvent(reason, message, {"actor": word.actor, "verb": word.verb, "said": word.time.isoformat()})
 
 
 def _ignored(state: DeploymentState, word: Word, why: str) -> Moved:
     message = f"{word.actor} said {word.verb}, but {why}"
-    return Moved(state, (Happening(reasons.WORD_IGNORED, message, {"actor": word.actor}),))
+    return Moved(state, (NewEvent(reasons.WORD_IGNORED, message, {"actor": word.actor}),))

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from framework.drift.summaries import values_of
 from framework.kinds.model_monitor.judgement import Judgement, summary
-from framework.kinds.model_monitor.observed import Checked, Episode, MonitorObserved, ObservedWindow
+from framework.kinds.model_monitor.observed import Episode, JudgedWindow, MonitorObserved, ObservedWindow
 from framework.kinds.model_monitor.spec import ModelMonitorSpec
 from framework.planning.grammar.changes import Desired
 from framework.ports import ColumnSummary, Json, ModelVersion
@@ -29,7 +29,7 @@ def report_content(
     observed: MonitorObserved,
     window: ObservedWindow,
     judged: Judgement,
-    history: Sequence[Checked],
+    history: Sequence[JudgedWindow],
     episodes: dict[str, Episode],
     now: datetime,
 ) -> dict[str, Json]:

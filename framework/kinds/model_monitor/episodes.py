@@ -11,7 +11,7 @@ from datetime import datetime
 
 from framework.kinds.model_monitor.observed import Episode
 from framework.planning.grammar import reasons
-from framework.planning.grammar.changes import Happening
+from framework.planning.grammar.changes import NewEvent
 from framework.planning.reports.oversight import stamp
 from framework.ports import Alert, Json
 
@@ -32,7 +32,7 @@ class Sighting:
 class Told:
     episodes: dict[str, Episode]
     alerts: tuple[Alert, ...]
-    happenings: tuple[Happening, ...]
+    events: tuple[NewEvent, ...]
 
 
 BEGAN = {
@@ -55,19 +55,19 @@ def tell(
 
     ``at`` is the end of the judged window: a pass that is repeated after a crash names the same episodes.
     """
-    episodes, alerts, news = dict(open_), list[Alert](), list[Happening]()
+    episodes, alerts, events = dict(open_), list[Alert](), list[NewEvent]()
     for subject, seen in sightings.items():
         episode = episodes.get(subject)
         if seen.wrong and episode is None:
             begun = Episode(id=f"{monitor}-{subject}-{at:%Y%m%dT%H%M%SZ}", since=at, title=seen.title)
             episodes[subject] = begun
             alerts.append(Alert(monitor, begun.id, FIRING, seen.title, seen.evidence, report, at))
-            news.append(Happening(BEGAN[subject], seen.title, seen.evidence))
+            events.append(NewEvent(BEGAN[subject], seen.title, seen.evidence))
         elif seen.wrong is False and episode is not None:
             del episodes[subject]
             alerts.append(_resolved(monitor, subject, episode, seen.title, seen.evidence, report, at))
-            news.append(Happening(_OVER[subject], seen.title, {"episode": episode.id}))
-    return Told(episodes, tuple(alerts), tuple(news))
+            events.append(NewEvent(_OVER[subject], seen.title, {"episode": episode.id}))
+    return Told(episodes, tuple(alerts), tuple(events))
 
 
 def open_words(open_: Mapping[str, Episode]) -> list[str]:
@@ -78,15 +78,15 @@ def open_words(open_: Mapping[str, Episode]) -> list[str]:
 def close(monitor: str, open_: Mapping[str, Episode], why: str, report: str, at: datetime) -> Told:
     """End every open episode, because what it was about is gone."""
     pairs = list(_closing(monitor, open_, why, report, at))
-    return Told({}, tuple(alert for alert, _ in pairs), tuple(happening for _, happening in pairs))
+    return Told({}, tuple(alert for alert, _ in pairs), tuple(new for _, new in pairs))
 
 
 def _closing(
     monitor: str, open_: Mapping[str, Episode], why: str, report: str, at: datetime
-) -> Iterator[tuple[Alert, Happening]]:
+) -> Iterator[tuple[Alert, NewEvent]]:
     for subject, episode in open_.items():
         alert = _resolved(monitor, subject, episode, why, {}, report, at)
-        yield alert, Happening(_OVER[subject], alert.title, {"episode": episode.id})
+        yield alert, NewEvent(_OVER[subject], alert.title, {"episode": episode.id})
 
 
 def _resolved(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from framework.drift.performance import PerformanceFinding, PerformanceVerdict, files_left_out, judge_performance
 from framework.drift.quality import QualityFinding, judge_quality, not_judged
 from framework.drift.summaries import rows_of
-from framework.drift.verdict import ColumnVerdict, DriftRules, DriftVerdict, Finding, judge_window
+from framework.drift.verdict import ColumnVerdict, DriftFinding, DriftRules, DriftVerdict, judge_window
 from framework.kinds.model_monitor.episodes import Sighting
-from framework.kinds.model_monitor.observed import Checked, MonitorObserved, ObservedWindow
+from framework.kinds.model_monitor.observed import JudgedWindow, MonitorObserved, ObservedWindow
 from framework.kinds.model_monitor.spec import ModelMonitorSpec
 from framework.ports import Json, ModelVersion
 
@@ -104,7 +104,7 @@ def sightings(spec: ModelMonitorSpec, judged: Judgement) -> dict[str, Sighting]:
 def _drift(spec: ModelMonitorSpec, drift: DriftVerdict | None) -> Sighting:
     if spec.drift is None:
         return Sighting(False, "no longer watched", {})
-    if drift is None or drift.finding is Finding.INCONCLUSIVE:
+    if drift is None or drift.finding is DriftFinding.INCONCLUSIVE:
         return Sighting(None, "cannot tell", {})
     listed = [_evidence(column) for column in drift.drifted[:EVIDENCE_COLUMNS]]
     evidence = {
@@ -112,7 +112,7 @@ def _drift(spec: ModelMonitorSpec, drift: DriftVerdict | None) -> Sighting:
         "columns": listed,
         "note": "the inputs' distributions changed; whether predictions suffered shows in performance alone",
     }
-    return Sighting(drift.finding is Finding.DRIFT, drift_words(drift), evidence)
+    return Sighting(drift.finding is DriftFinding.DRIFT, drift_words(drift), evidence)
 
 
 def _evidence(column: ColumnVerdict) -> dict[str, Json]:
@@ -142,7 +142,7 @@ def _quality(spec: ModelMonitorSpec, judged: Judgement) -> Sighting:
 
 def drift_words(drift: DriftVerdict) -> str:
     """``3 of 12 columns drift (max psi 4.1 temp)``."""
-    judged = [column for column in drift.columns if column.finding is not Finding.INCONCLUSIVE]
+    judged = [column for column in drift.columns if column.finding is not DriftFinding.INCONCLUSIVE]
     if not judged:
         return f"drift cannot be judged on {drift.rows:,} rows"
     worst = max(drift.drifted or judged, key=lambda column: column.value or 0.0)
@@ -168,13 +168,13 @@ def summary(drift: DriftVerdict | None, performance: PerformanceVerdict | None, 
     return ", ".join(parts) or "watches; no window judged yet"
 
 
-def checked(judged: Judgement, window: ObservedWindow) -> Checked:
+def checked(judged: Judgement, window: ObservedWindow) -> JudgedWindow:
     drift, performance = judged.drift, judged.performance
     columns = drift.columns if drift else ()
-    return Checked(
+    return JudgedWindow(
         until=window.until,
         rows=judged.rows,
-        judged=sum(column.finding is not Finding.INCONCLUSIVE for column in columns),
+        judged=sum(column.finding is not DriftFinding.INCONCLUSIVE for column in columns),
         drifted=len(drift.drifted) if drift else 0,
         value=performance.value if performance else None,
         low=performance.low if performance else None,

@@ -10,7 +10,7 @@ from framework.api.meta import Ref, Stored
 from framework.drift.performance import PerformanceVerdict
 from framework.drift.quality import QualityFinding
 from framework.drift.verdict import DriftVerdict
-from framework.ports import ColumnSummary, LabelledWindow, ModelVersion, Reference
+from framework.ports import ColumnSummary, LabelledWindow, ModelVersion, ReferenceProfile
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ class Episode(Stored):
     title: str
 
 
-class Checked(Stored):
+class JudgedWindow(Stored):
     """One judged window, as short as the history needs it."""
 
     until: datetime
@@ -56,7 +56,7 @@ class MonitorState(Stored):
     quality: tuple[QualityFinding, ...] = ()
     remarks: tuple[str, ...] = ()
     """What could not be judged in the newest window, or was left out of it."""
-    history: tuple[Checked, ...] = ()
+    history: tuple[JudgedWindow, ...] = ()
     episodes: dict[str, Episode] = {}  # noqa: RUF012 (pydantic copies it)
     """Open ones by subject: drift, performance, quality."""
     judging: Judging | None = None
@@ -82,7 +82,7 @@ class MonitorObserved:
     live: ModelVersion | None = None
     app: str = ""
     live_since: datetime | None = None
-    reference: Reference | None = None
+    reference: ReferenceProfile | None = None
     window: ObservedWindow | None = None
     performance: LabelledWindow | None = None
     flush: timedelta = timedelta(seconds=10)

@@ -16,7 +16,7 @@ from framework.kinds.model_monitor.observed import Judging, MonitorObserved, Mon
 from framework.kinds.model_monitor.spec import CATEGORIES, ModelMonitorSpec
 from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, SendAlert, WriteReport
-from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.changes import Change, Desired, NewEvent, Status, Verb
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan.outcomes import Outcome, removed
 from framework.ports import Alert, Json, ModelVersion
@@ -40,7 +40,7 @@ def plan(
 class _Told:
     state: MonitorState
     actions: tuple[Action, ...] = ()
-    happenings: tuple[Happening, ...] = ()
+    events: tuple[NewEvent, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class _Monitor:
             return _Told(self.previous)
         why = f"{live.training}@{live.version} is live instead"
         told = episodes.close(self.desired.ref.name, self.previous.episodes, why, self.report, self.now)
-        return _Told(MonitorState(app=self.observed.app), self._alerts(told.alerts), told.happenings)
+        return _Told(MonitorState(app=self.observed.app), self._alerts(told.alerts), told.events)
 
     def _is_new(self, state: MonitorState, window: ObservedWindow) -> bool:
         return state.judged_until is None or window.until > state.judged_until
@@ -91,7 +91,7 @@ class _Monitor:
             subject: replace(item, evidence={**context, **item.evidence})
             for subject, item in sightings(spec, judged).items()
         }
-        news = episodes.tell(name, told.state.episodes, seen, self.report, window.until)
+        fresh = episodes.tell(name, told.state.episodes, seen, self.report, window.until)
         history = (*told.state.history, checked(judged, window))[-HISTORY:]
         state = MonitorState(
             app=self.observed.app,
@@ -102,15 +102,15 @@ class _Monitor:
             quality=judged.quality,
             remarks=judged.remarks,
             history=history,
-            episodes=news.episodes,
+            episodes=fresh.episodes,
         )
-        content = report_content(self.desired, live, self.observed, window, judged, history, news.episodes, self.now)
+        content = report_content(self.desired, live, self.observed, window, judged, history, fresh.episodes, self.now)
         # A window that says nothing leaves the last page that did. The page comes first: an alert links to it.
         labelled = judged.performance is not None and judged.performance.value is not None
         telling = judged.rows >= spec.minRows or labelled
         page = (WriteReport(self.report, name, content),) if telling else ()
-        actions = (*told.actions, *page, *self._alerts(news.alerts))
-        return _Told(state, actions, (*told.happenings, *news.happenings))
+        actions = (*told.actions, *page, *self._alerts(fresh.alerts))
+        return _Told(state, actions, (*told.events, *fresh.events))
 
     def _why_blind(self) -> str:
         found = f"cannot be read ({self.observed.damage})" if self.observed.damage else "is missing"
@@ -135,7 +135,7 @@ class _Monitor:
         words = "; ".join([*episodes.open_words(state.episodes), seen])
         more: dict[str, Any] = {
             "actions": told.actions,
-            "happenings": told.happenings,
+            "events": told.events,
             "requeue_after": self._next_window(),
             "meanwhile": self._judging() if told.actions else None,
         }
@@ -145,7 +145,7 @@ class _Monitor:
             change = self.outcome.stalled(state, words, reasons.REFERENCE_MISSING, message, ready=False, **more)
         else:
             message = "; ".join((words, *state.remarks))
-            change = self.outcome.settled(state, words, _reason(state), message, **more)
+            change = self.outcome.converged(state, words, _reason(state), message, **more)
         if not told.actions:
             return change
         return replace(change, verb=Verb.UPDATE, category=max(change.category, Category.METADATA))

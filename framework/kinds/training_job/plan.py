@@ -16,14 +16,14 @@ from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJ
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
 from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeleteModels, RegisterModel, StopRun, SubmitRun
-from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.changes import Change, Desired, NewEvent, Status, Verb
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
-from framework.ports import ModelVersion, ReadView, RunSpec, Training
+from framework.ports import ModelVersion, ReadView, RunSpec, TrainRequest
 
 WORKLOAD = "framework.workloads.training.train:run"
-_NOT_NEWS: dict[str, Any] = {"read": {}, "identity": ""}
+_NOT_TOLD: dict[str, Any] = {"read": {}, "identity": ""}
 """What may differ in what is remembered of a version and tells nobody anything."""
 IN_USE_POLL = timedelta(seconds=5)
 """How soon to look again whether a deployment still serves what is to be deleted."""
@@ -114,7 +114,7 @@ class _Training:
             message,
             (*stop, RegisterModel(taken)),
             ready=self.ready,
-            happenings=(Happening(reasons.VERSION_TAKEN, message, {"version": version.version}),),
+            events=(NewEvent(reasons.VERSION_TAKEN, message, {"version": version.version}),),
         )
 
     def _judged(self, version: ModelVersion) -> Change:
@@ -132,24 +132,24 @@ class _Training:
             if "auc" in version.metrics
             else f"version {version.version}"
         )
-        news = state.model_copy(update=_NOT_NEWS) != self.previous.model_copy(update=_NOT_NEWS)
+        changed = state.model_copy(update=_NOT_TOLD) != self.previous.model_copy(update=_NOT_TOLD)
         told = {"seconds": version.lineage["seconds"]} if "seconds" in version.lineage else {}
         stop = self._supersede()
         if failed:
             message = f"version {version.version} failed {len(failed)} of {len(gates)} gates: {'; '.join(failed)}"
-            failure = Happening(reasons.GATE_FAILED, message, {"version": version.version, **told})
-            happenings = (failure,) if news else ()
+            failure = NewEvent(reasons.GATE_FAILED, message, {"version": version.version, **told})
+            events = (failure,) if changed else ()
             change = self.outcome.stalled(
-                state, summary, reasons.GATE_FAILED, message, ready=False, happenings=happenings, actions=stop
+                state, summary, reasons.GATE_FAILED, message, ready=False, events=events, actions=stop
             )
             # In a plan, where the field that differs is no more than Metadata, this is what the reader has to see.
             return replace(change, reason=f"GateFailed: {message}")
-        happenings = (
-            (Happening(reasons.MODEL_READY, summary, {"version": version.version, "metrics": version.metrics, **told}),)
-            if news
+        events = (
+            (NewEvent(reasons.MODEL_READY, summary, {"version": version.version, "metrics": version.metrics, **told}),)
+            if changed
             else ()
         )
-        return self.outcome.settled(state, summary, reasons.MODEL_READY, happenings=happenings, actions=stop)
+        return self.outcome.converged(state, summary, reasons.MODEL_READY, events=events, actions=stop)
 
     def _train(self, stop: tuple[Action, ...]) -> Change:
         spec, run, name = self.desired.spec, self.observed.run, run_name(self.desired.ref.name, self.observed.build)
@@ -168,7 +168,7 @@ class _Training:
                     ready=self.ready,
                     inventory=inventory,
                     requeue_after=runs.POLL,
-                    happenings=(event,),
+                    events=(event,),
                 )
             case runs.Await(after, message):
                 return self.outcome.waiting(
@@ -193,14 +193,14 @@ class _Training:
                 )
             case runs.GaveUp(reason, message):
                 first = self.previous.run == name
-                happenings = (Happening(reason, message, {"run": name}),) if first else ()
+                events = (NewEvent(reason, message, {"run": name}),) if first else ()
                 return self.outcome.stalled(
                     self._keeping(None),
                     self._summary,
                     reason,
                     message,
                     ready=self.ready,
-                    happenings=happenings,
+                    events=events,
                     actions=stop,
                 )
 
@@ -218,7 +218,7 @@ class _Training:
 
     def _request(self, attempt: int) -> RunSpec:
         desired, champion = self.desired, self.observed.champion
-        asked = Training(
+        asked = TrainRequest(
             training=desired.ref.name,
             identity=desired.identity,
             build=self.observed.build,
@@ -297,7 +297,7 @@ def _remove(observed: TrainingJobObserved, status: Status | None, now: datetime)
         reason,
         None,
         actions=(*stop, *models),
-        happenings=(Happening(reasons.DELETED, reason),),
+        events=(NewEvent(reasons.DELETED, reason),),
     )
 
 

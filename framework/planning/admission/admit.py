@@ -27,9 +27,9 @@ from framework.planning.grammar.actions import (
     StopRun,
     SubmitRun,
 )
-from framework.planning.grammar.changes import Change, Happening, Status, Verb
+from framework.planning.grammar.changes import Change, NewEvent, Status, Verb
+from framework.planning.grammar.events import is_new, some
 from framework.planning.grammar.kind import Needs
-from framework.planning.grammar.news import is_news, some
 from framework.planning.grammar.reasons import ORPHANED, SUSPENDED
 from framework.ports import Capacity, Record
 
@@ -92,7 +92,7 @@ def _suspended(
         previous, now, ready=new.conditions.ready.status, reconciling=True, reason=SUSPENDED, message=message
     )
     kept = {"state": status.state, "spec": status.spec, "summary": status.summary} if status else _NOTHING
-    first = is_news(SUSPENDED, record, previous.reconciling if previous else None)
+    first = is_new(SUSPENDED, record, previous.reconciling if previous else None)
     return replace(
         change,
         verb=Verb.WAIT,
@@ -101,5 +101,5 @@ def _suspended(
         actions=(),
         inventory=owned,
         requeue_after=None,
-        happenings=(Happening(SUSPENDED, message),) if first else (),
+        events=(NewEvent(SUSPENDED, message),) if first else (),
     )

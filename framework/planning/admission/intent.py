@@ -15,7 +15,7 @@ from framework.api.conditions import Conditions, transition
 from framework.planning.admission.ledger import Take
 from framework.planning.admission.room import starts_something
 from framework.planning.grammar.actions import Action, StopRun, SubmitRun
-from framework.planning.grammar.changes import Change, Happening, Status
+from framework.planning.grammar.changes import Change, NewEvent, Status
 from framework.planning.grammar.reasons import DRIFT_REPAIRED, RUN_STARTED
 from framework.ports import Event, Intent, RunPhase, RunState
 
@@ -47,9 +47,7 @@ def resume(change: Change, doing: Sequence[Intent], runs: Mapping[str, RunState]
     if not doing:
         return Resumed(change)
     touched = {intent.item for intent in doing if intent.item}
-    happenings = tuple(
-        item for item in change.happenings if item.reason != DRIFT_REPAIRED or _about(item) not in touched
-    )
+    events = tuple(item for item in change.events if item.reason != DRIFT_REPAIRED or _about(item) not in touched)
     planned = {action.key for action in change.actions}
     kept = tuple(intent for intent in doing if intent.key in planned)
     over = tuple(intent for intent in doing if intent.key not in planned)
@@ -63,14 +61,14 @@ def resume(change: Change, doing: Sequence[Intent], runs: Mapping[str, RunState]
         and intent.item not in stopped
     )
     owed = tuple(event for intent in over if _came_about(intent, change, runs) for event in intent.tells)
-    return Resumed(replace(change, happenings=happenings, actions=(*stops, *change.actions)), kept, owed)
+    return Resumed(replace(change, events=events, actions=(*stops, *change.actions)), kept, owed)
 
 
-def _about(happening: Happening) -> str:
+def _about(new: NewEvent) -> str:
     """The action, or the item of one, that it tells the end of; empty where it tells of something else."""
-    if happening.reason == RUN_STARTED:
-        return f"submit/{happening.data.get('run')}"
-    return str(happening.data.get("item", ""))
+    if new.reason == RUN_STARTED:
+        return f"submit/{new.data.get('run')}"
+    return str(new.data.get("item", ""))
 
 
 def _came_about(intent: Intent, change: Change, runs: Mapping[str, RunState]) -> bool:
@@ -86,8 +84,8 @@ class Begun:
 
     status: Status
     doing: tuple[Intent, ...]
-    decided: tuple[Happening, ...]
-    rest: tuple[Happening, ...]
+    decided: tuple[NewEvent, ...]
+    rest: tuple[NewEvent, ...]
     kept: tuple[Intent, ...]
     """Of ``doing``, what may not be done now."""
 
@@ -102,13 +100,13 @@ def begin(
     change: Change,
     let_in: Mapping[str, Take],
     old: Status | None,
-    event: Callable[[Happening], Event],
+    event: Callable[[NewEvent], Event],
     now: datetime,
 ) -> Begun:
     """``change`` is what was admitted of ``resumed``, with at least one action; ``let_in`` what its items take."""
     acted = {name for action in change.actions for name in (action.key, action.item) if name}
     told: dict[str, list[Event]] = {}
-    for item in change.happenings:
+    for item in change.events:
         if not item.decided and _about(item) in acted:
             told.setdefault(_about(item), []).append(event(item))
     carried = {intent.key: intent for intent in resumed.kept}
@@ -122,12 +120,12 @@ def begin(
         for action in change.actions
     )
     kept = tuple(carried.values())
-    decided = tuple(item for item in change.happenings if item.decided)
+    decided = tuple(item for item in change.events if item.decided)
     return Begun(
         status=_meanwhile(change, old, bool(decided), now),
         doing=(*doing, *kept),
         decided=decided,
-        rest=tuple(item for item in change.happenings if not item.decided and _about(item) not in acted),
+        rest=tuple(item for item in change.events if not item.decided and _about(item) not in acted),
         kept=kept,
     )
 

@@ -9,7 +9,7 @@ from framework.api.meta import Ref
 from framework.ports import ModelVersion
 
 
-class Course(StrEnum):
+class PromotionCourse(StrEnum):
     """What becomes of one deployment."""
 
     PINS = "Pins"
@@ -28,7 +28,7 @@ class Item:
     read its files."""
 
     ref: Ref
-    course: Course
+    course: PromotionCourse
     message: str
     version: str = ""
     before: str = ""
@@ -49,8 +49,8 @@ class Promotion:
 
     @property
     def refused(self) -> tuple[Item, ...]:
-        return tuple(item for item in self.items if item.course is Course.REFUSED)
+        return tuple(item for item in self.items if item.course is PromotionCourse.REFUSED)
 
     @property
     def pins(self) -> tuple[Item, ...]:
-        return tuple(item for item in self.items if item.course is Course.PINS)
+        return tuple(item for item in self.items if item.course is PromotionCourse.PINS)

@@ -8,15 +8,15 @@ from datetime import datetime
 from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.planning.grammar.actions import DeleteModels, DeleteTable
-from framework.planning.grammar.changes import Change, Happening, Status, Verb
-from framework.planning.grammar.news import is_news
+from framework.planning.grammar.changes import Change, NewEvent, Status, Verb
+from framework.planning.grammar.events import is_new
 from framework.planning.grammar.reasons import DELETED, ORPHANED
 from framework.ports import Record
 
 
 def orphaned(change: Change, status: Status, record: Record | None, owned: frozenset[str], now: datetime) -> Change:
     message = "git no longer has it; it keeps running, because deletion.prune of the Environment is false"
-    first = is_news(ORPHANED, record, status.conditions.stalled)
+    first = is_new(ORPHANED, record, status.conditions.stalled)
     conditions = transition(
         status.conditions, now, ready=status.conditions.ready.status, stalled=True, reason=ORPHANED, message=message
     )
@@ -27,7 +27,7 @@ def orphaned(change: Change, status: Status, record: Record | None, owned: froze
         message,
         status.model_copy(update={"conditions": conditions}),
         inventory=owned,
-        happenings=(Happening(ORPHANED, message),) if first else (),
+        events=(NewEvent(ORPHANED, message),) if first else (),
     )
 
 
@@ -36,5 +36,5 @@ def keeping_data(change: Change) -> Change:
     if len(kept) == len(change.actions):
         return change
     reason = "removed from git; its data stays, because deletion.data of the Environment is keep"
-    told = tuple(replace(item, message=reason) if item.reason == DELETED else item for item in change.happenings)
-    return replace(change, actions=kept, reason=reason, happenings=told)
+    told = tuple(replace(item, message=reason) if item.reason == DELETED else item for item in change.events)
+    return replace(change, actions=kept, reason=reason, events=told)

@@ -17,9 +17,9 @@ from framework.api.meta import Ref
 from framework.planning.admission.ledger import ROUTER, Admitted, Ledger, Take, router_of, total
 from framework.planning.admission.rules import UNITS, Rules
 from framework.planning.grammar.actions import Action, DeployApp, StopRun, SubmitRun
-from framework.planning.grammar.changes import Change, Happening, Status, Verb
+from framework.planning.grammar.changes import Change, NewEvent, Status, Verb
+from framework.planning.grammar.events import is_new, some
 from framework.planning.grammar.kind import Needs
-from framework.planning.grammar.news import is_news, some
 from framework.planning.grammar.reasons import (
     BEGAN,
     CLUSTER_TOO_SMALL,
@@ -371,9 +371,9 @@ def _waiting(
     conditions = transition(
         previous, now, ready=change.status.conditions.ready.status, reconciling=True, reason=reason, message=message
     )
-    told = tuple(item for item in change.happenings if item.reason not in BEGAN)
-    if is_news(reason, record, previous.reconciling if previous else None):
-        told = (*told, Happening(reason, message))
+    told = tuple(item for item in change.events if item.reason not in BEGAN)
+    if is_new(reason, record, previous.reconciling if previous else None):
+        told = (*told, NewEvent(reason, message))
     soon = change.requeue_after if kept else None
     return replace(
         change,
@@ -383,5 +383,5 @@ def _waiting(
         actions=kept,
         inventory=change.inventory - absent,
         requeue_after=again if soon is None else soon,
-        happenings=told,
+        events=told,
     )

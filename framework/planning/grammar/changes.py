@@ -84,7 +84,7 @@ class FieldDiff:
 
 
 @dataclass(frozen=True)
-class Happening:
+class NewEvent:
     """An event to record once the change was executed.
 
     ``decided``: what ``meanwhile`` of its change says already, so it is told with that, before anything is done.
@@ -110,7 +110,7 @@ class Change:
     inventory: frozenset[str] = frozenset()
     """Everything the resource owns once this change is executed; what is in the record but not here was pruned."""
     requeue_after: timedelta | None = None
-    happenings: tuple[Happening, ...] = ()
+    events: tuple[NewEvent, ...] = ()
     waits_for: tuple[Ref, ...] = ()
     causes: tuple[Ref, ...] = ()
     """Upstreams whose change made this one necessary."""

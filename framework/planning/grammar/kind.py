@@ -121,7 +121,7 @@ class ModelName(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Serving:
+class Serves:
     """A kind that answers requests with a model. ``exposure`` goes by a spec; ``requests`` are those that were counted
     by what was observed, None where nobody counts. What is ``live`` by a status, or why that is not to be taken over
     now, can be pinned in another environment, where ``path`` leads to the version of the model that a spec asks for."""
@@ -217,7 +217,7 @@ class Kind:
     needs: Callable[[Any], Needs] = _no_needs
     sized_by: str = ""
     """Where its spec says how much it needs; empty for a kind that needs nothing."""
-    serving: Serving | None = None
+    serving: Serves | None = None
     """None for a kind that answers no requests."""
     runs: Runs | None = None
     """None for a kind whose work is no run."""

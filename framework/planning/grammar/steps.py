@@ -9,7 +9,7 @@ from framework.planning.grammar.actions import Action
 
 
 @dataclass(frozen=True)
-class Step:
+class SimulatedStep:
     """The actions of one look at one resource, ``at`` seconds after the start. ``stage`` counts from 1: a resource is
     one stage after the last of its upstreams, removals come after everything."""
 
@@ -31,13 +31,13 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Sequence:
+class SimulatedPass:
     """From one state to the next. ``settled`` is False where it was cut off before nothing moved any more; ``assumed``
     names the durations that are no measurement."""
 
     environment: str
     commit: str
-    steps: tuple[Step, ...]
+    steps: tuple[SimulatedStep, ...]
     seconds: float
     settled: bool
     endings: tuple[Ending, ...]

@@ -19,7 +19,7 @@ Claimed = Callable[[Kind, str], Ref | None]
 
 
 def had(kind: Kind, status: Status | None) -> frozenset[str]:
-    """What a resource had when it was last settled."""
+    """What a resource had when it last converged."""
     if status is None or not status.spec:
         return frozenset()
     try:
@@ -53,6 +53,6 @@ def handing_over(change: Change, status: Status | None, to: Ref, now: datetime) 
         reason=message,
         status=status.model_copy(update={"conditions": conditions}),
         actions=(),
-        happenings=(),
+        events=(),
         waits_for=(to,),
     )

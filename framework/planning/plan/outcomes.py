@@ -12,7 +12,7 @@ from framework.api.conditions import transition
 from framework.api.meta import Ref, Stored
 from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action
-from framework.planning.grammar.changes import Change, Desired, Happening, Status, Verb
+from framework.planning.grammar.changes import Change, Desired, NewEvent, Status, Verb
 from framework.planning.grammar.diff import diff, highest
 from framework.planning.grammar.reasons import Reason
 
@@ -30,7 +30,7 @@ class Outcome:
     now: datetime
     floor: Category = Category.NOOP
 
-    def settled(self, state: Stored, summary: str, reason: Reason, message: str = "", **more: Any) -> Change:
+    def converged(self, state: Stored, summary: str, reason: Reason, message: str = "", **more: Any) -> Change:
         """What git asks for is in service."""
         return self._change(Verb.NOOP, state, summary, reason, message, ready=True, **more)
 
@@ -107,7 +107,7 @@ class Outcome:
         actions: tuple[Action, ...] = (),
         inventory: frozenset[str] = frozenset(),
         requeue_after: timedelta | None = None,
-        happenings: tuple[Happening, ...] = (),
+        events: tuple[NewEvent, ...] = (),
         waits_for: tuple[Ref, ...] = (),
         meanwhile: Stored | None = None,
         takes: Mapping[str, tuple[float, float]] | None = None,
@@ -148,7 +148,7 @@ class Outcome:
             actions=actions,
             inventory=inventory,
             requeue_after=requeue_after,
-            happenings=happenings,
+            events=events,
             waits_for=waits_for,
             meanwhile=None if meanwhile is None else meanwhile.model_dump(mode="json"),
             takes=takes or {},
@@ -205,7 +205,7 @@ def removed(ref: Ref) -> Change:
         Category.METADATA,
         "removed from git",
         None,
-        happenings=(Happening(reasons.DELETED, "removed from git"),),
+        events=(NewEvent(reasons.DELETED, "removed from git"),),
     )
 
 

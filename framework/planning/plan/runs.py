@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from framework.api.fields import LONGEST_DURATION
-from framework.planning.grammar.changes import Desired, Happening
+from framework.planning.grammar.changes import Desired, NewEvent
 from framework.planning.grammar.reasons import RETRIES_EXHAUSTED, RUN_FAILED, RUN_STARTED, Reason
 from framework.ports import FailureKind, Json, Request, RunPhase, RunSpec, RunState
 
@@ -86,10 +86,10 @@ def next_step(run: RunState, limit: int, backoff: timedelta, now: datetime) -> N
             return _after_failure(run, limit, backoff, now)
 
 
-def started(run: RunSpec) -> Happening:
+def started(run: RunSpec) -> NewEvent:
     """An attempt is under way."""
     data = {"run": run.submission_id, **({"cause": cause} if (cause := run.metadata.get("cause")) else {})}
-    return Happening(RUN_STARTED, f"run {run.submission_id}", data)
+    return NewEvent(RUN_STARTED, f"run {run.submission_id}", data)
 
 
 def took(run: RunState) -> dict[str, Json]:

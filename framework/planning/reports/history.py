@@ -58,7 +58,7 @@ class Service(Period):
 
 
 @dataclass(frozen=True)
-class Trial(Period):
+class Candidacy(Period):
     """A candidate's time beside the stable version. ``weights`` are (since when, percent of the traffic)."""
 
     weights: tuple[tuple[datetime, int], ...] = ()
@@ -78,7 +78,7 @@ class Life:
     ref: Ref
     serve: bool = False
     services: tuple[Service, ...] = ()
-    trials: tuple[Trial, ...] = ()
+    trials: tuple[Candidacy, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class _Life:
     ) -> None:
         self._ref, self._versions, self._serve, self._since = ref, versions, serve, at[0] if at else None
         self._services: deque[Service] = deque(maxlen=None if at else newest)
-        self._trials: deque[Trial] = deque(maxlen=None if at else newest)
+        self._trials: deque[Candidacy] = deque(maxlen=None if at else newest)
         self._weights: deque[tuple[datetime, int]] = deque(maxlen=_KEPT_WEIGHTS)
 
     def life(self) -> Life:
@@ -191,7 +191,7 @@ class _Life:
             case Says.TRIED if self._services and self._services[-1].until is None:
                 self._end_trial(event)
                 commit = _text(data, "commit") or event.commit
-                self._trials.append(Trial(self._label(event), _text(data, "app"), commit, event.time))
+                self._trials.append(Candidacy(self._label(event), _text(data, "app"), commit, event.time))
             case Says.WEIGHED:
                 weight = data.get("after")
                 if self._trials and self._trials[-1].app == _text(data, "app") and isinstance(weight, int):

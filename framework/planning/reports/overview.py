@@ -11,9 +11,9 @@ from typing import Any
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
+from framework.planning.reports.convergence import Withheld, health_of_all
 from framework.planning.reports.health import SHORT_COMMIT, Health, Sync, as_known, healths
 from framework.planning.reports.oversight import Oversight
-from framework.planning.reports.settled import Withheld, standing_of
 from framework.ports import Record, Revision
 
 
@@ -190,7 +190,7 @@ _TROUBLE = frozenset({Stand.WRONG, Stand.REFUSED, Stand.UNREADABLE})
 
 def overall(rows: Sequence[StatusRow], asked: Asked | None) -> Overall:
     """What is to be kept although git no longer asks for it is well as it is."""
-    found = standing_of({row.ref: row.health for row in rows})
+    found = health_of_all({row.ref: row.health for row in rows})
     if found.stalled or (asked is not None and asked.stand in _TROUBLE):
         return Overall.TROUBLED
     if found.converged and (asked is None or asked.stand is Stand.IN_FORCE):

@@ -10,17 +10,17 @@ from typing import Any
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired
 from framework.planning.reports.asked import Asked
+from framework.planning.reports.convergence import Withheld
 from framework.planning.reports.health import Health, Sync
 from framework.planning.reports.oversight import Oversight
 from framework.planning.reports.overview import rows
-from framework.planning.reports.settled import Withheld
 from framework.ports import Record
 
 _MISSING = Health(Sync.UNKNOWN, "Missing", "neither git nor a record has it")
 
 
 @dataclass(frozen=True)
-class Cause:
+class Explanation:
     """One resource in the chain. ``causes`` are the upstreams that are not Synced themselves.
 
     ``repeated``: it was explained further up in the tree, so its causes are not repeated here. ``note``, of the one
@@ -30,7 +30,7 @@ class Cause:
     ref: Ref
     health: Health
     age: timedelta | None
-    causes: tuple[Cause, ...] = ()
+    causes: tuple[Explanation, ...] = ()
     repeated: bool = False
     note: str = ""
 
@@ -45,7 +45,7 @@ def why(
     *,
     asked: Asked | None = None,
     oversight: Oversight | None = None,
-) -> Cause:
+) -> Explanation:
     """The tree of what ``ref`` waits for. It has no causes when ``ref`` is Synced, or held up by itself alone. The
     arguments are those of ``overview.rows``.
 
@@ -67,14 +67,14 @@ def why(
         upstream = desired[current].upstream if current in desired else recorded.get(current, ())
         return {item for item in upstream if item not in known or known[item].sync is not Sync.SYNCED}
 
-    def explain(current: Ref) -> Cause:
+    def explain(current: Ref) -> Explanation:
         row = known.get(current)
         if row is None:
-            return Cause(current, _MISSING, None)
+            return Explanation(current, _MISSING, None)
         repeated = current in explained
         explained.add(current)
         causes = () if repeated else tuple(explain(item) for item in sorted(_nearest(blocking(current), blocking)))
-        return Cause(row.ref, row.health, row.age, causes, repeated)
+        return Explanation(row.ref, row.health, row.age, causes, repeated)
 
     return replace(explain(ref), note=oversight.absence if oversight else "")
 

@@ -23,7 +23,7 @@ from functools import partial
 
 from framework.ports import BAD_REQUEST, LATENCY_BOUNDS, VersionCounters
 from framework.probability import binomial_quantile, proportion_lower, proportion_upper
-from framework.rollout.analysis.verdict import Estimate, Outcome, Verdict
+from framework.rollout.analysis.verdict import AnalysisOutcome, Estimate, Verdict
 from framework.rollout.strategies import AnalysisMetric, Canary
 
 _ROUNDING = 1e-9
@@ -135,11 +135,11 @@ def judge(
     bound, limit, hard_limit = _limits(metric, theirs)
     short = ours.count < min_requests or (relative and theirs.count < min_requests)
     if ours.low > hard_limit * (1.0 - _ROUNDING):
-        outcome = Outcome.FAIL
+        outcome = AnalysisOutcome.FAIL
     elif short or ours.value is None or limit is None or ours.value > limit * (1.0 + _ROUNDING):
-        outcome = Outcome.INCONCLUSIVE
+        outcome = AnalysisOutcome.INCONCLUSIVE
     else:
-        outcome = Outcome.PASS
+        outcome = AnalysisOutcome.PASS
     return Verdict(
         metric=metric.metric,
         outcome=outcome,
@@ -151,7 +151,7 @@ def judge(
         alpha=alpha,
         time=now,
         message=_message(metric.metric, outcome, ours, theirs, bound, limit, short, min_requests)
-        + (_because(metric.metric, candidate) if outcome is Outcome.FAIL else ""),
+        + (_because(metric.metric, candidate) if outcome is AnalysisOutcome.FAIL else ""),
     )
 
 
@@ -182,7 +182,7 @@ def _limits(metric: AnalysisMetric, stable: Estimate) -> tuple[str, float | None
 
 def _message(
     metric: str,
-    outcome: Outcome,
+    outcome: AnalysisOutcome,
     candidate: Estimate,
     stable: Estimate,
     bound: str,
@@ -195,7 +195,7 @@ def _message(
         return f"{value} [{low}, {high}] of {estimate.count:,}"
 
     text = f"{metric} {side(candidate)} against {side(stable)}; {bound} allows {_number(metric, limit)}"
-    if outcome is Outcome.INCONCLUSIVE:
+    if outcome is AnalysisOutcome.INCONCLUSIVE:
         text += f"; needs {min_requests:,} requests" if short else "; beyond the bound, but chance is not ruled out"
     return text
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from framework.api.meta import Stored
 
 
-class Outcome(StrEnum):
+class AnalysisOutcome(StrEnum):
     PASS = "Pass"  # noqa: S105 (a verdict, not a secret)
     """Enough traffic, and the candidate's estimate keeps within the bound."""
     FAIL = "Fail"
@@ -35,7 +35,7 @@ class Verdict(Stored):
     candidate given stable's estimate, ``alpha`` the chance of a false Fail spent at this look."""
 
     metric: str
-    outcome: Outcome
+    outcome: AnalysisOutcome
     candidate: Estimate
     stable: Estimate
     bound: str
@@ -46,9 +46,9 @@ class Verdict(Stored):
     message: str
 
 
-def overall(verdicts: Sequence[Verdict]) -> Outcome:
+def overall(verdicts: Sequence[Verdict]) -> AnalysisOutcome:
     """Fail if any fails, Pass if all pass; nothing measured is Inconclusive, never a silent pass."""
     outcomes = {verdict.outcome for verdict in verdicts}
-    if Outcome.FAIL in outcomes:
-        return Outcome.FAIL
-    return Outcome.PASS if outcomes == {Outcome.PASS} else Outcome.INCONCLUSIVE
+    if AnalysisOutcome.FAIL in outcomes:
+        return AnalysisOutcome.FAIL
+    return AnalysisOutcome.PASS if outcomes == {AnalysisOutcome.PASS} else AnalysisOutcome.INCONCLUSIVE

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from framework.api.meta import Stored
-from framework.ports import Failure, Recent, RouterReplica, VersionCounters
+from framework.ports import Failure, Recent, ReplicaCounters, VersionCounters
 from framework.rollout.analysis.comparison import judge, judged
 from framework.rollout.analysis.verdict import Verdict
 from framework.rollout.strategies import Canary
@@ -25,7 +25,7 @@ LOOK_GROWTH = 1.5
 Counts = dict[str, VersionCounters]
 
 
-class Window(Stored):
+class AnalysisWindow(Stored):
     """``start`` and ``last`` are counters by replica and app; ``verdicts`` those of the last look."""
 
     opened: datetime
@@ -47,7 +47,7 @@ class Window(Stored):
         """Since when the candidate has got nothing."""
         return self.fed_at or self.opened
 
-    def follow(self, replicas: Iterable[RouterReplica], now: datetime) -> Window:
+    def follow(self, replicas: Iterable[ReplicaCounters], now: datetime) -> AnalysisWindow:
         """Take in what the routers say now."""
         start, last = dict(self.start), dict(self.last)
         for replica in replicas:
@@ -86,7 +86,7 @@ class Window(Stored):
         reached = self.looked_at < min_requests <= asked
         return reached or asked >= max(FIRST_LOOK, math.ceil(self.looked_at * LOOK_GROWTH))
 
-    def look(self, spec: Canary, share: float, now: datetime) -> Window:
+    def look(self, spec: Canary, share: float, now: datetime) -> AnalysisWindow:
         """Judge every metric once more. ``share`` is the chance of a false alarm that one metric may spend here.
 
         Look j spends share / (j (j + 1)), which adds up to ``share`` however many looks there are; by the union bound
@@ -109,10 +109,10 @@ class Window(Stored):
         return self.model_copy(update={"looks": number, "looked_at": self.asked(), "verdicts": verdicts})
 
 
-def open_window(replicas: Iterable[RouterReplica], candidate: str, stable: str, now: datetime) -> Window:
+def open_window(replicas: Iterable[ReplicaCounters], candidate: str, stable: str, now: datetime) -> AnalysisWindow:
     """Start counting now."""
     counts = {replica.replica: _of(replica, (candidate, stable)) for replica in replicas}
-    return Window(opened=now, candidate=candidate, stable=stable, start=counts, last=counts)
+    return AnalysisWindow(opened=now, candidate=candidate, stable=stable, start=counts, last=counts)
 
 
 def together(failures: Iterable[Failure]) -> tuple[Failure, ...]:
@@ -125,7 +125,7 @@ def together(failures: Iterable[Failure]) -> tuple[Failure, ...]:
     return tuple(sorted(found.values(), key=lambda failure: (-failure.count, failure.key)))
 
 
-def _of(replica: RouterReplica, apps: tuple[str, ...]) -> Counts:
+def _of(replica: ReplicaCounters, apps: tuple[str, ...]) -> Counts:
     """Without what changes by itself as time passes: a window in which nothing happens is not worth a write."""
     return {app: replace(replica.versions[app], recent=Recent()) for app in apps if app in replica.versions}
 

@@ -16,7 +16,7 @@ from framework.planning.grammar.fingerprint import Texts
 from framework.planning.grammar.kind import Claim, Reference
 from framework.specs.language.explain import Finding
 from framework.specs.yaml import paths
-from framework.specs.yaml.positions import Places
+from framework.specs.yaml.positions import Positions
 
 ENVIRONMENT = "Environment"
 """The kind that patches the others and is never patched itself."""
@@ -32,7 +32,7 @@ class Draft:
     file: str
     sha: str
     index: int
-    positions: Places
+    positions: Positions
     base: Draft | None = None
 
     @property
@@ -74,7 +74,7 @@ class Resource:
     metadata: Metadata
     spec: BaseModel
     file: str
-    positions: Places = field(repr=False)
+    positions: Positions = field(repr=False)
     raw: Mapping[str, Any] = field(repr=False)
     key: str = field(repr=False)
     facts: Facts = field(repr=False)
@@ -104,7 +104,7 @@ def spec_path(path: str) -> paths.Path:
     return inside if inside[:1] in {("spec",), ("metadata",)} else ("spec", *inside)
 
 
-def problem_at(places: Places, finding: Finding, severity: Literal["error", "warning"] = "error") -> Problem:
+def problem_at(places: Positions, finding: Finding, severity: Literal["error", "warning"] = "error") -> Problem:
     """What was found, at the place where it was written."""
     place = places.key(finding.path) if finding.at_key else places.value(finding.path)
     return Problem(

@@ -18,23 +18,23 @@ from framework.specs.patches.targets import Target, Targets
 from framework.specs.patches.traced import Origin, PatchError, Trace, Traced
 from framework.specs.yaml import paths
 from framework.specs.yaml.paths import Path
-from framework.specs.yaml.positions import Place, Places
+from framework.specs.yaml.positions import Position, Positions
 
 
 @dataclass(frozen=True)
-class PatchedPlaces:
-    """Places of a patched object: what a patch says stands in the Environment's file, the rest where it was written."""
+class PatchedPositions:
+    """Of a patched object: what a patch says stands in the Environment's file, the rest where it was written."""
 
-    base: Places
-    environment: Places = field(repr=False)
+    base: Positions
+    environment: Positions = field(repr=False)
     trace: Trace = field(repr=False)
     """Of the object's spec."""
 
-    def value(self, path: str | Path) -> Place:
+    def value(self, path: str | Path) -> Position:
         trace = self._trace(path)
         return self.base.value(path) if trace is None else self._at(trace.place).value(trace.place.path)
 
-    def key(self, path: str | Path) -> Place:
+    def key(self, path: str | Path) -> Position:
         trace = self._trace(path)
         if trace is None:
             return self.base.key(path)
@@ -45,7 +45,7 @@ class PatchedPlaces:
         full = paths.parse(path) if isinstance(path, str) else path
         return self.trace.at(full[1:]) if full[:1] == ("spec",) else None
 
-    def _at(self, origin: Origin) -> Places:
+    def _at(self, origin: Origin) -> Positions:
         return self.environment if origin.patched else self.base
 
 
@@ -102,7 +102,7 @@ class _Overlay:
         places = draft.positions
         before, trace = (
             (places.base, places.trace)
-            if isinstance(places, PatchedPlaces)
+            if isinstance(places, PatchedPositions)
             else (places, Trace(Origin(False, ("spec",))))
         )
         spec = Traced(draft.raw["spec"], trace)
@@ -113,7 +113,7 @@ class _Overlay:
             spec = strategic.merge(spec, entry["patch"], (*at, "patch"), self._kinds[draft.ref.kind].merge_keys, room)
         else:
             spec = json_patch.apply(spec, entry["jsonPatch"], (*at, "jsonPatch"), room)
-        places = PatchedPlaces(before, self._environment.positions, spec.trace)
+        places = PatchedPositions(before, self._environment.positions, spec.trace)
         raw, base = {**draft.raw, "spec": spec.value}, draft.base or draft
         return Draft(draft.ref, draft.metadata, raw, draft.file, draft.sha, draft.index, places, base)
 

@@ -12,7 +12,7 @@ from framework.specs.yaml.positions import MAX_BYTES
 
 
 @dataclass(frozen=True)
-class Mistake:
+class SyntaxMistake:
     """Why a file is no Python; ``line`` and ``column`` count from 1."""
 
     line: int
@@ -38,7 +38,7 @@ class Outline:
     names: frozenset[str]
     imports: tuple[Import, ...] = ()
     open: bool = False
-    mistake: Mistake | None = None
+    mistake: SyntaxMistake | None = None
     meaning: Meaning | None = None
     """None where nobody can tell."""
 
@@ -54,10 +54,10 @@ def read_outline(data: bytes) -> Outline:
             tree = ast.parse(data)
         return _outline(tree)
     except SyntaxError as error:
-        return Outline(frozenset(), mistake=Mistake(error.lineno or 1, error.offset or 1, error.msg))
+        return Outline(frozenset(), mistake=SyntaxMistake(error.lineno or 1, error.offset or 1, error.msg))
     except (ValueError, RecursionError, MemoryError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError | MemoryError) else str(error)
-        return Outline(frozenset(), mistake=Mistake(1, 1, reason))
+        return Outline(frozenset(), mistake=SyntaxMistake(1, 1, reason))
 
 
 def _outline(tree: ast.Module) -> Outline:

@@ -13,7 +13,7 @@ from typing import Any
 from framework.api.errors import MlopsError
 from framework.ports.json import Json
 from framework.specs.yaml import nodes, paths, referee, writing
-from framework.specs.yaml.nodes import Alias, Mapping, Node, Scalar, Sequence, Tree
+from framework.specs.yaml.nodes import Alias, Mapping, Node, Scalar, Sequence, YamlTree
 from framework.specs.yaml.paths import Path
 from framework.specs.yaml.positions import ParsedFile, parse
 
@@ -125,7 +125,7 @@ def _meaning(documents: dict[int, Any]) -> str:
 class _Edit:
     """One splice. The tree tells where; nothing outside the place is touched."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: YamlTree) -> None:
         self.tree, self.text = tree, tree.text
         self.newline = "\r\n" if "\r\n" in tree.text else "\n"
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from framework.api.errors import Problem, SpecError
 from framework.specs.yaml import nodes, positions, referee
-from framework.specs.yaml.nodes import Alias, Comment, Mapping, Node, Scalar, Sequence, Tree
+from framework.specs.yaml.nodes import Alias, Comment, Mapping, Node, Scalar, Sequence, YamlTree
 from framework.specs.yaml.syntax import LINE_BREAK
 from framework.specs.yaml.writing import INDENT, WIDTH
 
@@ -47,7 +47,7 @@ def format_text(file: str, data: bytes) -> str:
     return result
 
 
-def _unchangeable(file: str, tree: Tree) -> Problem:
+def _unchangeable(file: str, tree: YamlTree) -> Problem:
     """With the place of a tab that ruamel.yaml does not take for a part of a text, where that is why."""
     tabs = (_TAB_IN_TEXT.search(tree.text, node.start, node.end) for node in _plain(tree) if "\t" in node.value)
     tab = next((found.start(1) for found in tabs if found is not None), None)
@@ -57,7 +57,7 @@ def _unchangeable(file: str, tree: Tree) -> Problem:
     return Problem(file, tree.line(tab) + 1, tree.column(tab) + 1, "", message)
 
 
-def _plain(tree: Tree) -> Iterator[Scalar]:
+def _plain(tree: YamlTree) -> Iterator[Scalar]:
     """Scalars without quotes, in the order of the text."""
     waiting: list[Node] = list(reversed(tree.roots))
     while waiting:
@@ -67,7 +67,7 @@ def _plain(tree: Tree) -> Iterator[Scalar]:
         waiting += reversed(list(nodes.children(node)))
 
 
-def _words(tree: Tree) -> list[str]:
+def _words(tree: YamlTree) -> list[str]:
     return sorted(comment.text for comment in tree.comments)
 
 
@@ -103,7 +103,7 @@ class _Page:
 class _Writer:
     """Walks the tree in the order of the text, so that comments come up one after another."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: YamlTree) -> None:
         self.tree = tree
         self.page = _Page()
         self._places = [comment.start for comment in tree.comments]

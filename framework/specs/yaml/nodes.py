@@ -91,7 +91,7 @@ class Comment:
 
 
 @dataclass
-class Tree:
+class YamlTree:
     """``roots`` are the documents, ``marks`` the offsets at which each begins. Lines and columns count from 0."""
 
     text: str
@@ -114,14 +114,14 @@ class Tree:
         return not self.text[self.starts[line] : end].strip()
 
 
-def read(text: str, most: int | None = None) -> Tree:
+def read(text: str, most: int | None = None) -> YamlTree:
     """The tree of a text that ``positions.parse`` found no fault with; with ``most``, of as much of any text as can be
     read, and of so many events at most.
 
     Raises:
         yaml.YAMLError: the text is not YAML, and the whole of it is wanted.
     """
-    tree = Tree(text, starts=[0, *(match.end() for match in LINE_BREAK.finditer(text))])
+    tree = YamlTree(text, starts=[0, *(match.end() for match in LINE_BREAK.finditer(text))])
     with suppress(*([] if most is None else [yaml.YAMLError])):
         _Builder(tree).build(most)
     return tree
@@ -191,7 +191,7 @@ def children(node: Node) -> Iterator[Node]:
 class _Builder:
     """Folds the parser's events into nodes and gathers the comments between them."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: YamlTree) -> None:
         self.tree = tree
         self._stack: list[Mapping | Sequence] = []
         self._keys: list[Scalar | None] = []

@@ -17,7 +17,7 @@ import yaml
 
 from framework.api.errors import Problem
 from framework.specs.yaml import nodes, paths, syntax
-from framework.specs.yaml.nodes import Alias, Node, Scalar, Tree
+from framework.specs.yaml.nodes import Alias, Node, Scalar, YamlTree
 from framework.specs.yaml.paths import Path
 from framework.specs.yaml.scalars import ScalarError, resolve
 
@@ -31,7 +31,7 @@ _MOST_EVENTS = 2 * MAX_NODES + 2
 """Of a text with so many values at most: each of them takes one or two, and so does the whole."""
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """A position in a file; ``line`` and ``column`` count from 1."""
 
     file: str
@@ -39,20 +39,20 @@ class Place(NamedTuple):
     column: int
 
 
-class Places(Protocol):
+class Positions(Protocol):
     """Says where a path of an object was written."""
 
-    def value(self, path: str | Path) -> Place:
+    def value(self, path: str | Path) -> Position:
         """Where the value at ``path`` stands; for a mapping or list, its key. What is not there: the nearest parent."""
         ...
 
-    def key(self, path: str | Path) -> Place:
+    def key(self, path: str | Path) -> Position:
         """Where the key of ``path`` stands; for an item of a list, the item."""
         ...
 
 
 @dataclass(frozen=True)
-class Positions:
+class DocumentPositions:
     """Positions of one document. Only the text is kept, or how to read it again; it becomes a tree when the first
     problem needs that."""
 
@@ -71,19 +71,19 @@ class Positions:
             key, node = below
         return key, node, True
 
-    def value(self, path: str | Path) -> Place:
+    def value(self, path: str | Path) -> Position:
         key, node, exact = self._find(path)
         return self._place(node if key is None or (exact and isinstance(node, Scalar | Alias)) else key)
 
-    def key(self, path: str | Path) -> Place:
+    def key(self, path: str | Path) -> Position:
         key, node, _ = self._find(path)
         return self._place(key or node)
 
-    def _place(self, node: Node | None) -> Place:
+    def _place(self, node: Node | None) -> Position:
         if node is None:
-            return Place(self.file, 1, 1)
+            return Position(self.file, 1, 1)
         tree = _tree(self.text)
-        return Place(self.file, tree.line(node.at) + 1, tree.column(node.at) + 1)
+        return Position(self.file, tree.line(node.at) + 1, tree.column(node.at) + 1)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Document:
     """One document of a file. ``sound`` is False where a Problem was found in it."""
 
     data: Any
-    positions: Positions
+    positions: DocumentPositions
     sound: bool
 
 
@@ -115,7 +115,7 @@ def parse(file: str, data: bytes) -> ParsedFile:
     reader = _Reader(file, text)
     reader.read()
     documents = tuple(
-        Document(value, Positions(file, text, index), sound)
+        Document(value, DocumentPositions(file, text, index), sound)
         for index, (value, sound) in enumerate(reader.documents)
         if value is not None or not sound
     )
@@ -123,7 +123,7 @@ def parse(file: str, data: bytes) -> ParsedFile:
 
 
 @lru_cache(maxsize=4)
-def _tree(text: str | Callable[[], str]) -> Tree:
+def _tree(text: str | Callable[[], str]) -> YamlTree:
     """Kept for a while: a file of many documents of which each has a mistake is read once for all of them."""
     return nodes.read(text if isinstance(text, str) else text(), _MOST_EVENTS)
 

@@ -49,7 +49,7 @@ _LONGEST_EXAMPLE = 40
 
 
 @dataclass(frozen=True)
-class Part:
+class CsvFile:
     """One CSV file: ``label`` is how a user knows it, ``data`` its URI, or its bytes where Polars cannot open it."""
 
     label: str
@@ -63,18 +63,18 @@ class Part:
 class Read:
     """A part, its columns as they are to be read, and those of them that have a value."""
 
-    part: Part
+    part: CsvFile
     schema: Mapping[str, pl.DataType]
     valued: frozenset[str]
 
 
-def parts_of(name: str, files: Sequence[File], encoding: str) -> list[Part]:
+def parts_of(name: str, files: Sequence[File], encoding: str) -> list[CsvFile]:
     """The CSV files that ``files`` are or hold: a zip may hold several.
 
     Raises:
         WorkloadError: "SourceUnreadable", naming the file, for what is no CSV file or has another encoding.
     """
-    codec, found = _CODECS.get(encoding), list[Part]()
+    codec, found = _CODECS.get(encoding), list[CsvFile]()
     for file in files:
         if file.uri.endswith(".zip"):
             found += [_part(name, f"{file.label}:{member}", data, codec) for member, data in _members(name, file)]
@@ -82,13 +82,13 @@ def parts_of(name: str, files: Sequence[File], encoding: str) -> list[Part]:
             head = file.head()
             file.recognise(name, head)
             _refuse_utf16(name, file.label, head)
-            found.append(Part(file.label, file.uri))
+            found.append(CsvFile(file.label, file.uri))
         else:
             found.append(_part(name, file.label, file.read(name), codec))
     return found
 
 
-def scan(name: str, parts: Sequence[Part], options: Mapping[str, Any], declared: Mapping[str, str]) -> pl.LazyFrame:
+def scan(name: str, parts: Sequence[CsvFile], options: Mapping[str, Any], declared: Mapping[str, str]) -> pl.LazyFrame:
     """The rows of all ``parts``. ``options`` are in Polars' words; ``declared`` gives the dtype (in a spec's words) of
     columns that have no value anywhere and so cannot tell.
 
@@ -112,7 +112,7 @@ def scan(name: str, parts: Sequence[Part], options: Mapping[str, Any], declared:
     return frames[0] if len(frames) == 1 else pl.concat(frames)
 
 
-def _read(name: str, part: Part, options: Mapping[str, Any]) -> Read:
+def _read(name: str, part: CsvFile, options: Mapping[str, Any]) -> Read:
     try:
         schema = dict(part.scan(options).collect_schema())
         rows = part.scan({**_reading(options), "schema": schema})
@@ -143,7 +143,9 @@ def _without_value(rows: pl.LazyFrame, schema: Mapping[str, pl.DataType]) -> fro
     return frozenset(silent)
 
 
-def _refuse_unreachable(name: str, part: Part, options: Mapping[str, Any], schema: Mapping[str, pl.DataType]) -> None:
+def _refuse_unreachable(
+    name: str, part: CsvFile, options: Mapping[str, Any], schema: Mapping[str, pl.DataType]
+) -> None:
     """Refuse numbers that no float is near to: 1e400 would be read as infinity and 1e-400 as nothing. Infinity that is
     written as such is what it says.
 
@@ -237,12 +239,12 @@ def _members(name: str, file: File) -> list[tuple[str, bytes]]:
         raise WorkloadError("SourceUnreadable", told) from error
 
 
-def _part(name: str, label: str, data: bytes, codec: str | None) -> Part:
+def _part(name: str, label: str, data: bytes, codec: str | None) -> CsvFile:
     if codec is None:
         _refuse_utf16(name, label, data[:HEAD])
-        return Part(label, data)
+        return CsvFile(label, data)
     try:
-        return Part(label, data.decode(codec).encode())
+        return CsvFile(label, data.decode(codec).encode())
     except UnicodeDecodeError as error:
         raise WorkloadError("SourceUnreadable", f"source {name}: {label} is not {codec}: {error.reason}") from error
 

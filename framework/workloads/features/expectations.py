@@ -17,7 +17,7 @@ from framework.workloads.missing import nan_as_null
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExpectationResult:
     """One expectation with its numbers. ``failing`` is a share of rows in 0..1, or 0/1 for checks on the whole
     table."""
 
@@ -38,7 +38,7 @@ _NO_ROW = "there is no row"
 
 def check(
     frame: pl.DataFrame, expectations: Sequence[Mapping[str, Any]], timestamp: str, now: datetime
-) -> list[Finding]:
+) -> list[ExpectationResult]:
     """Judge every expectation of the spec (JSON by alias), in order; none is skipped because another failed.
 
     NaN is null, and nulls pass ``between``, ``oneOf`` and ``matches``: whether a value may be missing is what
@@ -58,16 +58,16 @@ def may_be_empty(expectations: Sequence[Mapping[str, Any]]) -> bool:
 
 def emptiness(
     frame: pl.DataFrame, expectations: Sequence[Mapping[str, Any]], remarks: Sequence[str] = ()
-) -> list[Finding]:
+) -> list[ExpectationResult]:
     """What nobody has to ask for: that a source which is empty today does not take away what readers have. ``remarks``
     say where that may come from."""
     if not frame.is_empty() or may_be_empty(expectations):
         return []
     told = f"{_NO_ROW}, and an empty table replaces nothing unless the expectation rows: {{min: 0}} allows it"
-    return [Finding("rows", None, "; ".join([told, *remarks]), False, 1.0)]
+    return [ExpectationResult("rows", None, "; ".join([told, *remarks]), False, 1.0)]
 
 
-def require(findings: Sequence[Finding]) -> None:
+def require(findings: Sequence[ExpectationResult]) -> None:
     """Raise "ExpectationFailed" with the numbers of every failed expectation, if there is one."""
     failed = [finding for finding in findings if not finding.passed]
     if failed:
@@ -79,7 +79,9 @@ def require(findings: Sequence[Finding]) -> None:
         )
 
 
-def _named(frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str, now: datetime, bare: bool) -> Finding:
+def _named(
+    frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str, now: datetime, bare: bool
+) -> ExpectationResult:
     """The finding of one expectation. What a library says of a check names no expectation, so that is added."""
     try:
         return _check(frame, expectation, timestamp, now, bare)
@@ -104,7 +106,9 @@ def _name(expectation: Mapping[str, Any]) -> str:
     return next(word for word in _CHECKS if expectation.get(word) is not None)
 
 
-def _check(frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str, now: datetime, bare: bool) -> Finding:
+def _check(
+    frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str, now: datetime, bare: bool
+) -> ExpectationResult:
     name = _name(expectation)
     value, column, tolerance = expectation[name], expectation.get("column"), expectation.get("tolerance") or 0.0
     if name == "rows":
@@ -137,7 +141,7 @@ def condition(frame: pl.DataFrame, text: str) -> tuple[pl.Expr, bool]:
     return holds, probe.height == 1
 
 
-def _sql(frame: pl.DataFrame, text: str, tolerance: float, bare: bool) -> Finding:
+def _sql(frame: pl.DataFrame, text: str, tolerance: float, bare: bool) -> ExpectationResult:
     holds, whole = condition(frame, text)
     found = frame.select(holds.fill_null(False)).to_series()
     if not whole:
@@ -145,7 +149,7 @@ def _sql(frame: pl.DataFrame, text: str, tolerance: float, bare: bool) -> Findin
     passed = bool(found.item())
     ignored = "; a tolerance is a share of rows and does not count here" if tolerance and not passed else ""
     told = f"the table {'satisfies' if passed else 'does not satisfy'} {text}{ignored}"
-    return Finding("sql", None, told, passed, 0.0 if passed else 1.0)
+    return ExpectationResult("sql", None, told, passed, 0.0 if passed else 1.0)
 
 
 def _bad_rows(frame: pl.DataFrame, name: str, column: str | None, value: Any) -> tuple[int, str]:
@@ -169,24 +173,28 @@ def _bad_rows(frame: pl.DataFrame, name: str, column: str | None, value: Any) ->
     return wrong.height, f"values do not match {value}{_examples(wrong)}"
 
 
-def _share(name: str, column: str | None, label: str, bad: int, rows: int, tolerance: float, bare: bool) -> Finding:
+def _share(
+    name: str, column: str | None, label: str, bad: int, rows: int, tolerance: float, bare: bool
+) -> ExpectationResult:
     if bare:
-        return Finding(name, column, _NO_ROW, False, 1.0)
+        return ExpectationResult(name, column, _NO_ROW, False, 1.0)
     share = bad / rows if rows else 0.0
     allowed = f"; {tolerance:.3%} may" if tolerance else ""
-    return Finding(name, column, f"{bad:,} of {rows:,} {label} ({share:.3%}{allowed})", share <= tolerance, share)
+    return ExpectationResult(
+        name, column, f"{bad:,} of {rows:,} {label} ({share:.3%}{allowed})", share <= tolerance, share
+    )
 
 
-def _rows(frame: pl.DataFrame, value: Mapping[str, Any]) -> Finding:
+def _rows(frame: pl.DataFrame, value: Mapping[str, Any]) -> ExpectationResult:
     low, high = value.get("min"), value.get("max")
     passed = (low is None or frame.height >= low) and (high is None or frame.height <= high)
     bounds = " and ".join(
         [*([f"at least {low:,}"] if low is not None else []), *([f"at most {high:,}"] if high is not None else [])]
     )
-    return Finding("rows", None, f"{frame.height:,} rows, expected {bounds}", passed, 0.0 if passed else 1.0)
+    return ExpectationResult("rows", None, f"{frame.height:,} rows, expected {bounds}", passed, 0.0 if passed else 1.0)
 
 
-def _freshness(frame: pl.DataFrame, value: str, timestamp: str, now: datetime) -> Finding:
+def _freshness(frame: pl.DataFrame, value: str, timestamp: str, now: datetime) -> ExpectationResult:
     age = parse_duration(value)
     newest = newest_event(frame, timestamp, now + age)
     passed = newest is not None and now - newest <= age
@@ -196,7 +204,7 @@ def _freshness(frame: pl.DataFrame, value: str, timestamp: str, now: datetime) -
         latest = cast(datetime, ahead["at"].max())
         more = f"event times more than {value} ahead of the clock prove nothing: {ahead.height:,}, up to"
         told = f"{told}; {more} {latest:%Y-%m-%d %H:%M}Z"
-    return Finding("freshness", timestamp, told, passed, 0.0 if passed else 1.0)
+    return ExpectationResult("freshness", timestamp, told, passed, 0.0 if passed else 1.0)
 
 
 def newest_event(frame: pl.DataFrame, timestamp: str, until: datetime | None = None) -> datetime | None:
@@ -210,13 +218,13 @@ def _moments(frame: pl.DataFrame, timestamp: str) -> pl.DataFrame:
     return frame.select(at=pl.col(timestamp).cast(pl.Datetime("us", "UTC"))).drop_nulls()
 
 
-def _quantile(frame: pl.DataFrame, column: str | None, value: Mapping[str, Any]) -> Finding:
+def _quantile(frame: pl.DataFrame, column: str | None, value: Mapping[str, Any]) -> ExpectationResult:
     found = frame[str(column)].quantile(value["q"])
     low, high = value.get("min"), value.get("max")
     passed = found is not None and (low is None or found >= low) and (high is None or found <= high)
     bounds = f"[{'-inf' if low is None else f'{low:g}'}, {'inf' if high is None else f'{high:g}'}]"
     shown = "undefined" if found is None else f"{found:g}"
-    return Finding(
+    return ExpectationResult(
         "quantile", column, f"{value['q']:g} quantile is {shown}, expected {bounds}", passed, 0.0 if passed else 1.0
     )
 

@@ -33,7 +33,7 @@ _CERTAIN = re.compile(r"sql parser error: |relation |unsupported function |one \
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownSource:
     """What is known of a source before a run: its columns, None where they are not, ``sure`` where their dtypes are
     right as well; ``files`` from which that was read; and what is odd about them."""
 
@@ -61,28 +61,32 @@ def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
 # -- sources ---------------------------------------------------------------------------------------------------------
 
 
-def _known(name: str, source: Mapping[str, Any], views: Mapping[str, Any], root: str | None, whole: bool) -> Known:
+def _known(
+    name: str, source: Mapping[str, Any], views: Mapping[str, Any], root: str | None, whole: bool
+) -> KnownSource:
     if source.get("featureView") in views:
-        return Known(pl.Schema({column: DTYPES[word] for column, word in views[source["featureView"]]}), sure=True)
+        return KnownSource(
+            pl.Schema({column: DTYPES[word] for column, word in views[source["featureView"]]}), sure=True
+        )
     path = source.get("path")
     if not path or root is None or not storage.is_local(path):
-        return Known(None)
+        return KnownSource(None)
     path_of = f'spec.sources["{name}"].path'
     try:
         uri, files = find(name, path, root)
         if _leaves(root, [uri, f"{root}/{Path(path).parent}", *(file.uri for file in files)]):
-            return Known(None)
+            return KnownSource(None)
         if source["format"] == "delta":
-            return Known(pl.scan_delta(uri, **options_of(name, "delta", source)).collect_schema(), sure=True)
+            return KnownSource(pl.scan_delta(uri, **options_of(name, "delta", source)).collect_schema(), sure=True)
         if not files:
-            return _missing(path, root, path_of) if whole else Known(None)
+            return _missing(path, root, path_of) if whole else KnownSource(None)
         return _header(name, source, files[0])
     except WorkloadError as error:
         told = Mistake(path_of, str(error), files=(path,), warning=True)
-        return Known(None, mistakes=(told,) if whole else ())
+        return KnownSource(None, mistakes=(told,) if whole else ())
     except Exception as error:
         told = Mistake(path_of, f"cannot be read: {first_line(error)}", files=(path,), warning=True)
-        return Known(None, mistakes=(told,) if whole else ())
+        return KnownSource(None, mistakes=(told,) if whole else ())
 
 
 def _leaves(root: str, paths: Sequence[str]) -> bool:
@@ -90,35 +94,35 @@ def _leaves(root: str, paths: Sequence[str]) -> bool:
     return not all(Path(path).resolve().is_relative_to(Path(root).resolve()) for path in paths)
 
 
-def _header(name: str, source: Mapping[str, Any], file: File) -> Known:
+def _header(name: str, source: Mapping[str, Any], file: File) -> KnownSource:
     """What one file tells: all files of a source have the same columns, or it cannot be read."""
     options = options_of(name, source["format"], source)
     if options.get("missing_columns") == "insert":
-        return Known(None)  # another file may have more
+        return KnownSource(None)  # another file may have more
     if source["format"] == "parquet":
         file.recognise(name, file.head())
-        return Known(pl.scan_parquet(file.uri, glob=False, **options).collect_schema(), True, (file.label,))
+        return KnownSource(pl.scan_parquet(file.uri, glob=False, **options).collect_schema(), True, (file.label,))
     part = csv.parts_of(name, [file], (source.get("options") or {}).get("encoding", "utf8"))[0]
-    return Known(part.scan({**options, "infer_schema_length": _GLANCE}).collect_schema(), False, (file.label,))
+    return KnownSource(part.scan({**options, "infer_schema_length": _GLANCE}).collect_schema(), False, (file.label,))
 
 
-def _missing(path: str, root: str, path_of: str) -> Known:
+def _missing(path: str, root: str, path_of: str) -> KnownSource:
     """A file that is not there may come by another way than the commit, unless its neighbours are there."""
     folder = Path(root) / Path(path).parent
     files = folder.iterdir() if folder.is_dir() else ()
     near = sorted(item.name for item in files if item.is_file() and not item.name.startswith("."))
     if not near:
-        return Known(None)
+        return KnownSource(None)
     likely = nearest(Path(path).name, near, cutoff=0.75)
     meant = (Path(path).parent / likely).as_posix() if likely else None
     allowed = (meant,) if meant else ()
-    return Known(None, mistakes=(Mistake(path_of, storage.nothing_at(path), allowed, path, warning=True),))
+    return KnownSource(None, mistakes=(Mistake(path_of, storage.nothing_at(path), allowed, path, warning=True),))
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
 
 
-def _rows(spec: Mapping[str, Any], known: Mapping[str, Known]) -> Iterator[Mistake]:
+def _rows(spec: Mapping[str, Any], known: Mapping[str, KnownSource]) -> Iterator[Mistake]:
     """Mistakes of the transform, and columns that are declared and will not be there."""
     form = spec.get("transform")
     if form is None:
@@ -128,7 +132,7 @@ def _rows(spec: Mapping[str, Any], known: Mapping[str, Known]) -> Iterator[Mista
         yield from _query(spec, form["sql"], known)
 
 
-def _query(spec: Mapping[str, Any], sql: str, known: Mapping[str, Known]) -> Iterator[Mistake]:
+def _query(spec: Mapping[str, Any], sql: str, known: Mapping[str, KnownSource]) -> Iterator[Mistake]:
     path, sure = "spec.transform.sql", all(source.sure for source in known.values())
     frames = {name: pl.LazyFrame(schema=source.schema or {}) for name, source in known.items()}
     complete = all(source.schema is not None for source in known.values())

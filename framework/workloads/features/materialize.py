@@ -15,7 +15,7 @@ import polars as pl
 
 from framework import storage
 from framework.api.fields import parse_duration
-from framework.ports import Materialization
+from framework.ports import MaterializeRequest
 from framework.workloads import profiling
 from framework.workloads.context import RunContext
 from framework.workloads.features import delta, expectations
@@ -33,7 +33,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
     Raises:
         WorkloadError: see ``compute`` and ``expectations.require``; whatever is raised, nothing was published.
     """
-    started, asked = time.perf_counter(), Materialization.model_validate(context.payload)
+    started, asked = time.perf_counter(), MaterializeRequest.model_validate(context.payload)
     spec, table, upstream = asked.spec, asked.table, {name: dict(read) for name, read in asked.upstream.items()}
     before = delta.current(table)
     if before is not None and before.metadata.get("run") == context.name:

@@ -22,7 +22,7 @@ class OverloadedError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """What goes back to the caller. ``app`` answered (or failed last); None where no version was asked.
 
     ``overloaded``: nothing ran, so the same request may be sent again.
@@ -39,12 +39,12 @@ class Answer:
         return RETRY_AFTER_SECONDS if self.overloaded else None
 
 
-def refusal(status: int, kind: str, message: str, app: str | None = None) -> Answer:
+def refusal(status: int, kind: str, message: str, app: str | None = None) -> Reply:
     """An error as the protocol has it: ``{"error": {"type", "message"}}``."""
-    return Answer(status, json.dumps({"error": {"type": kind, "message": message}}).encode(), app)
+    return Reply(status, json.dumps({"error": {"type": kind, "message": message}}).encode(), app)
 
 
-def overload(app: str | None = None) -> Answer:
+def overload(app: str | None = None) -> Reply:
     """503: ``app``, or the router itself, has no room for another request."""
     return replace(refusal(503, "overloaded", "too many requests are waiting; try again", app), overloaded=True)
 
@@ -60,7 +60,7 @@ class _Asked:
     ``ran``: the version itself says that it failed on this request."""
 
     app: str
-    answer: Answer
+    answer: Reply
     seconds: float = 0.0
     failure: Mapping[str, str] | None = None
     ran: bool = False
@@ -111,7 +111,7 @@ class Dispatcher:
 
     async def answer(
         self, body: bytes, headers: Mapping[str, str], request_id: str, deadline: float, draw: float
-    ) -> Answer:
+    ) -> Reply:
         """Ask the version that the table chooses, and stable where that one fails or refuses and may be shielded.
 
         ``deadline`` is in the clock's time. Must run inside ``admit``.
@@ -155,7 +155,7 @@ class Dispatcher:
         if status >= 500 and failure is not None:
             answer = refusal(status, "failed", f"the model failed ({failure['type']})", app)
             return _Asked(app, answer, seconds, failure, ran=True)
-        return _Asked(app, Answer(status, content, app), seconds, failure)
+        return _Asked(app, Reply(status, content, app), seconds, failure)
 
     def _count(self, asked: _Asked) -> None:
         if asked.answer.overloaded:

@@ -52,7 +52,7 @@ class Destination:
 Rows = Sequence[Mapping[str, Any]]
 
 
-class Recorded(NamedTuple):
+class RecordedRequest(NamedTuple):
     """One answered request: the model's inputs, keys and predictions, row by row."""
 
     time: datetime
@@ -84,14 +84,14 @@ class Recorder:
         self._flush_seconds = flush.total_seconds()
         self._limit = max_pending
         self._clock = clock
-        self._buffer: deque[Recorded] = deque()
+        self._buffer: deque[RecordedRequest] = deque()
         # Counters that only grow and that one thread each writes, so that no request waits for a lock.
         self._appended = 0  # by weight
         self._settled = 0
         self._refused = 0  # rows
         self._failed = 0
         self._reported = 0
-        self._batch: list[Recorded] = []
+        self._batch: list[RecordedRequest] = []
         self._files = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._consume, name="recorder", daemon=True)
@@ -107,7 +107,7 @@ class Recorder:
             self._refused += len(rows)
             return
         self._appended += weight
-        self._buffer.append(Recorded(self._clock(), request_id, keys, rows, predictions, weight))
+        self._buffer.append(RecordedRequest(self._clock(), request_id, keys, rows, predictions, weight))
 
     @property
     def dropped(self) -> int:
@@ -149,7 +149,7 @@ class Recorder:
         self._settled += sum(item.weight for item in self._batch)
         self._batch.clear()
 
-    def _publish(self, batch: Sequence[Recorded], dropped: int, final: bool) -> None:
+    def _publish(self, batch: Sequence[RecordedRequest], dropped: int, final: bool) -> None:
         to, first = self._destination, batch[0].time
         name = f"{int(first.timestamp() * 1000)}-{to.replica}-{self._files}"
         predictions = np.concatenate([item.predictions for item in batch])
@@ -160,7 +160,7 @@ class Recorder:
         write_bytes(f"{to.profiles}/{name}.bin", profile)  # last: readers may rely on a profile never changing
 
 
-def _parquet(batch: Sequence[Recorded], predictions: NDArray[np.float64]) -> bytes:
+def _parquet(batch: Sequence[RecordedRequest], predictions: NDArray[np.float64]) -> bytes:
     log = pl.DataFrame(
         {
             "request_id": [item.request_id for item in batch for _ in item.predictions],

@@ -1,7 +1,7 @@
 """The traffic router: one Serve application per deployment, the only one of its applications with a route.
 
 The table comes as Serve ``user_config``, so a change of weights is applied in the running process. What it counted and
-which table it has fully changed over to leave it as a small file (see ``framework.ports.RouterReplica``).
+which table it has fully changed over to leave it as a small file (see ``framework.ports.ReplicaCounters``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from framework.api.names import own_name
 from framework.ports import ROUTER_CPUS
 from framework.storage import write_json
 from framework.workloads.serving.counters import Counters
-from framework.workloads.serving.dispatch import Answer, Dispatcher, OverloadedError, overload, refusal
+from framework.workloads.serving.dispatch import Dispatcher, OverloadedError, Reply, overload, refusal
 from framework.workloads.serving.routing import TrafficTable
 
 logger = logging.getLogger("ray.serve")
@@ -197,7 +197,7 @@ class RouterReplica:
             writer.cancel()
             self._file.write(*self._snapshot())
 
-    async def _answer(self, request: Request, table: TrafficTable, request_id: str) -> Answer:
+    async def _answer(self, request: Request, table: TrafficTable, request_id: str) -> Reply:
         try:
             async with asyncio.timeout(table.timeout_seconds):
                 body = await read_body(request)
@@ -242,7 +242,7 @@ async def read_body(request: Request) -> bytes | None:
     return b"".join(parts)
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: Reply) -> Response:
     """The HTTP answer; Serve's own middleware adds ``x-request-id``, so it is not set here."""
     headers = {}
     if answer.app is not None:

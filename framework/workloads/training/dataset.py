@@ -19,7 +19,7 @@ from framework.workloads.training.as_of import MOMENT, join_as_of
 
 
 @dataclass(frozen=True)
-class Dataset:
+class TrainingSet:
     """``frame`` holds every column of the spine and the joined features, in canonical order; ``label`` is 0 or 1
     (Int8).
 
@@ -36,7 +36,7 @@ class Dataset:
     digest: str
 
 
-def build(spec: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]]) -> Dataset:
+def build(spec: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]]) -> TrainingSet:
     """Assemble the training set from pinned table versions.
 
     Args:
@@ -71,7 +71,9 @@ def build(spec: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]]) -> Da
     if label in inputs:
         raise WorkloadError("LabelIsInput", f"the label {label!r} is also an input")
     frame = frame.rechunk()
-    return Dataset(frame, tuple(inputs), tuple(joined), label, moment, rows.height - labelled.height, _digest(frame))
+    return TrainingSet(
+        frame, tuple(inputs), tuple(joined), label, moment, rows.height - labelled.height, _digest(frame)
+    )
 
 
 def _join(

@@ -19,7 +19,7 @@ from framework.workloads.models import Matrix
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.progress import Rounds
-from framework.workloads.training.trainer import Artifact, Settings, TrainingData
+from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class State:
+class CheckpointState:
     """What a checkpoint says of itself. ``failure`` is (reason, message, traceback) where the fit failed for good: the
     worker's way of telling the driver, because an exception would be taken for a crash and tried again."""
 
@@ -49,14 +49,14 @@ class State:
     failure: tuple[str, str, str] | None = None
 
 
-def write_checkpoint(folder: Path, state: State, model: bytes) -> None:
+def write_checkpoint(folder: Path, state: CheckpointState, model: bytes) -> None:
     """The files of one checkpoint."""
     (folder / _MODEL).write_bytes(model)
     said = {**vars(state), "sha256": hashlib.sha256(model).hexdigest()}
     (folder / _STATE).write_text(json.dumps(storage.sealed(said)))
 
 
-def read_checkpoint(folder: Path) -> tuple[State, bytes]:
+def read_checkpoint(folder: Path) -> tuple[CheckpointState, bytes]:
     """What ``write_checkpoint`` wrote.
 
     Raises:
@@ -66,7 +66,7 @@ def read_checkpoint(folder: Path) -> tuple[State, bytes]:
         raw = storage.read_json(str(folder / _STATE))
         model = (folder / _MODEL).read_bytes()
         failure = raw["failure"] and tuple(raw["failure"])
-        state = State(raw["rounds"], raw["format"], raw["final"], tuple(raw["resumed"]), failure)
+        state = CheckpointState(raw["rounds"], raw["format"], raw["final"], tuple(raw["resumed"]), failure)
         found = hashlib.sha256(model).hexdigest()
         if found != raw["sha256"]:
             raise ValueError(f"the model has SHA-256 {found}, written was {raw['sha256']}")
@@ -112,20 +112,24 @@ class TrainWatch:
         found = {**metrics.measure(self._truth, scores, "validation_"), "rounds": rounds}
         if rounds < self._rounds and self._reports % self._every == 0:
             artifact = model() if _first() else None
-            self._send(found, artifact, State(rounds, artifact.format if artifact else "", False, self.resumed))
+            self._send(
+                found, artifact, CheckpointState(rounds, artifact.format if artifact else "", False, self.resumed)
+            )
         else:
             ray.train.report(found)
 
     def publish(self, artifact: Artifact) -> None:
         """Hand the finished model to the driver."""
-        self._send({"rounds": self._rounds}, artifact, State(self._rounds, artifact.format, True, self.resumed))
+        self._send(
+            {"rounds": self._rounds}, artifact, CheckpointState(self._rounds, artifact.format, True, self.resumed)
+        )
 
     def fail(self, error: WorkloadError) -> None:
         """Hand the driver a failure that another try would repeat."""
         failure = (error.reason, str(error), traceback_of(error))
-        self._send({"rounds": 0}, Artifact(b"", ""), State(0, "", False, self.resumed, failure))
+        self._send({"rounds": 0}, Artifact(b"", ""), CheckpointState(0, "", False, self.resumed, failure))
 
-    def _send(self, found: dict[str, Any], artifact: Artifact | None, state: State) -> None:
+    def _send(self, found: dict[str, Any], artifact: Artifact | None, state: CheckpointState) -> None:
         import ray.train
 
         if not _first() or artifact is None:
@@ -140,7 +144,7 @@ class TrainWatch:
 def fit(
     data: TrainingData,
     trainer: str,
-    settings: Settings,
+    settings: FitSettings,
     workers: int,
     resources: Mapping[str, float],
     checkpoint: Mapping[str, int],
@@ -196,7 +200,7 @@ def fit(
     return Fitted(Artifact(model, state.format), state.rounds, state.resumed)
 
 
-def work(data: TrainingData, trainer: str, settings: Settings, every: int, done: Callable[[int], None]) -> None:
+def work(data: TrainingData, trainer: str, settings: FitSettings, every: int, done: Callable[[int], None]) -> None:
     """One worker's part of the fit. ``done`` is told the rounds behind it."""
     import ray.train
 

@@ -8,7 +8,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
 from framework.workloads.features.sources import load_entrypoint
 from framework.workloads.models import dump_skops
-from framework.workloads.training.trainer import Artifact, Settings, TrainingData, Watch
+from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData, Watch
 
 
 class Function:
@@ -18,7 +18,7 @@ class Function:
     boosts = False
     distributed = False
 
-    def fit(self, data: TrainingData, settings: Settings, watch: Watch) -> Artifact:
+    def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Call the function once and save what it returns in a format that does not execute code."""
         import lightgbm
 

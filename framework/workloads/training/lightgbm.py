@@ -15,7 +15,7 @@ import numpy as np
 from framework.api.lightgbm import DERIVED, OBJECTIVES, names
 from framework.workloads.context import WorkloadError
 from framework.workloads.models import Matrix
-from framework.workloads.training.trainer import Artifact, Settings, TrainingData, Watch, stride
+from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData, Watch, stride
 
 _OBJECTIVE = names("objective")
 
@@ -28,7 +28,7 @@ class LightGBM:
     boosts = True
     distributed = True
 
-    def fit(self, data: TrainingData, settings: Settings, watch: Watch) -> Artifact:
+    def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Boost for ``settings.rounds``, reporting every tenth of them and at the end."""
         import lightgbm
 
@@ -65,7 +65,7 @@ class LightGBM:
         return _artifact(booster)
 
 
-def _params(settings: Settings) -> dict[str, Any]:
+def _params(settings: FitSettings) -> dict[str, Any]:
     clash = [f"{name} cannot be set: {DERIVED[name]}" for name in sorted(settings.params) if name in DERIVED]
     if clash:
         raise WorkloadError("UnknownParameter", "; ".join(clash))
@@ -99,7 +99,7 @@ def _names(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _shard(rows: Matrix, settings: Settings) -> Matrix:
+def _shard(rows: Matrix, settings: FitSettings) -> Matrix:
     return np.ascontiguousarray(rows[settings.rank :: settings.workers]) if settings.workers > 1 else rows
 
 

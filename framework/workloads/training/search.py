@@ -21,14 +21,14 @@ from framework.workloads.models import Matrix
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.progress import of_search, trials_in_all
-from framework.workloads.training.trainer import REPORTS, Artifact, Settings, TrainingData
+from framework.workloads.training.trainer import REPORTS, Artifact, FitSettings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 
 _PREFIX = "validation_"
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The winner, and every trial for the record: {number, parameters, rounds, reports, <validation metrics>,
     error}."""
 
@@ -67,12 +67,12 @@ class TrialWatch:
 def search(
     data: TrainingData,
     trainer: str,
-    settings: Settings,
+    settings: FitSettings,
     tune: Mapping[str, Any],
     resources: Mapping[str, float],
     folder: str,
     tell: Callable[[float | None, str], None],
-) -> Found:
+) -> SearchResult:
     """Run the trials of the spec's ``tune`` (JSON by alias). A search that an earlier attempt finished is read from
     ``folder``; one that it did not finish starts over.
 
@@ -81,7 +81,7 @@ def search(
     """
     done = storage.readable_json(f"{folder}/search.json")
     if done is not None:
-        return Found(**done)
+        return SearchResult(**done)
     check_metric(tune["metric"])
     grid = _run(data, trainer, settings, tune, resources, folder, tell)
     trials = [_trial(number, result) for number, result in enumerate(grid)]
@@ -91,7 +91,7 @@ def search(
         raise WorkloadError("TrialsFailed", f"all {len(trials)} trials failed: {reasons[0]}")
     sign = 1 if tune["mode"] == "max" else -1
     best = max(succeeded, key=lambda trial: (sign * trial[tune["metric"]], -trial["number"]))
-    found = Found(best["parameters"], best["rounds"], trials)
+    found = SearchResult(best["parameters"], best["rounds"], trials)
     storage.write_sealed(f"{folder}/search.json", asdict(found))
     return found
 
@@ -108,7 +108,7 @@ def check_metric(name: str) -> None:
 def _run(
     data: TrainingData,
     trainer: str,
-    settings: Settings,
+    settings: FitSettings,
     tune: Mapping[str, Any],
     resources: Mapping[str, float],
     folder: str,

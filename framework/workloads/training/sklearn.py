@@ -10,7 +10,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
 from framework.workloads.models import dump_skops
 from framework.workloads.training.estimators import build
-from framework.workloads.training.trainer import Artifact, Settings, TrainingData, Watch
+from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData, Watch
 
 
 class Sklearn:
@@ -21,7 +21,7 @@ class Sklearn:
     boosts = False
     distributed = False
 
-    def fit(self, data: TrainingData, settings: Settings, watch: Watch) -> Artifact:
+    def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Fit ``settings.entrypoint`` (a class below sklearn) with ``settings.params``."""
         done = watch.resume()
         if done is not None:

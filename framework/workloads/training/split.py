@@ -10,12 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from framework.workloads.context import WorkloadError
-from framework.workloads.training.dataset import Dataset, midnight
+from framework.workloads.training.dataset import TrainingSet, midnight
 
 PARTS = ("train", "validation", "test")
 
 
-def split(dataset: Dataset, spec: Mapping[str, Any], seed: int) -> dict[str, pl.DataFrame]:
+def split(dataset: TrainingSet, spec: Mapping[str, Any], seed: int) -> dict[str, pl.DataFrame]:
     """The three parts, each in canonical order. Every row is in exactly one; equal inputs give equal parts.
 
     - time: earlier rows train, later ones test. ``at`` gives the first day (UTC) of validation and test;
@@ -48,13 +48,13 @@ def _edges(rows: int, fractions: Mapping[str, float]) -> tuple[int, int]:
     return first, first + round(rows * fractions["validation"])
 
 
-def _by_dates(dataset: Dataset, at: Mapping[str, str]) -> NDArray[np.int64]:
+def _by_dates(dataset: TrainingSet, at: Mapping[str, str]) -> NDArray[np.int64]:
     moment = pl.col(dataset.time).cast(pl.Datetime("us", "UTC"))
     later = (moment >= midnight(at["validation"])).cast(pl.Int64) + (moment >= midnight(at["test"])).cast(pl.Int64)
     return dataset.frame.select(later).to_series().to_numpy()
 
 
-def _by_time(dataset: Dataset, fractions: Mapping[str, float]) -> NDArray[np.int64]:
+def _by_time(dataset: TrainingSet, fractions: Mapping[str, float]) -> NDArray[np.int64]:
     moments = dataset.frame[dataset.time].to_physical().to_numpy()
     number = np.zeros(len(moments), dtype=np.int64)
     for edge in _edges(len(moments), fractions):
@@ -71,7 +71,7 @@ def _by_chance(rows: int, fractions: Mapping[str, float], generator: np.random.G
     return number
 
 
-def _stratified(dataset: Dataset, fractions: Mapping[str, float], seed: int) -> NDArray[np.int64]:
+def _stratified(dataset: TrainingSet, fractions: Mapping[str, float], seed: int) -> NDArray[np.int64]:
     label = dataset.frame[dataset.label].to_numpy()
     number = np.empty(len(label), dtype=np.int64)
     generator = np.random.default_rng(seed)
@@ -81,7 +81,7 @@ def _stratified(dataset: Dataset, fractions: Mapping[str, float], seed: int) -> 
     return number
 
 
-def _by_group(dataset: Dataset, group: str, fractions: Mapping[str, float], seed: int) -> NDArray[np.int64]:
+def _by_group(dataset: TrainingSet, group: str, fractions: Mapping[str, float], seed: int) -> NDArray[np.int64]:
     frame = dataset.frame
     if group not in frame.columns:
         raise WorkloadError(
@@ -99,7 +99,7 @@ def _by_group(dataset: Dataset, group: str, fractions: Mapping[str, float], seed
     return frame.join(assigned, on=group, how="left", maintain_order="left", nulls_equal=True)["__part"].to_numpy()
 
 
-def _usable(parts: Mapping[str, pl.DataFrame], dataset: Dataset) -> None:
+def _usable(parts: Mapping[str, pl.DataFrame], dataset: TrainingSet) -> None:
     told = ", ".join(f"{name} {part.height:,}" for name, part in parts.items())
     moments = dataset.frame[dataset.time]
     for name, part in parts.items():

@@ -15,18 +15,18 @@ import polars as pl
 
 from framework import storage
 from framework.api.layout import trial_file
-from framework.ports import ReadTable, Training
+from framework.ports import ReadTable, TrainRequest
 from framework.workloads import models
 from framework.workloads.context import RunContext
 from framework.workloads.profiling import write_reference
 from framework.workloads.training import cluster, evaluation, metrics
 from framework.workloads.training.card import model_card
-from framework.workloads.training.dataset import Dataset, build
+from framework.workloads.training.dataset import TrainingSet, build
 from framework.workloads.training.fit import Fitted, fit
 from framework.workloads.training.progress import of_fit
-from framework.workloads.training.search import Found, check_metric, search
+from framework.workloads.training.search import SearchResult, check_metric, search
 from framework.workloads.training.split import split
-from framework.workloads.training.trainer import Part, Settings, TrainingData
+from framework.workloads.training.trainer import FitSettings, Part, TrainingData
 from framework.workloads.training.trainers import TRAINERS, chosen
 from framework.workloads.training.trial import trial_document
 
@@ -47,7 +47,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
     Raises:
         WorkloadError: what the parts raise; see ``dataset.build``, ``split.split``, ``search.search``, ``fit.fit``.
     """
-    started, asked = time.perf_counter(), Training.model_validate(context.payload)
+    started, asked = time.perf_counter(), TrainRequest.model_validate(context.payload)
     spec, seed, views = (
         asked.spec,
         asked.seed,
@@ -121,7 +121,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
     return result
 
 
-def _learn(context: RunContext, name: str, settings: Settings, data: TrainingData) -> tuple[Found | None, Fitted]:
+def _learn(
+    context: RunContext, name: str, settings: FitSettings, data: TrainingData
+) -> tuple[SearchResult | None, Fitted]:
     """Search if the spec asks for it, then fit with what was found."""
     spec = context.payload["spec"]
     workers, checkpoint = int(spec["resources"]["workers"]), spec["checkpoint"]
@@ -141,7 +143,7 @@ def _learn(context: RunContext, name: str, settings: Settings, data: TrainingDat
     return found, fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell)
 
 
-def _matrices(parts: Mapping[str, pl.DataFrame], dataset: Dataset, signature: Mapping[str, Any]) -> TrainingData:
+def _matrices(parts: Mapping[str, pl.DataFrame], dataset: TrainingSet, signature: Mapping[str, Any]) -> TrainingData:
     encoder = models.Encoder(signature)
     learn, choose = (
         Part(encoder.matrix(parts[name]), evaluation.truth_of(parts[name], dataset.label))
@@ -153,11 +155,11 @@ def _matrices(parts: Mapping[str, pl.DataFrame], dataset: Dataset, signature: Ma
     return TrainingData(learn, choose, dataset.inputs, categories)
 
 
-def _profiled(dataset: Dataset) -> list[str]:
+def _profiled(dataset: TrainingSet) -> list[str]:
     return [*dataset.inputs, dataset.label]
 
 
-def _reference(train: pl.DataFrame, dataset: Dataset, predictor: models.Predictor) -> pl.DataFrame:
+def _reference(train: pl.DataFrame, dataset: TrainingSet, predictor: models.Predictor) -> pl.DataFrame:
     """Inputs as they were, and under the output's name what the model says about them: serving profiles the same."""
     return train.with_columns(pl.Series(dataset.label, predictor.predict(train)))
 

@@ -29,7 +29,7 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
-class Settings:
+class FitSettings:
     """``rounds`` counts boosting rounds (1 for what is fitted at once). ``threads`` is fixed because it can change
     sums. ``network`` is what LightGBM needs to train with other workers, empty for one worker."""
 
@@ -64,7 +64,7 @@ class Watch(Protocol):
         ...
 
 
-class Trainer(Protocol):
+class TrainerAdapter(Protocol):
     """One way to fit a model. ``boosts``: it works in rounds, so that progress, early stop and checkpoints make
     sense."""
 
@@ -72,7 +72,7 @@ class Trainer(Protocol):
     distributed: bool
     """Whether several workers can fit one model."""
 
-    def fit(self, data: TrainingData, settings: Settings, watch: Watch) -> Artifact:
+    def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Fit once, reporting at least at the end. Equal arguments give equal bytes unless the trainer's doc says
         no."""
         ...

@@ -9,12 +9,12 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.training.function import Function
 from framework.workloads.training.lightgbm import LightGBM
 from framework.workloads.training.sklearn import Sklearn
-from framework.workloads.training.trainer import Settings, Trainer
+from framework.workloads.training.trainer import FitSettings, TrainerAdapter
 
-TRAINERS: Mapping[str, Trainer] = {"sklearn": Sklearn(), "lightgbm": LightGBM(), "function": Function()}
+TRAINERS: Mapping[str, TrainerAdapter] = {"sklearn": Sklearn(), "lightgbm": LightGBM(), "function": Function()}
 
 
-def chosen(spec: Mapping[str, Any], seed: int, threads: int) -> tuple[str, Settings]:
+def chosen(spec: Mapping[str, Any], seed: int, threads: int) -> tuple[str, FitSettings]:
     """The trainer's name and its settings before any search, from the spec's ``trainer`` (JSON by alias).
 
     Raises:
@@ -23,7 +23,7 @@ def chosen(spec: Mapping[str, Any], seed: int, threads: int) -> tuple[str, Setti
     ((name, form),) = ((key, value) for key, value in spec.items() if value is not None)
     if name not in TRAINERS:
         raise WorkloadError("UnknownTrainer", f"trainer {name} cannot run yet (allowed: {', '.join(TRAINERS)})")
-    return name, Settings(
+    return name, FitSettings(
         params=form.get("params", {}),
         rounds=form.get("rounds", 1),
         seed=seed,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from framework.ports import LabelledWindow, ProfileStore, ProfileWindow, Reference, TableState
+from framework.ports import LabelledWindow, ProfileStore, ProfileWindow, ReferenceProfile, TableState
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
@@ -50,14 +50,14 @@ class ProfileWorld:
     def folder(self) -> str:
         return f"{self.storage}/profiles/delay/delay-one"
 
-    def reference(self) -> Reference:
+    def reference(self) -> ReferenceProfile:
         folder = f"{self.storage}/models/delay/v1/profile"
         self.train(folder, TRAINING)
         found = self.profiles.reference(folder)
         assert found is not None
         return found
 
-    def window(self, since: datetime, until: datetime, reference: Reference) -> ProfileWindow:
+    def window(self, since: datetime, until: datetime, reference: ReferenceProfile) -> ProfileWindow:
         return self.profiles.window(self.folder, since, until, reference)
 
     def performance(self, labels: TableState, since: datetime = NOW, until: datetime = NOW + HOUR) -> LabelledWindow:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import pytest
 
 from framework.api.errors import ConfigurationError, SpecError, TerminalError
-from framework.backends.memory import Link
+from framework.backends.memory import SymbolicLink
 from framework.ports import Repository, SpecSource
 
-Files = Mapping[str, str | Link]
+Files = Mapping[str, str | SymbolicLink]
 
 CODE: Files = {"code/one.txt": "one\n", "code/sub/two.txt": "two\n"}
 ONE = "5626abf0f72e58d7a153368ba57db4c673c0e171"
@@ -98,7 +98,9 @@ class SpecSourceContract:
         assert third != first
 
     def test_symbolic_links_are_refused(self, world: SourceWorld) -> None:
-        commit = world.commit({"specs/a.yaml": "", "specs/out.yaml": Link("/etc/passwd"), "code/one.txt": "one\n"})
+        commit = world.commit(
+            {"specs/a.yaml": "", "specs/out.yaml": SymbolicLink("/etc/passwd"), "code/one.txt": "one\n"}
+        )
         with pytest.raises(SpecError, match=r"specs/out\.yaml.*symbolic link"):
             world.source.blobs(commit, "specs")
         with pytest.raises(SpecError, match=r"specs/out\.yaml"):

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from framework.api.errors import ConfigurationError, ConflictError
-from framework.backends.memory import Link
+from framework.backends.memory import SymbolicLink
 from framework.ports import Proposal, SpecWriter
 
-Files = Mapping[str, str | Link]
+Files = Mapping[str, str | SymbolicLink]
 
 BEFORE: Files = {
     "specs/a.yaml": "a: 1  # why\n",
@@ -131,6 +131,6 @@ class WriterContract:
                 world.writer.propose(proposal)
 
     def test_a_link_is_not_written_through(self, world: WriterWorld) -> None:
-        base = world.commit({**BEFORE, "specs/out.yaml": Link("/etc/passwd")})
+        base = world.commit({**BEFORE, "specs/out.yaml": SymbolicLink("/etc/passwd")})
         with pytest.raises(ConfigurationError, match="is not a regular file"):
             world.writer.propose(change(base, out=b"x"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from framework.ports import ColumnSummary, Reference
+from framework.ports import ColumnSummary, ReferenceProfile
 
 EDGES = (-math.inf, 1.0, 2.0, 3.0, 4.0, math.inf)
 
@@ -20,8 +20,8 @@ def categorical(name: str = "carrier", *, nulls: int = 0, **counts: float) -> Co
     return ColumnSummary(name, round(sum(counts.values())) + nulls, nulls, categories=counts)
 
 
-def reference(*columns: ColumnSummary, periods: Sequence[Sequence[ColumnSummary]] = ()) -> Reference:
-    return Reference(
+def reference(*columns: ColumnSummary, periods: Sequence[Sequence[ColumnSummary]] = ()) -> ReferenceProfile:
+    return ReferenceProfile(
         {column.name: column for column in columns},
         tuple({column.name: column for column in period} for period in periods),
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from framework.drift.quality import QualityFinding, judge_quality, not_judged
-from framework.ports import ColumnSummary, Reference
+from framework.ports import ColumnSummary, ReferenceProfile
 from tests.unit.drift.columns import categorical, numeric, reference
 
 TRAINED = reference(numeric([100] * 5), categorical(AA=60, UA=40))
@@ -13,7 +13,7 @@ def judge(
     *columns: ColumnSummary,
     nulls: float | None = 0.05,
     unseen: float | None = 0.02,
-    trained: Reference | None = TRAINED,
+    trained: ReferenceProfile | None = TRAINED,
 ) -> tuple[QualityFinding, ...]:
     window = {column.name: column for column in columns}
     return judge_quality(trained, window, max_null_rate=nulls, unseen_categories=unseen, min_rows=100)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from framework.drift.verdict import DriftRules, DriftVerdict, Finding, judge_window
+from framework.drift.verdict import DriftFinding, DriftRules, DriftVerdict, judge_window
 from framework.ports import ColumnSummary
 from framework.probability import binomial_quantile
 from tests.unit.drift.columns import categorical, numeric, reference
@@ -24,12 +24,12 @@ def window(*columns: ColumnSummary) -> dict[str, ColumnSummary]:
 
 def test_the_same_distribution_is_no_drift() -> None:
     found = judge_window(rules(), STEADY, window(numeric([200] * 5), categorical(AA=600, UA=400)))
-    assert (found.finding, found.drifted, found.rows) == (Finding.NO_DRIFT, (), 1_000)
+    assert (found.finding, found.drifted, found.rows) == (DriftFinding.NO_DRIFT, (), 1_000)
 
 
 def test_a_moved_column_is_drift_and_comes_first_with_its_numbers() -> None:
     found = judge_window(rules(), STEADY, window(numeric([600, 100, 100, 100, 100]), categorical(AA=600, UA=400)))
-    assert found.finding is Finding.DRIFT
+    assert found.finding is DriftFinding.DRIFT
     assert [column.column for column in found.columns] == ["temp", "carrier"]
     first = found.columns[0]
     assert first.value is not None
@@ -52,7 +52,7 @@ def test_the_false_alarm_rate_is_split_over_the_columns() -> None:
 
 def test_too_few_rows_say_nothing() -> None:
     found = judge_window(rules(), STEADY, window(numeric([99, 0, 0, 0, 0])))
-    assert found.finding is Finding.INCONCLUSIVE
+    assert found.finding is DriftFinding.INCONCLUSIVE
     assert {column.column: column.message for column in found.columns} == {
         "temp": "99 rows; needs 100",
         "carrier": "not in the window",
@@ -64,8 +64,8 @@ def test_a_column_may_have_its_own_statistic() -> None:
         rules(statistics={"temp": "ks", "carrier": "ks"}), STEADY, window(numeric([200] * 5), categorical(AA=900))
     )
     by_name = {column.column: column for column in found.columns}
-    assert (by_name["temp"].statistic, by_name["temp"].finding) == ("ks", Finding.NO_DRIFT)
-    assert by_name["carrier"].finding is Finding.INCONCLUSIVE
+    assert (by_name["temp"].statistic, by_name["temp"].finding) == ("ks", DriftFinding.NO_DRIFT)
+    assert by_name["carrier"].finding is DriftFinding.INCONCLUSIVE
     assert "no order" in by_name["carrier"].message
 
 
@@ -77,8 +77,8 @@ def test_a_column_that_always_moves_is_held_to_its_own_movement() -> None:
     calm = reference(numeric(np.sum(weeks, axis=0)), periods=[[numeric(np.sum(weeks, axis=0) / 10)] for _ in weeks])
     now = window(numeric(chance.dirichlet([6.0] * 5) * 1_000))
     strict = rules(threshold=0.01)
-    assert judge_window(strict, restless, now).finding is Finding.NO_DRIFT
-    assert judge_window(strict, calm, now).finding is Finding.DRIFT
+    assert judge_window(strict, restless, now).finding is DriftFinding.NO_DRIFT
+    assert judge_window(strict, calm, now).finding is DriftFinding.DRIFT
 
 
 def test_a_column_that_no_window_could_take_beyond_its_limit_is_not_judged() -> None:
@@ -89,7 +89,7 @@ def test_a_column_that_no_window_could_take_beyond_its_limit_is_not_judged() -> 
         reference(numeric(total), periods=[[numeric(week)] for week in weeks]),
         window(numeric([1_000, 0, 0, 0, 0])),
     )
-    assert found.columns[0].finding is Finding.INCONCLUSIVE
+    assert found.columns[0].finding is DriftFinding.INCONCLUSIVE
     assert found.columns[0].message.startswith("moves so much by itself that no psi would exceed")
 
 
@@ -109,7 +109,7 @@ def test_false_alarms_stay_at_the_declared_rate_over_many_columns_and_windows() 
         )
         now = window(*(numeric(week(500), name=name) for name in names))
         found = judge_window(rules(threshold=1e-6, false_alarm_rate=rate), learned, now)
-        alarms += found.finding is Finding.DRIFT
+        alarms += found.finding is DriftFinding.DRIFT
     assert alarms <= binomial_quantile(windows, rate, 0.99)
 
 
@@ -123,7 +123,7 @@ def test_a_limit_above_the_threshold_says_what_it_is_made_of() -> None:
     total = [sum(column) for column in zip(*weeks, strict=True)]
     restless = reference(numeric(total), periods=[[numeric(week)] for week in weeks])
     found = judge_window(rules(threshold=0.05), restless, window(numeric([300, 250, 200, 150, 100]))).columns[0]
-    assert found.finding is Finding.NO_DRIFT
+    assert found.finding is DriftFinding.NO_DRIFT
     assert found.natural is not None
     assert found.noise is not None
     assert found.message.endswith(
@@ -146,7 +146,7 @@ def test_a_shift_by_a_standard_deviation_is_drift_where_training_has_one_period(
     known = reference(trained, periods=[[trained]])
     for _ in range(20):
         moved = judge_window(rules(), known, window(column(300, 1.0))).columns[0]
-        assert (moved.finding, moved.limit, moved.natural) == (Finding.DRIFT, 0.2, None)
+        assert (moved.finding, moved.limit, moved.natural) == (DriftFinding.DRIFT, 0.2, None)
 
 
 @pytest.mark.parametrize(
@@ -160,5 +160,5 @@ def test_a_shift_by_a_standard_deviation_is_drift_where_training_has_one_period(
 def test_what_is_plain_to_see_is_said_with_the_drift(column: ColumnSummary, words: str) -> None:
     known = reference(numeric([2_000] * 5), numeric([0, 0, 900, 0, 0], name="steady"), categorical(AA=600, UA=400))
     found = judge_window(rules(), known, window(column)).columns[0]
-    assert found.finding is Finding.DRIFT
+    assert found.finding is DriftFinding.DRIFT
     assert found.message.endswith(words)

@@ -109,8 +109,8 @@ class Deployment:
         self.word = Word(subject=words.subject(REF.name), verb=verb, actor="ada", time=self.now, data=about)
 
     def told(self, reason: str) -> list[str]:
-        """The messages of all happenings of a reason."""
-        return [item.message for change in self.changes for item in change.happenings if item.reason == reason]
+        """The messages of all events of a reason."""
+        return [item.message for change in self.changes for item in change.events if item.reason == reason]
 
     def look(self, *, killed_after: int | None = None) -> Change:
         """One pass. Killed after so many actions, it forgets everything that it had decided."""
@@ -125,7 +125,7 @@ class Deployment:
                 self.status = Status.model_validate_json(change.status.model_dump_json())
             else:
                 self.status = None
-            self.events += [happening.reason for happening in change.happenings]
+            self.events += [new.reason for new in change.events]
         return change
 
     def _execute(self, action: Action) -> None:

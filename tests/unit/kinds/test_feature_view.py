@@ -47,10 +47,10 @@ def test_a_new_view_is_materialised_and_owned_before_it_exists() -> None:
 def test_a_published_table_with_the_same_sources_is_left_alone() -> None:
     first = plan(look(table=table()))
     assert (first.verb, first.actions) == (Verb.NOOP, ())
-    assert [item.reason for item in first.happenings] == ["Published"]
+    assert [item.reason for item in first.events] == ["Published"]
     again = plan(look(table=table()), first.status)
     assert again.status == first.status
-    assert again.happenings == ()
+    assert again.events == ()
 
 
 def test_new_source_data_counts_only_where_the_spec_asks_to_look() -> None:
@@ -81,14 +81,14 @@ def test_data_that_grew_old_is_told_once_and_stays_in_service() -> None:
     stalled = first.status.conditions.stalled
     assert (stalled.status, stalled.reason, first.status.conditions.ready.status) == (True, "DataStale", True)
     assert "newest event time is 2026-03-01 11:50Z, and it was fresh until 2026-03-01 12:50Z" in stalled.message
-    assert [item.reason for item in first.happenings] == ["DataStale"]
+    assert [item.reason for item in first.events] == ["DataStale"]
     assert first.actions == ()
     assert FeatureViewState.model_validate(first.status.state).published is not None
     again = plan(look(table=AGED), first.status, asked=FRESH, now=at(90_000))
-    assert (again.status, again.happenings) == (first.status, ())
+    assert (again.status, again.events) == (first.status, ())
     newer = replace(AGED, version=1, newest=at(89_000), published=at(90_000))
     better = plan(look(table=newer), first.status, asked=FRESH, now=at(90_001))
-    assert [item.reason for item in better.happenings] == ["Published"]
+    assert [item.reason for item in better.events] == ["Published"]
     assert (better.verb, better.requeue_after) == (Verb.NOOP, timedelta(seconds=2599, microseconds=1))
 
 
@@ -131,8 +131,8 @@ def test_failed_expectations_stall_and_are_told_once() -> None:
     assert first.status is not None
     assert first.status.conditions.stalled.status
     assert "12 of 900" in first.status.conditions.stalled.message
-    assert [item.reason for item in first.happenings] == ["ExpectationFailed"]
-    assert plan(look(run=failed), first.status).happenings == ()
+    assert [item.reason for item in first.events] == ["ExpectationFailed"]
+    assert plan(look(run=failed), first.status).events == ()
 
 
 def test_a_table_dropped_by_hand_is_made_again() -> None:
@@ -229,9 +229,9 @@ def test_what_is_published_stays_while_nobody_knows_what_it_reads() -> None:
 def test_it_is_told_how_long_a_run_took_only_where_there_was_one() -> None:
     done = RunState(RunPhase.SUCCEEDED, 1, result={}, started=NOW, finished=at(7))
     running = plan(look()).status
-    (made,) = plan(look(table=table(), run=done), running).happenings
+    (made,) = plan(look(table=table(), run=done), running).events
     assert made.data["seconds"] == 7
-    (found,) = plan(look(table=table(), run=done)).happenings
+    (found,) = plan(look(table=table(), run=done)).events
     assert "seconds" not in found.data
 
 

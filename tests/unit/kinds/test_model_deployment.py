@@ -17,7 +17,7 @@ from framework.kinds.model_deployment.target import app_spec, owns, served
 from framework.kinds.model_deployment.traffic import SILENCE, acknowledged
 from framework.planning.grammar.actions import DeleteApp, DeployApp, SetRoute
 from framework.planning.grammar.changes import Status, Verb
-from framework.ports import AppPhase, RouterReplica, RouteSpec, RouteState
+from framework.ports import AppPhase, ReplicaCounters, RouteSpec, RouteState
 from tests.builders import CODE, NOW, at, desired, model_version
 from tests.unit.kinds.deployments import REF, Deployment, deployment_spec, serving
 
@@ -59,7 +59,7 @@ def test_a_converged_deployment_asks_for_nothing() -> None:
     deployment = serving()
     before = deployment.status
     change = deployment.look()
-    assert (change.verb, change.category, change.actions, change.happenings) == (Verb.NOOP, Category.NOOP, (), ())
+    assert (change.verb, change.category, change.actions, change.events) == (Verb.NOOP, Category.NOOP, (), ())
     assert change.requeue_after is None
     assert deployment.status == before
 
@@ -77,7 +77,7 @@ def test_a_good_candidate_goes_through_its_steps_and_the_old_version_leaves() ->
     promoted = next(
         item
         for change in deployment.changes
-        for item in change.happenings
+        for item in change.events
         if item.reason == "Promoted" and item.data["before"]
     )
     assert promoted.data["verdicts"], "a promotion shows its numbers"
@@ -176,7 +176,7 @@ def test_an_app_is_deleted_only_after_its_delay_and_the_routers_acknowledgement(
     promoted = next(
         index
         for index, change in enumerate(deployment.changes)
-        if any(item.reason == "Promoted" and item.data["before"] for item in change.happenings)
+        if any(item.reason == "Promoted" and item.data["before"] for item in change.events)
     )
     deleted = next(
         index
@@ -332,13 +332,13 @@ def test_another_strategy_is_refused_rather_than_ignored() -> None:
         plan(desired(REF, spec), Deployment().observe(), None, NOW)
 
 
-def route(*replicas: RouterReplica, generation: int = 5) -> RouteState:
+def route(*replicas: ReplicaCounters, generation: int = 5) -> RouteState:
     table = RouteSpec("delay", "/delay", {"a": 100}, "a", generation)
     return RouteState(table, AppPhase.RUNNING, replicas)
 
 
 def test_a_table_counts_once_every_live_router_has_it() -> None:
-    behind, ahead = RouterReplica("r1", 4, at(0), {}), RouterReplica("r2", 5, at(1), {})
+    behind, ahead = ReplicaCounters("r1", 4, at(0), {}), ReplicaCounters("r2", 5, at(1), {})
     assert acknowledged(route(ahead), 5, at(0), at(2))
     assert not acknowledged(route(ahead, behind), 5, at(0), at(2))
     assert not acknowledged(route(), 5, at(0), at(2)), "nobody has taken it"
@@ -347,9 +347,9 @@ def test_a_table_counts_once_every_live_router_has_it() -> None:
 
 
 def test_a_router_that_fell_silent_is_not_waited_for_forever() -> None:
-    dead, alive = RouterReplica("r1", 4, at(-60), {}), RouterReplica("r2", 5, at(1), {})
+    dead, alive = ReplicaCounters("r1", 4, at(-60), {}), ReplicaCounters("r2", 5, at(1), {})
     later = SILENCE + timedelta(seconds=1)
     assert not acknowledged(route(dead, alive), 5, at(0), at(1))
     assert acknowledged(route(dead, alive), 5, at(0), NOW + later)
-    slow = RouterReplica("r1", 4, at(20), {})
+    slow = ReplicaCounters("r1", 4, at(20), {})
     assert not acknowledged(route(slow, alive), 5, at(0), NOW + later), "it writes, so it may still send"

@@ -122,7 +122,7 @@ def test_nothing_due_nothing_done() -> None:
     monitor.look(*CALM)
     before = monitor.status
     change = monitor.plan(MonitorObserved(REF, monitor.live, monitor.app, NOW, flush=FLUSH))
-    assert (change.verb, change.actions, change.happenings) == (Verb.NOOP, (), ())
+    assert (change.verb, change.actions, change.events) == (Verb.NOOP, (), ())
     assert monitor.status == before
 
 
@@ -156,7 +156,7 @@ def test_an_alert_carries_its_evidence_and_the_report_which_is_written_before() 
     assert column["value"] > column["limit"] >= 0.2
     assert alert.evidence["version"] == "delay-classifier@aaaaaaaaaa"
     assert "performance alone" in alert.evidence["note"]
-    assert [item.reason for item in change.happenings] == ["DriftDetected"]
+    assert [item.reason for item in change.events] == ["DriftDetected"]
 
 
 def test_a_pass_repeated_after_a_crash_names_the_same_episode() -> None:
@@ -198,13 +198,13 @@ def test_what_is_open_is_told_as_long_as_it_is_also_by_a_window_that_cannot_tell
 def test_drift_is_not_loss_of_performance() -> None:
     monitor = Monitor(monitor_spec(performance=PERFORMANCE))
     change = monitor.look(*MOVED, performance=auc(0.70))
-    assert [item.reason for item in change.happenings] == ["DriftDetected"]
+    assert [item.reason for item in change.events] == ["DriftDetected"]
     assert set(monitor.state.episodes) == {"drift"}
     change = monitor.look(*CALM, performance=auc(0.60))
-    assert {item.reason for item in change.happenings} == {"DriftOver", "PerformanceDegraded"}
+    assert {item.reason for item in change.events} == {"DriftOver", "PerformanceDegraded"}
     assert reason(change) == "PerformanceDegraded"
     assert set(monitor.state.episodes) == {"performance"}
-    assert [item.reason for item in monitor.look(*CALM, performance=auc(0.71)).happenings] == ["PerformanceRecovered"]
+    assert [item.reason for item in monitor.look(*CALM, performance=auc(0.71)).events] == ["PerformanceRecovered"]
 
 
 def test_late_labels_are_inconclusive_until_there_are_enough() -> None:
@@ -218,9 +218,9 @@ def test_late_labels_are_inconclusive_until_there_are_enough() -> None:
 def test_quality_has_episodes_of_its_own() -> None:
     monitor = Monitor(monitor_spec(drift=None, quality={"maxNullRate": 0.05, "unseenCategories": 0.01}))
     change = monitor.look(numeric([100] * 5, nulls=500), categorical(AA=500, NEW=500))
-    assert [item.reason for item in change.happenings] == ["QualityViolated"]
-    assert "and 1 more" in change.happenings[0].message
-    assert [item.reason for item in monitor.look(*CALM).happenings] == ["QualityRestored"]
+    assert [item.reason for item in change.events] == ["QualityViolated"]
+    assert "and 1 more" in change.events[0].message
+    assert [item.reason for item in monitor.look(*CALM).events] == ["QualityRestored"]
 
 
 def test_another_live_version_closes_what_was_open_and_starts_afresh() -> None:
@@ -236,7 +236,7 @@ def test_a_subject_no_longer_asked_for_is_over() -> None:
     monitor = Monitor()
     monitor.look(*MOVED)
     monitor.spec = monitor_spec(drift=None, quality={"maxNullRate": 0.5})
-    assert [item.reason for item in monitor.look(*CALM).happenings] == ["DriftOver"]
+    assert [item.reason for item in monitor.look(*CALM).events] == ["DriftOver"]
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_without_a_training_profile_it_is_stalled_and_never_taken_for_calm(damag
     assert (conditions.ready.status, conditions.stalled.status, conditions.reconciling.status) == (False, True, False)
     assert reason(change) == "ReferenceMissing"
     assert message in conditions.ready.message
-    assert {item.reason for item in change.happenings} == {"PerformanceDegraded", "QualityViolated"}
+    assert {item.reason for item in change.events} == {"PerformanceDegraded", "QualityViolated"}
     assert change.requeue_after == WINDOW - timedelta(seconds=2), "the next window is judged as well"
     assert reason(monitor.look(*CALM, performance=auc(0.70))) == "Watching"
 
@@ -301,9 +301,9 @@ def test_unseen_categories_are_those_that_the_model_was_not_trained_on() -> None
     monitor.live = monitor.live.model_copy(update={"signature": {"inputs": inputs}})
     few = reference(ColumnSummary("carrier", 10_000, 0, categories=dict.fromkeys(known[:100], 2.0)))
     calm = ColumnSummary("carrier", 1_000, 0, categories=dict.fromkeys(known[-1_000:], 1.0))
-    assert monitor.look(calm, reference=few).happenings == ()
+    assert monitor.look(calm, reference=few).events == ()
     strange = ColumnSummary("carrier", 1_000, 0, categories={**dict.fromkeys(known[:500], 1.0), "new": 500.0})
-    assert [item.reason for item in monitor.look(strange, reference=few).happenings] == ["QualityViolated"]
+    assert [item.reason for item in monitor.look(strange, reference=few).events] == ["QualityViolated"]
     unnamed = ColumnSummary("carrier", 10_000, 0, categories=dict.fromkeys(known, 1.0))
     monitor.look(unnamed, reference=few)
     assert monitor.state.remarks == (

@@ -50,9 +50,9 @@ def test_a_candidate_in_mid_rollout_takes_over_after_the_grace_and_not_before(we
     assert deployment.weights[deployment.app("2")] == weight, "weights stay as they are meanwhile"
     deployment.looks(5)
     assert deployment.weights == {deployment.app("2"): 100}
-    (promoted,) = [
-        item.data for change in deployment.changes for item in change.happenings if item.reason == "Promoted"
-    ][1:]
+    (promoted,) = [item.data for change in deployment.changes for item in change.events if item.reason == "Promoted"][
+        1:
+    ]
     assert (promoted["cause"], bool(promoted["verdicts"])) == ("StableLost", True), "with what was seen of it so far"
 
 

@@ -130,7 +130,7 @@ def test_a_run_that_failed_for_good_is_told_with_its_reason() -> None:
     change = plan(look(run=failed), running)
     assert change.status is not None
     assert change.status.conditions.stalled.reason == "ValueError"
-    assert [item.reason for item in change.happenings] == ["ValueError"]
+    assert [item.reason for item in change.events] == ["ValueError"]
 
 
 def test_gates_compare_with_the_live_model_on_the_same_rows() -> None:
@@ -229,7 +229,7 @@ def test_equal_rows_trained_in_the_same_way_are_taken_and_not_trained_again() ->
     assert isinstance(register, RegisterModel)
     assert (register.version.version, register.version.identity) == (BUILD, "bbbbbbbbbb")
     assert change.category is Category.NOOP
-    assert [item.reason for item in change.happenings] == ["VersionTaken"]
+    assert [item.reason for item in change.events] == ["VersionTaken"]
 
 
 def test_the_newest_build_that_passes_is_the_one() -> None:

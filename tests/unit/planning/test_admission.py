@@ -26,7 +26,7 @@ from framework.planning.grammar.actions import (
     StopRun,
     SubmitRun,
 )
-from framework.planning.grammar.changes import Change, Happening, Status, Verb
+from framework.planning.grammar.changes import Change, NewEvent, Status, Verb
 from framework.planning.grammar.kind import Needs
 from framework.planning.grammar.reasons import ORPHANED, QUOTA_EXCEEDED, SUSPENDED, WAITING_FOR_QUOTA
 from framework.ports import Alert, AppSpec, Intent, Record, RunSpec
@@ -57,7 +57,7 @@ def change(*actions: Action, ref: Ref = A, state: dict[str, Any] | None = None, 
         "status": status(ref, **(state or {"step": 2})),
         "actions": actions,
         "inventory": frozenset(items),
-        "happenings": (Happening("RunStarted", "run"),),
+        "events": (NewEvent("RunStarted", "run"),),
         **more,
     }
     return Change(ref, given.pop("verb", Verb.UPDATE), Category.RETRAIN, "trains", **given)
@@ -86,9 +86,9 @@ def test_a_suspended_environment_changes_nothing_that_runs_and_remembers_nothing
     assert found.status.conditions.reconciling.reason == SUSPENDED
     assert "submit/x-1, stop/y wait" in found.reason
     assert found.inventory == {"table:t"}
-    assert [item.reason for item in found.happenings] == [SUSPENDED]
+    assert [item.reason for item in found.events] == [SUSPENDED]
     again = admit(asked, found.status, record(A, "table:t"), ONE_GPU, Rules(suspend=True), Ledger(), NOW).change
-    assert again.happenings == ()
+    assert again.events == ()
     assert again.status == found.status
 
 
@@ -99,7 +99,7 @@ def test_reports_alerts_and_bookkeeping_go_on_while_it_is_suspended() -> None:
 
 
 def test_a_suspended_environment_forgets_nothing_that_git_no_longer_has() -> None:
-    gone = Change(A, Verb.DELETE, Category.METADATA, "removed", None, happenings=(Happening("Deleted", "x"),))
+    gone = Change(A, Verb.DELETE, Category.METADATA, "removed", None, events=(NewEvent("Deleted", "x"),))
     found = admit(gone, status(step=1), record(A, "app:x"), Needs(), Rules(suspend=True), Ledger(), NOW).change
     assert found.status is not None
     assert found.status.state == {"step": 1}
@@ -126,16 +126,16 @@ def test_what_is_not_to_be_pruned_stays_with_all_it_owns() -> None:
     assert found.status.conditions.ready.status
     assert not violations(found.status.conditions)
     again = admit(gone, found.status, record(A, "app:x"), Needs(), keep, Ledger(), NOW).change
-    assert (again.status, again.happenings) == (found.status, ())
+    assert (again.status, again.events) == (found.status, ())
 
 
 def test_an_environment_that_keeps_data_beats_a_spec_that_deletes_it() -> None:
     actions = (StopRun(STORAGE, "r"), DeleteTable(f"{STORAGE}/t"), DeleteModels("a", f"{STORAGE}/models/a"))
-    told = (Happening("Deleted", "its data is deleted"),)
-    gone = Change(A, Verb.DELETE, Category.METADATA, "gone", None, actions=actions, happenings=told)
+    told = (NewEvent("Deleted", "its data is deleted"),)
+    gone = Change(A, Verb.DELETE, Category.METADATA, "gone", None, actions=actions, events=told)
     found = admit(gone, status(), None, Needs(), Rules(keep_data=True), Ledger(), NOW).change
     assert found.actions == (StopRun(STORAGE, "r"),)
-    assert "stays" in found.happenings[0].message
+    assert "stays" in found.events[0].message
     assert admit(gone, status(), None, Needs(), Rules(), Ledger(), NOW).change == gone
 
 
@@ -157,7 +157,7 @@ def test_a_run_that_would_exceed_a_quota_waits_and_says_who_holds_what() -> None
     assert waits.status.conditions.reconciling.reason == WAITING_FOR_QUOTA
     assert waits.reason == "needs 2 GPUs; 3 of 4 GPUs are in use by TrainingJob/a"
     assert waits.inventory == frozenset()
-    assert [item.reason for item in waits.happenings] == [WAITING_FOR_QUOTA]
+    assert [item.reason for item in waits.events] == [WAITING_FOR_QUOTA]
     assert waits.requeue_after is not None
     assert found.want is not None
 
@@ -261,9 +261,9 @@ def test_why_something_is_held_back_is_told_once_whatever_failed_in_between(reas
     failed = status(reason=reason)
     known = record(A, "run:x").model_copy(update={"withheld": SUSPENDED})
     again = admit(change(submit("x")), failed, known, ONE_GPU, Rules(suspend=True), Ledger(), NOW)
-    assert (again.change.happenings, again.withheld) == ((), SUSPENDED)
+    assert (again.change.events, again.withheld) == ((), SUSPENDED)
     waits = admit(change(submit("x")), failed, known, ONE_GPU, rules(gpus=0), Ledger(), NOW)
-    assert ([item.reason for item in waits.change.happenings], waits.withheld) == ([QUOTA_EXCEEDED], QUOTA_EXCEEDED)
+    assert ([item.reason for item in waits.change.events], waits.withheld) == ([QUOTA_EXCEEDED], QUOTA_EXCEEDED)
     free = admit(change(submit("x")), failed, known, ONE_GPU, Rules(), Ledger(), NOW)
     assert free.withheld == ""
 

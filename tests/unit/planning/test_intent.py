@@ -13,13 +13,13 @@ from framework.api.meta import Ref
 from framework.planning.admission.intent import Begun, Resumed, begin, resume, unsettled
 from framework.planning.admission.ledger import Take
 from framework.planning.grammar.actions import Action, DeleteApp, DeployApp, SetRoute, StopRun, SubmitRun
-from framework.planning.grammar.changes import Change, Happening, Status, Verb
+from framework.planning.grammar.changes import Change, NewEvent, Status, Verb
 from framework.ports import AppSpec, Event, Intent, RouteSpec, RunPhase, RunSpec, RunState
 from tests.builders import NOW, STORAGE, app_arguments
 
 ENDPOINT, JOB = Ref("ModelDeployment", "delay"), Ref("TrainingJob", "delay")
-REPAIRED = Happening("DriftRepaired", "x was gone", {"item": "app:x"})
-STARTED = Happening("RunStarted", "run r-1", {"run": "r-1"})
+REPAIRED = NewEvent("DriftRepaired", "x was gone", {"item": "app:x"})
+STARTED = NewEvent("RunStarted", "run r-1", {"run": "r-1"})
 SUBMIT = SubmitRun(RunSpec("r", 1, "w", {}, STORAGE, "t"))
 DEPLOY = DeployApp(AppSpec("x", "delay", app_arguments()))
 
@@ -29,24 +29,24 @@ def status(*, ready: bool = True, stalled: bool = False, **state: Any) -> Status
     return Status(commit="c", identity="i", digest="d", conditions=conditions, state=state)
 
 
-def change(*actions: Action, happenings: tuple[Happening, ...] = (), **more: Any) -> Change:
+def change(*actions: Action, events: tuple[NewEvent, ...] = (), **more: Any) -> Change:
     given: dict[str, Any] = {
         "status": status(step=2), "inventory": frozenset(action.item for action in actions), **more,
     }  # fmt: skip
-    return Change(ENDPOINT, Verb.UPDATE, Category.NOOP, "", actions=actions, happenings=happenings, **given)
+    return Change(ENDPOINT, Verb.UPDATE, Category.NOOP, "", actions=actions, events=events, **given)
 
 
-def told(happening: Happening) -> Event:
-    return Event(time=NOW, commit="c", ref=ENDPOINT, reason=happening.reason, message="m", data=dict(happening.data))
+def told(new: NewEvent) -> Event:
+    return Event(time=NOW, commit="c", ref=ENDPOINT, reason=new.reason, message="m", data=dict(new.data))
 
 
 def begun(asked: Change, old: Status | None, resumed: Resumed | None = None, **takes: Take) -> Begun:
     return begin(resumed or Resumed(asked), asked, takes, old, told, NOW)
 
 
-def intent(action: Action, *happenings: Happening) -> Intent:
+def intent(action: Action, *events: NewEvent) -> Intent:
     attempt = action.run.attempt if isinstance(action, SubmitRun) else None
-    return Intent(key=action.key, item=action.item, attempt=attempt, tells=tuple(map(told, happenings)))
+    return Intent(key=action.key, item=action.item, attempt=attempt, tells=tuple(map(told, events)))
 
 
 def reasons(events: Any) -> list[str]:
@@ -57,8 +57,8 @@ def reasons(events: Any) -> list[str]:
 
 
 def test_what_is_told_of_an_action_waits_for_it_and_what_was_decided_does_not() -> None:
-    decided = Happening("Promoted", "", decided=True)
-    asked = change(DEPLOY, SUBMIT, happenings=(decided, REPAIRED, STARTED, Happening("Else", "")))
+    decided = NewEvent("Promoted", "", decided=True)
+    asked = change(DEPLOY, SUBMIT, events=(decided, REPAIRED, STARTED, NewEvent("Else", "")))
     found = begun(asked, status(step=1), None, **{"run:r": Take(2, 1, 1), "app:x": Take(4, 0)})
     assert [item.reason for item in found.decided] == ["Promoted"]
     assert [item.reason for item in found.rest] == ["Else"]
@@ -81,8 +81,8 @@ def test_until_all_is_done_the_state_is_the_one_before_or_the_one_to_go_on_from(
 @pytest.mark.parametrize("old", [None, *(status(ready=a, stalled=b) for a in (True, False) for b in (True, False))])
 @pytest.mark.parametrize("new", [status(ready=a, stalled=b) for a in (True, False) for b in (True, False)])
 def test_nothing_is_in_service_before_it_is_done(old: Status | None, new: Status, decided: bool) -> None:
-    happenings = (Happening("Promoted", "", decided=True),) if decided else ()
-    found = begun(change(DEPLOY, status=new, happenings=happenings), old).status.conditions
+    events = (NewEvent("Promoted", "", decided=True),) if decided else ()
+    found = begun(change(DEPLOY, status=new, events=events), old).status.conditions
     assert not violations(found)
     assert found.ready.status == (old is not None and old.conditions.ready.status and new.conditions.ready.status)
     if old is not None:
@@ -91,7 +91,7 @@ def test_nothing_is_in_service_before_it_is_done(old: Status | None, new: Status
 
 
 def test_an_attempt_that_fails_again_and_again_writes_the_same_each_time() -> None:
-    old, asked = status(stalled=True), change(DEPLOY, happenings=(REPAIRED,))
+    old, asked = status(stalled=True), change(DEPLOY, events=(REPAIRED,))
     first = begun(asked, old)
     again = begun(asked, first.status, resume(asked, first.doing, {}, STORAGE))
     assert (again.status, again.doing) == (first.status, first.doing)
@@ -101,16 +101,16 @@ def test_an_attempt_that_fails_again_and_again_writes_the_same_each_time() -> No
 
 
 def test_a_difference_on_what_was_about_to_be_touched_is_no_drift_and_one_on_anything_else_is() -> None:
-    other = Happening("DriftRepaired", "y was gone", {"item": "app:y"})
-    route = Happening("DriftRepaired", "the route was gone", {"item": "route:delay"})
-    asked = change(DEPLOY, happenings=(REPAIRED, other, route, STARTED))
+    other = NewEvent("DriftRepaired", "y was gone", {"item": "app:y"})
+    route = NewEvent("DriftRepaired", "the route was gone", {"item": "route:delay"})
+    asked = change(DEPLOY, events=(REPAIRED, other, route, STARTED))
     found = resume(asked, [intent(DEPLOY), intent(StopRun(STORAGE, "r"))], {}, STORAGE)
-    assert found.change.happenings == (other, route, STARTED)
+    assert found.change.events == (other, route, STARTED)
 
 
 def test_a_repair_that_was_begun_is_told_once_whether_or_not_it_had_been_done() -> None:
     before = [intent(DEPLOY, REPAIRED)]
-    again = resume(change(DEPLOY, happenings=(REPAIRED,)), before, {}, STORAGE)
+    again = resume(change(DEPLOY, events=(REPAIRED,)), before, {}, STORAGE)
     assert again.owed == ()
     assert reasons(begun(again.change, status(), again).owed) == ["DriftRepaired"]
     done = resume(change(inventory=frozenset({"app:x"})), before, {}, STORAGE)
@@ -130,7 +130,7 @@ def test_that_a_run_has_started_is_told_if_it_has(attempt: int, expected: list[s
 
 
 def test_a_run_that_is_started_again_is_not_looked_up() -> None:
-    asked = change(SUBMIT, happenings=(STARTED,))
+    asked = change(SUBMIT, events=(STARTED,))
     assert unsettled(asked, [intent(SUBMIT, STARTED)]) == ()
     found = resume(asked, [intent(SUBMIT, STARTED)], {}, STORAGE)
     assert reasons(begun(found.change, status(), found).owed) == ["RunStarted"]

@@ -17,9 +17,9 @@ ROLES = {name: value for name, value in vars(reasons).items() if isinstance(valu
 
 # The position of the reason among the arguments of whatever tells, asks or writes one down.
 TELLERS = {
-    "Happening": 0, "Event": 3, "event": 1, "tell": 0, "_tell": 0, "_told": 0, "said": 0, "_failed": 2, "GaveUp": 0,
-    "withdraw": 1, "_take_up": 1, "settled": 2, "waiting": 2, "acting": 2, "stalled": 2, "failed": 2, "transition": 99,
-    "Reason": 0,
+    "NewEvent": 0, "Event": 3, "event": 1, "tell": 0, "_tell": 0, "_told": 0, "said": 0, "_failed": 2, "GaveUp": 0,
+    "withdraw": 1, "_take_up": 1, "converged": 2, "waiting": 2, "acting": 2, "stalled": 2, "failed": 2,
+    "transition": 99, "Reason": 0,
 }  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def test_nobody_tells_a_reason_that_is_not_one_of_them(room: str) -> None:
 
 
 def test_what_is_made_up_is_found() -> None:
-    code = 'Happening("Lost", "it is gone"); self.outcome.settled(state, summary, "Fine"); transition(a, reason="Odd")'
+    code = 'NewEvent("Lost", "it is gone"); self.outcome.converged(state, summary, "Fine"); transition(a, reason="Odd")'
     assert list(made_up(ast.parse(code))) == ["Lost", "Fine", "Odd"]
 
 

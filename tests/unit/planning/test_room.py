@@ -72,14 +72,14 @@ def test_what_does_not_fit_waits_without_holding_anything_and_says_how_much_is_f
         "needs 1 CPU; 0.8 of 2 CPUs are free (ModelDeployment/d holds 0.6, ModelDeployment/e holds 0.6); "
         "nothing of that ends by itself: serve fewer or smaller replicas, or enlarge the cluster"
     )
-    assert [item.reason for item in found.change.happenings] == [WAITING_FOR_ROOM]
+    assert [item.reason for item in found.change.events] == [WAITING_FOR_ROOM]
 
 
 def test_that_it_waits_for_room_is_told_once() -> None:
     first = asked(submit("x"), ledger=Ledger(SERVING), capacity=cluster(2, SERVED))
     known = Record(ref=A, status={}, withheld=first.withheld)
     again = asked(submit("x"), ledger=Ledger(SERVING), capacity=cluster(2, SERVED, others=0.1), known=known)
-    assert again.change.happenings == ()
+    assert again.change.events == ()
     assert "somebody else holds 0.1" in again.change.reason
     gone = asked(submit("x"), ledger=Ledger(SERVING[:1]), capacity=cluster(2, {"app:d": 0.5}), known=known)
     assert (len(gone.change.actions), gone.withheld) == (1, "")

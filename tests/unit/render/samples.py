@@ -27,7 +27,7 @@ from framework.planning.grammar.actions import (
     TakeBackWord,
     WriteReport,
 )
-from framework.planning.grammar.changes import Change, Desired, Happening, Plan, Refusal, Status, Verb
+from framework.planning.grammar.changes import Change, Desired, NewEvent, Plan, Refusal, Status, Verb
 from framework.planning.grammar.snapshot import Snapshot
 from framework.planning.plan.breaking import unacknowledged
 from framework.planning.plan.compare import compare
@@ -328,7 +328,7 @@ CHANGES = (
         actions=(SubmitRun(RunSpec("features-weather-hourly-2b2b2b2b2b", 1, "w:run", {}, "/store", "materialize")),),
         inventory=frozenset({"/store/features/weather-hourly/2b2b2b2b2b", "/store/features/weather-hourly/0"}),
         requeue_after=timedelta(seconds=0.5),
-        happenings=(Happening("MaterializationStarted", "attempt 1", {"attempt": 1}),),
+        events=(NewEvent("MaterializationStarted", "attempt 1", {"attempt": 1}),),
     ),
     change(
         TRAINING,
@@ -368,7 +368,7 @@ CHANGES = (
         "removed from git",
         category=Category.METADATA,
         actions=(DeleteTable("/store/features/planes/3333333333"),),
-        happenings=(Happening("Deleted", "removed from git"),),
+        events=(NewEvent("Deleted", "removed from git"),),
     ),
 )
 MIXED = plan(*CHANGES, before=BEFORE)

@@ -6,20 +6,20 @@ import json
 
 from framework.api.meta import Ref
 from framework.planning.grammar.actions import DeleteApp, DeleteRoute, StopRun
-from framework.planning.grammar.steps import Ending, Sequence, Step
+from framework.planning.grammar.steps import Ending, SimulatedPass, SimulatedStep
 from framework.render.steps import steps_json, steps_text
 from framework.render.wording import lasting
 
 VIEW, ENDPOINT = Ref("FeatureView", "departures"), Ref("ModelDeployment", "delay")
 
 
-def sequence(*steps: Step, settled: bool = True, assumed: tuple[Ref, ...] = ()) -> Sequence:
+def sequence(*steps: SimulatedStep, settled: bool = True, assumed: tuple[Ref, ...] = ()) -> SimulatedPass:
     ending = Ending(ENDPOINT, "held", "10 % on a@1", "waits for a person: mlopsctl rollout promote")
-    return Sequence("local", "a" * 40, steps, steps[-1].at if steps else 0.0, settled, (ending,), assumed)
+    return SimulatedPass("local", "a" * 40, steps, steps[-1].at if steps else 0.0, settled, (ending,), assumed)
 
 
-LATE = Step(65.0, 1, VIEW, "superseded", (StopRun("store", "features-departures-1"),))
-EARLY = Step(3.0, 2, ENDPOINT, "removed", (DeleteRoute("delay"), DeleteApp("delay-1")))
+LATE = SimulatedStep(65.0, 1, VIEW, "superseded", (StopRun("store", "features-departures-1"),))
+EARLY = SimulatedStep(3.0, 2, ENDPOINT, "removed", (DeleteRoute("delay"), DeleteApp("delay-1")))
 
 
 def test_stages_come_in_order_whatever_happened_first() -> None:

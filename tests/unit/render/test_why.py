@@ -10,7 +10,7 @@ import pytest
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired
 from framework.planning.reports.health import Sync
-from framework.planning.reports.why import Cause, why
+from framework.planning.reports.why import Explanation, why
 from framework.ports import Record
 from framework.render.why import why_json, why_text
 from tests.unit.render.samples import (
@@ -43,11 +43,11 @@ def world(upstreams: Mapping[str, str], working: str = "") -> tuple[dict[Ref, De
     return asked, records
 
 
-def names(reason: Cause) -> dict[str, Any]:
+def names(reason: Explanation) -> dict[str, Any]:
     return {cause.ref.name: names(cause) for cause in reason.causes}
 
 
-def explain(name: str, upstreams: Mapping[str, str], working: str) -> Cause:
+def explain(name: str, upstreams: Mapping[str, str], working: str) -> Explanation:
     return why(ref(name), *world(upstreams, working), NOW)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.planning.grammar.steps import Ending, Sequence, Step
+from framework.planning.grammar.steps import Ending, SimulatedPass, SimulatedStep
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
 from framework.planning.reports.history import history
 from framework.planning.reports.lineage import Edge, Node, Sort, assemble
@@ -120,10 +120,13 @@ FLOW = assemble(
         Edge("table:t", f"monitor:{LONG}", "watches"),
     ],
 )
-STEPS = Sequence(
+STEPS = SimulatedPass(
     "local",
     COMMIT,
-    (Step(65.0, 1, DEPLOYMENT, "because", ACTIONS), Step(3.0, 2, Ref("FeatureView", "a"), "because", ACTIONS[:1])),
+    (
+        SimulatedStep(65.0, 1, DEPLOYMENT, "because", ACTIONS),
+        SimulatedStep(3.0, 2, Ref("FeatureView", "a"), "because", ACTIONS[:1]),
+    ),
     65.0,
     False,
     (Ending(DEPLOYMENT, "held", LABEL, MESSAGE), Ending(JOB, "stalled", LABEL, MESSAGE)),

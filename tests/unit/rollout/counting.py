@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any
 
-from framework.ports import LATENCY_BOUNDS, AppPhase, RouterReplica, VersionCounters
+from framework.ports import LATENCY_BOUNDS, AppPhase, ReplicaCounters, VersionCounters
 from framework.rollout.state import Signals
 from framework.rollout.strategies import AnalysisMetric, Canary
 from tests.builders import NOW
@@ -19,8 +19,8 @@ def counted(requests: int, errors: int = 0, latency: float = 0.02) -> VersionCou
     return VersionCounters(requests, errors, 0, tuple(buckets))
 
 
-def router(candidate: VersionCounters, stable: VersionCounters, name: str = "router-0") -> RouterReplica:
-    return RouterReplica(name, 1, NOW, {CANDIDATE: candidate, STABLE: stable})
+def router(candidate: VersionCounters, stable: VersionCounters, name: str = "router-0") -> ReplicaCounters:
+    return ReplicaCounters(name, 1, NOW, {CANDIDATE: candidate, STABLE: stable})
 
 
 def metric(name: str = "error_rate", **bound: float) -> AnalysisMetric:
@@ -40,7 +40,7 @@ def canary(*steps: dict[str, Any], **more: Any) -> Canary:
 
 def signals(
     phase: AppPhase | None = AppPhase.RUNNING,
-    *routers: RouterReplica,
+    *routers: ReplicaCounters,
     applied: bool = True,
     message: str = "",
 ) -> Signals:

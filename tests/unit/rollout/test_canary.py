@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from framework.ports import AppPhase, RouterReplica
+from framework.ports import AppPhase, ReplicaCounters
 from framework.rollout.canary import advance, alarm_share, begin
 from framework.rollout.state import CanaryPhase, CanaryState, Course, Decision, Reason, Signals
 from framework.rollout.strategies import Canary
@@ -24,7 +24,7 @@ class Walk:
     def __init__(self, spec: Canary, **more: Any) -> None:
         self.spec, self.state = spec, begin(spec, NOW, **more)
 
-    def look(self, seconds: float, told: Signals | None = None, *routers: RouterReplica) -> Decision:
+    def look(self, seconds: float, told: Signals | None = None, *routers: ReplicaCounters) -> Decision:
         told = told or signals(AppPhase.RUNNING, *routers)
         self.state, decision = advance(self.spec, self.state, told, at(seconds))
         self.state = CanaryState.model_validate_json(self.state.model_dump_json())

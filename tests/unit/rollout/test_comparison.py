@@ -6,7 +6,7 @@ import pytest
 
 from framework.ports import LATENCY_BOUNDS, Failure, VersionCounters
 from framework.rollout.analysis.comparison import error_rate, judge, judged, latency_quantile
-from framework.rollout.analysis.verdict import Outcome, Verdict, overall
+from framework.rollout.analysis.verdict import AnalysisOutcome, Verdict, overall
 from framework.rollout.strategies import AnalysisMetric
 from tests.builders import NOW
 from tests.unit.rollout.counting import canary, counted, metric
@@ -17,44 +17,44 @@ def compare(bound: AnalysisMetric, candidate: VersionCounters, stable: VersionCo
 
 
 def test_no_worse_passes() -> None:
-    assert compare(metric(), counted(1_000, 10), counted(9_000, 90)).outcome is Outcome.PASS
+    assert compare(metric(), counted(1_000, 10), counted(9_000, 90)).outcome is AnalysisOutcome.PASS
 
 
 def test_clearly_more_errors_fail() -> None:
-    assert compare(metric(), counted(1_000, 100), counted(9_000, 90)).outcome is Outcome.FAIL
+    assert compare(metric(), counted(1_000, 100), counted(9_000, 90)).outcome is AnalysisOutcome.FAIL
 
 
 def test_more_errors_than_allowed_that_chance_explains_are_inconclusive() -> None:
     verdict = compare(metric(), counted(200, 6), counted(2_000, 20))
-    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.outcome is AnalysisOutcome.INCONCLUSIVE
     assert "chance is not ruled out" in verdict.message
 
 
 def test_too_little_traffic_never_passes_silently() -> None:
     verdict = compare(metric(), counted(99), counted(9_000))
-    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.outcome is AnalysisOutcome.INCONCLUSIVE
     assert "needs 100 requests" in verdict.message
 
 
 def test_a_relative_bound_needs_traffic_on_stable_and_an_absolute_one_does_not() -> None:
-    assert compare(metric(), counted(1_000), counted(5)).outcome is Outcome.INCONCLUSIVE
-    assert compare(metric(max=0.02), counted(1_000), counted(0)).outcome is Outcome.PASS
+    assert compare(metric(), counted(1_000), counted(5)).outcome is AnalysisOutcome.INCONCLUSIVE
+    assert compare(metric(max=0.02), counted(1_000), counted(0)).outcome is AnalysisOutcome.PASS
 
 
 def test_few_requests_that_all_fail_are_enough_to_fail() -> None:
-    assert compare(metric(), counted(12, 12), counted(500, 0)).outcome is Outcome.FAIL
+    assert compare(metric(), counted(12, 12), counted(500, 0)).outcome is AnalysisOutcome.FAIL
 
 
 def test_failing_stable_hides_no_bound_in_absolute_terms() -> None:
     both = counted(1_000, 500)
-    assert compare(metric(), both, both).outcome is Outcome.PASS
-    assert compare(metric(max=0.1), both, both).outcome is Outcome.FAIL
+    assert compare(metric(), both, both).outcome is AnalysisOutcome.PASS
+    assert compare(metric(max=0.1), both, both).outcome is AnalysisOutcome.FAIL
 
 
 def test_slower_than_the_ratio_allows_fails() -> None:
     bound = metric("latency_p95", maxRatio=1.25)
-    assert compare(bound, counted(1_000, latency=0.08), counted(9_000, latency=0.02)).outcome is Outcome.FAIL
-    assert compare(bound, counted(1_000, latency=0.02), counted(9_000, latency=0.02)).outcome is Outcome.PASS
+    assert compare(bound, counted(1_000, latency=0.08), counted(9_000, latency=0.02)).outcome is AnalysisOutcome.FAIL
+    assert compare(bound, counted(1_000, latency=0.02), counted(9_000, latency=0.02)).outcome is AnalysisOutcome.PASS
 
 
 def test_one_bucket_slower_is_not_told_from_a_ratio_of_one_bucket() -> None:
@@ -62,7 +62,7 @@ def test_one_bucket_slower_is_not_told_from_a_ratio_of_one_bucket() -> None:
     bound = metric("latency_p50", maxRatio=1.25)
     slower = LATENCY_BOUNDS[20] * 0.99
     verdict = compare(bound, counted(100_000, latency=slower), counted(100_000, latency=slower / 1.25))
-    assert verdict.outcome is Outcome.PASS
+    assert verdict.outcome is AnalysisOutcome.PASS
 
 
 def test_answers_beyond_the_last_bucket_have_no_upper_limit() -> None:
@@ -93,9 +93,11 @@ def test_a_version_that_times_out_does_not_look_fast() -> None:
         1_000, 200, 0, tuple(a + b for a, b in zip(fast.latency_buckets, late.latency_buckets, strict=True))
     )
     for candidate in (timed, VersionCounters(1_000, 200, 0, fast.latency_buckets), VersionCounters(200, 200)):
-        assert compare(bound, candidate, stable).outcome is Outcome.FAIL
-        assert compare(metric("latency_p99", max=0.5), candidate, stable).outcome is Outcome.FAIL
-    assert compare(bound, counted(1_000, 200, latency=0.02), stable).outcome is Outcome.PASS, "they failed as fast"
+        assert compare(bound, candidate, stable).outcome is AnalysisOutcome.FAIL
+        assert compare(metric("latency_p99", max=0.5), candidate, stable).outcome is AnalysisOutcome.FAIL
+    assert compare(bound, counted(1_000, 200, latency=0.02), stable).outcome is AnalysisOutcome.PASS, (
+        "they failed as fast"
+    )
 
 
 def refusing(requests: int, refused: int) -> VersionCounters:
@@ -104,14 +106,14 @@ def refusing(requests: int, refused: int) -> VersionCounters:
 
 def test_refused_requests_are_no_requests() -> None:
     verdict = compare(metric(), refusing(99, 500), counted(9_000))
-    assert (verdict.outcome, verdict.candidate.count) == (Outcome.INCONCLUSIVE, 99)
+    assert (verdict.outcome, verdict.candidate.count) == (AnalysisOutcome.INCONCLUSIVE, 99)
 
 
 def test_refusing_what_stable_takes_is_worse() -> None:
     bound = metric("refusal_rate")
-    assert compare(bound, refusing(0, 200), refusing(9_000, 90)).outcome is Outcome.FAIL
+    assert compare(bound, refusing(0, 200), refusing(9_000, 90)).outcome is AnalysisOutcome.FAIL
     verdict = compare(bound, refusing(990, 10), refusing(8_910, 90))
-    assert (verdict.outcome, verdict.candidate.count, verdict.candidate.value) == (Outcome.PASS, 1_000, 0.01)
+    assert (verdict.outcome, verdict.candidate.count, verdict.candidate.value) == (AnalysisOutcome.PASS, 1_000, 0.01)
 
 
 @pytest.mark.parametrize(
@@ -173,10 +175,10 @@ def test_overall() -> None:
     good = compare(metric(), counted(1_000), counted(1_000))
     bad = compare(metric(), counted(1_000, 900), counted(1_000))
     short = compare(metric(), counted(3), counted(3))
-    assert overall([good, good]) is Outcome.PASS
-    assert overall([good, short]) is Outcome.INCONCLUSIVE
-    assert overall([good, short, bad]) is Outcome.FAIL
-    assert overall([]) is Outcome.INCONCLUSIVE
+    assert overall([good, good]) is AnalysisOutcome.PASS
+    assert overall([good, short]) is AnalysisOutcome.INCONCLUSIVE
+    assert overall([good, short, bad]) is AnalysisOutcome.FAIL
+    assert overall([]) is AnalysisOutcome.INCONCLUSIVE
 
 
 def test_a_metric_that_cannot_be_judged_is_an_error() -> None:

@@ -3,13 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from framework.ports import Failure, Recent, RouterReplica, VersionCounters
-from framework.rollout.analysis.window import FIRST_LOOK, Window, open_window
+from framework.ports import Failure, Recent, ReplicaCounters, VersionCounters
+from framework.rollout.analysis.window import FIRST_LOOK, AnalysisWindow, open_window
 from tests.builders import NOW
 from tests.unit.rollout.counting import CANDIDATE, STABLE, canary, counted, router
 
 
-def opened(*routers: RouterReplica) -> Window:
+def opened(*routers: ReplicaCounters) -> AnalysisWindow:
     return open_window(routers, CANDIDATE, STABLE, NOW)
 
 
@@ -51,7 +51,7 @@ def failing(count: int, message: str = "boom", where: str = "serving.py:3") -> V
 def test_failures_since_it_opened_are_added_up_by_kind() -> None:
     window = opened(router(failing(5), counted(5)))
     window = window.follow([router(failing(9, "bang"), counted(5)), router(failing(2), counted(5), "router-1")], NOW)
-    window = Window.model_validate_json(window.model_dump_json())
+    window = AnalysisWindow.model_validate_json(window.model_dump_json())
     (failure,) = window.total(CANDIDATE).failures
     assert (failure.type, failure.where, failure.count) == ("ValueError", "serving.py:3", 6)
     assert window.total(STABLE).failures == ()
@@ -72,7 +72,7 @@ def test_a_candidate_that_refuses_everything_is_looked_at() -> None:
 
 
 def test_other_apps_are_not_kept() -> None:
-    busy = RouterReplica("router-0", 1, NOW, {CANDIDATE: counted(1), STABLE: counted(1), "delay-old": counted(9)})
+    busy = ReplicaCounters("router-0", 1, NOW, {CANDIDATE: counted(1), STABLE: counted(1), "delay-old": counted(9)})
     assert set(opened(busy).follow([busy], NOW).last["router-0"]) == {CANDIDATE, STABLE}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from framework.ports import LATENCY_BOUNDS
 from framework.workloads.serving.counters import Counters
-from framework.workloads.serving.dispatch import Answer, Dispatcher, OverloadedError
+from framework.workloads.serving.dispatch import Dispatcher, OverloadedError, Reply
 from tests.unit.serving.tables import table
 
 TO_CANDIDATE, TO_STABLE = 0.0, 0.999
@@ -50,7 +50,7 @@ class World:
             return {"status": 500, "body": b"", "failure": kind}
         return {"status": 200, "body": body}
 
-    async def ask(self, draw=TO_STABLE, seconds=0.2) -> Answer:
+    async def ask(self, draw=TO_STABLE, seconds=0.2) -> Reply:
         with self.dispatcher.admit():
             return await self.dispatcher.answer(b"{}", {}, "id", time.monotonic() + seconds, draw)
 

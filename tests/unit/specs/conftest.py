@@ -12,7 +12,7 @@ from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.planning.grammar.snapshot import Snapshot
-from framework.specs.memo.cache import ParseCache
+from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.read import Report, check, read_snapshot
 from framework.specs.worktree import WORKTREE, WorktreeSource
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
 from framework.ports import Blob
-from framework.specs.memo import engine, store
-from framework.specs.memo.cache import ParseCache
-from framework.specs.memo.store import FILE, Store, own_folder
+from framework.specs.cache import engine, store
+from framework.specs.cache.parse_cache import ParseCache
+from framework.specs.cache.store import FILE, Store, own_folder
 from framework.specs.read import read_snapshot
 from tests.unit.specs.conftest import CODE, FILES
 

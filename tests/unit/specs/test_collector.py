@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from framework.specs.memo import collector
+from framework.specs.cache import collector
 
 
 class Node:

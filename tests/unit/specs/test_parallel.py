@@ -14,10 +14,10 @@ import pytest
 from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
 from framework.ports import Blob
+from framework.specs.cache import engine, parallel
+from framework.specs.cache.parallel import Workers
+from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.loader import read_row
-from framework.specs.memo import engine, parallel
-from framework.specs.memo.cache import ParseCache
-from framework.specs.memo.parallel import Workers
 from framework.specs.read import check, read_snapshot
 from tests.unit.specs.conftest import CODE, FILES
 

@@ -11,7 +11,7 @@ import pytest
 from framework.api.errors import Problem
 from framework.api.places import Premises
 from framework.kinds import KINDS
-from framework.specs.memo.cache import ParseCache
+from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.read import UnsafeError, read_environment, read_snapshot
 from framework.specs.worktree import WORKTREE
 from tests.unit.specs.conftest import Project

@@ -6,7 +6,7 @@ import pytest
 
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.specs.memo.cache import ParseCache
+from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.read import read_snapshot
 from framework.specs.worktree import WORKTREE
 from tests.unit.specs.conftest import Project

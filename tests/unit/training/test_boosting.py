@@ -12,7 +12,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
 from framework.workloads.training import boosting
 from framework.workloads.training.look import look
-from framework.workloads.training.trainer import Settings
+from framework.workloads.training.trainer import FitSettings
 from framework.workloads.training.trainers import TRAINERS
 from tests.unit.training.test_trainers import DATA, Recorder
 
@@ -155,5 +155,5 @@ def test_words_are_those_of_the_installed_library(name: str) -> None:
 def test_the_trainer_refuses_by_itself_what_no_spec_may_set(params: dict[str, Any]) -> None:
     """A spec may have come by a way that nobody examined."""
     with pytest.raises(WorkloadError) as caught:
-        TRAINERS["lightgbm"].fit(DATA, Settings(params, rounds=2, seed=3), Recorder())
+        TRAINERS["lightgbm"].fit(DATA, FitSettings(params, rounds=2, seed=3), Recorder())
     assert caught.value.reason == "UnknownParameter"

@@ -17,7 +17,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.training.card import model_card
 from framework.workloads.training.cluster import shortage, worker_resources
 from framework.workloads.training.evaluation import champion_metrics, slices
-from framework.workloads.training.fit import State, read_checkpoint, write_checkpoint
+from framework.workloads.training.fit import CheckpointState, read_checkpoint, write_checkpoint
 from framework.workloads.training.search import TrialWatch, check_metric, grid_space
 
 SIGNATURE = {
@@ -165,8 +165,8 @@ def test_a_search_that_cannot_run_is_named() -> None:
 
 def test_a_checkpoint_reads_back(tmp_path: Path) -> None:
     for state in (
-        State(20, "lightgbm-text", False, (8,)),
-        State(0, "", False, (), ("WrongType", "no number", "Traceback")),
+        CheckpointState(20, "lightgbm-text", False, (8,)),
+        CheckpointState(0, "", False, (), ("WrongType", "no number", "Traceback")),
     ):
         write_checkpoint(tmp_path, state, b"model")
         assert read_checkpoint(tmp_path) == (state, b"model")

@@ -10,18 +10,18 @@ import polars as pl
 import pytest
 
 from framework.workloads.context import WorkloadError
-from framework.workloads.training.dataset import Dataset
+from framework.workloads.training.dataset import TrainingSet
 from framework.workloads.training.split import split
 
 FRACTIONS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 START = datetime(2013, 1, 1, tzinfo=UTC)
 
 
-def of(frame: pl.DataFrame) -> Dataset:
-    return Dataset(frame, ("carrier",), (), "delayed", "at", 0, "")
+def of(frame: pl.DataFrame) -> TrainingSet:
+    return TrainingSet(frame, ("carrier",), (), "delayed", "at", 0, "")
 
 
-def dataset(rows: int = 200, step: timedelta = timedelta(hours=6), repeat: int = 1) -> Dataset:
+def dataset(rows: int = 200, step: timedelta = timedelta(hours=6), repeat: int = 1) -> TrainingSet:
     generator = np.random.default_rng(3)
     frame = pl.DataFrame(
         {

@@ -14,7 +14,7 @@ from framework.scores import auc
 from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.models import Matrix
-from framework.workloads.training.trainer import Artifact, Part, Settings, TrainingData
+from framework.workloads.training.trainer import Artifact, FitSettings, Part, TrainingData
 from framework.workloads.training.trainers import TRAINERS, chosen
 
 
@@ -62,9 +62,9 @@ def no_model(data: TrainingData, params: dict, seed: int) -> str:
     return "model"
 
 
-BOOSTED = Settings({"num_leaves": 7}, rounds=40, seed=3)
-LOGISTIC = Settings({"C": 0.5}, 1, 3, entrypoint="sklearn.linear_model.LogisticRegression")
-FOREST = Settings({"n_estimators": 20}, 1, 3, entrypoint="sklearn.ensemble.RandomForestClassifier")
+BOOSTED = FitSettings({"num_leaves": 7}, rounds=40, seed=3)
+LOGISTIC = FitSettings({"C": 0.5}, 1, 3, entrypoint="sklearn.linear_model.LogisticRegression")
+FOREST = FitSettings({"n_estimators": 20}, 1, 3, entrypoint="sklearn.ensemble.RandomForestClassifier")
 
 
 def scores(artifact: Artifact, folder: Path) -> Matrix:
@@ -75,7 +75,7 @@ def scores(artifact: Artifact, folder: Path) -> Matrix:
 
 @pytest.mark.parametrize(("name", "settings"), [("lightgbm", BOOSTED), ("sklearn", LOGISTIC), ("sklearn", FOREST)])
 def test_equal_settings_give_equal_bytes_and_a_model_that_learned(
-    name: str, settings: Settings, tmp_path: Path
+    name: str, settings: FitSettings, tmp_path: Path
 ) -> None:
     watch = Recorder()
     first = TRAINERS[name].fit(DATA, settings, watch)
@@ -115,7 +115,7 @@ def test_boosting_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "settings"), [("lightgbm", BOOSTED), ("sklearn", LOGISTIC)])
-def test_a_finished_fit_is_not_repeated(name: str, settings: Settings) -> None:
+def test_a_finished_fit_is_not_repeated(name: str, settings: FitSettings) -> None:
     done = TRAINERS[name].fit(DATA, settings, Recorder())
     watch = Recorder((settings.rounds, done))
     assert TRAINERS[name].fit(DATA, settings, watch).data == done.data
@@ -175,7 +175,7 @@ def test_columns_may_have_any_name(names: tuple[str, ...]) -> None:
 
 
 def test_a_function_can_bring_its_own_model() -> None:
-    settings = Settings({"C": 2.0}, 1, 3, entrypoint=f"{__name__}:own_logistic")
+    settings = FitSettings({"C": 2.0}, 1, 3, entrypoint=f"{__name__}:own_logistic")
     data = replace(DATA, validation=Part(np.nan_to_num(DATA.validation.x), DATA.validation.y))
     artifact = TRAINERS["function"].fit(data, settings, Recorder())
     assert artifact.format == "skops"
@@ -199,7 +199,7 @@ def test_a_function_can_bring_its_own_model() -> None:
         ("lightgbm", replace(BOOSTED, params={"num_leaves": 1}), "TrainerFailed", "num_leaves"),
     ],
 )
-def test_mistakes_are_named(name: str, settings: Settings, reason: str, told: str) -> None:
+def test_mistakes_are_named(name: str, settings: FitSettings, reason: str, told: str) -> None:
     with pytest.raises(WorkloadError, match=told) as caught:
         TRAINERS[name].fit(DATA, settings, Recorder())
     assert caught.value.reason == reason

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from framework.planning.grammar.kind import Kind
 from framework.ports import Blob
-from framework.specs.memo import engine
+from framework.specs.cache import engine
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -44,7 +44,7 @@ CREATE TABLE states (folders BLOB NOT NULL, scope BLOB NOT NULL, head BLOB NOT N
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedState:
     """A state as it is kept: a short ``head`` to choose by, and where its body is."""
 
     row: int
@@ -102,21 +102,23 @@ class Store:
 
     # -- states ------------------------------------------------------------------------------------------------------
 
-    def states(self, folders: Sequence[str], kinds: Mapping[str, Kind], environment: str | None) -> tuple[Kept, ...]:
+    def states(
+        self, folders: Sequence[str], kinds: Mapping[str, Kind], environment: str | None
+    ) -> tuple[CachedState, ...]:
         """Heads of the states of one environment, or (None) of any in these folders, the newest first."""
 
-        def read(database: sqlite3.Connection) -> tuple[Kept, ...]:
+        def read(database: sqlite3.Connection) -> tuple[CachedState, ...]:
             column, name = "folders", self._name(reader, folders)
             if environment is not None:
                 column, name = "scope", self._name(reader, folders, environment)
             query = f"SELECT rowid, scope, head FROM states WHERE {column} = ? ORDER BY rowid DESC"  # noqa: S608
             rows = database.execute(query, (name,))
-            return tuple(Kept(row, scope, _unsealed(scope, head)) for row, scope, head in rows)
+            return tuple(CachedState(row, scope, _unsealed(scope, head)) for row, scope, head in rows)
 
         reader = self._reader_of(kinds)
         return self._do(read) or ()
 
-    def state(self, kept: Kept) -> bytes | None:
+    def state(self, kept: CachedState) -> bytes | None:
         """The body of a state; None where it is gone or damaged."""
 
         def read(database: sqlite3.Connection) -> bytes | None:

@@ -13,7 +13,7 @@ import yaml
 
 import framework
 from framework.planning.grammar.kind import Kind
-from framework.specs.memo import rows
+from framework.specs.cache import rows
 
 _DECIDE = ("api", "kinds", "planning", "probability.py", "rollout", "specs")
 """Parts of the package on which it depends what a spec means or how a mistake is told."""

@@ -27,7 +27,7 @@ class Conclusion(StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class EnvironmentHealth:
     """How far an environment is from what git asks for: its resources by their motion."""
 
     ready: tuple[Ref, ...] = ()
@@ -73,23 +73,23 @@ class Withheld:
     message: str
 
 
-def standing(
+def environment_health(
     desired: Mapping[Ref, Desired[Any]], records: Sequence[Record], unreadable: Mapping[Ref, str] | None = None
-) -> Standing:
+) -> EnvironmentHealth:
     """Sort every resource, the vanished ones (recorded, but not asked for) included, by its motion. ``unreadable``:
     there is a record, and what is wrong with it.
 
     ``desired`` must be in dependency order, so that what blocks a resource is known before the resource is looked at.
     """
-    return standing_of(healths(desired, records, unreadable))
+    return health_of_all(healths(desired, records, unreadable))
 
 
-def standing_of(found: Mapping[Ref, Health | None]) -> Standing:
+def health_of_all(found: Mapping[Ref, Health | None]) -> EnvironmentHealth:
     """Sort resources by their health; None for one that nobody has looked at yet, and so is about to move."""
     by_motion: dict[Motion, list[Ref]] = {motion: [] for motion in Motion}
     for ref, health in found.items():
         by_motion[Motion.MOVING if health is None else health.motion].append(ref)
-    return Standing(**{motion.value: tuple(refs) for motion, refs in by_motion.items()})
+    return EnvironmentHealth(**{motion.value: tuple(refs) for motion, refs in by_motion.items()})
 
 
 def moves(alone: Health) -> bool:

@@ -14,9 +14,9 @@ from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.snapshot import Snapshot
-from framework.specs.memo.cache import ParseCache
-from framework.specs.memo.store import Store
-from framework.specs.memo.stored import resources_of
+from framework.specs.cache.lazy import resources_of
+from framework.specs.cache.parse_cache import ParseCache
+from framework.specs.cache.store import Store
 from framework.specs.read import read_snapshot
 from tests.unit.specs.conftest import CODE, FILES
 

@@ -3,7 +3,7 @@ from typing import Any
 from framework.api.conditions import transition
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired, Status
-from framework.planning.reports.settled import standing
+from framework.planning.reports.convergence import environment_health
 from framework.ports import Record
 from tests.builders import NOW, desired, feature_view_spec, training_spec
 
@@ -27,21 +27,21 @@ def record(ref: Ref, *, digest: str | None = None, waits_for: tuple[Ref, ...] = 
 
 
 def test_all_ready_is_converged() -> None:
-    found = standing(ASKED, [record(VIEW), record(JOB)])
+    found = environment_health(ASKED, [record(VIEW), record(JOB)])
     assert found.converged
     assert found.ready == (VIEW, JOB)
 
 
 def test_what_was_never_looked_at_is_moving() -> None:
-    assert standing(ASKED, [record(VIEW)]).moving == (JOB,)
+    assert environment_health(ASKED, [record(VIEW)]).moving == (JOB,)
 
 
 def test_an_older_digest_is_moving_however_ready_it_says_it_is() -> None:
-    assert standing(ASKED, [record(VIEW, digest="old"), record(JOB)]).moving == (VIEW,)
+    assert environment_health(ASKED, [record(VIEW, digest="old"), record(JOB)]).moving == (VIEW,)
 
 
 def test_what_waits_for_a_stalled_one_is_blocked_so_nobody_waits_for_ever() -> None:
-    found = standing(
+    found = environment_health(
         ASKED,
         [
             record(VIEW, ready=False, stalled=True, reason="ExpectationFailed"),
@@ -56,15 +56,15 @@ def test_what_waits_for_a_stalled_one_is_blocked_so_nobody_waits_for_ever() -> N
 def test_what_goes_on_beside_a_stalled_upstream_is_moving() -> None:
     """A deployment may be rolling out a version that it names, whatever becomes of the job's newest."""
     stuck = record(VIEW, stalled=True, reason="ExpectationFailed")
-    assert standing(ASKED, [stuck, record(JOB, reconciling=True, reason="Analyzing")]).moving == (JOB,)
+    assert environment_health(ASKED, [stuck, record(JOB, reconciling=True, reason="Analyzing")]).moving == (JOB,)
 
 
 def test_a_pause_for_a_person_is_held() -> None:
-    found = standing(ASKED, [record(VIEW), record(JOB, reconciling=True, reason="Paused")])
+    found = environment_health(ASKED, [record(VIEW), record(JOB, reconciling=True, reason="Paused")])
     assert found.held == (JOB,)
 
 
 def test_a_vanished_resource_is_moving_until_it_is_gone() -> None:
     gone = Ref("ModelMonitor", "old")
     extra = record(VIEW).model_copy(update={"ref": gone})
-    assert standing(ASKED, [record(VIEW), record(JOB), extra]).moving == (gone,)
+    assert environment_health(ASKED, [record(VIEW), record(JOB), extra]).moving == (gone,)

@@ -16,7 +16,7 @@ _MARK = "$"
 _MARKED = re.compile(rf'"\{_MARK}([/{_MARK}])')
 
 
-class Places:
+class ProjectPaths:
     """``root`` is the absolute path of the project's folder."""
 
     def __init__(self, root: str) -> None:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Protocol, cast
 from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.ports import CodeRef
+from framework.specs.cache import rows
+from framework.specs.cache.lazy import LazyDraft, LazyFacts
+from framework.specs.cache.rows import LoadedFile
 from framework.specs.language.resource import ENVIRONMENT, Facts, Resource, patched_key
-from framework.specs.memo import rows
-from framework.specs.memo.rows import LoadedFile
-from framework.specs.memo.stored import StoredDraft, StoredFacts
 from framework.specs.rules.validate import Checked
 from framework.specs.snapshot import Earlier, Fingerprint
 
@@ -22,7 +22,7 @@ Asked = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
-class State:
+class CachedEnvironment:
     """The environment ``name`` in ``folders``. ``asked`` is every digest that this rests on: while they are the same,
     all of this is. ``sound`` are the entrypoints of its resources, each with the paths on which it rests that they are
     right; ``empty`` files without objects; ``drafts`` the objects of all others, in the order of files. What only a
@@ -41,7 +41,7 @@ class State:
     """In dependency order."""
     digest: str
     objects: int
-    drafts: Callable[[], tuple[StoredDraft, ...]] = field(repr=False)
+    drafts: Callable[[], tuple[LazyDraft, ...]] = field(repr=False)
     checked: Callable[[], Mapping[Ref, Checked]] = field(repr=False)
 
     @property
@@ -58,14 +58,14 @@ class State:
         keys = {ref: resource.key for ref, resource in self.resources.items()}
         return Earlier(keys, self.code, self.fingerprints)
 
-    def at(self, commit: str) -> State:
+    def at(self, commit: str) -> CachedEnvironment:
         """The same at another commit."""
         moved = {code: replace(code, commit=commit) for code in set(self.code.values())}
         return replace(self, code={ref: moved[code] for ref, code in self.code.items()})
 
     def files(self) -> Mapping[tuple[str, str], LoadedFile]:
         """By path and blob SHA."""
-        drafts: dict[tuple[str, str], list[StoredDraft]] = {key: [] for key in self.empty}
+        drafts: dict[tuple[str, str], list[LazyDraft]] = {key: [] for key in self.empty}
         for draft in self.drafts():
             drafts.setdefault((draft.file, draft.sha), []).append(draft)
         return {
@@ -81,7 +81,7 @@ def asked_of(head: bytes) -> Asked:
     return cast(Asked, json.loads(head)[1])
 
 
-def encode(state: State) -> bytes:
+def encode(state: CachedEnvironment) -> bytes:
     """Everything that no head says, as JSON. Specs are left out: they are read from their files' rows."""
     drafts, checked = state.drafts(), state.checked()
     kinds = list(dict.fromkeys(draft.ref.kind for draft in drafts))
@@ -112,11 +112,11 @@ class _Numbers(NamedTuple):
     codes: Mapping[CodeRef, int]
 
 
-def _row(state: State, draft: StoredDraft, checked: Checked | None, numbers: _Numbers) -> list[Any]:
+def _row(state: CachedEnvironment, draft: LazyDraft, checked: Checked | None, numbers: _Numbers) -> list[Any]:
     ref = draft.ref
     resource = state.environments[ref] if ref.kind == ENVIRONMENT else state.resources[ref]
     facts, code = resource.facts, state.code.get(ref)
-    text = facts.text if isinstance(facts, StoredFacts) else rows.dumps(rows.facts_row(facts))
+    text = facts.text if isinstance(facts, LazyFacts) else rows.dumps(rows.facts_row(facts))
     return [
         numbers.kinds[ref.kind], ref.name, draft.file, draft.sha, draft.index, draft.metadata_text, text,
         int(bool(facts.claims or facts.warnings or facts.secrets or facts.places)) + 2 * int(resource.key != draft.key),
@@ -129,16 +129,16 @@ def _row(state: State, draft: StoredDraft, checked: Checked | None, numbers: _Nu
 class Reviver(Protocol):
     """Makes again what rows only name."""
 
-    def draft(self, ref: Ref, file: str, sha: str, index: int, facts: Facts | None, metadata: str) -> StoredDraft: ...
+    def draft(self, ref: Ref, file: str, sha: str, index: int, facts: Facts | None, metadata: str) -> LazyDraft: ...
 
     def resource(
-        self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], StoredDraft], environment: Resource | None
+        self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], LazyDraft], environment: Resource | None
     ) -> Resource:
         """``environment`` is given where it patches the draft."""
         ...
 
 
-def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver) -> State:
+def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver) -> CachedEnvironment:
     """The other way. Both parts are ours: the store sees to that."""
     environment_name, asked = json.loads(head)
     document = json.loads(body)
@@ -147,7 +147,7 @@ def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver)
     codes = [CodeRef(commit, folder, named, tuple(files)) for commit, folder, named, files in document["codes"]]
     order = document["order"]
     ordered = [(sheet.refs[number], sheet.rows[number]) for number in order]
-    return State(
+    return CachedEnvironment(
         name=environment_name,
         folders=folders,
         asked=asked,
@@ -175,17 +175,17 @@ class _Sheet:
         self.sound = {tuple(names): tuple(paths) for names, paths in document["sound"]}
         self._names = list(self.sound)
         self._reviver = reviver
-        self._drafts: dict[int, StoredDraft] = {}
+        self._drafts: dict[int, LazyDraft] = {}
         own = [number for number, ref in enumerate(self.refs) if ref.kind == ENVIRONMENT]
         self._environment: Resource | None = None
         self.environments = {self.refs[number]: self.resource(number) for number in own}
         chosen = document["environment"]
         self._environment = None if chosen is None else self.environments[self.refs[chosen]]
 
-    def facts(self, number: int) -> StoredFacts:
+    def facts(self, number: int) -> LazyFacts:
         row, refs = self.rows[number], self.refs
         names = () if row[8] is None else self._names[row[8]]
-        return StoredFacts(row[6], _facts, tuple([refs[one] for one in row[9]]), names, bool(row[7] & 1))
+        return LazyFacts(row[6], _facts, tuple([refs[one] for one in row[9]]), names, bool(row[7] & 1))
 
     def resource(self, number: int) -> Resource:
         row = self.rows[number]
@@ -194,7 +194,7 @@ class _Sheet:
         find = partial(self.draft, number)
         return self._reviver.resource(self.refs[number], row[2], key, self.facts(number), find, patching)
 
-    def draft(self, number: int) -> StoredDraft:
+    def draft(self, number: int) -> LazyDraft:
         if number not in self._drafts:
             row = self.rows[number]
             facts = None if row[7] & 2 else self.facts(number)

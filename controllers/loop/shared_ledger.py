@@ -12,7 +12,7 @@ from framework.planning.admission.ledger import Ledger
 from framework.ports import Record, StateStore
 
 
-class Allowance:
+class SharedLedger:
     """A ledger shared by workers, kept by whoever reads or saves a record: nobody else writes while the lease is held.
     What nobody came by yet is read once somebody asks. Whoever takes the lease over starts with another."""
 

@@ -20,7 +20,7 @@ from framework.ports import (
     ModelVersion,
     Ports,
     ProfileStore,
-    Reference,
+    ReferenceProfile,
     RouteState,
     ServingBackend,
     TableCatalog,
@@ -29,31 +29,31 @@ from framework.ports import (
 
 
 @dataclass(frozen=True)
-class ImaginedPorts(Ports):
+class DryRunPorts(Ports):
     """Ports with the types whose hands a data plane needs."""
 
     state: MemoryStateStore
     runs: MemoryRuns
-    serving: ImaginedServing
-    tables: ImaginedTables
+    serving: DryRunServing
+    tables: DryRunTables
 
 
-def imagine(live: Ports, clock: Clock) -> ImaginedPorts:
+def dry_run(live: Ports, clock: Clock) -> DryRunPorts:
     """``live`` as it stands now, to be changed without consequence. Runs under way there have not begun here."""
     calls = Calls()
     state = MemoryStateStore(calls)
     state.adopt(live.state.records(), live.state.revisions())
     runs = MemoryRuns(calls, clock)
     runs.cluster = _without_others(live.runs.capacity())
-    return ImaginedPorts(
+    return DryRunPorts(
         state=state,
-        registry=ImaginedRegistry(live.registry, state, calls),
+        registry=DryRunRegistry(live.registry, state, calls),
         source=live.source,
-        code=ImaginedCode(),
+        code=DryRunCode(),
         runs=runs,
-        serving=ImaginedServing(live.serving, calls, clock),
-        tables=ImaginedTables(live.tables, calls),
-        profiles=ImaginedProfiles(live.profiles),
+        serving=DryRunServing(live.serving, calls, clock),
+        tables=DryRunTables(live.tables, calls),
+        profiles=DryRunProfiles(live.profiles),
         notifier=MemoryNotifier(calls),
         reports=MemoryReports(calls),
         storage=live.storage,
@@ -69,14 +69,14 @@ def _without_others(capacity: Capacity | None) -> Capacity | None:
     return Capacity(total, total) if capacity.held is not None else Capacity(capacity.total, capacity.total)
 
 
-class ImaginedCode:
+class DryRunCode:
     """Names archives without making them."""
 
     def ensure(self, code: CodeRef) -> str:
         return f"memory://code/{code.digest}.zip"
 
 
-class ImaginedRegistry(MemoryRegistry):
+class DryRunRegistry(MemoryRegistry):
     def __init__(self, live: ModelRegistry, state: MemoryStateStore, calls: Calls) -> None:
         super().__init__(state, calls)
         self._live = live
@@ -102,7 +102,7 @@ class ImaginedRegistry(MemoryRegistry):
         self._forgotten.add(training)
 
 
-class ImaginedTables(MemoryTables):
+class DryRunTables(MemoryTables):
     def __init__(self, live: TableCatalog, calls: Calls) -> None:
         super().__init__(calls)
         self._live = live
@@ -128,7 +128,7 @@ class ImaginedTables(MemoryTables):
         self._deleted.discard(table.uri)
 
 
-class ImaginedServing(MemoryServing):
+class DryRunServing(MemoryServing):
     def __init__(self, live: ServingBackend, calls: Calls, clock: Clock) -> None:
         super().__init__(calls, clock, observations=None)
         self._live = live
@@ -155,12 +155,12 @@ class ImaginedServing(MemoryServing):
             self.adopt(deployment, self._live.apps(deployment), self._live.route(deployment, traffic))
 
 
-class ImaginedProfiles(MemoryProfiles):
+class DryRunProfiles(MemoryProfiles):
     """What serves here has been asked nothing yet. A model that was not trained has an empty reference."""
 
     def __init__(self, live: ProfileStore) -> None:
         super().__init__()
         self._live = live
 
-    def reference(self, profile: str) -> Reference | None:
-        return self._live.reference(profile) or Reference({}, ())
+    def reference(self, profile: str) -> ReferenceProfile | None:
+        return self._live.reference(profile) or ReferenceProfile({}, ())

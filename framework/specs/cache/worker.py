@@ -1,4 +1,4 @@
-"""Reads files for another process: ``python -m framework.specs.memo.worker module:attribute``, the kinds."""
+"""Reads files for another process: ``python -m framework.specs.cache.worker module:attribute``, the kinds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from importlib import import_module
 
 from framework.ports import Blob
+from framework.specs.cache import engine
 from framework.specs.loader import read_row
-from framework.specs.memo import engine
 
 
 def main() -> None:

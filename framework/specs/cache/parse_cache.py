@@ -9,12 +9,12 @@ from pathlib import Path
 
 from framework.planning.grammar.kind import Kind
 from framework.ports import Blob, SpecSource
-from framework.specs.memo import rows
-from framework.specs.memo.parallel import File, Workers
-from framework.specs.memo.recall import State
-from framework.specs.memo.rows import LoadedFile
-from framework.specs.memo.store import Store, own_folder
-from framework.specs.memo.stored import Body, StoredDraft
+from framework.specs.cache import rows
+from framework.specs.cache.cached import CachedEnvironment
+from framework.specs.cache.lazy import Body, LazyDraft
+from framework.specs.cache.parallel import File, Workers
+from framework.specs.cache.rows import LoadedFile
+from framework.specs.cache.store import Store, own_folder
 from framework.specs.rules.outline import Outline
 from framework.specs.yaml import syntax
 from framework.specs.yaml.positions import MAX_BYTES
@@ -38,7 +38,7 @@ class ParseCache:
     few: int = 100
     files: dict[tuple[str, str], LoadedFile] = field(default_factory=dict)
     outlines: dict[str, Outline] = field(default_factory=dict)
-    states: list[State] = field(default_factory=list)
+    states: list[CachedEnvironment] = field(default_factory=list)
     """Sound ones, the last one first."""
 
     def load(
@@ -67,9 +67,9 @@ class ParseCache:
         """One object of a file that was read before, from wherever it still is."""
         row = self.store.files([blob], kinds).get(blob) if self.store else None
         drafts = decode(source, blob, row or read(blob, source.read([blob])[blob.sha]), kinds).drafts
-        return next(draft.body for draft in drafts if isinstance(draft, StoredDraft) and draft.index == index)
+        return next(draft.body for draft in drafts if isinstance(draft, LazyDraft) and draft.index == index)
 
-    def remember(self, state: State) -> None:
+    def remember(self, state: CachedEnvironment) -> None:
         self.states = [state, *(one for one in self.states if one is not state)][:_MOST_STATES]
 
     def retain(self, blobs: set[tuple[str, str]]) -> None:
@@ -77,7 +77,7 @@ class ParseCache:
         self.files = {key: value for key, value in self.files.items() if key in blobs}
 
 
-def kept_for(root: Path, kinds: str) -> ParseCache:
+def cache_for(root: Path, kinds: str) -> ParseCache:
     """A cache of the project at ``root`` that is kept between processes, and read by as many of them as there are CPUs.
     ``kinds`` is where others find them: ``module:attribute``."""
     folder = own_folder(root)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from framework.api.conditions import Condition, Conditions, ConditionType
-from framework.planning.grammar.changes import Change, Happening
+from framework.planning.grammar.changes import Change, NewEvent
 from framework.planning.grammar.reasons import Reason
 from framework.ports import Event, Json, Record
 
@@ -14,13 +14,13 @@ _SHOWN = 3
 
 
 def told(
-    change: Change, before: Conditions | None, owed: Sequence[Event], event: Callable[[Happening], Event]
+    change: Change, before: Conditions | None, owed: Sequence[Event], event: Callable[[NewEvent], Event]
 ) -> tuple[Event, ...]:
-    """What to log: what is ``owed`` of actions, and then the happenings of ``change``. Where a condition flipped and no
-    happening says so, what is owed does; but not that something came into service, which is seen after it was done."""
+    """What to log: what is ``owed`` of actions, and then the events of ``change``. Where a condition flipped and none
+    of these says so, what is owed does; but not that something came into service, which is seen after it was done."""
     flips = _flips(before, change.status.conditions) if change.status is not None else {}
-    if not owed or change.happenings or not flips or _comes_into_service(flips):
-        return (*owed, *map(event, happened(change, before)))
+    if not owed or change.events or not flips or _comes_into_service(flips):
+        return (*owed, *map(event, new_events(change, before)))
     first, *rest = owed
     return (first.model_copy(update={"data": {**first.data, "conditions": flips}}), *rest)
 
@@ -30,23 +30,23 @@ def _comes_into_service(flips: Mapping[str, Json]) -> bool:
     return isinstance(ready, dict) and ready["after"] is True
 
 
-def happened(change: Change, before: Conditions | None) -> tuple[Happening, ...]:
-    """The happenings of ``change``. Where Ready or Stalled flipped, the first of them says so under ``conditions``; a
-    flip that nothing tells of is a happening of its own, named by the condition's reason.
+def new_events(change: Change, before: Conditions | None) -> tuple[NewEvent, ...]:
+    """The events of ``change``. Where Ready or Stalled flipped, the first of them says so under ``conditions``; a
+    flip that nothing tells of is an event of its own, named by the condition's reason.
 
     That work begins or ends is told by what happens in it, so Reconciling is left out. ``before`` is None for a
-    resource that nothing was known of: only a condition that is true is news then.
+    resource that nothing was known of: only a condition that is true is new then.
     """
     flips = _flips(before, change.status.conditions) if change.status is not None else {}
     if not flips:
-        return change.happenings
-    if change.happenings:
-        first, *rest = change.happenings
+        return change.events
+    if change.events:
+        first, *rest = change.events
         return (replace(first, data={**first.data, "conditions": flips}), *rest)
     assert change.status is not None
     conditions = change.status.conditions
     said = conditions.stalled if conditions.stalled.status else conditions.ready
-    return (Happening(Reason(said.reason), said.message or _sentence(flips), {"conditions": flips}),)
+    return (NewEvent(Reason(said.reason), said.message or _sentence(flips), {"conditions": flips}),)
 
 
 def _flips(before: Conditions | None, after: Conditions) -> dict[str, Json]:
@@ -65,7 +65,7 @@ def _sentence(flips: dict[str, Json]) -> str:
     return ", ".join(f"{name} is {str(flip['after']).lower()}" for name, flip in flips.items())
 
 
-def is_news(reason: str, record: Record | None, said: Condition | None) -> bool:
+def is_new(reason: str, record: Record | None, said: Condition | None) -> bool:
     """Whether the last look that got so far did not say so: neither its record does, nor its status."""
     if record is not None and record.withheld == reason:
         return False

@@ -21,7 +21,7 @@ from framework.planning.grammar.fingerprint import Texts, identity_of
 from framework.planning.grammar.kind import Claim, Reference
 from framework.ports import CodeRef
 from framework.specs.language.resource import Draft, Facts, Resource
-from framework.specs.yaml.positions import Places, Positions
+from framework.specs.yaml.positions import DocumentPositions, Positions
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Body:
     texts: Texts | None = None
 
 
-class StoredFacts(Facts):
+class LazyFacts(Facts):
     """Facts of which those that are asked of everybody are at hand, and of the rest whether there are any. ``text`` is
     the JSON of all, which ``read`` understands."""
 
@@ -82,7 +82,7 @@ class StoredFacts(Facts):
         return self._all.places
 
 
-class StoredDraft(Draft):
+class LazyDraft(Draft):
     """``facts`` None: only the body knows whether its spec is right. Where it is and nothing patches it, ``spec`` and
     ``texts`` are the resource's."""
 
@@ -124,8 +124,8 @@ class StoredDraft(Draft):
         return {**self.body.head, "spec": json.loads(self.body.spec)}
 
     @cached_property
-    def positions(self) -> Places:
-        return Positions(self.file, self._text, self.index)
+    def positions(self) -> Positions:
+        return DocumentPositions(self.file, self._text, self.index)
 
     @cached_property
     def spec(self) -> BaseModel:
@@ -138,13 +138,13 @@ class StoredDraft(Draft):
         return texts
 
 
-class StoredResource(Resource):
+class LazyResource(Resource):
     """Of which the facts are at hand. ``find`` gives what has the rest, the same each time: the draft, or what an
     Environment makes of it."""
 
-    _find: Callable[[], StoredDraft | Resource]
+    _find: Callable[[], LazyDraft | Resource]
 
-    def __init__(self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], StoredDraft | Resource]) -> None:
+    def __init__(self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], LazyDraft | Resource]) -> None:
         self.__dict__.update(ref=ref, file=file, key=key, facts=facts, _find=find)
 
     @property
@@ -156,7 +156,7 @@ class StoredResource(Resource):
         return self._find().spec
 
     @property
-    def positions(self) -> Places:
+    def positions(self) -> Positions:
         return self._find().positions
 
     @property
@@ -168,7 +168,7 @@ class StoredResource(Resource):
         return self._find().texts
 
 
-class StoredDesired(Desired[BaseModel]):
+class LazyDesired(Desired[BaseModel]):
     """What git asks for, whose spec is read when a plan looks at it."""
 
     _resource: Resource
@@ -178,7 +178,7 @@ class StoredDesired(Desired[BaseModel]):
     def of(
         cls, resource: Resource, *, commit: str, identity: str, digest: str, environment: str, storage: str, root: str,
         upstream: Mapping[Ref, str], code: CodeRef | None, workload_version: str,
-    ) -> StoredDesired:  # fmt: skip
+    ) -> LazyDesired:  # fmt: skip
         desired = cls.__new__(cls)
         desired.__dict__.update(
             ref=resource.ref, commit=commit, identity=identity, digest=digest, environment=environment,
@@ -210,4 +210,4 @@ class StoredDesired(Desired[BaseModel]):
 
 def resources_of(desired: Mapping[Ref, Desired[Any]]) -> dict[Ref, Resource]:
     """The objects that git's wishes were read from, where they were read from any."""
-    return {ref: one.resource for ref, one in desired.items() if isinstance(one, StoredDesired)}
+    return {ref: one.resource for ref, one in desired.items() if isinstance(one, LazyDesired)}

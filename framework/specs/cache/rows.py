@@ -15,8 +15,8 @@ from framework.api.meta import Ref
 from framework.api.places import Place, Use
 from framework.planning.grammar.fingerprint import Texts
 from framework.planning.grammar.kind import Claim, Kind, Reference
+from framework.specs.cache.lazy import Body, LazyDraft
 from framework.specs.language.resource import Draft, Facts, Resource
-from framework.specs.memo.stored import Body, StoredDraft
 
 FORM = 3
 """Of everything written here; another one is not read."""
@@ -54,9 +54,9 @@ def decode(row: bytes, file: str, sha: str, text: Callable[[], str], kinds: Mapp
     """The other way. ``text`` reads the file's text again, for places."""
     objects, problems, declared = json.loads(row)
 
-    def draft(kind: str, name: str, index: int, *rest: Any) -> StoredDraft:
+    def draft(kind: str, name: str, index: int, *rest: Any) -> LazyDraft:
         body = _body(*rest)
-        return StoredDraft(Ref(kind, name), file, sha, index, text, lambda: body, kinds[kind].spec, body.facts)
+        return LazyDraft(Ref(kind, name), file, sha, index, text, lambda: body, kinds[kind].spec, body.facts)
 
     drafts = tuple(draft(*row) for row in objects)
     names = frozenset([*(draft.ref for draft in drafts), *(Ref(*ref) for ref in declared)])

@@ -22,7 +22,7 @@ from typing import IO
 
 from framework.planning.grammar.kind import Kind
 from framework.ports import Blob
-from framework.specs.memo import engine
+from framework.specs.cache import engine
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def _start(kinds: str) -> subprocess.Popen[bytes]:
     """An interpreter like ours. ``-P``: a folder named framework in a project's folder is not taken for ours."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry and os.path.exists(entry))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "framework.specs.memo.worker", kinds],
+        [sys.executable, "-P", "-m", "framework.specs.cache.worker", kinds],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
         env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
     )  # fmt: skip
