@@ -22,7 +22,7 @@ from framework import installed
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.specs.memo.stored import resources_of
+from framework.specs.cache.lazy import resources_of
 from framework.specs.read import check, read_snapshot
 from framework.specs.worktree import WORKTREE, WorktreeSource
 from framework.workloads.examining import try_answer

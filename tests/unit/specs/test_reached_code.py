@@ -212,8 +212,9 @@ def test_a_long_chain_is_no_hindrance() -> None:
 
 
 def test_a_commit_that_was_read_leaves_nothing_that_refers_to_itself(code: Project) -> None:
-    """A controller reads one after the other, and looks for such garbage seldom. What other threads of these tests leave
-    meanwhile is not left each time."""
+    """A controller reads one after the other, and looks for such garbage seldom.
+
+    Other threads of the tests leave theirs now and then."""
     for _ in range(2):
         code.snapshot()
     found = []
