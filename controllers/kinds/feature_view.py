@@ -46,7 +46,7 @@ class _Look:
         upstream = self._upstream(newest)
         ready = {ref: published for ref, published in upstream.items() if published is not None}
         digest, problem = self._sources(newest, ready)
-        table = self._found(newest, digest, ready)
+        table = self._found(newest, digest, ready) if problem is None else self._in_service(newest)
         made = table is not None and build.made_of(table, digest, ready)
         name = ""
         if len(ready) == len(upstream) and (problem is None or made):
@@ -80,9 +80,14 @@ class _Look:
         """The version that was made of what the sources hold; where there is none, the one that readers have."""
         if newest is None or build.made_of(newest, digest, ready):
             return newest
-        versions = self.ports.tables.versions(newest.uri)
-        made = (table for table in versions if build.made_of(table, digest, ready))
-        return next(made, next(filter(self._is_known, versions), newest))
+        made = (table for table in self.ports.tables.versions(newest.uri) if build.made_of(table, digest, ready))
+        return next(made, None) or self._in_service(newest)
+
+    def _in_service(self, newest: TableState | None) -> TableState | None:
+        """The version that readers have, where that can be told; else the newest."""
+        if newest is None or self._is_known(newest):
+            return newest
+        return next(filter(self._is_known, self.ports.tables.versions(newest.uri)), newest)
 
     def _is_known(self, table: TableState) -> bool:
         return self.known is not None and (self.known.uri, self.known.version) == (table.uri, table.version)

@@ -160,6 +160,18 @@ def test_data_that_comes_back_is_not_computed_again(world: World) -> None:
     assert (published(world, VIEW).version, published(world, OVER).version) == (2, 2)
 
 
+def test_a_source_that_is_gone_leaves_readers_what_they_have(world: World) -> None:
+    """Which need not be the newest version: the data of one before came back."""
+    later(world, "v2")
+    later(world, "v1")
+    before = world.ports.tables.files.pop("data/flights.csv")
+    world.advance(61)
+    world.pass_()
+    assert (published(world, VIEW).version, published(world, OVER).version) == (0, 0)
+    later(world, before)
+    assert (published(world, VIEW).version, published(world, OVER).version) == (0, 0)
+
+
 def test_a_training_that_goes_on_is_not_begun_anew_when_data_comes(world: World) -> None:
     world.plane.seconds = lambda run: 600.0 if run.name.startswith("train") else 0.0
     world.commit(classifier=TRAINING.replace("spine: departures", "spine: recent").replace("rounds: 50", "rounds: 60"))
