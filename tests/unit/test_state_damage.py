@@ -292,6 +292,7 @@ def _revision(number: int) -> Revision:
 # ---------------------------------------------------------------------- a long log
 
 
+@pytest.mark.slow
 def test_a_long_log_is_never_held_as_a_whole(file: Path, store: SqlStateStore, token: int) -> None:
     padded = [event(number).model_copy(update={"message": "x" * 2_000}) for number in range(10_000)]
     store.append_events(padded, token)

@@ -395,6 +395,7 @@ def many(count: int) -> dict[str, str]:
     return {"many/jobs.yaml": jobs, "many/deployments.yaml": deployments}
 
 
+@pytest.mark.slow
 def test_rules_cost_as_much_as_there_are_resources(project: Project) -> None:
     """Twice the resources, all of them wrong, take about twice the time: no rule looks at every pair."""
 

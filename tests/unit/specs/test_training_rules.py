@@ -335,6 +335,7 @@ def test_a_monitor_that_does_not_watch_drift_is_no_cause_to_train_again(project:
     assert (problem.path, problem.message) == ("spec.retrain.onDrift[0]", "ModelMonitor/watch does not watch drift")
 
 
+@pytest.mark.slow
 def test_a_view_and_a_job_of_ten_thousand_columns_are_checked_at_once(project: Project) -> None:
     columns = "".join(f"\n    - {{name: c{number}, dtype: Int8}}" for number in range(9_000))
     project.edit(WEATHER, ("    - {name: rain, dtype: Float64}", f"    - {{name: rain, dtype: Float64}}{columns}"))
@@ -346,6 +347,7 @@ def test_a_view_and_a_job_of_ten_thousand_columns_are_checked_at_once(project: P
     assert time.process_time() - started < 20.0
 
 
+@pytest.mark.slow
 def test_what_lightgbm_knows_is_what_the_installed_one_knows() -> None:
     """Each parameter, and by what other names it goes."""
     code = (
