@@ -13,17 +13,10 @@ from framework.kinds import KINDS
 from framework.kinds.feature_view.rules import ENCODINGS, OPTIONS
 from framework.kinds.training_job.evaluation import Metric
 from tests.unit.specs.conftest import FILES, Project
-from tests.unit.specs.rules import BATCH, DEPLOYMENT, JOB, MONITOR, VIEW, WEATHER, Rule, told
+from tests.unit.specs.rules import BATCH, DEPLOYMENT, JOB, MONITOR, VIEW, WEATHER, Rule, project, told
 
-WATCH = """\
-apiVersion: mlops/v1alpha1
-kind: ModelMonitor
-metadata: {name: watch}
-spec:
-  deployment: late
-  window: 5m
-  drift: {columns: [rain], statistics: {rain: ks}}
-"""
+__all__ = ["project"]
+
 SCHEDULED = "retrain: {schedule: 0 3 * * 1, onDrift: [%s]}"
 UNIQUE = "{unique: [trip]}"
 
@@ -271,13 +264,6 @@ RULES = [
         "expected text, found the number 7; quote it",
     ),
 ]
-
-
-@pytest.fixture
-def project(project: Project) -> Project:
-    project.write(MONITOR, WATCH)
-    project.write(BATCH, FILES[BATCH])
-    return project
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.path}-{rule.says[:30]}")

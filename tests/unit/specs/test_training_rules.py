@@ -10,18 +10,11 @@ import time
 import pytest
 
 from framework.api.lightgbm import CANONICAL
-from tests.unit.specs.conftest import FILES, Project
-from tests.unit.specs.rules import BATCH, JOB, MONITOR, WEATHER, Rule, told
+from tests.unit.specs.conftest import Project
+from tests.unit.specs.rules import JOB, MONITOR, WEATHER, Rule, project, told
 
-WATCH = """\
-apiVersion: mlops/v1alpha1
-kind: ModelMonitor
-metadata: {name: watch}
-spec:
-  deployment: late
-  window: 5m
-  drift: {columns: [rain], statistics: {rain: ks}}
-"""
+__all__ = ["project"]
+
 SCHEDULED = "retrain: {schedule: 0 3 * * 1, onDrift: [%s]}"
 
 
@@ -313,13 +306,6 @@ RULES = [
         "sklearn.linear_model.LogisticRegression",
     ),
 ]
-
-
-@pytest.fixture
-def project(project: Project) -> Project:
-    project.write(MONITOR, WATCH)
-    project.write(BATCH, FILES[BATCH])
-    return project
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.path}-{rule.says[:30]}")
