@@ -344,20 +344,6 @@ def test_a_git_that_hangs_is_given_up(repository: Repository, tmp_path: Path, mo
 # -- code ------------------------------------------------------------------------------------------------------------
 
 
-def test_equal_folders_give_equal_archives(repository: Repository, tmp_path: Path) -> None:
-    first = repository.commit(FILES)
-    second = repository.commit({"specs/b.yaml": "b: 2\n", "other/x.py": "x = 1\n"})
-    elsewhere = Repository(tmp_path / "elsewhere")
-    third = elsewhere.commit(dict(reversed(FILES.items())), "another history")
-    changed = repository.commit({"shop/code/more.py": "ANSWER = 43\n"})
-    source = GitSource(repository.root)
-    archive = source.archive(first, "shop/code")
-
-    assert source.archive(second, "shop/code") == archive
-    assert GitSource(elsewhere.root).archive(third, "shop/code") == archive
-    assert source.archive(changed, "shop/code") != archive
-
-
 def test_an_archive_holds_the_folder_and_imports_from_another_place(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit(FILES)
     file = tmp_path / "code.zip"
