@@ -25,7 +25,7 @@ static: $(STAMP)
 	$(BIN)/lint-imports
 
 check: static ## Lint, types, layers and the quick tests
-	$(BIN)/pytest -q -n 2 -m "not ray" tests/unit tests/contract tests/golden tests/docs
+	$(BIN)/pytest -q -n 2 -m "not ray and not slow" tests/unit tests/contract tests/golden tests/docs
 
 test: static ## The same, and every other test, those on a real Ray included
 	$(BIN)/pytest -q -n 2 -m "not ray"

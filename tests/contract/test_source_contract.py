@@ -63,6 +63,7 @@ class TestGitSourceOnABareRepository(CommittedSourceContract):
         return SourceWorld(GitSource(repository.folder, folder="flights"), commit)
 
 
+@pytest.mark.slow
 class TestGitMirror(CommittedSourceContract):
     @pytest.fixture
     def world(self, tmp_path: Path) -> SourceWorld:
@@ -94,6 +95,7 @@ class TestGitRepository(RepositoryContract):
         return RepositoryWorld(GitSource(tmp_path), real.commit, real.force)
 
 
+@pytest.mark.slow
 class TestMirroredRepository(RepositoryContract):
     @pytest.fixture
     def repository(self, tmp_path: Path) -> RepositoryWorld:

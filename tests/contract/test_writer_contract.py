@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from framework.backends.git.mirror import GitMirror
-from framework.backends.git.remote import Credentials, parse_remote
+from framework.backends.git.remote import parse_remote
 from framework.backends.git.source import GitSource
 from framework.backends.git.writer import NOBODY, GitWriter, LocalBranches, RemoteBranches
 from framework.backends.memory import MemorySource
 from tests.builders import NOW
 from tests.contract.repositories import Repository
 from tests.contract.suites.writer import Files, WriterContract, WriterWorld
-from tests.git_server import git_server
 
 
 class TestMemoryWriter(WriterContract):
@@ -48,26 +47,13 @@ class TestWriterInAFolder(WriterContract):
         return real(repository, writer, "teams/flights/")
 
 
+@pytest.mark.slow
 class TestRemoteWriter(WriterContract):
     @pytest.fixture
     def world(self, tmp_path: Path) -> WriterWorld:
         repository = Repository(tmp_path / "upstream", bare=True)
-        return mirrored(repository, tmp_path, repository.folder.as_uri())
-
-
-class TestHttpsWriter(WriterContract):
-    @pytest.fixture
-    def world(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WriterWorld]:
-        repository = Repository(tmp_path / "upstream", bare=True)
-        with git_server(tmp_path) as server:
-            monkeypatch.setenv("GIT_SSL_CAINFO", str(server.certificate))
-            server.password = "s3cr3t"
-            yield mirrored(repository, tmp_path, f"{server.url}/upstream")
-
-
-def mirrored(repository: Repository, folder: Path, url: str) -> WriterWorld:
-    mirror = GitMirror(folder / "mirror.git", parse_remote(url, Credentials(token="s3cr3t")), "main")
-    return real(repository, GitWriter(mirror, RemoteBranches(mirror), lambda: NOBODY, lambda: NOW), refresh=mirror)
+        mirror = GitMirror(tmp_path / "mirror.git", parse_remote(repository.folder.as_uri()), "main")
+        return real(repository, GitWriter(mirror, RemoteBranches(mirror), lambda: NOBODY, lambda: NOW), refresh=mirror)
 
 
 def real(repository: Repository, writer: GitWriter, prefix: str = "", refresh: GitMirror | None = None) -> WriterWorld:

@@ -61,6 +61,7 @@ class Walk:
         )  # fmt: skip
 
 
+@pytest.mark.slow
 @EACH
 def test_what_does_not_start_ray_works_as_written(page: str, tmp_path: Path) -> None:
     walk = Walk(tmp_path)

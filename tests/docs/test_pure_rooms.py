@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,11 @@ def name_of(path: Path) -> str:
 
 ALL = modules(ROOT / "framework", ROOT / "controllers")
 ROOMS = modules(*(ROOT / "framework" / room for room in PURE))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def impure(tree: ast.AST) -> Iterator[str]:
@@ -56,24 +62,23 @@ def test_there_are_pure_rooms_to_look_at() -> None:
     assert {path.relative_to(ROOT / "framework").parts[0] for path in ROOMS} == set(PURE)
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=name_of)
-def test_pure_rooms_ask_no_clock_and_touch_nothing(path: Path) -> None:
-    assert list(impure(ast.parse(path.read_text()))) == []
+def test_pure_rooms_ask_no_clock_and_touch_nothing() -> None:
+    asked = {name_of(path): list(impure(tree(path))) for path in ROOMS}
+    assert {name: calls for name, calls in asked.items() if calls} == {}
 
 
-@pytest.mark.parametrize("path", ALL, ids=name_of)
-def test_no_cycle_is_hidden_behind_type_checking(path: Path) -> None:
-    assert type_checking(ast.parse(path.read_text())) == []
+def test_no_cycle_is_hidden_behind_type_checking() -> None:
+    spoken = {name_of(path): type_checking(tree(path)) for path in ALL}
+    assert {name: lines for name, lines in spoken.items() if lines} == {}
 
 
-@pytest.mark.parametrize("path", ALL, ids=name_of)
-def test_modules_stay_small(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= MAX_LINES
+def test_modules_stay_small() -> None:
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in ALL}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
 
 
-@pytest.mark.parametrize("path", ALL, ids=name_of)
-def test_every_module_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text()))
+def test_every_module_says_what_it_is_for() -> None:
+    assert [name_of(path) for path in ALL if not ast.get_docstring(tree(path))] == []
 
 
 @pytest.mark.parametrize(

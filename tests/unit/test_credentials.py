@@ -306,6 +306,7 @@ def test_redacting_twice_is_redacting_once(text: str) -> None:
     assert redacted(redacted(text)) == redacted(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     ["x", "a=b://", "password=", "://:", "eyJ", "aB1-", "a.", "'a:'", "https://a:b@c ",

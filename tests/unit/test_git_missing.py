@@ -15,6 +15,8 @@ from framework.api.errors import ConfigurationError, MlopsError, TransientError
 from framework.backends.git.source import GitSource
 from tests.unit.test_git_source import ENVIRONMENT, Repository
 
+pytestmark = pytest.mark.slow
+
 HEX = "1" * 40
 ROOT = Path(__file__).parents[2]
 

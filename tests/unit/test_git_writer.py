@@ -29,6 +29,8 @@ from tests.builders import NOW
 from tests.contract.repositories import Repository
 from tests.git_server import GitServer, git_server
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "s3cr3t-t0ken"
 
 
@@ -323,6 +325,22 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServe
     with git_server(tmp_path) as running:
         monkeypatch.setenv("GIT_SSL_CAINFO", str(running.certificate))
         yield running
+
+
+def test_a_token_lets_a_proposal_in_and_a_branch_that_moved_is_left_alone(
+    upstream: Repository, tmp_path: Path, server: GitServer
+) -> None:
+    server.password = TOKEN
+    mirror = remote(tmp_path, f"{server.url}/upstream", TOKEN)
+    base = mirror.resolve("main")
+    done = writer(mirror).propose(change(base, text="a: 7\n"))
+    assert (upstream.head(done.branch), upstream.parent(done.commit)) == (done.commit, base)
+    assert upstream.files(done.commit) == {"specs/a.yaml": "a: 7\n"}
+    assert writer(mirror).propose(change(base, text="a: 7\n")) == done
+    theirs = upstream.commit({"theirs.yaml": "1"}, branch=done.branch)
+    with pytest.raises(ConflictError):
+        writer(mirror).propose(change(base, text="a: 8\n"))
+    assert upstream.head(done.branch) == theirs
 
 
 def test_who_may_read_but_not_push_is_told(upstream: Repository, tmp_path: Path, server: GitServer) -> None:

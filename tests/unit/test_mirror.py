@@ -16,6 +16,8 @@ from framework.backends.git.mirror import GitMirror
 from framework.backends.git.remote import parse_remote
 from tests.contract.repositories import Repository
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "s3cr3t-t0ken"
 
 

@@ -19,6 +19,8 @@ from tests.contract.repositories import Repository
 from tests.git_server import GitServer, git_server
 from tests.unit.test_mirror import TOKEN, folder, history, mirror, upstream
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "upstream"]
 
 

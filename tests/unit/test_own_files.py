@@ -183,6 +183,7 @@ def test_the_log_of_a_table_is_believed_or_not(tmp_path: Path) -> None:
         assert found is None or not found.rows or all(getattr(found, name) == getattr(right, name) for name in mine)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_a_table_is_believed_or_not(tmp_path: Path) -> None:
     columns = [("x", "Int64")]
     for number in range(3):

@@ -249,6 +249,7 @@ def damages(data):
         yield data[:place] + bytes([data[place] ^ 0x80]) + data[place + 1 :]
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_the_log_is_left_out_and_named(scored, tmp_path, caplog):
     folder, _, late = scored
     labels = labelled(tmp_path, {"flight": list(range(120)), "late": late})
@@ -265,6 +266,7 @@ def test_a_damaged_file_of_the_log_is_left_out_and_named(scored, tmp_path, caplo
     assert file.name in caplog.text
 
 
+@pytest.mark.slow
 def test_a_damaged_label_table_is_an_error_that_names_it(scored, tmp_path):
     folder, _, late = scored
     labels = labelled(tmp_path, {"flight": list(range(120)), "late": late})

@@ -238,6 +238,7 @@ assert scipy.stats.norm.cdf(0) == 0.5
 """
 
 
+@pytest.mark.slow
 def test_loading_whylogs_leaves_heavy_packages_and_telemetry_out_and_spoils_neither():
     root = Path(__file__).parents[2]
     clean = {name: value for name, value in os.environ.items() if name != "WHYLOGS_NO_ANALYTICS"}

@@ -5,62 +5,23 @@ from __future__ import annotations
 import gc
 import sqlite3
 import tracemalloc
-from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from framework.api.errors import ConfigurationError, ConflictError, DamagedError
-from framework.api.meta import Ref
 from framework.backends.state.database import StateDatabase, open_database
 from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.stored import dump
-from framework.ports import Event, Pin, Record, Revision, Word
+from framework.ports import Pin, Record, Revision, Word
 from tests.builders import model_version
+from tests.unit.state_files import JOB, NOW, TTL, VIEW, by_hand, database, event, file, store, token
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-VIEW, JOB = Ref("FeatureView", "flights"), Ref("TrainingJob", "delay")
-TTL = 30.0
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "state.db"
-
-
-@pytest.fixture
-def database(file: Path) -> Iterator[StateDatabase]:
-    database = open_database(f"sqlite:///{file}", busy_seconds=0.05)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def store(database: StateDatabase) -> SqlStateStore:
-    return SqlStateStore(database, "local")
-
-
-@pytest.fixture
-def token(store: SqlStateStore) -> int:
-    lease = store.acquire("a", TTL, NOW)
-    assert lease is not None
-    return lease.token
-
-
-def event(number: int) -> Event:
-    return Event(time=NOW, commit="c" * 40, ref=JOB, reason="Trained", message="done", data={"number": number})
-
-
-def by_hand(file: Path, *statements: str) -> None:
-    """Somebody opens the file with another program."""
-    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-
+__all__ = ["database", "file", "store", "token"]
 
 GARBAGE = ("{", '{"ref": 7}', "[]", "null", "", "[" * 20_000, b"\xff\xfe")
 
@@ -292,6 +253,7 @@ def _revision(number: int) -> Revision:
 # ---------------------------------------------------------------------- a long log
 
 
+@pytest.mark.slow
 def test_a_long_log_is_never_held_as_a_whole(file: Path, store: SqlStateStore, token: int) -> None:
     padded = [event(number).model_copy(update={"message": "x" * 2_000}) for number in range(10_000)]
     store.append_events(padded, token)

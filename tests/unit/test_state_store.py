@@ -49,6 +49,7 @@ def _increment(file: str, times: int, start: Any) -> None:
     database.close()
 
 
+@pytest.mark.slow
 def test_two_processes_never_lose_an_update(file: Path, store: SqlStateStore, token: int) -> None:
     store.save(Record(ref=VIEW, status={"count": 0}), token)
     start = _processes.Barrier(2)
@@ -98,6 +99,7 @@ def _lead_then_pause(file: str, pipe: Pipe) -> None:
     database.close()
 
 
+@pytest.mark.slow
 def test_a_leader_that_was_paused_in_another_process_cannot_write(file: Path, store: SqlStateStore) -> None:
     here, there = _processes.Pipe()
     leader = _processes.Process(target=_lead_then_pause, args=(str(file), there))
@@ -124,6 +126,7 @@ def _open_all(folder: str, count: int, start: Any) -> None:
         open_database(f"sqlite:///{folder}/{number}.db").close()
 
 
+@pytest.mark.slow
 def test_several_processes_open_a_new_database_at_the_same_time(tmp_path: Path) -> None:
     start = _processes.Barrier(3)
     _finish([_processes.Process(target=_open_all, args=(str(tmp_path), 20, start)) for _ in range(3)])
@@ -192,6 +195,7 @@ def _die_while_writing(file: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_process_killed_in_the_middle_of_a_write_leaves_nothing_of_it(
     file: Path, store: SqlStateStore, token: int
 ) -> None:

@@ -110,6 +110,7 @@ WITH = {
 }
 
 
+@pytest.mark.slow
 def test_a_plain_installation_says_what_it_lacks_and_does_the_rest(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     head = f"BLOCKED = {[*installed.EXTRAS]!r}\nCOMMANDS = {[*WITHOUT, *WITH]!r}\n"

@@ -104,6 +104,7 @@ def test_quiet_says_nothing(tmp_path: Path) -> None:
     assert init(tmp_path / "parcels", "--quiet").output == ""
 
 
+@pytest.mark.slow
 def test_the_project_is_valid_without_a_warning(tmp_path: Path) -> None:
     folder = tmp_path / "parcels"
     init(folder)
@@ -194,6 +195,7 @@ def test_a_project_in_a_folder_of_a_repository_is_found_from_within(tmp_path: Pa
     assert find_root(tmp_path) == tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["github", "sarif"])
 def test_its_mistakes_are_marked_where_github_looks(tmp_path: Path, output: str) -> None:
     """Annotations and code scanning name files from the top of the repository."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["schema", *arguments])
 
 
+@cache
 def validator(*arguments: str) -> jsonschema.Draft202012Validator:
     found = json.loads(run(*arguments).output)
     jsonschema.Draft202012Validator.check_schema(found)

@@ -298,6 +298,7 @@ def test_a_lost_record_is_found_again_from_what_runs() -> None:
     assert deployment.running == {deployment.app("1")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_after", [0, 1])
 def test_killed_at_any_pass_and_begun_again_it_ends_the_same(killed_after: int) -> None:
     passes = 80

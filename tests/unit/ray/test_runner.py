@@ -54,6 +54,7 @@ class Run:
             time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_result_is_written_with_its_times(tmp_path: Path) -> None:
     run = Run(tmp_path, "tests.contract.ray_workloads:echo", value="ü")
     result = run.result()
@@ -62,6 +63,7 @@ def test_a_result_is_written_with_its_times(tmp_path: Path) -> None:
     assert result["started"] <= result["finished"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workload", "kind", "reason", "words"),
     [
@@ -82,6 +84,7 @@ def test_a_failure_is_told_by_name(tmp_path: Path, workload: str, kind: str, rea
     assert words in result["failure"]["message"]
 
 
+@pytest.mark.slow
 def test_a_failure_keeps_its_place_in_one_line_and_its_traceback_beside_it(tmp_path: Path) -> None:
     failure = Run(tmp_path, "tests.contract.ray_workloads:divide", by=0).result()["failure"]
     place = r"\(tests/contract/ray_workloads\.py:\d+, in divide\)"
@@ -91,6 +94,7 @@ def test_a_failure_keeps_its_place_in_one_line_and_its_traceback_beside_it(tmp_p
     assert failure["traceback"].rstrip().endswith("division by zero")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workload", ["sleep", "compute"])
 def test_sigterm_leaves_a_result_even_from_native_code(tmp_path: Path, workload: str) -> None:
     run = Run(tmp_path, f"tests.contract.ray_workloads:{workload}")
@@ -102,17 +106,20 @@ def test_sigterm_leaves_a_result_even_from_native_code(tmp_path: Path, workload:
     assert time.monotonic() - asked < 2, "Ray kills a job 3 s after it asked it to stop"
 
 
+@pytest.mark.slow
 def test_a_run_gives_way_to_what_answers_requests_and_still_tells_that_it_is_alive(tmp_path: Path) -> None:
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     found = Run(tmp_path, "tests.contract.ray_workloads:priorities").result()["result"]
     assert found == {"here": 19, "below": 19, "least": ours}
 
 
+@pytest.mark.slow
 def test_a_run_ends_when_its_time_is_up(tmp_path: Path) -> None:
     failure = Run(tmp_path, "tests.contract.ray_workloads:compute", timeout=0.5).result()["failure"]
     assert (failure["kind"], failure["reason"]) == ("User", "TimedOut")
 
 
+@pytest.mark.slow
 def test_the_heartbeat_carries_the_progress_and_goes_on(tmp_path: Path) -> None:
     run = Run(tmp_path, "tests.contract.ray_workloads:sleep")
     first = run.heartbeat()
@@ -126,6 +133,7 @@ def test_the_heartbeat_carries_the_progress_and_goes_on(tmp_path: Path) -> None:
     assert read_json(f"{run.folder}/result-1.json") is None
 
 
+@pytest.mark.slow
 def test_without_a_request_there_is_nothing_to_run(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "framework.workloads.run", str(tmp_path), "run-1", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
@@ -133,6 +141,7 @@ def test_without_a_request_there_is_nothing_to_run(tmp_path: Path) -> None:
     assert "request-1.json" in done.stderr
 
 
+@pytest.mark.slow
 def test_starting_a_run_loads_neither_ray_nor_anything_else_that_is_slow() -> None:
     code = "import framework.workloads.run, sys; print([m for m in ('ray', 'polars', 'sklearn') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

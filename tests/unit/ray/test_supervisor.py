@@ -15,6 +15,8 @@ import pytest
 
 from framework.process import birth
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 STRAY = "setsid sh -c 'setsid sleep 1234 & echo $! >> {pids}; sleep 1234' & echo $! >> {pids};"
 """A grandchild and its child, each in a session of its own, the way Ray's job drivers are."""

@@ -218,6 +218,7 @@ def test_equal_plans_give_equal_bytes_whatever_their_time_zone() -> None:
     assert plan_json(replace(MIXED, created=elsewhere)) == plan_json(MIXED)
 
 
+@pytest.mark.slow
 def test_equal_plans_give_equal_bytes_in_every_process() -> None:
     code = (
         "from framework.render.plan_document import plan_json; from tests.unit.render.samples import MIXED;"

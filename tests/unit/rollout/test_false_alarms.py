@@ -15,6 +15,8 @@ from framework.rollout.strategies import Canary
 from tests.builders import NOW, at
 from tests.unit.rollout.counting import canary, router, signals
 
+pytestmark = pytest.mark.slow
+
 ROLLOUTS = 150
 RATE = 0.1
 TOLERATED = binomial_quantile(ROLLOUTS, RATE, 0.99)

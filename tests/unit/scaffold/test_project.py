@@ -119,6 +119,7 @@ def test_every_file_of_the_template_travels_with_the_package() -> None:
     assert Path(str(files("controllers.scaffold"))) == home / "scaffold"
 
 
+@pytest.mark.slow
 def test_a_wheel_makes_the_same_project(tmp_path: Path) -> None:
     if find_spec("setuptools") is None:
         pytest.skip("setuptools, which builds the wheel, is not installed")
@@ -156,6 +157,7 @@ def written(folder: Path, texts: Mapping[str, str]) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_specs_of_ones_own_take_the_place_of_the_example_beside_its_environments(tmp_path: Path) -> None:
     """Under other names, and with an endpoint more: no environment says a word about those of the example."""
 

@@ -233,6 +233,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_a_crash_loses_what_was_not_flushed_yet_and_nothing_else(tmp_path):
     root = Path(__file__).parents[3]
     with subprocess.Popen(

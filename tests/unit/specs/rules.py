@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.unit.specs.conftest import Project
+import pytest
+
+from tests.unit.specs.conftest import FILES, Project
 
 VIEW, WEATHER, JOB = "features/trips.yaml", "features/weather.yaml", "training/late.yaml"
 DEPLOYMENT, BATCH, MONITOR = "deployments/late.yaml", "batch/nightly.yaml", "monitors/late.yaml"
+WATCH = """\
+apiVersion: mlops/v1alpha1
+kind: ModelMonitor
+metadata: {name: watch}
+spec:
+  deployment: late
+  window: 5m
+  drift: {columns: [rain], statistics: {rain: ks}}
+"""
+
+
+@pytest.fixture
+def project(project: Project) -> Project:
+    """The small project with a monitor and a batch: import it where rules about these are tried."""
+    project.write(MONITOR, WATCH)
+    project.write(BATCH, FILES[BATCH])
+    return project
 
 
 class Rule(NamedTuple):

@@ -166,6 +166,7 @@ SPECS = sorted([*(ROOT / "mlops_specs").rglob("*.yaml"), *(ROOT / "examples").rg
 VALUES: list[Any] = ["changed", 7, ["a", {"b": None}], {"k": "v: w"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", SPECS, ids=lambda file: file.stem)
 def test_every_value_of_the_example_project(file: Path) -> None:
     """Values and comments elsewhere stay, whatever is put in its place."""

@@ -214,6 +214,7 @@ def put(root: Path, name: str, data: bytes | int) -> None:
             file.write(data)
 
 
+@pytest.mark.slow
 def test_each_is_answered_within_a_second_and_bounded_memory(tmp_path: Path) -> None:
     put(tmp_path, "first", b"kind: nothing\n")
     for path in CORPUS.iterdir():

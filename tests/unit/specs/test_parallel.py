@@ -21,6 +21,8 @@ from framework.specs.loader import read_row
 from framework.specs.read import check, read_snapshot
 from tests.unit.specs.conftest import CODE, FILES
 
+pytestmark = pytest.mark.slow
+
 HERE = "framework.kinds:KINDS"
 TEXTS = [*FILES.values(), "spec: [", "# ä\nkind: [\n", ""]
 

@@ -33,6 +33,7 @@ def patched(project: Project, *patches: dict[str, Any], monitors: int = 1) -> li
     return [one for one in project.problems() if "spec.patches" in one]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operations", "place", "says"),
     [
@@ -67,6 +68,7 @@ def test_so_it_is_where_each_patch_of_a_chain_is_small(project: Project) -> None
     assert "spec.patches[14].jsonPatch[0].path: the patches up to here make it more than 50,000 values" in problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("patches", "says"),
     [

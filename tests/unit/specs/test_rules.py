@@ -13,17 +13,10 @@ from framework.kinds import KINDS
 from framework.kinds.feature_view.rules import ENCODINGS, OPTIONS
 from framework.kinds.training_job.evaluation import Metric
 from tests.unit.specs.conftest import FILES, Project
-from tests.unit.specs.rules import BATCH, DEPLOYMENT, JOB, MONITOR, VIEW, WEATHER, Rule, told
+from tests.unit.specs.rules import BATCH, DEPLOYMENT, JOB, MONITOR, VIEW, WEATHER, Rule, project, told
 
-WATCH = """\
-apiVersion: mlops/v1alpha1
-kind: ModelMonitor
-metadata: {name: watch}
-spec:
-  deployment: late
-  window: 5m
-  drift: {columns: [rain], statistics: {rain: ks}}
-"""
+__all__ = ["project"]
+
 SCHEDULED = "retrain: {schedule: 0 3 * * 1, onDrift: [%s]}"
 UNIQUE = "{unique: [trip]}"
 
@@ -273,13 +266,6 @@ RULES = [
 ]
 
 
-@pytest.fixture
-def project(project: Project) -> Project:
-    project.write(MONITOR, WATCH)
-    project.write(BATCH, FILES[BATCH])
-    return project
-
-
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.path}-{rule.says[:30]}")
 def test_what_does_not_fit_is_told(project: Project, rule: Rule) -> None:
     told(project, rule)
@@ -395,6 +381,7 @@ def many(count: int) -> dict[str, str]:
     return {"many/jobs.yaml": jobs, "many/deployments.yaml": deployments}
 
 
+@pytest.mark.slow
 def test_rules_cost_as_much_as_there_are_resources(project: Project) -> None:
     """Twice the resources, all of them wrong, take about twice the time: no rule looks at every pair."""
 

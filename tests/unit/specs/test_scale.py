@@ -12,6 +12,8 @@ from framework.specs.language import words
 from framework.specs.read import check
 from tests.unit.specs.conftest import CODE, FILES
 
+pytestmark = pytest.mark.slow
+
 MANY = 1500
 
 

@@ -10,18 +10,11 @@ import time
 import pytest
 
 from framework.api.lightgbm import CANONICAL
-from tests.unit.specs.conftest import FILES, Project
-from tests.unit.specs.rules import BATCH, JOB, MONITOR, WEATHER, Rule, told
+from tests.unit.specs.conftest import Project
+from tests.unit.specs.rules import JOB, MONITOR, WEATHER, Rule, project, told
 
-WATCH = """\
-apiVersion: mlops/v1alpha1
-kind: ModelMonitor
-metadata: {name: watch}
-spec:
-  deployment: late
-  window: 5m
-  drift: {columns: [rain], statistics: {rain: ks}}
-"""
+__all__ = ["project"]
+
 SCHEDULED = "retrain: {schedule: 0 3 * * 1, onDrift: [%s]}"
 
 
@@ -315,13 +308,6 @@ RULES = [
 ]
 
 
-@pytest.fixture
-def project(project: Project) -> Project:
-    project.write(MONITOR, WATCH)
-    project.write(BATCH, FILES[BATCH])
-    return project
-
-
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.path}-{rule.says[:30]}")
 def test_what_does_not_fit_is_told(project: Project, rule: Rule) -> None:
     told(project, rule)
@@ -335,6 +321,7 @@ def test_a_monitor_that_does_not_watch_drift_is_no_cause_to_train_again(project:
     assert (problem.path, problem.message) == ("spec.retrain.onDrift[0]", "ModelMonitor/watch does not watch drift")
 
 
+@pytest.mark.slow
 def test_a_view_and_a_job_of_ten_thousand_columns_are_checked_at_once(project: Project) -> None:
     columns = "".join(f"\n    - {{name: c{number}, dtype: Int8}}" for number in range(9_000))
     project.edit(WEATHER, ("    - {name: rain, dtype: Float64}", f"    - {{name: rain, dtype: Float64}}{columns}"))
@@ -346,6 +333,7 @@ def test_a_view_and_a_job_of_ten_thousand_columns_are_checked_at_once(project: P
     assert time.process_time() - started < 20.0
 
 
+@pytest.mark.slow
 def test_what_lightgbm_knows_is_what_the_installed_one_knows() -> None:
     """Each parameter, and by what other names it goes."""
     code = (

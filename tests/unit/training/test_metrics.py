@@ -77,6 +77,7 @@ assert found == [1.0], found
 """
 
 
+@pytest.mark.slow
 def test_what_is_measured_while_whylogs_is_loaded_finds_its_library() -> None:
     done = subprocess.run([sys.executable, "-c", MEANWHILE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
