@@ -229,7 +229,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.json is not None:
         document = {"size": chosen.size, "load": loads, "lines": [{**asdict(line), "met": line.met} for line in lines]}
         chosen.json.write_text(json.dumps(document, indent=2) + "\n")
-    return 0
+    return exit_status(lines)
+
+
+def exit_status(lines: Sequence[Line]) -> int:
+    """1 where a bar is missed."""
+    return int(any(line.met is False for line in lines))
 
 
 if __name__ == "__main__":
