@@ -12,7 +12,7 @@ from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.ports import CodeRef
 from framework.specs.cache import rows
-from framework.specs.cache.lazy import LazyDraft, LazyFacts
+from framework.specs.cache.lazy import LazyDraft, LazyFacts, has_of
 from framework.specs.cache.rows import LoadedFile
 from framework.specs.language.resource import ENVIRONMENT, Facts, Resource, patched_key
 from framework.specs.rules.validate import Checked
@@ -105,6 +105,10 @@ def encode(state: CachedEnvironment) -> bytes:
     return rows.dumps(document).encode("ascii")
 
 
+_PATCHED = 16
+"""Of a row whose object the Environment patches, beside what ``has_of`` tells."""
+
+
 class _Numbers(NamedTuple):
     kinds: Mapping[str, int]
     refs: Mapping[Ref, int]
@@ -119,7 +123,7 @@ def _row(state: CachedEnvironment, draft: LazyDraft, checked: Checked | None, nu
     text = facts.text if isinstance(facts, LazyFacts) else rows.dumps(rows.facts_row(facts))
     return [
         numbers.kinds[ref.kind], ref.name, draft.file, draft.sha, draft.index, draft.metadata_text, text,
-        int(bool(facts.claims or facts.warnings or facts.secrets or facts.places)) + 2 * int(resource.key != draft.key),
+        has_of(facts) + _PATCHED * int(resource.key != draft.key),
         numbers.names.get(facts.names), [numbers.refs[one] for one in facts.upstreams],
         None if checked is None else [numbers.refs[one] for one, _ in checked.looked if one not in facts.upstreams],
         *state.fingerprints.get(ref, (None, None)), None if code is None else numbers.codes[code],
@@ -185,19 +189,19 @@ class _Sheet:
     def facts(self, number: int) -> LazyFacts:
         row, refs = self.rows[number], self.refs
         names = () if row[8] is None else self._names[row[8]]
-        return LazyFacts(row[6], _facts, tuple([refs[one] for one in row[9]]), names, bool(row[7] & 1))
+        return LazyFacts(row[6], _facts, tuple([refs[one] for one in row[9]]), names, row[7] & ~_PATCHED)
 
     def resource(self, number: int) -> Resource:
         row = self.rows[number]
         key = f"{row[2]}\0{row[3]}\0{row[4]}"
-        patching = self._environment if row[7] & 2 else None
+        patching = self._environment if row[7] & _PATCHED else None
         find = partial(self.draft, number)
         return self._reviver.resource(self.refs[number], row[2], key, self.facts(number), find, patching)
 
     def draft(self, number: int) -> LazyDraft:
         if number not in self._drafts:
             row = self.rows[number]
-            facts = None if row[7] & 2 else self.facts(number)
+            facts = None if row[7] & _PATCHED else self.facts(number)
             self._drafts[number] = self._reviver.draft(self.refs[number], row[2], row[3], row[4], facts, row[5])
         return self._drafts[number]
 
@@ -212,7 +216,7 @@ class _Sheet:
     def _key(self, number: int) -> str:
         row = self.rows[number]
         key = f"{row[2]}\0{row[3]}\0{row[4]}"
-        return patched_key(key, self._environment) if row[7] & 2 and self._environment is not None else key
+        return patched_key(key, self._environment) if row[7] & _PATCHED and self._environment is not None else key
 
 
 def _facts(text: str) -> Facts:

@@ -41,17 +41,17 @@ class LazyFacts(Facts):
     the JSON of all, which ``read`` understands."""
 
     text: str
+    has: int
+    """As :func:`has_of` tells."""
     upstreams: tuple[Ref, ...]
     names: tuple[str, ...]
     _read: Callable[[str], Facts]
 
     def __init__(
-        self, text: str, read: Callable[[str], Facts], upstreams: tuple[Ref, ...], names: tuple[str, ...], rest: bool
+        self, text: str, read: Callable[[str], Facts], upstreams: tuple[Ref, ...], names: tuple[str, ...], has: int
     ) -> None:
-        """``rest``: there is more than references and entrypoints."""
-        self.__dict__.update(text=text, upstreams=upstreams, names=names, _read=read)
-        if not rest:
-            self.__dict__.update(claims=(), warnings=(), secrets=(), places=())
+        self.__dict__.update(text=text, upstreams=upstreams, names=names, _read=read, has=has)
+        self.__dict__.update({name: () for bit, name in enumerate(_REST) if not has >> bit & 1})
 
     @cached_property
     def _all(self) -> Facts:
@@ -80,6 +80,16 @@ class LazyFacts(Facts):
     @cached_property
     def places(self) -> tuple[Place, ...]:
         return self._all.places
+
+
+_REST = ("claims", "warnings", "secrets", "places")
+
+
+def has_of(facts: Facts) -> int:
+    """Which facts there are besides references and entrypoints: a bit for claims, warnings, secrets and places."""
+    if isinstance(facts, LazyFacts):
+        return facts.has
+    return sum(bool(getattr(facts, name)) << bit for bit, name in enumerate(_REST))
 
 
 class LazyDraft(Draft):

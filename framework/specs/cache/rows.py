@@ -18,7 +18,7 @@ from framework.planning.grammar.kind import Claim, Kind, Reference
 from framework.specs.cache.lazy import Body, LazyDraft
 from framework.specs.language.resource import Draft, Facts, Resource
 
-FORM = 3
+FORM = 4
 """Of everything written here; another one is not read."""
 
 
