@@ -20,7 +20,7 @@ from framework.planning.reports.asked import Asked, Stand, Uncommitted
 from framework.planning.reports.convergence import Withheld
 from framework.planning.reports.newer import newer_data
 from framework.planning.reports.oversight import Oversight, oversee
-from framework.planning.reports.overview import StatusReport, report
+from framework.planning.reports.overview import StatusReport, report, rows
 from framework.planning.reports.why import Explanation, why
 from framework.ports import Outage, Recorded, Revision
 from framework.process import dead, machine
@@ -52,10 +52,11 @@ class Situation:
 
     def why(self, ref: Ref) -> Explanation:
         """Raises LookupError where neither git nor a record knows ``ref``."""
-        return why(
-            ref, self.desired, self.recorded.readable, self.now, self.withheld,
-            self.recorded.unreadable, asked=self.asked, oversight=self.oversight,
+        found = rows(
+            self.desired, self.recorded.readable, self.now, self.withheld, self.recorded.unreadable,
+            asked=self.asked, oversight=self.oversight,
         )  # fmt: skip
+        return why(ref, found, self.oversight)
 
 
 def situation(project: Project) -> Situation:

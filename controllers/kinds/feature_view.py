@@ -9,7 +9,7 @@ from typing import Any
 
 from controllers.kinds import tables
 from controllers.kinds.observer import Observer
-from controllers.kinds.upstream import published_view
+from controllers.kinds.tables import published_view
 from framework.api import layout
 from framework.api.errors import DamagedError, TerminalError
 from framework.api.meta import Ref
@@ -80,8 +80,9 @@ class _Look:
         """The version that was made of what the sources hold; where there is none, the one that readers have."""
         if newest is None or build.made_of(newest, digest, ready):
             return newest
-        made = (table for table in self.ports.tables.versions(newest.uri) if build.made_of(table, digest, ready))
-        return next(made, None) or self._in_service(newest)
+        versions = self.ports.tables.versions(newest.uri)
+        made = (table for table in versions if build.made_of(table, digest, ready))
+        return next(made, next(filter(self._is_known, versions), newest))
 
     def _in_service(self, newest: TableState | None) -> TableState | None:
         """The version that readers have, where that can be told; else the newest."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from controllers.kinds.model_deployment import model_then
 from controllers.kinds.observer import Observer, Specs
+from controllers.kinds.tables import published
 from controllers.kinds.trail import LineagePart, Trail
-from controllers.kinds.upstream import published
 from framework.api import layout
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.api.meta import Ref

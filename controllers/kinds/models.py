@@ -10,36 +10,23 @@ from controllers.kinds.observer import Specs
 from controllers.kinds.trail import LineagePart, Trail, code
 from framework.api.categories import Category
 from framework.api.meta import Ref
-from framework.kinds.training_job.gates import judge
+from framework.kinds.training_job.gates import best, failed, judged
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired
 from framework.planning.reports.lineage import Node, Sort
-from framework.ports import ModelVersion, Ports, Record
+from framework.ports import Ports, Record
 
 
 def left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
-    models = ports.registry.builds(asked.ref.name, asked.identity)
-    if not models:
+    model = best(asked.spec.evaluation, ports.registry.builds(asked.ref.name, asked.identity))
+    if model is None:
         message = f"no build of {asked.ref.name} {asked.identity} is in the registry: it is trained again"
         return Kept(False, message, Category.RETRAIN)
-    passing = next((model for model in models if not _failed_gates(asked, model)), None)
-    if passing is None:
-        name, failed = f"{asked.ref.name}@{models[0].version}", _failed_gates(asked, models[0])
-        return Kept(False, f"{name} failed its gates: {'; '.join(failed)}", blocked=True)
-    return Kept(True, f"{asked.ref.name}@{passing.version}", version=passing.version)
-
-
-def _failed_gates(asked: Desired[Any], model: ModelVersion) -> list[str]:
-    known = model.lineage
-    rows = judge(
-        asked.spec.evaluation,
-        model.metrics,
-        known.get("champion_metrics"),
-        known.get("slices", ()),
-        known.get("champion_problem"),
-    )
-    return [row["message"] for row in rows if not row["passed"]]
+    name, wrong = f"{asked.ref.name}@{model.version}", failed(judged(asked.spec.evaluation, model))
+    if wrong:
+        return Kept(False, f"{name} failed its gates: {'; '.join(wrong)}", blocked=True)
+    return Kept(True, name, version=model.version)
 
 
 def job(training: str) -> Ref:

@@ -1,4 +1,4 @@
-"""What a FeatureView leaves behind: a table of each recipe, and what its versions were made of."""
+"""What a FeatureView has to offer and leaves behind: a table of each recipe, and what its versions were made of."""
 
 from __future__ import annotations
 
@@ -13,8 +13,20 @@ from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState, Published
 from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.remembered import state_of, status_of
 from framework.planning.reports.lineage import Edge, Node, Sort
 from framework.ports import Json, Ports, ReadTable, Record
+
+
+def published(ref: Ref, ports: Ports) -> Published | None:
+    """The version of a FeatureView that readers use, whatever identity it has."""
+    return state_of(status_of(ports.state.load(ref)), FeatureViewState).published
+
+
+def published_view(ref: Ref, identity: str, ports: Ports) -> Published | None:
+    """The published version of a FeatureView, None unless it is the one of ``identity``."""
+    found = published(ref, ports)
+    return found if found is not None and found.identity == identity else None
 
 
 def left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
@@ -26,27 +38,27 @@ def left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
 
 def traces(record: Record, trail: Trail) -> Iterator[LineagePart]:
     """The table that readers use, and what it was made of; user code as far as git asks for it still."""
-    published = _published(record.ref, trail)
-    if published is None:
+    current = _published(record.ref, trail)
+    if current is None:
         return
     name = record.ref.name
-    facts = {"rows": published.rows, "published": published.at.isoformat(), "commit": published.commit}
-    table = _node(name, published, facts)
+    facts = {"rows": current.rows, "published": current.at.isoformat(), "commit": current.commit}
+    table = _node(name, current, facts)
     yield table
-    yield from _made_from(name, published.commit, published.source_digest, table.id, trail)
-    yield from read(published.upstream, table.id, trail)
+    yield from _made_from(name, current.commit, current.source_digest, table.id, trail)
+    yield from read(current.upstream, table.id, trail)
     asked = trail.asked.get(record.ref)
-    if asked is None or asked.identity != published.identity:
+    if asked is None or asked.identity != current.identity:
         return
     yield from code(asked.code, table.id)
     paths = {key: source.path for key, source in asked.spec.sources.items() if source.path is not None}
-    if published.source_digest:
-        yield Node(Sort.SOURCES, f"{name}@{published.source_digest}", {"paths": paths}, record.ref)
+    if current.source_digest:
+        yield Node(Sort.SOURCES, f"{name}@{current.source_digest}", {"paths": paths}, record.ref)
 
 
 def read(tables: Mapping[str, ReadTable], by: str, trail: Trail) -> Iterator[LineagePart]:
     """Tables as ``by`` read them, and what these versions were made from: known from its own record of the one that is
-    published now, else from the table's log as far back as that goes."""
+    current now, else from the table's log as far back as that goes."""
     pending, told = [(view, table, by) for view, table in sorted(tables.items())], set[str]()
     while pending:
         view, table, reader = pending.pop()
@@ -56,8 +68,8 @@ def read(tables: Mapping[str, ReadTable], by: str, trail: Trail) -> Iterator[Lin
             continue
         told.add(node.id)
         yield node
-        published = _published(Ref("FeatureView", view), trail)
-        if published is not None and _node(view, published, {}).id == node.id:
+        current = _published(Ref("FeatureView", view), trail)
+        if current is not None and _node(view, current, {}).id == node.id:
             continue
         then = next((item for item in trail.versions(table.uri) if item.version == table.version), None)
         if then is not None:

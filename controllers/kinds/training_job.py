@@ -8,14 +8,14 @@ from typing import Any
 
 from controllers.kinds import models
 from controllers.kinds.observer import Observer
-from controllers.kinds.upstream import published_view
+from controllers.kinds.tables import published_view
 from framework.api.errors import DamagedError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.training_job import build
 from framework.kinds.training_job.gates import compares
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
-from framework.kinds.training_job.plan import run_name
+from framework.kinds.training_job.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import ModelVersion, Ports, RunPhase, RunState
@@ -56,7 +56,7 @@ def _under_way(desired: Desired[Any], status: Status | None, ports: Ports) -> tu
     begun = state_of(status, TrainingJobState).run
     if status is None or begun is None or status.identity != desired.identity:
         return "", RunState(RunPhase.ABSENT)
-    return begun.removeprefix(run_name(desired.ref.name, "")), ports.runs.observe(ports.storage, begun)
+    return built_by(desired.ref.name, begun), ports.runs.observe(ports.storage, begun)
 
 
 def champion(training: str, ports: Ports) -> ModelVersion | None:

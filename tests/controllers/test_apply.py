@@ -20,7 +20,7 @@ from framework.render.plan_document import plan_json
 from framework.render.stale import differences
 from tests.controllers import test_passes as passes
 from tests.controllers.test_passes import MINUTE
-from tests.unit.render.samples import COMPARED, MIXED
+from tests.unit.render.plans import COMPARED, MIXED
 from tests.world import JOB, TRAINING, VIEW, World
 
 BETTER = TRAINING.replace("rounds: 50", "rounds: 80")

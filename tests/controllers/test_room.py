@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from framework.api.meta import Ref
 from framework.planning.reports.health import Sync
+from framework.planning.reports.overview import rows
 from framework.planning.reports.why import why
 from framework.ports import Capacity
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, World
@@ -94,7 +95,7 @@ def test_what_stands_in_the_way_is_told_by_status_and_why_and_room_lets_it_in() 
     assert world.events(JOB, "WaitingForRoom") == 1
     assert world.standing().held == (JOB,)
     assert world.standing().settled, "nobody has to wait for a person"
-    asked = why(ENDPOINT, world.source.desired, world.ports.state.records(), world.now)
+    asked = why(ENDPOINT, rows(world.source.desired, world.ports.state.records(), world.now))
     assert [(item.health.sync, item.health.reason) for item in asked.causes] == [(Sync.HELD, "WaitingForRoom")]
     world.commit(extra=None)
     world.steps(60)

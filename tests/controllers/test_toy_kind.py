@@ -75,7 +75,7 @@ def test_it_is_planned_run_and_found_done(world: World) -> None:
 def test_status_and_why_tell_how_it_stands(world: World) -> None:
     world.pass_()
     assert row(world).sync is not Sync.SYNCED
-    reason = why(COPY, world.source.desired, world.ports.state.records(), world.now)
+    reason = why(COPY, rows(world.source.desired, world.ports.state.records(), world.now))
     assert [cause.ref for cause in reason.causes] == [VIEW]
     world.run()
     status = row(world).status

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from controllers.kinds.observer import Observer, Specs
+from controllers.kinds.tables import published_view
 from controllers.kinds.trail import LineagePart, Trail
-from controllers.kinds.upstream import published_view
 from framework.api.categories import Category
 from framework.api.meta import Name, Ref, Stored, Strict
 from framework.kinds.feature_view.observed import FeatureViewState, Published

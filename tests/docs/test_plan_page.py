@@ -14,7 +14,7 @@ from framework.planning.admission import pruning
 from framework.planning.grammar.changes import Verb
 from framework.planning.plan import breaking
 from framework.render.plan_document import FORMAT, plan_json
-from tests.unit.render.samples import PLANS
+from tests.unit.render.plans import PLANS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plan.md").read_text()
 TABLE = PAGE.partition("\n## JSON\n")[2]

@@ -13,7 +13,7 @@ import pytest
 
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
 from framework.planning.reports.oversight import oversee
-from framework.planning.reports.overview import report
+from framework.planning.reports.overview import report, rows
 from framework.planning.reports.why import why
 from framework.ports import Heartbeat, Outage
 from framework.render.events import events_jsonl, events_text
@@ -23,19 +23,15 @@ from framework.render.plan_document import plan_json
 from framework.render.status import resource_json, resource_text, status_json, status_text
 from framework.render.why import why_json, why_text
 from tests.golden.conftest import FOLDER
+from tests.unit.render.plans import COMPARED, CONVERGED, EVERY_ACTION, MIXED, REFUSED
 from tests.unit.render.samples import (
     COMMIT,
-    COMPARED,
-    CONVERGED,
     DEPLOYMENT,
     DESIRED,
     EVENTS,
-    EVERY_ACTION,
-    MIXED,
     MONITOR,
     NOW,
     RECORDS,
-    REFUSED,
     REVISIONS,
     TRAINING,
     WEATHER,
@@ -153,7 +149,7 @@ def test_status_beside_who_looks(golden: Golden) -> None:
 def test_status_and_why_when_nobody_looks(golden: Golden) -> None:
     found = report("local", DESIRED, SERVING, REVISIONS[1:], NOW, asked=NEW, oversight=NOBODY)
     golden("status-alone.txt", status_text(found, width=80))
-    golden("why-alone.txt", why_text(why(DEPLOYMENT, DESIRED, SERVING, NOW, oversight=NOBODY), width=80))
+    golden("why-alone.txt", why_text(why(DEPLOYMENT, rows(DESIRED, SERVING, NOW, oversight=NOBODY), NOBODY), width=80))
 
 
 def test_status_in_colour(golden: Golden) -> None:
@@ -178,11 +174,11 @@ def test_status_of_one_resource_as_json(golden: Golden) -> None:
 
 
 def test_why(golden: Golden) -> None:
-    golden("why.txt", why_text(why(MONITOR, DESIRED, RECORDS, NOW)))
+    golden("why.txt", why_text(why(MONITOR, rows(DESIRED, RECORDS, NOW))))
 
 
 def test_why_as_json(golden: Golden) -> None:
-    golden("why.json", why_json(why(MONITOR, DESIRED, RECORDS, NOW)))
+    golden("why.json", why_json(why(MONITOR, rows(DESIRED, RECORDS, NOW))))
 
 
 def test_events(golden: Golden) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from framework.kinds.training_job.evaluation import Evaluation, Gate, Slice
+from framework.ports import ModelVersion
 
 _NOT_FINITE = "not_finite"
 """What the training workload calls it; a test holds the two together."""
@@ -14,6 +15,24 @@ _NOT_FINITE = "not_finite"
 def compares(evaluation: Evaluation) -> bool:
     """Whether some bar is against the live model, so that this has to be measured, too."""
     return any(gate.comparedTo == "live" for gate in evaluation.gates)
+
+
+def judged(evaluation: Evaluation, version: ModelVersion) -> tuple[dict[str, Any], ...]:
+    """``judge`` of a version by what was measured when it was trained."""
+    known = version.lineage
+    champion, problem = known.get("champion_metrics"), known.get("champion_problem")
+    return judge(evaluation, version.metrics, champion, known.get("slices", ()), problem)
+
+
+def failed(gates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What there is to say of bars that were not passed."""
+    return [row["message"] for row in gates if not row["passed"]]
+
+
+def best(evaluation: Evaluation, versions: Sequence[ModelVersion]) -> ModelVersion | None:
+    """Of builds of one identity, newest first, the newest that passes; where none does, the newest."""
+    passing = (version for version in versions if not failed(judged(evaluation, version)))
+    return next(passing, next(iter(versions), None))
 
 
 def judge(

@@ -11,7 +11,7 @@ from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.meta import Ref
 from framework.kinds.training_job.build import read_of
-from framework.kinds.training_job.gates import compares, judge
+from framework.kinds.training_job.gates import best, compares, failed, judged
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
 from framework.planning.grammar import reasons
@@ -32,6 +32,11 @@ IN_USE_POLL = timedelta(seconds=5)
 def run_name(training: str, build: str) -> str:
     """A run is named by what it would build."""
     return f"train-{training}-{build}"
+
+
+def built_by(training: str, run: str) -> str:
+    """The build that a run of that name makes."""
+    return run.removeprefix(run_name(training, ""))
 
 
 def plan(
@@ -75,8 +80,9 @@ class _Training:
         return self.previous.deployable
 
     def decide(self) -> Change:
-        if self.observed.versions:
-            return self._judged(self._best)
+        version = best(self.desired.spec.evaluation, self.observed.versions)
+        if version is not None:
+            return self._judged(version)
         missing = tuple(Ref("FeatureView", name) for name, view in self.observed.views.items() if view is None)
         stop = self._supersede()
         if missing:
@@ -91,17 +97,6 @@ class _Training:
                 actions=stop,
             )
         return self._train(stop) if self.observed.equal is None else self._take(self.observed.equal, stop)
-
-    @property
-    def _best(self) -> ModelVersion:
-        """The newest build that passes its gates; where none does, the newest."""
-        passing = (item for item in self.observed.versions if all(row["passed"] for row in self._gates(item)))
-        return next(passing, self.observed.versions[0])
-
-    def _gates(self, version: ModelVersion) -> tuple[dict[str, Any], ...]:
-        evaluation, known = self.desired.spec.evaluation, version.lineage
-        champion, problem = known.get("champion_metrics"), known.get("champion_problem")
-        return judge(evaluation, version.metrics, champion, known.get("slices", ()), problem)
 
     def _take(self, version: ModelVersion, stop: tuple[Action, ...]) -> Change:
         """What git asks for comes to what was trained already: from the same rows, in the same way."""
@@ -118,12 +113,12 @@ class _Training:
         )
 
     def _judged(self, version: ModelVersion) -> Change:
-        gates = self._gates(version)
-        failed = [row["message"] for row in gates if not row["passed"]]
+        gates = judged(self.desired.spec.evaluation, version)
+        wrong = failed(gates)
         state = TrainingJobState(
             version=version.version,
             identity=self.desired.identity,
-            deployable=not failed,
+            deployable=not wrong,
             gates=gates,
             read=dict(version.read),
         )
@@ -135,8 +130,8 @@ class _Training:
         changed = state.model_copy(update=_NOT_TOLD) != self.previous.model_copy(update=_NOT_TOLD)
         told = {"seconds": version.lineage["seconds"]} if "seconds" in version.lineage else {}
         stop = self._supersede()
-        if failed:
-            message = f"version {version.version} failed {len(failed)} of {len(gates)} gates: {'; '.join(failed)}"
+        if wrong:
+            message = f"version {version.version} failed {len(wrong)} of {len(gates)} gates: {'; '.join(wrong)}"
             failure = NewEvent(reasons.GATE_FAILED, message, {"version": version.version, **told})
             events = (failure,) if changed else ()
             change = self.outcome.stalled(
@@ -252,14 +247,7 @@ class _Training:
             "rows": result.get("rows", {}),
             **runs.took(self.observed.run),
         }
-        gates = judge(
-            desired.spec.evaluation,
-            result["metrics"],
-            result.get("champion_metrics"),
-            result.get("slices", []),
-            lineage.get("champion_problem"),
-        )
-        return ModelVersion(
+        version = ModelVersion(
             training=desired.ref.name,
             version=self.observed.build,
             identity=desired.identity,
@@ -273,10 +261,10 @@ class _Training:
             metrics=result["metrics"],
             parameters=result.get("parameters", {}),
             lineage=lineage,
-            gates=gates,
-            deployable=all(row["passed"] for row in gates),
             trial_rows=result.get("trial_rows", 0),
         )
+        gates = judged(desired.spec.evaluation, version)
+        return version.model_copy(update={"gates": gates, "deployable": not failed(gates)})
 
 
 def _remove(observed: TrainingJobObserved, status: Status | None, now: datetime) -> Change:

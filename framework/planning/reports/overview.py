@@ -33,6 +33,8 @@ class StatusRow:
     age: timedelta | None = None
     looked_at: datetime | None = None
     current: bool = True
+    upstream: tuple[Ref, ...] = ()
+    """What it is built from, as git asks or else as is recorded."""
     newer: tuple[Ref, ...] = ()
     """Upstreams that hold newer data than what is in service was made from."""
 
@@ -175,6 +177,7 @@ def _row(
     return StatusRow(
         ref=ref,
         health=health,
+        upstream=tuple(desired.upstream) if desired else record.upstream if record else (),
         asked_commit=desired.commit if desired else None,
         asked_identity=desired.identity if desired else None,
         age=None if health.since is None else now - health.since,

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from framework.api.meta import Ref
-from framework.planning.grammar.changes import Desired
-from framework.planning.reports.asked import Asked
-from framework.planning.reports.convergence import Withheld
 from framework.planning.reports.health import Health, Sync
 from framework.planning.reports.oversight import Oversight
-from framework.planning.reports.overview import rows
-from framework.ports import Record
+from framework.planning.reports.overview import StatusRow
 
 _MISSING = Health(Sync.UNKNOWN, "Missing", "neither git nor a record has it")
 
@@ -35,28 +30,16 @@ class Explanation:
     note: str = ""
 
 
-def why(
-    ref: Ref,
-    desired: Mapping[Ref, Desired[Any]] | None,
-    records: Sequence[Record],
-    now: datetime,
-    withheld: Withheld | None = None,
-    unreadable: Mapping[Ref, str] | None = None,
-    *,
-    asked: Asked | None = None,
-    oversight: Oversight | None = None,
-) -> Explanation:
-    """The tree of what ``ref`` waits for. It has no causes when ``ref`` is Synced, or held up by itself alone. The
-    arguments are those of ``overview.rows``.
+def why(ref: Ref, found: Sequence[StatusRow], oversight: Oversight | None = None) -> Explanation:
+    """The tree of what ``ref`` waits for. It has no causes when ``ref`` is Synced, or held up by itself alone.
+    ``found`` are the rows of all resources.
 
     Raises:
         LookupError: neither git nor a record knows ``ref``.
     """
-    found = rows(desired, records, now, withheld, unreadable, asked=asked, oversight=oversight)
-    known, desired = {row.ref: row for row in found}, desired or {}
+    known = {row.ref: row for row in found}
     if ref not in known:
         raise LookupError(f"{ref} is neither in git nor on record")
-    recorded = {record.ref: record.upstream for record in records}
     explained: set[Ref] = set()
 
     def blocking(current: Ref) -> set[Ref]:
@@ -64,8 +47,7 @@ def why(
         somebody who looks, and for nothing above it."""
         if current not in known or known[current].sync in {Sync.SYNCED, Sync.UNKNOWN}:
             return set()
-        upstream = desired[current].upstream if current in desired else recorded.get(current, ())
-        return {item for item in upstream if item not in known or known[item].sync is not Sync.SYNCED}
+        return {item for item in known[current].upstream if item not in known or known[item].sync is not Sync.SYNCED}
 
     def explain(current: Ref) -> Explanation:
         row = known.get(current)

@@ -14,7 +14,8 @@ from framework.api.meta import Ref
 from framework.planning.grammar.changes import Change, FieldDiff, Plan, Refusal, Verb
 from framework.planning.grammar.forecast import Endpoint, Forecast, Work
 from framework.render.markdown import LIMIT, escaped, fenced, marker, plan_markdown
-from tests.unit.render.samples import MIXED, PLANS, TRAINING, change, plan
+from tests.unit.render.plans import MIXED, PLANS, change, plan
+from tests.unit.render.samples import TRAINING
 
 OURS = {
     "h3", "p", "code", "pre", "details", "summary", "b", "strong", "blockquote", "ul", "li", "sub",

@@ -19,22 +19,8 @@ from framework.render.diffs import diff_lines, flow
 from framework.render.plan import plan_text, summary
 from framework.render.plan_document import plan_from_json, plan_json
 from framework.render.terminal import plain
-from tests.unit.render.samples import (
-    ALERT,
-    CONVERGED,
-    DEPARTURES,
-    DEPLOYMENT,
-    MIXED,
-    MONITOR,
-    NOW,
-    PLANS,
-    TRACEBACK,
-    TRAINING,
-    WEATHER,
-    change,
-    plan,
-    status,
-)
+from tests.unit.render.plans import CONVERGED, MIXED, PLANS, change, plan
+from tests.unit.render.samples import ALERT, DEPARTURES, DEPLOYMENT, MONITOR, NOW, TRACEBACK, TRAINING, WEATHER, status
 
 
 def shown(before: Any, after: Any, width: int = 80) -> list[str]:
@@ -221,7 +207,7 @@ def test_equal_plans_give_equal_bytes_whatever_their_time_zone() -> None:
 @pytest.mark.slow
 def test_equal_plans_give_equal_bytes_in_every_process() -> None:
     code = (
-        "from framework.render.plan_document import plan_json; from tests.unit.render.samples import MIXED;"
+        "from framework.render.plan_document import plan_json; from tests.unit.render.plans import MIXED;"
         "print(plan_json(MIXED))"
     )
     texts = {

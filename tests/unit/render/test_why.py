@@ -10,6 +10,7 @@ import pytest
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Desired
 from framework.planning.reports.health import Sync
+from framework.planning.reports.overview import rows
 from framework.planning.reports.why import Explanation, why
 from framework.ports import Record
 from framework.render.why import why_json, why_text
@@ -48,11 +49,11 @@ def names(reason: Explanation) -> dict[str, Any]:
 
 
 def explain(name: str, upstreams: Mapping[str, str], working: str) -> Explanation:
-    return why(ref(name), *world(upstreams, working), NOW)
+    return why(ref(name), rows(*world(upstreams, working), NOW))
 
 
 def test_the_chain_ends_at_the_first_cause() -> None:
-    reason = why(MONITOR, DESIRED, RECORDS, NOW)
+    reason = why(MONITOR, rows(DESIRED, RECORDS, NOW))
     chain = [reason]
     while chain[-1].causes:
         assert len(chain[-1].causes) == 1
@@ -62,7 +63,7 @@ def test_the_chain_ends_at_the_first_cause() -> None:
 
 
 def test_upstreams_that_are_synced_are_not_causes() -> None:
-    assert DEPARTURES not in [cause.ref for cause in why(MONITOR, DESIRED, RECORDS, NOW).causes]
+    assert DEPARTURES not in [cause.ref for cause in why(MONITOR, rows(DESIRED, RECORDS, NOW)).causes]
     assert names(explain("c", {"a": "", "b": "", "c": "ab"}, "ac")) == {"a": {}}
 
 
@@ -91,7 +92,7 @@ def test_a_long_ladder_of_diamonds_stays_small() -> None:
             asked[ref(f"{side}{step}")] = desired(ref(f"{side}{step}"), IDENTITY, ref(f"x{step - 1}"))
         asked[ref(f"x{step}")] = desired(ref(f"x{step}"), IDENTITY, ref(f"l{step}"), ref(f"r{step}"))
     records = [record(item, status(IDENTITY, "Works", reconciling=True)) for item in asked]
-    assert why_json(why(ref("x39"), asked, records, NOW)).count('"ref"') < 2 * len(asked)
+    assert why_json(why(ref("x39"), rows(asked, records, NOW))).count('"ref"') < 2 * len(asked)
 
 
 def test_records_that_point_at_each_other_do_not_hang() -> None:
@@ -99,7 +100,7 @@ def test_records_that_point_at_each_other_do_not_hang() -> None:
         record(ref("a"), status(IDENTITY, "Works", reconciling=True), ref("b")),
         record(ref("b"), status(IDENTITY, "Works", reconciling=True), ref("a")),
     ]
-    assert why(ref("a"), {}, records, NOW).ref == ref("a")
+    assert why(ref("a"), rows({}, records, NOW)).ref == ref("a")
 
 
 def test_an_upstream_that_nobody_knows_is_named() -> None:
@@ -109,11 +110,11 @@ def test_an_upstream_that_nobody_knows_is_named() -> None:
 
 def test_an_unknown_resource_is_an_error() -> None:
     with pytest.raises(LookupError, match="FeatureView/nobody"):
-        why(ref("nobody"), DESIRED, RECORDS, NOW)
+        why(ref("nobody"), rows(DESIRED, RECORDS, NOW))
 
 
 def test_a_traceback_is_one_line_of_the_tree() -> None:
     stuck = record(DEPLOYMENT, status("5e6f7a8b9c", "CandidateRejected", TRACEBACK, stalled=True))
-    text = why_text(why(DEPLOYMENT, {DEPLOYMENT: desired(DEPLOYMENT, "5e6f7a8b9c")}, [stuck], NOW), width=200)
+    text = why_text(why(DEPLOYMENT, rows({DEPLOYMENT: desired(DEPLOYMENT, "5e6f7a8b9c")}, [stuck], NOW)), width=200)
     assert "3 times in a row … KeyError: 'plane_year'" in text
     assert "serving.py" not in text

@@ -16,7 +16,7 @@ from framework.planning.reports.asked import Asked, Stand, Uncommitted
 from framework.planning.reports.history import history
 from framework.planning.reports.lineage import Edge, Node, Sort, assemble
 from framework.planning.reports.oversight import Oversight, Presence
-from framework.planning.reports.overview import StatusRow, report
+from framework.planning.reports.overview import StatusRow, report, rows
 from framework.planning.reports.why import why
 from framework.ports import Event, Heartbeat, Outage, Record
 from framework.render.events import event_row, events_text
@@ -27,17 +27,15 @@ from framework.render.status import resource_text, status_text
 from framework.render.steps import steps_text
 from framework.render.terminal import cells
 from framework.render.why import why_text
+from tests.unit.render.plans import EVERY_ACTION, MIXED, REFUSED
 from tests.unit.render.samples import (
     ACTIONS,
     COMMIT,
     DESIRED,
     EVENTS,
-    EVERY_ACTION,
-    MIXED,
     MONITOR,
     NOW,
     RECORDS,
-    REFUSED,
     REVISIONS,
     TRACEBACK,
     desired,
@@ -151,9 +149,11 @@ TEXTS: Mapping[str, Callable[[int], str]] = {
     "status": lambda width: status_text(REPORT, width=width),
     "status of one": lambda width: "".join(resource_text(row, NOW, width=width) for row in resource_rows()),
     "status of nothing": lambda width: status_text(report(LONG, {}, (), (), NOW), width=width),
-    "why": lambda width: why_text(why(DEPLOYMENT, ASKED, STORED, NOW), width=width),
-    "why of many": lambda width: why_text(why([*LADDER][-1], LADDER, STUCK, NOW), width=width),
-    "why not": lambda width: why_text(why(MONITOR, ASKED, STORED, NOW, oversight=OVERSIGHT), width=width),
+    "why": lambda width: why_text(why(DEPLOYMENT, rows(ASKED, STORED, NOW)), width=width),
+    "why of many": lambda width: why_text(why([*LADDER][-1], rows(LADDER, STUCK, NOW)), width=width),
+    "why not": lambda width: why_text(
+        why(MONITOR, rows(ASKED, STORED, NOW, oversight=OVERSIGHT), OVERSIGHT), width=width
+    ),
     "events": lambda width: events_text([*EVENTS, *LIVED], width=width),
     "an event": lambda width: "".join(event_row(item, width=width) for item in LIVED),
     "history": lambda width: history_text(HistoryReport("local", history(LIVED, KINDS)), width=width),
