@@ -26,7 +26,6 @@ from controllers.settings import Settings
 from framework.api.errors import MlopsError, Problem, TransientError
 from framework.api.meta import Ref
 from framework.api.places import Premises, Use, database_path, local_path
-from framework.backends.delta.contents import Contents
 from framework.backends.delta.tables import DeltaTables
 from framework.backends.git.mirror import GitMirror
 from framework.backends.git.remote import Credentials, is_remote, parse_remote
@@ -57,6 +56,7 @@ from framework.planning.grammar.remembered import sound
 from framework.planning.reports.asked import Uncommitted
 from framework.ports import Ports, RunSpec, SpecWriter, StateStore
 from framework.process import dead
+from framework.sources.contents import Contents
 from framework.specs.cache.parse_cache import ParseCache, cache_for
 from framework.specs.read import UnsafeError, read_snapshot
 

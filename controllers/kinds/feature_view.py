@@ -15,7 +15,7 @@ from framework.api.errors import DamagedError, TerminalError
 from framework.api.meta import Ref
 from framework.kinds.feature_view import build
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
-from framework.kinds.feature_view.plan import run_name
+from framework.kinds.feature_view.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of
 from framework.ports import Ports, RunPhase, RunState, TableState
@@ -28,21 +28,43 @@ def observe(
     data is waited for: they may be large, and far away. The run is, while it is not on record what came of it."""
     if desired is None:
         return FeatureViewObserved(ref, ports.storage, None, "", RunState(RunPhase.ABSENT))
-    known = state_of(status, FeatureViewState).published
-    return _Look(desired, known, ports, now).observed()
+    state = state_of(status, FeatureViewState)
+    same = status is not None and status.identity == desired.identity
+    begun = built_by(ref.name, state.run) if same and state.run else ""
+    return _Look(desired, state.published, begun, ports, now).observed()
 
 
 @dataclass(frozen=True)
 class _Look:
-    """``known`` is the version that is on record as published."""
+    """``known`` is the version that is on record as published, ``begun`` the build that was begun for what git still
+    asks for; empty where none was."""
 
     desired: Desired[Any]
     known: Published | None
+    begun: str
     ports: Ports
     now: datetime
 
     def observed(self) -> FeatureViewObserved:
+        """What was begun is waited for, and published when it is done, though its sources have moved on: those that
+        move faster than it can be computed would keep it from readers for ever."""
+        run = self._run(self.begun)
+        # After the run: one that ends in between is then seen as running, never as one without a table.
         newest = self._newest()
+        published = bool(self.begun) and newest is not None and newest.name == self.begun
+        if published or run.phase in (RunPhase.PENDING, RunPhase.RUNNING):
+            table = newest if published else self._in_service(newest)
+            return FeatureViewObserved(self.desired.ref, self.ports.storage, table, "", run, build=self.begun)
+        return self._wanted(newest, run)
+
+    def _run(self, name: str) -> RunState:
+        """Of the build of that name; one that never was without a name."""
+        if not name:
+            return RunState(RunPhase.ABSENT)
+        return self.ports.runs.observe(self.ports.storage, run_name(self.desired.ref.name, name))
+
+    def _wanted(self, newest: TableState | None, begun: RunState) -> FeatureViewObserved:
+        """What would be made now. ``begun`` is the run of what was begun, where one was."""
         upstream = self._upstream(newest)
         ready = {ref: published for ref, published in upstream.items() if published is not None}
         digest, problem = self._sources(newest, ready)
@@ -51,10 +73,9 @@ class _Look:
         name = ""
         if len(ready) == len(upstream) and (problem is None or made):
             name = self._name(table if made else None, digest, ready)
-        run = RunState(RunPhase.ABSENT)
-        if name and not (table is not None and table.name == name and self._is_known(table)):
-            run = self.ports.runs.observe(self.ports.storage, run_name(self.desired.ref.name, name))
-            # After the run: one that ends in between is then seen as running, never as one without a table.
+        run = begun if name == self.begun else RunState(RunPhase.ABSENT)
+        if name != self.begun and not (table is not None and table.name == name and self._is_known(table)):
+            run = self._run(name)
             last = self._newest()
             table = last if last is not None and last.name == name else table
         return FeatureViewObserved(

@@ -160,6 +160,22 @@ def test_data_that_comes_back_is_not_computed_again(world: World) -> None:
     assert (published(world, VIEW).version, published(world, OVER).version) == (2, 2)
 
 
+def test_what_takes_longer_than_its_sources_rest_is_published_all_the_same(world: World) -> None:
+    """A view that takes half a minute over one that has other rows every few seconds, and over files likewise."""
+    world.plane.seconds = lambda run: 25.0 if run.name.startswith("features-recent") else 0.0
+    world.commit(departures=DEPARTURES + "  materialization: {every: 5s}\n")
+    seen = set()
+    for second in range(150):
+        if second % 7 == 0:
+            world.ports.tables.files["data/flights.csv"] = f"v{second}"
+        world.pass_()
+        world.advance()
+        seen.add(published(world, OVER).version)
+    assert len(seen) >= 4, seen
+    assert published(world, OVER).upstream["departures"].version <= published(world, VIEW).version
+    assert "runs.stop" not in {call.verb for call in world.ports.calls.made}
+
+
 def test_a_source_that_is_gone_leaves_readers_what_they_have(world: World) -> None:
     """Which need not be the newest version: the data of one before came back."""
     later(world, "v2")

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from framework import storage
-from framework.backends.delta.contents import Contents
 from framework.backends.delta.tables import DeltaTables
+from framework.sources.contents import Contents
 
 DAY = 86_400_000_000_000
 

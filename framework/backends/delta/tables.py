@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from framework import storage
-from framework.api.errors import TerminalError, TransientError
-from framework.api.hashes import text_hash
-from framework.backends.delta.contents import Contents
+from framework.api.errors import TransientError
 from framework.panics import panics_told
 from framework.ports import Json, ReadTable, TableState
+from framework.sources.contents import Contents
+from framework.sources.naming import source_digest
 
 _METADATA_KEY = "mlops"
 """The same key that the materialising workload writes; a test holds the two together."""
@@ -40,40 +40,8 @@ class DeltaTables:
         return _history(uri, _LOOKED_THROUGH)
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
-        """16 hex characters over place and content of every file that the sources name. A file of a remote store counts
-        by what the store says of it (an etag, a checksum, when it was modified), and by its content where it says
-        nothing; a Delta source counts by its version. Sources that are views or functions are named by the view's
-        identity instead. Empty where no source is a file.
-
-        Raises:
-            TerminalError: "SourceMissing" with the path, "PathOutsideRoot", "DriverMissing" with what to install,
-                "BadAddress".
-            TransientError: a store does not answer, or a file cannot be read.
-        """
-        parts: list[Json] = []
-        for name, source in sorted(sources.items()):
-            path = source.get("path")
-            if path is not None:
-                parts.append([name, path, self._read(name, path, source.get("format"), root)])
-        return text_hash(json.dumps(parts), 16) if parts else ""
-
-    def _read(self, name: str, path: str, form: Json, root: str) -> Json:
-        try:
-            uri = storage.resolve_path(path, root)
-        except ValueError as error:
-            raise TerminalError("PathOutsideRoot", f"source {name}: {error}") from error
-        if form == "delta":
-            return _delta_version(name, path, uri)
-        try:
-            files = storage.match_files(uri)
-            digests = self._contents.of(uri, files)
-        except TerminalError as error:
-            raise TerminalError(error.reason, f"source {name}: {error}") from error
-        except OSError as error:
-            raise TransientError(f"source {name}: cannot read {path}: {error}") from error
-        if not files:
-            raise TerminalError("SourceMissing", f"source {name}: {storage.nothing_at(path)}")
-        return [[_relative(file.uri, root), digest] for file, digest in zip(files, digests, strict=True)]
+        """As :func:`framework.sources.naming.source_digest` names them."""
+        return source_digest(sources, root, self._contents)
 
     def delete(self, uri: str) -> None:
         """Remove the table with all its versions; a missing one is fine."""
@@ -117,21 +85,3 @@ def _state(uri: str, version: int, milliseconds: int, metadata: Mapping[str, Any
         digests=dict(metadata.get("digests", {})),
         upstream={name: ReadTable.model_validate(read) for name, read in metadata.get("upstream", {}).items()},
     )
-
-
-def _delta_version(name: str, path: str, uri: str) -> int:
-    from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError, TableNotFoundError
-
-    try:
-        with panics_told():
-            return int(DeltaTable(uri).version())
-    except TableNotFoundError as error:
-        raise TerminalError("SourceMissing", f"source {name}: no Delta table at {path}") from error
-    except (DeltaError, OSError, RuntimeError) as error:
-        raise TransientError(f"source {name}: cannot read the Delta table at {path}: {error}") from error
-
-
-def _relative(uri: str, root: str) -> str:
-    """The digest must not change when the project's folder is moved."""
-    return uri.removeprefix(root.rstrip("/") + "/")

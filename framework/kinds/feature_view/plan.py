@@ -30,6 +30,11 @@ def run_name(view: str, build: str) -> str:
     return f"features-{view}-{build}"
 
 
+def built_by(view: str, run: str) -> str:
+    """The build that a run of that name makes."""
+    return run.removeprefix(run_name(view, ""))
+
+
 def plan(
     desired: Desired[FeatureViewSpec] | None, observed: FeatureViewObserved, status: Status | None, now: datetime
 ) -> Change:

@@ -14,10 +14,13 @@ from typing import Any
 import polars as pl
 
 from framework import storage
+from framework.api.errors import TerminalError, TransientError
 from framework.api.fields import parse_duration
-from framework.ports import MaterializeRequest
+from framework.ports import FailureKind, MaterializeRequest
+from framework.sources.contents import Contents
+from framework.sources.naming import source_digest
 from framework.workloads import profiling
-from framework.workloads.context import RunContext
+from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, expectations
 from framework.workloads.features.digests import digests
 from framework.workloads.features.sources import trouble
@@ -31,7 +34,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
         {uri, version, rows, columns, profile, expectations, source_digest, seconds}
 
     Raises:
-        WorkloadError: see ``compute`` and ``expectations.require``; whatever is raised, nothing was published.
+        WorkloadError: "SourceChanged" where the sources did while they were read; see ``compute`` and
+            ``expectations.require``; whatever is raised, nothing was published.
     """
     started, asked = time.perf_counter(), MaterializeRequest.model_validate(context.payload)
     spec, table, upstream = asked.spec, asked.table, {name: dict(read) for name, read in asked.upstream.items()}
@@ -40,6 +44,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
         return _result(before, started)
     context.progress(None, "reading the sources")
     frame = compute(spec, asked.root, upstream)
+    _ensure_read(asked)
     context.progress(None, f"checking {frame.height:,} rows")
     now = datetime.now(UTC)
     expected = spec.get("expectations", ())
@@ -67,6 +72,23 @@ def run(context: RunContext) -> Mapping[str, Any]:
         },
     )
     return _result(published, started)
+
+
+def _ensure_read(asked: MaterializeRequest) -> None:
+    """A version is found again by what it was made of, so that has to be what the sources held.
+
+    Raises:
+        WorkloadError: "SourceChanged" (Infrastructure: the next attempt may find them at rest).
+    """
+    if not asked.source_digest:
+        return
+    try:
+        same = source_digest(asked.spec["sources"], asked.root, Contents()) == asked.source_digest
+    except (TerminalError, TransientError):
+        same = False
+    if not same:
+        told = "the sources have changed since it was decided to read them"
+        raise WorkloadError("SourceChanged", told, kind=FailureKind.INFRASTRUCTURE)
 
 
 def _newest(frame: pl.DataFrame, spec: Mapping[str, Any], now: datetime) -> str | None:

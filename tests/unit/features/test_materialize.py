@@ -11,7 +11,7 @@ import pytest
 
 from framework.api.errors import TerminalError
 from framework.backends.delta.tables import DeltaTables
-from framework.ports import ReadTable
+from framework.ports import FailureKind, ReadTable
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, materialize
 from tests.unit.features.test_transform import spec
@@ -174,3 +174,16 @@ def test_a_version_says_what_it_is_a_build_of_what_it_holds_and_what_it_was_made
     newest, before = CATALOG.versions(first["uri"])
     assert before == found
     assert {name for name in found.digests if newest.digests[name] != found.digests[name]} == {"delay"}
+
+
+def test_rows_that_are_not_those_that_were_asked_for_are_not_published(tmp_path: Path) -> None:
+    """A version is found again by what it was made of."""
+    flights(tmp_path, [1, 2, 3])
+    asked = context(tmp_path, build="b1")
+    flights(tmp_path, [1, 2, 4])
+    with pytest.raises(WorkloadError, match="changed since") as raised:
+        materialize.run(asked)
+    assert (raised.value.reason, raised.value.kind) == ("SourceChanged", FailureKind.INFRASTRUCTURE)
+    assert CATALOG.describe(asked.payload["table"]) is None
+    flights(tmp_path, [1, 2, 3])
+    assert materialize.run(asked)["rows"] == 3
