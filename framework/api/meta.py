@@ -44,14 +44,14 @@ class Strict(BaseModel):
     """Base of everything a user writes: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, alias_generator=None, allow_inf_nan=False
+        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, defer_build=True
     )
 
 
 class Stored(BaseModel):
     """Base of everything we stored ourselves: immutable, and unknown keys of a newer version are ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 def problem_of(error: Exception) -> str:

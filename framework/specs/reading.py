@@ -11,7 +11,7 @@ from framework.api.meta import Ref
 from framework.api.places import Premises
 from framework.planning.grammar.graph import CycleError
 from framework.planning.grammar.kind import Kind
-from framework.ports import Blob, CodeRef, SpecSource
+from framework.ports import Blob, SpecSource
 from framework.specs.cache import cached
 from framework.specs.cache.cached import Asked, CachedEnvironment
 from framework.specs.cache.lazy import Body, LazyDraft, LazyResource
@@ -141,9 +141,9 @@ class Reading:
         for key, file in earlier.files().items():
             self._cache.files.setdefault(key, file)
         self._code.ask(earlier.asked)
-        for names, paths in earlier.sound.items():
-            if self._unchanged({path: earlier.asked[path] for path in paths}):
-                self._code.sound[names] = paths
+        for names, sound in earlier.sound.items():
+            if self._unchanged({path: earlier.asked[path] for path in sound.paths}):
+                self._code.sound[names] = sound._replace(ref=replace(sound.ref, commit=self._commit))
 
     def _anew(self, name: str | None, earlier: CachedEnvironment | None) -> Understood:
         drafts, repeated = validate.unique(self.loaded.drafts)
@@ -202,27 +202,21 @@ class Reading:
         resources: Mapping[Ref, Resource], checked: Mapping[Ref, validate.Checked], earlier: CachedEnvironment | None,
     ) -> CachedEnvironment | None:  # fmt: skip
         """None where the environment has no name, or is not declared though others are. Raises CycleError."""
-        code = self._references(resources)
+        used = {resource.facts.names for resource in resources.values()}
+        sound = {names: found for names, found in self._code.sound.items() if names in used}
+        code = {ref: sound[resource.facts.names].ref for ref, resource in resources.items() if resource.facts.names}
         prints = fingerprints(resources, code, self._kinds, earlier.earlier if earlier else None)
         if name is None or (environment is None and environments):
             return None
         spec = environment.spec if environment is not None else self._kinds[ENVIRONMENT].spec()
         drafts = tuple(draft for draft in self.loaded.drafts if isinstance(draft, LazyDraft))
         files = dict.fromkeys((blob.path, blob.sha) for blob in self.files)
-        used = dict.fromkeys(resource.facts.names for resource in resources.values())
-        sound = {names: self._code.sound[names] for names in used if names}
-        asked = {*map(self._at, self._folders), *(path for paths in sound.values() for path in paths)}
+        asked = {*map(self._at, self._folders), *(path for one in sound.values() for path in one.paths)}
         return CachedEnvironment(
             name, self._folders, {path: self._digest(path) for path in sorted(asked)},
             tuple(files.keys() - {(draft.file, draft.sha) for draft in drafts}), environment, environments, resources,
-            sound, code, prints, snapshot_digest(name, spec, prints), len(drafts), lambda: drafts, lambda: checked,
+            sound, prints, snapshot_digest(name, spec, prints), len(drafts), lambda: drafts, lambda: checked,
         )  # fmt: skip
-
-    def _references(self, resources: Mapping[Ref, Resource]) -> dict[Ref, CodeRef]:
-        used = {resource.facts.names for resource in resources.values()}
-        folders = {names: self._code.ref(names) for names in used}
-        found = {ref: folders[resource.facts.names] for ref, resource in resources.items()}
-        return {ref: code for ref, code in found.items() if code is not None}
 
     # -- earlier ones ------------------------------------------------------------------------------------------------
 
@@ -240,7 +234,10 @@ class Reading:
         if same is not None and (state := self._revive(kept[same])) is not None:
             self._cache.remember(state)
             return state, None
-        return None, known[0] if known else next(filter(None, map(self._revive, kept[:1])), None)
+        if not known and kept and (earlier := self._revive(kept[0])) is not None:
+            self._cache.remember(earlier)  # it may well be asked for next
+            return None, earlier
+        return None, known[0] if known else None
 
     def _first_same(self, asked: Sequence[Asked]) -> int | None:
         self._code.ask(path for one in asked for path in one if not path.startswith(_LISTING))

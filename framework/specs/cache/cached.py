@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple, Protocol, cast
 
 from framework.api.errors import Problem
@@ -15,6 +15,7 @@ from framework.specs.cache import rows
 from framework.specs.cache.lazy import LazyDraft, LazyFacts, has_of
 from framework.specs.cache.rows import LoadedFile
 from framework.specs.language.resource import ENVIRONMENT, Facts, Resource, patched_key
+from framework.specs.rules.code import Sound
 from framework.specs.rules.validate import Checked
 from framework.specs.snapshot import Earlier, Fingerprint
 
@@ -24,8 +25,7 @@ Asked = Mapping[str, str | None]
 @dataclass(frozen=True)
 class CachedEnvironment:
     """The environment ``name`` in ``folders``. ``asked`` is every digest that this rests on: while they are the same,
-    all of this is. ``sound`` are the entrypoints of its resources, each with the paths on which it rests that they are
-    right; ``empty`` files without objects; ``drafts`` the objects of all others, in the order of files. What only a
+    all of this is. ``sound`` are the entrypoints of its resources; ``empty`` files without objects; ``drafts`` the objects of all others, in the order of files. What only a
     commit with changes needs is found when it is called for."""
 
     name: str
@@ -35,8 +35,7 @@ class CachedEnvironment:
     environment: Resource | None
     environments: Mapping[Ref, Resource]
     resources: Mapping[Ref, Resource]
-    sound: Mapping[tuple[str, ...], tuple[str, ...]]
-    code: Mapping[Ref, CodeRef]
+    sound: Mapping[tuple[str, ...], Sound]
     fingerprints: Mapping[Ref, Fingerprint]
     """In dependency order."""
     digest: str
@@ -58,10 +57,16 @@ class CachedEnvironment:
         keys = {ref: resource.key for ref, resource in self.resources.items()}
         return Earlier(keys, self.code, self.fingerprints)
 
+    @cached_property
+    def code(self) -> Mapping[Ref, CodeRef]:
+        """Of the resources that name any."""
+        named = ((ref, resource.facts.names) for ref, resource in self.resources.items())
+        return {ref: self.sound[names].ref for ref, names in named if names}
+
     def at(self, commit: str) -> CachedEnvironment:
         """The same at another commit."""
-        moved = {code: replace(code, commit=commit) for code in set(self.code.values())}
-        return replace(self, code={ref: moved[code] for ref, code in self.code.items()})
+        moved = {names: one._replace(ref=replace(one.ref, commit=commit)) for names, one in self.sound.items()}
+        return replace(self, sound=moved)
 
     def files(self) -> Mapping[tuple[str, str], LoadedFile]:
         """By path and blob SHA."""
@@ -85,19 +90,19 @@ def encode(state: CachedEnvironment) -> bytes:
     """Everything that no head says, as JSON. Specs are left out: they are read from their files' rows."""
     drafts, checked = state.drafts(), state.checked()
     kinds = list(dict.fromkeys(draft.ref.kind for draft in drafts))
-    names, codes = list(state.sound), list(dict.fromkeys(state.code.values()))
     numbers = _Numbers(
         {kind: number for number, kind in enumerate(kinds)},
         {draft.ref: number for number, draft in enumerate(drafts)},
-        {names: number for number, names in enumerate(names)},
-        {code: number for number, code in enumerate(codes)},
+        {names: number for number, names in enumerate(state.sound)},
     )
     document = {
         "empty": state.empty,
         "environment": None if state.environment is None else numbers.refs[state.environment.ref],
         "kinds": kinds,
-        "sound": list(state.sound.items()),
-        "codes": [(code.commit, code.folder, code.digest, code.files) for code in codes],
+        "sound": [
+            (names, one.paths, (one.ref.commit, one.ref.folder, one.ref.digest, one.ref.files))
+            for names, one in state.sound.items()
+        ],
         "digest": state.digest,
         "drafts": [_row(state, draft, checked.get(draft.ref), numbers) for draft in drafts],
         "order": [numbers.refs[ref] for ref in state.fingerprints],
@@ -113,20 +118,19 @@ class _Numbers(NamedTuple):
     kinds: Mapping[str, int]
     refs: Mapping[Ref, int]
     names: Mapping[tuple[str, ...], int]
-    codes: Mapping[CodeRef, int]
 
 
 def _row(state: CachedEnvironment, draft: LazyDraft, checked: Checked | None, numbers: _Numbers) -> list[Any]:
     ref = draft.ref
     resource = state.environments[ref] if ref.kind == ENVIRONMENT else state.resources[ref]
-    facts, code = resource.facts, state.code.get(ref)
+    facts = resource.facts
     text = facts.text if isinstance(facts, LazyFacts) else rows.dumps(rows.facts_row(facts))
     return [
         numbers.kinds[ref.kind], ref.name, draft.file, draft.sha, draft.index, draft.metadata_text, text,
         has_of(facts) + _PATCHED * int(resource.key != draft.key),
         numbers.names.get(facts.names), [numbers.refs[one] for one in facts.upstreams],
         None if checked is None else [numbers.refs[one] for one, _ in checked.looked if one not in facts.upstreams],
-        *state.fingerprints.get(ref, (None, None)), None if code is None else numbers.codes[code],
+        *state.fingerprints.get(ref, (None, None)),
     ]  # fmt: skip
 
 
@@ -148,7 +152,6 @@ def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver)
     document = json.loads(body)
     sheet = _Sheet(document, reviver)
     chosen = document["environment"]
-    codes = [CodeRef(commit, folder, named, tuple(files)) for commit, folder, named, files in document["codes"]]
     order = document["order"]
     ordered = [(sheet.refs[number], sheet.rows[number]) for number in order]
     return CachedEnvironment(
@@ -160,7 +163,6 @@ def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver)
         environments=sheet.environments,
         resources={ref: sheet.resource(number) for number, ref in enumerate(sheet.refs) if ref.kind != ENVIRONMENT},
         sound=sheet.sound,
-        code={ref: codes[row[13]] for ref, row in ordered if row[13] is not None},
         fingerprints={ref: Fingerprint(row[11], row[12]) for ref, row in ordered},
         digest=document["digest"],
         objects=len(sheet.rows),
@@ -176,7 +178,10 @@ class _Sheet:
         kinds = document["kinds"]
         self.rows: list[list[Any]] = document["drafts"]
         self.refs = [Ref(kinds[row[0]], row[1]) for row in self.rows]
-        self.sound = {tuple(names): tuple(paths) for names, paths in document["sound"]}
+        self.sound = {
+            tuple(names): Sound(tuple(paths), CodeRef(commit, folder, named, tuple(files)))
+            for names, paths, (commit, folder, named, files) in document["sound"]
+        }
         self._names = list(self.sound)
         self._reviver = reviver
         self._drafts: dict[int, LazyDraft] = {}

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from framework.api.errors import Problem, SpecError
 from framework.ports import Blob, CodeRef, SpecSource
@@ -40,15 +40,22 @@ class Weighed(Protocol):
         ...
 
 
+class Sound(NamedTuple):
+    """Entrypoints that were found right, and what they come to. While the digests of ``paths`` are the same, both
+    stand."""
+
+    paths: tuple[str, ...]
+    ref: CodeRef
+
+
 @dataclass(frozen=True)
 class Code:
-    """The code of one commit. ``outlines`` remembers files by blob SHA. ``sound`` holds the entrypoints of resources
-    that were found right, with the paths on which that rests: while their digests are the same, it is."""
+    """The code of one commit. ``outlines`` remembers files by blob SHA, ``sound`` the entrypoints of resources."""
 
     source: SpecSource
     commit: str
     outlines: dict[str, Outline]
-    sound: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+    sound: dict[tuple[str, ...], Sound] = field(default_factory=dict)
     _digests: dict[str, str | None] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _unshippable: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
@@ -75,9 +82,9 @@ class Code:
             return []
         self._used.clear()
         problems = list(check_entrypoints(resource, dict(resource.facts.entrypoints), self))
-        if not problems:
-            self.ref(names)
-            self.sound[names] = tuple(sorted(self._used))
+        ref = None if problems else self.ref(names)
+        if ref is not None:
+            self.sound[names] = Sound(tuple(sorted(self._used)), ref)
         return problems
 
     def look_ahead(self, entrypoints: Iterable[str]) -> None:
@@ -128,6 +135,7 @@ class Code:
         folder = self.folder(names)
         if not folder or self.digest(folder) is None:
             return None
+        self._used.update(parent_inits(folder))  # which may have been read for other entrypoints
         reached = self.reached(names)
         text = "\n".join((folder, *(f"{path} {name}" for path, name in reached.items())))
         return CodeRef(

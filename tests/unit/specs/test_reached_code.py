@@ -89,6 +89,15 @@ def test_what_it_reaches_counts(code: Project, path: str, text: str) -> None:
     assert after.desired[WEATHER].code is None
 
 
+def test_packages_above_count_for_each_of_several_that_share_a_folder(code: Project) -> None:
+    other = (code.root / "specs/features/weather.yaml").read_text()
+    code.write("features/weather.yaml", f"{other.rstrip()}\n  transform: {{function: shop.code.far:far}}\n")
+    before = code.snapshot()
+    code.code("shop/__init__.py", "import os\n")
+    after = code.snapshot()
+    assert all(after.desired[ref].identity != before.desired[ref].identity for ref in (VIEW, WEATHER))
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [
