@@ -43,9 +43,7 @@ class Ref(NamedTuple):
 class Strict(BaseModel):
     """Base of everything a user writes: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, defer_build=True)
 
 
 class Stored(BaseModel):

@@ -25,8 +25,9 @@ Asked = Mapping[str, str | None]
 @dataclass(frozen=True)
 class CachedEnvironment:
     """The environment ``name`` in ``folders``. ``asked`` is every digest that this rests on: while they are the same,
-    all of this is. ``sound`` are the entrypoints of its resources; ``empty`` files without objects; ``drafts`` the objects of all others, in the order of files. What only a
-    commit with changes needs is found when it is called for."""
+    all of this is. ``sound`` are the entrypoints of its resources; ``empty`` files without objects; ``drafts`` the
+    objects of all others, in the order of files. What only a commit with changes needs is found when it is called for.
+    """
 
     name: str
     folders: tuple[str, ...]
