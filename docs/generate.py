@@ -137,6 +137,8 @@ def _type(annotation: Any) -> str:
         return f"map to {_type(parts[1])}"
     if annotation is Any:
         return "anything"
+    if issubclass(annotation, Enum):
+        return ", ".join(f"`{one.value}`" for one in annotation)
     return "object" if issubclass(annotation, BaseModel) else _WORDS[annotation]
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from framework.api.tasks import Task
+
 _ALIASES: Mapping[str, str] = {
     "bagging_fraction": "bagging sub_row subsample",
     "bagging_freq": "subsample_freq",
@@ -138,7 +140,7 @@ _REASONS: Mapping[str, str] = {
     "local_listen_port": _MACHINES,
     "machine_list_filename": f"it names a file, and {_MACHINES.removeprefix('it ')}",
     "machines": _MACHINES,
-    "num_class": "a label is 0 or 1, which needs no number of classes: leave it out",
+    "num_class": "it follows from the values of the label: leave it out",
     "num_iterations": "it follows from rounds: write trainer.lightgbm.rounds",
     "num_machines": _MACHINES,
     "num_threads": "it follows from resources.cpusPerWorker",
@@ -160,8 +162,18 @@ _REASONS: Mapping[str, str] = {
 DERIVED: Mapping[str, str] = {name: _REASONS[of] for name, of in CANONICAL.items() if of in _REASONS}
 """Why a parameter cannot be set, by each of its names."""
 
-OBJECTIVES = ("binary", "cross_entropy", "xentropy")
-"""Those that give the probability of a label that is 0 or 1."""
+OBJECTIVES: Mapping[Task, tuple[str, ...]] = {
+    Task.BINARY: ("binary", "cross_entropy", "xentropy"),
+    Task.MULTICLASS: ("multiclass", "softmax", "multiclassova", "multiclass_ova", "ova", "ovr"),
+    Task.REGRESSION: (
+        "regression", "regression_l2", "l2", "mean_squared_error", "mse", "l2_root", "root_mean_squared_error", "rmse",
+        "regression_l1", "l1", "mean_absolute_error", "mae", "huber", "fair", "poisson", "mape",
+        "mean_absolute_percentage_error", "gamma", "tweedie",
+    ),
+    Task.QUANTILE: ("quantile",),
+    Task.RANKING: ("lambdarank", "rank_xendcg", "xendcg", "xe_ndcg", "xe_ndcg_mart", "xendcg_mart"),
+}  # fmt: skip
+"""Those whose answers are what the task asks for; the first is taken where none is set."""
 
 BY_COLUMN = frozenset({
     "cegb_penalty_feature_coupled", "cegb_penalty_feature_lazy", "feature_contri", "max_bin_by_feature",

@@ -51,7 +51,8 @@ class ReadView(ReadTable):
 
 class TrainRequest(Request):
     """A version of a model. ``spec`` is a TrainingJobSpec as JSON by alias; ``champion`` the fields of the live version
-    that it takes to ask it the same rows."""
+    that it takes to ask it the same rows, where a gate compares with it; ``live_task`` what it learned, empty where
+    nothing is live."""
 
     training: str
     identity: str
@@ -61,3 +62,4 @@ class TrainRequest(Request):
     commit: str
     seed: int
     champion: Mapping[str, Any] | None = None
+    live_task: str = ""

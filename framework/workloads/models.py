@@ -1,31 +1,28 @@
 """Trained models as files: saved, verified, loaded and asked, the same way in training, in serving and in batch.
 
-Two formats, and neither executes code on loading: ``lightgbm-text`` (LightGBM's own text form) and ``skops``
-(scikit-learn without pickle). Models see a float64 matrix: numbers as they are, Booleans as 0 and 1, strings as their
+Models see a float64 matrix: numbers as they are, Booleans as 0 and 1, strings as their
 position in the signature's categories, and NaN for what is missing or was never seen in training.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import math
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from framework import storage
+from framework.workloads.answers import Matrix, ModelOutput
 from framework.workloads.context import WorkloadError
+from framework.workloads.formats import known
+from framework.workloads.formats.form import Score
 from framework.workloads.missing import nan_as_null
 
-Matrix = NDArray[np.float64]
 Signature = Mapping[str, Any]
-"""{"inputs": [{"name", "dtype", "nullable", "categories" (String only)}], "output": {"name", "kind": "probability"}}"""
+"""{"inputs": [{"name", "dtype", "nullable", "categories" (String only)}], "output": see ``answers.ModelOutput``}"""
 
 NUMBERS = frozenset({
     "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64",
@@ -34,7 +31,9 @@ INPUT_DTYPES = NUMBERS | {"Boolean", "String"}
 """Dtypes that a model input can have; dates must be turned into numbers by the view."""
 
 
-def signature_of(frame: pl.DataFrame, inputs: Sequence[str], nullable: Sequence[str], output: str) -> dict[str, Any]:
+def signature_of(
+    frame: pl.DataFrame, inputs: Sequence[str], nullable: Sequence[str], output: ModelOutput
+) -> dict[str, Any]:
     """The signature of a model trained on ``frame``: categories are the sorted distinct strings of its rows.
 
     A column is nullable if it is in ``nullable`` or has nulls, NaN included, in ``frame``: JSON has no NaN, so a row
@@ -57,7 +56,7 @@ def signature_of(frame: pl.DataFrame, inputs: Sequence[str], nullable: Sequence[
         if dtype == "String":
             column["categories"] = known[name].drop_nulls().unique().sort().to_list()
         columns.append(column)
-    return {"inputs": columns, "output": {"name": output, "kind": "probability"}}
+    return {"inputs": columns, "output": output.to_json()}
 
 
 class Encoder:
@@ -83,21 +82,23 @@ class Encoder:
 class Predictor:
     """A loaded model. Thread-safe: asking it changes nothing."""
 
-    def __init__(self, score: Callable[[Matrix], Matrix], signature: Signature) -> None:
+    def __init__(self, score: Score, signature: Signature) -> None:
         self.signature = signature
+        self.output = ModelOutput.of(signature)
         self._score = score
         self._encoder = Encoder(signature)
 
     def predict(self, frame: pl.DataFrame) -> Matrix:
-        """Probability of the positive class for each row, float64 (rows,). ``frame`` has the signature's inputs."""
+        """The answers (see ``answers.ModelOutput``), float64 (rows,) or (rows, numbers of an answer). ``frame`` has the
+        signature's inputs."""
         if frame.height == 0:
-            return np.empty(0, dtype=np.float64)
+            return self.output.empty()
         return self._score(self._encoder.matrix(frame))
 
 
 def save(folder: str, data: bytes, format: str) -> tuple[str, str]:
     """Write the artefact's bytes under ``folder``; returns (URI, SHA-256)."""
-    artifact = f"{folder}/{_format(format)[0]}"
+    artifact = f"{folder}/{known(format).file}"
     storage.write_bytes(artifact, data)
     return artifact, hashlib.sha256(data).hexdigest()
 
@@ -110,7 +111,7 @@ def load(artifact: str, sha256: str, format: str, signature: Signature) -> Predi
             "UnknownFormat"; "UntrustedTypes" when a skops file names types outside scikit-learn and numpy;
             "ArtifactUnreadable".
     """
-    loader = _format(format)[1]
+    loader = known(format).load
     data = storage.read_bytes(artifact)
     if data is None:
         raise WorkloadError("ArtifactMissing", f"no model file at {artifact}")
@@ -120,118 +121,12 @@ def load(artifact: str, sha256: str, format: str, signature: Signature) -> Predi
             "ArtifactMismatch", f"{artifact} has SHA-256 {found}, registered was {sha256}; it is not loaded"
         )
     try:
-        score = loader(data)
+        score = loader(data, ModelOutput.of(signature))
     except WorkloadError:
         raise
     except Exception as error:
         raise WorkloadError("ArtifactUnreadable", f"{artifact} is no valid {format} file: {error}") from error
     return Predictor(score, signature)
-
-
-def _format(format: str) -> tuple[str, Callable[[bytes], Callable[[Matrix], Matrix]]]:
-    if format not in FORMATS:
-        raise WorkloadError("UnknownFormat", f"{format!r} is not a model format (allowed: {', '.join(FORMATS)})")
-    return FORMATS[format]
-
-
-def _lightgbm(data: bytes) -> Callable[[Matrix], Matrix]:
-    import lightgbm
-
-    booster = lightgbm.Booster(model_str=data.decode())
-
-    def score(matrix: Matrix) -> Matrix:
-        # One thread: a request has few rows, and replicas share the machine's cores.
-        return np.asarray(booster.predict(matrix, num_threads=1), dtype=np.float64)
-
-    return score
-
-
-def _skops(data: bytes) -> Callable[[Matrix], Matrix]:
-    from skops.io import loads
-
-    untrusted = _untrusted(data)
-    if untrusted:
-        raise WorkloadError("UntrustedTypes", f"the model file names types that could run code: {', '.join(untrusted)}")
-    estimator = loads(data, trusted=sorted(_HARMLESS))
-
-    def score(matrix: Matrix) -> Matrix:
-        return np.asarray(estimator.predict_proba(matrix)[:, 1], dtype=np.float64)
-
-    return score
-
-
-FORMATS: Mapping[str, tuple[str, Callable[[bytes], Callable[[Matrix], Matrix]]]] = {
-    "lightgbm-text": ("model.txt", _lightgbm),
-    "skops": ("model.skops", _skops),
-}
-"""Format -> (file name, loader). Pickle is not among them."""
-
-
-def dump_skops(estimator: Any) -> bytes:
-    """A fitted scikit-learn estimator as skops bytes; equal estimators give equal bytes.
-
-    Raises:
-        WorkloadError: "UntrustedTypes" when it could not be loaded again without running foreign code.
-    """
-    from skops.io import dumps
-
-    data = _canonical(bytes(dumps(estimator)))
-    untrusted = _untrusted(data)
-    if untrusted:
-        raise WorkloadError(
-            "UntrustedTypes", f"only scikit-learn's own types can be saved, found {', '.join(untrusted)}"
-        )
-    return data
-
-
-_HARMLESS = frozenset(
-    {
-        "numpy.dtype",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.tree._tree.Tree",
-    }
-)
-"""Not on skops' own list, but plain data: loading them runs nothing that the file brings along."""
-
-
-def _untrusted(data: bytes) -> list[str]:
-    from skops.io import get_untrusted_types
-
-    return sorted(set(get_untrusted_types(data=data)) - _HARMLESS)
-
-
-def _canonical(data: bytes) -> bytes:
-    """skops names objects by memory address and stamps files with the time of day; both go, so that a fingerprint means
-    the same bytes."""
-    source = zipfile.ZipFile(io.BytesIO(data))
-    numbers: dict[str, str] = {}
-
-    def renumbered(value: Any) -> Any:
-        if isinstance(value, list):
-            return [renumbered(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        found = {key: renumbered(item) for key, item in value.items()}
-        if isinstance(found.get("__id__"), int):
-            found["__id__"] = int(numbers.setdefault(str(found["__id__"]), str(len(numbers) + 1)))
-        if isinstance(found.get("file"), str):
-            stem, dot, suffix = found["file"].partition(".")
-            found["file"] = f"{numbers.setdefault(stem, str(len(numbers) + 1))}{dot}{suffix}"
-        return found
-
-    schema = renumbered(json.loads(source.read("schema.json")))
-    members = {"schema.json": json.dumps(schema, indent=1).encode()}
-    for name in source.namelist():
-        stem, dot, suffix = name.partition(".")
-        if name != "schema.json":
-            members[f"{numbers[stem]}{dot}{suffix}"] = source.read(name)
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(members):
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), members[name], zipfile.ZIP_DEFLATED)
-    return target.getvalue()
 
 
 def check_rows(rows: Sequence[Any], signature: Signature, first: int = 0) -> list[str]:

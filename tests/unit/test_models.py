@@ -16,7 +16,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from framework.workloads import models
+from framework.workloads.answers import ModelOutput
 from framework.workloads.context import WorkloadError
+from framework.workloads.formats import FORMATS, skops
 
 SIGNATURE: dict[str, Any] = {
     "inputs": [
@@ -25,7 +27,7 @@ SIGNATURE: dict[str, Any] = {
         {"name": "delay", "dtype": "Float64", "nullable": True},
         {"name": "night", "dtype": "Boolean", "nullable": False},
     ],
-    "output": {"name": "delayed", "kind": "probability"},
+    "output": {"name": "delayed", "kind": "probability", "task": "binary"},
 }
 ROW = {"carrier": "AA", "hour": 5, "delay": 1.5, "night": False}
 
@@ -60,7 +62,7 @@ def saved(booster: lightgbm.Booster, tmp_path: Path) -> tuple[str, str]:
 def test_what_was_missing_in_training_may_be_missing_in_a_request() -> None:
     """NaN included: JSON has none, so a row like those of the training set could not be asked about otherwise."""
     frame = pl.DataFrame({"nan": [1.0, math.nan], "null": [1, None], "both": [math.nan, None], "full": [1.0, 2.0]})
-    signature = models.signature_of(frame, ["nan", "null", "both", "full"], (), "late")
+    signature = models.signature_of(frame, ["nan", "null", "both", "full"], (), ModelOutput("late"))
     assert [column["nullable"] for column in signature["inputs"]] == [True, True, True, False]
     assert models.check_rows([{"nan": None, "null": None, "full": 1.0}], signature) == []
 
@@ -95,7 +97,7 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path, artifact: str, format: s
 
 
 def test_a_file_that_is_no_model_is_told(tmp_path: Path) -> None:
-    for format in models.FORMATS:
+    for format in FORMATS:
         artifact, sha256 = models.save(str(tmp_path), b"hello", format)
         with pytest.raises(WorkloadError) as caught:
             models.load(artifact, sha256, format, SIGNATURE)
@@ -105,7 +107,7 @@ def test_a_file_that_is_no_model_is_told(tmp_path: Path) -> None:
 def test_a_sklearn_model_survives_without_pickle(frame: pl.DataFrame, tmp_path: Path) -> None:
     matrix = models.Encoder(SIGNATURE).matrix(frame)
     model = LogisticRegression().fit(matrix, (matrix[:, 2] > 0).astype(int))
-    artifact, sha256 = models.save(str(tmp_path), models.dump_skops(model), "skops")
+    artifact, sha256 = models.save(str(tmp_path), skops.dump(model), "skops")
     found = models.load(artifact, sha256, "skops", SIGNATURE).predict(frame)
     assert np.array_equal(found, model.predict_proba(matrix)[:, 1])
 
@@ -120,7 +122,7 @@ def test_types_that_could_run_code_are_refused_both_ways(frame: pl.DataFrame, tm
     matrix = models.Encoder(SIGNATURE).matrix(frame)
     foreign = Foreign().fit(matrix, (matrix[:, 2] > 0).astype(int))
     with pytest.raises(WorkloadError, match="Foreign"):
-        models.dump_skops(foreign)
+        skops.dump(foreign)
     artifact, sha256 = models.save(str(tmp_path), bytes(dumps(foreign)), "skops")
     with pytest.raises(WorkloadError, match="Foreign") as caught:
         models.load(artifact, sha256, "skops", SIGNATURE)
@@ -137,9 +139,11 @@ def test_unseen_and_missing_values_are_missing() -> None:
 
 def test_the_signature_is_what_the_rows_are(frame: pl.DataFrame) -> None:
     with_gaps = frame.with_columns(delay=pl.lit(None, pl.Float64))
-    assert models.signature_of(with_gaps, frame.columns, ["carrier"], "delayed") == SIGNATURE
+    assert models.signature_of(with_gaps, frame.columns, ["carrier"], ModelOutput("delayed")) == SIGNATURE
     with pytest.raises(WorkloadError, match="at is Datetime"):
-        models.signature_of(pl.DataFrame({"at": [None]}, schema={"at": pl.Datetime}), ["at"], [], "delayed")
+        models.signature_of(
+            pl.DataFrame({"at": [None]}, schema={"at": pl.Datetime}), ["at"], [], ModelOutput("delayed")
+        )
 
 
 @pytest.mark.parametrize(

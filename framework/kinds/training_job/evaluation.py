@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from framework.api.fields import exactly_one, ordered
 from framework.api.meta import Strict
-from framework.api.metrics import LOSSES
+from framework.api.metrics import PATTERN, known, measure_of
 
-Metric = Literal["auc", "log_loss", "accuracy", "brier"]
-"""What is measured of every model; ``MEASURES`` says what values it can have. A test holds the two together."""
+Metric = Annotated[str, AfterValidator(known), WithJsonSchema({"type": "string", "pattern": PATTERN})]
+"""What is measured of a model: ``MEASURES`` says for which tasks, and what values it can have."""
 
 
 class Gate(Strict):
@@ -24,16 +24,22 @@ class Gate(Strict):
         None, description="live: the model that serves now, on the same test rows"
     )
     maxDrop: float | None = Field(None, ge=0, description="How much below the live model's metric still passes")
+    maxRise: float | None = Field(
+        None, ge=0, description="For a metric that is better when smaller: how much above the live model's still passes"
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         if self.comparedTo is not None:
-            if self.maxDrop is None or self.min is not None or self.max is not None:
-                raise ValueError("comparedTo needs maxDrop and excludes min and max")
-            if self.metric in LOSSES:
-                raise ValueError(f"{self.metric} is better when smaller, so it does not drop: bound it with max")
-        elif self.maxDrop is not None:
-            raise ValueError("maxDrop needs comparedTo")
+            loss = measure_of(self.metric).loss
+            needed, other = ("maxRise", "maxDrop") if loss else ("maxDrop", "maxRise")
+            if getattr(self, other) is not None:
+                better = "smaller" if loss else "larger"
+                raise ValueError(f"{self.metric} is better when {better}: bound it with {needed}, not {other}")
+            if getattr(self, needed) is None or self.min is not None or self.max is not None:
+                raise ValueError(f"comparedTo needs {needed} and excludes min and max")
+        elif self.maxDrop is not None or self.maxRise is not None:
+            raise ValueError(f"{'maxDrop' if self.maxRise is None else 'maxRise'} needs comparedTo")
         elif self.min is None and self.max is None:
             raise ValueError("a gate needs min, max or comparedTo")
         else:
@@ -48,9 +54,10 @@ def _bounded(metric: str, least: float | None, most: float | None) -> None:
     Raises:
         ValueError: it has none.
     """
-    if metric in LOSSES and most is None:
+    loss = measure_of(metric).loss
+    if loss and most is None:
         raise ValueError(f"{metric} is better when smaller: bound it with max")
-    if metric not in LOSSES and least is None:
+    if not loss and least is None:
         raise ValueError(f"{metric} is better when larger: bound it with min")
 
 
@@ -59,8 +66,8 @@ class Slice(Strict):
 
     by: str = Field(description="The column whose values make the parts")
     metric: Metric = Field(description="What is measured on each part")
-    min: float | None = Field(None, description="The least that passes; for auc and accuracy")
-    max: float | None = Field(None, description="The most that passes; for log_loss and brier")
+    min: float | None = Field(None, description="The least that passes, of a metric that is better when larger")
+    max: float | None = Field(None, description="The most that passes, of a metric that is better when smaller")
     minRows: int = Field(1, ge=1, description="Parts with fewer test rows are not judged")
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from framework.api.metrics import measure_of, written
 from framework.kinds.training_job.evaluation import Evaluation, Gate, Slice
 from framework.ports import ModelVersion
 
@@ -67,15 +68,18 @@ def _unscored(name: str, count: int) -> dict[str, Any]:
 def _gate(
     gate: Gate, metrics: Mapping[str, float], champion: Mapping[str, float] | None, problem: str | None, why: str
 ) -> dict[str, Any]:
-    value = metrics.get(gate.metric)
+    value = metrics.get(written(gate.metric))
     if gate.comparedTo == "live":
-        allowed = gate.maxDrop or 0.0
+        loss, allowed = measure_of(gate.metric).loss, gate.maxDrop or gate.maxRise or 0.0
         if champion is None:
             return _row(f"{gate.metric} against live", value, "nothing is live", True, why)
-        live = champion.get(gate.metric)
+        live = champion.get(written(gate.metric))
         unknown = f"unknown: {problem}; lift this gate for one commit if that is meant" if problem else "not measured"
-        bar = f">= {live:.4f} - {allowed:g} (live, same rows)" if live is not None else unknown
-        passed = live is not None and _within(value, live - allowed, None)
+        sign = "<= {:.4f} + {:g}" if loss else ">= {:.4f} - {:g}"
+        bar = f"{sign.format(live, allowed)} (live, same rows)" if live is not None else unknown
+        passed = live is not None and (
+            _within(value, None, live + allowed) if loss else _within(value, live - allowed, None)
+        )
         return _row(f"{gate.metric} against live", value, bar, passed, why)
     return _row(gate.metric, value, _bar(gate.min, gate.max), _within(value, gate.min, gate.max), why)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from framework.api.lightgbm import BY_COLUMN, CANONICAL, DERIVED, OBJECTIVES, PARAMETERS
+from framework.api.tasks import Task
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.grammar.kind import CrossProblem
 
@@ -22,8 +23,11 @@ class _Given(NamedTuple):
     values: Sequence[tuple[str, Any]]
 
 
-def problems(spec: TrainingJobSpec, inputs: Mapping[str, str] | None) -> Iterator[CrossProblem]:
-    """``inputs``: dtype by column, in the model's order; None where some view is not known."""
+def problems(
+    spec: TrainingJobSpec, inputs: Mapping[str, str] | None, task: Task | None = None
+) -> Iterator[CrossProblem]:
+    """``inputs``: dtype by column, in the model's order; None where some view is not known. ``task``: None where the
+    label's values decide."""
     if spec.trainer.lightgbm is None:
         return
     first: dict[str, str] = {}
@@ -39,7 +43,7 @@ def problems(spec: TrainingJobSpec, inputs: Mapping[str, str] | None) -> Iterato
         if before != given.name:
             yield CrossProblem(given.path, f"{given.name} is another name of {before}, which is set already: keep one")
         for path, value in given.values:
-            yield from _value(path, of, value, inputs)
+            yield from _value(path, of, value, inputs, task)
 
 
 def _unknown(given: _Given) -> CrossProblem:
@@ -59,10 +63,14 @@ def _given(spec: TrainingJobSpec) -> Iterator[_Given]:
         yield _Given(path, name, [(f"{path}.choice[{place}]", value) for place, value in enumerate(space.choice or ())])
 
 
-def _value(path: str, of: str, value: Any, inputs: Mapping[str, str] | None) -> Iterator[CrossProblem]:
-    if of == "objective" and value not in OBJECTIVES:
-        told = f"{value!r} gives no probability of a label that is 0 or 1: leave it out, which means binary"
-        yield CrossProblem(path, told, allowed=OBJECTIVES, wanted=str(value))
+def _value(
+    path: str, of: str, value: Any, inputs: Mapping[str, str] | None, task: Task | None
+) -> Iterator[CrossProblem]:
+    able = tuple(name for one, names in OBJECTIVES.items() if task in (None, one) for name in names)
+    if of == "objective" and value not in able:
+        whose = "any task" if task is None else f"task {task.value}"
+        told = f"{value!r} does not give what {whose} asks for: leave it out, and it follows from the task"
+        yield CrossProblem(path, told, allowed=able, wanted=str(value))
     elif value is None:  # the library's default
         return
     elif of in BY_COLUMN:

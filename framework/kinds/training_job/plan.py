@@ -10,6 +10,8 @@ from framework.api import layout
 from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.meta import Ref
+from framework.api.tasks import TASKS, Task
+from framework.kinds.training_job import tasks
 from framework.kinds.training_job.build import read_of
 from framework.kinds.training_job.gates import best, compares, failed, judged
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
@@ -122,11 +124,7 @@ class _Training:
             gates=gates,
             read=dict(version.read),
         )
-        summary = (
-            f"version {version.version}, auc {version.metrics['auc']:.4f}"
-            if "auc" in version.metrics
-            else f"version {version.version}"
-        )
+        summary = _told(version)
         changed = state.model_copy(update=_NOT_TOLD) != self.previous.model_copy(update=_NOT_TOLD)
         told = {"seconds": version.lineage["seconds"]} if "seconds" in version.lineage else {}
         stop = self._supersede()
@@ -152,7 +150,7 @@ class _Training:
         match runs.next_step(run, spec.retries.limit, spec.retries.backoff, self.now):
             case runs.Start(attempt):
                 submit = SubmitRun(self._request(attempt))
-                message = "trains" if attempt == 1 else f"trains, attempt {attempt}"
+                message = ", ".join(["trains", *self._task, *([f"attempt {attempt}"] if attempt > 1 else [])])
                 event = runs.started(submit.run)
                 return self.outcome.acting(
                     self._keeping(name),
@@ -199,6 +197,15 @@ class _Training:
                     actions=stop,
                 )
 
+    @property
+    def _task(self) -> list[str]:
+        """What is learned, as far as that is known before it is run."""
+        spec = self.desired.spec
+        view = self.observed.views.get(spec.dataset.spine)
+        dtypes = dict(view.columns) if view is not None else {}
+        told = tasks.told(spec, dtypes.get(spec.dataset.label))
+        return [told] if told else []
+
     def _supersede(self) -> tuple[Action, ...]:
         """The run of an older identity that nobody waits for any more."""
         old = self.previous.run
@@ -225,6 +232,7 @@ class _Training:
             champion=champion.model_dump(mode="json", include={"version", "artifact", "sha256", "format", "signature"})
             if champion is not None and compares(desired.spec.evaluation)
             else None,
+            live_task=_task(champion) if champion is not None else "",
         )
         name = run_name(desired.ref.name, self.observed.build)
         return runs.request(desired, name, attempt, WORKLOAD, asked, desired.spec.timeout)
@@ -265,6 +273,21 @@ class _Training:
         )
         gates = judged(desired.spec.evaluation, version)
         return version.model_copy(update={"gates": gates, "deployable": not failed(gates)})
+
+
+def _told(version: ModelVersion) -> str:
+    """``version 024138ba27, binary, auc 0.9572``."""
+    task = _task(version)
+    headline = TASKS[task].headline
+    value = version.metrics.get(headline)
+    return ", ".join(
+        [f"version {version.version}", task.value, *([f"{headline} {value:.4f}"] if value is not None else [])]
+    )
+
+
+def _task(version: ModelVersion) -> Task:
+    """What it learned; a version from before there were tasks is binary."""
+    return Task(version.signature.get("output", {}).get("task", Task.BINARY))
 
 
 def _remove(observed: TrainingJobObserved, status: Status | None, now: datetime) -> Change:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,12 +11,13 @@ from pydantic import BaseModel
 
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
-from framework.api.metrics import MEASURES
-from framework.kinds.feature_view.columns import INPUTS, OUTCOMES, no_column
+from framework.api.metrics import Measure, measure_of
+from framework.kinds.feature_view.columns import INPUTS, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.kinds.training_job import parameters
+from framework.kinds.training_job import parameters, tasks
+from framework.kinds.training_job.dataset import FeatureRef
 from framework.kinds.training_job.evaluation import Gate, Slice
-from framework.kinds.training_job.spec import FeatureRef, TrainingJobSpec
+from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.grammar.kind import CrossProblem
 
 Specs = Mapping[Ref, BaseModel]
@@ -53,7 +55,8 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     yield from _dataset(spec, _views(spec, specs))
     yield from _dates(spec)
     whole = all(isinstance(specs.get(Ref("FeatureView", name)), FeatureViewSpec) for name in _named(spec))
-    yield from parameters.problems(spec, inputs(spec, specs) if whole else None)
+    label = _views(spec, specs)[spec.dataset.spine].dtypes.get(spec.dataset.label)
+    yield from parameters.problems(spec, inputs(spec, specs) if whole else None, tasks.task_of(spec, label))
     yield from _bars(spec)
     for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ()):
         monitor = specs.get(Ref("ModelMonitor", name))  # a kind above this one, which it cannot import
@@ -87,13 +90,13 @@ def _dataset(spec: TrainingJobSpec, views: Mapping[str, _View]) -> Iterator[Cros
     owner, together = f"FeatureView/{dataset.spine}", dict(views[dataset.spine].dtypes)
     if dataset.label not in together:
         yield no_column("spec.dataset.label", dataset.label, owner, together)
-    elif together[dataset.label] not in OUTCOMES:
-        message = f"{dataset.label} is {together[dataset.label]}; a label is Boolean, or a number that is 0 or 1"
-        yield CrossProblem("spec.dataset.label", message)
+    else:
+        yield from tasks.problems(spec, together[dataset.label])
     for index, column in enumerate(dataset.columns):
         path = f"spec.dataset.columns[{index}]"
-        if column == dataset.label:
-            yield CrossProblem(path, f"the label {column!r} is also an input")
+        if column in (dataset.label, dataset.query):
+            role = "label" if column == dataset.label else "query"
+            yield CrossProblem(path, f"the {role} {column!r} is also an input")
         elif column in dataset.columns[:index]:
             yield CrossProblem(path, f"{column} is an input already")
         else:
@@ -170,8 +173,10 @@ def _by_column(spec: TrainingJobSpec, together: Mapping[str, str]) -> Iterator[C
         (f"spec.evaluation.fairness[{index}].attribute", item.attribute)
         for index, item in enumerate(spec.evaluation.fairness)
     ]
-    if spec.dataset.split.group is not None:
-        named.append(("spec.dataset.split.group", spec.dataset.split.group))
+    dataset = spec.dataset
+    for path, column in (("split.group", dataset.split.group), ("query", dataset.query), ("weight", dataset.weight)):
+        if column is not None:
+            named.append((f"spec.dataset.{path}", column))
     for path, column in named:
         if column not in together:
             yield no_column(path, column, "the training set", together)
@@ -196,12 +201,23 @@ def _bars(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
     bars: list[tuple[str, Gate | Slice]] = [(f"gates[{index}]", gate) for index, gate in enumerate(gates)]
     bars += [(f"slices[{index}]", item) for index, item in enumerate(slices)]
     for path, bar in bars:
-        measure = MEASURES[bar.metric]
+        measure = measure_of(bar.metric)
         for side, bound in (("min", bar.min), ("max", bar.max)):
             if bound is not None and not measure.holds(bound):
-                told = f"{bar.metric} lies between {measure.least:g} and {measure.most:g}, found {bound:g}"
+                told = f"{bar.metric} {_range(measure)}, found {bound:g}"
                 yield CrossProblem(f"spec.evaluation.{path}.{side}", told)
     for index, gate in enumerate(gates):
-        if gate.maxDrop is not None and gate.maxDrop > MEASURES[gate.metric].span:
-            told = f"{gate.metric} can drop by {MEASURES[gate.metric].span:g} at most, found {gate.maxDrop:g}"
-            yield CrossProblem(f"spec.evaluation.gates[{index}].maxDrop", told)
+        span = measure_of(gate.metric).span
+        for name, verb in (("maxDrop", "drop"), ("maxRise", "rise")):
+            asked = getattr(gate, name)
+            if asked is not None and asked > span:
+                told = f"{gate.metric} can {verb} by {span:g} at most, found {asked:g}"
+                yield CrossProblem(f"spec.evaluation.gates[{index}].{name}", told)
+
+
+def _range(measure: Measure) -> str:
+    if math.isinf(measure.most):
+        return f"is {measure.least:g} or more"
+    if math.isinf(measure.least):
+        return f"is {measure.most:g} or less"
+    return f"lies between {measure.least:g} and {measure.most:g}"

@@ -13,7 +13,6 @@ from framework.api.errors import FieldError
 from framework.api.fields import (
     Cpus,
     CronExpression,
-    Day,
     Duration,
     DurationOrZero,
     Entrypoint,
@@ -24,105 +23,10 @@ from framework.api.fields import (
     ordered,
 )
 from framework.api.meta import Name, Strict
-from framework.api.metrics import LOSSES
+from framework.api.metrics import PATTERN, VALIDATION, known_of_validation, measure_of
 from framework.api.written import Text
+from framework.kinds.training_job.dataset import Dataset
 from framework.kinds.training_job.evaluation import Evaluation
-
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-
-
-class FeatureRef(Strict):
-    """Columns of a FeatureView, joined as of the spine's event time."""
-
-    view: Name = Field(description="The FeatureView; it is joined by its entities")
-    columns: tuple[str, ...] | Literal["all"] = Field(
-        "all", description="Which columns become inputs; all: every one but its entities and its event time"
-    )
-    maxAge: DurationOrZero | None = Field(None, description="Older rows count as missing; default: however old")
-    delay: DurationOrZero | None = Field(
-        None, description="How long after its event time a row becomes available; never joined before"
-    )
-
-
-class Window(Strict):
-    """Half-open [from, to) in event time, or the last so-much before the newest spine row that has a label."""
-
-    from_: Day | None = Field(None, alias="from", description="The first day, in UTC")
-    to: Day | None = Field(None, description="The day after the last one, in UTC")
-    last: Duration | None = Field(
-        None, description="Instead of from and to: so far back from the newest row whose label is known"
-    )
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if self.last is not None and (self.from_ or self.to):
-            raise ValueError("last excludes from and to")
-        if self.last is None and (self.from_ is None or self.to is None):
-            raise ValueError("give from and to, or last")
-        if self.from_ and self.to and self.from_ >= self.to:
-            raise ValueError("from must be before to")
-        return self
-
-
-class Fractions(Strict):
-    """Shares of the rows; together they are 1."""
-
-    train: Share = Field(description="Share of the rows that are learned from")
-    validation: Share = Field(description="Share that the search and early stopping choose by")
-    test: Share = Field(description="Share that the model is judged on, and never sees before")
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if abs(self.train + self.validation + self.test - 1.0) > 1e-9:
-            raise ValueError("train, validation and test must add up to 1")
-        return self
-
-
-class SplitAt(Strict):
-    """Dates that start the validation and the test part."""
-
-    validation: Day = Field(description="The first day of the validation part, in UTC")
-    test: Day = Field(description="The first day of the test part, in UTC")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.validation >= self.test:
-            raise ValueError("validation must be before test")
-        return self
-
-
-class Split(Strict):
-    """Which rows train, which choose and which judge."""
-
-    by: Literal["time", "random", "stratified", "group"] = Field(
-        "time",
-        description="time: later rows judge; random; stratified: random, with the label's shares kept; "
-        "group: whole groups, so that none is in two parts",
-    )
-    fractions: Fractions | None = Field(None, description="How large the parts are; exactly one of fractions and at")
-    at: SplitAt | None = Field(None, description="For by: time, calendar dates instead of fractions")
-    group: str | None = Field(None, description="For by: group, the column whose values stay together")
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        exactly_one(self, "fractions", "at")
-        if self.at is not None and self.by != "time":
-            raise ValueError("at needs by: time")
-        if (self.by == "group") != (self.group is not None):
-            raise ValueError("group names the column for by: group, and only for it")
-        return self
-
-
-class Dataset(Strict):
-    """Rows of a spine, and for each what other views knew at that moment and not a second later."""
-
-    spine: Name = Field(description="FeatureView with the entity rows, the event time and the label")
-    columns: tuple[str, ...] = Field((), description="Columns of the spine itself that are features")
-    features: tuple[FeatureRef, ...] = Field((), description="Columns of other views, joined as of the event time")
-    label: str = Field(description="The spine's column to learn: Boolean, or a number that is 0 or 1")
-    window: Window = Field(description="Which event times count")
-    split: Split = Field(description="Which rows train, which choose and which judge")
-
 
 _ESTIMATOR = re.compile(r"sklearn(\.\w+)+")
 _ESTIMATOR_SCHEMA: dict[str, Any] = {"type": "string", "pattern": f"^{_ESTIMATOR.pattern}$"}
@@ -138,7 +42,7 @@ def _estimator(value: str) -> str:
 
 
 class SklearnTrainer(Strict):
-    """A scikit-learn classifier behind one-hot encoding, imputing and scaling."""
+    """A scikit-learn estimator behind one-hot encoding, imputing and scaling."""
 
     estimator: Annotated[str, AfterValidator(_estimator), WithJsonSchema(_ESTIMATOR_SCHEMA)] = Field(
         description="A class below sklearn, e.g. sklearn.linear_model.LogisticRegression"
@@ -161,7 +65,7 @@ class TorchTrainer(Strict):
 
 
 class FunctionTrainer(Strict):
-    """Code of your own that returns a fitted scikit-learn classifier or a LightGBM Booster."""
+    """Code of your own that returns a fitted scikit-learn estimator or a LightGBM Booster."""
 
     entrypoint: Entrypoint = Field(description="package.module:attribute, called with (data, params, seed)")
     params: dict[str, Any] = Field(default_factory=dict, description="Handed to the function as they are")
@@ -170,7 +74,7 @@ class FunctionTrainer(Strict):
 class Trainer(Strict):
     """What fits the model. Exactly one."""
 
-    sklearn: SklearnTrainer | None = Field(None, description="Any scikit-learn classifier")
+    sklearn: SklearnTrainer | None = Field(None, description="Any scikit-learn classifier or regressor")
     xgboost: BoostedTrainer | None = Field(None, description="Boosted trees of XGBoost")
     lightgbm: BoostedTrainer | None = Field(None, description="Boosted trees of LightGBM")
     torch: TorchTrainer | None = Field(None, description="A training loop in PyTorch")
@@ -207,6 +111,13 @@ class SearchSpace(Strict):
         return self
 
 
+ValidationMetric = Annotated[
+    str,
+    AfterValidator(known_of_validation),
+    WithJsonSchema({"type": "string", "pattern": PATTERN.replace("^", f"^{VALIDATION}", 1)}),
+]
+
+
 class Tune(Strict):
     """A search for good parameters before the final fit. Trials learn from the train part, and the validation part
     chooses."""
@@ -215,8 +126,8 @@ class Tune(Strict):
         min_length=1,
         description="What to vary: a distribution by name of the trainer's parameter; it goes before params",
     )
-    metric: Literal["validation_auc", "validation_log_loss", "validation_accuracy", "validation_brier"] = Field(
-        "validation_auc", description="What the trials are compared by"
+    metric: ValidationMetric = Field(
+        "validation_auc", description="What the trials are compared by: validation_ and a metric of the task"
     )
     mode: Literal["max", "min"] = Field("max", description="Whether more of the metric is better, or less")
     trials: int = Field(10, ge=1, description="How many combinations are tried")
@@ -233,7 +144,7 @@ class Tune(Strict):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        loss = self.metric.removeprefix("validation_") in LOSSES
+        loss = measure_of(self.metric.removeprefix(VALIDATION)).loss
         if loss != (self.mode == "min"):
             better = "smaller" if loss else "larger"
             raise ValueError(f"{self.metric} is better when {better}: mode must be {'min' if loss else 'max'}")

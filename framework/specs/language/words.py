@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from datetime import date, datetime, timedelta
+from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -53,8 +54,8 @@ def _one(annotation: Any, many: bool) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation in _PLAIN:
         return _PLAIN[annotation][many]
-    if origin is Literal:
-        values = [str(value) for value in arguments]
+    values = literals(annotation)
+    if values:
         return repr(values[0]) if len(values) == 1 else f"one of {', '.join(values)}"
     if origin in {tuple, list}:
         if origin is tuple and Ellipsis not in arguments:
@@ -86,9 +87,13 @@ def shorten(text: str) -> str:
 
 def literals(annotation: Any) -> tuple[str, ...]:
     """The words that are allowed, where a field takes words."""
-    return tuple(
-        str(value) for member in alternatives(annotation) if get_origin(member) is Literal for value in get_args(member)
-    )
+    found: list[object] = []
+    for member in alternatives(annotation):
+        if get_origin(member) is Literal:
+            found += get_args(member)
+        elif isinstance(member, type) and issubclass(member, Enum):
+            found += [one.value for one in member]
+    return tuple(map(str, found))
 
 
 def models(annotation: Any) -> tuple[type[BaseModel], ...]:

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from framework.workloads.models import Matrix, shown
+from framework.workloads.answers import Matrix
+from framework.workloads.models import shown
 from framework.workloads.serving.scoring import BadRequestError
 
 _EXTREME = 2.0**128
@@ -20,7 +21,7 @@ class Predicts(Protocol):
 
 
 def ask(model: Predicts, frame: pl.DataFrame) -> Matrix:
-    """What the model says of one request: float64 (rows,), all finite.
+    """What the model says of one request, all finite.
 
     Raises:
         BadRequestError: it has no finite answer for some row, or none at all because of numbers beyond 2**128.
@@ -60,7 +61,8 @@ def _or_error(model: Predicts, frame: pl.DataFrame) -> Matrix | Exception:
 
 
 def _finite(predictions: Matrix) -> Matrix:
-    wrong = np.flatnonzero(~np.isfinite(predictions))
+    finite = np.isfinite(predictions)
+    wrong = np.flatnonzero(~(finite if finite.ndim == 1 else finite.all(axis=1)))
     if wrong.size:
         raise BadRequestError(
             422, [f"instances[{index}]: the model has no finite answer for this row" for index in wrong]

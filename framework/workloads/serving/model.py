@@ -16,6 +16,7 @@ from ray import serve
 
 from framework.ports import BAD_REQUEST, AppArguments
 from framework.workloads import models
+from framework.workloads.answers import Matrix
 from framework.workloads.serving import failure
 from framework.workloads.serving.asking import ask, ask_together
 from framework.workloads.serving.recorder import Destination, Recorder
@@ -45,7 +46,7 @@ class ModelReplica:
                 profiles=arguments.profiles,
                 predictions=arguments.predictions,
                 replica=f"{os.getpid()}-{time.time_ns() // 1_000_000}",
-                output=signature["output"]["name"],
+                output=self._predictor.output,
             ),
             partial(models.frame_of, signature=signature),
             timedelta(seconds=arguments.flushSeconds),
@@ -74,7 +75,7 @@ class ModelReplica:
         try:
             prepared = await asyncio.to_thread(self._preparation.prepare, body)
             predictions = await self._score(prepared.frame)
-            content = answer(predictions, self._version, self._app)
+            content = answer(predictions, self._predictor.output, self._version, self._app)
         except BadRequestError as mistake:
             told = {"type": BAD_REQUEST, "message": mistake.gist[: failure.LONGEST], "where": ""}
             return {"status": mistake.status, "body": mistake.body(), "failure": told}
@@ -84,16 +85,16 @@ class ModelReplica:
         self._recorder.append(request_id, prepared.keys, prepared.rows, predictions, len(body))
         return {"status": 200, "body": content}
 
-    async def _predict_one(self, frame: pl.DataFrame) -> models.Matrix:
+    async def _predict_one(self, frame: pl.DataFrame) -> Matrix:
         return await asyncio.to_thread(ask, self._predictor, frame)
 
-    async def _predict_together(self, frame: pl.DataFrame) -> models.Matrix:
-        found: models.Matrix | Exception = await self._together(frame)
+    async def _predict_together(self, frame: pl.DataFrame) -> Matrix:
+        found: Matrix | Exception = await self._together(frame)
         if isinstance(found, Exception):
             raise found
         return found
 
-    async def _predict_many(self, frames: Sequence[pl.DataFrame]) -> list[models.Matrix | Exception]:
+    async def _predict_many(self, frames: Sequence[pl.DataFrame]) -> list[Matrix | Exception]:
         """Several requests in one call of the model, cut apart again."""
         return await asyncio.to_thread(ask_together, self._predictor, frames)
 

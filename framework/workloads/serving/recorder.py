@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from framework.storage import write_bytes
 from framework.workloads import profiling
+from framework.workloads.answers import Matrix, ModelOutput
 
 logger = logging.getLogger("ray.serve")
 
@@ -40,13 +40,13 @@ CLOSE_SECONDS = 15.0
 class Destination:
     """Where one replica's files go, and how they are named.
 
-    ``replica`` must be unique over replicas and restarts. ``output`` names the prediction column in the profile.
+    ``replica`` must be unique over replicas and restarts. ``output`` says what of an answer is profiled and logged.
     """
 
     profiles: str
     predictions: str
     replica: str
-    output: str
+    output: ModelOutput
 
 
 Rows = Sequence[Mapping[str, Any]]
@@ -59,7 +59,7 @@ class RecordedRequest(NamedTuple):
     request_id: str
     keys: Sequence[str | None]
     rows: Rows
-    predictions: NDArray[np.float64]
+    predictions: Matrix
     weight: int
 
 
@@ -99,7 +99,7 @@ class Recorder:
         self._thread.start()
 
     def append(
-        self, request_id: str, keys: Sequence[str | None], rows: Rows, predictions: NDArray[np.float64], size: int = 0
+        self, request_id: str, keys: Sequence[str | None], rows: Rows, predictions: Matrix, size: int = 0
     ) -> None:
         """Remember one answered request of ``size`` bytes; drop it where the consumer is too far behind."""
         weight = max(len(rows), size // ROW_BYTES)
@@ -155,18 +155,19 @@ class Recorder:
         predictions = np.concatenate([item.predictions for item in batch])
         inputs = self._to_frame([row for item in batch for row in item.rows])
         metadata = {"replica": to.replica, "dropped": str(dropped), "final": str(final).lower()}
-        profile = profiling.profile_bytes(inputs.with_columns(pl.Series(to.output, predictions)), first, metadata)
-        write_bytes(f"{to.predictions}/{name}.parquet", _parquet(batch, predictions))
+        profile = profiling.profile_bytes(inputs.with_columns(to.output.profiled(predictions)), first, metadata)
+        write_bytes(f"{to.predictions}/{name}.parquet", _parquet(batch, predictions, to.output))
         write_bytes(f"{to.profiles}/{name}.bin", profile)  # last: readers may rely on a profile never changing
 
 
-def _parquet(batch: Sequence[RecordedRequest], predictions: NDArray[np.float64]) -> bytes:
+def _parquet(batch: Sequence[RecordedRequest], predictions: Matrix, output: ModelOutput) -> bytes:
+    """``prediction`` is one number a row; ``answer`` the whole of it where it has several."""
     log = pl.DataFrame(
         {
             "request_id": [item.request_id for item in batch for _ in item.predictions],
             "key": [key for item in batch for key in item.keys],
             "time": [item.time for item in batch for _ in item.predictions],
-            "prediction": predictions,
+            "prediction": output.number(predictions),
         },
         schema={
             "request_id": pl.String,
@@ -175,6 +176,8 @@ def _parquet(batch: Sequence[RecordedRequest], predictions: NDArray[np.float64])
             "prediction": pl.Float64,
         },
     )
+    if output.width is not None:
+        log = log.with_columns(pl.Series("answer", predictions.tolist(), dtype=pl.List(pl.Float64)))
     stream = io.BytesIO()
     log.write_parquet(stream)
     return stream.getvalue()

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from framework.workloads.answers import Matrix, ModelOutput
 from framework.workloads.models import check_rows, frame_of
 from framework.workloads.serving.blame import Blame
 
@@ -137,15 +137,15 @@ def _made(transformer: Transformer, rows: Sequence[Mapping[str, Any]]) -> list[A
     return made
 
 
-def answer(predictions: NDArray[np.float64], model: str, app: str) -> bytes:
+def answer(answers: Matrix, output: ModelOutput, model: str, app: str) -> bytes:
     """A successful answer.
 
     Raises:
-        ValueError: a prediction is not finite, which JSON cannot say and no caller can use.
+        ValueError: an answer is not finite, which JSON cannot say and no caller can use.
     """
-    if not np.isfinite(predictions).all():
+    if not np.isfinite(answers).all():
         raise ValueError("the model predicted a value that is not finite")
-    return json.dumps({"predictions": predictions.tolist(), "model": model, "app": app}).encode()
+    return json.dumps({**output.told(answers), "model": model, "app": app}).encode()
 
 
 def import_transformer(entrypoint: str | None) -> Transformer | None:

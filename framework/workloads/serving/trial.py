@@ -6,12 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from framework import storage
 from framework.api.layout import trial_file
 from framework.workloads.context import WorkloadError
-from framework.workloads.models import Matrix, Predictor
+from framework.workloads.models import Predictor
 from framework.workloads.serving import failure
 from framework.workloads.serving.scoring import Preparation
 
@@ -73,17 +71,7 @@ def _failed(preparation: Preparation, predictor: Predictor, rows: Rows) -> tuple
 
 def _raised(preparation: Preparation, predictor: Predictor, rows: Rows) -> Exception | None:
     try:
-        _check(predictor, predictor.predict(preparation.inputs(rows)), len(rows))
+        predictor.output.check(predictor.predict(preparation.inputs(rows)), len(rows))
     except Exception as error:
         return error
     return None
-
-
-def _check(predictor: Predictor, answers: Matrix, rows: int) -> None:
-    """Raises ValueError for answers that are none."""
-    if answers.shape != (rows,):
-        raise ValueError(f"the model has {answers.size} answers for {rows} rows")
-    if not np.isfinite(answers).all():
-        raise ValueError("the model predicts a value that is not finite")
-    if predictor.signature["output"]["kind"] == "probability" and not ((answers >= 0) & (answers <= 1)).all():
-        raise ValueError(f"the model predicts {answers.min():g} to {answers.max():g}, which is no probability")

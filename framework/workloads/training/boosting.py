@@ -12,14 +12,18 @@ import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from framework.api.lightgbm import BY_COLUMN, DERIVED, OBJECTIVES, names
+from framework.api.tasks import Task
 from framework.workloads.examining import Mistake
 
 _LARGEST = 2**31 - 1
+_CLASSES = 3
+"""Of the rows that it is asked with, where there are several."""
 _LEAVES = 31
 """As many leaves as the rows can fill: memory is taken for all that a tree may have."""
 _UNASKED = frozenset(names(*BY_COLUMN, "interaction_constraints", "device_type"))
@@ -65,7 +69,7 @@ class _Value(NamedTuple):
     value: Any
 
 
-def look(form: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[Mistake]:
+def look(form: Mapping[str, Any], search: Mapping[str, Any], task: Task | None = None) -> Iterator[Mistake]:
     """Mistakes of a trainer's parameters and of those that a search would set: every choice, both ends of a range."""
     params = [
         _Value(f'spec.trainer.lightgbm.params["{name}"]', name, value)
@@ -73,8 +77,9 @@ def look(form: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[Mistake
         if _asked(name, value)
     ]
     spaces = {name: ends for name, space in search.items() if (ends := list(_ends(name, space)))}
-    found = [*_each(params), *(mistake for ends in spaces.values() for mistake in _each(ends))]
-    yield from found or _together(params, spaces)
+    library = _Library(task or Task.BINARY)
+    found = [*library.each(params), *(mistake for ends in spaces.values() for mistake in library.each(ends))]
+    yield from found or library.together(params, spaces)
 
 
 def _asked(name: str, value: Any) -> bool:
@@ -103,33 +108,7 @@ def _drawn(form: str, given: Any) -> list[Any]:
             return [float(end) for end in given]
 
 
-# -- each by itself --------------------------------------------------------------------------------------------------
-
-
-def _each(values: list[_Value]) -> Iterator[Mistake]:
-    seen = set[str]()
-    for given in values:
-        mistake = _by_itself(given)
-        if mistake is not None and mistake.message not in seen:
-            seen.add(mistake.message)
-            yield mistake
-
-
-def _by_itself(given: _Value) -> Mistake | None:
-    name, value = given.name, given.value
-    parts = value if isinstance(value, list | tuple) else [value]
-    words = WORDS.get(name, ())
-    for part in parts if words else ():
-        for word in str(part).split(",") if words is _METRICS else [str(part)]:
-            if word not in words:
-                return Mistake(given.path, f"LightGBM has no {name} {word!r}", words, word)
-    if name in _UNASKED:
-        return None
-    wrong = next((told for part in parts if (told := _unwritable(part)) is not None), None)
-    if wrong is not None:
-        return Mistake(given.path, f"{name} {wrong}, found {value!r}")
-    told = _said({name: value}, fits=False)
-    return None if told is None else _told(given, told)
+# -- what a value is ------------------------------------------------------------------------------------------------
 
 
 def _unwritable(value: Any) -> str | None:
@@ -163,65 +142,94 @@ def _told(given: _Value, message: str) -> Mistake:
     return Mistake(given.path, f"{given.name} must be {kind}, found {given.value!r}")
 
 
-# -- all of them together --------------------------------------------------------------------------------------------
-
-
-def _together(params: list[_Value], spaces: Mapping[str, list[_Value]]) -> Iterator[Mistake]:
-    """As the run would begin, and as each other value of the search would have it."""
-    first = {given.name: given for given in params} | {name: ends[0] for name, ends in spaces.items()}
-    mistake = _beside(first, list(first))
-    if mistake is not None:
-        yield mistake
-        return
-    for name, ends in spaces.items():
-        for given in ends[1:]:
-            mistake = _beside({**first, name: given}, [name])
-            if mistake is not None:
-                yield mistake
-
-
-def _beside(values: Mapping[str, _Value], blamed: list[str]) -> Mistake | None:
-    """``blamed`` are those that the fault is looked for in: the first that all would be well without."""
-    told = _fit(values)
-    if told is None:
-        return None
-    without = (name for name in blamed if _fit({key: given for key, given in values.items() if key != name}) is None)
-    name = next(without, blamed[0] if blamed else None)
-    if name is None:
-        return None  # the library refuses what it is asked without any parameter: that is no mistake of a spec
-    value = values[name].value
-    return Mistake(values[name].path, f"LightGBM refuses {name}: {value!r} beside the other parameters: {told}")
-
-
-def _fit(values: Mapping[str, _Value]) -> str | None:
-    return _said({name: given.value for name, given in values.items() if name not in _UNASKED}, fits=True)
-
-
 # -- the library -----------------------------------------------------------------------------------------------------
 
 
-def _said(params: Mapping[str, Any], *, fits: bool) -> str | None:
-    """Why LightGBM refuses ``params``, None where it does not. Silent, whatever they ask for."""
-    import lightgbm
+@dataclass(frozen=True)
+class _Library:
+    """LightGBM, asked as for a task: what an objective needs of the label follows from it."""
 
-    asked = {"objective": "binary", **params, **_OURS}
-    if asked["objective"] not in OBJECTIVES:
-        asked["objective"] = "binary"
-    if fits:
-        asked |= {name: _LEAVES for name in _LEAF_COUNTS if name in asked}
-        asked |= {name: 0.5 for name in _SHARES if name in asked and _below_one(asked[name])}
-    x = np.arange(180, dtype=np.float64).reshape(60, 3) % 17
-    y = (np.arange(60) % 2).astype(np.float64)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            rows = lightgbm.Dataset(x, y, params=asked, free_raw_data=False).construct()
-            if fits:
-                lightgbm.train(asked, rows, 1)
-    except Exception as error:  # of any kind: it also reads parameters in Python
-        first = str(error).strip().splitlines() or [type(error).__name__]
-        return _sentence(_SOURCE.sub("", first[0]))
-    return None
+    task: Task
+
+    def each(self, values: list[_Value]) -> Iterator[Mistake]:
+        seen = set[str]()
+        for given in values:
+            mistake = self._by_itself(given)
+            if mistake is not None and mistake.message not in seen:
+                seen.add(mistake.message)
+                yield mistake
+
+    def _by_itself(self, given: _Value) -> Mistake | None:
+        name, value = given.name, given.value
+        parts = value if isinstance(value, list | tuple) else [value]
+        words = WORDS.get(name, ())
+        for part in parts if words else ():
+            for word in str(part).split(",") if words is _METRICS else [str(part)]:
+                if word not in words:
+                    return Mistake(given.path, f"LightGBM has no {name} {word!r}", words, word)
+        if name in _UNASKED:
+            return None
+        wrong = next((told for part in parts if (told := _unwritable(part)) is not None), None)
+        if wrong is not None:
+            return Mistake(given.path, f"{name} {wrong}, found {value!r}")
+        told = self._said({name: value}, fits=False)
+        return None if told is None else _told(given, told)
+
+    def together(self, params: list[_Value], spaces: Mapping[str, list[_Value]]) -> Iterator[Mistake]:
+        """As the run would begin, and as each other value of the search would have it."""
+        first = {given.name: given for given in params} | {name: ends[0] for name, ends in spaces.items()}
+        mistake = self._beside(first, list(first))
+        if mistake is not None:
+            yield mistake
+            return
+        for name, ends in spaces.items():
+            for given in ends[1:]:
+                mistake = self._beside({**first, name: given}, [name])
+                if mistake is not None:
+                    yield mistake
+
+    def _beside(self, values: Mapping[str, _Value], blamed: list[str]) -> Mistake | None:
+        """``blamed`` are those that the fault is looked for in: the first that all would be well without."""
+        told = self._fit(values)
+        if told is None:
+            return None
+        without = (
+            name for name in blamed if self._fit({key: given for key, given in values.items() if key != name}) is None
+        )
+        name = next(without, blamed[0] if blamed else None)
+        if name is None:
+            return None  # the library refuses what it is asked without any parameter: that is no mistake of a spec
+        value = values[name].value
+        return Mistake(values[name].path, f"LightGBM refuses {name}: {value!r} beside the other parameters: {told}")
+
+    def _fit(self, values: Mapping[str, _Value]) -> str | None:
+        return self._said({name: given.value for name, given in values.items() if name not in _UNASKED}, fits=True)
+
+    def _said(self, params: Mapping[str, Any], *, fits: bool) -> str | None:
+        """Why LightGBM refuses ``params``, None where it does not. Silent, whatever they ask for."""
+        import lightgbm
+
+        task = next((one for one, able in OBJECTIVES.items() if params.get("objective") in able), self.task)
+        asked = {**params, **_OURS}
+        if asked.get("objective") not in OBJECTIVES[task]:
+            asked["objective"] = OBJECTIVES[task][0]
+        asked |= {"num_class": _CLASSES} if task is Task.MULTICLASS else {}
+        if fits:
+            asked |= {name: _LEAVES for name in _LEAF_COUNTS if name in asked}
+            asked |= {name: 0.5 for name in _SHARES if name in asked and _below_one(asked[name])}
+        x = np.arange(180, dtype=np.float64).reshape(60, 3) % 17
+        y = (np.arange(60) % (2 if task is Task.BINARY else _CLASSES)).astype(np.float64)
+        lists = [20, 20, 20] if task is Task.RANKING else None
+        try:
+            with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+                warnings.simplefilter("ignore")
+                rows = lightgbm.Dataset(x, y, group=lists, params=asked, free_raw_data=False).construct()
+                if fits:
+                    lightgbm.train(asked, rows, 1)
+        except Exception as error:  # of any kind: it also reads parameters in Python
+            first = str(error).strip().splitlines() or [type(error).__name__]
+            return _sentence(_SOURCE.sub("", first[0]))
+        return None
 
 
 def _below_one(share: Any) -> bool:

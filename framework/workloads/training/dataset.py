@@ -13,15 +13,17 @@ import polars as pl
 
 from framework.api.fields import parse_duration
 from framework.api.nearest import did_you_mean
+from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.features import delta
+from framework.workloads.training import labels
 from framework.workloads.training.as_of import MOMENT, join_as_of
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """``frame`` holds every column of the spine and the joined features, in canonical order; ``label`` is 0 or 1
-    (Int8).
+    """``frame`` holds every column of the spine and the joined features, in canonical order; the label as it stands
+    there, but 0 or 1 (Int8) where it is binary.
 
     ``nullable`` are inputs that may be missing for any row because they were joined. ``dropped`` counts spine rows of
     the window without a label. ``digest`` is the SHA-256 of the frame's Arrow bytes.
@@ -34,6 +36,7 @@ class TrainingSet:
     time: str
     dropped: int
     digest: str
+    task: Task = Task.BINARY
 
 
 def build(spec: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]]) -> TrainingSet:
@@ -44,14 +47,14 @@ def build(spec: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]]) -> Tr
         views: {uri, version, entities, timestamp, columns} by view name.
 
     Raises:
-        WorkloadError: "MissingColumn", "WrongType", "AmbiguousColumn", "EmptyWindow", "NotBinary", "NoInputs",
+        WorkloadError: "MissingColumn", "WrongType", "AmbiguousColumn", "EmptyWindow", "WrongLabel", "NoInputs",
             "MaxAgeBelowDelay".
     """
     spine, label = views[spec["spine"]], spec["label"]
     moment = spine["timestamp"]
     _need([label, *spec.get("columns", ())], [name for name, _ in spine["columns"]], f"FeatureView/{spec['spine']}")
     rows = _in_window(_read(spine), moment, label, spec["window"]).collect()
-    labelled = _binary(rows, label)
+    labelled, task = labels.labelled(rows, label, spec.get("task"))
     if labelled.is_empty():
         raise WorkloadError(
             "EmptyWindow", f"FeatureView/{spec['spine']} has no labelled row in {_told(spec['window'])}"
@@ -68,11 +71,13 @@ def build(spec: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]]) -> Tr
         raise WorkloadError(
             "NoInputs", "dataset.columns and dataset.features name no column, so there is nothing to learn from"
         )
-    if label in inputs:
-        raise WorkloadError("LabelIsInput", f"the label {label!r} is also an input")
+    for role, name in (("label", label), ("query", spec.get("query"))):
+        if name is not None and name in inputs:
+            raise WorkloadError("LabelIsInput", f"the {role} {name!r} is also an input")
+    _need([name for name in (spec.get("query"), spec.get("weight")) if name], frame.columns, "the training set")
     frame = frame.rechunk()
     return TrainingSet(
-        frame, tuple(inputs), tuple(joined), label, moment, rows.height - labelled.height, _digest(frame)
+        frame, tuple(inputs), tuple(joined), label, moment, rows.height - labelled.height, _digest(frame), task
     )
 
 
@@ -141,21 +146,6 @@ def midnight(day: str | date) -> pl.Expr:
 
 def _told(window: Mapping[str, Any]) -> str:
     return f"the last {window['last']}" if window.get("last") else f"[{window['from']}, {window['to']})"
-
-
-def _binary(rows: pl.DataFrame, label: str) -> pl.DataFrame:
-    known = rows.drop_nulls([label])
-    dtype = known.schema[label]
-    if dtype != pl.Boolean:
-        told = f"the label {label} is {dtype}; it must be Boolean, or a number that is 0 or 1"
-        if not dtype.is_numeric():
-            raise WorkloadError("NotBinary", told)
-        other = known.filter((pl.col(label) != 0) & (pl.col(label) != 1))[label]
-        if other.len():
-            shown = ", ".join(str(value) for value in other.unique(maintain_order=True).head(3))
-            held = f"{other.len():,} of {known.height:,} labelled rows hold something else, e.g. {shown}"
-            raise WorkloadError("NotBinary", f"{told}, and {held}")
-    return known.with_columns(pl.col(label).cast(pl.Int8))
 
 
 def _need(wanted: Sequence[str], there: Sequence[str], owner: str, reason: str = "") -> None:

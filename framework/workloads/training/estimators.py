@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from framework.api.nearest import did_you_mean
+from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
 
 
 class NoEstimatorError(Exception):
-    """There is no class of that name; ``near`` are classifiers that there are."""
+    """There is no class of that name; ``near`` are estimators that there are."""
 
     def __init__(self, name: str, near: tuple[str, ...]) -> None:
         super().__init__(f"scikit-learn has no {name}")
@@ -34,7 +35,7 @@ def find(name: str) -> Any:
         raise NoEstimatorError(name, tuple(f"sklearn.{item}.{own}" for item in sklearn.__all__)) from error
     found = getattr(module, own, None)
     if not inspect.isclass(found):
-        able = [item for item in dir(module) if hasattr(getattr(module, item, None), "predict_proba")]
+        able = [item for item in dir(module) if hasattr(getattr(module, item, None), "predict")]
         raise NoEstimatorError(name, tuple(f"{module_name}.{item}" for item in able if not item.startswith("_")))
     return found
 
@@ -43,9 +44,14 @@ def parameters(estimator: Any) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(estimator).parameters
 
 
-def without_probabilities(estimator: Any, params: Mapping[str, Any]) -> str | None:
-    """Why an estimator made with ``params`` gives none, None where it does. Some do with other parameters."""
+def unfit(estimator: Any, params: Mapping[str, Any], task: Task) -> str | None:
+    """Why an estimator made with ``params`` does not answer what the task asks for, None where it does. Some do with
+    other parameters."""
     name = estimator.__name__
+    if task is Task.REGRESSION:
+        from sklearn.base import is_regressor
+
+        return None if is_regressor(estimator(**params)) else f"{name} is no regressor, which dataset.task asks for"
     if not hasattr(estimator, "predict_proba"):
         return f"{name} is no classifier with probabilities (it has no predict_proba)"
     try:
@@ -56,11 +62,11 @@ def without_probabilities(estimator: Any, params: Mapping[str, Any]) -> str | No
     return None
 
 
-def build(name: str, params: Mapping[str, Any], seed: int) -> Any:
+def build(name: str, params: Mapping[str, Any], seed: int, task: Task = Task.BINARY) -> Any:
     """An estimator that can be fitted.
 
     Raises:
-        WorkloadError: "EstimatorMissing" for one that does not exist or gives no probabilities; "UnknownParameter";
+        WorkloadError: "EstimatorMissing" for one that does not exist or does not fit the task; "UnknownParameter";
             "TrainerFailed" where it cannot be made.
     """
     try:
@@ -75,7 +81,7 @@ def build(name: str, params: Mapping[str, Any], seed: int) -> Any:
             "UnknownParameter", f"{estimator.__name__} has no parameter {told} (allowed: {', '.join(known)})"
         )
     try:
-        lacking = without_probabilities(estimator, params)
+        lacking = unfit(estimator, params, task)
     except Exception as error:
         raise WorkloadError("TrainerFailed", f"{name} cannot be made: {first_line(error)}") from error
     if lacking is not None:

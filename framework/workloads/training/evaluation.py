@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from framework.api.tasks import Task
+from framework.scores import Answered, score
 from framework.workloads import models
+from framework.workloads.answers import Matrix, ModelOutput
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
 from framework.workloads.missing import nan_as_null
-from framework.workloads.models import Matrix
 from framework.workloads.training import metrics
 
 
-def truth_of(frame: pl.DataFrame, label: str) -> Matrix:
-    """The label as 0.0 and 1.0."""
-    return frame[label].cast(pl.Float64).to_numpy()
-
-
 def champion_metrics(
-    champion: Mapping[str, Any] | None, test: pl.DataFrame, label: str
+    champion: Mapping[str, Any] | None,
+    test: pl.DataFrame,
+    task: Task = Task.BINARY,
+    groups: Matrix | None = None,
+    also: Sequence[str] = (),
 ) -> tuple[dict[str, float] | None, str]:
     """The live model's metrics on the challenger's test rows, and why there are none.
 
@@ -33,6 +34,9 @@ def champion_metrics(
     if champion is None:
         return None, "nothing is live"
     name, signature = f"the live model {champion['version']}", champion["signature"]
+    output = ModelOutput.of(signature)
+    if output.task is not task:
+        return {}, f"{name} is a model of {output.task.value}, this one of {task.value}"
     missing = [column["name"] for column in signature["inputs"] if column["name"] not in test.columns]
     if missing:
         return {}, f"{name} needs {', '.join(missing)}, which this training set does not have"
@@ -40,15 +44,19 @@ def champion_metrics(
     if retyped:
         return {}, f"{name} knows {' and '.join(retyped)}"
     try:
-        scores = models.load(champion["artifact"], champion["sha256"], champion["format"], signature).predict(test)
+        answers = models.load(champion["artifact"], champion["sha256"], champion["format"], signature).predict(test)
+        truth = output.truth(test)
     except WorkloadError as error:
         return {}, f"{name} cannot be loaded: {error}"
     except Exception as error:
         return {}, f"{name} cannot be asked: {type(error).__name__}: {first_line(error)}"
-    unscored = metrics.not_finite(scores)
+    unscored = metrics.not_finite(answers)
     if unscored:
         return {}, f"{name} answers {unscored:,} of {test.height:,} rows with no finite number"
-    return metrics.measure(truth_of(test, label), scores), ""
+    unknown = int(np.count_nonzero(np.isnan(truth)))
+    if unknown:
+        return {}, f"{name} does not know the classes of {unknown:,} of {test.height:,} rows"
+    return metrics.measure(metrics.answered(output, truth, answers, groups), also=also), ""
 
 
 def _retyped(signature: models.Signature, test: pl.DataFrame) -> Iterator[str]:
@@ -59,7 +67,7 @@ def _retyped(signature: models.Signature, test: pl.DataFrame) -> Iterator[str]:
             yield f"{column['name']} as {known}, this training set has {now}"
 
 
-def slices(bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, scores: Matrix, label: str) -> list[dict[str, Any]]:
+def slices(bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, known: Answered) -> list[dict[str, Any]]:
     """One row per bar and value of its column: {by, value, metric, rows, score}. ``score`` is None where the metric
     is not defined, e.g. an AUC where one class is missing. Slices below ``minRows`` are left out; where that leaves
     none, one row with the value None has the size of the largest.
@@ -67,10 +75,9 @@ def slices(bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, scores: Matrix
     Raises:
         WorkloadError: "MissingColumn", "UnknownMetric".
     """
-    truth = truth_of(test, label)
     found: list[dict[str, Any]] = []
     for bar in bars:
-        measure = metrics.metric(bar["metric"])
+        metric = metrics.checked(bar["metric"], known.task)
         if bar["by"] not in test.columns:
             raise WorkloadError(
                 "MissingColumn", f"a slice is by {bar['by']!r}, the training set has {', '.join(test.columns)}"
@@ -80,14 +87,14 @@ def slices(bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, scores: Matrix
         large = sizes.filter(pl.col("count") >= least)
         for value in large[bar["by"]].to_list():
             rows = np.flatnonzero(_equal(column, value))
-            found.append(_slice(bar, str(value), len(rows), measure(truth[rows], scores[rows])))
+            found.append(_slice(bar, str(value), len(rows), score(metric, known.of(rows))))
         if large.is_empty():
             found.append(_slice(bar, None, max(sizes["count"].to_list()), float("nan")))
     return found
 
 
-def _slice(bar: Mapping[str, Any], value: str | None, rows: int, score: float) -> dict[str, Any]:
-    shown = score if np.isfinite(score) else None
+def _slice(bar: Mapping[str, Any], value: str | None, rows: int, found: float) -> dict[str, Any]:
+    shown = found if np.isfinite(found) else None
     return {"by": bar["by"], "value": value, "metric": bar["metric"], "rows": rows, "score": shown}
 
 

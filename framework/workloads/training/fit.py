@@ -13,9 +13,9 @@ from typing import Any
 
 from framework import storage
 from framework.ports import FailureKind
+from framework.workloads.answers import Matrix
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import traceback_of
-from framework.workloads.models import Matrix
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.progress import Rounds
@@ -79,8 +79,8 @@ def read_checkpoint(folder: Path) -> tuple[CheckpointState, bytes]:
 class TrainWatch:
     """Reports to Ray Train; every ``every``-th report carries a checkpoint."""
 
-    def __init__(self, truth: Matrix, rounds: int, every: int, done: Callable[[int], None]) -> None:
-        self._truth, self._rounds, self._every, self._reports = truth, rounds, every, 0
+    def __init__(self, data: TrainingData, rounds: int, every: int, done: Callable[[int], None]) -> None:
+        self._data, self._rounds, self._every, self._reports = data, rounds, every, 0
         self._done = done
         self.resumed: tuple[int, ...] = ()
 
@@ -109,7 +109,7 @@ class TrainWatch:
         self._reports += 1
         if _first():
             self._done(rounds)
-        found = {**metrics.measure(self._truth, scores, "validation_"), "rounds": rounds}
+        found = {**metrics.of_validation(self._data, scores), "rounds": rounds}
         if rounds < self._rounds and self._reports % self._every == 0:
             artifact = model() if _first() else None
             self._send(
@@ -207,7 +207,7 @@ def work(data: TrainingData, trainer: str, settings: FitSettings, every: int, do
     give_way()
     world = ray.train.get_context()
     workers = world.get_world_size()
-    watch = TrainWatch(data.validation.y, settings.rounds, every, done)
+    watch = TrainWatch(data, settings.rounds, every, done)
     if _first():
         done(0)
     try:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
 from framework.workloads.features.sources import load_entrypoint
-from framework.workloads.models import dump_skops
+from framework.workloads.formats import known, skops
 from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData, Watch
 
 
 class Function:
-    """``entrypoint(data: TrainingData, params: dict, seed: int)`` returns a fitted scikit-learn classifier or a
-    LightGBM Booster over ``data``'s matrices. Whether equal inputs give equal bytes is up to the function."""
+    """``entrypoint(data: TrainingData, params: dict, seed: int)`` returns a fitted scikit-learn estimator or a LightGBM
+    Booster over ``data``'s matrices, whose answers are those of ``data.output``. Whether equal inputs give equal bytes
+    is up to the function."""
 
+    tasks = frozenset(Task)
     boosts = False
     distributed = False
 
@@ -34,15 +35,23 @@ class Function:
             raise WorkloadError("TrainerFailed", f"{settings.entrypoint} raised {raised(error)}") from error
         if isinstance(model, lightgbm.Booster):
             artifact = Artifact(model.model_to_string().encode(), "lightgbm-text")
-            scores = model.predict(data.validation.x, num_threads=settings.threads)
-        elif hasattr(model, "predict_proba"):
-            artifact = Artifact(dump_skops(model), "skops")
-            scores = model.predict_proba(data.validation.x)[:, 1]
+        elif hasattr(model, _needed(data.output.task)):
+            artifact = Artifact(skops.dump(model), "skops")
         else:
             raise WorkloadError(
                 "WrongType",
-                f"{settings.entrypoint} returned {type(model).__name__}; "
-                "a scikit-learn classifier or a LightGBM Booster is expected",
+                f"{settings.entrypoint} returned {type(model).__name__}; a scikit-learn estimator with "
+                f"{_needed(data.output.task)} or a LightGBM Booster is expected",
             )
-        watch.report(1, np.asarray(scores, dtype=np.float64), lambda: artifact)
+        answers = known(artifact.format).load(artifact.data, data.output)(data.validation.x)
+        try:
+            data.output.check_shape(answers, len(data.validation.y))
+        except ValueError as error:
+            told = f"{settings.entrypoint} returned a model that does not fit its task: {error}"
+            raise WorkloadError("WrongAnswers", told) from error
+        watch.report(1, answers, lambda: artifact)
         return artifact
+
+
+def _needed(task: Task) -> str:
+    return "predict_proba" if task in (Task.BINARY, Task.MULTICLASS) else "predict"

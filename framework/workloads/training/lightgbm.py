@@ -7,24 +7,36 @@ for a private network. One worker opens none.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from framework.api.lightgbm import DERIVED, OBJECTIVES, names
+from framework.api.tasks import Task
+from framework.workloads.answers import ModelOutput
 from framework.workloads.context import WorkloadError
-from framework.workloads.models import Matrix
-from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData, Watch, stride
+from framework.workloads.formats import lightgbm_text
+from framework.workloads.training.trainer import (
+    Artifact,
+    FitSettings,
+    TrainingData,
+    Watch,
+    sizes_of_lists,
+    sorted_by_list,
+    stride,
+)
 
 _OBJECTIVE = names("objective")
 
 
 class LightGBM:
-    """Binary log loss, or another objective that gives probabilities. A fit that goes on from a checkpoint adds the
-    missing rounds to it: a good model, but not to the bit the one of an undisturbed run, because LightGBM does not keep
-    its random state and its float32 scores."""
+    """The objective follows from the task: see ``framework.api.lightgbm.OBJECTIVES``. A fit that goes on from a
+    checkpoint adds the missing rounds to it: a good model, but not to the bit the one of an undisturbed run, because
+    LightGBM does not keep its random state and its float32 scores. Quantiles are boosted side by side, one model each,
+    on one worker, and start over."""
 
+    tasks = frozenset(Task)
     boosts = True
     distributed = True
 
@@ -32,51 +44,79 @@ class LightGBM:
         """Boost for ``settings.rounds``, reporting every tenth of them and at the end."""
         import lightgbm
 
-        params = _params(settings)
-        done, before = 0, None
-        checkpoint = watch.resume()
-        if checkpoint is not None:
-            done, before = checkpoint[0], lightgbm.Booster(model_str=checkpoint[1].data.decode())
-        if before is not None and done >= settings.rounds:
-            return _artifact(before)
-        x, y = _shard(data.train.x, settings), _shard(data.train.y, settings)
-        rows = lightgbm.Dataset(
-            x,
-            y,
-            feature_name=_names(data.names),
-            categorical_feature=sorted(data.categories),
-            params=params,
-            free_raw_data=False,
-        )
-        every = stride(settings.rounds)
-
-        def look(env: Any) -> None:
-            rounds = done + env.iteration - env.begin_iteration + 1
-            if rounds % every == 0 or rounds == settings.rounds:
-                scores = np.asarray(
-                    env.model.predict(data.validation.x, num_threads=settings.threads), dtype=np.float64
-                )
-                watch.report(rounds, scores, lambda: _artifact(env.model))
-
+        params = _params(settings, data.output)
         try:
-            booster = lightgbm.train(params, rows, settings.rounds - done, init_model=before, callbacks=[look])
+            if data.output.task is Task.QUANTILE:
+                return _quantiles(data, params, settings, watch)
+            return _one(data, params, settings, watch)
         except lightgbm.basic.LightGBMError as error:
             raise WorkloadError("TrainerFailed", f"LightGBM refused: {error}") from error
-        return _artifact(booster)
 
 
-def _params(settings: FitSettings) -> dict[str, Any]:
+def _one(data: TrainingData, params: dict[str, Any], settings: FitSettings, watch: Watch) -> Artifact:
+    import lightgbm
+
+    done, before = 0, None
+    checkpoint = watch.resume()
+    if checkpoint is not None:
+        done, before = checkpoint[0], lightgbm.Booster(model_str=checkpoint[1].data.decode())
+    if before is not None and done >= settings.rounds:
+        return _artifact(before)
+    every = stride(settings.rounds)
+
+    def look(env: Any) -> None:
+        rounds = done + env.iteration - env.begin_iteration + 1
+        if rounds % every == 0 or rounds == settings.rounds:
+            answers = np.asarray(env.model.predict(data.validation.x, num_threads=settings.threads), dtype=np.float64)
+            watch.report(rounds, answers, lambda: _artifact(env.model))
+
+    rows = _rows(data, params, settings)
+    return _artifact(lightgbm.train(params, rows, settings.rounds - done, init_model=before, callbacks=[look]))
+
+
+def _quantiles(data: TrainingData, params: dict[str, Any], settings: FitSettings, watch: Watch) -> Artifact:
+    """
+    Raises:
+        WorkloadError: "UnsupportedWorkers".
+    """
+    import lightgbm
+
+    if settings.workers > 1:
+        raise WorkloadError("UnsupportedWorkers", "LightGBM learns quantiles on one worker; say resources.workers: 1")
+    done = watch.resume()
+    if done is not None and done[0] >= settings.rounds:
+        return done[1]
+    rows, every = _rows(data, params, settings), stride(settings.rounds)
+    boosters = [lightgbm.Booster({**params, "alpha": alpha}, rows) for alpha in data.output.quantiles]
+
+    def artifact() -> Artifact:
+        texts = [booster.model_to_string(num_iteration=-1) for booster in boosters]
+        return Artifact(lightgbm_text.dump_several(texts), "lightgbm-quantiles")
+
+    for number in range(1, settings.rounds + 1):
+        for booster in boosters:
+            booster.update()
+        if number % every == 0 or number == settings.rounds:
+            each = [booster.predict(data.validation.x, num_threads=settings.threads) for booster in boosters]
+            watch.report(number, lightgbm_text.rising(each), artifact)
+    return artifact()
+
+
+def _params(settings: FitSettings, output: ModelOutput) -> dict[str, Any]:
     clash = [f"{name} cannot be set: {DERIVED[name]}" for name in sorted(settings.params) if name in DERIVED]
     if clash:
         raise WorkloadError("UnknownParameter", "; ".join(clash))
-    other = [settings.params[name] for name in _OBJECTIVE if settings.params.get(name, "binary") not in OBJECTIVES]
+    able = OBJECTIVES[output.task]
+    other = [settings.params[name] for name in _OBJECTIVE if settings.params.get(name, able[0]) not in able]
     if other:
-        told = f"objective {other[0]!r} gives no probability of a label that is 0 or 1"
-        raise WorkloadError("UnknownParameter", f"{told} (allowed: {', '.join(OBJECTIVES)})")
+        told = f"objective {other[0]!r} does not give what task {output.task.value} asks for"
+        raise WorkloadError("UnknownParameter", f"{told} (allowed: {', '.join(able)})")
+    classes = {"num_class": len(output.classes)} if output.task is Task.MULTICLASS else {}
     return {
-        "objective": "binary",
+        "objective": able[0],
         "verbosity": -1,
         **settings.params,
+        **classes,
         "seed": settings.seed,
         "num_threads": settings.threads,
         # With the histogram layout fixed as well, sums are made in one order on every machine.
@@ -84,6 +124,23 @@ def _params(settings: FitSettings) -> dict[str, Any]:
         "force_row_wise": True,
         **(settings.network or {}),
     }
+
+
+def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) -> Any:
+    """A worker's share of the training rows."""
+    import lightgbm
+
+    part = sorted_by_list(data.train.shard(settings.rank, settings.workers))
+    return lightgbm.Dataset(
+        part.x,
+        part.y,
+        weight=part.weight,
+        group=None if part.groups is None else sizes_of_lists(part.groups),
+        feature_name=_names(data.names),
+        categorical_feature=sorted(data.categories),
+        params=dict(params),
+        free_raw_data=False,
+    )
 
 
 _SPECIAL = re.compile(r'[\s",:\[\]{}]')
@@ -97,10 +154,6 @@ def _names(names: Sequence[str]) -> list[str]:
         plain = _SPECIAL.sub("_", name)
         found.append(plain if plain not in found else f"{plain}_{index}")
     return found
-
-
-def _shard(rows: Matrix, settings: FitSettings) -> Matrix:
-    return np.ascontiguousarray(rows[settings.rank :: settings.workers]) if settings.workers > 1 else rows
 
 
 def _artifact(booster: Any) -> Artifact:

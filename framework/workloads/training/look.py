@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from framework.api.tasks import Task
 from framework.workloads.examining import Mistake
 from framework.workloads.failures import first_line
 from framework.workloads.training import boosting, estimators
@@ -17,14 +18,16 @@ _TRAINER = "spec.trainer.sklearn"
 
 def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
     """``question``: spec."""
-    trainer, search = question["spec"]["trainer"], (question["spec"].get("tune") or {}).get("search") or {}
+    spec = question["spec"]
+    trainer, search = spec["trainer"], (spec.get("tune") or {}).get("search") or {}
+    task = Task(spec["task"]) if spec.get("task") else None
     if trainer.get("sklearn"):
-        yield from _look(trainer["sklearn"], search)
+        yield from _look(trainer["sklearn"], search, task)
     elif trainer.get("lightgbm"):
-        yield from boosting.look(trainer["lightgbm"], search)
+        yield from boosting.look(trainer["lightgbm"], search, task)
 
 
-def _look(form: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[Mistake]:
+def _look(form: Mapping[str, Any], search: Mapping[str, Any], task: Task | None) -> Iterator[Mistake]:
     params = form.get("params") or {}
     try:
         estimator = estimators.find(form["estimator"])
@@ -41,18 +44,20 @@ def _look(form: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[Mistak
     ]
     yield from wrong
     if not wrong:
-        yield from _values(estimator, params, search)
+        yield from _values(estimator, params, search, task)
 
 
-def _values(estimator: Any, params: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[Mistake]:
+def _values(
+    estimator: Any, params: Mapping[str, Any], search: Mapping[str, Any], task: Task | None
+) -> Iterator[Mistake]:
     """What the estimator says of the values that it will be given: as they are, and as each choice has them."""
     chosen = {name: choice for name, space in search.items() if (choice := _some(space)) is not None}
     first = {**params, **{name: choice[0] for name, choice in chosen.items()}}
-    yield from _made(estimator, first, {name: f'{_TRAINER}.params["{name}"]' for name in params})
+    yield from _made(estimator, first, {name: f'{_TRAINER}.params["{name}"]' for name in params}, task)
     for name, choice in chosen.items():
         for index, value in enumerate(choice):
             path = f'spec.tune.search["{name}"].choice[{index}]'
-            yield from _made(estimator, {**first, name: value}, {name: path})
+            yield from _made(estimator, {**first, name: value}, {name: path}, task)
 
 
 def _some(space: Mapping[str, Any]) -> list[Any] | None:
@@ -60,10 +65,10 @@ def _some(space: Mapping[str, Any]) -> list[Any] | None:
     return list(choice) if choice else None
 
 
-def _made(estimator: Any, params: Mapping[str, Any], paths: Mapping[str, str]) -> Iterator[Mistake]:
+def _made(estimator: Any, params: Mapping[str, Any], paths: Mapping[str, str], task: Task | None) -> Iterator[Mistake]:
     """Mistakes of parameters that ``paths`` names."""
     try:
-        lacking = estimators.without_probabilities(estimator, params)
+        lacking = _unfit(estimator, params, task)
         if lacking is None and hasattr(estimator, "_validate_params"):
             estimator(**params)._validate_params()
     except Exception as error:
@@ -77,3 +82,12 @@ def _made(estimator: Any, params: Mapping[str, Any], paths: Mapping[str, str]) -
         return
     if lacking is not None:
         yield Mistake(f"{_TRAINER}.estimator", lacking)
+
+
+def _unfit(estimator: Any, params: Mapping[str, Any], task: Task | None) -> str | None:
+    """Where the label's values decide what is learned, it has to fit something."""
+    if task is not None:
+        return estimators.unfit(estimator, params, task)
+    if estimators.unfit(estimator, params, Task.REGRESSION) is None:
+        return None
+    return estimators.unfit(estimator, params, Task.BINARY)

@@ -2,37 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
-from numpy.typing import NDArray
 
+from framework.api.metrics import MEASURES, VALIDATION, measured, parted, shown, why_not, written
 from framework.api.nearest import did_you_mean
-from framework.scores import METRICS, Metric
+from framework.api.tasks import Task
+from framework.scores import Answered, score
+from framework.workloads.answers import Matrix, ModelOutput
 from framework.workloads.context import WorkloadError
-
-Array = NDArray[np.float64]
+from framework.workloads.training.trainer import TrainingData
 
 NOT_FINITE = "not_finite"
 """What stands among the metrics in their place where the model gave NaN or infinity: for how many rows."""
 
 
-def measure(truth: Array, scores: Array, prefix: str = "") -> dict[str, float]:
-    """Every metric that is defined on these rows, by (prefixed) name; where a score is not finite none of them is, and
-    ``not_finite`` says how many."""
-    unscored = not_finite(scores)
+def answered(output: ModelOutput, truth: Matrix, answers: Matrix, groups: Matrix | None = None) -> Answered:
+    """Answers of a model beside the truth."""
+    threshold = 0.5 if output.threshold is None else output.threshold
+    return Answered(truth, answers, output.task, threshold, output.quantiles, groups)
+
+
+def measure(known: Answered, prefix: str = "", also: Iterable[str] = ()) -> dict[str, float]:
+    """Every metric of the task, and ``also`` those that the spec names, as far as they are defined on these rows, by
+    (prefixed) name; where an answer is not finite none of them is, and ``not_finite`` says how many."""
+    unscored = not_finite(known.given)
     if unscored:
         return {f"{prefix}{NOT_FINITE}": float(unscored)}
-    found = {f"{prefix}{name}": function(truth, scores) for name, function in METRICS.items()}
+    names = dict.fromkeys([*measured(known.task), *map(written, also)])
+    found = {f"{prefix}{name}": score(name, known) for name in names}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def not_finite(scores: Array) -> int:
-    return int(np.count_nonzero(~np.isfinite(scores)))
+def of_validation(data: TrainingData, answers: Matrix, also: Iterable[str] = ()) -> dict[str, float]:
+    """What is measured of answers to the validation rows."""
+    part = data.validation
+    return measure(answered(data.output, part.y, answers, part.groups), VALIDATION, also)
 
 
-def metric(name: str) -> Metric:
-    """The metric called ``name``; WorkloadError "UnknownMetric" where there is none."""
-    if name not in METRICS:
-        raise WorkloadError(
-            "UnknownMetric", f"there is no metric {name!r}{did_you_mean(name, METRICS)} (allowed: {', '.join(METRICS)})"
-        )
-    return METRICS[name]
+def not_finite(answers: Matrix) -> int:
+    """Rows whose answer is no number, or has a part that is none."""
+    finite = np.isfinite(answers)
+    return int(np.count_nonzero(~(finite if finite.ndim == 1 else finite.all(axis=1))))
+
+
+def checked(name: str, task: Task) -> str:
+    """The metric called ``name``, as results have it.
+
+    Raises:
+        WorkloadError: "UnknownMetric" where there is none, or where it says nothing of the task.
+    """
+    try:
+        parted(name)
+    except KeyError:
+        told = f"there is no metric {name!r}{did_you_mean(name, MEASURES)} (allowed: {', '.join(shown())})"
+        raise WorkloadError("UnknownMetric", told) from None
+    unfit = why_not(name, task)
+    if unfit is not None:
+        raise WorkloadError("UnknownMetric", unfit)
+    return written(name)

@@ -14,17 +14,15 @@ from typing import Any
 
 from framework import storage
 from framework.api.fields import parse_duration
-from framework.api.nearest import did_you_mean
-from framework.scores import METRICS
+from framework.api.metrics import VALIDATION
+from framework.api.tasks import Task
+from framework.workloads.answers import Matrix
 from framework.workloads.context import WorkloadError
-from framework.workloads.models import Matrix
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.progress import of_search, trials_in_all
 from framework.workloads.training.trainer import REPORTS, Artifact, FitSettings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
-
-_PREFIX = "validation_"
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,8 @@ class SearchResult:
 class TrialWatch:
     """Reports the best state of a trial so far, so that a trial is worth its best round and not its last."""
 
-    def __init__(self, truth: Matrix, metric: str, mode: str, emit: Callable[[dict[str, Any]], None]) -> None:
-        self._truth, self._metric, self._sign, self._emit = truth, metric, 1 if mode == "max" else -1, emit
+    def __init__(self, data: TrainingData, metric: str, mode: str, emit: Callable[[dict[str, Any]], None]) -> None:
+        self._data, self._metric, self._sign, self._emit = data, metric, 1 if mode == "max" else -1, emit
         self._best: dict[str, Any] | None = None
 
     def resume(self) -> tuple[int, Artifact] | None:
@@ -58,7 +56,8 @@ class TrialWatch:
         if unscored:
             told = f"the model answers {unscored:,} of {len(scores):,} validation rows with no finite number"
             raise WorkloadError("ScoresNotFinite", told)
-        found = {**metrics.measure(self._truth, scores, _PREFIX), "rounds": rounds}
+        name = self._metric.removeprefix(VALIDATION)
+        found: dict[str, Any] = {**metrics.of_validation(self._data, scores, [name]), "rounds": rounds}
         if self._best is None or self._sign * found[self._metric] > self._sign * self._best[self._metric]:
             self._best = found
         self._emit(dict(self._best))
@@ -82,7 +81,7 @@ def search(
     done = storage.readable_json(f"{folder}/search.json")
     if done is not None:
         return SearchResult(**done)
-    check_metric(tune["metric"])
+    tune = {**tune, "metric": checked_metric(tune["metric"], data.output.task)}
     grid = _run(data, trainer, settings, tune, resources, folder, tell)
     trials = [_trial(number, result) for number, result in enumerate(grid)]
     succeeded = [trial for trial in trials if trial["error"] is None and tune["metric"] in trial]
@@ -96,13 +95,18 @@ def search(
     return found
 
 
-def check_metric(name: str) -> None:
-    """Raise "UnknownMetric" for a metric that no trial reports."""
-    known = [f"{_PREFIX}{metric}" for metric in METRICS]
-    if name not in known:
+def checked_metric(name: str, task: Task) -> str:
+    """The metric that trials are compared by, as they report it.
+
+    Raises:
+        WorkloadError: "UnknownMetric" for one that no trial reports.
+    """
+    own = name.removeprefix(VALIDATION)
+    if own == name:
         raise WorkloadError(
-            "UnknownMetric", f"tune.metric {name!r}{did_you_mean(name, known)} (allowed: {', '.join(known)})"
+            "UnknownMetric", f"tune.metric {name!r} is not of the validation part: say {VALIDATION}{name}"
         )
+    return f"{VALIDATION}{metrics.checked(own, task)}"
 
 
 def _run(
@@ -121,13 +125,13 @@ def _run(
     algorithm, samples, space = _algorithm(tune, settings.seed)
     reports = REPORTS if TRAINERS[trainer].boosts else 1
     budget = tune.get("budget")
-    truth, metric, mode = data.validation.y, tune["metric"], tune["mode"]
+    metric, mode = tune["metric"], tune["mode"]
     name, total = tune["algorithm"], trials_in_all(tune)
     tell(*of_search(name, total, 0, 0, resources))
 
     def trial(parameters: dict[str, Any], data: TrainingData) -> None:
         give_way()
-        watch = TrialWatch(truth, metric, mode, ray_tune.report)
+        watch = TrialWatch(data, metric, mode, ray_tune.report)
         TRAINERS[trainer].fit(data, replace(settings, params={**settings.params, **parameters}), watch)
 
     tuner = ray_tune.Tuner(
@@ -236,7 +240,7 @@ def _scheduler(name: str, reports: int) -> Any:
 
 def _trial(number: int, result: Any) -> dict[str, Any]:
     reported = result.metrics or {}
-    kept = {key: value for key, value in reported.items() if key.startswith(_PREFIX)}
+    kept = {key: value for key, value in reported.items() if key.startswith(VALIDATION)}
     return {
         "number": number,
         "parameters": json.loads(json.dumps(result.config or {}, default=_plain)),

@@ -1,14 +1,16 @@
-"""Any scikit-learn classifier, behind the preparation that most of them need."""
+"""Any scikit-learn classifier or regressor, behind the preparation that most of them need."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 
+from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
-from framework.workloads.models import dump_skops
+from framework.workloads.formats import skops
 from framework.workloads.training.estimators import build
 from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData, Watch
 
@@ -18,6 +20,7 @@ class Sklearn:
     with the median and are scaled to mean 0 and variance 1. Fitted at once, so there is one report and no
     checkpoint."""
 
+    tasks = frozenset({Task.BINARY, Task.MULTICLASS, Task.REGRESSION})
     boosts = False
     distributed = False
 
@@ -26,15 +29,33 @@ class Sklearn:
         done = watch.resume()
         if done is not None:
             return done[1]
-        pipeline = _pipeline(data, build(settings.entrypoint, settings.params, settings.seed))
+        pipeline = _pipeline(data, build(settings.entrypoint, settings.params, settings.seed, data.output.task))
         try:
-            pipeline.fit(data.train.x, data.train.y.astype(np.int64))
-            scores = pipeline.predict_proba(data.validation.x)[:, 1]
+            pipeline.fit(data.train.x, _target(data), **_weights(data, pipeline))
+            answers = skops.ask(pipeline, data.validation.x, data.output)
         except Exception as error:
             raise WorkloadError("TrainerFailed", f"{settings.entrypoint} raised {raised(error)}") from error
-        artifact = Artifact(dump_skops(pipeline), "skops")
-        watch.report(1, np.asarray(scores, dtype=np.float64), lambda: artifact)
+        artifact = Artifact(skops.dump(pipeline), "skops")
+        watch.report(1, answers, lambda: artifact)
         return artifact
+
+
+def _target(data: TrainingData) -> Any:
+    return data.train.y if data.output.task is Task.REGRESSION else data.train.y.astype(np.int64)
+
+
+def _weights(data: TrainingData, pipeline: Any) -> dict[str, Any]:
+    """
+    Raises:
+        WorkloadError: "UnsupportedWeight": the estimator takes none.
+    """
+    if data.train.weight is None:
+        return {}
+    estimator = pipeline.named_steps["model"]
+    if "sample_weight" not in inspect.signature(estimator.fit).parameters:
+        told = f"{type(estimator).__name__} cannot weigh rows, which dataset.weight or dataset.classWeights asks for"
+        raise WorkloadError("UnsupportedWeight", told)
+    return {"model__sample_weight": data.train.weight}
 
 
 def _pipeline(data: TrainingData, estimator: Any) -> Any:

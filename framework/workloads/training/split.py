@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
+from framework.workloads.training import labels
 from framework.workloads.training.dataset import TrainingSet, midnight
 
 PARTS = ("train", "validation", "test")
@@ -20,11 +22,12 @@ def split(dataset: TrainingSet, spec: Mapping[str, Any], seed: int) -> dict[str,
 
     - time: earlier rows train, later ones test. ``at`` gives the first day (UTC) of validation and test;
       ``fractions`` cut by rows, and rows of the same instant stay together.
-    - random: a seeded permutation. stratified: one per class, so that all parts have the same share of positives.
+    - random: a seeded permutation. stratified: one per class, so that all parts have the same shares of them.
     - group: whole groups, in a seeded order, so that no group is in two parts.
 
     Raises:
-        WorkloadError: "EmptySplit" or "SingleClass", naming the part and the numbers; "MissingColumn" for the group.
+        WorkloadError: "EmptySplit", naming the part and the numbers; "MissingColumn" for the group; "CannotStratify"
+            for a label that is no class; what ``labels.check`` raises.
     """
     frame = dataset.frame
     match spec["by"]:
@@ -75,7 +78,9 @@ def _stratified(dataset: TrainingSet, fractions: Mapping[str, float], seed: int)
     label = dataset.frame[dataset.label].to_numpy()
     number = np.empty(len(label), dtype=np.int64)
     generator = np.random.default_rng(seed)
-    for value in (0, 1):
+    if dataset.task not in (Task.BINARY, Task.MULTICLASS):
+        raise WorkloadError("CannotStratify", f"by: stratified keeps shares of classes, and the task is {dataset.task}")
+    for value in sorted(set(label.tolist())):
         rows = np.flatnonzero(label == value)
         number[rows] = _by_chance(len(rows), fractions, generator)
     return number
@@ -108,9 +113,4 @@ def _usable(parts: Mapping[str, pl.DataFrame], dataset: TrainingSet) -> None:
                 "EmptySplit",
                 f"the {name} part is empty (rows: {told}); event times span {moments.min()!s} to {moments.max()!s}",
             )
-        positives = int(part[dataset.label].sum())
-        if positives in (0, part.height):
-            raise WorkloadError(
-                "SingleClass",
-                f"all {part.height:,} rows of the {name} part have {dataset.label} = {int(positives > 0)}",
-            )
+    labels.check(parts, dataset.label, dataset.task)

@@ -15,16 +15,18 @@ import polars as pl
 
 from framework import storage
 from framework.api.layout import trial_file
+from framework.api.tasks import Task
 from framework.ports import ReadTable, TrainRequest
 from framework.workloads import models
-from framework.workloads.context import RunContext
+from framework.workloads.answers import ModelOutput
+from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
-from framework.workloads.training import cluster, evaluation, metrics
+from framework.workloads.training import cluster, evaluation, labels, metrics
 from framework.workloads.training.card import model_card
 from framework.workloads.training.dataset import TrainingSet, build
 from framework.workloads.training.fit import Fitted, fit
 from framework.workloads.training.progress import of_fit
-from framework.workloads.training.search import SearchResult, check_metric, search
+from framework.workloads.training.search import SearchResult, checked_metric, search
 from framework.workloads.training.split import split
 from framework.workloads.training.trainer import FitSettings, Part, TrainingData
 from framework.workloads.training.trainers import TRAINERS, chosen
@@ -55,16 +57,18 @@ def run(context: RunContext) -> Mapping[str, Any]:
     )
     resources = spec["resources"]
     name, settings = chosen(spec["trainer"], seed, threads=max(1, int(resources["cpusPerWorker"])))
-    if spec.get("tune"):
-        check_metric(spec["tune"]["metric"])
 
     context.progress(None, "joining the training set")
     dataset = build(spec["dataset"], views)
+    task = dataset.task
+    labels.stays(task, spec["dataset"].get("task"), asked.live_task)
+    wanted = _wanted(name, task, spec)
     parts = split(dataset, spec["dataset"]["split"], seed)
     told = ", ".join(f"{part.height:,} {label}" for label, part in parts.items())
-    context.progress(None, f"{told} rows of {len(dataset.inputs)} inputs")
-    signature = models.signature_of(parts["train"], dataset.inputs, dataset.nullable, dataset.label)
-    data = _matrices(parts, dataset, signature)
+    context.progress(None, f"{told} rows of {len(dataset.inputs)} inputs, task {task}")
+    output = labels.output_of(parts["train"], dataset.label, task, spec["dataset"].get("quantiles") or [])
+    signature = models.signature_of(parts["train"], dataset.inputs, dataset.nullable, output)
+    data = _matrices(parts, dataset, signature, output, spec["dataset"])
 
     cluster.join()
     found, fitted = _learn(context, name, settings, data)
@@ -72,11 +76,13 @@ def run(context: RunContext) -> Mapping[str, Any]:
     context.progress(None, "judging on the test rows")
     artifact, sha256 = models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
     predictor = models.load(artifact, sha256, fitted.artifact.format, signature)
-    scores = predictor.predict(parts["test"])
-    champion, problem = evaluation.champion_metrics(asked.champion, parts["test"], dataset.label)
+    test = parts["test"]
+    lists = labels.lists(test, spec["dataset"].get("query"), task)
+    known = metrics.answered(output, output.truth(test), predictor.predict(test), lists)
+    champion, problem = evaluation.champion_metrics(asked.champion, test, task, lists, wanted)
     measured = {
-        **metrics.measure(evaluation.truth_of(parts["test"], dataset.label), scores),
-        **metrics.measure(data.validation.y, predictor.predict(parts["validation"]), "validation_"),
+        **metrics.measure(known, also=wanted),
+        **metrics.of_validation(data, predictor.predict(parts["validation"]), wanted),
     }
 
     context.progress(None, "profiling what it was trained on")
@@ -111,7 +117,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "rows": {**{label: part.height for label, part in parts.items()}, "dropped": dataset.dropped},
         "trials": found.trials if found else [],
         "trial_rows": len(trial["rows"]),
-        "slices": evaluation.slices(spec["evaluation"].get("slices", ()), parts["test"], scores, dataset.label),
+        "slices": evaluation.slices(spec["evaluation"].get("slices", ()), test, known),
         "seconds": round(time.perf_counter() - started, 3),
     }
     storage.write_sealed(f"{asked.model_folder}/signature.json", signature)
@@ -143,16 +149,44 @@ def _learn(
     return found, fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell)
 
 
-def _matrices(parts: Mapping[str, pl.DataFrame], dataset: TrainingSet, signature: Mapping[str, Any]) -> TrainingData:
+def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
+    """The metrics that the spec names, as results have them.
+
+    Raises:
+        WorkloadError: "UnsupportedTask" where the trainer cannot learn the task; "UnknownMetric"; "GridNeedsChoice".
+    """
+    able = TRAINERS[trainer].tasks
+    if task not in able:
+        told = f"trainer {trainer} cannot learn task {task} (it learns {', '.join(sorted(able))})"
+        raise WorkloadError("UnsupportedTask", told)
+    evaluated, tune = spec["evaluation"], spec.get("tune")
+    if tune:
+        checked_metric(tune["metric"], task)
+    named = [bar["metric"] for bar in (*evaluated.get("gates", ()), *evaluated.get("slices", ()))]
+    return list(dict.fromkeys(metrics.checked(one, task) for one in named))
+
+
+def _matrices(
+    parts: Mapping[str, pl.DataFrame],
+    dataset: TrainingSet,
+    signature: Mapping[str, Any],
+    output: ModelOutput,
+    spec: Mapping[str, Any],
+) -> TrainingData:
     encoder = models.Encoder(signature)
     learn, choose = (
-        Part(encoder.matrix(parts[name]), evaluation.truth_of(parts[name], dataset.label))
+        Part(
+            encoder.matrix(parts[name]),
+            output.truth(parts[name]),
+            labels.weights(parts[name], output, spec) if name == "train" else None,
+            labels.lists(parts[name], spec.get("query"), output.task),
+        )
         for name in ("train", "validation")
     )
     categories = {
         index: len(column["categories"]) for index, column in enumerate(signature["inputs"]) if "categories" in column
     }
-    return TrainingData(learn, choose, dataset.inputs, categories)
+    return TrainingData(learn, choose, dataset.inputs, categories, output)
 
 
 def _profiled(dataset: TrainingSet) -> list[str]:
@@ -161,7 +195,7 @@ def _profiled(dataset: TrainingSet) -> list[str]:
 
 def _reference(train: pl.DataFrame, dataset: TrainingSet, predictor: models.Predictor) -> pl.DataFrame:
     """Inputs as they were, and under the output's name what the model says about them: serving profiles the same."""
-    return train.with_columns(pl.Series(dataset.label, predictor.predict(train)))
+    return train.with_columns(predictor.output.profiled(predictor.predict(train)))
 
 
 def _absolute(folder: str) -> str:

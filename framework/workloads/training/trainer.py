@@ -6,26 +6,60 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from framework.workloads.models import Matrix
+import numpy as np
+from numpy.typing import NDArray
+
+from framework.api.tasks import Task
+from framework.workloads.answers import Matrix, ModelOutput
+
+BINARY = ModelOutput()
 
 
 @dataclass(frozen=True)
 class Part:
-    """``x`` float64 (rows, inputs) as the signature encodes it, ``y`` 0.0 or 1.0 (rows,)."""
+    """``x`` float64 (rows, inputs) as the signature encodes it; ``y`` float64 (rows,) as ``ModelOutput.truth`` has it:
+    0 or 1, the position of the class, a number, how relevant a row is. ``weight`` is how much each row counts;
+    ``groups`` which list it is part of, for a ranking, as whole numbers."""
 
     x: Matrix
     y: Matrix
+    weight: Matrix | None = None
+    groups: Matrix | None = None
+
+    def of(self, rows: NDArray[np.int64]) -> Part:
+        """The same of some rows, by position."""
+        weight = None if self.weight is None else self.weight[rows]
+        groups = None if self.groups is None else self.groups[rows]
+        return Part(np.ascontiguousarray(self.x[rows]), self.y[rows], weight, groups)
+
+    def shard(self, rank: int, workers: int) -> Part:
+        """A worker's share: every so-many-th row, or list, for a list stays together."""
+        if workers == 1:
+            return self
+        turn = np.arange(len(self.y)) if self.groups is None else np.unique(self.groups, return_inverse=True)[1]
+        return self.of(np.flatnonzero(turn % workers == rank))
+
+
+def sorted_by_list(part: Part) -> Part:
+    """Rows of a list beside each other, for libraries that want them so."""
+    return part if part.groups is None else part.of(np.argsort(part.groups, kind="stable"))
+
+
+def sizes_of_lists(groups: Matrix) -> NDArray[np.int64]:
+    """Of rows that are sorted by list: how many each list has."""
+    return np.unique(groups, return_counts=True)[1].astype(np.int64)
 
 
 @dataclass(frozen=True)
 class TrainingData:
     """What is learned from and what progress is measured on. ``names`` are the inputs' names, ``categories`` the number
-    of categories of each String input by its position."""
+    of categories of each String input by its position, ``output`` what the model shall answer."""
 
     train: Part
     validation: Part
     names: tuple[str, ...]
     categories: Mapping[int, int]
+    output: ModelOutput = BINARY
 
 
 @dataclass(frozen=True)
@@ -45,7 +79,7 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model's bytes in one of ``models.FORMATS``."""
+    """A model's bytes in one of ``formats.FORMATS``."""
 
     data: bytes
     format: str
@@ -59,15 +93,16 @@ class Watch(Protocol):
         ...
 
     def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
-        """``scores`` are the validation rows' probabilities after ``rounds``. May not return: a hopeless trial ends
+        """``scores`` are the answers to the validation rows after ``rounds``. May not return: a hopeless trial ends
         here."""
         ...
 
 
 class TrainerAdapter(Protocol):
     """One way to fit a model. ``boosts``: it works in rounds, so that progress, early stop and checkpoints make
-    sense."""
+    sense. ``tasks`` are those that it can learn."""
 
+    tasks: frozenset[Task]
     boosts: bool
     distributed: bool
     """Whether several workers can fit one model."""

@@ -17,6 +17,7 @@ from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJ
 from framework.planning.grammar.actions import RegisterModel, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Status, Verb
 from framework.ports import FailureKind, RunPhase, RunState
+from framework.scores import Answered
 from framework.workloads.training import metrics
 from tests.builders import NOW, STORAGE, desired, model_version, training_spec
 
@@ -200,7 +201,7 @@ def _of(by: str, metric: str, score: float) -> dict[str, Any]:
 def test_a_model_that_answers_with_no_number_passes_no_bar_and_is_never_deployable() -> None:
     """The count comes with the metrics, as the workload gives it."""
     scores = np.array([0.2, np.nan, 0.4, -np.inf] * 50)
-    measured = metrics.measure(np.array([1.0, 1, 0, 0] * 50), scores)
+    measured = metrics.measure(Answered(np.array([1.0, 1, 0, 0] * 50), scores))
     evaluation = Evaluation.model_validate(
         {
             "gates": [{"metric": "auc", "min": 0.1}, {"metric": "log_loss", "max": 9}],

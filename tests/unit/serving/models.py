@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 
 from framework.workloads import models
+from framework.workloads.answers import ModelOutput
 
 FRAME = pl.DataFrame(
     {"temp": np.linspace(0, 1, 400), "month": np.arange(400) % 12}, schema={"temp": pl.Float64, "month": pl.Int8}
 )
-SIGNATURE = models.signature_of(FRAME, ["temp", "month"], [], "delayed")
+SIGNATURE = models.signature_of(FRAME, ["temp", "month"], [], ModelOutput("delayed"))
 
 
 def arguments(folder: Path, app: str, *, flip: bool = False, **changes: Any) -> dict[str, Any]:

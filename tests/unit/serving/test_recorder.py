@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from framework.workloads.answers import ModelOutput
 from framework.workloads.serving import recorder as module
 from framework.workloads.serving.recorder import ROW_BYTES, Destination, Recorder
 
@@ -28,7 +29,10 @@ def to_frame(rows):
 
 def make(folder: Path, flush=HOUR, replica="7-1", frame=to_frame, **more) -> Recorder:
     return Recorder(
-        Destination(f"{folder}/profiles", f"{folder}/predictions", replica, "delayed"), frame, flush, **more
+        Destination(f"{folder}/profiles", f"{folder}/predictions", replica, ModelOutput("delayed")),
+        frame,
+        flush,
+        **more,
     )
 
 

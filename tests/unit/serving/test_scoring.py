@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from framework.workloads.answers import ModelOutput
 from framework.workloads.serving.scoring import (
     MAX_PROBLEMS,
     BadRequestError,
@@ -173,7 +174,7 @@ def test_a_bad_value_that_the_transformer_only_copied_is_the_callers():
 
 
 def test_the_answer_is_json_with_model_and_app():
-    assert json.loads(answer(np.array([0.25, 1.0]), "delay@abc", "delay-abc")) == {
+    assert json.loads(answer(np.array([0.25, 1.0]), ModelOutput("delayed"), "delay@abc", "delay-abc")) == {
         "predictions": [0.25, 1.0],
         "model": "delay@abc",
         "app": "delay-abc",
@@ -183,7 +184,7 @@ def test_the_answer_is_json_with_model_and_app():
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_prediction_that_json_cannot_say_is_the_versions_failure(value):
     with pytest.raises(ValueError, match="not finite"):
-        answer(np.array([0.5, value]), "delay@abc", "delay-abc")
+        answer(np.array([0.5, value]), ModelOutput("delayed"), "delay@abc", "delay-abc")
 
 
 def test_transformers_are_imported_by_entrypoint():

@@ -11,7 +11,6 @@ from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.kinds.feature_view.rules import ENCODINGS, OPTIONS
-from framework.kinds.training_job.evaluation import Metric
 from tests.unit.specs.conftest import FILES, Project
 from tests.unit.specs.rules import BATCH, DEPLOYMENT, JOB, MONITOR, VIEW, WEATHER, Rule, project, told
 
@@ -398,12 +397,10 @@ def test_rules_cost_as_much_as_there_are_resources(project: Project) -> None:
     assert large < 12 * small + 0.5, f"{small:.2f} s for 300, {large:.2f} s for 1,200"
 
 
-def test_metrics_and_reader_options_are_those_of_the_workloads() -> None:
+def test_reader_options_are_those_of_the_workloads() -> None:
     pytest.importorskip("polars")
-    from framework.scores import METRICS
     from framework.workloads.features import csv, sources
 
-    assert set(Metric.__args__) == set(METRICS)
     assert {form: set(options) for form, options in sources._OPTIONS.items()} == {
         form: set(options) for form, options in OPTIONS.items()
     }

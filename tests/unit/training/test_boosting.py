@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from framework.api.lightgbm import BY_COLUMN, CANONICAL, DERIVED
+from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
 from framework.workloads.training import boosting
@@ -48,6 +49,9 @@ WRONG = [
     ({"metric": "auc,nonsense"}, "LightGBM has no metric 'nonsense'"),
     ({"monotone_constraints_method": "x"}, "LightGBM has no monotone_constraints_method 'x'"),
 ]
+
+
+LIBRARY = boosting._Library(Task.BINARY)
 
 
 @pytest.mark.parametrize(("params", "message"), WRONG)
@@ -144,8 +148,8 @@ def test_words_are_those_of_the_installed_library(name: str) -> None:
     """Of the words that it refuses when it is given others."""
     beside = {"bagging_freq": 1, "bagging_fraction": 0.5}
     for word in boosting.WORDS[name]:
-        assert boosting._said({name: word, **({} if word == "goss" else beside)}, fits=True) is None
-    assert "nonsense" in (boosting._said({name: "nonsense"}, fits=True) or "")
+        assert LIBRARY._said({name: word, **({} if word == "goss" else beside)}, fits=True) is None
+    assert "nonsense" in (LIBRARY._said({name: "nonsense"}, fits=True) or "")
 
 
 @pytest.mark.parametrize(

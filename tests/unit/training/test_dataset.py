@@ -142,15 +142,15 @@ def test_a_window_follows_the_newest_row_that_has_a_label(unknown: float | None,
     [
         (pl.Series([0, 1, 2, 3, 4, 4], dtype=pl.Int32), "Int32; .*, and 4 of 6 labelled rows .* e.g. 2, 3, 4$"),
         (pl.Series([0.0, 1.0, math.nan, 0.5, None, -math.inf]), "and 2 of 4 labelled rows .* e.g. 0.5, -inf$"),
-        (pl.Series(["0", "1"] * 3), "the label delayed is String; it must be Boolean, or a number that is 0 or 1$"),
+        (pl.Series(["0", "1"] * 3), "is String; for task binary it must be Boolean, or a number that is 0 or 1$"),
     ],
 )
 def test_a_label_that_is_no_yes_or_no_is_told_with_what_it_holds(values: pl.Series, told: str, tmp_path: Path) -> None:
     flights = pl.DataFrame({"flight": range(6), "at": pl.Series(hours(*range(6)), dtype=MOMENT), "delayed": values})
     views = {"flights": published(tmp_path, "flights", flights, ["flight"], "at")}
     with pytest.raises(WorkloadError, match=told) as caught:
-        build(spec(columns=["flight"], features=[]), views)
-    assert caught.value.reason == "NotBinary"
+        build(spec(columns=["flight"], features=[], task="binary"), views)
+    assert caught.value.reason == "WrongLabel"
 
 
 def test_a_nan_in_a_table_is_missing_to_a_training_set(tmp_path: Path) -> None:
@@ -180,7 +180,11 @@ def test_equal_versions_give_equal_bytes(views: dict[str, Any]) -> None:
         ({"columns": ["carier"]}, "MissingColumn", "did you mean 'carrier'"),
         ({"columns": ["delayed"]}, "LabelIsInput", "delayed"),
         ({"columns": [], "features": []}, "NoInputs", "nothing to learn from"),
-        ({"label": "distance"}, "NotBinary", "Float64; .* 5 of 5 labelled rows .* e.g. 100.0, 200.0, 300.0"),
+        (
+            {"label": "distance", "task": "binary"},
+            "WrongLabel",
+            "Float64; .* 5 of 5 labelled rows .* e.g. 100.0, 200.0, 300.0",
+        ),
         ({"window": {"from": "2014-01-01", "to": "2014-02-01"}}, "EmptyWindow", "2014-01-01, 2014-02-01"),
         ({"features": [{"view": "delays", "columns": ["median"]}]}, "MissingColumn", "'median'"),
         ({"features": [{"view": "delays"}, {"view": "delays"}]}, "AmbiguousColumn", "mean, count"),

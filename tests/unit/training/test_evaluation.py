@@ -11,19 +11,32 @@ import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from framework.scores import auc
+from framework.api.metrics import measured
+from framework.api.tasks import Task
+from framework.scores import Answered, auc
 from framework.workloads import models
 from framework.workloads.context import WorkloadError
+from framework.workloads.formats import skops
 from framework.workloads.training.card import model_card
 from framework.workloads.training.cluster import shortage, worker_resources
 from framework.workloads.training.evaluation import champion_metrics, slices
 from framework.workloads.training.fit import CheckpointState, read_checkpoint, write_checkpoint
-from framework.workloads.training.search import TrialWatch, check_metric, grid_space
+from framework.workloads.training.search import TrialWatch, checked_metric, grid_space
+from framework.workloads.training.trainer import Part, TrainingData
 
 SIGNATURE = {
     "inputs": [{"name": "x", "dtype": "Float64", "nullable": False}],
     "output": {"name": "late", "kind": "probability"},
 }
+
+
+def known(rows: pl.DataFrame, answers: Any) -> Answered:
+    return Answered(rows["late"].cast(pl.Float64).to_numpy(), answers)
+
+
+def judged_on(truth: Any) -> TrainingData:
+    part = Part(np.zeros((len(truth), 1)), truth)
+    return TrainingData(part, part, ("x",), {})
 
 
 @pytest.fixture
@@ -38,12 +51,12 @@ def rows() -> pl.DataFrame:
 @pytest.fixture
 def champion(rows: pl.DataFrame, tmp_path: Path) -> dict[str, Any]:
     model = LogisticRegression().fit(rows.select("x").to_numpy(), rows["late"].to_numpy())
-    artifact, sha256 = models.save(str(tmp_path), models.dump_skops(model), "skops")
+    artifact, sha256 = models.save(str(tmp_path), skops.dump(model), "skops")
     return {"version": "v1", "artifact": artifact, "sha256": sha256, "format": "skops", "signature": SIGNATURE}
 
 
 def test_the_champion_is_judged_on_the_same_rows(champion: dict[str, Any], rows: pl.DataFrame) -> None:
-    found, problem = champion_metrics(champion, rows, "late")
+    found, problem = champion_metrics(champion, rows)
     assert found is not None
     assert found["auc"] == pytest.approx(auc(rows["late"].cast(pl.Float64).to_numpy(), rows["x"].to_numpy()))
     assert problem == ""
@@ -52,11 +65,11 @@ def test_the_champion_is_judged_on_the_same_rows(champion: dict[str, Any], rows:
 def test_no_champion_is_something_else_than_one_that_cannot_be_asked(
     champion: dict[str, Any], rows: pl.DataFrame
 ) -> None:
-    assert champion_metrics(None, rows, "late")[0] is None
-    found, problem = champion_metrics(champion, rows.drop("x"), "late")
+    assert champion_metrics(None, rows)[0] is None
+    found, problem = champion_metrics(champion, rows.drop("x"))
     assert found == {}
     assert "needs x" in problem
-    found, problem = champion_metrics({**champion, "sha256": "0" * 64}, rows, "late")
+    found, problem = champion_metrics({**champion, "sha256": "0" * 64}, rows)
     assert found == {}
     assert "cannot be loaded" in problem
 
@@ -71,7 +84,7 @@ def test_no_champion_is_something_else_than_one_that_cannot_be_asked(
 def test_a_champion_that_knows_a_column_as_something_else_is_not_asked(
     champion: dict[str, Any], rows: pl.DataFrame, now: pl.Series, told: str
 ) -> None:
-    found, problem = champion_metrics(champion, rows.with_columns(now), "late")
+    found, problem = champion_metrics(champion, rows.with_columns(now))
     assert found == {}
     assert told in problem
 
@@ -80,9 +93,9 @@ def test_a_champion_that_knows_a_column_as_something_else_is_not_asked(
 def test_a_champion_takes_one_number_for_another(
     champion: dict[str, Any], rows: pl.DataFrame, dtype: pl.DataType
 ) -> None:
-    found, problem = champion_metrics(champion, rows.with_columns(x=(pl.col("x").abs() * 10).cast(dtype)), "late")
+    found, problem = champion_metrics(champion, rows.with_columns(x=(pl.col("x").abs() * 10).cast(dtype)))
     assert found is not None
-    assert (set(found), problem) == ({"auc", "log_loss", "accuracy", "brier"}, "")
+    assert (set(found), problem) == (set(measured(Task.BINARY)), "")
 
 
 def test_a_champion_that_cannot_answer_is_told_with_what_happened(
@@ -93,7 +106,7 @@ def test_a_champion_that_cannot_answer_is_told_with_what_happened(
             return models.Predictor(found, SIGNATURE)
 
         monkeypatch.setattr(models, "load", load)
-        return champion_metrics(champion, rows, "late")
+        return champion_metrics(champion, rows)
 
     def fails(matrix: Any) -> Any:
         raise ValueError("Input X contains infinity\nand more")
@@ -106,22 +119,22 @@ def test_a_champion_that_cannot_answer_is_told_with_what_happened(
 def test_slices_have_numbers_and_small_ones_are_left_out(rows: pl.DataFrame) -> None:
     scores = rows["x"].to_numpy()
     bars = [{"by": "origin", "metric": "auc", "minRows": 195}, {"by": "late", "metric": "auc"}]
-    found = slices(bars, rows, scores, "late")
+    found = slices(bars, rows, known(rows, scores))
     assert [(row["value"], row["rows"]) for row in found[:2]] == [("EWR", 200), ("JFK", 195)]
     truth = rows["late"].cast(pl.Float64).to_numpy()
     assert found[0]["score"] == pytest.approx(auc(truth[:200], scores[:200]))
     assert [(row["value"], row["score"]) for row in found[2:]] == [("0", None), ("1", None)]
-    assert slices([{"by": "origin", "metric": "auc"}], rows, scores, "late")[-1]["value"] == "None"
+    assert slices([{"by": "origin", "metric": "auc"}], rows, known(rows, scores))[-1]["value"] == "None"
     for least in (201, 500):
-        (row,) = slices([{"by": "origin", "metric": "auc", "minRows": least}], rows, scores, "late")
+        (row,) = slices([{"by": "origin", "metric": "auc", "minRows": least}], rows, known(rows, scores))
         assert (row["value"], row["rows"], row["score"]) == (None, 200, None)
     with pytest.raises(WorkloadError, match="'carrier'"):
-        slices([{"by": "carrier", "metric": "auc"}], rows, scores, "late")
+        slices([{"by": "carrier", "metric": "auc"}], rows, known(rows, scores))
 
 
 def test_rows_without_a_value_are_one_slice(rows: pl.DataFrame) -> None:
     wind = rows.with_columns(wind=pl.Series([1.0, math.nan, None, 2.0] * 100))
-    found = slices([{"by": "wind", "metric": "auc"}], wind, rows["x"].to_numpy(), "late")
+    found = slices([{"by": "wind", "metric": "auc"}], wind, known(wind, rows["x"].to_numpy()))
     assert [(row["value"], row["rows"]) for row in found] == [("1.0", 100), ("2.0", 100), ("None", 200)]
 
 
@@ -137,21 +150,23 @@ def test_what_can_never_fit_is_told() -> None:
 def test_a_trial_is_worth_its_best_round() -> None:
     truth = np.array([0.0, 0.0, 1.0, 1.0])
     reports: list[dict[str, Any]] = []
-    watch = TrialWatch(truth, "validation_auc", "max", reports.append)
+    watch = TrialWatch(judged_on(truth), "validation_auc", "max", reports.append)
     for rounds, scores in ((5, [0.1, 0.6, 0.5, 0.9]), (10, [0.1, 0.2, 0.8, 0.9]), (15, [0.9, 0.2, 0.8, 0.1])):
         watch.report(rounds, np.array(scores), lambda: pytest.fail("a trial keeps no model"))
     assert [(row["rounds"], row["validation_auc"]) for row in reports] == [(5, 0.75), (10, 1.0), (10, 1.0)]
 
 
 def test_a_trial_whose_scores_are_no_numbers_fails_by_that_name() -> None:
-    watch = TrialWatch(np.array([0.0, 1.0]), "validation_auc", "max", lambda _: pytest.fail("nothing to report"))
+    watch = TrialWatch(
+        judged_on(np.array([0.0, 1.0])), "validation_auc", "max", lambda _: pytest.fail("nothing to report")
+    )
     with pytest.raises(WorkloadError, match="answers 1 of 2 validation rows with no finite number"):
         watch.report(5, np.array([0.5, np.nan]), lambda: pytest.fail("a trial keeps no model"))
 
 
 def test_a_search_that_cannot_run_is_named() -> None:
-    with pytest.raises(WorkloadError, match="did you mean 'validation_auc'"):
-        check_metric("validation_acu")
+    with pytest.raises(WorkloadError, match="did you mean 'auc'"):
+        checked_metric("validation_acu", Task.BINARY)
     with pytest.raises(WorkloadError, match="grid needs choice for eta"):
         grid_space(
             {"algorithm": "grid", "search": {"eta": {"uniform": [0, 1]}, "depth": {"choice": [1, 2]}}, "trials": 9}

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framework.api.metrics import MEASURES
-from framework.kinds.training_job.evaluation import Metric
-from framework.scores import METRICS, accuracy, auc, brier, log_loss
+from framework.api.metrics import MEASURES, measured
+from framework.api.tasks import Task
+from framework.scores import METRICS, Answered, auc, score
 from framework.workloads.context import WorkloadError
-from framework.workloads.training.metrics import measure, metric
+from framework.workloads.training.metrics import checked, measure
 
 probabilities = st.sampled_from([0.0, 1e-18, 0.1, 0.25, 0.5, 0.75, 1.0]) | st.floats(0, 1)
 rows = st.lists(st.tuples(st.booleans(), probabilities), min_size=1, max_size=60)
@@ -27,10 +26,11 @@ def test_each_metric_is_its_definition(pairs: list[tuple[bool, float]]) -> None:
     truth = np.array([float(positive) for positive, _ in pairs])
     scores = np.array([score for _, score in pairs])
     close = lambda value: pytest.approx(value, rel=1e-12, abs=1e-12)  # noqa: E731
-    assert accuracy(truth, scores) == close(np.mean([(score >= 0.5) == positive for positive, score in pairs]))
-    assert brier(truth, scores) == close(np.mean([(score - positive) ** 2 for positive, score in pairs]))
+    answered = Answered(truth, scores)
+    assert score("accuracy", answered) == close(np.mean([(score >= 0.5) == positive for positive, score in pairs]))
+    assert score("brier", answered) == close(np.mean([(score - positive) ** 2 for positive, score in pairs]))
     kept = [(positive, min(max(score, 1e-15), 1 - 1e-15)) for positive, score in pairs]
-    assert log_loss(truth, scores) == close(-np.mean([math.log(p if positive else 1 - p) for positive, p in kept]))
+    assert score("log_loss", answered) == close(-np.mean([math.log(p if positive else 1 - p) for positive, p in kept]))
     order = [(high > low) + (high == low) / 2 for one, high in pairs if one for zero, low in pairs if not zero]
     assert auc(truth, scores) == pytest.approx(np.mean(order) if order else math.nan, abs=1e-12, nan_ok=True)
 
@@ -38,13 +38,15 @@ def test_each_metric_is_its_definition(pairs: list[tuple[bool, float]]) -> None:
 def test_answers_that_are_no_probabilities_are_measured_all_the_same() -> None:
     """A Booster of the user's own may be fitted to another objective."""
     truth, scores = np.array([0.0, 1.0, 1.0]), np.array([-0.5, 0.25, 1.5])
-    assert brier(truth, scores) == pytest.approx((0.25 + 0.5625 + 0.25) / 3)
-    assert set(measure(truth, scores)) == {"auc", "log_loss", "accuracy", "brier"}
+    answered = Answered(truth, scores)
+    assert score("brier", answered) == pytest.approx((0.25 + 0.5625 + 0.25) / 3)
+    assert set(measure(answered)) == set(measured(Task.BINARY))
 
 
 def test_an_undefined_metric_is_left_out() -> None:
-    found = measure(np.ones(3), np.array([0.2, 0.6, 0.9]), "validation_")
-    assert set(found) == {"validation_log_loss", "validation_accuracy", "validation_brier"}
+    found = measure(Answered(np.ones(3), np.array([0.2, 0.6, 0.9])), "validation_")
+    undefined = {"validation_auc", "validation_average_precision"}
+    assert set(found) == {f"validation_{name}" for name in measured(Task.BINARY)} - undefined
     assert found["validation_accuracy"] == pytest.approx(2 / 3)
 
 
@@ -55,9 +57,9 @@ def test_scores_that_are_no_numbers_measure_nothing_and_are_counted(bad: float, 
     truth = np.array([1.0, 0.0] * 50)
     for order in (1, -1):
         scores = np.array([bad] * count + [0.5] * (100 - count))[np.argsort(truth, kind="stable")[::order]]
-        assert measure(truth, scores) == {"not_finite": count}
-        assert measure(truth, scores, "validation_") == {"validation_not_finite": count}
-        assert all(math.isnan(metric(name)(truth, scores)) for name in ("auc", "log_loss", "accuracy", "brier"))
+        assert measure(Answered(truth, scores)) == {"not_finite": count}
+        assert measure(Answered(truth, scores), "validation_") == {"validation_not_finite": count}
+        assert all(math.isnan(score(name, Answered(truth, scores))) for name in measured(Task.BINARY))
 
 
 MEANWHILE = """
@@ -85,14 +87,53 @@ def test_what_is_measured_while_whylogs_is_loaded_finds_its_library() -> None:
 
 def test_an_unknown_metric_is_named() -> None:
     with pytest.raises(WorkloadError, match="did you mean 'auc'"):
-        metric("aucc")
+        checked("aucc", Task.BINARY)
 
 
-def test_every_metric_reaches_both_ends_of_its_range_and_no_further() -> None:
+BINARY = np.array([0.0, 1.0])
+CLASSES = np.array([0.0, 1.0, 2.0])
+LISTS = np.array([1.0, 1.0])
+BEST_AND_WORST: dict[str, tuple[Answered, Answered]] = {
+    "pinball": (
+        Answered(BINARY, np.stack([BINARY, BINARY], axis=1), Task.QUANTILE, quantiles=(0.1, 0.9)),
+        Answered(BINARY, np.full((2, 2), 1e9), Task.QUANTILE, quantiles=(0.1, 0.9)),
+    ),
+    "coverage": (
+        Answered(BINARY, np.array([[0.0, 0.0], [0.0, 2.0]]), Task.QUANTILE, quantiles=(0.1, 0.9)),
+        Answered(BINARY, np.array([[1.0, 2.0], [2.0, 3.0]]), Task.QUANTILE, quantiles=(0.1, 0.9)),
+    ),
+    "ndcg": (
+        Answered(BINARY, BINARY, Task.RANKING, groups=LISTS),
+        Answered(np.array([0.0] * 9 + [1.0]), -np.arange(10.0), Task.RANKING, groups=np.ones(10)),
+    ),
+    "map": (
+        Answered(BINARY, BINARY, Task.RANKING, groups=LISTS),
+        Answered(np.array([0.0] * 10 + [1.0]), -np.arange(11.0), Task.RANKING, groups=np.ones(11)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_every_metric_reaches_the_ends_of_its_range_and_no_further(name: str) -> None:
     """The specs that bound a metric, and the table that says what it can be, know the same ones as this does."""
-    assert set(METRICS) == set(MEASURES) == set(get_args(Metric))
-    truth = np.array([0.0, 1.0])
-    for name, known in MEASURES.items():
-        right, wrong = metric(name)(truth, truth), metric(name)(truth, 1 - truth)
+    assert set(METRICS) == set(MEASURES)
+    known = MEASURES[name]
+    number = Task.REGRESSION in known.tasks
+    task = Task.REGRESSION if number else Task.BINARY
+    wrong = BINARY + 1e9 if number else 1 - BINARY
+    pairs = [BEST_AND_WORST.get(name, (Answered(BINARY, BINARY, task), Answered(BINARY, wrong, task)))]
+    if Task.MULTICLASS in known.tasks:
+        sure = np.eye(3)
+        pairs.append((Answered(CLASSES, sure, Task.MULTICLASS), Answered(CLASSES, sure[[1, 2, 0]], Task.MULTICLASS)))
+    for right, bad in pairs:
         best, worst = (known.least, known.most) if known.loss else (known.most, known.least)
-        assert (right, wrong) == (pytest.approx(best, abs=1e-12), pytest.approx(worst, rel=1e-2))
+        assert score(name, right) == pytest.approx(best, abs=1e-12)
+        found = score(name, bad)
+        if math.isinf(worst):
+            assert abs(found) > 1e7
+        elif name == "ndcg":
+            assert worst <= found < 0.3  # never 0 while something relevant is among the places
+        elif name in ("mcc", "auc") and bad.task is Task.MULTICLASS:
+            assert worst <= found < best / 2
+        else:
+            assert found == pytest.approx(worst, rel=1e-2, abs=0.5 if name == "average_precision" else 1e-12)

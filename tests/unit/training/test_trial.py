@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from framework.workloads import models
+from framework.workloads.answers import ModelOutput
 from framework.workloads.training.trial import ROWS, trial_document
 
 N = 1_000
@@ -34,7 +35,7 @@ def frame(rows: int = N) -> pl.DataFrame:
 
 def document(data: pl.DataFrame, nullable: tuple[str, ...] = ("temp", "wind", "carrier")) -> dict[str, Any]:
     inputs = [name for name in ("temp", "wind", "carrier") if name in data.columns]
-    signature = models.signature_of(data, inputs, list(nullable), "late")
+    signature = models.signature_of(data, inputs, list(nullable), ModelOutput("late"))
     for column in signature["inputs"]:
         column["nullable"] = column["name"] in nullable
     return trial_document(data, signature, "late")
@@ -84,5 +85,5 @@ def test_equal_sets_keep_equal_rows() -> None:
 def test_many_gaps_do_not_make_it_large() -> None:
     data = frame().with_columns(pl.lit(None, pl.Float64).alias(f"x{number}") for number in range(100))
     inputs = [f"x{number}" for number in range(100)]
-    signature = models.signature_of(data, inputs, inputs, "late")
+    signature = models.signature_of(data, inputs, inputs, ModelOutput("late"))
     assert len(trial_document(data, signature, "late")["rows"]) <= ROWS

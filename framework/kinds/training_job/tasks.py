@@ -1,0 +1,74 @@
+"""What a training job learns of its label, as far as that can be told before it is run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from framework.api.metrics import VALIDATION, measure_of, measured, why_not
+from framework.api.tasks import LABELS, TASKS, Task, of_dtype
+from framework.kinds.training_job.spec import TrainingJobSpec
+from framework.planning.grammar.kind import CrossProblem
+
+_TRAINERS = {"sklearn": frozenset({Task.BINARY, Task.MULTICLASS, Task.REGRESSION})}
+"""What a trainer can learn, where that is not everything; a test holds this and the trainers together."""
+
+
+def task_of(spec: TrainingJobSpec, dtype: str | None) -> Task | None:
+    """As declared, or as the dtype of the label says; None while its values decide."""
+    return spec.dataset.task or (of_dtype(dtype) if dtype is not None else None)
+
+
+def told(spec: TrainingJobSpec, dtype: str | None) -> str:
+    """``binary``; ``multiclass, for late is String``; nothing where nobody can tell yet."""
+    if spec.dataset.task is not None:
+        return spec.dataset.task.value
+    if dtype is None:
+        return ""
+    task = of_dtype(dtype)
+    label = spec.dataset.label
+    return f"task by the values of {label}" if task is None else f"{task.value}, for {label} is {dtype}"
+
+
+def problems(spec: TrainingJobSpec, dtype: str | None) -> Iterator[CrossProblem]:
+    """``dtype`` of the label, None where it is not known."""
+    task, label = task_of(spec, dtype), spec.dataset.label
+    if dtype is not None and dtype not in (LABELS if task is None else TASKS[task].dtypes):
+        form = "a number, Boolean or a String" if task is None else f"{TASKS[task].label}, for task {task.value}"
+        yield CrossProblem("spec.dataset.label", f"{label} is {dtype}; a label is {form}")
+        return
+    able = _TRAINERS.get(spec.trainer.name, frozenset(Task))
+    if task is not None and task not in able:
+        message = f"{spec.trainer.name} cannot learn task {task.value} (it learns {', '.join(sorted(able))})"
+        yield CrossProblem(f"spec.trainer.{spec.trainer.name}", message)
+    if task is not None and task not in (Task.BINARY, Task.MULTICLASS):
+        for path, asked in {"classWeights": spec.dataset.classWeights, "split.by": spec.dataset.split.by}.items():
+            if asked == "stratified" or (path == "classWeights" and asked is not None):
+                yield CrossProblem(f"spec.dataset.{path}", f"is for classes, and {label} is {dtype}: task {task.value}")
+    for path, name in _metrics(spec):
+        unfit = _unfit(name, task, dtype)
+        if unfit is not None:
+            yield CrossProblem(path, unfit)
+
+
+def _metrics(spec: TrainingJobSpec) -> Iterator[tuple[str, str]]:
+    """Where a metric is named."""
+    for index, gate in enumerate(spec.evaluation.gates):
+        yield f"spec.evaluation.gates[{index}].metric", gate.metric
+    for index, item in enumerate(spec.evaluation.slices):
+        yield f"spec.evaluation.slices[{index}].metric", item.metric
+    if spec.tune is not None:
+        yield "spec.tune.metric", spec.tune.metric.removeprefix(VALIDATION)
+
+
+def _unfit(name: str, task: Task | None, dtype: str | None) -> str | None:
+    if task is not None:
+        return why_not(name, task)
+    possible = [Task.BINARY, Task.REGRESSION] if dtype in ("Float32", "Float64") else _UNDECLARED
+    if measure_of(name).tasks.isdisjoint(possible):
+        own = ", ".join(dict.fromkeys(metric for one in possible for metric in measured(one)))
+        return f"{name} needs a task that dataset.task declares; without it the metrics are {own}"
+    return None
+
+
+_UNDECLARED = [Task.BINARY, Task.MULTICLASS, Task.REGRESSION]
+"""What a label of numbers may turn out to be."""

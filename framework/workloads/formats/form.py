@@ -1,0 +1,18 @@
+"""What a form of storing models is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from framework.workloads.answers import Matrix, ModelOutput
+
+Score = Callable[[Matrix], Matrix]
+"""Answers to a matrix as the signature encodes it. Thread-safe."""
+
+
+class Format(NamedTuple):
+    """``load`` opens the bytes of a model that has that output; it may raise whatever a library raises."""
+
+    file: str
+    load: Callable[[bytes, ModelOutput], Score]
