@@ -110,6 +110,30 @@ def test_a_killed_worker_resumes_from_its_checkpoint(outcomes: dict[str, Any]) -
     assert found["metrics"]["auc"] > 0.6
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "metric", "least"),
+    [
+        ("classes", "probabilities", "accuracy", 0.8),
+        ("numbers", "number", "r2", 0.8),
+        ("quantiles", "quantiles", "coverage", 0.6),
+        ("ranking", "score", "ndcg@5", 0.8),
+    ],
+)
+def test_each_task_is_trained_measured_and_answers(
+    outcomes: dict[str, Any], name: str, kind: str, metric: str, least: float
+) -> None:
+    found = outcomes[name]
+    assert found["metrics"][metric] > least
+    assert {row["value"] for row in found["slices"]} == {"AA", "B6", "UA"}
+    assert all(row["score"] is not None for row in found["slices"])
+    assert found["signature"]["output"]["kind"] == kind
+    predictor = models.load(found["artifact"], found["sha256"], found["format"], found["signature"])
+    rows = [{"carrier": "AA", "hour": 20, "near": 0.5}, {"carrier": "B6", "hour": 2, "near": -0.5}]
+    answers = predictor.predict(models.frame_of(rows, found["signature"]))
+    predictor.output.check(answers, 2)
+    assert (Path(found["profile"]) / "whole.bin").stat().st_size > 0
+
+
 def test_two_workers_fit_one_model(outcomes: dict[str, Any]) -> None:
     found = outcomes["two-workers"]
     assert found["metrics"]["auc"] == pytest.approx(outcomes["boosted"]["metrics"]["auc"], abs=0.03)
@@ -123,6 +147,8 @@ def test_two_workers_fit_one_model(outcomes: dict[str, Any]) -> None:
         ("unshared", "UnsupportedWorkers", "User", "several: lightgbm"),
         ("wrong-parameter", "TrainerFailed", "User", "num_leaves"),
         ("wrong-search", "TrialsFailed", "User", "did you mean 'C'"),
+        ("another-task", "TaskChanged", "User", "say which is meant by dataset.task"),
+        ("another-metric", "UnknownMetric", "User", "rmse is no metric of multiclass"),
     ],
 )
 def test_what_cannot_work_is_named(outcomes: dict[str, Any], name: str, reason: str, kind: str, told: str) -> None:

@@ -51,12 +51,28 @@ def views(folder: Path) -> dict[str, Any]:
     recent = generator.normal(size=rows)
     late = generator.random(rows) < 1 / (1 + np.exp(-(recent + (hour - 12) / 6 - 1)))
     at = pl.Series([START + timedelta(minutes=int(value)) for value in minutes], dtype=pl.Datetime("us", "UTC"))
-    flights = pl.DataFrame({"flight": range(rows), "at": at, "carrier": carrier, "hour": hour, "late": late})
+    flights = pl.DataFrame(
+        {"flight": range(rows), "at": at, "carrier": carrier, "hour": hour, "late": late}
+    ).with_columns(
+        delay=recent * 10 + hour,
+        season=pl.Series(np.array(["high", "low", "mid"])[np.digitize(hour + recent, [8, 16])]),
+        stars=pl.Series(np.digitize(hour + 3 * recent, [8, 16])),
+        near=pl.Series(recent + generator.normal(size=rows) / 4),
+        batch=pl.Series(np.arange(rows) // 20),
+    )
     delays = pl.DataFrame({"flight": range(rows), "seen": at - timedelta(minutes=1), "recent": recent})
     return {
         "flights": published(folder, "flights", flights, ["flight"], "at"),
         "delays": published(folder, "delays", delays, ["flight"], "seen"),
     }
+
+
+def task(form: str, label: str, columns: list[str], metric: str, **more: Any) -> dict[str, Any]:
+    """A training of another task on the same rows, without the other view."""
+    wanted = spec(BOOSTED)
+    dataset = {**wanted["dataset"], "features": [], "label": label, "columns": columns, "task": form, **more}
+    bars = {"slices": [{"by": "carrier", "metric": metric, "minRows": 50}]}
+    return {**wanted, "dataset": dataset, "evaluation": bars}
 
 
 def spec(trainer: dict[str, Any], tune: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -85,7 +101,9 @@ class Runs:
         self.folder, self.views = folder, views(folder)
         self.outcomes: dict[str, Any] = {}
 
-    def run(self, name: str, form: dict[str, Any], champion: Any = None, run: str = "") -> dict[str, Any]:
+    def run(
+        self, name: str, form: dict[str, Any], champion: Any = None, run: str = "", live_task: str = ""
+    ) -> dict[str, Any]:
         told: list[str] = []
         lock = threading.Lock()
 
@@ -106,6 +124,7 @@ class Runs:
                 "commit": "c0ffee0000",
                 "seed": 7,
                 "champion": champion,
+                "live_task": live_task,
             },
             storage=str(self.folder),
             folder=str(self.folder / "runs" / (run or name)),
@@ -167,6 +186,18 @@ def main(folder: Path) -> None:
     joined = kill_worker_after_checkpoint(folder / "runs" / "killed", ray_folder)
     runs.run("killed", spec(long))
     joined()
+    inputs = ["carrier", "hour", "near"]
+    classes = task("multiclass", "season", inputs, "f1", classWeights="balanced")
+    live = runs.run("classes", classes)
+    runs.run("numbers", task("regression", "delay", inputs, "rmse"))
+    asked = {**TUNE, "metric": "validation_pinball", "mode": "min", "trials": 2}
+    quantiles = task("quantile", "delay", inputs, "coverage", quantiles=[0.1, 0.5, 0.9])
+    runs.run("quantiles", {**quantiles, "tune": asked})
+    runs.run("ranking", task("ranking", "stars", inputs, "ndcg@5", query="batch"))
+    undeclared = {**classes, "dataset": {**classes["dataset"], "task": None}}
+    runs.run("another-task", undeclared, live_task="binary")
+    wrong = {**classes, "evaluation": {"gates": [{"metric": "rmse", "max": 1}]}}
+    runs.run("another-metric", wrong, {**champion, "signature": live["signature"]})
     runs.run("two-workers", spec(BOOSTED, resources={"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}))
     runs.run("too-large", spec(BOOSTED, resources={"workers": 8, "cpusPerWorker": 1.0, "gpusPerWorker": 1.0}))
     runs.run("unshared", spec(LOGISTIC, resources={"workers": 2, "cpusPerWorker": 0.5, "gpusPerWorker": 0.0}))
