@@ -206,6 +206,17 @@ def make_cache(folder: Path, *, parents: bool = True) -> None:
         (folder / ".gitignore").write_text("*\n")
 
 
+def delete_file(uri: str) -> None:
+    """Nothing happens where there is none. Raises OSError."""
+    if is_local(uri):
+        _local(uri).unlink(missing_ok=True)
+        return
+    with _reaching(uri):
+        filesystem, path = _fsspec().core.url_to_fs(uri)
+        if filesystem.exists(path):
+            filesystem.rm_file(path)
+
+
 def delete_folder(folder: str) -> None:
     """Remove everything below ``folder``; a missing folder is fine.
 

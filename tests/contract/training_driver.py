@@ -142,12 +142,12 @@ class Runs:
 
 
 def kill_worker_after_checkpoint(folder: Path, ray_folder: str) -> Callable[[], None]:
-    """Wait in the background until Ray Train has noted a checkpoint, then kill the worker as a crash would."""
+    """Wait in the background until there is a checkpoint, then kill the worker as a crash would."""
 
     def work() -> None:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if (folder / "fit" / "checkpoint_manager_snapshot.json").exists():
+            if any((folder / "fit" / "checkpoints").glob("*.json")):
                 for pid in workers(ray_folder):
                     os.kill(pid, 9)
                 return
@@ -159,11 +159,11 @@ def kill_worker_after_checkpoint(folder: Path, ray_folder: str) -> Callable[[], 
 
 
 def workers(ray_folder: str) -> list[int]:
-    """Ray Train's workers below our own raylet."""
+    """Workers of a fit below our own raylet."""
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError, ValueError, IndexError):
-            if b"RayTrainWorker" in (entry / "cmdline").read_bytes():
+            if b"FitWorker" in (entry / "cmdline").read_bytes():
                 parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
                 if ray_folder.encode() in (Path("/proc") / parent / "cmdline").read_bytes():
                     found.append(int(entry.name))

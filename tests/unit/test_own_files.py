@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -25,11 +26,12 @@ from framework.backends.ray.traffic import CounterFiles
 from framework.kinds import KINDS
 from framework.ports import Blob, RunPhase, RunSpec
 from framework.specs.cache.store import FILE, Store
+from framework.workloads.answers import ModelOutput
 from framework.workloads.context import WorkloadError
 from framework.workloads.features import delta
 from framework.workloads.run import run as run_workload
 from framework.workloads.training import search
-from framework.workloads.training.fit import CheckpointState, read_checkpoint, write_checkpoint
+from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
 from tests.unit.ray.fake_ray import FakeRay
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -125,19 +127,20 @@ def test_what_one_router_counted_is_left_out_where_it_is_damaged(tmp_path: Path)
 
 def test_a_checkpoint_that_is_damaged_is_never_gone_on_from(tmp_path: Path) -> None:
     right = (CheckpointState(20, "lightgbm-text", False, (8,)), b"a model of some bytes")
-    write_checkpoint(tmp_path, *right)
+    place = f"{tmp_path}/000000020"
+    write_checkpoint(place, *right)
     for file in sorted(tmp_path.iterdir()):
         good = file.read_bytes()
         for bad in damaged(good, 3):
             file.write_bytes(bad)
-            assert _checkpoint(tmp_path) in (right, ("CheckpointDamaged", "Infrastructure"))
+            assert _checkpoint(place) in (right, ("CheckpointDamaged", "Infrastructure"))
         file.write_bytes(good)
-    assert read_checkpoint(tmp_path) == right
+    assert read_checkpoint(place) == right
 
 
-def _checkpoint(folder: Path) -> Any:
+def _checkpoint(place: str) -> Any:
     try:
-        return read_checkpoint(folder)
+        return read_checkpoint(place)
     except WorkloadError as error:
         return error.reason, error.kind
 
@@ -147,7 +150,8 @@ def test_a_search_that_is_damaged_is_made_again(tmp_path: Path, monkeypatch: pyt
         raise InterruptedError
 
     tune = {"metric": "validation_auc", "mode": "max"}
-    arguments: Any = (None, "sklearn", None, tune, {}, str(tmp_path), print)
+    data = SimpleNamespace(output=ModelOutput())
+    arguments: Any = (data, "sklearn", None, tune, {}, str(tmp_path), print)
     monkeypatch.setattr(search, "_run", again)
     right = search.SearchResult({"C": 0.5}, 1, [{"number": 0}])
     storage.write_sealed(str(tmp_path / "search.json"), vars(right))

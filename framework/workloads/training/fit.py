@@ -1,87 +1,37 @@
-"""The final fit, by Ray Train: in workers of its own, which start again from their last checkpoint when they die."""
+"""The final fit: in workers of its own, which start again from their last checkpoint when they die. Several of them, or
+one with a GPU, are Ray Train's."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from framework import storage
 from framework.ports import FailureKind
 from framework.workloads.answers import Matrix
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import traceback_of
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
+from framework.workloads.training.alone import fit_alone
+from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
 from framework.workloads.training.progress import Rounds
-from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData
+from framework.workloads.training.trainer import Artifact, FitSettings, Fitted, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 
 log = logging.getLogger(__name__)
 
-_STATE = "state.json"
-_MODEL = "model"
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """``resumed`` lists the rounds at which a worker went on after a crash; empty for an undisturbed fit."""
-
-    artifact: Artifact
-    rounds: int
-    resumed: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class CheckpointState:
-    """What a checkpoint says of itself. ``failure`` is (reason, message, traceback) where the fit failed for good: the
-    worker's way of telling the driver, because an exception would be taken for a crash and tried again."""
-
-    rounds: int
-    format: str
-    final: bool
-    resumed: tuple[int, ...] = ()
-    failure: tuple[str, str, str] | None = None
-
-
-def write_checkpoint(folder: Path, state: CheckpointState, model: bytes) -> None:
-    """The files of one checkpoint."""
-    (folder / _MODEL).write_bytes(model)
-    said = {**vars(state), "sha256": hashlib.sha256(model).hexdigest()}
-    (folder / _STATE).write_text(json.dumps(storage.sealed(said)))
-
-
-def read_checkpoint(folder: Path) -> tuple[CheckpointState, bytes]:
-    """What ``write_checkpoint`` wrote.
-
-    Raises:
-        WorkloadError: "CheckpointDamaged" (Infrastructure).
-    """
-    try:
-        raw = storage.read_json(str(folder / _STATE))
-        model = (folder / _MODEL).read_bytes()
-        failure = raw["failure"] and tuple(raw["failure"])
-        state = CheckpointState(raw["rounds"], raw["format"], raw["final"], tuple(raw["resumed"]), failure)
-        found = hashlib.sha256(model).hexdigest()
-        if found != raw["sha256"]:
-            raise ValueError(f"the model has SHA-256 {found}, written was {raw['sha256']}")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        told = f"the checkpoint in {folder} cannot be used: {error}"
-        raise WorkloadError("CheckpointDamaged", told, kind=FailureKind.INFRASTRUCTURE) from error
-    return state, model
+_CHECKPOINT = "checkpoint"
 
 
 class TrainWatch:
     """Reports to Ray Train; every ``every``-th report carries a checkpoint."""
 
-    def __init__(self, data: TrainingData, rounds: int, every: int, done: Callable[[int], None]) -> None:
+    def __init__(self, data: TrainingData, rounds: int, every: int, told: Rounds) -> None:
         self._data, self._rounds, self._every, self._reports = data, rounds, every, 0
-        self._done = done
+        self._told = told
         self.resumed: tuple[int, ...] = ()
 
     def resume(self) -> tuple[int, Artifact] | None:
@@ -93,7 +43,7 @@ class TrainWatch:
             return None
         try:
             with checkpoint.as_directory() as folder:
-                state, model = read_checkpoint(Path(folder))
+                state, model = read_checkpoint(f"{folder}/{_CHECKPOINT}")
         except WorkloadError as error:
             log.warning("the fit starts over: %s", error)
             return None
@@ -108,8 +58,8 @@ class TrainWatch:
 
         self._reports += 1
         if _first():
-            self._done(rounds)
-        found = {**metrics.of_validation(self._data, scores), "rounds": rounds}
+            self._told.tell(rounds, metrics.headline(self._data, scores))
+        found = {"rounds": rounds}
         if rounds < self._rounds and self._reports % self._every == 0:
             artifact = model() if _first() else None
             self._send(
@@ -137,7 +87,7 @@ class TrainWatch:
             ray.train.report(found)
             return
         with tempfile.TemporaryDirectory() as folder:
-            write_checkpoint(Path(folder), state, artifact.data)
+            write_checkpoint(f"{folder}/{_CHECKPOINT}", state, artifact.data)
             ray.train.report(found, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
@@ -150,11 +100,11 @@ def fit(
     checkpoint: Mapping[str, int],
     folder: str,
     name: str,
-    tell: Callable[[int | None], None],
+    tell: Callable[[int | None, str], None],
 ) -> Fitted:
     """Fit with ``settings`` on ``workers`` workers. ``name`` and ``folder`` carry the fingerprint: the same fit goes
     on from its checkpoint, whichever attempt it is. ``tell`` is called with the rounds that are done, None while no
-    worker runs yet.
+    worker runs yet, and how good the model is by then.
 
     Raises:
         WorkloadError: "UnsupportedWorkers" for a trainer that cannot share one fit; what the trainer raised;
@@ -170,11 +120,13 @@ def fit(
             "UnsupportedWorkers",
             f"trainer {trainer} fits on one worker, resources.workers is {workers} (several: {able})",
         )
+    if workers == 1 and not resources.get("GPU"):
+        return fit_alone(data, trainer, settings, resources, checkpoint, f"{folder}/{name}", tell)
     reference = ray.put(data)
     rounds = Rounds(folder)
 
     def loop() -> None:
-        work(ray.get(reference), trainer, settings, int(checkpoint["every"]), rounds.tell)
+        work(ray.get(reference), trainer, settings, int(checkpoint["every"]), rounds)
 
     fitting = _trainer_class(workers)(
         loop,
@@ -193,23 +145,23 @@ def fit(
     if result.checkpoint is None:
         raise WorkloadError("WorkersLost", "the fit ended without a model", kind=FailureKind.INFRASTRUCTURE)
     with result.checkpoint.as_directory() as path:
-        state, model = read_checkpoint(Path(path))
+        state, model = read_checkpoint(f"{path}/{_CHECKPOINT}")
     if state.failure is not None:
         reason, message, trace = state.failure
         raise WorkloadError(reason, message, data={"traceback": trace})
     return Fitted(Artifact(model, state.format), state.rounds, state.resumed)
 
 
-def work(data: TrainingData, trainer: str, settings: FitSettings, every: int, done: Callable[[int], None]) -> None:
-    """One worker's part of the fit. ``done`` is told the rounds behind it."""
+def work(data: TrainingData, trainer: str, settings: FitSettings, every: int, told: Rounds) -> None:
+    """One worker's part of the fit."""
     import ray.train
 
     give_way()
     world = ray.train.get_context()
     workers = world.get_world_size()
-    watch = TrainWatch(data, settings.rounds, every, done)
+    watch = TrainWatch(data, settings.rounds, every, told)
     if _first():
-        done(0)
+        told.tell(0)
     try:
         if workers > 1:
             from ray.train.lightgbm import get_network_params

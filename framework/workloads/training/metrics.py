@@ -8,7 +8,7 @@ import numpy as np
 
 from framework.api.metrics import MEASURES, VALIDATION, measured, parted, shown, why_not, written
 from framework.api.nearest import did_you_mean
-from framework.api.tasks import Task
+from framework.api.tasks import TASKS, Task
 from framework.scores import Answered, score
 from framework.workloads.answers import Matrix, ModelOutput
 from framework.workloads.context import WorkloadError
@@ -25,20 +25,31 @@ def answered(output: ModelOutput, truth: Matrix, answers: Matrix, groups: Matrix
 
 
 def measure(known: Answered, prefix: str = "", also: Iterable[str] = ()) -> dict[str, float]:
-    """Every metric of the task, and ``also`` those that the spec names, as far as they are defined on these rows, by
-    (prefixed) name; where an answer is not finite none of them is, and ``not_finite`` says how many."""
+    """Every metric of the task, and ``also`` those that the spec names, as ``measured_by`` has them."""
+    return measured_by([*measured(known.task), *also], known, prefix)
+
+
+def measured_by(names: Iterable[str], known: Answered, prefix: str = "") -> dict[str, float]:
+    """The metrics that are defined on these rows, by (prefixed) name; where an answer is not finite none of them is,
+    and ``not_finite`` says how many."""
     unscored = not_finite(known.given)
     if unscored:
         return {f"{prefix}{NOT_FINITE}": float(unscored)}
-    names = dict.fromkeys([*measured(known.task), *map(written, also)])
-    found = {f"{prefix}{name}": score(name, known) for name in names}
+    found = {f"{prefix}{name}": score(name, known) for name in dict.fromkeys(map(written, names))}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def of_validation(data: TrainingData, answers: Matrix, also: Iterable[str] = ()) -> dict[str, float]:
-    """What is measured of answers to the validation rows."""
+def validated(data: TrainingData, answers: Matrix) -> Answered:
+    """Answers to the validation rows."""
     part = data.validation
-    return measure(answered(data.output, part.y, answers, part.groups), VALIDATION, also)
+    return answered(data.output, part.y, answers, part.groups)
+
+
+def headline(data: TrainingData, answers: Matrix) -> str:
+    """How good answers to the validation rows are, in a word: ``validation_auc 0.7123``; empty where nobody can
+    tell."""
+    found = measured_by([TASKS[data.output.task].headline], validated(data, answers), VALIDATION)
+    return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
 
 
 def not_finite(answers: Matrix) -> int:

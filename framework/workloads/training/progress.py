@@ -46,11 +46,16 @@ def of_search(algorithm: str, total: int, ended: int, running: int, needs: Mappi
     return min(1.0, ended / total), f"{doing}: {ended} of {total} trial{'' if total == 1 else 's'} done"
 
 
-def of_fit(trainer: str, workers: int, rounds: int, done: int | None, needs: Mapping[str, float]) -> Progress:
+def of_fit(
+    trainer: str, workers: int, rounds: int, done: int | None, needs: Mapping[str, float], measured: str = ""
+) -> Progress:
     """``done`` rounds of ``rounds``, of which there is one where a model is fitted at once; None: no worker runs yet.
+    ``measured`` says how good the model is by then.
 
     >>> of_fit("lightgbm", 2, 50, 20, {"CPU": 1.0})
     (0.4, 'fitting lightgbm on 2 workers: 20 of 50 rounds done')
+    >>> of_fit("lightgbm", 1, 50, 20, {"CPU": 1.0}, "validation_auc 0.71")
+    (0.4, 'fitting lightgbm on 1 worker: 20 of 50 rounds done, validation_auc 0.71')
     >>> of_fit("sklearn", 1, 1, 0, {"CPU": 1.0})
     (None, 'fitting sklearn on 1 worker')
     >>> of_fit("lightgbm", 2, 50, None, {"CPU": 1.0, "GPU": 1.0})
@@ -59,7 +64,10 @@ def of_fit(trainer: str, workers: int, rounds: int, done: int | None, needs: Map
     if done is None:
         return None, _waits(workers, needs)
     doing = f"fitting {trainer} on {workers} worker{'' if workers == 1 else 's'}"
-    return (None, doing) if rounds == 1 else (min(1.0, done / rounds), f"{doing}: {done} of {rounds} rounds done")
+    if rounds == 1:
+        return None, doing
+    good = f", {measured}" if measured else ""
+    return min(1.0, done / rounds), f"{doing}: {done} of {rounds} rounds done{good}"
 
 
 def _waits(workers: int, needs: Mapping[str, float]) -> str:
@@ -75,30 +83,30 @@ class Rounds:
     def __init__(self, folder: str) -> None:
         self._file = f"{folder}/rounds.json"
 
-    def tell(self, done: int | None) -> None:
+    def tell(self, done: int | None, measured: str = "") -> None:
         """None: no worker runs yet. A fit goes on where nobody can be told."""
         try:
-            storage.write_sealed(self._file, {"done": done})
+            storage.write_sealed(self._file, {"done": done, "measured": measured})
         except OSError as error:
             log.warning("how far the fit is could not be told: %s", error)
 
-    def told(self) -> int | None:
+    def told(self) -> tuple[int | None, str]:
         try:
             found = storage.readable_json(self._file)
         except OSError:
-            return None
-        return found["done"] if found else None
+            found = None
+        return (found["done"], found.get("measured", "")) if found else (None, "")
 
     @contextmanager
-    def followed(self, tell: Callable[[int | None], None]) -> Iterator[None]:
+    def followed(self, tell: Callable[[int | None, str], None]) -> Iterator[None]:
         """``tell`` is called every second with what the worker told last."""
         self.tell(None)
         over = threading.Event()
 
         def follow() -> None:
-            tell(None)
+            tell(None, "")
             while not over.wait(POLL_SECONDS):
-                tell(self.told())
+                tell(*self.told())
 
         thread = threading.Thread(target=follow, daemon=True)
         thread.start()

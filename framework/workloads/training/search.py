@@ -56,8 +56,9 @@ class TrialWatch:
         if unscored:
             told = f"the model answers {unscored:,} of {len(scores):,} validation rows with no finite number"
             raise WorkloadError("ScoresNotFinite", told)
+        known = metrics.validated(self._data, scores)
         name = self._metric.removeprefix(VALIDATION)
-        found: dict[str, Any] = {**metrics.of_validation(self._data, scores, [name]), "rounds": rounds}
+        found: dict[str, Any] = {**metrics.measured_by([name], known, VALIDATION), "rounds": rounds}
         if self._best is None or self._sign * found[self._metric] > self._sign * self._best[self._metric]:
             self._best = found
         self._emit(dict(self._best))

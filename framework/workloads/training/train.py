@@ -15,6 +15,7 @@ import polars as pl
 
 from framework import storage
 from framework.api.layout import trial_file
+from framework.api.metrics import VALIDATION
 from framework.api.tasks import Task
 from framework.ports import ReadTable, TrainRequest
 from framework.workloads import models
@@ -24,11 +25,11 @@ from framework.workloads.profiling import write_reference
 from framework.workloads.training import cluster, evaluation, labels, metrics
 from framework.workloads.training.card import model_card
 from framework.workloads.training.dataset import TrainingSet, build
-from framework.workloads.training.fit import Fitted, fit
+from framework.workloads.training.fit import fit
 from framework.workloads.training.progress import of_fit
 from framework.workloads.training.search import SearchResult, checked_metric, search
 from framework.workloads.training.split import split
-from framework.workloads.training.trainer import FitSettings, Part, TrainingData
+from framework.workloads.training.trainer import FitSettings, Fitted, Part, TrainingData
 from framework.workloads.training.trainers import TRAINERS, chosen
 from framework.workloads.training.trial import trial_document
 
@@ -82,7 +83,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
     champion, problem = evaluation.champion_metrics(asked.champion, test, task, lists, wanted)
     measured = {
         **metrics.measure(known, also=wanted),
-        **metrics.of_validation(data, predictor.predict(parts["validation"]), wanted),
+        **metrics.measure(metrics.validated(data, predictor.predict(parts["validation"])), VALIDATION, wanted),
     }
 
     context.progress(None, "profiling what it was trained on")
@@ -143,8 +144,8 @@ def _learn(
         settings = replace(settings, params={**settings.params, **found.parameters}, rounds=max(1, found.rounds))
     rounds = settings.rounds if TRAINERS[name].boosts else 1
 
-    def tell(done: int | None) -> None:
-        context.progress(*of_fit(name, workers, rounds, done, resources))
+    def tell(done: int | None, measured: str) -> None:
+        context.progress(*of_fit(name, workers, rounds, done, resources, measured))
 
     return found, fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell)
 

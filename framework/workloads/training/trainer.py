@@ -85,6 +85,15 @@ class Artifact:
     format: str
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """``resumed`` lists the rounds at which a worker went on after a crash; empty for an undisturbed fit."""
+
+    artifact: Artifact
+    rounds: int
+    resumed: tuple[int, ...]
+
+
 class Watch(Protocol):
     """Follows one fit: learns how good the model is by now, keeps checkpoints, and gives one back after a crash."""
 

@@ -18,9 +18,9 @@ from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.formats import skops
 from framework.workloads.training.card import model_card
+from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
 from framework.workloads.training.cluster import shortage, worker_resources
 from framework.workloads.training.evaluation import champion_metrics, slices
-from framework.workloads.training.fit import CheckpointState, read_checkpoint, write_checkpoint
 from framework.workloads.training.search import TrialWatch, checked_metric, grid_space
 from framework.workloads.training.trainer import Part, TrainingData
 
@@ -183,8 +183,8 @@ def test_a_checkpoint_reads_back(tmp_path: Path) -> None:
         CheckpointState(20, "lightgbm-text", False, (8,)),
         CheckpointState(0, "", False, (), ("WrongType", "no number", "Traceback")),
     ):
-        write_checkpoint(tmp_path, state, b"model")
-        assert read_checkpoint(tmp_path) == (state, b"model")
+        write_checkpoint(f"{tmp_path}/one", state, b"model")
+        assert read_checkpoint(f"{tmp_path}/one") == (state, b"model")
 
 
 def test_the_card_says_what_matters() -> None:

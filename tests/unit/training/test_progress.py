@@ -63,7 +63,7 @@ def test_the_driver_hears_what_the_worker_tells_and_nothing_of_an_attempt_before
     rounds, heard, arrived = Rounds(str(tmp_path)), list[int | None](), threading.Event()
     rounds.tell(40)
 
-    def tell(done: int | None) -> None:
+    def tell(done: int | None, _: str) -> None:
         heard.append(done)
         if done == 5:
             arrived.set()
@@ -79,4 +79,4 @@ def test_a_fit_goes_on_where_its_file_cannot_be_written_or_read(tmp_path: Path) 
     (tmp_path / "rounds.json").mkdir()
     rounds = Rounds(str(tmp_path))
     rounds.tell(5)
-    assert rounds.told() is None
+    assert rounds.told() == (None, "")

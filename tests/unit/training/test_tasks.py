@@ -15,7 +15,7 @@ from framework.workloads import models
 from framework.workloads.answers import Matrix, ModelOutput
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import labels
-from framework.workloads.training.metrics import of_validation
+from framework.workloads.training.metrics import measure, validated
 from framework.workloads.training.trainer import Artifact, FitSettings, Part, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 
@@ -94,7 +94,7 @@ def test_each_trainer_learns_its_tasks_and_its_models_answer_the_same_when_store
     artifact = TRAINERS[name].fit(given, settings(name, task), watch)
     assert watch.answers is not None
     given.output.check(watch.answers, ROWS)
-    found = of_validation(given, watch.answers)
+    found = measure(validated(given, watch.answers), "validation_")
     metric, least = BETTER_THAN[task]
     assert found[metric] > least
     assert {one.removeprefix("validation_") for one in found} == set(measured(task))
@@ -129,7 +129,7 @@ def test_rows_that_weigh_nothing_teach_nothing() -> None:
             watch,
         )
         assert watch.answers is not None
-        assert of_validation(given, watch.answers)["validation_r2"] > 0.6
+        assert measure(validated(given, watch.answers))["r2"] > 0.6
 
 
 def test_the_rules_know_what_each_trainer_learns() -> None:
