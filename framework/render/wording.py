@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from framework.planning.reports.health import SHORT_COMMIT
+from framework.render.terminal import one_line
 
 _HEX = frozenset("0123456789abcdef")
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
+def second(moment: datetime) -> str:
+    """A moment in UTC to the second, for a table that says that it is in UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
 def short(commit: str) -> str:
     """The first characters of a commit, enough to find it; what is no commit (``worktree``) as it is."""
     return commit[:SHORT_COMMIT] if _HEX.issuperset(commit) else commit
+
+
+def commit_title(commit: str, subject: str) -> str:
+    """``3f2a1bc "what it says of itself"``."""
+    return f'{short(commit)} "{one_line(subject)}"' if subject else short(commit)
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
