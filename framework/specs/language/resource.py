@@ -47,12 +47,12 @@ class Facts:
     ``entrypoints`` are pairs of path and ``module:attribute``; ``warnings`` name what this version does not execute;
     ``secrets`` say where something stands that no spec may hold, though it is understood."""
 
-    references: tuple[Reference, ...] = ()
-    entrypoints: tuple[tuple[str, str], ...] = ()
-    claims: tuple[Claim, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-    secrets: tuple[Problem, ...] = ()
-    places: tuple[Place, ...] = ()
+    references: tuple[Reference, ...]
+    entrypoints: tuple[tuple[str, str], ...]
+    claims: tuple[Claim, ...]
+    warnings: tuple[Problem, ...]
+    secrets: tuple[Problem, ...]
+    places: tuple[Place, ...]
 
     @cached_property
     def upstreams(self) -> tuple[Ref, ...]:
