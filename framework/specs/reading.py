@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
@@ -14,12 +14,12 @@ from framework.planning.grammar.kind import Kind
 from framework.ports import Blob, CodeRef, SpecSource
 from framework.specs.cache import cached
 from framework.specs.cache.cached import Asked, CachedEnvironment
-from framework.specs.cache.lazy import Body, LazyDraft, LazyResource
+from framework.specs.cache.lazy import Body, LazyDraft
 from framework.specs.cache.parse_cache import ParseCache, text
 from framework.specs.cache.rows import LoadedFile
 from framework.specs.cache.store import CachedState
 from framework.specs.language import words
-from framework.specs.language.resource import ENVIRONMENT, Draft, Facts, Resource, patched_key
+from framework.specs.language.resource import ENVIRONMENT, Draft, Resource, patched_key
 from framework.specs.loader import read_row, spec_blobs, understand
 from framework.specs.patches import overlays
 from framework.specs.rules import validate
@@ -259,32 +259,24 @@ class Reading:
             head, body = cached.head(state.name, state.asked), cached.encode(state)
             cache.store.add_state(state.folders, state.name, head, body, self._kinds)
             for draft in state.drafts():
-                draft.let_go(self._loader(draft.file, draft.sha, draft.index))
+                draft.let_go(partial(self.body, Blob(draft.file, draft.sha), draft.index))
 
     def _revive(self, kept: CachedState) -> CachedEnvironment | None:
         if kept not in self._revived:
             body = self._cache.store.state(kept) if self._cache.store else None
-            self._revived[kept] = None if body is None else cached.decode(kept.head, self._folders, body, self)
+            state = None if body is None else cached.decode(kept.head, self._folders, body, self._kinds, self)
+            self._revived[kept] = state
         return self._revived[kept]
 
-    # -- cached.Reviver ----------------------------------------------------------------------------------------------
+    # -- cached.Files ------------------------------------------------------------------------------------------------
 
-    def draft(self, ref: Ref, file: str, sha: str, index: int, facts: Facts | None, metadata: str) -> LazyDraft:
-        reread, load = partial(text, self._source, Blob(file, sha)), self._loader(file, sha, index)
-        return LazyDraft(ref, file, sha, index, reread, load, self._kinds[ref.kind].spec, facts, metadata)
+    def text(self, blob: Blob) -> str:
+        """Of a file, for places."""
+        return text(self._source, blob)
 
-    def _loader(self, file: str, sha: str, index: int) -> Callable[[], Body]:
-        """Brings the body of a draft from where it is kept."""
-        kinds = self._kinds
-        return partial(self._cache.body, self._source, kinds, partial(read_row, kinds=kinds), Blob(file, sha), index)
-
-    def resource(
-        self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], LazyDraft], environment: Resource | None
-    ) -> Resource:
-        if environment is None:
-            return LazyResource(ref, file, key, facts, find)
-        make = cache(partial(_patched, find, environment, self._kinds))
-        return LazyResource(ref, file, patched_key(key, environment), facts, make)
+    def body(self, blob: Blob, index: int) -> Body:
+        """One object of a file, from where it is kept."""
+        return self._cache.body(self._source, self._kinds, partial(read_row, kinds=self._kinds), blob, index)
 
     # -- digests -----------------------------------------------------------------------------------------------------
 
@@ -300,11 +292,3 @@ class Reading:
             return self._code.digest(path)
         folder = path.removeprefix(_LISTING)
         return listing_digest((blob.path, blob.sha) for blob in self._blobs[folder]) if folder in self._blobs else None
-
-
-def _patched(find: Callable[[], LazyDraft], environment: Resource, kinds: Mapping[str, Kind]) -> Resource:
-    """The draft as the environment has it; that it is right was found before."""
-    drafts, _ = overlays.apply(environment, [find()], kinds, frozenset())
-    outcome = understand(drafts[0], kinds)
-    assert isinstance(outcome, Resource)
-    return replace(outcome, key=patched_key(drafts[0].key, environment))
