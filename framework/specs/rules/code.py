@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from posixpath import commonpath, dirname
 from typing import Protocol, runtime_checkable
 
 from framework.api.errors import Problem, SpecError
@@ -112,15 +113,8 @@ class Code:
             blob = self.module(entrypoint.partition(":")[0])
             if blob is None:
                 return None
-            folders.append(blob.path.split("/")[:-1])
-        if not folders:
-            return None
-        common = []
-        for parts in zip(*folders, strict=False):
-            if len(set(parts)) > 1:
-                break
-            common.append(parts[0])
-        return "/".join(common)
+            folders.append(dirname(blob.path))
+        return commonpath(folders) if folders else None
 
     def ref(self, entrypoints: Iterable[str]) -> CodeRef | None:
         """The folder at this commit. Its digest names what the modules come to, whatever else changes there."""
@@ -175,7 +169,7 @@ class Code:
                 yield from error.problems
                 continue
             for blob in blobs:
-                if not _encodable(blob.path):
+                if blob.path.encode(errors="ignore").decode() != blob.path:
                     yield Problem(blob.path, 0, 0, "", "its name is no UTF-8, and an archive cannot hold it")
         weight = self.source.weight(self.commit, folder) if isinstance(self.source, Weighed) else 0
         if weight > MAX_ARCHIVE_BYTES:
@@ -261,14 +255,6 @@ def _check_folder(
                 )  # fmt: skip
     if folder is not None:
         yield from code.unshippable(folder)
-
-
-def _encodable(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _outside(item: Import, file: str, folder: str, code: Code) -> str | None:
