@@ -82,7 +82,7 @@ def load_file(blob: Blob, data: bytes, kinds: Mapping[str, Kind]) -> LoadedFile:
         return LoadedFile((), (Problem(blob.path, 0, 0, "", "the file is empty"),), frozenset())
     drafts: list[Draft] = []
     problems = list(parsed.problems)
-    declared = {ref for document in parsed.documents if (ref := _declared(document.data)) is not None}
+    declared = {ref for document in parsed.documents if (ref := document.ref) is not None}
     for document in parsed.documents:
         findings, draft = _draft(blob, document, kinds)
         problems += (problem_at(document.positions, finding) for finding in findings)
@@ -91,17 +91,6 @@ def load_file(blob: Blob, data: bytes, kinds: Mapping[str, Kind]) -> LoadedFile:
     if parsed.broken:
         declared |= _guessed(data)
     return LoadedFile(tuple(drafts), tuple(problems[:_MAX_TOLD]), frozenset(declared))
-
-
-def _declared(data: Any) -> Ref | None:
-    if (
-        not isinstance(data, dict)
-        or not isinstance(data.get("kind"), str)
-        or not isinstance(data.get("metadata"), dict)
-    ):
-        return None
-    name = data["metadata"].get("name")
-    return Ref(data["kind"], name) if isinstance(name, str) else None
 
 
 def _guessed(data: bytes) -> set[Ref]:

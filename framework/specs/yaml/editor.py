@@ -69,13 +69,10 @@ def _parsed(text: str) -> ParsedFile:
 def _find(parsed: ParsedFile, document: int | tuple[str, str]) -> int:
     if isinstance(document, int):
         return document
-    kind, name = document
     for one in parsed.documents:
-        data = one.data if isinstance(one.data, dict) else {}
-        metadata = data.get("metadata")
-        if data.get("kind") == kind and isinstance(metadata, dict) and metadata.get("name") == name:
+        if one.ref == document:
             return one.positions.index
-    raise EditError(f"{kind}/{name} is not defined in this file")
+    raise EditError(f"{'/'.join(document)} is not defined in this file")
 
 
 def _with(data: Any, path: Path, value: Any, walked: Path = ()) -> Any:
