@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -193,7 +192,7 @@ def _hushed(finding: Finding, secret: Set[Path]) -> Finding:
     if finding.path not in secret:
         return finding
     message = "is not valid, and is not repeated here: it holds a secret"
-    return replace(finding, message=message, suggestion=None, secret=True)
+    return finding._replace(message=message, suggestion=None, secret=True)
 
 
 def _facts(draft: Draft, spec: BaseModel, kind: Kind) -> Facts:

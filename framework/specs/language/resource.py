@@ -107,14 +107,5 @@ def spec_path(path: str) -> paths.Path:
 def problem_at(places: Positions, finding: Finding, severity: Literal["error", "warning"] = "error") -> Problem:
     """What was found, at the place where it was written."""
     place = places.key(finding.path) if finding.at_key else places.value(finding.path)
-    return Problem(
-        place.file,
-        place.line,
-        place.column,
-        paths.render(finding.path),
-        finding.message,
-        finding.allowed,
-        finding.suggestion,
-        severity,
-        finding.secret,
-    )
+    path = paths.render(finding.path)
+    return Problem(*place, path, finding.message, finding.allowed, finding.suggestion, severity, finding.secret)

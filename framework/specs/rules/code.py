@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from posixpath import commonpath, dirname
 from typing import Protocol, runtime_checkable
 
@@ -178,23 +179,13 @@ class Code:
 
     def modules_near(self, name: str) -> list[str]:
         """Modules of the nearest package above ``name`` that exists, to guess what a misspelt one stands for."""
-        parts = name.split(".")
-        while parts:
-            parts = parts[:-1]
-            folder = "/".join(parts)
-            if parts and self.digest(folder) is not None:
-                try:
-                    blobs = self.source.blobs(self.commit, folder)
-                except SpecError:
-                    return []
-                return sorted(filter(None, (_module_name(blob.path) for blob in blobs)))
+        above = (str(folder) for folder in PurePosixPath(*name.split(".")).parents if folder.name)
+        folder = next((folder for folder in above if self.digest(folder) is not None), None)
+        with contextlib.suppress(SpecError):
+            paths = [blob.path for blob in self.source.blobs(self.commit, folder)] if folder else []
+            modules = (path.removesuffix(".py").removesuffix("/__init__") for path in paths if path.endswith(".py"))
+            return sorted(module.replace("/", ".") for module in modules)
         return []
-
-
-def _module_name(path: str) -> str | None:
-    if not path.endswith(".py"):
-        return None
-    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def check_entrypoints(resource: Resource, entrypoints: Mapping[str, str], code: Code) -> Iterator[Problem]:
