@@ -6,6 +6,7 @@ reader's terminal or give a secret away.
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
@@ -165,10 +166,7 @@ def _split(word: str, room: int, *, at_joint: bool = False) -> tuple[str, str]:
 
 def columns(rows: Sequence[Line]) -> list[Line]:
     """A table without rules, as wide as it comes: every column but the last is padded to its widest cell."""
-    if not rows:
-        return []
-    widths = [max(cells(row[index].text) for row in rows) for index in range(len(rows[0]) - 1)]
-    return [_padded(row, widths, _GAP) for row in rows]
+    return table(rows, sys.maxsize)
 
 
 def fitted(rows: Sequence[Line], width: int, *, indent: str = "    ", gap: int = _GAP) -> list[list[Line]]:

@@ -203,7 +203,7 @@ class Reading:
     ) -> CachedEnvironment | None:  # fmt: skip
         """None where the environment has no name, or is not declared though others are. Raises CycleError."""
         code = self._references(resources)
-        prints = fingerprints(resources, code, self._kinds, earlier.earlier if earlier else None)
+        prints = fingerprints(resources, code, self._kinds, earlier.known if earlier else None)
         if name is None or (environment is None and environments):
             return None
         spec = environment.spec if environment is not None else self._kinds[ENVIRONMENT].spec()

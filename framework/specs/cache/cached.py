@@ -19,7 +19,7 @@ from framework.specs.language.resource import ENVIRONMENT, Facts, Resource, patc
 from framework.specs.loader import understand_anew
 from framework.specs.patches import overlays
 from framework.specs.rules.validate import Checked
-from framework.specs.snapshot import Earlier, Fingerprint
+from framework.specs.snapshot import Fingerprint
 
 Asked = Mapping[str, str | None]
 
@@ -56,10 +56,14 @@ class CachedEnvironment:
         """The resources and their Environment."""
         return (*self.resources.values(), *([self.environment] if self.environment else []))
 
-    @property
-    def earlier(self) -> Earlier:
-        keys = {ref: resource.key for ref, resource in self.resources.items()}
-        return Earlier(keys, self.code, self.fingerprints)
+    def known(self, resource: Resource, code: CodeRef | None, built_of: Mapping[Ref, str]) -> Fingerprint | None:
+        """The fingerprint of a resource where it was made of the same text, code and upstreams."""
+        before, old = self.resources.get(resource.ref), self.code.get(resource.ref)
+        if before is None or before.key != resource.key or (old and old.digest) != (code and code.digest):
+            return None
+        prints = self.fingerprints
+        same = all(ref in prints and prints[ref].identity == identity for ref, identity in built_of.items())
+        return prints.get(resource.ref) if same else None
 
     def at(self, commit: str) -> CachedEnvironment:
         """The same at another commit."""
