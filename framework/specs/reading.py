@@ -73,11 +73,8 @@ class Reading:
     @cached_property
     def loaded(self) -> LoadedFile:
         """What all files hold together."""
-        if not self._cache.files and self._cache.store is not None:
-            for state in filter(
-                None, map(self._revive, self._cache.store.states(self._folders, self._kinds, None)[:1])
-            ):
-                self._take_over(state)
+        if not self._cache.files and (newest := self._newest(self._kept(None))) is not None:
+            self._take_over(newest)
         for folder, blobs in self._blobs.items():
             if not blobs and self._source.tree_digest(self._commit, folder) is None:
                 raise SpecError([Problem(folder, 0, 0, "", "there is no such folder in the repository")])
@@ -187,12 +184,11 @@ class Reading:
         resources: dict[Ref, Resource] = {}
         problems: list[Problem] = []
         for draft in drafts:
-            patched = environment is not None and draft.base is not None
-            key = patched_key(draft.key, environment) if patched and environment is not None else draft.key
+            key = draft.key if environment is None or draft.base is None else patched_key(draft.key, environment)
             before = known.get(draft.ref)
             outcome = before if before is not None and before.key == key else understand(draft, self._kinds)
             if isinstance(outcome, Resource):
-                resources[draft.ref] = replace(outcome, key=key) if patched and outcome is not before else outcome
+                resources[draft.ref] = outcome if outcome.key == key else replace(outcome, key=key)
             else:
                 problems += outcome
         return resources, problems
@@ -234,13 +230,12 @@ class Reading:
         if same is not None:
             self._cache.remember(known[same])
             return known[same], None
-        store = self._cache.store
-        kept = store.states(self._folders, self._kinds, name) if store else ()
+        kept = self._kept(name)
         same = self._first_same([cached.asked_of(one.head) for one in kept])
         if same is not None and (state := self._revive(kept[same])) is not None:
             self._cache.remember(state)
             return state, None
-        return None, known[0] if known else next(filter(None, map(self._revive, kept[:1])), None)
+        return None, known[0] if known else self._newest(kept)
 
     def _first_same(self, asked: Sequence[Asked]) -> int | None:
         self._code.ask(path for one in asked for path in one if not path.startswith(_LISTING))
@@ -260,6 +255,12 @@ class Reading:
             cache.store.add_state(state.folders, state.name, head, body, self._kinds)
             for draft in state.drafts():
                 draft.let_go(partial(self.body, Blob(draft.file, draft.sha), draft.index))
+
+    def _kept(self, name: str | None) -> Sequence[CachedState]:
+        return self._cache.store.states(self._folders, self._kinds, name) if self._cache.store else ()
+
+    def _newest(self, kept: Sequence[CachedState]) -> CachedEnvironment | None:
+        return self._revive(kept[0]) if kept else None
 
     def _revive(self, kept: CachedState) -> CachedEnvironment | None:
         if kept not in self._revived:

@@ -83,7 +83,7 @@ def test_hostile_text_gets_a_clear_error_soon(name: str) -> None:
     assert seconds < SECONDS, f"{seconds:.2f} s"
 
 
-@pytest.mark.parametrize("name", ["closed brackets", "braces", "doubling aliases", "merge keys", "many keys"])
+@pytest.mark.parametrize("name", [name for name in CORPUS if not name.startswith(("large", "100 MB"))])
 def test_hostile_text_takes_bounded_memory(name: str) -> None:
     tracemalloc.start()
     try:
