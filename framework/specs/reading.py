@@ -269,7 +269,7 @@ class Reading:
             self._revived[kept] = state
         return self._revived[kept]
 
-    # -- cached.Files ------------------------------------------------------------------------------------------------
+    # -- cached.Rereader ---------------------------------------------------------------------------------------------
 
     def text(self, blob: Blob) -> str:
         """Of a file, for places."""

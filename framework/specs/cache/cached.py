@@ -136,7 +136,7 @@ def _row(state: CachedEnvironment, draft: LazyDraft, checked: Checked | None, nu
     ]  # fmt: skip
 
 
-class Files(Protocol):
+class Rereader(Protocol):
     """Where what rows only name is read again."""
 
     def text(self, blob: Blob) -> str: ...
@@ -147,7 +147,7 @@ class Files(Protocol):
 
 
 def decode(
-    head: bytes, folders: tuple[str, ...], body: bytes, kinds: Mapping[str, Kind], files: Files
+    head: bytes, folders: tuple[str, ...], body: bytes, kinds: Mapping[str, Kind], files: Rereader
 ) -> CachedEnvironment:
     """The other way. Both parts are ours: the store sees to that."""
     environment_name, asked = json.loads(head)
@@ -178,7 +178,7 @@ def decode(
 class _Sheet:
     """The rows of a body."""
 
-    def __init__(self, document: Mapping[str, Any], kinds: Mapping[str, Kind], files: Files) -> None:
+    def __init__(self, document: Mapping[str, Any], kinds: Mapping[str, Kind], files: Rereader) -> None:
         names = document["kinds"]
         self.rows: list[list[Any]] = document["drafts"]
         self.refs = [Ref(names[row[0]], row[1]) for row in self.rows]
