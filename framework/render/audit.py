@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from framework.ports import Seal
 from framework.render.canonical import document
-from framework.render.wording import count
+from framework.render.wording import count, second
 
 FORMAT = 1
 
@@ -27,7 +26,7 @@ def _damage_text(damage: Sequence[str]) -> str:
 
 def _log_text(environment: str, seal: Seal, problems: Sequence[str]) -> str:
     logged = f"{count(seal.events, 'event')} of environment {environment}"
-    span = f", {_time(seal.first)} to {_time(seal.last)}" if seal.first and seal.last else ""
+    span = f", {second(seal.first)} UTC to {second(seal.last)} UTC" if seal.first and seal.last else ""
     if problems:
         lines = [f"The log is NOT what was logged: {count(len(problems), 'problem')} in {logged}{span}."]
         return "\n".join([*lines, *(f"  {problem}" for problem in problems)]) + "\n"
@@ -52,7 +51,3 @@ def audit_json(environment: str, seal: Seal, problems: Sequence[str], damage: Se
             "last": seal.last,
         }
     )
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
 
 from framework.ports import Event
 from framework.render.canonical import line
 from framework.render.diffs import QUIET
-from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, fitted, one_line, text_of
-from framework.render.wording import short
+from framework.render.terminal import (
+    DEFAULT_WIDTH,
+    LONGEST_MESSAGE,
+    Line,
+    Span,
+    fitted,
+    headings,
+    one_line,
+    table,
+    text_of,
+)
+from framework.render.wording import second, short
 
 FORMAT = 1
 
@@ -18,8 +27,7 @@ def events_text(events: Sequence[Event], *, width: int = DEFAULT_WIDTH, colour: 
     """A row an event, oldest first; times in UTC to the second. Long messages are cut; JSON has all of them."""
     if not events:
         return "No events yet.\n"
-    table = fitted([_HEADINGS, *(_row(event) for event in events)], width)
-    return text_of([line for lines in table for line in lines], colour=colour)
+    return text_of(table([_HEADINGS, *(_row(event) for event in events)], width), colour=colour)
 
 
 def event_row(event: Event, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
@@ -34,15 +42,13 @@ def events_jsonl(events: Sequence[Event]) -> str:
     return "".join(line({"format": FORMAT, **dict(event)}) + "\n" for event in events)
 
 
-_HEADINGS: Line = tuple(Span(title, "bold") for title in ("TIME (UTC)", "COMMIT", "RESOURCE", "REASON", "MESSAGE"))
-
-
+_HEADINGS = headings("TIME (UTC)", "COMMIT", "RESOURCE", "REASON", "MESSAGE")
 _WIDTHS = (19, 7, 32, 18)
 
 
 def _row(event: Event) -> Line:
     return (
-        Span(event.time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"), QUIET),
+        Span(second(event.time), QUIET),
         Span(short(event.commit)),
         Span(str(event.ref) if event.ref else "-"),
         Span(one_line(event.reason)),

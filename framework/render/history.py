@@ -16,16 +16,20 @@ from framework.render.terminal import (
     LONGEST_MESSAGE,
     Line,
     Span,
-    fitted,
+    headings,
     one_line,
     paragraph,
+    table,
     text_of,
 )
-from framework.render.wording import short
+from framework.render.wording import second, short
 
 FORMAT = 1
 LONGEST_WHY = 120
 """Characters of a reason in the table; JSON has all of it."""
+
+_INDENT = " " * 6
+_SPAN = ("  SINCE (UTC)", "UNTIL")
 
 Features = Mapping[str, Mapping[str, Mapping[str, Json]]]
 """By version (``training@version``) and view: identity and version of the table that the model was trained on."""
@@ -56,8 +60,8 @@ def history_text(report: HistoryReport, *, width: int = DEFAULT_WIDTH, colour: b
     lines = paragraph(_title(report), width=width, style="bold")
     turns = _newest(report, report.history.turns)
     if turns:
-        heads = _heads("TIME (UTC)", "COMMIT", "WHAT", "BY", "WHY")
-        lines += [(), *_table([heads, *(_turn(turn) for turn in turns)], width)]
+        heads = headings("TIME (UTC)", "COMMIT", "WHAT", "BY", "WHY")
+        lines += [(), *table([heads, *(_turn(turn) for turn in turns)], width, indent=_INDENT)]
     for item in report.history.lives:
         lines += [(), *paragraph(str(item.ref), width=width, style="bold"), *_life(item, report, width)]
     if not turns and not report.history.lives:
@@ -69,22 +73,18 @@ def _title(report: HistoryReport) -> str:
     if report.since is None or report.until is None:
         return f"Environment {report.environment}: what was in force and what served"
     if report.since == report.until:
-        return f"Environment {report.environment} at {_time(report.since)} UTC"
+        return f"Environment {report.environment} at {second(report.since)} UTC"
     return f"Environment {report.environment} on {report.since.astimezone(UTC):%Y-%m-%d} (UTC)"
 
 
 def _turn(turn: Turn) -> Line:
     return (
-        Span(_time(turn.time), QUIET),
+        Span(second(turn.time), QUIET),
         Span(short(turn.commit)),
         Span(one_line(turn.reason)),
         Span(one_line(turn.actor) or "-", QUIET),
         Span(one_line(turn.message, LONGEST_WHY)),
     )
-
-
-def _table(rows: Sequence[Line], width: int) -> list[Line]:
-    return [line for lines in fitted(rows, width, indent="      ") for line in lines]
 
 
 def _life(item: Life, report: HistoryReport, width: int) -> list[Line]:
@@ -93,25 +93,26 @@ def _life(item: Life, report: HistoryReport, width: int) -> list[Line]:
     if not services:
         lines.append((Span("  nothing served" if item.serve else "  no version"),))
     elif item.serve:
-        heads = _heads("  SINCE (UTC)", "UNTIL", "SERVED", "APP", "COMMIT", "FEATURES")
-        lines += _table([heads, *((*_service(one), _tables(one, report.features)) for one in services)], width)
+        heads = headings(*_SPAN, "SERVED", "APP", "COMMIT", "FEATURES")
+        rows = [(*_span(one, one.outcome), *_app(one), _tables(one, report.features)) for one in services]
+        lines += table([heads, *rows], width, indent=_INDENT)
     else:
-        heads = _heads("  SINCE (UTC)", "UNTIL", "VERSION", "COMMIT", "WHY")
-        lines += _table([heads, *(_version(one) for one in services)], width)
+        heads = headings(*_SPAN, "VERSION", "COMMIT", "WHY")
+        lines += table([heads, *(_version(one) for one in services)], width, indent=_INDENT)
     if trials:
-        heads = _heads("  SINCE (UTC)", "UNTIL", "CANDIDATE", "APP", "COMMIT", "TRAFFIC", "OUTCOME")
-        lines += _table([heads, *(_trial(one, report) for one in trials)], width)
+        heads = headings(*_SPAN, "CANDIDATE", "APP", "COMMIT", "TRAFFIC", "OUTCOME")
+        lines += table([heads, *(_trial(one, report) for one in trials)], width, indent=_INDENT)
     return lines
 
 
-def _service(one: Service) -> Line:
-    return (
-        Span(f"  {_time(one.since)}", QUIET),
-        Span(_end(one.until, one.outcome), QUIET),
-        Span(one_line(one.version)),
-        Span(one_line(one.app)),
-        Span(short(one.commit)),
-    )
+def _span(one: Service | Candidacy, outcome: str) -> Line:
+    removed = " (removed)" if outcome == "Deleted" else ""
+    until = "now" if one.until is None else f"{second(one.until)}{removed}"
+    return (Span(f"  {second(one.since)}", QUIET), Span(until, QUIET), Span(one_line(one.version)))
+
+
+def _app(one: Service | Candidacy) -> Line:
+    return (Span(one_line(one.app)), Span(short(one.commit)))
 
 
 def _tables(one: Service, features: Features) -> Span:
@@ -121,13 +122,7 @@ def _tables(one: Service, features: Features) -> Span:
 
 
 def _version(one: Service) -> Line:
-    return (
-        Span(f"  {_time(one.since)}", QUIET),
-        Span(_end(one.until, one.outcome), QUIET),
-        Span(one_line(one.version)),
-        Span(short(one.commit)),
-        Span(one_line(one.message, LONGEST_MESSAGE)),
-    )
+    return (*_span(one, one.outcome), Span(short(one.commit)), Span(one_line(one.message, LONGEST_MESSAGE)))
 
 
 def _trial(one: Candidacy, report: HistoryReport) -> Line:
@@ -136,29 +131,7 @@ def _trial(one: Candidacy, report: HistoryReport) -> Line:
         traffic = f"{one.weight(moment)} %"
     else:
         traffic = ", ".join(f"{weight} %" for _, weight in one.weights) or "none"
-    return (
-        Span(f"  {_time(one.since)}", QUIET),
-        Span(_end(one.until, ""), QUIET),
-        Span(one_line(one.version)),
-        Span(one_line(one.app)),
-        Span(short(one.commit)),
-        Span(traffic),
-        Span(one_line(one.outcome) or "under way"),
-    )
-
-
-def _end(until: datetime | None, outcome: str) -> str:
-    if until is None:
-        return "now"
-    return f"{_time(until)}{' (removed)' if outcome == 'Deleted' else ''}"
-
-
-def _heads(*titles: str) -> Line:
-    return tuple(Span(title, "bold") for title in titles)
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return (*_span(one, ""), *_app(one), Span(traffic), Span(one_line(one.outcome) or "under way"))
 
 
 def _newest(report: HistoryReport, rows: Sequence[Any]) -> Sequence[Any]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from framework.ports import Lease
 from framework.render.canonical import document
-from framework.render.wording import count
+from framework.render.wording import count, second
 
 FORMAT = 1
 
@@ -32,9 +31,10 @@ _SEEN = {
 def lease_text(environment: str, lease: Lease | None, holder: Holder) -> str:
     if lease is None:
         return f"Nobody holds the lease of {environment}."
+    last = "an unknown time" if lease.renewed is None else f"{second(lease.renewed)} UTC"
     return (
         f"The lease of {environment} is held by {lease.holder} (token {lease.token}).\n"
-        f"{count(lease.renewals, 'sign')} of life; the last at {_stamp(lease.renewed)} by its clock.\n"
+        f"{count(lease.renewals, 'sign')} of life; the last at {last} by its clock.\n"
         f"{_SEEN[holder].format(ttl=lease.ttl_seconds)}"
     )
 
@@ -48,7 +48,3 @@ def lease_json(environment: str, lease: Lease | None, holder: Holder, *, broken:
     """``lease`` as it was before it was broken."""
     seen = None if lease is None else holder
     return document({"format": FORMAT, "environment": environment, "lease": lease, "holder": seen, "broken": broken})
-
-
-def _stamp(moment: datetime | None) -> str:
-    return "an unknown time" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from framework.api.printing import shown
 from framework.planning.reports.lineage import Edge, Lineage, Node, Sort
@@ -18,7 +18,6 @@ LONGEST_FACT = 120
 """Characters of one fact among others; JSON has it in full."""
 _SHORT_HASH = 12
 """Characters of a SHA-256 shown to people."""
-_STYLES = {Sort.COMMIT: QUIET, Sort.MODEL: "bold", Sort.SERVICE: "bold green", Sort.MONITOR: "bold"}
 
 
 # ------------------------------------------------------------------- text
@@ -47,7 +46,7 @@ def _tree(
     head = f"{edge.label}: {title}" if edge.label else title
     told = "".join([f"  {', '.join(facts)}" if facts else "", "  (see above)" if repeated else ""])
     below = f"{indent}{'│  ' if origins and not repeated else '   '}"
-    yield from under(head, told, lead=lead, stem=below, width=width, style=_STYLES.get(node.sort, ""))
+    yield from under(head, told, lead=lead, stem=below, width=width, style=_LOOKS[node.sort].style)
     if repeated:
         return
     for number, (origin, above) in enumerate(origins, 1):
@@ -57,8 +56,8 @@ def _tree(
 
 def _words(node: Node) -> tuple[str, list[str]]:
     """(title, what is known of it), each on one line."""
-    title, parts = _TITLES[node.sort](node), _FACTS[node.sort](node.facts)
-    return one_line(title), [one_line(part, LONGEST_FACT) for part in parts]
+    look = _LOOKS[node.sort]
+    return one_line(look.title(node)), [one_line(part, LONGEST_FACT) for part in look.facts(node.facts)]
 
 
 def _of_commit(facts: Mapping[str, Any]) -> list[str]:
@@ -101,23 +100,23 @@ def _of_monitor(facts: Mapping[str, Any]) -> list[str]:
     return [facts["summary"]] if facts.get("summary") else []
 
 
-_FACTS: Mapping[Sort, Callable[[Mapping[str, Any]], list[str]]] = {
-    Sort.COMMIT: _of_commit,
-    Sort.SOURCES: _of_sources,
-    Sort.CODE: _of_code,
-    Sort.TABLE: _of_table,
-    Sort.MODEL: _of_model,
-    Sort.SERVICE: _of_service,
-    Sort.MONITOR: _of_monitor,
-}
-_TITLES: Mapping[Sort, Callable[[Node], str]] = {
-    Sort.COMMIT: lambda node: f"commit {short(node.key)}",
-    Sort.SOURCES: lambda node: f"sources {node.facts.get('digest', '')}".rstrip(),
-    Sort.CODE: lambda node: f"code {short(node.key)}",
-    Sort.TABLE: lambda node: str(node.ref),
-    Sort.MODEL: lambda node: node.key,
-    Sort.SERVICE: lambda node: f"{node.ref} ({node.key})",
-    Sort.MONITOR: lambda node: str(node.ref),
+class _Look(NamedTuple):
+    """How nodes of a sort are shown: by which title, with which facts, in which shape and style."""
+
+    title: Callable[[Node], str]
+    facts: Callable[[Mapping[str, Any]], list[str]]
+    shape: tuple[str, str]
+    style: str = ""
+
+
+_LOOKS: Mapping[Sort, _Look] = {
+    Sort.COMMIT: _Look(lambda node: f"commit {short(node.key)}", _of_commit, ("([", "])"), QUIET),
+    Sort.SOURCES: _Look(lambda node: f"sources {node.facts.get('digest', '')}".rstrip(), _of_sources, ("[/", "/]")),
+    Sort.CODE: _Look(lambda node: f"code {short(node.key)}", _of_code, ("[/", "/]")),
+    Sort.TABLE: _Look(lambda node: str(node.ref), _of_table, ("[(", ")]")),
+    Sort.MODEL: _Look(lambda node: node.key, _of_model, ("{{", "}}"), "bold"),
+    Sort.SERVICE: _Look(lambda node: f"{node.ref} ({node.key})", _of_service, ("[", "]"), "bold green"),
+    Sort.MONITOR: _Look(lambda node: str(node.ref), _of_monitor, (">", "]"), "bold"),
 }
 
 
@@ -135,16 +134,6 @@ def lineage_json(environment: str, lineage: Lineage) -> str:
 
 # ------------------------------------------------------------------- Mermaid
 
-_SHAPES: Mapping[Sort, tuple[str, str]] = {
-    Sort.COMMIT: ("([", "])"),
-    Sort.SOURCES: ("[/", "/]"),
-    Sort.CODE: ("[/", "/]"),
-    Sort.TABLE: ("[(", ")]"),
-    Sort.MODEL: ("{{", "}}"),
-    Sort.SERVICE: ("[", "]"),
-    Sort.MONITOR: (">", "]"),
-}
-
 
 def lineage_mermaid(lineage: Lineage) -> str:
     """A flowchart in the direction of the flow. Ids are numbers of our own, and texts are quoted and escaped, so that
@@ -152,7 +141,7 @@ def lineage_mermaid(lineage: Lineage) -> str:
     ids = {node.id: f"n{number}" for number, node in enumerate(lineage.nodes)}
     lines = ["flowchart LR"]
     for node in lineage.nodes:
-        (opening, closing), (title, facts) = _SHAPES[node.sort], _words(node)
+        (opening, closing), (title, facts) = _LOOKS[node.sort].shape, _words(node)
         text = "<br/>".join(_escaped(part) for part in (title, *facts))
         lines.append(f'    {ids[node.id]}{opening}"{text}"{closing}')
     for edge in lineage.edges:

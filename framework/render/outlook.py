@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from framework.planning.grammar.forecast import Endpoint, Forecast, Work
 from framework.render.diffs import QUIET
-from framework.render.terminal import Line, Span, cells, columns, paragraph, under
+from framework.render.terminal import Line, Span, cells, columns, headings, paragraph, under
 from framework.render.wording import count, lasting
 
 ALL_AT_ONCE = 100
@@ -16,19 +16,7 @@ def work_lines(forecast: Forecast, width: int) -> list[Line]:
     """The table of what will run, and what it sums up to; nothing where nothing will."""
     if not forecast.work:
         return []
-    table: list[Line] = [tuple(Span(name, QUIET) for name in ("  stage", "what", "takes", "holds", ""))]
-    for item in forecast.work:
-        takes, basis = takes_words(item), item.basis
-        table.append(
-            (
-                Span(f"  {item.stage:<5}"),
-                Span(f"{item.what} {item.ref}"),
-                Span(takes),
-                Span(holds_words(item.cpus, item.gpus)),
-                Span(basis, QUIET),
-            )
-        )
-    rows = columns(table)
+    rows = columns([headings("  stage", "what", "takes", "holds", "", style=QUIET), *map(_work, forecast.work)])
     if max(sum(cells(span.text) for span in row) for row in rows) > width:
         rows = list(_stacked(forecast, width))
     lines: list[Line] = [(Span("What will run", "bold"),), *rows]
@@ -36,6 +24,16 @@ def work_lines(forecast: Forecast, width: int) -> list[Line]:
     lines += paragraph(duration, width=width, indent="  ")
     lines += paragraph(peak, width=width, indent="  ", style="yellow" if forecast.lacking else "")
     return [*lines, ()]
+
+
+def _work(item: Work) -> Line:
+    return (
+        Span(f"  {item.stage:<5}"),
+        Span(f"{item.what} {item.ref}"),
+        Span(takes_words(item)),
+        Span(holds_words(item.cpus, item.gpus)),
+        Span(item.basis, QUIET),
+    )
 
 
 def _stacked(forecast: Forecast, width: int) -> Iterator[Line]:

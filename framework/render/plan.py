@@ -144,8 +144,8 @@ def _change(change: Change, lacking: str, width: int) -> list[Line]:
     category = () if change.category is Category.NOOP else (Span(change.category.label, _weight(change)),)
     lines = _titled(Span(f"{symbol:>3} ", style), (Span(str(change.ref), f"bold {style}"), *category), width)
     lines += paragraph(one_line(change.reason, LONGEST_MESSAGE), width=width, indent=_INDENT)
-    lines += paragraph(lacking, width=width, indent=_INDENT, style="yellow") if lacking else []
-    lines += _because(change, width)
+    lines += paragraph(lacking, width=width, indent=_INDENT, style="yellow")
+    lines += paragraph(because(change), width=width, indent=_INDENT, style=QUIET)
     if spells_out(change):
         for diff in change.diffs:
             lines += diff_lines(diff, width=width, indent=_INDENT)
@@ -179,10 +179,6 @@ def because(change: Change) -> str:
         return ""
     told = f"because {', '.join(map(str, change.causes))} {'changes' if len(change.causes) == 1 else 'change'}"
     return "" if told in change.reason else told
-
-
-def _because(change: Change, width: int) -> list[Line]:
-    return paragraph(because(change), width=width, indent=_INDENT, style=QUIET)
 
 
 def _weight(change: Change) -> str:

@@ -11,7 +11,7 @@ from framework.planning.admission.promotion import Item, Promotion, PromotionCou
 from framework.ports import Proposed
 from framework.render.canonical import document
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED
-from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, fitted, one_line, paragraph, text_of
+from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, one_line, paragraph, table, text_of
 from framework.render.wording import short
 
 FORMAT = 1
@@ -30,7 +30,7 @@ def promotion_text(promotion: Promotion, *, width: int = DEFAULT_WIDTH, colour: 
     title = f"Promote from {promotion.source} to {promotion.target} at {short(promotion.base)}"
     lines: list[Line] = [*paragraph(title, width=width, style="bold"), ()]
     if promotion.items:
-        lines += [line for lines in fitted([_row(item) for item in promotion.items], width) for line in lines]
+        lines += table([_row(item) for item in promotion.items], width)
     else:
         lines.append((Span(f"{promotion.source} has no deployments."),))
     if promotion.text:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.planning.admission.restore import Prospect, Return, Way
-from framework.ports import CommitInfo, Proposed
+from framework.ports import Proposed
 from framework.render.canonical import document
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED
-from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, fitted, one_line, paragraph, text_of
-from framework.render.wording import count, short
+from framework.render.terminal import DEFAULT_WIDTH, LONGEST_MESSAGE, Line, Span, one_line, paragraph, table, text_of
+from framework.render.wording import commit_title, count, short
 
 FORMAT = 1
 
@@ -37,12 +37,12 @@ class Done:
 
 def prospect_text(prospect: Prospect, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
     """Every resource with what becomes of it, and a sentence that sums up."""
-    title = f"Environment {prospect.environment}: back to {_named(prospect.commit)}"
+    title = f"Environment {prospect.environment}: back to {commit_title(prospect.commit.sha, prospect.commit.subject)}"
     lines: list[Line] = [
         *paragraph(title, width=width, style="bold"),
-        *paragraph(f"instead of {_named(prospect.over)}", width=width, style=QUIET),
+        *paragraph(f"instead of {commit_title(prospect.over.sha, prospect.over.subject)}", width=width, style=QUIET),
         (),
-        *(line for lines in fitted([_row(item) for item in prospect.returns], width) for line in lines),
+        *table([_row(item) for item in prospect.returns], width),
         (),
         *paragraph(_sum(prospect), width=width, style="bold"),
     ]
@@ -126,7 +126,3 @@ def rollback_document(prospect: Prospect, done: Done | None) -> dict[str, Any]:
         ],
         "done": None if done is None else {"pinned": True, "controller": done.controller, "revert": revert},
     }
-
-
-def _named(commit: CommitInfo) -> str:
-    return f'{short(commit.sha)} "{one_line(commit.subject)}"' if commit.subject else short(commit.sha)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from framework.ports import Json, Word
-from framework.render.canonical import document, plain_value
+from framework.ports import Word
+from framework.render.canonical import document
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED
 from framework.render.terminal import DEFAULT_WIDTH, Line, Span, columns, paragraph, text_of
 from framework.render.wording import ago, count
@@ -109,16 +108,7 @@ def rollout_json(report: RolloutReport) -> str:
     return document(
         {
             "format": FORMAT,
-            **{name: plain_value(getattr(report, name)) for name in ("ref", "reason", "message", "weight", "step")},
-            **{
-                name: plain_value(getattr(report, name))
-                for name in ("stable", "candidate", "failures", "turned_away", "said")
-            },
-            "steps": list(report.steps),
-            "verdicts": _verdicts(report.verdicts),
+            **vars(report),
+            "verdicts": [{"outcome": outcome, "message": message} for outcome, message in report.verdicts],
         }
     )
-
-
-def _verdicts(verdicts: Sequence[tuple[str, str]]) -> list[Json]:
-    return [{"outcome": outcome, "message": message} for outcome, message in verdicts]

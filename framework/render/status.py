@@ -21,13 +21,15 @@ from framework.render.terminal import (
     Line,
     Span,
     fitted,
+    headings,
     one_line,
     paragraph,
+    table,
     text_of,
 )
 from framework.render.uncommitted import not_looked_at
 from framework.render.watch import controller_document, ray_document, watch_lines
-from framework.render.wording import ago, count, short, span
+from framework.render.wording import ago, commit_title, count, short, span
 
 FORMAT = 1
 
@@ -50,9 +52,9 @@ def status_text(report: StatusReport, *, width: int = DEFAULT_WIDTH, colour: boo
     lines = [*_header(report, width), ()]
     if not report.rows:
         return text_of([*lines, (Span("No resources."),)], colour=colour)
-    table = fitted([_HEADINGS, *(_cells(row) for row in report.rows)], width)
-    lines += table[0]
-    for row, cells in zip(report.rows, table[1:], strict=True):
+    heads, *rows = fitted([_HEADINGS, *(_cells(row) for row in report.rows)], width)
+    lines += heads
+    for row, cells in zip(report.rows, rows, strict=True):
         lines += cells
         if row.sync is not Sync.SYNCED:
             because = one_line(row.because, LONGEST_MESSAGE)
@@ -73,18 +75,14 @@ def resource_text(row: StatusRow, now: datetime, *, width: int = DEFAULT_WIDTH, 
     age = "" if row.age is None else f" for {span(row.age)}"
     title = (Span(str(row.ref), "bold"), Span(f"{row.sync}{age}", _STYLES[row.sync]))
     lines: list[Line] = [
-        *(line for rows in fitted([title], width) for line in rows),
+        *table([title], width),
         *paragraph(row.because, width=width, indent="  "),
         (),
-        *_table([(Span(f"  {name}", QUIET), Span(value)) for name, value in facts], width),
+        *table([(Span(f"  {name}", QUIET), Span(value)) for name, value in facts], width),
     ]
     if status is not None:
-        lines += [(), *_table([_condition(condition, now) for condition in status.conditions.all()], width)]
+        lines += [(), *table([_condition(condition, now) for condition in status.conditions.all()], width)]
     return text_of(lines, colour=colour)
-
-
-def _table(rows: Sequence[Line], width: int) -> list[Line]:
-    return [line for lines in fitted(rows, width) for line in lines]
 
 
 def _header(report: StatusReport, width: int) -> list[Line]:
@@ -127,10 +125,10 @@ def _problems(title: str, problems: Sequence[str], width: int) -> list[Line]:
 
 
 def _named(commit: Revision | Withheld | Asked) -> str:
-    return f'{short(commit.commit)} "{one_line(commit.subject)}"' if commit.subject else short(commit.commit)
+    return commit_title(commit.commit, commit.subject)
 
 
-_HEADINGS: Line = tuple(Span(title, "bold") for title in ("RESOURCE", "GIT ASKS", "SYNC", "FOR", "RUNNING"))
+_HEADINGS = headings("RESOURCE", "GIT ASKS", "SYNC", "FOR", "RUNNING")
 
 
 def _cells(row: StatusRow) -> Line:

@@ -6,6 +6,7 @@ reader's terminal or give a secret away.
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
@@ -146,6 +147,8 @@ def _lines(text: str, room: int) -> Iterator[str]:
 
 
 _JOINTS = "/-_.,:;=&?@"
+_GAP = 2
+"""Columns between those of a table."""
 
 
 def _split(word: str, room: int, *, at_joint: bool = False) -> tuple[str, str]:
@@ -161,22 +164,19 @@ def _split(word: str, room: int, *, at_joint: bool = False) -> tuple[str, str]:
     return word[:end], word[end:]
 
 
-def columns(table: Sequence[Line], *, gap: int = 2) -> list[Line]:
+def columns(rows: Sequence[Line]) -> list[Line]:
     """A table without rules, as wide as it comes: every column but the last is padded to its widest cell."""
-    if not table:
-        return []
-    widths = [max(cells(row[index].text) for row in table) for index in range(len(table[0]) - 1)]
-    return [_padded(row, widths, gap) for row in table]
+    return table(rows, sys.maxsize)
 
 
-def fitted(table: Sequence[Line], width: int, *, indent: str = "    ", gap: int = 2) -> list[list[Line]]:
+def fitted(rows: Sequence[Line], width: int, *, indent: str = "    ", gap: int = _GAP) -> list[list[Line]]:
     """A table that fits into ``width`` columns, as the lines of each row.
 
     The last cell of a row stands below the others where it does not fit beside them. Where the others alone are too
     wide, long names among them are cut in the middle; on a terminal too narrow for that, the cells of a row follow each
     other over as many lines as they need, and nothing is cut.
     """
-    rows = [tuple(Span(shown(cell.text), cell.style) for cell in row) for row in table]
+    rows = [tuple(Span(shown(cell.text), cell.style) for cell in row) for row in rows]
     if not rows:
         return []
     last = len(rows[0]) - 1
@@ -189,6 +189,16 @@ def fitted(table: Sequence[Line], width: int, *, indent: str = "    ", gap: int 
     if over > 0:
         return [_flowing(row, width, indent, gap) for row in rows]
     return [_in_columns(row, widths, width, indent, gap) for row in rows]
+
+
+def table(rows: Sequence[Line], width: int, *, indent: str = "    ") -> list[Line]:
+    """``fitted``, one line after the other."""
+    return [line for lines in fitted(rows, width, indent=indent) for line in lines]
+
+
+def headings(*titles: str, style: str = "bold") -> Line:
+    """The first row of a table."""
+    return tuple(Span(title, style) for title in titles)
 
 
 def _in_columns(row: Line, widths: Sequence[int], width: int, indent: str, gap: int) -> list[Line]:

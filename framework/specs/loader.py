@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -82,7 +81,7 @@ def load_file(blob: Blob, data: bytes, kinds: Mapping[str, Kind]) -> LoadedFile:
         return LoadedFile((), (Problem(blob.path, 0, 0, "", "the file is empty"),), frozenset())
     drafts: list[Draft] = []
     problems = list(parsed.problems)
-    declared = {ref for document in parsed.documents if (ref := _declared(document.data)) is not None}
+    declared = {ref for document in parsed.documents if (ref := document.ref) is not None}
     for document in parsed.documents:
         findings, draft = _draft(blob, document, kinds)
         problems += (problem_at(document.positions, finding) for finding in findings)
@@ -91,17 +90,6 @@ def load_file(blob: Blob, data: bytes, kinds: Mapping[str, Kind]) -> LoadedFile:
     if parsed.broken:
         declared |= _guessed(data)
     return LoadedFile(tuple(drafts), tuple(problems[:_MAX_TOLD]), frozenset(declared))
-
-
-def _declared(data: Any) -> Ref | None:
-    if (
-        not isinstance(data, dict)
-        or not isinstance(data.get("kind"), str)
-        or not isinstance(data.get("metadata"), dict)
-    ):
-        return None
-    name = data["metadata"].get("name")
-    return Ref(data["kind"], name) if isinstance(name, str) else None
 
 
 def _guessed(data: bytes) -> set[Ref]:
@@ -204,7 +192,7 @@ def _hushed(finding: Finding, secret: Set[Path]) -> Finding:
     if finding.path not in secret:
         return finding
     message = "is not valid, and is not repeated here: it holds a secret"
-    return replace(finding, message=message, suggestion=None, secret=True)
+    return finding._replace(message=message, suggestion=None, secret=True)
 
 
 def _facts(draft: Draft, spec: BaseModel, kind: Kind) -> Facts:

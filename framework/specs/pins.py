@@ -39,9 +39,8 @@ def pin(text: str, environment: str, ref: Ref, path: str, value: str) -> str:
 
 def _patches(text: str, environment: str) -> Sequence[Any]:
     for document in parse("", text.encode()).documents:
-        data = document.data if isinstance(document.data, dict) else {}
-        if data.get("kind") == ENVIRONMENT and (data.get("metadata") or {}).get("name") == environment:
-            return (data.get("spec") or {}).get("patches") or ()
+        if document.ref == (ENVIRONMENT, environment):
+            return (document.data.get("spec") or {}).get("patches") or ()
     return ()
 
 

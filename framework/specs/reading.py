@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
@@ -14,12 +14,12 @@ from framework.planning.grammar.kind import Kind
 from framework.ports import Blob, SpecSource
 from framework.specs.cache import cached
 from framework.specs.cache.cached import Asked, CachedEnvironment
-from framework.specs.cache.lazy import Body, LazyDraft, LazyResource
+from framework.specs.cache.lazy import Body, LazyDraft
 from framework.specs.cache.parse_cache import ParseCache, text
 from framework.specs.cache.rows import LoadedFile
 from framework.specs.cache.store import CachedState
 from framework.specs.language import words
-from framework.specs.language.resource import ENVIRONMENT, Draft, Facts, Resource, patched_key
+from framework.specs.language.resource import ENVIRONMENT, Draft, Resource, patched_key
 from framework.specs.loader import read_row, spec_blobs, understand
 from framework.specs.patches import overlays
 from framework.specs.rules import validate
@@ -73,11 +73,8 @@ class Reading:
     @cached_property
     def loaded(self) -> LoadedFile:
         """What all files hold together."""
-        if not self._cache.files and self._cache.store is not None:
-            for state in filter(
-                None, map(self._revive, self._cache.store.states(self._folders, self._kinds, None)[:1])
-            ):
-                self._take_over(state)
+        if not self._cache.files and (newest := self._newest(self._kept(None))) is not None:
+            self._take_over(newest)
         for folder, blobs in self._blobs.items():
             if not blobs and self._source.tree_digest(self._commit, folder) is None:
                 raise SpecError([Problem(folder, 0, 0, "", "there is no such folder in the repository")])
@@ -187,12 +184,11 @@ class Reading:
         resources: dict[Ref, Resource] = {}
         problems: list[Problem] = []
         for draft in drafts:
-            patched = environment is not None and draft.base is not None
-            key = patched_key(draft.key, environment) if patched and environment is not None else draft.key
+            key = draft.key if environment is None or draft.base is None else patched_key(draft.key, environment)
             before = known.get(draft.ref)
             outcome = before if before is not None and before.key == key else understand(draft, self._kinds)
             if isinstance(outcome, Resource):
-                resources[draft.ref] = replace(outcome, key=key) if patched and outcome is not before else outcome
+                resources[draft.ref] = outcome if outcome.key == key else replace(outcome, key=key)
             else:
                 problems += outcome
         return resources, problems
@@ -205,7 +201,7 @@ class Reading:
         used = {resource.facts.names for resource in resources.values()}
         sound = {names: found for names, found in self._code.sound.items() if names in used}
         code = {ref: sound[resource.facts.names].ref for ref, resource in resources.items() if resource.facts.names}
-        prints = fingerprints(resources, code, self._kinds, earlier.earlier if earlier else None)
+        prints = fingerprints(resources, code, self._kinds, earlier.known if earlier else None)
         if name is None or (environment is None and environments):
             return None
         spec = environment.spec if environment is not None else self._kinds[ENVIRONMENT].spec()
@@ -228,13 +224,12 @@ class Reading:
         if same is not None:
             self._cache.remember(known[same])
             return known[same], None
-        store = self._cache.store
-        kept = store.states(self._folders, self._kinds, name) if store else ()
+        kept = self._kept(name)
         same = self._first_same([cached.asked_of(one.head) for one in kept])
         if same is not None and (state := self._revive(kept[same])) is not None:
             self._cache.remember(state)
             return state, None
-        if not known and kept and (earlier := self._revive(kept[0])) is not None:
+        if not known and (earlier := self._newest(kept)) is not None:
             self._cache.remember(earlier)  # it may well be asked for next
             return None, earlier
         return None, known[0] if known else None
@@ -256,32 +251,30 @@ class Reading:
             head, body = cached.head(state.name, state.asked), cached.encode(state)
             cache.store.add_state(state.folders, state.name, head, body, self._kinds)
             for draft in state.drafts():
-                draft.let_go(self._loader(draft.file, draft.sha, draft.index))
+                draft.let_go(partial(self.body, Blob(draft.file, draft.sha), draft.index))
+
+    def _kept(self, name: str | None) -> Sequence[CachedState]:
+        return self._cache.store.states(self._folders, self._kinds, name) if self._cache.store else ()
+
+    def _newest(self, kept: Sequence[CachedState]) -> CachedEnvironment | None:
+        return self._revive(kept[0]) if kept else None
 
     def _revive(self, kept: CachedState) -> CachedEnvironment | None:
         if kept not in self._revived:
             body = self._cache.store.state(kept) if self._cache.store else None
-            self._revived[kept] = None if body is None else cached.decode(kept.head, self._folders, body, self)
+            state = None if body is None else cached.decode(kept.head, self._folders, body, self._kinds, self)
+            self._revived[kept] = state
         return self._revived[kept]
 
-    # -- cached.Reviver ----------------------------------------------------------------------------------------------
+    # -- cached.Rereader ---------------------------------------------------------------------------------------------
 
-    def draft(self, ref: Ref, file: str, sha: str, index: int, facts: Facts | None, metadata: str) -> LazyDraft:
-        reread, load = partial(text, self._source, Blob(file, sha)), self._loader(file, sha, index)
-        return LazyDraft(ref, file, sha, index, reread, load, self._kinds[ref.kind].spec, facts, metadata)
+    def text(self, blob: Blob) -> str:
+        """Of a file, for places."""
+        return text(self._source, blob)
 
-    def _loader(self, file: str, sha: str, index: int) -> Callable[[], Body]:
-        """Brings the body of a draft from where it is kept."""
-        kinds = self._kinds
-        return partial(self._cache.body, self._source, kinds, partial(read_row, kinds=kinds), Blob(file, sha), index)
-
-    def resource(
-        self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], LazyDraft], environment: Resource | None
-    ) -> Resource:
-        if environment is None:
-            return LazyResource(ref, file, key, facts, find)
-        make = cache(partial(_patched, find, environment, self._kinds))
-        return LazyResource(ref, file, patched_key(key, environment), facts, make)
+    def body(self, blob: Blob, index: int) -> Body:
+        """One object of a file, from where it is kept."""
+        return self._cache.body(self._source, self._kinds, partial(read_row, kinds=self._kinds), blob, index)
 
     # -- digests -----------------------------------------------------------------------------------------------------
 
@@ -297,11 +290,3 @@ class Reading:
             return self._code.digest(path)
         folder = path.removeprefix(_LISTING)
         return listing_digest((blob.path, blob.sha) for blob in self._blobs[folder]) if folder in self._blobs else None
-
-
-def _patched(find: Callable[[], LazyDraft], environment: Resource, kinds: Mapping[str, Kind]) -> Resource:
-    """The draft as the environment has it; that it is right was found before."""
-    drafts, _ = overlays.apply(environment, [find()], kinds, frozenset())
-    outcome = understand(drafts[0], kinds)
-    assert isinstance(outcome, Resource)
-    return replace(outcome, key=patched_key(drafts[0].key, environment))

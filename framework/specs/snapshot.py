@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pydantic import BaseModel
@@ -24,13 +23,17 @@ class Fingerprint(NamedTuple):
     digest: str
 
 
+EarlierPrint = Callable[[Resource, CodeRef | None, Mapping[Ref, str]], Fingerprint | None]
+"""Tells the fingerprint of a resource that was made before of the same text, code and upstreams, if there is one."""
+
+
 def fingerprints(
     resources: Mapping[Ref, Resource],
     code: Mapping[Ref, CodeRef],
     kinds: Mapping[str, Kind],
-    before: Earlier | None = None,
+    known: EarlierPrint | None = None,
 ) -> dict[Ref, Fingerprint]:
-    """Identity and digest of every resource, upstreams first. What is made of the same as ``before`` is named the same.
+    """Identity and digest of every resource, upstreams first. What is ``known`` need not be made again.
 
     Raises:
         CycleError: some wait for each other; validation refuses such specs before.
@@ -40,31 +43,14 @@ def fingerprints(
     for ref in graph.topological(above):
         resource, kind = resources[ref], kinds[ref.kind]
         built_of = {upstream: found[upstream].identity for upstream in above[ref] if upstream in found}
-        known = before.same(resource, code.get(ref), built_of) if before else None
-        if known is None:
+        earlier = known(resource, code.get(ref), built_of) if known else None
+        if earlier is None:
             digests = [code[ref].digest] if ref in code else []
             identity = fingerprint.identity_of(resource.texts.rebuilding, digests, built_of, kind.workload_version)
-            known = Fingerprint(identity, fingerprint.digest_of(ref, resource.metadata, resource.texts.whole, identity))
-        found[ref] = known
+            digest = fingerprint.digest_of(ref, resource.metadata, resource.texts.whole, identity)
+            earlier = Fingerprint(identity, digest)
+        found[ref] = earlier
     return found
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """What an earlier snapshot of the environment was made of."""
-
-    keys: Mapping[Ref, str]
-    code: Mapping[Ref, CodeRef]
-    fingerprints: Mapping[Ref, Fingerprint]
-
-    def same(self, resource: Resource, code: CodeRef | None, built_of: Mapping[Ref, str]) -> Fingerprint | None:
-        """Its fingerprint where it was made of the same text, code and upstreams."""
-        ref, old = resource.ref, self.code.get(resource.ref)
-        if self.keys.get(ref) != resource.key or (old and old.digest) != (code and code.digest):
-            return None
-        if any(one not in self.fingerprints or self.fingerprints[one].identity != built_of[one] for one in built_of):
-            return None
-        return self.fingerprints.get(ref)
 
 
 def snapshot_digest(environment: str, spec: BaseModel, prints: Mapping[Ref, Fingerprint]) -> str:

@@ -78,14 +78,10 @@ def archive(files: Mapping[str, tuple[bytes, bool]]) -> bytes:
     builds of zlib: equal files give equal bytes everywhere."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as target:
-        for path in sorted(files):
-            data, executable = files[path]
+        held = [(path, 0o100755 if executable else 0o100644, data) for path, (data, executable) in files.items()]
+        for path, mode, data in [*sorted(held), (_SIBLING, 0o040755, b"")]:
             entry = zipfile.ZipInfo(path, _EPOCH)
             entry.create_system = 3
-            entry.external_attr = (0o100755 if executable else 0o100644) << 16
+            entry.external_attr = mode << 16
             target.writestr(entry, data)
-        sibling = zipfile.ZipInfo(_SIBLING, _EPOCH)
-        sibling.create_system = 3
-        sibling.external_attr = 0o040755 << 16
-        target.writestr(sibling, b"")
     return buffer.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from framework.api.errors import ConfigurationError, Problem, SpecError
@@ -55,9 +55,9 @@ class WorktreeSource:
 
     def _files(self, start: str, problems: list[Problem]) -> Iterator[tuple[str, os.stat_result]]:
         path = self._root / start
-        if (linked := self._link_on_the_way(start)) is not None:
+        if (linked := self._on_the_way(start, os.path.islink)) is not None:
             problems.append(refused_link(linked))
-        elif (other := self._repository_on_the_way(start)) is not None:
+        elif (other := self._on_the_way(start, _is_repository)) is not None:
             problems.append(refused_submodule(other))
         elif path.is_file():
             yield start, path.stat()
@@ -75,28 +75,18 @@ class WorktreeSource:
                     if entry.is_symlink():
                         problems.append(refused_link(name))
                     elif entry.is_dir(follow_symlinks=False):
-                        if os.path.lexists(os.path.join(entry.path, ".git")):
+                        if _is_repository(entry.path):
                             problems.append(refused_submodule(name))
                         else:
                             folders.append(Path(entry.path))
                     elif entry.is_file(follow_symlinks=False):
                         yield name, entry.stat(follow_symlinks=False)
 
-    def _link_on_the_way(self, path: str) -> str | None:
-        current = self._root
-        for part in filter(None, path.split("/")):
-            current = current / part
-            if current.is_symlink():
-                return current.relative_to(self._root).as_posix()
-        return None
-
-    def _repository_on_the_way(self, path: str) -> str | None:
-        current = self._root
-        for part in filter(None, path.split("/")):
-            current = current / part
-            if os.path.lexists(current / ".git"):
-                return current.relative_to(self._root).as_posix()
-        return None
+    def _on_the_way(self, path: str, is_so: Callable[[Path | str], bool]) -> str | None:
+        """The first folder on the way to ``path``, or itself, that is so."""
+        parts = path.split("/") if path else []
+        names = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+        return next((name for name in names if is_so(self._root / name)), None)
 
     def read(self, blobs: Iterable[Blob]) -> Mapping[str, bytes]:
         """Bytes by SHA. Raises ConfigurationError for a file that cannot be read."""
@@ -113,7 +103,7 @@ class WorktreeSource:
         """What git would call the folder or file if all of it were committed."""
         start = inside(folder)
         path = self._root / start
-        if self._link_on_the_way(start) is not None:
+        if self._on_the_way(start, os.path.islink) is not None:
             return None
         if path.is_file():
             return blob_sha(path.read_bytes())
@@ -136,6 +126,10 @@ class WorktreeSource:
         names = [blob.path for blob in self.blobs(commit, start)] + above
         paths = {name: self._root / name for name in names}
         return archive({name: (path.read_bytes(), bool(path.stat().st_mode & 0o100)) for name, path in paths.items()})
+
+
+def _is_repository(path: Path | str) -> bool:
+    return os.path.lexists(os.path.join(path, ".git"))
 
 
 def refused_link(path: str) -> Problem:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from typing import Any, NamedTuple, Protocol, cast
 
 from framework.api.errors import Problem
 from framework.api.meta import Ref
-from framework.ports import CodeRef
+from framework.planning.grammar.kind import Kind
+from framework.ports import Blob, CodeRef
 from framework.specs.cache import rows
-from framework.specs.cache.lazy import LazyDraft, LazyFacts, has_of
+from framework.specs.cache.lazy import Body, LazyDraft, LazyFacts, LazyResource, has_of
 from framework.specs.cache.rows import LoadedFile
 from framework.specs.language.resource import ENVIRONMENT, Facts, Resource, patched_key
+from framework.specs.loader import understand_anew
+from framework.specs.patches import overlays
 from framework.specs.rules.code import Sound
 from framework.specs.rules.validate import Checked
-from framework.specs.snapshot import Earlier, Fingerprint
+from framework.specs.snapshot import Fingerprint
 
 Asked = Mapping[str, str | None]
 
@@ -53,10 +56,14 @@ class CachedEnvironment:
         """The resources and their Environment."""
         return (*self.resources.values(), *([self.environment] if self.environment else []))
 
-    @property
-    def earlier(self) -> Earlier:
-        keys = {ref: resource.key for ref, resource in self.resources.items()}
-        return Earlier(keys, self.code, self.fingerprints)
+    def known(self, resource: Resource, code: CodeRef | None, built_of: Mapping[Ref, str]) -> Fingerprint | None:
+        """The fingerprint of a resource where it was made of the same text, code and upstreams."""
+        before, old = self.resources.get(resource.ref), self.code.get(resource.ref)
+        if before is None or before.key != resource.key or (old and old.digest) != (code and code.digest):
+            return None
+        prints = self.fingerprints
+        same = all(ref in prints and prints[ref].identity == identity for ref, identity in built_of.items())
+        return prints.get(resource.ref) if same else None
 
     @cached_property
     def code(self) -> Mapping[Ref, CodeRef]:
@@ -91,11 +98,7 @@ def encode(state: CachedEnvironment) -> bytes:
     """Everything that no head says, as JSON. Specs are left out: they are read from their files' rows."""
     drafts, checked = state.drafts(), state.checked()
     kinds = list(dict.fromkeys(draft.ref.kind for draft in drafts))
-    numbers = _Numbers(
-        {kind: number for number, kind in enumerate(kinds)},
-        {draft.ref: number for number, draft in enumerate(drafts)},
-        {names: number for number, names in enumerate(state.sound)},
-    )
+    numbers = _Numbers(_numbered(kinds), _numbered(draft.ref for draft in drafts), _numbered(state.sound))
     document = {
         "empty": state.empty,
         "environment": None if state.environment is None else numbers.refs[state.environment.ref],
@@ -121,6 +124,10 @@ class _Numbers(NamedTuple):
     names: Mapping[tuple[str, ...], int]
 
 
+def _numbered(items: Iterable[Any]) -> dict[Any, int]:
+    return {item: number for number, item in enumerate(items)}
+
+
 def _row(state: CachedEnvironment, draft: LazyDraft, checked: Checked | None, numbers: _Numbers) -> list[Any]:
     ref = draft.ref
     resource = state.environments[ref] if ref.kind == ENVIRONMENT else state.resources[ref]
@@ -135,23 +142,23 @@ def _row(state: CachedEnvironment, draft: LazyDraft, checked: Checked | None, nu
     ]  # fmt: skip
 
 
-class Reviver(Protocol):
-    """Makes again what rows only name."""
+class Rereader(Protocol):
+    """Where what rows only name is read again."""
 
-    def draft(self, ref: Ref, file: str, sha: str, index: int, facts: Facts | None, metadata: str) -> LazyDraft: ...
+    def text(self, blob: Blob) -> str: ...
 
-    def resource(
-        self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], LazyDraft], environment: Resource | None
-    ) -> Resource:
-        """``environment`` is given where it patches the draft."""
+    def body(self, blob: Blob, index: int) -> Body:
+        """Of the object at that place in the file."""
         ...
 
 
-def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver) -> CachedEnvironment:
+def decode(
+    head: bytes, folders: tuple[str, ...], body: bytes, kinds: Mapping[str, Kind], files: Rereader
+) -> CachedEnvironment:
     """The other way. Both parts are ours: the store sees to that."""
     environment_name, asked = json.loads(head)
     document = json.loads(body)
-    sheet = _Sheet(document, reviver)
+    sheet = _Sheet(document, kinds, files)
     chosen = document["environment"]
     order = document["order"]
     ordered = [(sheet.refs[number], sheet.rows[number]) for number in order]
@@ -175,16 +182,16 @@ def decode(head: bytes, folders: tuple[str, ...], body: bytes, reviver: Reviver)
 class _Sheet:
     """The rows of a body."""
 
-    def __init__(self, document: Mapping[str, Any], reviver: Reviver) -> None:
-        kinds = document["kinds"]
+    def __init__(self, document: Mapping[str, Any], kinds: Mapping[str, Kind], files: Rereader) -> None:
+        names = document["kinds"]
         self.rows: list[list[Any]] = document["drafts"]
-        self.refs = [Ref(kinds[row[0]], row[1]) for row in self.rows]
+        self.refs = [Ref(names[row[0]], row[1]) for row in self.rows]
         self.sound = {
-            tuple(names): Sound(tuple(paths), CodeRef(commit, folder, named, tuple(files)))
-            for names, paths, (commit, folder, named, files) in document["sound"]
+            tuple(named): Sound(tuple(paths), CodeRef(commit, folder, digest, tuple(reached)))
+            for named, paths, (commit, folder, digest, reached) in document["sound"]
         }
         self._names = list(self.sound)
-        self._reviver = reviver
+        self._kinds, self._files = kinds, files
         self._drafts: dict[int, LazyDraft] = {}
         own = [number for number, ref in enumerate(self.refs) if ref.kind == ENVIRONMENT]
         self._environment: Resource | None = None
@@ -199,16 +206,24 @@ class _Sheet:
 
     def resource(self, number: int) -> Resource:
         row = self.rows[number]
-        key = f"{row[2]}\0{row[3]}\0{row[4]}"
-        patching = self._environment if row[7] & _PATCHED else None
-        find = partial(self.draft, number)
-        return self._reviver.resource(self.refs[number], row[2], key, self.facts(number), find, patching)
+        find = cache(partial(self._patched, number)) if row[7] & _PATCHED else partial(self.draft, number)
+        return LazyResource(self.refs[number], row[2], self._key(number), self.facts(number), find)
+
+    def _patched(self, number: int) -> Resource:
+        """The draft as the Environment has it; that it is right was found before."""
+        assert self._environment is not None
+        (draft,), _ = overlays.apply(self._environment, [self.draft(number)], self._kinds, frozenset())
+        outcome = understand_anew(draft, self._kinds)
+        assert isinstance(outcome, Resource)
+        return outcome
 
     def draft(self, number: int) -> LazyDraft:
         if number not in self._drafts:
-            row = self.rows[number]
-            facts = None if row[7] & _PATCHED else self.facts(number)
-            self._drafts[number] = self._reviver.draft(self.refs[number], row[2], row[3], row[4], facts, row[5])
+            ref, (_, _, file, sha, index, metadata, *_) = self.refs[number], self.rows[number]
+            blob, facts = Blob(file, sha), None if self.rows[number][7] & _PATCHED else self.facts(number)
+            text, load = partial(self._files.text, blob), partial(self._files.body, blob, index)
+            model = self._kinds[ref.kind].spec
+            self._drafts[number] = LazyDraft(ref, file, sha, index, text, load, model, facts, metadata)
         return self._drafts[number]
 
     def checked(self) -> Mapping[Ref, Checked]:

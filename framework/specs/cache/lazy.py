@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -15,10 +15,8 @@ from pydantic import BaseModel
 
 from framework.api.errors import Problem
 from framework.api.meta import Metadata, Ref
-from framework.api.places import Place
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.fingerprint import Texts, identity_of
-from framework.planning.grammar.kind import Claim, Reference
 from framework.ports import CodeRef
 from framework.specs.language.resource import Draft, Facts, Resource
 from framework.specs.yaml.positions import DocumentPositions, Positions
@@ -38,7 +36,7 @@ class Body:
 
 class LazyFacts(Facts):
     """Facts of which those that are asked of everybody are at hand, and of the rest whether there are any. ``text`` is
-    the JSON of all, which ``read`` understands."""
+    the JSON of all, which ``read`` understands once one of the others is asked for."""
 
     text: str
     has: int
@@ -53,35 +51,15 @@ class LazyFacts(Facts):
         self.__dict__.update(text=text, upstreams=upstreams, names=names, _read=read, has=has)
         self.__dict__.update({name: () for bit, name in enumerate(_REST) if not has >> bit & 1})
 
-    @cached_property
-    def _all(self) -> Facts:
-        return self._read(self.text)
-
-    @cached_property
-    def references(self) -> tuple[Reference, ...]:
-        return self._all.references
-
-    @cached_property
-    def entrypoints(self) -> tuple[tuple[str, str], ...]:
-        return self._all.entrypoints
-
-    @cached_property
-    def claims(self) -> tuple[Claim, ...]:
-        return self._all.claims
-
-    @cached_property
-    def warnings(self) -> tuple[Problem, ...]:
-        return self._all.warnings
-
-    @cached_property
-    def secrets(self) -> tuple[Problem, ...]:
-        return self._all.secrets
-
-    @cached_property
-    def places(self) -> tuple[Place, ...]:
-        return self._all.places
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not at hand alone."""
+        if name not in _FACTS:
+            raise AttributeError(name)
+        self.__dict__.update(vars(self._read(self.text)))
+        return self.__dict__[name]
 
 
+_FACTS = frozenset(item.name for item in fields(Facts))
 _REST = ("claims", "warnings", "secrets", "places")
 
 
@@ -157,31 +135,21 @@ class LazyResource(Resource):
     def __init__(self, ref: Ref, file: str, key: str, facts: Facts, find: Callable[[], LazyDraft | Resource]) -> None:
         self.__dict__.update(ref=ref, file=file, key=key, facts=facts, _find=find)
 
-    @property
-    def metadata(self) -> Metadata:
-        return self._find().metadata
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not at hand alone."""
+        if name not in _OF_RESOURCES:
+            raise AttributeError(name)
+        return getattr(self._find(), name)
 
-    @property
-    def spec(self) -> BaseModel:
-        return self._find().spec
 
-    @property
-    def positions(self) -> Positions:
-        return self._find().positions
-
-    @property
-    def raw(self) -> Mapping[str, Any]:
-        return self._find().raw
-
-    @property
-    def texts(self) -> Texts:
-        return self._find().texts
+_OF_RESOURCES = frozenset(item.name for item in fields(Resource))
 
 
 class LazyDesired(Desired[BaseModel]):
     """What git asks for, whose spec is read when a plan looks at it."""
 
-    _resource: Resource
+    resource: Resource
+    """The object as it was written."""
     _workload_version: str
 
     @classmethod
@@ -192,30 +160,25 @@ class LazyDesired(Desired[BaseModel]):
         desired = cls.__new__(cls)
         desired.__dict__.update(
             ref=resource.ref, commit=commit, identity=identity, digest=digest, environment=environment,
-            storage=storage, root=root, upstream=upstream, code=code, file=resource.file, _resource=resource,
+            storage=storage, root=root, upstream=upstream, code=code, file=resource.file, resource=resource,
             _workload_version=workload_version,
         )  # fmt: skip
         return desired
 
     @cached_property
     def metadata(self) -> Metadata:
-        return self._resource.metadata
+        return self.resource.metadata
 
     @cached_property
     def spec(self) -> BaseModel:
-        return self._resource.spec
+        return self.resource.spec
 
     @cached_property
     def recipe(self) -> str:
         if not self.upstream:
             return self.identity
         code = [self.code.digest] if self.code is not None else []
-        return identity_of(self._resource.texts.rebuilding, code, {}, self._workload_version)
-
-    @property
-    def resource(self) -> Resource:
-        """The object as it was written."""
-        return self._resource
+        return identity_of(self.resource.texts.rebuilding, code, {}, self._workload_version)
 
 
 def resources_of(desired: Mapping[Ref, Desired[Any]]) -> dict[Ref, Resource]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -40,8 +39,7 @@ _MAX_SUGGESTION = 200
 _BOOLEAN_WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One mistake at a path of an object; ``at_key`` where the key itself is the mistake, ``secret`` where what stands
     there must not be shown."""
 
@@ -53,8 +51,7 @@ class Finding:
     secret: bool = False
 
 
-@dataclass(frozen=True)
-class _Trace:
+class _Trace(NamedTuple):
     """A pydantic error on the data: its path without the union members that pydantic puts in between."""
 
     type: str
@@ -82,12 +79,11 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any, prefix: P
     meant = {(*finding.path[:-1], finding.suggestion) for finding in found if finding.at_key and finding.suggestion}
     missing = {trace.path for trace in traces if trace.type == "missing"}
     return [
-        Finding(
-            (*prefix, *item.path),
-            item.message,
-            item.allowed,
-            _offered(item.suggestion, item.path[-1] if item.at_key and item.path else value_at(data, item.path)),
-            item.at_key,
+        item._replace(
+            path=(*prefix, *item.path),
+            suggestion=_offered(
+                item.suggestion, item.path[-1] if item.at_key and item.path else value_at(data, item.path)
+            ),
         )
         for item in found
         if not (item.path in missing and item.path in meant)

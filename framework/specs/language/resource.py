@@ -47,12 +47,12 @@ class Facts:
     ``entrypoints`` are pairs of path and ``module:attribute``; ``warnings`` name what this version does not execute;
     ``secrets`` say where something stands that no spec may hold, though it is understood."""
 
-    references: tuple[Reference, ...] = ()
-    entrypoints: tuple[tuple[str, str], ...] = ()
-    claims: tuple[Claim, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-    secrets: tuple[Problem, ...] = ()
-    places: tuple[Place, ...] = ()
+    references: tuple[Reference, ...]
+    entrypoints: tuple[tuple[str, str], ...]
+    claims: tuple[Claim, ...]
+    warnings: tuple[Problem, ...]
+    secrets: tuple[Problem, ...]
+    places: tuple[Place, ...]
 
     @cached_property
     def upstreams(self) -> tuple[Ref, ...]:
@@ -107,14 +107,5 @@ def spec_path(path: str) -> paths.Path:
 def problem_at(places: Positions, finding: Finding, severity: Literal["error", "warning"] = "error") -> Problem:
     """What was found, at the place where it was written."""
     place = places.key(finding.path) if finding.at_key else places.value(finding.path)
-    return Problem(
-        place.file,
-        place.line,
-        place.column,
-        paths.render(finding.path),
-        finding.message,
-        finding.allowed,
-        finding.suggestion,
-        severity,
-        finding.secret,
-    )
+    path = paths.render(finding.path)
+    return Problem(*place, path, finding.message, finding.allowed, finding.suggestion, severity, finding.secret)

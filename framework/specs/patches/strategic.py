@@ -8,7 +8,7 @@ Items that are new come last. Removing what is not there is no mistake: a patch 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from framework.specs.language import words
 from framework.specs.patches.room import Room
@@ -27,90 +27,77 @@ def merge(base: Traced, patch: Any, at: Path, keys: Mapping[str, str], room: Roo
         PatchError: a directive or an item that cannot be followed, or there is no ``room`` for the patch.
     """
     room.put(patch, 0, at)
-    return _merged(base, patch, at, keys, room, ())
+    return _Merge(keys, room).merged(base, patch, at, ())
 
 
-def _merged(
-    base: Traced | None, patch: Any, at: Path, keys: Mapping[str, str], room: Room, inside: tuple[str, ...]
-) -> Traced:
-    """``base`` is None where there is nothing yet; ``inside`` is the place in the spec."""
-    if isinstance(patch, Mapping):
-        return _mapping(base, patch, at, keys, room, inside)
-    if not isinstance(patch, list):
-        return patched(patch, at)
-    if patch and patch[0] == {_DIRECTIVE: "replace"}:
-        rest = [patched(item, (*at, index)) for index, item in enumerate(patch) if index]
-        return patched([], at).with_items(rest, None)
-    key = keys.get(".".join(inside))
-    if key is None:
-        _refuse_directives(patch, at, inside)
-        return patched(patch, at)
-    return _items(base, patch, at, keys, room, inside, key)
+class _Merge(NamedTuple):
+    """Of ``base``, None where there is nothing yet, ``patch``, which stands at ``at``, and ``inside``, the place in the
+    spec."""
 
+    keys: Mapping[str, str]
+    room: Room
 
-def _mapping(
-    base: Traced | None,
-    patch: Mapping[str, Any],
-    at: Path,
-    keys: Mapping[str, str],
-    room: Room,
-    inside: tuple[str, ...],
-) -> Traced:
-    directive = _directive(patch, at)
-    if directive == "delete":
-        raise PatchError((*at, _DIRECTIVE), "a spec as a whole cannot be removed")
-    merges = base is not None and isinstance(base.value, Mapping) and directive != "replace"
-    start = base if base is not None and merges else patched({}, at)
-    room.look(len(start.value), at)
-    changed: dict[str, Traced] = {}
-    removed: dict[str, Origin] = {}
-    for key, value in patch.items():
-        place = (*at, key)
-        if key == _DIRECTIVE:
-            continue
-        if value is None or _directive(value, place) == "delete":
-            removed[key] = Origin(True, place)
-        else:
-            before = start.part(key) if key in start.value else None
-            changed[key] = _merged(before, value, place, keys, room, (*inside, key))
-    merged = start.with_keys(changed, removed)
-    return merged if merges else merged.told_at_itself()
+    def merged(self, base: Traced | None, patch: Any, at: Path, inside: tuple[str, ...]) -> Traced:
+        if isinstance(patch, Mapping):
+            return self._mapping(base, patch, at, inside)
+        if not isinstance(patch, list):
+            return patched(patch, at)
+        if patch and patch[0] == {_DIRECTIVE: "replace"}:
+            rest = [patched(item, (*at, index)) for index, item in enumerate(patch) if index]
+            return patched([], at).with_items(rest, None)
+        key = self.keys.get(".".join(inside))
+        if key is None:
+            _refuse_directives(patch, at, inside)
+            return patched(patch, at)
+        return self._items(base, patch, at, inside, key)
 
+    def _mapping(self, base: Traced | None, patch: Mapping[str, Any], at: Path, inside: tuple[str, ...]) -> Traced:
+        directive = _directive(patch, at)
+        if directive == "delete":
+            raise PatchError((*at, _DIRECTIVE), "a spec as a whole cannot be removed")
+        merges = base is not None and isinstance(base.value, Mapping) and directive != "replace"
+        start = base if base is not None and merges else patched({}, at)
+        self.room.look(len(start.value), at)
+        changed: dict[str, Traced] = {}
+        removed: dict[str, Origin] = {}
+        for key, value in patch.items():
+            place = (*at, key)
+            if key == _DIRECTIVE:
+                continue
+            if value is None or _directive(value, place) == "delete":
+                removed[key] = Origin(True, place)
+            else:
+                before = start.part(key) if key in start.value else None
+                changed[key] = self.merged(before, value, place, (*inside, key))
+        merged = start.with_keys(changed, removed)
+        return merged if merges else merged.told_at_itself()
 
-def _items(
-    base: Traced | None,
-    patch: list[Any],
-    at: Path,
-    keys: Mapping[str, str],
-    room: Room,
-    inside: tuple[str, ...],
-    key: str,
-) -> Traced:
-    start = base if base is not None and isinstance(base.value, list) else None
-    found = start.items() if start is not None else []
-    told: Origin | None = None
-    seen: list[Any] = []
-    for index, item in enumerate(patch):
-        place = (*at, index)
-        room.look(len(found) + len(seen), place)
-        name = _name(item, place, key, inside)
-        if name in seen:
-            raise PatchError(place, f"two items of the patch have {key}: {name}; {_whole(inside)}")
-        seen.append(name)
-        same = [position for position, one in enumerate(found) if _has(one.value, key, name)]
-        changed = Origin(True, place)
-        if _directive(item, place) == "delete":
-            found = [one for position, one in enumerate(found) if position not in same]
-        elif len(same) > 1:
-            message = f"{len(same)} items of {'.'.join(inside)} have {key}: {name}; {_whole(inside)}"
-            raise PatchError((*place, key), message)
-        elif same:
-            found[same[0]] = _merged(found[same[0]], item, place, keys, room, inside)
-            changed = found[same[0]].trace.place
-        else:
-            found.append(_merged(None, item, place, keys, room, inside))
-        told = told or changed
-    return patched([], at).with_items(found, None) if start is None else start.with_items(found, told)
+    def _items(self, base: Traced | None, patch: list[Any], at: Path, inside: tuple[str, ...], key: str) -> Traced:
+        start = base if base is not None and isinstance(base.value, list) else None
+        found = start.items() if start is not None else []
+        told: Origin | None = None
+        seen: list[Any] = []
+        for index, item in enumerate(patch):
+            place = (*at, index)
+            self.room.look(len(found) + len(seen), place)
+            name = _name(item, place, key, inside)
+            if name in seen:
+                raise PatchError(place, f"two items of the patch have {key}: {name}; {_whole(inside)}")
+            seen.append(name)
+            same = [position for position, one in enumerate(found) if _has(one.value, key, name)]
+            changed = Origin(True, place)
+            if _directive(item, place) == "delete":
+                found = [one for position, one in enumerate(found) if position not in same]
+            elif len(same) > 1:
+                message = f"{len(same)} items of {'.'.join(inside)} have {key}: {name}; {_whole(inside)}"
+                raise PatchError((*place, key), message)
+            elif same:
+                found[same[0]] = self.merged(found[same[0]], item, place, inside)
+                changed = found[same[0]].trace.place
+            else:
+                found.append(self.merged(None, item, place, inside))
+            told = told or changed
+        return patched([], at).with_items(found, None) if start is None else start.with_items(found, told)
 
 
 def _name(item: Any, place: Path, key: str, inside: tuple[str, ...]) -> Any:

@@ -11,6 +11,8 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from posixpath import commonpath, dirname
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from framework.api.errors import Problem, SpecError
@@ -119,15 +121,8 @@ class Code:
             blob = self.module(entrypoint.partition(":")[0])
             if blob is None:
                 return None
-            folders.append(blob.path.split("/")[:-1])
-        if not folders:
-            return None
-        common = []
-        for parts in zip(*folders, strict=False):
-            if len(set(parts)) > 1:
-                break
-            common.append(parts[0])
-        return "/".join(common)
+            folders.append(dirname(blob.path))
+        return commonpath(folders) if folders else None
 
     def ref(self, entrypoints: Iterable[str]) -> CodeRef | None:
         """The folder at this commit. Its digest names what the modules come to, whatever else changes there."""
@@ -183,7 +178,7 @@ class Code:
                 yield from error.problems
                 continue
             for blob in blobs:
-                if not _encodable(blob.path):
+                if blob.path.encode(errors="ignore").decode() != blob.path:
                     yield Problem(blob.path, 0, 0, "", "its name is no UTF-8, and an archive cannot hold it")
         weight = self.source.weight(self.commit, folder) if isinstance(self.source, Weighed) else 0
         if weight > MAX_ARCHIVE_BYTES:
@@ -192,23 +187,13 @@ class Code:
 
     def modules_near(self, name: str) -> list[str]:
         """Modules of the nearest package above ``name`` that exists, to guess what a misspelt one stands for."""
-        parts = name.split(".")
-        while parts:
-            parts = parts[:-1]
-            folder = "/".join(parts)
-            if parts and self.digest(folder) is not None:
-                try:
-                    blobs = self.source.blobs(self.commit, folder)
-                except SpecError:
-                    return []
-                return sorted(filter(None, (_module_name(blob.path) for blob in blobs)))
+        above = (str(folder) for folder in PurePosixPath(*name.split(".")).parents if folder.name)
+        folder = next((folder for folder in above if self.digest(folder) is not None), None)
+        with contextlib.suppress(SpecError):
+            paths = [blob.path for blob in self.source.blobs(self.commit, folder)] if folder else []
+            modules = (path.removesuffix(".py").removesuffix("/__init__") for path in paths if path.endswith(".py"))
+            return sorted(module.replace("/", ".") for module in modules)
         return []
-
-
-def _module_name(path: str) -> str | None:
-    if not path.endswith(".py"):
-        return None
-    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def check_entrypoints(resource: Resource, entrypoints: Mapping[str, str], code: Code) -> Iterator[Problem]:
@@ -269,14 +254,6 @@ def _check_folder(
                 )  # fmt: skip
     if folder is not None:
         yield from code.unshippable(folder)
-
-
-def _encodable(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _outside(item: Import, file: str, folder: str, code: Code) -> str | None:

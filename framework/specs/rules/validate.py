@@ -23,9 +23,9 @@ def unique(drafts: Iterable[Draft]) -> tuple[list[Draft], list[Problem]]:
     problems: list[Problem] = []
     for draft in drafts:
         if draft.ref in first:
-            other, place = first[draft.ref].positions.value("metadata.name"), draft.positions.value("metadata.name")
+            other = first[draft.ref].positions.value("metadata.name")
             message = f"{draft.ref} is defined already, at {other.file}:{other.line}"
-            problems.append(Problem(place.file, place.line, place.column, "metadata.name", message))
+            problems.append(Problem(*draft.positions.value("metadata.name"), "metadata.name", message))
         else:
             first[draft.ref] = draft
     return list(first.values()), problems

@@ -69,49 +69,25 @@ def _parsed(text: str) -> ParsedFile:
 def _find(parsed: ParsedFile, document: int | tuple[str, str]) -> int:
     if isinstance(document, int):
         return document
-    kind, name = document
     for one in parsed.documents:
-        data = one.data if isinstance(one.data, dict) else {}
-        metadata = data.get("metadata")
-        if data.get("kind") == kind and isinstance(metadata, dict) and metadata.get("name") == name:
+        if one.ref == document:
             return one.positions.index
-    raise EditError(f"{kind}/{name} is not defined in this file")
+    raise EditError(f"{'/'.join(document)} is not defined in this file")
 
 
-def _with(data: Any, path: Path, value: Any) -> Any:
-    """A copy of ``data`` with ``value`` at ``path``. By way of JSON: it shares nothing, whatever anchors do."""
-    changed = json.loads(json.dumps({"root": data}))
-    parent: Any = changed
-    walked: Path = ()
-    for part, following in zip(("root", *path), path, strict=False):
-        container = _container(parent, part, following)
-        if not _takes(container, following):
-            raise EditError(f"{paths.render(walked) or 'the document'} is no {_form(following)}")
-        parent, walked = container, (*walked, following)
-    if isinstance(parent, list) and path[-1] == len(parent):
-        parent.append(value)
-    else:
-        parent[path[-1]] = value
-    return changed["root"]
-
-
-def _container(parent: Any, part: str | int, following: str | int) -> Any:
-    """What stands at ``part``, made where it does not exist yet."""
-    missing = part == len(parent) if isinstance(parent, list) else parent.get(part) is None
-    if not missing:
-        return parent[part]
-    made: Any = {} if isinstance(following, str) else []
-    if isinstance(parent, list):
-        parent.append(made)
-    else:
-        parent[part] = made
-    return made
-
-
-def _takes(container: Any, part: str | int) -> bool:
-    if isinstance(part, int):
-        return isinstance(container, list) and 0 <= part <= len(container)
-    return isinstance(container, dict)
+def _with(data: Any, path: Path, value: Any, walked: Path = ()) -> Any:
+    """``data`` with ``value`` at ``path``. What lies on the way is copied, or made where it does not exist yet."""
+    if not path:
+        return value
+    part, *rest = path
+    container = ({} if isinstance(part, str) else []) if data is None else data
+    below = (tuple(rest), value, (*walked, part))
+    if isinstance(part, str) and isinstance(container, dict):
+        return {**container, part: _with(container.get(part), *below)}
+    if isinstance(part, int) and isinstance(container, list) and 0 <= part <= len(container):
+        before, old, after = container[:part], container[part : part + 1], container[part + 1 :]
+        return [*before, _with(old[0] if old else None, *below), *after]
+    raise EditError(f"{paths.render(walked) or 'the document'} is no {_form(part)}")
 
 
 def _form(part: str | int) -> str:

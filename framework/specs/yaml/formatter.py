@@ -59,12 +59,8 @@ def _unchangeable(file: str, tree: YamlTree) -> Problem:
 
 def _plain(tree: YamlTree) -> Iterator[Scalar]:
     """Scalars without quotes, in the order of the text."""
-    waiting: list[Node] = list(reversed(tree.roots))
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Scalar) and not node.style:
-            yield node
-        waiting += reversed(list(nodes.children(node)))
+    every = (node for root in tree.roots for node in nodes.walk(root))
+    return (node for node in every if isinstance(node, Scalar) and not node.style)
 
 
 def _words(tree: YamlTree) -> list[str]:
@@ -258,9 +254,7 @@ class _Writer:
 
     def _broken(self, node: Node) -> bool:
         """Whether a scalar inside has line breaks of its own."""
-        if isinstance(node, Scalar):
-            return self._spans(node)
-        return any(self._broken(below) for below in nodes.children(node))
+        return any(isinstance(one, Scalar) and self._spans(one) for one in nodes.walk(node))
 
     def _flow(self, node: Node) -> str:
         """``node`` on one line, without its own anchor."""

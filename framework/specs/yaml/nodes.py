@@ -135,7 +135,8 @@ def spaced(text: str) -> str:
     """
     tree = read(text)
     words = [(comment.start, comment.start + len(comment.text)) for comment in tree.comments]
-    words += [word for root in tree.roots for node in _leaves(root) for word in _words(text, node)]
+    leaves = (node for root in tree.roots for node in walk(root) if not any(children(node)))
+    words += [word for node in leaves for word in _words(text, node)]
     parts, seen = [], 0
     for start, end in sorted(words):
         parts += [text[seen:start].replace("\t", " "), text[max(start, seen) : end]]
@@ -157,19 +158,6 @@ def _words(text: str, node: Node) -> Iterator[tuple[int, int]]:
     yield start, node.end
 
 
-def _leaves(node: Node) -> Iterator[Node]:
-    below = list(children(node))
-    yield from (leaf for one in below for leaf in _leaves(one)) if below else [node]
-
-
-def anchors(node: Node) -> Iterator[str]:
-    """Every anchor at or below ``node``."""
-    if not isinstance(node, Alias) and node.anchor is not None:
-        yield node.anchor
-    for below in children(node):
-        yield from anchors(below)
-
-
 def below(node: Node, part: str | int) -> tuple[Scalar | None, Node] | None:
     """What ``part`` names in a mapping, behind its key, or in a list, which has none."""
     if isinstance(node, Mapping):
@@ -177,6 +165,15 @@ def below(node: Node, part: str | int) -> tuple[Scalar | None, Node] | None:
     if isinstance(node, Sequence) and str(part).isdecimal() and int(part) < len(node.items):
         return None, node.items[int(part)]
     return None
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """``node`` and all below it, in the order of the text."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += reversed(list(children(node)))
 
 
 def children(node: Node) -> Iterator[Node]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import yaml
 
 from framework.api.errors import Problem
+from framework.api.meta import Ref
 from framework.specs.yaml import nodes, paths, syntax
 from framework.specs.yaml.nodes import Alias, Node, Scalar, YamlTree
 from framework.specs.yaml.paths import Path
@@ -93,6 +94,14 @@ class Document:
     data: Any
     positions: DocumentPositions
     sound: bool
+
+    @property
+    def ref(self) -> Ref | None:
+        """What it calls itself, if it does."""
+        if not isinstance(self.data, dict) or not isinstance(metadata := self.data.get("metadata"), dict):
+            return None
+        kind, name = self.data.get("kind"), metadata.get("name")
+        return Ref(kind, name) if isinstance(kind, str) and isinstance(name, str) else None
 
 
 @dataclass(frozen=True)

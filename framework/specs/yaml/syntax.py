@@ -11,10 +11,17 @@ from framework.api.errors import Problem
 
 LINE_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 """As libyaml counts lines."""
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
-"""They make text look different from what it is (CVE-2021-42574)."""
-_DIRECTIVE = re.compile(r"^%", re.MULTILINE)
+_REFUSED = (
+    (
+        re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"),
+        "the control character U+{:04X} is not allowed",
+    ),
+    (  # these make text look different from what it is (CVE-2021-42574)
+        re.compile("[\u202a-\u202e\u2066-\u2069]"),
+        "the character U+{:04X} shows text in another order than it is read; write it without",
+    ),
+    (re.compile(r"^%", re.MULTILINE), "a line may not start with '%': YAML directives are not used here"),
+)
 
 _WORDS: Mapping[str, str] = {
     "mapping values are not allowed": (
@@ -56,19 +63,11 @@ def decode(file: str, data: bytes, limit: int) -> tuple[str, Problem | None]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line, column = _at(data[: error.start].decode("utf-8-sig"))
         message = f"the byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        return "", Problem(file, line, column, "", message)
-    if (match := _UNPRINTABLE.search(text)) is not None:
-        line, column = _at(text[: match.start()])
-        return "", Problem(file, line, column, "", f"the control character U+{ord(match[0]):04X} is not allowed")
-    if (match := _REORDERING.search(text)) is not None:
-        line, column = _at(text[: match.start()])
-        message = f"the character U+{ord(match[0]):04X} shows text in another order than it is read; write it without"
-        return "", Problem(file, line, column, "", message)
-    if (match := _DIRECTIVE.search(text)) is not None:
-        line, column = _at(text[: match.start()])
-        return "", Problem(file, line, column, "", "a line may not start with '%': YAML directives are not used here")
+        return "", Problem(file, *_at(data[: error.start].decode("utf-8-sig")), "", message)
+    for refused, message in _REFUSED:
+        if (match := refused.search(text)) is not None:
+            return "", Problem(file, *_at(text[: match.start()]), "", message.format(ord(match[0])))
     return text, None
 
 

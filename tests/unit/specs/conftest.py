@@ -97,6 +97,8 @@ CODE = {
     "shop/code/features.py": "import math\n\n\ndef trips(raw):\n    return raw\n",
     "shop/code/__init__.py": "",
 }
+COMMITTED = {f"specs/{path}": text for path, text in FILES.items()} | CODE
+"""All of it as a commit has it."""
 
 
 class Project:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +15,13 @@ from hypothesis import strategies as st
 
 from framework.backends.memory.source import MemorySource
 from framework.kinds import KINDS
+from framework.planning.grammar.snapshot import Snapshot
 from framework.ports import Blob
 from framework.specs.cache import engine, store
 from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.cache.store import FILE, Store, own_folder
 from framework.specs.read import read_snapshot
-from tests.unit.specs.conftest import CODE, FILES
+from tests.unit.specs.conftest import COMMITTED
 
 BLOB = Blob("specs/a.yaml", "a" * 40)
 
@@ -35,6 +37,11 @@ def keep(folder: Path, body: bytes = b"[1]", project: str = "") -> None:
 
 def kept(folder: Path, project: str = "") -> bytes | None:
     return Store(folder, project).files([BLOB], KINDS).get(BLOB)
+
+
+def snapshot(source: MemorySource, commit: str, folder: Path) -> Snapshot[Any]:
+    """As a process of its own reads it."""
+    return read_snapshot(source, commit, "specs", "local", KINDS, cache=ParseCache(Store(folder), few=0))
 
 
 def test_what_is_kept_is_there_for_the_next_process(folder: Path) -> None:
@@ -239,7 +246,7 @@ def test_many_may_write_and_read_at_once(folder: Path) -> None:
 
 def test_a_few_files_are_not_worth_a_place_on_disk(folder: Path) -> None:
     source = MemorySource()
-    commit = source.commit({f"specs/{path}": text for path, text in FILES.items()} | CODE)
+    commit = source.commit(COMMITTED)
     cache = ParseCache(Store(folder))
     read_snapshot(source, commit, "specs", "local", KINDS, cache=cache)
     assert not folder.exists()
@@ -247,12 +254,11 @@ def test_a_few_files_are_not_worth_a_place_on_disk(folder: Path) -> None:
 
 def test_a_process_that_knows_the_commit_reads_no_file(folder: Path) -> None:
     source = _Counting()
-    files = {f"specs/{path}": text for path, text in FILES.items()} | CODE
-    first, second = source.commit(files), source.commit({**files, "README.md": "hello\n"})
-    expected = read_snapshot(source, first, "specs", "local", KINDS, cache=ParseCache(Store(folder), few=0))
+    first, second = source.commit(COMMITTED), source.commit({**COMMITTED, "README.md": "hello\n"})
+    expected = snapshot(source, first, folder)
     assert source.reads > 0
     source.reads = 0
-    again = read_snapshot(source, second, "specs", "local", KINDS, cache=ParseCache(Store(folder), few=0))
+    again = snapshot(source, second, folder)
 
     assert source.reads == 0
     assert (again.digest, list(again.desired)) == (expected.digest, list(expected.desired))
@@ -262,9 +268,9 @@ def test_a_process_that_knows_the_commit_reads_no_file(folder: Path) -> None:
 
 def test_what_was_dropped_meanwhile_is_read_from_the_commit(folder: Path) -> None:
     source = _Counting()
-    commit = source.commit({f"specs/{path}": text for path, text in FILES.items()} | CODE)
-    expected = read_snapshot(source, commit, "specs", "local", KINDS, cache=ParseCache(Store(folder), few=0))
-    again = read_snapshot(source, commit, "specs", "local", KINDS, cache=ParseCache(Store(folder), few=0))
+    commit = source.commit(COMMITTED)
+    expected = snapshot(source, commit, folder)
+    again = snapshot(source, commit, folder)
     with sqlite3.connect(folder / FILE) as database:
         database.execute("DELETE FROM files")
     source.reads = 0

@@ -58,6 +58,13 @@ CORPUS = {
     "stars": b"*" * 1_000_000,
     "spaces and a tab": b" " * 1_000_000 + b"\t- a",
 }
+BOUNDS = {
+    **dict.fromkeys(("brackets", "braces", "dashes"), "nested more than 64 levels deep"),
+    "doubling aliases": "more than 50,000 values in one file, aliases expanded",
+    "many aliases": "more than 100 aliases",
+    **dict.fromkeys(("large", "100 MB of one line"), "larger than 1 MiB"),
+}
+"""What the error says of the bound that is passed."""
 
 
 @pytest.mark.parametrize("name", CORPUS)
@@ -69,13 +76,14 @@ def test_hostile_text_gets_a_clear_error_soon(name: str) -> None:
 
     assert loaded.problems
     assert all(problem.message and problem.file == "bad.yaml" for problem in loaded.problems)
+    assert any(BOUNDS.get(name, "") in problem.message for problem in loaded.problems)
     assert max(len(str(problem)) for problem in loaded.problems) < 500  # a terminal can show it
     assert len(loaded.problems) <= 200
     assert not loaded.drafts
     assert seconds < SECONDS, f"{seconds:.2f} s"
 
 
-@pytest.mark.parametrize("name", ["closed brackets", "braces", "doubling aliases", "merge keys", "many keys"])
+@pytest.mark.parametrize("name", [name for name in CORPUS if not name.startswith(("large", "100 MB"))])
 def test_hostile_text_takes_bounded_memory(name: str) -> None:
     tracemalloc.start()
     try:
@@ -85,24 +93,6 @@ def test_hostile_text_takes_bounded_memory(name: str) -> None:
         tracemalloc.stop()
 
     assert peak < MEBIBYTES << 20
-
-
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("brackets", "nested more than 64 levels deep"),
-        ("braces", "nested more than 64 levels deep"),
-        ("dashes", "nested more than 64 levels deep"),
-        ("doubling aliases", "more than 50,000 values in one file, aliases expanded"),
-        ("many aliases", "more than 100 aliases"),
-        ("large", "larger than 1 MiB"),
-        ("100 MB of one line", "larger than 1 MiB"),
-    ],
-)
-def test_the_error_names_the_bound(name: str, says: str) -> None:
-    problems = load_file(Blob("bad.yaml", "0"), CORPUS[name], KINDS).problems
-
-    assert any(says in problem.message for problem in problems)
 
 
 def test_a_parser_that_crashed_would_be_seen() -> None:

@@ -18,7 +18,7 @@ from framework.specs.cache.lazy import resources_of
 from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.cache.store import Store
 from framework.specs.read import read_snapshot
-from tests.unit.specs.conftest import CODE, FILES
+from tests.unit.specs.conftest import COMMITTED
 
 JOB = Ref("TrainingJob", "late")
 
@@ -27,7 +27,7 @@ JOB = Ref("TrainingJob", "late")
 def readings(tmp_path: Path) -> list[Snapshot[Any]]:
     """Of two processes, the second of which read nothing but what the first one kept."""
     source = MemorySource()
-    commit = source.commit({f"specs/{path}": text for path, text in FILES.items()} | CODE)
+    commit = source.commit(COMMITTED)
     caches = [ParseCache(Store(tmp_path), few=0) for _ in range(2)]
     return [
         read_snapshot(source, commit, "specs", "local", KINDS, root="root", storage="store", cache=cache)

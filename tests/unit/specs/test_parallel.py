@@ -19,7 +19,7 @@ from framework.specs.cache.parallel import Workers
 from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.loader import read_row
 from framework.specs.read import check, read_snapshot
-from tests.unit.specs.conftest import CODE, FILES
+from tests.unit.specs.conftest import COMMITTED, FILES
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +91,16 @@ def test_a_helper_that_does_not_start_is_done_without(kinds: str) -> None:
     assert rows(Workers(kinds, most=2, few=1)) == (ALONE, 200)
 
 
+def helped_by(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = program.replace("{name!r}", repr(engine.name(KINDS)))
+
+    def start(kinds: str) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+
+    monkeypatch.setattr(parallel, "_start", start)
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -102,23 +112,12 @@ def test_a_helper_that_does_not_start_is_done_without(kinds: str) -> None:
     ],
 )
 def test_a_helper_that_fails_is_done_without(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    code = program.replace("{name!r}", repr(engine.name(KINDS)))
-
-    def start(kinds: str) -> subprocess.Popen[bytes]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
-
-    monkeypatch.setattr(parallel, "_start", start)
+    helped_by(program, monkeypatch)
     assert rows(Workers(HERE, most=1, few=1))[0] == ALONE
 
 
 def test_a_helper_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(kinds: str) -> subprocess.Popen[bytes]:
-        code = f"import sys, time; print({engine.name(KINDS)!r}, flush=True); time.sleep(600)"
-        pipe = subprocess.PIPE
-        return subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
-
-    monkeypatch.setattr(parallel, "_start", start)
+    helped_by("import time; print({name!r}, flush=True); time.sleep(600)", monkeypatch)
     monkeypatch.setattr(parallel, "_QUIET_SECONDS", 0.2)
     assert rows(Workers(HERE, most=1, few=1))[0] == ALONE
 
@@ -151,7 +150,7 @@ def test_commits_read_the_same_with_helpers() -> None:
     source = MemorySource()
     view = FILES["features/weather.yaml"]
     many = {f"specs/many/v{n}.yaml": view.replace("weather", f"v{n}", 1) for n in range(300)}
-    right = source.commit({f"specs/{path}": text for path, text in FILES.items()} | CODE | many)
+    right = source.commit(COMMITTED | many)
     wrong = source.change({"specs/many/v7.yaml": "spec: [", "specs/many/v8.yaml": view.replace("csv", "cvs")})
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)

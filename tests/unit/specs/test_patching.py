@@ -79,44 +79,36 @@ def test_a_patch_that_matches_nothing_is_a_mistake(
 
 
 @pytest.mark.parametrize(
-    ("patch", "path", "says"),
+    ("kind", "patch", "path", "says"),
     [
-        ("{serving: {replicas: {max: §0}}}", "spec.serving.replicas.max", "must be at least 1"),
-        ("{serving: {§replicsa: {max: 3}}}", "spec.serving.replicsa", "unknown key 'replicsa'"),
-        ("{serving: {replicas: {min: §3}}}", "spec.serving.replicas", "min must not exceed max"),
-        ("{serving: §null}", "spec.serving", "is missing"),
-        ("{serving: §3}", "spec.serving", "expected a mapping, found the number 3"),
-        ("{model: {training: §early}}", "spec.model.training", "no TrainingJob named"),
-        ("{strategy: {§recreate: {}}}", "spec.strategy", "found canary and recreate"),
-    ],
-)
-def test_a_mistake_inside_a_patch_is_told_at_the_patch(
-    project: Project, place: Callable[[Problem], str], patch: str, path: str, says: str
-) -> None:
-    expected = marked(project, f"{{target: {{kind: ModelDeployment, name: late}}, patch: {patch}}}")
-    problem = project.the_problem()
-
-    assert place(problem) == f"{expected} {path}"
-    assert says in problem.message
-
-
-@pytest.mark.parametrize(
-    ("patch", "path", "says"),
-    [
-        ("{dataset: {features: [{view: weather, maxAge: §soon}]}}", "spec.dataset.features[0].maxAge", "a duration"),
-        ("{dataset: {features: [{view: weather, §maxAeg: 3h}]}}", "spec.dataset.features[0].maxAeg", "unknown key"),
-        ("{dataset: {features: [{view: §nothing}]}}", "spec.dataset.features[1].view", "no FeatureView named"),
-        ("{dataset: {features: [{$patch: replace}, {view: §nothing}]}}", "spec.dataset.features[0].view", "no Feature"),
-        ("{evaluation: {gates: [{metric: auc, min: §x}]}}", "spec.evaluation.gates[0].min", "expected a number"),
-        ("{evaluation: {gates: [§{metric: auc}]}}", "spec.evaluation.gates[0]", "a gate needs min, max or comparedTo"),
-        ("{dataset: {features: [{view: weather, $patch: delete}, {view: trips, maxAge: §1}]}}",
+        ("ModelDeployment", "{serving: {replicas: {max: §0}}}", "spec.serving.replicas.max", "must be at least 1"),
+        ("ModelDeployment", "{serving: {§replicsa: {max: 3}}}", "spec.serving.replicsa", "unknown key 'replicsa'"),
+        ("ModelDeployment", "{serving: {replicas: {min: §3}}}", "spec.serving.replicas", "min must not exceed max"),
+        ("ModelDeployment", "{serving: §null}", "spec.serving", "is missing"),
+        ("ModelDeployment", "{serving: §3}", "spec.serving", "expected a mapping, found the number 3"),
+        ("ModelDeployment", "{model: {training: §early}}", "spec.model.training", "no TrainingJob named"),
+        ("ModelDeployment", "{strategy: {§recreate: {}}}", "spec.strategy", "found canary and recreate"),
+        # in a merged list, at its item
+        ("TrainingJob", "{dataset: {features: [{view: weather, maxAge: §soon}]}}",
+         "spec.dataset.features[0].maxAge", "a duration"),
+        ("TrainingJob", "{dataset: {features: [{view: weather, §maxAeg: 3h}]}}",
+         "spec.dataset.features[0].maxAeg", "unknown key"),
+        ("TrainingJob", "{dataset: {features: [{view: §nothing}]}}",
+         "spec.dataset.features[1].view", "no FeatureView named"),
+        ("TrainingJob", "{dataset: {features: [{$patch: replace}, {view: §nothing}]}}",
+         "spec.dataset.features[0].view", "no Feature"),
+        ("TrainingJob", "{evaluation: {gates: [{metric: auc, min: §x}]}}",
+         "spec.evaluation.gates[0].min", "expected a number"),
+        ("TrainingJob", "{evaluation: {gates: [§{metric: auc}]}}",
+         "spec.evaluation.gates[0]", "a gate needs min, max or comparedTo"),
+        ("TrainingJob", "{dataset: {features: [{view: weather, $patch: delete}, {view: trips, maxAge: §1}]}}",
          "spec.dataset.features[0].maxAge", "a duration"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_a_merged_list_is_told_at_its_item(
-    project: Project, place: Callable[[Problem], str], patch: str, path: str, says: str
+def test_a_mistake_inside_a_patch_is_told_at_the_patch(
+    project: Project, place: Callable[[Problem], str], kind: str, patch: str, path: str, says: str
 ) -> None:
-    expected = marked(project, f"{{target: {{kind: TrainingJob, name: late}}, patch: {patch}}}")
+    expected = marked(project, f"{{target: {{kind: {kind}, name: late}}, patch: {patch}}}")
     problem = project.the_problem()
 
     assert place(problem) == f"{expected} {path}"
@@ -222,8 +214,9 @@ def test_labels_choose_who_is_patched(project: Project) -> None:
     assert all(spec.materialization.every is not None for spec in specs.values())
 
 
-def test_labels_that_nobody_could_read_are_no_second_mistake(project: Project) -> None:
-    patches(project, "{target: {kind: ModelDeployment, labels: {a: b}}, patch: {}}")
+@pytest.mark.parametrize("named", ["name: late", "labels: {a: b}"])
+def test_a_patch_of_a_broken_object_is_no_second_mistake(project: Project, named: str) -> None:
+    patches(project, f"{{target: {{kind: ModelDeployment, {named}}}, patch: {{}}}}")
     project.write("deployments/late.yaml", "kind: ModelDeployment\nmetadata:\n  name: late\nspec: {a: [\n")
 
     assert [problem.file for problem in project.check().problems] == ["specs/deployments/late.yaml"]
@@ -269,10 +262,3 @@ def test_a_mistake_of_one_environment_names_it(project: Project) -> None:
 
     assert project.the_problem().message.endswith("(in environment production)")
     assert project.snapshot("local")
-
-
-def test_a_patch_of_a_broken_object_is_no_second_mistake(project: Project) -> None:
-    patches(project, "{target: {kind: ModelDeployment, name: late}, patch: {}}")
-    project.write("deployments/late.yaml", "kind: ModelDeployment\nmetadata:\n  name: late\nspec: {a: [\n")
-
-    assert [problem.file for problem in project.check().problems] == ["specs/deployments/late.yaml"]

@@ -21,54 +21,21 @@ UNIQUE = "{unique: [trip]}"
 
 
 RULES = [
-    Rule(
-        MONITOR,
-        "window: 5m",
-        "actions: [{on: drift, retrain: lat}]\n  window: 5m",
-        "spec.actions[0].retrain",
-        "there is no TrainingJob named 'lat'",
-        "late",
-        "late",
-    ),
-    Rule(MONITOR, "deployment: late", "deployment: lat", "spec.deployment", "no ModelDeployment named 'lat'", "late"),
+    Rule(MONITOR, "window: 5m", "actions: [{on: drift, retrain: lat}]\n  window: 5m", "spec.actions[0].retrain",
+        "there is no TrainingJob named 'lat'", "late", "late"),
     Rule(BATCH, "view: trips", "view: trip", "spec.input.view", "there is no FeatureView named 'trip'", "trips"),
-    Rule(
-        DEPLOYMENT,
-        "route: /late",
-        "route: /late\n    onlineFeatures: [wether]",
-        "spec.serving.onlineFeatures[0]",
-        "there is no FeatureView named 'wether'",
-        "weather",
-        "trips",
-    ),
-    Rule(
-        DEPLOYMENT,
-        "route: /late",
-        "route: /late\n    onlineFeatures: [weather]",
-        "spec.serving.onlineFeatures[0]",
-        "FeatureView/weather keeps no rows online, and this version looks none up: leave it out",
-    ),
+    Rule(DEPLOYMENT, "route: /late", "route: /late\n    onlineFeatures: [wether]", "spec.serving.onlineFeatures[0]",
+        "there is no FeatureView named 'wether'", "weather", "trips"),
+    Rule(DEPLOYMENT, "route: /late", "route: /late\n    onlineFeatures: [weather]", "spec.serving.onlineFeatures[0]",
+        "FeatureView/weather keeps no rows online, and this version looks none up: leave it out"),
     # -- FeatureView
-    Rule(
-        WEATHER, "timestamp: time", "timestamp: rain", "spec.timestamp", "rain is Float64; an event time is a Datetime"
-    ),
-    Rule(
-        WEATHER,
-        "path: data/weather.csv",
-        "path: a, options: {nullValue: x}",
-        "spec.sources.raw.options.nullValue",
-        "csv has no option 'nullValue'",
-        "nullValues",
-        "separator",
-    ),
+    Rule(WEATHER, "timestamp: time", "timestamp: rain", "spec.timestamp",
+        "rain is Float64; an event time is a Datetime"),
+    Rule(WEATHER, "path: data/weather.csv", "path: a, options: {nullValue: x}", "spec.sources.raw.options.nullValue",
+        "csv has no option 'nullValue'", "nullValues", "separator"),
     *(
-        Rule(
-            WEATHER,
-            "path: data/weather.csv",
-            f"path: a, options: {{{option}}}",
-            f"spec.sources.raw.options.{option.partition(':')[0]}",
-            told,
-        )
+        Rule(WEATHER, "path: data/weather.csv", f"path: a, options: {{{option}}}",
+            f"spec.sources.raw.options.{option.partition(':')[0]}", told)
         for option, told in (
             ("encoding: latin-1", "expected one of utf8, utf8-lossy, latin1, windows-1252, utf16, found 'latin-1'"),
             ("separator: ;;", "expected one ASCII character, found ';;'"),
@@ -84,185 +51,69 @@ RULES = [
             ("commentPrefix: 3", "expected text, found 3"),
         )
     ),
-    Rule(
-        VIEW, UNIQUE, "{unique: [trip, tme]}", "spec.expectations[0].unique[1]", "no column 'tme' is declared", "time"
-    ),
+    Rule(VIEW, UNIQUE, "{unique: [trip, tme]}", "spec.expectations[0].unique[1]", "no column 'tme' is declared",
+        "time"),
     Rule(VIEW, UNIQUE, "{column: time, between: [0, 1]}", "spec.expectations[0].between", "between needs a number"),
     Rule(VIEW, UNIQUE, "{column: time, quantile: {q: 0.5, min: 0}}", "spec.expectations[0].quantile", "needs a number"),
-    Rule(
-        VIEW,
-        UNIQUE,
-        "{column: late, matches: x}",
-        "spec.expectations[0].matches",
-        "late is Int8; matches needs a String",
-    ),
-    Rule(
-        VIEW,
-        UNIQUE,
-        "{column: late, oneOf: [0, yes-no]}",
-        "spec.expectations[0].oneOf[1]",
-        "late is Int8 and cannot be",
-    ),
-    Rule(VIEW, UNIQUE, "{column: late, quantile: {q: 1.5, min: 0}}", "spec.expectations[0].quantile.q", "at most 1"),
-    Rule(
-        VIEW,
-        UNIQUE,
-        "{column: late, quantile: {q: 0.5, min: 2, max: 1}}",
-        "spec.expectations[0].quantile",
-        "min must not exceed max",
-    ),
+    Rule(VIEW, UNIQUE, "{column: late, matches: x}", "spec.expectations[0].matches",
+        "late is Int8; matches needs a String"),
+    Rule(VIEW, UNIQUE, "{column: late, oneOf: [0, yes-no]}", "spec.expectations[0].oneOf[1]",
+        "late is Int8 and cannot be"),
+    Rule(VIEW, UNIQUE, "{column: late, quantile: {q: 0.5, min: 2, max: 1}}", "spec.expectations[0].quantile",
+        "min must not exceed max"),
     Rule(VIEW, UNIQUE, "{column: late, quantile: {q: 0.5}}", "spec.expectations[0].quantile", "min or max is needed"),
     Rule(VIEW, UNIQUE, "{rows: {min: 5, max: 1}}", "spec.expectations[0].rows", "min must not exceed max"),
     Rule(VIEW, UNIQUE, "{rows: {min: 5}, tolerance: 0.1}", "spec.expectations[0]", "takes no tolerance"),
-    Rule(VIEW, UNIQUE, "{unique: []}", "spec.expectations[0].unique", "must hold at least 1 item, found none"),
     Rule(VIEW, UNIQUE, "{unique: [trip, time, trip]}", "spec.expectations[0].unique", "names 'trip' twice"),
-    Rule(VIEW, UNIQUE, '{unique: [""]}', "spec.expectations[0].unique[0]", "must not be empty"),
-    Rule(VIEW, UNIQUE, "{column: late, oneOf: []}", "spec.expectations[0].oneOf", "must hold at least 1 item"),
-    Rule(VIEW, UNIQUE, '{sql: ""}', "spec.expectations[0].sql", "must not be empty"),
     Rule(VIEW, UNIQUE, '{sql: "  "}', "spec.expectations[0].sql", "'  ' is blank"),
-    Rule(VIEW, "{function: shop.code.features:trips}", '{sql: ""}', "spec.transform.sql", "must not be empty"),
-    Rule(VIEW, "{format: csv, path: data/trips.csv}", '{sql: " "}', "spec.sources.raw.sql", "' ' is blank"),
     Rule(VIEW, "name: late", 'name: " "', "spec.columns[2].name", "' ' is blank"),
     Rule(VIEW, UNIQUE, "{column: late, notNull: false}", "spec.expectations[0]", "notNull: false checks nothing"),
-    Rule(
-        VIEW, UNIQUE, "{column: late, between: [1, 0]}", "spec.expectations[0]", "lower bound must not exceed the upper"
-    ),
+    Rule(VIEW, UNIQUE, "{column: late, between: [1, 0]}", "spec.expectations[0]",
+        "lower bound must not exceed the upper"),
     Rule(VIEW, "path: data/trips.csv", "path: ../trips.csv", "spec.sources.raw.path", "leaves the project's root"),
     Rule(VIEW, "path: data/trips.csv", "path: /data/trips.csv", "spec.sources.raw.path", "or file:///data/trips.csv"),
-    Rule(
-        VIEW,
-        "{format: csv, path: data/trips.csv}",
-        "{function: shop.code.features:trips, format: csv}",
-        "spec.sources.raw",
-        "format belongs to path, and this source has function",
-    ),
+    Rule(VIEW, "{format: csv, path: data/trips.csv}", "{function: shop.code.features:trips, format: csv}",
+        "spec.sources.raw", "format belongs to path, and this source has function"),
     # -- ModelDeployment
-    Rule(DEPLOYMENT, "min: 1, max: 2", "min: 3, max: 2", "spec.serving.replicas", "min must not exceed max"),
     Rule(DEPLOYMENT, "route: /late", "route: /Late Trips/", "spec.serving.route", "is no route", "/late-trips"),
     Rule(DEPLOYMENT, "route: /late", "route: /a//b", "spec.serving.route", "is no route", "/a/b"),
-    Rule(
-        DEPLOYMENT,
-        "route: /late",
-        "route: /late\n    batching: {wait: 5s}",
-        "spec.serving",
-        "batching.wait must be shorter than timeout",
-    ),
-    Rule(
-        DEPLOYMENT,
-        "setWeight: 10}",
-        "setWeight: 10%}",
-        "spec.strategy.canary.steps[0].setWeight",
-        "expected a whole number, found the text '10%'",
-        "10",
-    ),
-    Rule(
-        DEPLOYMENT,
-        "route: /late",
-        'route: /late\n    profiling: {key: ""}',
-        "spec.serving.profiling.key",
-        "must not be empty",
-    ),
-    Rule(
-        DEPLOYMENT,
-        "metric: error_rate, maxIncrease: 0.01",
-        'metric: custom, query: ""',
-        "spec.strategy.canary.analysis[0].query",
-        "must not be empty",
-    ),
-    Rule(DEPLOYMENT, "for: 1m", "for: 90", "spec.strategy.canary.steps[1].analyze.for", "90 is not a duration", "90s"),
-    Rule(
-        DEPLOYMENT, "for: 1m", "for: 1.5", "spec.strategy.canary.steps[1].analyze.for", "1.5 is not a duration", "1.5s"
-    ),
-    Rule(
-        DEPLOYMENT,
-        "steps: [{setWeight: 10}",
-        "sticky: {header: x user}\n      steps: [{setWeight: 10}",
-        "spec.strategy.canary.sticky.header",
-        "is not the name of an HTTP header",
-        "x-user",
-    ),
-    Rule(
-        DEPLOYMENT,
-        "metric: error_rate, maxIncrease: 0.01",
-        "metric: custom, query: up, max: 1, maxRatio: 2",
-        "spec.strategy.canary.analysis[0]",
-        "found maxRatio and max",
-    ),
+    Rule(DEPLOYMENT, "route: /late", "route: /late\n    batching: {wait: 5s}", "spec.serving",
+        "batching.wait must be shorter than timeout"),
+    Rule(DEPLOYMENT, "setWeight: 10}", "setWeight: 10%}", "spec.strategy.canary.steps[0].setWeight",
+        "expected a whole number, found the text '10%'", "10"),
+    Rule(DEPLOYMENT, "for: 1m", "for: 1.5", "spec.strategy.canary.steps[1].analyze.for", "1.5 is not a duration",
+        "1.5s"),
+    Rule(DEPLOYMENT, "steps: [{setWeight: 10}", "sticky: {header: x user}\n      steps: [{setWeight: 10}",
+        "spec.strategy.canary.sticky.header", "is not the name of an HTTP header", "x-user"),
+    Rule(DEPLOYMENT, "metric: error_rate, maxIncrease: 0.01", "metric: custom, query: up, max: 1, maxRatio: 2",
+        "spec.strategy.canary.analysis[0]", "found maxRatio and max"),
     # -- ModelMonitor
-    Rule(
-        MONITOR,
-        "drift: {columns: [rain], statistics: {rain: ks}}",
-        "minRows: 5",
-        "spec",
-        "watches nothing",
-        None,
-        "drift",
-    ),
-    Rule(
-        MONITOR,
-        "columns: [rain]",
-        "columns: [rian]",
-        "spec.drift.columns[0]",
-        "the model of TrainingJob/late has no column 'rian'",
-        "rain",
-        "late",
-    ),
-    Rule(MONITOR, "columns: [rain]", "columns: []", "spec.drift.columns", "must hold at least 1 item, found none"),
-    Rule(MONITOR, "columns: [rain]", "columns: [rain, rain]", "spec.drift.columns", "names 'rain' twice"),
+    Rule(MONITOR, "drift: {columns: [rain], statistics: {rain: ks}}", "minRows: 5", "spec", "watches nothing", None,
+        "drift"),
+    Rule(MONITOR, "columns: [rain]", "columns: [rian]", "spec.drift.columns[0]",
+        "the model of TrainingJob/late has no column 'rian'", "rain", "late"),
     Rule(MONITOR, "{columns", "{threshold: 2, columns", "spec.drift.statistics.rain", "ks is 1 at most, and the thr"),
-    Rule(
-        MONITOR,
-        "{columns: [rain], statistics: {rain: ks}}",
-        "{statistic: js, threshold: 1.5}",
-        "spec.drift.threshold",
-        "js is 1 at most, and the threshold is 1.5",
-    ),
+    Rule(MONITOR, "{columns: [rain], statistics: {rain: ks}}", "{statistic: js, threshold: 1.5}",
+        "spec.drift.threshold", "js is 1 at most, and the threshold is 1.5"),
     Rule(MONITOR, "{rain: ks}", "{rian: ks}", "spec.drift.statistics.rian", "has no column 'rian'", "rain"),
     Rule(MONITOR, "{rain: ks}}", "{late: ks}}\n  segments: [tirp]", "spec.segments[0]", "has no column 'tirp'", "trip"),
-    Rule(
-        MONITOR,
-        "window: 5m",
-        "window: 5m\n  actions: [{on: quality, rollback: true}]",
-        "spec.actions[0].on",
-        "never happens: spec.quality is not watched",
-    ),
-    Rule(
-        MONITOR,
-        "window: 5m",
-        "window: 5m\n  actions: [{on: drift, rollback: false}]",
-        "spec.actions[0]",
-        "rollback: false does nothing",
-    ),
-    Rule(
-        MONITOR, "window: 5m", "window: 5m\n  quality: {}", "spec.quality", "maxNullRate or unseenCategories is needed"
-    ),
-    Rule(
-        MONITOR,
-        "window: 5m",
-        "window: 9s",
-        "spec.window",
-        "is shorter than serving.profiling.flush of ModelDeployment/late, 10s",
-    ),
+    Rule(MONITOR, "window: 5m", "window: 5m\n  actions: [{on: quality, rollback: true}]", "spec.actions[0].on",
+        "never happens: spec.quality is not watched"),
+    Rule(MONITOR, "window: 5m", "window: 5m\n  actions: [{on: drift, rollback: false}]", "spec.actions[0]",
+        "rollback: false does nothing"),
+    Rule(MONITOR, "window: 5m", "window: 5m\n  quality: {}", "spec.quality",
+        "maxNullRate or unseenCategories is needed"),
+    Rule(MONITOR, "window: 5m", "window: 9s", "spec.window",
+        "is shorter than serving.profiling.flush of ModelDeployment/late, 10s"),
     # -- BatchInference
     Rule(BATCH, "view: trips", "view: weather", "spec.input.view", "has no column 'late'"),
     # -- metadata
-    Rule(
-        VIEW,
-        "{name: trips}",
-        "{name: trips, annotations: {mlops/acknowledge-braking: x}}",
-        "metadata.annotations.mlops/acknowledge-braking",
-        "unknown annotation 'mlops/acknowledge-braking'",
-        "mlops/acknowledge-breaking",
-        "mlops/acknowledge-breaking",
-    ),
-    Rule(
-        VIEW,
-        "{name: trips}",
-        "{name: trips, annotations: {team/pager: 7}}",
-        "metadata.annotations.team/pager",
-        "expected text, found the number 7; quote it",
-    ),
-]
+    Rule(VIEW, "{name: trips}", "{name: trips, annotations: {mlops/acknowledge-braking: x}}",
+        "metadata.annotations.mlops/acknowledge-braking", "unknown annotation 'mlops/acknowledge-braking'",
+        "mlops/acknowledge-breaking", "mlops/acknowledge-breaking"),
+    Rule(VIEW, "{name: trips}", "{name: trips, annotations: {team/pager: 7}}", "metadata.annotations.team/pager",
+        "expected text, found the number 7; quote it"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.path}-{rule.says[:30]}")
@@ -298,13 +149,6 @@ def test_a_window_holds_at_least_one_profile_of_each_replica(
 
 def test_the_project_before_the_mistake_is_valid(project: Project) -> None:
     assert project.check().errors == ()
-
-
-def test_a_name_that_is_too_long_is_told_with_its_length(project: Project) -> None:
-    project.edit(VIEW, ("name: trips}", f"name: {'x' * 48}}}"))
-
-    (problem,) = [one for one in project.check().errors if one.path == "metadata.name"]
-    assert problem.message == "has 48 characters; at most 47 are allowed"
 
 
 def test_a_downstream_may_be_named_without_a_cycle(project: Project) -> None:
