@@ -22,9 +22,8 @@ from framework.kinds import KINDS
 from framework.ports import Event
 from tests.builders import NOW
 from tests.controllers.test_passes import project
-from tests.world import DEPLOYMENT, ENDPOINT, TRAINING, World
+from tests.world import BETTER, DEPLOYMENT, ENDPOINT, World
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 YEAR, DAY, HOUR, SIX_MINUTES = timedelta(days=365), timedelta(days=1), timedelta(hours=1), timedelta(minutes=6)
 JUMPS = [YEAR, -DAY, SIX_MINUTES]
 

@@ -24,11 +24,10 @@ from framework.process import identity
 from framework.render.outcome import PassResult
 from tests.builders import NOW
 from tests.controllers.test_passes import NoCluster, project, world
-from tests.world import JOB, TRAINING, World
+from tests.world import BETTER, JOB, TRAINING, World
 
 __all__ = ["world"]
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 MINUTE = timedelta(minutes=1)
 TTL = 0.6
 

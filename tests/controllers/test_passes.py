@@ -19,7 +19,7 @@ from framework.planning.reports.convergence import Conclusion, EnvironmentHealth
 from framework.ports import Pin
 from framework.render.outcome import PassResult
 from tests.waiting import until
-from tests.world import ENDPOINT, TRAINING, World
+from tests.world import ENDPOINT, TRAINING, World, environment
 
 MINUTE = timedelta(minutes=1)
 
@@ -51,17 +51,8 @@ def world() -> Iterator[World]:
     """Its data plane works in the background until the test ends."""
     made = World()
     made.ports.state.release(made.ports.state.lease())  # type: ignore[arg-type]
-    ended = threading.Event()
-
-    def work() -> None:
-        while not ended.wait(0.02):
-            made.advance(0)
-
-    plane = threading.Thread(target=work)
-    plane.start()
-    yield made
-    ended.set()
-    plane.join()
+    with made.at_work():
+        yield made
 
 
 def project(world: World, holder: str = "test") -> Project:
@@ -147,10 +138,6 @@ def test_while_a_controller_serves_another_pass_follows_it(world: World) -> None
     assert not controller.is_alive()
     assert not project(world, "other").leader_elsewhere()
     assert world.status(ENDPOINT).conditions.ready.status
-
-
-def environment(spec: str) -> str:
-    return f"apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {{name: local}}\nspec: {{{spec}}}\n"
 
 
 def closed_now() -> str:
