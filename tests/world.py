@@ -139,6 +139,12 @@ class World:
             lambda: self.keeper.era,
         )  # fmt: skip
 
+    def resign(self) -> None:
+        """Nobody leads until somebody takes the lease."""
+        lease = self.ports.state.lease()
+        assert lease is not None
+        self.ports.state.release(lease)
+
     def clock(self) -> datetime:
         return self.now
 

@@ -84,9 +84,7 @@ def test_what_a_running_controller_cannot_follow_is_refused_only_while_one_runs(
     (refusal,) = asked.plan().refusals
     assert (str(refusal.ref), refusal.reason) == ("Environment/local", "RestartRequired")
     assert "spec.storage changed" in refusal.message
-    lease = running.ports.state.lease()
-    assert lease is not None
-    running.ports.state.release(lease)
+    running.resign()
     assert asked.plan().refusals == ()
 
 

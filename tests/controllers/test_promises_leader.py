@@ -23,7 +23,7 @@ from framework.kinds import KINDS
 from framework.planning.grammar.actions import DeleteApp, DeployApp, SetRoute
 from framework.ports import Lease, Ports, StateStore
 from tests.builders import NOW
-from tests.controllers.test_passes import project
+from tests.controllers.test_passes import at_work, project
 from tests.crashing import do_late, intentions
 from tests.waiting import until
 from tests.world import BETTER, ENDPOINT, TRAINING, World, reconciled
@@ -57,7 +57,7 @@ class Store:
 def shared() -> Iterator[Store]:
     """Its data plane works in the background until the test ends."""
     world = World()
-    world.ports.state.release(world.ports.state.lease())  # type: ignore[arg-type]
+    world.resign()
     with world.at_work():
         yield Store(world)
 
@@ -136,11 +136,7 @@ def test_10_a_leader_that_was_paused_acts_no_more_once_another_took_over(shared:
 
 
 def test_10_a_controller_that_lost_its_lease_starts_over_and_acts_again_once_it_may(shared: Store) -> None:
-    stop = threading.Event()
-    mine = shared.project("mine", 0.3)
-    thread = threading.Thread(target=serve, args=(mine, stop, lambda result: None))
-    thread.start()
-    try:
+    with at_work(shared.project("mine", 0.3)):
         until(lambda: bool(shared.world.weights()))
         state = shared.world.ports.state
         taken = stolen(state, ttl_seconds=1.0)
@@ -148,10 +144,6 @@ def test_10_a_controller_that_lost_its_lease_starts_over_and_acts_again_once_it_
         before = len(shared.changed("mine"))
         shared.world.commit(classifier=BETTER)
         until(lambda: len(shared.changed("mine")) > before)
-    finally:
-        stop.set()
-        thread.join(10)
-    assert not thread.is_alive()
 
 
 def test_10_a_lease_that_was_lost_stays_lost_for_who_held_it(shared: Store) -> None:

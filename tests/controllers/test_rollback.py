@@ -85,9 +85,7 @@ def test_one_pass_of_the_command_converges_to_the_pinned_commit() -> None:
     world, first = moved_on()
     back = rollbacks(world)
     back.pin(back.prospect(first), "ann@host", "too slow")
-    lease = world.ports.state.lease()
-    assert lease is not None
-    world.ports.state.release(lease)
+    world.resign()
     with world.at_work():
         result = lead(project(world), wait=True, timeout=timedelta(minutes=1), listen=lambda result: None)
     assert (result.commit, result.health.converged, "SubmitRun" in result.calls) == (first, True, False)
