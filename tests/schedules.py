@@ -249,7 +249,11 @@ def _outcome(stage: Stage) -> Outcome:
         "harm": ports.serving.harm,
         "runs": sorted(ports.runs.runs()),
         "active runs": [run.name for run in ports.runs.active()],
-        "models": sorted((item.training, item.version, item.deployable) for item in ports.registry._versions.values()),
+        "models": {
+            (item.training, item.version, item.deployable)
+            for training in ("classifier", "other")
+            for item in ports.registry.versions(training)
+        },
         "statuses": {
             name: [record.status[key] for key in ("digest", "identity", "commit")]
             + [record.status["conditions"][key]["status"] for key in ("ready", "reconciling", "stalled")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -76,6 +78,9 @@ spec:
       scaleDownDelay: 5s
 """
 
+BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
+ANOTHER = TRAINING.replace("rounds: 50", "rounds: 99")
+
 PROJECT = {
     "mlops_specs/departures.yaml": DEPARTURES,
     "mlops_specs/classifier.yaml": TRAINING,
@@ -84,6 +89,10 @@ PROJECT = {
 
 VIEW, JOB = Ref("FeatureView", "departures"), Ref("TrainingJob", "classifier")
 ENDPOINT = Ref("ModelDeployment", "delay")
+
+
+def environment(spec: str) -> str:
+    return f"apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {{name: local}}\nspec: {{{spec}}}\n"
 
 
 class World:
@@ -130,6 +139,12 @@ class World:
             lambda: self.keeper.era,
         )  # fmt: skip
 
+    def resign(self) -> None:
+        """Nobody leads until somebody takes the lease."""
+        lease = self.ports.state.lease()
+        assert lease is not None
+        self.ports.state.release(lease)
+
     def clock(self) -> datetime:
         return self.now
 
@@ -175,6 +190,28 @@ class World:
         self.plane.requests_per_second = self.requests_per_second
         self.plane.advance(timedelta(seconds=seconds))
 
+    def steps(self, number: int, seconds: float = 1.0) -> None:
+        for _ in range(number):
+            self.pass_()
+            self.advance(seconds)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """The data plane works in the background."""
+        ended = threading.Event()
+
+        def work() -> None:
+            while not ended.wait(0.02):
+                self.advance(0)
+
+        plane = threading.Thread(target=work)
+        plane.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            plane.join()
+
     def run(self, rounds: int = 200) -> int:
         """Pass after pass until nothing moves; how many it took."""
         for number in range(rounds):
@@ -200,6 +237,19 @@ class World:
         record = self.ports.state.load(ref)
         return Status.model_validate(record.status).state if record else {}
 
+    def served(self) -> str:
+        """The version of the model that answers."""
+        version: str = self.state(ENDPOINT)["stable"]["version"]
+        return version
+
+    def reasons(self, ref: Ref | None = None) -> list[str]:
+        """The reasons of all that was told, of one resource or of all."""
+        return [event.reason for event in self.ports.state.events(ref, 10_000)]
+
+    def changed(self) -> list[str]:
+        """What was asked of the cluster and the storage since the calls were cleared."""
+        return [call.verb for call in self.ports.calls.made if not call.verb.startswith("state.")]
+
     def built(self, commit: str, ref: Ref = JOB) -> str:
         """The model version that is the build of what ``commit`` asks for; empty where there is none."""
         builds = self.ports.registry.builds(ref.name, self.read(commit).desired[ref].identity)
@@ -223,3 +273,11 @@ class World:
         """Live traffic by app."""
         route = self.ports.serving.route("delay", "")
         return dict(route.spec.weights) if route else {}
+
+
+def reconciled(**files: str) -> World:
+    """A world with ``files`` beside those of the project, by their stem, in which everything has come to rest."""
+    world = World({**PROJECT, **{f"mlops_specs/{stem}.yaml": text for stem, text in files.items()}})
+    world.run()
+    assert world.standing().converged, world.message(ENDPOINT)
+    return world

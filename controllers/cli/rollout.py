@@ -43,40 +43,24 @@ def promote(options: dict[str, Any], name: str, full: bool, message: str) -> Non
     _say(options, name, "promote", message, fully=full)
 
 
-@rollout.command()
-@_NAME
-@_MESSAGE
-@click.pass_obj
-def abort(options: dict[str, Any], name: str, message: str) -> None:
-    """Turn the candidate away: the stable version gets all traffic again."""
-    _say(options, name, "abort", message)
+def _word(verb: str, told: str) -> click.Command:
+    @click.command(verb, help=told)
+    @_NAME
+    @_MESSAGE
+    @click.pass_obj
+    def said(options: dict[str, Any], name: str, message: str) -> None:
+        _say(options, name, verb, message)
+
+    return said
 
 
-@rollout.command()
-@_NAME
-@_MESSAGE
-@click.pass_obj
-def retry(options: dict[str, Any], name: str, message: str) -> None:
-    """Try again the version that git asks for and that was turned away."""
-    _say(options, name, "retry", message)
-
-
-@rollout.command()
-@_NAME
-@_MESSAGE
-@click.pass_obj
-def pause(options: dict[str, Any], name: str, message: str) -> None:
-    """Let the candidate go no further than the step it is in; it is watched all the same."""
-    _say(options, name, "pause", message)
-
-
-@rollout.command()
-@_NAME
-@_MESSAGE
-@click.pass_obj
-def resume(options: dict[str, Any], name: str, message: str) -> None:
-    """Let a candidate that was paused go on."""
-    _say(options, name, "resume", message)
+for _verb, _told in {
+    "abort": "Turn the candidate away: the stable version gets all traffic again.",
+    "retry": "Try again the version that git asks for and that was turned away.",
+    "pause": "Let the candidate go no further than the step it is in; it is watched all the same.",
+    "resume": "Let a candidate that was paused go on.",
+}.items():
+    rollout.add_command(_word(_verb, _told))
 
 
 def _say(options: dict[str, Any], name: str, verb: str, message: str, *, fully: bool = False) -> None:

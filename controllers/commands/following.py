@@ -61,12 +61,13 @@ def follow(
         try:
             if watch.acquire():
                 return None
+            unanswered = said(project.ports.state, newest.commit)  # before the look: it may be answered meanwhile
             seen = _look(project, newest)
             if seen.refused:
                 needed = acceptance.lifted_by(seen.refused) & unsaid
                 say(project.ports.state, needed, newest.commit, actor, project.clock())
                 unsaid -= needed
-                if not said(project.ports.state, newest.commit):
+                if not (needed or unanswered):
                     why = "; ".join(seen.refused)
                     raise ConfigurationError(f"the controller refuses commit {newest.commit[:7]}: {why}")
             if since is None and seen.taken_up:

@@ -7,16 +7,30 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from framework.backends.memory import SymbolicLink
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_AUTHOR_NAME": "Ada",
     "GIT_AUTHOR_EMAIL": "ada@example.org",
     "GIT_COMMITTER_NAME": "Ada",
     "GIT_COMMITTER_EMAIL": "ada@example.org",
+    "GIT_AUTHOR_DATE": "2020-01-01T00:00:00Z",
+    "GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z",
 }
+
+
+def stand_in(program: str, script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on ``script`` of a shell is what runs as ``program``; it lies in ``folder``."""
+    file = folder / "bin" / program
+    file.parent.mkdir()
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{file.parent}:{os.environ['PATH']}")
 
 
 class Repository:
@@ -33,7 +47,7 @@ class Repository:
         done = subprocess.run(
             ["git", "-C", str(self.folder), *arguments],
             input=data,
-            env={**inherited, **_ENVIRONMENT},
+            env={**inherited, **ENVIRONMENT},
             capture_output=True,
             check=False,
         )

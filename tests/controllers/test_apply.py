@@ -21,9 +21,8 @@ from framework.render.stale import differences
 from tests.controllers import test_passes as passes
 from tests.controllers.test_passes import MINUTE
 from tests.unit.render.plans import COMPARED, MIXED
-from tests.world import JOB, TRAINING, VIEW, World
+from tests.world import BETTER, JOB, TRAINING, VIEW, World
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 world = passes.world
 Apply = Callable[..., Result]
 

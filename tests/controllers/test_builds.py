@@ -69,9 +69,7 @@ def later(world: World, content: str) -> None:
     """The file holds something else, and it is time to look."""
     world.ports.tables.files["data/flights.csv"] = content
     world.advance(61)
-    for _ in range(20):
-        world.pass_()
-        world.advance()
+    world.steps(20)
 
 
 def test_a_view_follows_the_views_it_reads(world: World) -> None:
@@ -211,9 +209,7 @@ def test_what_a_function_gives_is_asked_for_again_each_time() -> None:
     for number in range(1, 4):
         world.ports.calls.clear()
         world.advance(61)
-        for _ in range(5):
-            world.pass_()
-            world.advance()
+        world.steps(5)
         assert submitted(world) == ["features-departures"]
         assert published(world, VIEW).version == number
 
@@ -249,7 +245,7 @@ def test_what_was_made_before_builds_had_names_goes_on() -> None:
     world.ports.registry.adopt(model_version(asked[JOB].identity, training="classifier"))
     world.run()
     assert submitted(world) == []
-    assert world.state(ENDPOINT)["stable"]["version"] == world.state(JOB)["version"] == asked[JOB].identity
+    assert world.served() == world.state(JOB)["version"] == asked[JOB].identity
     later(world, "v2")
     assert submitted(world) == ["features-departures", "features-recent"]
     assert world.state(JOB)["version"] == asked[JOB].identity

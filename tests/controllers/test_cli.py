@@ -13,14 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.world import DEPARTURES, DEPLOYMENT, TRAINING
+from tests.world import DEPARTURES, DEPLOYMENT, TRAINING, environment
 
-LOCAL = """
-apiVersion: mlops/v1alpha1
-kind: Environment
-metadata: {name: local}
-spec: {ray: {address: embedded, dashboardPort: 0, servePort: 0}}
-"""
+LOCAL = environment("ray: {address: embedded, dashboardPort: 0, servePort: 0}")
 
 
 class Project:
@@ -70,11 +65,6 @@ class Project:
     @property
     def daemon_runs(self) -> bool:
         return (self.root / ".mlops" / "ray" / "daemon.json").exists()
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path / "project")
 
 
 def test_a_first_plan_says_what_would_be_made_without_starting_anything(project: Project) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from controllers.host.passes import serve
 from controllers.loop.timekeeping import Timekeeper
 from controllers.runtime.clock import TOLERANCE, WatchedClock
 from framework.api.errors import TransientError
@@ -21,10 +19,9 @@ from framework.backends.memory.faults import Crash, FaultInjector
 from framework.kinds import KINDS
 from framework.ports import Event
 from tests.builders import NOW
-from tests.controllers.test_passes import project
-from tests.world import DEPLOYMENT, ENDPOINT, TRAINING, World
+from tests.controllers.test_passes import at_work, project
+from tests.world import BETTER, DEPLOYMENT, ENDPOINT, World
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 YEAR, DAY, HOUR, SIX_MINUTES = timedelta(days=365), timedelta(days=1), timedelta(hours=1), timedelta(minutes=6)
 JUMPS = [YEAR, -DAY, SIX_MINUTES]
 
@@ -296,22 +293,11 @@ def test_a_state_that_is_quiet_is_not_written_to() -> None:
 @pytest.mark.parametrize(("jump", "back"), [(-DAY, False), (YEAR, False), (YEAR, True), (-DAY, True)])
 def test_a_running_controller_goes_on_looking_acting_and_repairing(jump: timedelta, back: bool) -> None:
     offset = [timedelta(0)]
-    world, stop = World(), threading.Event()
-    world.ports.state.release(world.ports.state.lease())  # type: ignore[arg-type]
+    world = World()
+    world.resign()
     made = project(world)
     settings = replace(made.settings, resync=timedelta(seconds=0.2))
     made = replace(made, settings=settings, clock=lambda: datetime.now(UTC) + offset[0])
-
-    def work() -> None:
-        while not stop.wait(0.02):
-            world.advance(0)
-
-    threads = [
-        threading.Thread(target=work),
-        threading.Thread(target=serve, args=(made, stop, lambda result: None)),
-    ]
-    for thread in threads:
-        thread.start()
 
     def eventually(holds: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + 20
@@ -325,7 +311,7 @@ def test_a_running_controller_goes_on_looking_acting_and_repairing(jump: timedel
     def set_events() -> list[Event]:
         return [event for event in world.ports.state.events(limit=1000) if event.reason == "ClockSet"]
 
-    try:
+    with world.at_work(), at_work(made):
         eventually(lambda: bool(world.weights()), "the first deployment")
         offset[0] = jump
         eventually(lambda: len(set_events()) == 1, "the clock is told")
@@ -342,7 +328,3 @@ def test_a_running_controller_goes_on_looking_acting_and_repairing(jump: timedel
         assert lease is not None
         renewals = lease.renewals
         eventually(lambda: (found := world.ports.state.lease()) is not None and found.renewals > renewals, "it leads")
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(10)

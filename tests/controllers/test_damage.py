@@ -32,9 +32,8 @@ from tests.controllers.test_history_cli import STARTED, call, live
 from tests.controllers.test_passes import project
 from tests.controllers.test_promises import syncs
 from tests.fuzzing import seeds
-from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
+from tests.world import BETTER, DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World, reconciled
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 ANYTHING: tuple[Any, ...] = (
     "x", "", "{}", "[]", "null", '{"status": {}}', "[" * 10_000, b"\xff\xfe", -1, 2**60, 3.5, 10**9,
 )  # fmt: skip
@@ -119,9 +118,7 @@ def _goes_on(world: Kept, seed: int, case: str) -> None:
     for commit in (False, True):
         if commit:
             world.commit(**{name: _owned(text, seed) for name, text in TEXTS.items()})
-        for _ in range(3):
-            world.pass_()
-            world.advance()
+        world.steps(3)
     assert world.source.loaded is not None
     assert world.source.loaded.commit == world.head, case
     recorded = world.ports.state.recorded()
@@ -240,27 +237,10 @@ def test_what_is_in_force_is_known_though_its_revision_is_damaged(mine: Project)
 # ------------------------------------------------------------------- one record, in the loop
 
 
-def reconciled() -> World:
-    world = World()
-    world.run()
-    assert world.standing().converged
-    return world
-
-
-def passes(world: World, count: int = 5) -> None:
-    for _ in range(count):
-        world.pass_()
-        world.advance()
-
-
 def forgotten(world: World, ref: Ref) -> None:
     here = project(world)
     found, problem = unreadable(here, str(ref))
     forget(here, found, problem, "ann")
-
-
-def told(world: World, ref: Ref) -> list[str]:
-    return [event.reason for event in world.ports.state.events(ref, 1_000)]
 
 
 @pytest.mark.parametrize("ref", [VIEW, JOB, ENDPOINT])
@@ -273,15 +253,15 @@ def test_nothing_is_done_about_it_and_that_is_told_once(ref: Ref, body: str) -> 
     text = "x" if body == "x" else before.model_copy(update={"status": status}).model_dump_json()
     world.ports.state.damage_record(ref, text)
     world.ports.calls.clear()
-    passes(world)
-    assert told(world, ref)[-1] == UNREADABLE_RECORD
-    assert told(world, ref).count(UNREADABLE_RECORD) == 1
+    world.steps(5)
+    assert world.reasons(ref)[-1] == UNREADABLE_RECORD
+    assert world.reasons(ref).count(UNREADABLE_RECORD) == 1
     assert [made.verb for made in world.ports.calls.made] == ["state.append_events"]
     found = world.ports.state.recorded()
     assert list(found.unreadable) == [ref]
     assert {record.ref for record in found.readable} == {VIEW, JOB, ENDPOINT} - {ref}
     forgotten(world, ref)
-    passes(world)
+    world.steps(5)
     assert world.standing().converged
     assert set(syncs(world).values()) == {Sync.SYNCED}
 
@@ -292,10 +272,10 @@ def test_others_go_on_beside_it_and_a_newer_commit_is_taken_up(ref: Ref) -> None
     (app,) = world.weights()
     world.ports.state.damage_record(ref, "x")
     world.ports.serving.change_route_by_hand("delay", weights={app: 40})
-    passes(world)
+    world.steps(5)
     assert world.weights() == {app: 100}
     world.commit(delay=DEPLOYMENT.replace("{route: /delay}", "{route: /delay, replicas: {min: 1, max: 3}}"))
-    passes(world)
+    world.steps(5)
     assert world.ports.serving._apps[app].spec.max_replicas == 3
 
 
@@ -307,7 +287,7 @@ def test_models_are_not_deleted_while_nobody_knows_what_a_deployment_serves() ->
     world.source.terms = Terms(allow_prune=True)
     world.ports.state.damage_record(ENDPOINT, "x")
     world.commit(classifier=None, delay=None)
-    passes(world)
+    world.steps(5)
     assert world.ports.registry.versions("classifier")
     assert "ModelDeployment/delay" in world.message(JOB)
 
@@ -317,24 +297,24 @@ def test_what_serves_is_taken_over_and_a_rollout_starts_over_from_it() -> None:
     (stable,) = world.weights()
     world.commit(classifier=BETTER)
     while 50 not in world.weights().values():
-        passes(world, 1)
+        world.steps(1)
     world.ports.state.damage_record(ENDPOINT, "x")
-    passes(world, 10)
+    world.steps(10)
     assert sorted(world.weights().values()) == [50, 50]
     forgotten(world, ENDPOINT)
-    passes(world, 1)
+    world.steps(1)
     assert world.weights()[stable] >= 90
     assert world.state(ENDPOINT)["stable"]["app"] == stable
-    assert "Adopted" in told(world, ENDPOINT)
+    assert "Adopted" in world.reasons(ENDPOINT)
     shares = set()
     for _ in range(60):
-        passes(world, 1)
+        world.steps(1)
         shares.add(min(world.weights().values()))
     assert {10, 50} <= shares, "it was tried again, not trusted"
     world.run()
     assert world.standing().converged
     assert world.ports.serving.harm == []
-    assert "DriftRepaired" not in told(world, ENDPOINT)
+    assert "DriftRepaired" not in world.reasons(ENDPOINT)
 
 
 @pytest.mark.parametrize("remove_first", [True, False])
@@ -344,17 +324,17 @@ def test_what_git_no_longer_asks_for_goes_once_its_record_is_forgotten(remove_fi
     if remove_first:
         world.commit(delay=None)
         world.ports.state.damage_record(ENDPOINT, "x")
-        passes(world)
+        world.steps(5)
         assert world.weights(), "nothing is done on the strength of a damaged record"
         forgotten(world, ENDPOINT)
     else:
         world.ports.state.damage_record(ENDPOINT, "x")
         forgotten(world, ENDPOINT)
         world.commit(delay=None)
-    passes(world, 10)
+    world.steps(10)
     assert world.ports.serving.apps("delay") == {}
     assert {record.ref for record in world.ports.state.records()} == {VIEW, JOB}
-    assert told(world, ENDPOINT)[-1] == "Deleted"
+    assert world.reasons(ENDPOINT)[-1] == "Deleted"
 
 
 def test_a_restart_onto_a_damaged_revision_keeps_it_in_force_whatever_is_newer(tmp_path: Path) -> None:
@@ -368,7 +348,7 @@ def test_a_restart_onto_a_damaged_revision_keeps_it_in_force_whatever_is_newer(t
     world.commit(classifier=TRAINING.replace("rounds", "ruonds"))
     world.restart(world.ports)
     world.ports.calls.clear()
-    passes(world)
+    world.steps(5)
     assert world.source.loaded is not None
     assert world.source.loaded.commit == good
     assert [made.verb for made in world.ports.calls.made] == []

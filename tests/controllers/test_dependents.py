@@ -68,7 +68,7 @@ def test_the_champion_is_what_serves_whatever_the_deployment_asks_for_now() -> N
     """It asks for another job's model, which is still to be trained: the one that serves stays the bar of its own."""
     world = World({**World().files, "mlops_specs/classifier.yaml": JUDGED})
     world.run()
-    serving = world.state(ENDPOINT)["stable"]["version"]
+    serving = world.served()
     other = JUDGED.replace("name: classifier", "name: other").replace("rounds: 50", "rounds: 60")
     world.commit(other=other, delay=DEPLOYMENT.replace("training: classifier", "training: other"))
     world.pass_()

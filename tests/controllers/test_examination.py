@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +9,20 @@ from typing import Any
 
 import pytest
 
-from controllers.examination import Examiner, Memory, ask_process, inside
+from controllers.examination import Examiner, Memory, inside
 from controllers.examination.trees import CommitTree, WorkTree
 from controllers.host.offline import plan_between
 from controllers.host.wiring import open_project
+from controllers.revision.snapshot import Snapshot
 from controllers.settings import Settings
-from framework import installed
+from framework import storage
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
+from framework.backends.git.source import GitSource
 from framework.kinds import KINDS
 from framework.specs.cache.lazy import resources_of
 from framework.specs.read import check, read_snapshot
 from framework.specs.worktree import WORKTREE, WorktreeSource
-from framework.workloads.examining import try_answer
 from tests.builders import NOW
 from tests.controllers.test_cli import Project
 from tests.world import DEPARTURES, TRAINING, World
@@ -50,11 +47,6 @@ MISTAKES = (
 VIEWS, JOBS = "framework.workloads.features.look:look", "framework.workloads.training.look:look"
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path / "project")
-
-
 class Libraries:
     """Answers every question with ``says``, and remembers what it was asked."""
 
@@ -64,6 +56,10 @@ class Libraries:
     def __call__(self, questions: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
         self.asked += questions
         return [self.says for _ in questions]
+
+    def about(self, look: str) -> list[Mapping[str, Any]]:
+        """What was asked of one library."""
+        return [question for question in self.asked if question["look"] == look]
 
 
 def mistake(path: str = "spec.columns", **more: Any) -> dict[str, Any]:
@@ -127,11 +123,11 @@ def test_lightgbm_is_asked_about_parameters_alone(project: Project) -> None:
     libraries = Libraries()
     project.write(classifier=TRAINING.replace("rounds: 50", "rounds: 60"))
     look(project, Examiner(Memory(), libraries))
-    assert [question for question in libraries.asked if question["look"] == JOBS] == []
+    assert libraries.about(JOBS) == []
     search = "tune: {search: {num_leaves: {randint: [2, 9]}}, trials: 2}\n  trainer: {lightgbm: {rounds: 60}}"
     project.write(classifier=TRAINING.replace("trainer: {lightgbm: {rounds: 50}}", search))
     look(project, Examiner(Memory(), libraries))
-    (asked,) = (question["spec"] for question in [question for question in libraries.asked if question["look"] == JOBS])
+    asked = libraries.about(JOBS)[-1]["spec"]
     assert "rounds" not in asked["trainer"]["lightgbm"]
     assert asked["tune"]["search"]["num_leaves"]["randint"] == [2, 9]
 
@@ -193,10 +189,10 @@ def test_a_training_job_is_asked_about_for_what_scikit_learn_is_given_alone(proj
     again = known.replace("min: 0.6", "min: 0.7").replace("2013-04-01", "2013-05-01")
     project.write(classifier=again, second=again.replace("name: classifier", "name: second"))
     look(project, Examiner(memory, libraries))
-    assert [question for question in libraries.asked if question["look"] == JOBS] == []
+    assert libraries.about(JOBS) == []
     project.write(classifier=known.replace("Classifier}", "Classifier, params: {max_depth: 3}}"))
     look(project, Examiner(memory, libraries))
-    assert len([question for question in libraries.asked if question["look"] == JOBS]) == 1
+    assert len(libraries.about(JOBS)) == 1
 
 
 def test_a_mistake_is_remembered_like_any_answer(project: Project) -> None:
@@ -252,9 +248,6 @@ def test_answers_are_left_out_of_git_and_follow_no_link(project: Project, tmp_pa
 
 
 def test_of_a_commit_only_what_it_changes_is_examined(project: Project) -> None:
-    from controllers.revision.snapshot import Snapshot
-    from framework.backends.git.source import GitSource
-
     source = GitSource(project.root)
 
     def loaded(revision: str) -> Snapshot:
@@ -304,9 +297,6 @@ def test_a_commit_is_held_to_its_own_files_and_to_no_other(project: Project) -> 
     ],
 )
 def test_a_commit_has_the_files_that_a_folder_would_have(project: Project, path: str, files: list[str]) -> None:
-    from framework import storage
-    from framework.backends.git.source import GitSource
-
     for name in ("r1.csv", "r[1].csv", ".hidden.csv", "deep/r2.csv"):
         (project.root / "data" / name).parent.mkdir(exist_ok=True)
         (project.root / "data" / name).write_text(name)
@@ -341,88 +331,3 @@ def test_a_place_in_a_text_is_one_in_its_file(
     line = next(number for number, content in enumerate(yaml.splitlines(), start=1) if "sql: " in content)
     start = yaml.splitlines()[line - 1].index("sql: ") + 6
     assert inside(yaml, line, start, text, row, column) == place
-
-
-# ---------------------------------------------------------------------- where there is nobody to ask
-
-
-def test_a_library_that_is_missing_is_told_and_refuses_nothing(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    boosted = TRAINING.replace("{lightgbm: {", "{lightgbm: {params: {eta: 0.1}, ").replace(
-        "name: classifier", "name: boosted"
-    )
-    project.write(departures=WITH_SQL, classifier=FOREST, boosted=boosted)
-    monkeypatch.setattr(installed, "is_there", lambda package: False)
-    tree, seen = WorkTree(project.root), dict[str, None]()
-
-    def examine(resources: Any) -> Any:
-        found = Examiner().look(resources.values(), resources, tree)
-        seen.update(dict.fromkeys(found.unseen))
-        return found.problems
-
-    report = check(WorktreeSource(project.root), WORKTREE, ["mlops_specs"], KINDS, examine=examine)
-    assert report.problems == ()
-    assert sorted(seen) == [
-        f"the SQL of FeatureViews, because {installed.advice(['polars'])}",
-        f"the estimators of TrainingJobs, because {installed.advice(['sklearn'])}",
-        f"the parameters of LightGBM in TrainingJobs, because {installed.advice(['lightgbm'])}",
-    ]
-
-
-def test_validate_says_what_it_has_not_looked_at(project: Project) -> None:
-    """In a process that has no polars."""
-    project.write(departures=WITH_SQL)
-    code = (
-        "import sys, importlib.util as u; real = u.find_spec\n"
-        "u.find_spec = lambda name, *rest: None if name == 'polars' else real(name, *rest)\n"
-        "from controllers.cli.main import main; sys.argv = ['mlopsctl', 'validate', *sys.argv[1:]]; main()"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, env=os.environ, check=False)
-    assert done.returncode == 0, done.stderr
-    unseen, valid = done.stdout.splitlines()
-    assert unseen.startswith(
-        "not looked at: the SQL of FeatureViews, because polars is not installed: pip install 'mlopsctl[data]"
-    )
-    assert valid == "4 objects in 4 files: valid"
-    json_output = subprocess.run([*command, "--output", "json"], cwd=project.root, capture_output=True, text=True)
-    assert '"unseen": [' in json_output.stdout
-
-
-@pytest.mark.parametrize("answers", [lambda asked: None, lambda asked: [None] * len(asked), lambda asked: []])
-def test_libraries_that_do_not_answer_refuse_nothing_and_are_asked_again(project: Project, answers: Any) -> None:
-    memory, libraries = Memory(), Libraries()
-    assert look(project, Examiner(memory, answers)) == ()
-    look(project, Examiner(memory, libraries))
-    assert len(libraries.asked) == 1
-
-
-def test_a_question_that_breaks_a_library_is_one_question() -> None:
-    good = {"look": JOBS, "spec": {"trainer": {"sklearn": {"estimator": "sklearn.svm.SVC"}}}}
-    assert [try_answer(question) is None for question in ({"look": JOBS}, good, {})] == [True, False, True]
-
-
-def test_a_question_that_the_process_dies_of_leaves_the_others_their_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a library does not survive takes no other answer along."""
-
-    class Died:
-        def __call__(self, command: Any, *, input: str, **kept: Any) -> subprocess.CompletedProcess[str]:
-            asked = json.loads(input)
-            if "deadly" in asked:
-                raise subprocess.CalledProcessError(-6, command)
-            return subprocess.CompletedProcess(command, 0, json.dumps([[] for _ in asked]), "")
-
-    monkeypatch.setattr(subprocess, "run", Died())
-    questions: list[Any] = ["fine", "deadly", "fine"]
-    assert ask_process(questions) == [[], None, []]
-    assert ask_process(questions[1:2]) is None
-
-
-def test_the_process_runs_nothing_that_lies_in_the_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file called polars.py would be imported where a process looks for modules in its own folder."""
-    monkeypatch.chdir(project.root)
-    for name in ("polars.py", "sklearn.py", "json.py"):
-        (project.root / name).write_text("raise SystemExit('the project was run')\n")
-    (answer,) = ask_process([{"look": JOBS, "spec": {"trainer": {"sklearn": {"estimator": "sklearn.svm.SVC"}}}}]) or ()
-    assert "probability" in answer[0]["message"]

@@ -19,16 +19,10 @@ from framework.api.errors import ConfigurationError, TransientError
 from framework.api.meta import Ref
 from framework.ports import Proposal
 from tests.contract.repositories import Repository
-from tests.world import DEPARTURES, TRAINING
+from tests.world import DEPARTURES, TRAINING, environment
 
-LOCAL = """
-apiVersion: mlops/v1alpha1
-kind: Environment
-metadata: {name: local}
-spec: {ray: {address: embedded, dashboardPort: 0, servePort: 0}}
-"""
 SPECS = {
-    "mlops_specs/local.yaml": LOCAL,
+    "mlops_specs/local.yaml": environment("ray: {address: embedded, dashboardPort: 0, servePort: 0}"),
     "mlops_specs/departures.yaml": DEPARTURES,
     "mlops_specs/training.yaml": TRAINING,
 }

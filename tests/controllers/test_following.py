@@ -14,8 +14,9 @@ import pytest
 
 from controllers.commands import following
 from controllers.commands.project import Project
-from controllers.host.passes import follow, lead, serve
+from controllers.host.passes import follow, lead
 from controllers.revision.permits import Permit
+from controllers.revision.snapshot import Snapshot
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError
 from framework.planning.reports.convergence import Conclusion
@@ -23,12 +24,12 @@ from framework.ports import Lease
 from framework.process import identity
 from framework.render.outcome import PassResult
 from tests.builders import NOW
-from tests.controllers.test_passes import NoCluster, project, world
-from tests.world import JOB, TRAINING, World
+from tests.controllers.test_passes import NoCluster, at_work, project, world
+from tests.waiting import until
+from tests.world import BETTER, JOB, TRAINING, World
 
 __all__ = ["world"]
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 MINUTE = timedelta(minutes=1)
 TTL = 0.6
 
@@ -52,21 +53,6 @@ def left_by_the_dead(world: World, note: Mapping[str, Any] | None = None) -> Lea
     lease = world.ports.state.acquire("dead", TTL, NOW, note or {"machine": "elsewhere", "pid": 1, "birth": "1"})
     assert lease is not None
     return lease
-
-
-@contextmanager
-def at_work(made: Project) -> Iterator[threading.Event]:
-    """A controller."""
-    stop = threading.Event()
-    controller = threading.Thread(target=serve, args=(made, stop, lambda result: None), daemon=True)
-    controller.start()
-    try:
-        while made.ports.state.lease() is None:
-            time.sleep(0.01)
-        yield stop
-    finally:
-        stop.set()
-        controller.join(10)
 
 
 @contextmanager
@@ -210,6 +196,27 @@ def test_what_the_operator_allows_is_told_to_the_controller_that_refuses(world: 
         assert list(world.ports.state.words()) == []
         told = [event.message for event in world.ports.state.events(limit=1000) if event.reason == "CommitAllowed"]
         assert told == [f"ann@host let commit {small[:7]} remove as much as it does"]
+
+
+def test_what_is_allowed_in_the_midst_of_a_look_is_not_said_to_be_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = following._look
+
+    def slowly(made: Project, newest: Snapshot) -> Any:
+        seen = look(made, newest)
+        until(lambda: not world.ports.state.words())
+        return seen
+
+    converged(world)
+    with at_work(impatient(project(world, "controller"))):
+        world.commit(classifier=None, delay=None)
+        until(lambda: not world.ports.state.revisions(1)[0].accepted)
+        monkeypatch.setattr(following, "_look", slowly)
+        monkeypatch.setattr(following, "LOOK_SECONDS", 0.0)
+        result = followed(impatient(project(world)), permits={Permit.PRUNE}, actor="ann@host")
+        assert result is not None
+        assert result.word is Conclusion.CONVERGED
 
 
 def test_what_the_operator_does_not_speak_of_stays_refused(world: World) -> None:

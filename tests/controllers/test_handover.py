@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import pytest
 
-from controllers.loop.executor import execute
-from framework.api.errors import ConflictError
 from framework.api.meta import Ref
 from framework.backends.memory.faults import Crash, FaultInjector
-from framework.planning.grammar.actions import Action, SubmitRun
-from framework.ports import AppPhase, Ports
-from tests.world import DEPLOYMENT, ENDPOINT, PROJECT, World
+from framework.planning.grammar.actions import SubmitRun
+from framework.ports import AppPhase
+from tests.crashing import do_late, intentions
+from tests.world import DEPLOYMENT, ENDPOINT, PROJECT, World, environment, reconciled
 
 RENAMED = DEPLOYMENT.replace("name: delay", "name: late")
 LATE = Ref("ModelDeployment", "late")
@@ -56,10 +53,6 @@ def renamed() -> World:
     return world
 
 
-def reasons(world: World, ref: Ref) -> list[str]:
-    return [event.reason for event in world.ports.state.events(ref, 1000)]
-
-
 def test_a_deployment_that_is_renamed_hands_its_route_over() -> None:
     world = renamed()
     assert go_on(world) == ["delay", "late"]
@@ -72,7 +65,7 @@ def test_a_deployment_that_is_renamed_hands_its_route_over() -> None:
     assert route is not None
     assert [replica.replica for replica in route.replicas] == ["router-0"], "by the router that was there"
     world.pass_()
-    assert reasons(world, LATE)[-1] != "DriftRepaired"
+    assert world.reasons(LATE)[-1] != "DriftRepaired"
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -83,28 +76,20 @@ def test_wherever_the_controller_dies_on_the_way(call: int, after: bool) -> None
     faults.crash_at(call, after=after)
     assert go_on(world, faults) == ["delay", "late"]
     assert world.standing().converged
-    assert "DriftRepaired" not in reasons(world, LATE)
+    assert "DriftRepaired" not in world.reasons(LATE)
 
 
 @pytest.mark.parametrize("moment", range(12))
 def test_what_a_leader_that_was_paused_before_does_late_takes_no_path_back(
     moment: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meant: list[Action] = []
-
-    def noted(action: Action, ports: Ports, token: int) -> None:
-        meant.append(action)
-        execute(action, ports, token)
-
-    monkeypatch.setattr("controllers.loop.reconciler.execute", noted)
+    meant = intentions(monkeypatch)
     world = renamed()
     late, stale = [action for action in meant if not isinstance(action, SubmitRun)], world.token
     world.restart(world.ports)
     for number in range(40):
         if number == moment:
-            for action in late:
-                with suppress(ConflictError):
-                    execute(action, world.ports, stale)
+            do_late(late, world.ports, stale)
         world.pass_()
         assert served_by(world) is not None
         world.advance()
@@ -161,9 +146,7 @@ def test_the_old_name_is_used_again_elsewhere() -> None:
     assert served_by(world, "/elsewhere") == "delay"
     assert world.standing().converged
     world.commit(late=None)
-    for _ in range(10):
-        world.pass_()
-        world.advance()
+    world.steps(10)
     assert (served_by(world, "/delay"), served_by(world, "/elsewhere")) == (None, "delay")
     assert world.standing().converged
 
@@ -183,9 +166,7 @@ def test_two_deployments_that_change_routes_end_where_git_wants_them() -> None:
     world = World({**PROJECT, "mlops_specs/late.yaml": other})
     world.run()
     world.commit(delay=DEPLOYMENT.replace("/delay", "/late"), late=RENAMED)
-    for _ in range(20):
-        world.pass_()
-        world.advance()
+    world.steps(20)
     assert (served_by(world, "/delay"), served_by(world, "/late")) == ("late", "delay")
     assert world.standing().converged
     assert world.ports.serving.harm == []
@@ -195,9 +176,7 @@ def test_a_route_of_its_own_that_changes_is_free_for_others() -> None:
     world = World()
     world.run()
     world.commit(delay=DEPLOYMENT.replace("/delay", "/elsewhere"), late=RENAMED)
-    for _ in range(20):
-        world.pass_()
-        world.advance()
+    world.steps(20)
     assert (served_by(world, "/delay"), served_by(world, "/elsewhere")) == ("late", "delay")
     assert world.standing().converged
 
@@ -212,14 +191,7 @@ def test_what_git_has_no_heir_for_goes_at_once() -> None:
 
 
 def test_where_nothing_is_pruned_the_old_one_stays_without_its_route() -> None:
-    kept = """
-apiVersion: mlops/v1alpha1
-kind: Environment
-metadata: {name: local}
-spec: {deletion: {prune: false}}
-"""
-    world = World({**PROJECT, "mlops_specs/local.yaml": kept})
-    world.run()
+    world = reconciled(local=environment("deletion: {prune: false}"))
     world.commit(delay=None, late=RENAMED)
     for _ in range(10):
         world.pass_()

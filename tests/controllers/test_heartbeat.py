@@ -10,14 +10,14 @@ import pytest
 
 from controllers.commands.project import Project
 from controllers.host.heartbeat import Beats, looks_of
-from controllers.host.passes import lead, serve
+from controllers.host.passes import lead
 from controllers.runtime.looks import MOST_LATE, Ages, Looks
 from controllers.runtime.pulse import Pulse
 from framework.api.errors import ConflictError, SpecError, TransientError
 from framework.api.meta import Ref
 from framework.ports import Heartbeat, Outage
 from tests.builders import NOW
-from tests.controllers.test_passes import MINUTE, NoCluster, project, real_time, world
+from tests.controllers.test_passes import MINUTE, NoCluster, at_work, project, real_time, world
 from tests.waiting import until
 from tests.world import ENDPOINT, JOB, TRAINING, VIEW, World
 
@@ -183,16 +183,10 @@ def test_a_pass_writes_no_heartbeat_for_a_look(world: World) -> None:
 
 
 def test_a_controller_at_work_is_heard_of_until_it_ends(world: World) -> None:
-    stop = threading.Event()
-    controller = threading.Thread(target=serve, args=(project(world, "controller"), stop, lambda result: None))
-    controller.start()
-    try:
+    with at_work(project(world, "controller")):
         until(lambda: world.ports.state.heartbeat() is not None)
         beat = last(world)
         assert (beat.holder, beat.ended) == ("controller", None)
-    finally:
-        stop.set()
-        controller.join(10)
     assert last(world).ended is not None
 
 

@@ -21,21 +21,14 @@ from framework.ports import Event
 from framework.render.history import history_json, history_text
 from framework.render.lineage import lineage_json, lineage_mermaid, lineage_text
 from tests.builders import NOW
-from tests.world import ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World
+from tests.world import BETTER, ENDPOINT, JOB, PROJECT, VIEW, World
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 WATCH = """
 apiVersion: mlops/v1alpha1
 kind: ModelMonitor
 metadata: {name: watch}
 spec: {deployment: delay, window: 1m, drift: {threshold: 0.2}}
 """
-
-
-def rounds(world: World, count: int) -> None:
-    for _ in range(count):
-        world.pass_()
-        world.advance()
 
 
 def with_two_versions() -> World:
@@ -221,7 +214,7 @@ def test_what_changed_hands_is_told_with_before_and_after() -> None:
 
 def watched() -> World:
     world = World({**PROJECT, "mlops_specs/watch.yaml": WATCH})
-    rounds(world, 20)
+    world.steps(20)
     return world
 
 

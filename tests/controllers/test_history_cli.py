@@ -24,9 +24,8 @@ from framework.backends.state.database import open_database
 from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from tests.controllers.test_cli import LOCAL, Project
-from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, TRAINING, World
+from tests.world import BETTER, DEPARTURES, DEPLOYMENT, ENDPOINT, TRAINING, World
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 PROD = LOCAL.replace("name: local", "name: prod").replace("spec: {", "spec: {storage: .mlops/prod, ")
 """Beside local, in the same database."""
 

@@ -9,14 +9,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from controllers.runtime.leadership import Leadership, break_lease
 from framework.api.errors import ConflictError, TransientError
 from framework.backends.memory import MemoryStateStore
 from framework.backends.memory.faults import FaultInjector
+from framework.backends.state import tables
 from framework.ports import Lease, StateStore
 from tests.builders import NOW
 from tests.unit.test_process import ROOT, SAY_WHO
@@ -109,15 +110,13 @@ def test_how_long_to_wait_is_for_the_holder_to_say(team: Team) -> None:
 
 
 @pytest.mark.parametrize("renewal", [{}, {"expires": "2027-11-29T00:00:05Z"}])
-def test_the_lease_of_an_older_version_is_read_and_its_renewals_are_seen(
-    team: Team, renewal: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    row: dict[str, Any] = {"holder": "old", "token": 4, "expires": "2027-11-29T00:00:00Z", "note": {}}
-    rows = [Lease.model_validate(row), Lease.model_validate(row | renewal)]
+def test_the_lease_of_an_older_version_is_read_and_its_renewals_are_seen(team: Team, renewal: dict[str, str]) -> None:
+    row = {"holder": "old", "token": 4, "expires": "2027-11-29T00:00:00Z", "note": {}}
     waiting = team.controller("waiting")
-    monkeypatch.setattr(team.state, "_token", 4)
-    for found in rows:
-        monkeypatch.setattr(team.state, "_lease", found)
+    team.state.acquire("old", TTL, NOW)
+    for found in (row, row | renewal):
+        with team.state.database.write() as connection:
+            connection.execute(update(tables.environments).values(token=4, lease=json.dumps(found)))
         assert not waiting.acquire()
         team.seconds.now += TTL / 2
     assert waiting.acquire() is (renewal == {})

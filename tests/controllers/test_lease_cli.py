@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +15,6 @@ from tests.controllers.test_cli import Project
 from tests.controllers.test_history_cli import call
 
 ELSEWHERE = {"machine": "another", "pid": 1, "birth": "1"}
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path / "project")
 
 
 def state(project: Project) -> SqlStateStore:

@@ -14,8 +14,7 @@ from framework.api.meta import Ref
 from framework.backends.memory.faults import FaultInjector
 from framework.ports import Log, Ports
 from framework.render.logs import log_text
-from tests.controllers.test_promises import BETTER, reconciled
-from tests.world import ENDPOINT, JOB, VIEW, World
+from tests.world import BETTER, ENDPOINT, JOB, VIEW, World, reconciled
 
 
 @pytest.fixture

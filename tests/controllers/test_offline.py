@@ -19,18 +19,12 @@ from framework.planning.plan.breaking import ACKNOWLEDGE
 from framework.render.plan_document import plan_from_json
 from tests.builders import NOW
 from tests.controllers.test_cli import Project
-from tests.world import DEPARTURES, ENDPOINT, JOB, TRAINING, VIEW
+from tests.world import BETTER, DEPARTURES, ENDPOINT, JOB, TRAINING, VIEW
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 WIDE = DEPARTURES + "    - {name: origin, dtype: String}\n"
 FULL = TRAINING.replace("columns: [distance]", "columns: [distance, origin]")
 NARROW = WIDE.replace("    - {name: distance, dtype: Float64}\n", "")
 SHORT = TRAINING.replace("columns: [distance]", "columns: [origin]")
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path / "project")
 
 
 def between(project: Project, base: str = "HEAD~1", head: str | None = None) -> Plan:

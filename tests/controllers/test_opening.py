@@ -150,9 +150,9 @@ def test_the_mistake_itself_is_told_with_its_place(project: Project) -> None:
         if command[0] != "reconcile":
             done = call(project, *command)
             assert done.returncode == 1
-            assert "mlops_specs/local.yaml:5:8: error: spec.storag: unknown key" in done.stderr + done.stdout
+            assert "mlops_specs/local.yaml:4:8: error: spec.storag: unknown key" in done.stderr + done.stdout
     (line,) = [line for line in call(project, "status").stderr.splitlines() if "WARNING" in line][:1]
-    assert "mlops_specs/local.yaml:5:8: error: spec.storag" in line
+    assert "mlops_specs/local.yaml:4:8: error: spec.storag" in line
     assert line.endswith("which is in force")
 
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from controllers.commands.project import Project
+from controllers.host import passes
 from controllers.host.passes import follow, lead, serve
 from controllers.host.wiring import dry_runs
+from controllers.runtime.backoff import Backoff
 from controllers.settings import Settings
 from framework.api.errors import ConfigurationError, SpecError
 from framework.planning.reports.convergence import Conclusion, EnvironmentHealth
 from framework.ports import Pin
 from framework.render.outcome import PassResult
 from tests.waiting import until
-from tests.world import ENDPOINT, TRAINING, World
+from tests.world import ENDPOINT, TRAINING, World, environment
 
 MINUTE = timedelta(minutes=1)
 
@@ -50,18 +53,32 @@ def real_time() -> datetime:
 def world() -> Iterator[World]:
     """Its data plane works in the background until the test ends."""
     made = World()
-    made.ports.state.release(made.ports.state.lease())  # type: ignore[arg-type]
-    ended = threading.Event()
+    made.resign()
+    with made.at_work():
+        yield made
 
-    def work() -> None:
-        while not ended.wait(0.02):
-            made.advance(0)
 
-    plane = threading.Thread(target=work)
-    plane.start()
-    yield made
-    ended.set()
-    plane.join()
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever serves looks and tries again after milliseconds."""
+    quick = timedelta(milliseconds=5)
+    monkeypatch.setattr(passes, "Backoff", lambda jitter: Backoff(jitter, quick, 4 * quick))
+    monkeypatch.setattr(passes, "LONGEST_POLL", 0.1)
+    monkeypatch.setattr("controllers.loop.manager.LONGEST_POLL", 0.1)
+
+
+@contextmanager
+def at_work(made: Project) -> Iterator[None]:
+    """A controller, from when it leads on."""
+    stop = threading.Event()
+    controller = threading.Thread(target=serve, args=(made, stop, lambda result: None), daemon=True)
+    controller.start()
+    try:
+        until(lambda: made.ports.state.lease() is not None)
+        yield
+    finally:
+        stop.set()
+        controller.join(10)
+    assert not controller.is_alive()
 
 
 def project(world: World, holder: str = "test") -> Project:
@@ -99,16 +116,9 @@ def test_a_pass_before_the_first_commit_is_in_force_says_so() -> None:
 def test_while_serving_a_refused_commit_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
     lead(project(world), wait=True, timeout=MINUTE, listen=lambda result: None)
     wrong = world.commit(classifier=TRAINING.replace("rounds", "ruonds"))
-    stop = threading.Event()
-    with caplog.at_level("WARNING", "controllers.host.passes"):
-        controller = threading.Thread(target=serve, args=(project(world), stop, lambda result: None))
-        controller.start()
-        deadline = time.monotonic() + 10
-        while not caplog.records and time.monotonic() < deadline:
-            time.sleep(0.02)
+    with caplog.at_level("WARNING", "controllers.host.passes"), at_work(project(world)):
+        until(lambda: bool(caplog.records))
         time.sleep(0.2)  # several polls
-        stop.set()
-        controller.join(10)
     (told,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
     assert wrong[:7] in told
     assert "ruonds" in told
@@ -127,11 +137,7 @@ def test_a_wrong_commit_ends_the_pass_with_its_problems(world: World) -> None:
 
 
 def test_while_a_controller_serves_another_pass_follows_it(world: World) -> None:
-    stop = threading.Event()
-    controller = threading.Thread(target=serve, args=(project(world, "controller"), stop, lambda result: None))
-    controller.start()
-    try:
-        until(lambda: world.ports.state.lease() is not None)
+    with at_work(project(world, "controller")):
         other = project(world, "other")
         found = follow(other, wait=True, timeout=MINUTE, stop=threading.Event())
         assert found.word is Conclusion.CONVERGED
@@ -141,16 +147,8 @@ def test_while_a_controller_serves_another_pass_follows_it(world: World) -> None
             lead(other, wait=True, timeout=MINUTE, listen=lambda result: None)
         world.commit(classifier=TRAINING.replace("name: classifier", "name: classifier, owner: team"))
         assert follow(other, wait=True, timeout=MINUTE, stop=threading.Event()).commit == world.head
-    finally:
-        stop.set()
-        controller.join(10)
-    assert not controller.is_alive()
     assert not project(world, "other").leader_elsewhere()
     assert world.status(ENDPOINT).conditions.ready.status
-
-
-def environment(spec: str) -> str:
-    return f"apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {{name: local}}\nspec: {{{spec}}}\n"
 
 
 def closed_now() -> str:

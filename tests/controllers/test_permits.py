@@ -13,8 +13,8 @@ from controllers.revision.permits import Permit, said, say
 from framework.api.errors import TransientError
 from framework.backends.memory.faults import Crash, FaultInjector
 from framework.ports import Pin, Signature
-from tests.controllers.test_source import BETTER, events, governed, in_force, refusal
-from tests.world import DEPARTURES, DEPLOYMENT, TRAINING, World
+from tests.controllers.test_source import events, governed, in_force, refusal
+from tests.world import BETTER, DEPARTURES, DEPLOYMENT, TRAINING, World
 
 STRICT = Terms(allow_force_push=False)
 

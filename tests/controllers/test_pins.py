@@ -10,22 +10,23 @@ from controllers.revision.acceptance import Terms
 from framework.api.errors import ConfigurationError, SpecError
 from framework.backends.memory.faults import FaultInjector
 from framework.ports import Pin
-from tests.controllers.test_source import ANOTHER, BETTER, NOON_TO_TWO, environment, events, governed, in_force, reasons
-from tests.world import ENDPOINT, TRAINING, World
+from tests.controllers.test_source import events, governed, in_force
+from tests.controllers.test_windows import NOON_TO_TWO
+from tests.world import ANOTHER, BETTER, TRAINING, World, environment
 
 
 def pinned(spec: str = "") -> tuple[World, str, str]:
     """A world that went from a first commit to a second and was then pinned to the first."""
     world = governed(spec)
     first = world.head
-    served = world.state(ENDPOINT)["stable"]["version"]
+    served = world.served()
     world.commit(classifier=BETTER)
     world.now += timedelta(hours=4)
     world.run()
     world.ports.state.set_pin(Pin(commit=first, over=world.head, actor="ana", time=world.now, message="errors rise"))
     world.ports.calls.clear()
     world.run()
-    assert world.state(ENDPOINT)["stable"]["version"] == served
+    assert world.served() == served
     return world, first, served
 
 
@@ -40,7 +41,7 @@ def test_a_pin_puts_an_earlier_commit_in_force_without_training() -> None:
     world.restart(world.ports)
     world.pass_()
     assert in_force(world) == first
-    assert reasons(world).count("PinInForce") == 1
+    assert world.reasons().count("PinInForce") == 1
     assert world.ports.state.revisions(1)[0].commit == first
 
 
@@ -65,7 +66,7 @@ def test_a_newer_commit_ends_the_pin_unless_it_asks_for_the_same() -> None:
     world.run()
     assert in_force(world) == world.head
     assert world.ports.state.pin() is None
-    assert reasons(world).count("PinEnded") == 1
+    assert world.reasons().count("PinEnded") == 1
     assert world.standing().converged
 
 
@@ -85,7 +86,7 @@ def test_the_merged_revert_ends_the_pin_and_nothing_happens() -> None:
     world.run()
     assert in_force(world) == world.head
     assert world.ports.state.pin() is None
-    assert not [call for call in world.ports.calls.made if not call.verb.startswith("state.")]
+    assert not world.changed()
 
 
 def test_a_pin_taken_back_puts_git_in_force_again() -> None:
@@ -93,7 +94,7 @@ def test_a_pin_taken_back_puts_git_in_force_again() -> None:
     world.ports.state.set_pin(None)
     world.run()
     assert in_force(world) == world.head
-    assert reasons(world).count("PinEnded") == 1
+    assert world.reasons().count("PinEnded") == 1
 
 
 def test_a_pin_on_what_cannot_be_read_is_told_and_changes_nothing() -> None:
@@ -103,7 +104,7 @@ def test_a_pin_on_what_cannot_be_read_is_told_and_changes_nothing() -> None:
     for _ in range(3):
         world.pass_()
     assert in_force(world) == before
-    assert reasons(world).count("PinRefused") == 1
+    assert world.reasons().count("PinRefused") == 1
 
 
 def test_a_pin_is_followed_once_the_repository_that_was_gone_is_back() -> None:
@@ -123,7 +124,7 @@ def test_a_pin_is_followed_once_the_repository_that_was_gone_is_back() -> None:
     world.source.terms = Terms()
     world.pass_()
     assert in_force(world) == first
-    assert reasons(world).count("PinRefused") == 1
+    assert world.reasons().count("PinRefused") == 1
 
 
 def test_under_a_pin_the_newest_environment_governs() -> None:

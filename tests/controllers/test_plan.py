@@ -23,12 +23,10 @@ from framework.render.markdown import plan_markdown
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_from_json, plan_json
 from tests.controllers.test_passes import project as passes_project
-from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World
+from tests.world import BETTER, DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World, environment
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 WIDE = DEPARTURES + "    - {name: origin, dtype: String}\n"
 TWO = Ref("ModelDeployment", "two")
-ENVIRONMENT = "apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {name: local}\nspec: "
 
 
 def project(world: World, **settings: Any) -> Project:
@@ -177,7 +175,7 @@ def test_a_dropped_table_is_materialised_again_without_a_change_in_git(running: 
 
 
 def test_a_changed_environment_is_a_change(running: World) -> None:
-    running.commit(local=ENVIRONMENT + "{deletion: {maxShare: 0.9}}")
+    running.commit(local=environment("deletion: {maxShare: 0.9}"))
     found = plan(running)
     assert words(found)[Ref("Environment", "local")] == ("Update", "Metadata")
 
@@ -299,13 +297,13 @@ def test_explaining_follows_it_to_the_end(running: World, call: Callable[..., Re
 
 
 def test_a_plan_says_for_how_long_windows_close(running: World, call: Callable[..., Result]) -> None:
-    running.commit(local=ENVIRONMENT + '{windows: [{deny: "* 22-23 * * *"}]}')
+    running.commit(local=environment('windows: [{deny: "* 22-23 * * *"}]'))
 
     assert "its windows close for 2h at a time at most, 732h of a year" in " ".join(call().stdout.split())
 
 
 def test_a_commit_that_has_to_wait_is_planned_and_the_reason_told(running: World, call: Callable[..., Result]) -> None:
-    running.commit(local=ENVIRONMENT + '{windows: [{deny: "* 12-14 * * *"}]}')
+    running.commit(local=environment('windows: [{deny: "* 12-14 * * *"}]'))
     run(running)
     running.commit(classifier=BETTER)
     told = call()
@@ -316,7 +314,7 @@ def test_a_commit_that_has_to_wait_is_planned_and_the_reason_told(running: World
 def test_the_first_commit_waits_for_its_own_window(
     call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new = World({**PROJECT, "mlops_specs/local.yaml": ENVIRONMENT + '{windows: [{deny: "* 12-14 * * *"}]}'})
+    new = World({**PROJECT, "mlops_specs/local.yaml": environment('windows: [{deny: "* 12-14 * * *"}]')})
     monkeypatch.setattr(session, "project_of", lambda options, **settings: project(new, **settings))
     assert "not now: no new commit takes effect until" in call().stderr
 

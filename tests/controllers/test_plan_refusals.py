@@ -13,8 +13,8 @@ from framework.api.errors import Problem, SpecError
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.grammar.changes import Verb
 from framework.planning.plan.breaking import ACKNOWLEDGE
-from tests.controllers.test_plan import BETTER, ENVIRONMENT, WIDE, changes, plan, project, run, running, words, world
-from tests.world import ENDPOINT, JOB, TRAINING, VIEW, World
+from tests.controllers.test_plan import WIDE, changes, plan, project, run, running, words, world
+from tests.world import BETTER, ENDPOINT, JOB, TRAINING, VIEW, World, environment
 
 __all__ = ["running", "world"]
 
@@ -51,8 +51,7 @@ def test_a_breaking_change_is_refused_until_it_is_acknowledged(running: World) -
 
 
 def test_a_policy_refuses_what_it_denies(running: World) -> None:
-    policy = "{policies: [{kind: TrainingJob, deny: [Retrain], message: not this month}]}"
-    running.commit(local=ENVIRONMENT + policy)
+    running.commit(local=environment("policies: [{kind: TrainingJob, deny: [Retrain], message: not this month}]"))
     run(running)
     running.commit(classifier=BETTER)
     (refusal,) = plan(running).refusals
@@ -71,23 +70,21 @@ def test_too_much_at_once_is_refused_unless_the_operator_lets_it_go(running: Wor
 
 
 def test_what_is_to_stay_is_no_removal(running: World) -> None:
-    running.commit(local=ENVIRONMENT + "{deletion: {prune: false}}", classifier=None, delay=None)
+    running.commit(local=environment("deletion: {prune: false}"), classifier=None, delay=None)
     assert plan(running).refusals == ()
     run(running)
-    running.commit(local=ENVIRONMENT + "{deletion: {prune: true}}")
+    running.commit(local=environment("deletion: {prune: true}"))
     (refusal,) = plan(running).refusals
     assert "2 of 3" in refusal.message, "what was kept so far would go now"
 
 
 def test_what_a_running_controller_cannot_follow_is_refused_only_while_one_runs(running: World) -> None:
-    running.commit(local=ENVIRONMENT + "{storage: .mlops/elsewhere}")
+    running.commit(local=environment("storage: .mlops/elsewhere"))
     asked = replace(project(running), environment=EnvironmentSpec())
     (refusal,) = asked.plan().refusals
     assert (str(refusal.ref), refusal.reason) == ("Environment/local", "RestartRequired")
     assert "spec.storage changed" in refusal.message
-    lease = running.ports.state.lease()
-    assert lease is not None
-    running.ports.state.release(lease)
+    running.resign()
     assert asked.plan().refusals == ()
 
 
@@ -114,7 +111,7 @@ def test_of_a_commit_that_nobody_trusted_has_signed_nothing_is_read(running: Wor
 
 
 def test_refusals_and_what_the_libraries_say_are_told_together(running: World) -> None:
-    running.commit(local=ENVIRONMENT + "{deletion: {maxShare: 0.1}}")
+    running.commit(local=environment("deletion: {maxShare: 0.1}"))
     run(running)
     running.commit(delay=None)
     wrong = Problem("mlops_specs/classifier.yaml", 14, 1, "spec.trainer", "no such thing")

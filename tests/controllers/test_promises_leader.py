@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,20 +14,19 @@ import pytest
 from controllers.commands.project import Project
 from controllers.host.passes import serve
 from controllers.host.wiring import OBSERVERS
-from controllers.loop.executor import execute
 from controllers.loop.reconciler import Reconciler
 from controllers.runtime.leadership import Leadership
 from controllers.settings import Settings
 from framework.api.errors import ConflictError
 from framework.backends.memory.faults import FaultInjector
 from framework.kinds import KINDS
-from framework.planning.grammar.actions import Action, DeleteApp, DeployApp, SetRoute
+from framework.planning.grammar.actions import DeleteApp, DeployApp, SetRoute
 from framework.ports import Lease, Ports, StateStore
 from tests.builders import NOW
-from tests.controllers.test_passes import project
-from tests.controllers.test_promises import BETTER, reconciled
+from tests.controllers.test_passes import at_work, project
+from tests.crashing import do_late, intentions
 from tests.waiting import until
-from tests.world import ENDPOINT, TRAINING, World
+from tests.world import BETTER, ENDPOINT, TRAINING, World, reconciled
 
 
 class Store:
@@ -59,18 +57,9 @@ class Store:
 def shared() -> Iterator[Store]:
     """Its data plane works in the background until the test ends."""
     world = World()
-    world.ports.state.release(world.ports.state.lease())  # type: ignore[arg-type]
-    ended = threading.Event()
-
-    def work() -> None:
-        while not ended.wait(0.02):
-            world.advance(0)
-
-    plane = threading.Thread(target=work)
-    plane.start()
-    yield Store(world)
-    ended.set()
-    plane.join()
+    world.resign()
+    with world.at_work():
+        yield Store(world)
 
 
 def taken_over(state: StateStore, holder: str) -> Leadership:
@@ -147,11 +136,7 @@ def test_10_a_leader_that_was_paused_acts_no_more_once_another_took_over(shared:
 
 
 def test_10_a_controller_that_lost_its_lease_starts_over_and_acts_again_once_it_may(shared: Store) -> None:
-    stop = threading.Event()
-    mine = shared.project("mine", 0.3)
-    thread = threading.Thread(target=serve, args=(mine, stop, lambda result: None))
-    thread.start()
-    try:
+    with at_work(shared.project("mine", 0.3)):
         until(lambda: bool(shared.world.weights()))
         state = shared.world.ports.state
         taken = stolen(state, ttl_seconds=1.0)
@@ -159,10 +144,6 @@ def test_10_a_controller_that_lost_its_lease_starts_over_and_acts_again_once_it_
         before = len(shared.changed("mine"))
         shared.world.commit(classifier=BETTER)
         until(lambda: len(shared.changed("mine")) > before)
-    finally:
-        stop.set()
-        thread.join(10)
-    assert not thread.is_alive()
 
 
 def test_10_a_lease_that_was_lost_stays_lost_for_who_held_it(shared: Store) -> None:
@@ -197,13 +178,7 @@ def test_10_what_a_leader_that_was_paused_before_its_call_does_late_harms_no_cal
 ) -> None:
     """It passed the last look at the lease and was stopped there. All that it ever meant to do comes in the middle of
     what the next leader does: go back to the version that the first one had replaced."""
-    meant: list[Action] = []
-
-    def noted(action: Action, ports: Ports, token: int) -> None:
-        meant.append(action)
-        execute(action, ports, token)
-
-    monkeypatch.setattr("controllers.loop.reconciler.execute", noted)
+    meant = intentions(monkeypatch)
     world = World()
     world.run()
     (first,) = world.weights()
@@ -217,9 +192,7 @@ def test_10_what_a_leader_that_was_paused_before_its_call_does_late_harms_no_cal
     world.commit(classifier=TRAINING)
     for number in range(60):
         if number == moment:
-            for action in late:
-                with suppress(ConflictError):
-                    execute(action, world.ports, stale)
+            do_late(late, world.ports, stale)
         world.pass_()
         world.advance()
     assert world.ports.serving.harm == []

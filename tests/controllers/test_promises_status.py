@@ -14,8 +14,8 @@ from framework.planning.reports.health import Sync
 from framework.planning.reports.overview import report
 from framework.ports import Pin
 from framework.render.status import status_text
-from tests.controllers.test_promises import ANOTHER, BETTER, environment, reconciled, syncs
-from tests.world import DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
+from tests.controllers.test_promises import syncs
+from tests.world import ANOTHER, BETTER, DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World, environment, reconciled
 
 EDITS: dict[str, dict[str, str]] = {
     "better": {"classifier": BETTER},

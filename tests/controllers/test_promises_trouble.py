@@ -10,8 +10,20 @@ from framework.backends.memory.faults import FaultInjector
 from framework.planning.grammar.changes import Status
 from framework.planning.reports.overview import rows
 from framework.planning.reports.why import why
-from tests.controllers.test_promises import ANOTHER, BETTER, SLOW, changing, environment, reasons, reconciled, served
-from tests.world import DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World
+from tests.controllers.test_promises import SLOW
+from tests.world import (
+    ANOTHER,
+    BETTER,
+    DEPLOYMENT,
+    ENDPOINT,
+    JOB,
+    PROJECT,
+    TRAINING,
+    VIEW,
+    World,
+    environment,
+    reconciled,
+)
 
 
 def test_03_failures_back_off_with_jitter_and_are_forgotten_after_a_success() -> None:
@@ -40,21 +52,25 @@ def test_03_a_resource_in_trouble_does_not_stop_the_others() -> None:
 
 def test_08_a_rejected_version_is_quarantined_and_a_new_one_is_tried() -> None:
     world = reconciled()
-    first, stable = served(world), next(iter(world.weights()))
+    first, stable = world.served(), next(iter(world.weights()))
     world.error_rate = lambda app: 0.0 if app == stable else 0.4
     world.commit(classifier=BETTER)
     world.run()
-    assert served(world) == first
+    assert world.served() == first
+    assert world.weights() == {stable: 100}
+    assert "CandidateRejected" in world.status(ENDPOINT).conditions.stalled.reason
+    assert "error_rate" in world.message(ENDPOINT)
     world.ports.calls.clear()
+    world.steps(30)
+    assert world.ports.calls.made == ()
     world.restart(world.ports)
-    for _ in range(10):
-        world.pass_()
-        world.advance()
-    assert changing(world) == []
+    world.steps(10)
+    assert world.changed() == []
     world.error_rate = lambda app: 0.0
     world.commit(classifier=ANOTHER)
     world.run()
     assert world.standing().converged
+    assert world.served() != first
 
 
 def test_04_a_quota_holds_back_what_does_not_fit_until_there_is_room() -> None:
@@ -74,15 +90,13 @@ def test_04_a_quota_holds_back_what_does_not_fit_until_there_is_room() -> None:
     assert most == 1
     assert waited
     assert world.standing().converged
-    assert reasons(world).count("RunStarted") == 4, "what was held back was never said to have started"
+    assert world.reasons().count("RunStarted") == 4, "what was held back was never said to have started"
 
 
 def test_04_what_stands_in_the_way_for_good_is_told_and_a_larger_quota_lets_it_in() -> None:
     world = reconciled()
     world.commit(local=environment("quotas: {cpus: 1}"), classifier=TRAINING.replace("rounds: 50", "rounds: 51"))
-    for _ in range(40):
-        world.pass_()
-        world.advance()
+    world.steps(40)
     row = world.status(JOB).conditions.reconciling
     assert row.reason == "QuotaExceeded"
     assert "0.5 of 1 CPUs are in use by ModelDeployment/delay" in row.message
@@ -100,9 +114,7 @@ def test_04_a_candidate_that_waits_for_room_is_not_rejected_for_being_late() -> 
     world.commit(local=environment("quotas: {cpus: 2}"))
     world.run()
     world.commit(classifier=BETTER, delay=DEPLOYMENT.replace("{route: /delay}", "{route: /delay, replicas: {max: 3}}"))
-    for _ in range(40):
-        world.pass_()
-        world.advance(30)
+    world.steps(40, 30)
     assert world.state(ENDPOINT)["quarantined"] == []
     assert world.status(ENDPOINT).conditions.reconciling.reason in {"QuotaExceeded", "WaitingForQuota"}
     world.commit(local=environment("quotas: {cpus: 8}"))

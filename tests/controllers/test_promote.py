@@ -18,14 +18,7 @@ from framework.planning.admission.promotion import Item, Promotion, PromotionCou
 from framework.ports import Proposed
 from framework.render.promotion import diff, promotion_json, promotion_text, proposed_text
 from framework.specs.read import read_snapshot
-from tests.world import DEPLOYMENT, ENDPOINT, PROJECT, TRAINING, World
-
-LOCAL = """
-apiVersion: mlops/v1alpha1
-kind: Environment
-metadata: {name: local}
-spec: {}
-"""
+from tests.world import DEPLOYMENT, ENDPOINT, PROJECT, TRAINING, World, environment
 
 PROD = """\
 # Ask before you touch production.
@@ -40,7 +33,7 @@ spec:
 """
 
 FILE = "mlops_specs/prod.yaml"
-FILES = {**PROJECT, "mlops_specs/local.yaml": LOCAL, FILE: PROD}
+FILES = {**PROJECT, "mlops_specs/local.yaml": environment(""), FILE: PROD}
 
 
 def read(world: World, commit: str, environment: str, ports: MemoryPorts) -> Snapshot:
@@ -75,7 +68,7 @@ class Both:
 
     @property
     def serving(self) -> str:
-        version: str = self.world.state(ENDPOINT)["stable"]["version"]
+        version: str = self.world.served()
         return version
 
 

@@ -8,11 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from controllers.host.passes import serve
 from controllers.runtime.revival import FIRST_WAIT, LONGEST_WAIT, LOOK_SECONDS, Revival
 from framework.api.errors import ConfigurationError, TransientError
 from framework.ports import Event
-from tests.controllers.test_passes import NoCluster, project
+from tests.controllers.test_passes import NoCluster, at_work, project
 from tests.waiting import until
 from tests.world import World
 
@@ -132,23 +131,16 @@ def test_what_cannot_be_told_now_is_told_later() -> None:
 
 
 def test_a_running_controller_starts_it_and_writes_it_down() -> None:
-    world, cluster, stop = World(), Mortal(), threading.Event()
-    world.ports.state.release(world.ports.state.lease())  # type: ignore[arg-type]
-    controller = threading.Thread(
-        target=serve, args=(replace(project(world), cluster=cluster), stop, lambda result: None)
-    )
-    controller.start()
+    world, cluster = World(), Mortal()
+    world.resign()
 
     def events() -> list[Event]:
         return [event for event in world.ports.state.events(limit=1000) if event.reason.startswith("Ray")]
 
-    try:
+    with at_work(replace(project(world), cluster=cluster)):
         until(lambda: bool(world.ports.state.revisions()))
         cluster.why = "killed"
         until(lambda: len(events()) == 2)
-    finally:
-        stop.set()
-        controller.join(10)
     assert [event.reason for event in events()] == ["RayLost", "RayStarted"]
     assert {event.commit for event in events()} == {world.head}
     assert cluster.starts == 1

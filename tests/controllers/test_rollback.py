@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,9 +16,8 @@ from framework.planning.admission.restore import Prospect, Way
 from framework.ports import Proposal, Proposed
 from framework.render.rollback import Done, done_text, prospect_text, rollback_json
 from tests.controllers.test_passes import project
-from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
+from tests.world import BETTER, DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 WIDER = DEPARTURES.replace("    - {name: distance", "    - {name: wind, dtype: Float64}\n    - {name: distance")
 
 
@@ -42,11 +38,6 @@ def rollbacks(world: World) -> Rollbacks:
 
 def ways(prospect: Prospect) -> dict[str, Way]:
     return {item.ref.kind: item.way for item in prospect.returns}
-
-
-def served(world: World) -> str:
-    version: str = world.state(ENDPOINT)["stable"]["version"]
-    return version
 
 
 def revert(world: World, prospect: Prospect, message: str = "") -> Proposed | None:
@@ -77,7 +68,7 @@ def test_looking_changes_nothing() -> None:
 
 def test_a_pin_brings_the_earlier_commit_back_without_training() -> None:
     world, first = moved_on()
-    newer = served(world)
+    newer = world.served()
     back = rollbacks(world)
     back.pin(back.prospect(first), "ann@host", "too slow")
     world.ports.calls.clear()
@@ -85,41 +76,21 @@ def test_a_pin_brings_the_earlier_commit_back_without_training() -> None:
     assert world.standing().converged, world.message(ENDPOINT)
     assert world.source.loaded is not None
     assert world.source.loaded.commit == first
-    assert served(world) == world.built(first) != newer
+    assert world.served() == world.built(first) != newer
     assert not [call for call in world.ports.calls.made if call.verb == "runs.submit"]
     assert world.ports.serving.harm == []
-
-
-@contextmanager
-def at_work(world: World) -> Iterator[None]:
-    """The data plane works in the background."""
-    ended = threading.Event()
-
-    def work() -> None:
-        while not ended.wait(0.02):
-            world.advance(0)
-
-    plane = threading.Thread(target=work)
-    plane.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        plane.join()
 
 
 def test_one_pass_of_the_command_converges_to_the_pinned_commit() -> None:
     world, first = moved_on()
     back = rollbacks(world)
     back.pin(back.prospect(first), "ann@host", "too slow")
-    lease = world.ports.state.lease()
-    assert lease is not None
-    world.ports.state.release(lease)
-    with at_work(world):
+    world.resign()
+    with world.at_work():
         result = lead(project(world), wait=True, timeout=timedelta(minutes=1), listen=lambda result: None)
     assert (result.commit, result.health.converged, "SubmitRun" in result.calls) == (first, True, False)
     assert "ann@host pinned commit" in result.text()
-    assert served(world) == world.built(first)
+    assert world.served() == world.built(first)
 
 
 def test_a_pin_that_stands_already_is_left_as_it_is() -> None:
@@ -151,7 +122,7 @@ def test_back_further_while_a_pin_stands() -> None:
 
 def test_the_end_of_a_pin_lets_the_newest_take_effect_again() -> None:
     world, first = moved_on()
-    newer = served(world)
+    newer = world.served()
     back = rollbacks(world)
     back.pin(back.prospect(first), "ann", "")
     world.run()
@@ -160,7 +131,7 @@ def test_the_end_of_a_pin_lets_the_newest_take_effect_again() -> None:
     assert ended.commit == first
     assert back.end() is None
     world.run()
-    assert served(world) == newer
+    assert world.served() == newer
 
 
 def test_a_revert_that_is_merged_asks_for_what_the_earlier_commit_asked_for() -> None:

@@ -13,9 +13,8 @@ from framework.backends.memory.faults import Crash, FaultInjector
 from framework.backends.memory.serving import Served
 from framework.ports import Failure
 from framework.render.rollout import rollout_json, rollout_text
-from tests.world import DEPLOYMENT, ENDPOINT, PROJECT, TRAINING, World
+from tests.world import BETTER, DEPLOYMENT, ENDPOINT, PROJECT, World
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 PAUSED = DEPLOYMENT.replace("{analyze: {for: 10s}}, {setWeight: 50}", "{pause: {}}, {setWeight: 50}")
 
 
@@ -39,10 +38,6 @@ def rollouts(world: World) -> Rollouts:
     return Rollouts(cast(Any, project))
 
 
-def reasons(world: World) -> list[str]:
-    return [event.reason for event in world.ports.state.events(ENDPOINT, 1000)]
-
-
 def test_a_person_goes_on_past_a_pause() -> None:
     made = world()
     assert made.standing().held == (ENDPOINT,)
@@ -53,7 +48,7 @@ def test_a_person_goes_on_past_a_pause() -> None:
     assert made.ports.state.words() == ()
     (event,) = [item for item in made.ports.state.events(ENDPOINT, 1000) if item.reason == "PromotionCalled"]
     assert (event.data["actor"], event.message.endswith("ada said promote: looks good")) == ("ada", True)
-    assert "Promoted" in reasons(made)[reasons(made).index("PromotionCalled") :]
+    assert "Promoted" in made.reasons(ENDPOINT)[made.reasons(ENDPOINT).index("PromotionCalled") :]
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -7,7 +7,7 @@ from framework.planning.reports.health import Sync
 from framework.planning.reports.overview import rows
 from framework.planning.reports.why import why
 from framework.ports import Capacity
-from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, World
+from tests.world import BETTER, DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, World
 
 NAMES = [f"job{number}" for number in range(6)]
 MANY = {
@@ -17,7 +17,6 @@ MANY = {
 REFS = [Ref("TrainingJob", name) for name in NAMES]
 EXTRA = DEPLOYMENT.replace("name: delay", "name: extra").replace("/delay", "/extra")
 WITH_EXTRA = PROJECT | {"mlops_specs/extra.yaml": EXTRA}
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
 
 
 class SmallWorld(World):
@@ -40,11 +39,6 @@ class SmallWorld(World):
         told = {item: {"CPU": amount} for item, amount in held.items()}
         runs.cluster = Capacity({"CPU": self.cpus}, {"CPU": self.cpus - taken}, told)
         return super().pass_()
-
-    def steps(self, number: int) -> None:
-        for _ in range(number):
-            self.pass_()
-            self.advance()
 
     def told(self, ref: Ref) -> tuple[str, str]:
         said = self.status(ref).conditions.reconciling
@@ -100,7 +94,7 @@ def test_what_stands_in_the_way_is_told_by_status_and_why_and_room_lets_it_in() 
     world.commit(extra=None)
     world.steps(60)
     assert world.standing().converged
-    assert world.state(ENDPOINT)["stable"]["version"] == world.state(JOB)["version"]
+    assert world.served() == world.state(JOB)["version"]
 
 
 def test_what_no_cluster_of_that_size_can_hold_is_refused_with_both_numbers() -> None:
@@ -159,9 +153,7 @@ def test_a_candidate_for_which_there_is_no_room_waits_and_is_not_rejected_for_be
     world.run()
     world.cpus = 1.65
     world.commit(delay=DEPLOYMENT.replace("training: classifier", "training: other"))
-    for _ in range(60):
-        world.pass_()
-        world.advance(30)
+    world.steps(60, 30)
     assert world.told(ENDPOINT)[1].startswith("needs 0.5 CPUs; 0.45 of 1.65 CPUs are free")
     assert len(world.ports.serving.apps("delay")) == 1
     assert world.state(ENDPOINT)["quarantined"] == []

@@ -14,9 +14,7 @@ from framework.planning.grammar.actions import Action, SubmitRun
 from framework.planning.grammar.steps import SimulatedPass
 from framework.ports import Capacity
 from tests.builders import NOW
-from tests.world import DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World
-
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
+from tests.world import BETTER, DEPLOYMENT, ENDPOINT, JOB, TRAINING, VIEW, World, environment
 
 
 def tried(world: World, known: Callable[[Ref], float | None] = lambda ref: 30.0) -> Simulation:
@@ -128,7 +126,7 @@ def test_converged_is_an_empty_sequence() -> None:
 
 def test_a_quota_puts_one_run_after_the_other() -> None:
     other = TRAINING.replace("name: classifier", "name: another")
-    limits = "apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {name: local}\nspec: {quotas: {runs: 1}}\n"
+    limits = environment("quotas: {runs: 1}")
     world = World()
     free = tried(world).go_to(world.read(world.commit(another=other)))
     narrow = tried(world).go_to(world.read(world.commit(local=limits)))
@@ -172,7 +170,7 @@ def test_bars_on_parts_of_the_rows_are_passed() -> None:
 
 def test_a_suspended_environment_does_nothing() -> None:
     world = World()
-    rest = "apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {name: local}\nspec: {suspend: true}\n"
+    rest = environment("suspend: true")
     sequence = tried(world).go_to(world.read(world.commit(local=rest)))
     assert sequence.steps == ()
     assert {item.word for item in sequence.endings} == {"held", "blocked"}

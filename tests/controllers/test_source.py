@@ -1,8 +1,7 @@
-"""Which commit is in force: trust, refusals, windows and pins, with a world in memory around the real loop."""
+"""Which commit is in force: trust and refusals, with a world in memory around the real loop."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,26 +13,28 @@ from framework.backends.memory import SymbolicLink
 from framework.backends.memory.faults import FaultInjector
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
-from framework.planning.grammar.reasons import SUSPENDED
 from framework.planning.plan.breaking import ACKNOWLEDGE, breaking
 from framework.ports import Signature
-from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World
+from tests.world import (
+    BETTER,
+    DEPARTURES,
+    DEPLOYMENT,
+    ENDPOINT,
+    JOB,
+    PROJECT,
+    TRAINING,
+    VIEW,
+    World,
+    environment,
+    reconciled,
+)
 
-BETTER = TRAINING.replace("rounds: 50", "rounds: 80")
-ANOTHER = TRAINING.replace("rounds: 50", "rounds: 99")
 RETYPED = DEPARTURES.replace("{name: distance, dtype: Float64}", "{name: distance, dtype: Int64}")
-NOON_TO_TWO = "windows: [{deny: '* 12-13 * * *'}]"
-"""The world starts at noon."""
-
-
-def environment(spec: str) -> str:
-    return f"apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {{name: local}}\nspec: {{{spec}}}\n"
 
 
 def governed(spec: str = "") -> World:
     """A converged world whose Environment says ``spec``."""
-    world = World({**PROJECT, "mlops_specs/local.yaml": environment("")})
-    world.run()
+    world = reconciled(local=environment(""))
     if spec:
         world.commit(local=environment(spec))
         world.run()
@@ -61,32 +62,24 @@ def events(world: World, commit: str | None = None) -> list[Any]:
     return [event for event in world.ports.state.events(limit=1000) if commit is None or event.commit == commit]
 
 
-def reasons(world: World) -> list[str]:
-    return [event.reason for event in events(world)]
-
-
-def looked_at(world: World) -> tuple[Any, ...] | None:
-    return world.source.poll()
-
-
 # ------------------------------------------------------------------- what is to be looked at
 
 
 def test_the_first_poll_gives_everything_and_the_next_nothing() -> None:
     world = World()
-    assert looked_at(world) == (VIEW, JOB, ENDPOINT)
-    assert looked_at(world) is None
+    assert world.source.poll() == (VIEW, JOB, ENDPOINT)
+    assert world.source.poll() is None
 
 
 def test_a_new_commit_gives_only_what_it_asks_for_differently() -> None:
     world = governed()
     world.commit(delay=DEPLOYMENT.replace("{route: /delay}", "{route: /delay, replicas: {min: 1, max: 2}}"))
-    assert looked_at(world) == (ENDPOINT,)
+    assert world.source.poll() == (ENDPOINT,)
     world.commit(classifier=BETTER)
-    assert looked_at(world) == (JOB, ENDPOINT), "what is downstream changes its identity"
+    assert world.source.poll() == (JOB, ENDPOINT), "what is downstream changes its identity"
     world.ports.source.change({"README.md": "hello"})
-    assert looked_at(world) == ()
-    assert looked_at(world) is None
+    assert world.source.poll() == ()
+    assert world.source.poll() is None
 
 
 @pytest.mark.parametrize("name", ["delay.YAML", "delay.Yml"])
@@ -104,17 +97,17 @@ def test_a_file_that_is_renamed_almost_takes_nothing_away(name: str) -> None:
 def test_what_vanished_is_looked_at_too_and_so_is_what_is_only_on_record_after_a_restart() -> None:
     world = governed()
     world.commit(delay=None)
-    assert looked_at(world) == (ENDPOINT,)
+    assert world.source.poll() == (ENDPOINT,)
     world.restart(world.ports)
-    assert looked_at(world) == (VIEW, JOB, ENDPOINT)
+    assert world.source.poll() == (VIEW, JOB, ENDPOINT)
 
 
 def test_other_rules_concern_everything() -> None:
     world = governed()
     world.commit(local=environment("quotas: {gpus: 4}"))
-    assert looked_at(world) == (VIEW, JOB, ENDPOINT)
+    assert world.source.poll() == (VIEW, JOB, ENDPOINT)
     world.commit(local=environment("quotas: {gpus: 4}, windows: [{deny: '* 3 * * *'}]"))
-    assert looked_at(world) == ()
+    assert world.source.poll() == ()
 
 
 # ------------------------------------------------------------------- trust
@@ -145,7 +138,7 @@ def test_going_back_by_moving_the_branch_is_a_rewritten_history_too() -> None:
     world.head = first
     world.pass_()
     assert in_force(world) != first
-    assert "RevisionRefused" in reasons(world)
+    assert "RevisionRefused" in world.reasons()
 
 
 def test_where_signatures_are_required_an_unsigned_commit_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,15 +262,13 @@ def test_while_the_source_cannot_be_read_what_is_in_force_stays_so_and_is_repair
     faults.fail_on("source.refresh", TransientError("the git server does not answer"), times=None)
     (app,) = world.weights()
     world.ports.serving.change_route_by_hand("delay", weights={app: 40})
-    for _ in range(3):
-        world.pass_()
-        world.advance()
+    world.steps(3)
     assert world.weights() == {app: 100}
     assert "the git server does not answer" in world.source.note
-    assert reasons(world).count("SourceUnavailable") == 1
+    assert world.reasons().count("SourceUnavailable") == 1
     faults.revive()
     world.pass_()
-    assert reasons(world).count("SourceAvailable") == 1
+    assert world.reasons().count("SourceAvailable") == 1
     assert world.source.note == ""
 
 
@@ -287,8 +278,8 @@ def test_a_controller_started_without_a_source_goes_on_with_what_was_in_force(er
     faults = FaultInjector()
     faults.fail_on("source.refresh", error, times=None)
     world.restart(faults.around(world.ports))
-    assert looked_at(world) == (VIEW, JOB, ENDPOINT)
-    assert looked_at(world) is None
+    assert world.source.poll() == (VIEW, JOB, ENDPOINT)
+    assert world.source.poll() is None
 
 
 def test_with_nothing_in_force_a_missing_source_is_an_error() -> None:
@@ -297,110 +288,6 @@ def test_with_nothing_in_force_a_missing_source_is_an_error() -> None:
     world.restart(faults.around(world.ports))
     with pytest.raises(TransientError):
         world.pass_()
-
-
-# ------------------------------------------------------------------- windows
-
-
-def test_a_commit_waits_for_the_window_and_then_takes_effect_by_itself() -> None:
-    world = governed(NOON_TO_TWO)
-    good = in_force(world)
-    world.commit(classifier=BETTER)
-    for _ in range(3):
-        world.pass_()
-        world.advance(60)
-    assert in_force(world) == good
-    assert world.ports.state.revisions(1)[0].commit == good, "neither accepted nor refused"
-    (told,) = [event for event in events(world) if event.reason == "WaitsForWindow"]
-    assert "until 2026-03-01 14:00 UTC" in told.message
-    assert told.commit == world.head
-    assert "14:00" in world.source.note
-    world.restart(world.ports)
-    world.pass_()
-    assert reasons(world).count("WaitsForWindow") == 1
-    world.now = datetime.fromisoformat("2026-03-01T14:00:00+00:00")
-    world.run()
-    assert in_force(world) == world.head
-    assert world.standing().converged
-    assert world.source.note == ""
-
-
-def test_the_first_commit_waits_for_its_own_window() -> None:
-    world = World({**PROJECT, "mlops_specs/local.yaml": environment(NOON_TO_TWO)})
-    world.pass_()
-    assert world.source.loaded is None
-    assert world.ports.state.records() == ()
-    world.now += timedelta(hours=2)
-    world.run()
-    assert in_force(world) == world.head
-    assert world.status(ENDPOINT).conditions.ready.status
-
-
-def test_in_a_window_what_is_in_force_goes_on_and_is_repaired() -> None:
-    world = governed()
-    world.commit(local=environment(NOON_TO_TWO), classifier=BETTER)
-    world.pass_()
-    assert in_force(world) == world.head, "the window comes with this commit"
-    world.commit(delay=DEPLOYMENT.replace("/delay", "/late"))
-    world.run()
-    assert world.state(ENDPOINT)["rollout"] is None
-    assert world.status(ENDPOINT).conditions.ready.status
-    world.ports.serving.remove_by_hand(next(iter(world.weights())))
-    for _ in range(6):
-        world.pass_()
-        world.advance()
-    assert len(world.ports.serving.apps("delay")) == 1
-
-
-def test_a_commit_does_not_lift_the_window_that_it_waits_for() -> None:
-    world = governed(NOON_TO_TWO)
-    world.commit(local=environment(""), classifier=BETTER)
-    world.pass_()
-    assert in_force(world) != world.head
-
-
-def test_a_bad_commit_is_refused_in_a_window_and_a_change_of_words_passes() -> None:
-    world = governed(NOON_TO_TWO)
-    world.commit(classifier=TRAINING.replace("rounds", "ruonds"))
-    world.pass_()
-    refusal(world)
-    world.commit(classifier=f"# why\n{TRAINING}")
-    world.pass_()
-    assert in_force(world) == world.head, "it asks for nothing else"
-
-
-def test_the_wish_to_suspend_counts_in_a_window_and_the_wish_to_go_on_does_not() -> None:
-    world = governed(NOON_TO_TWO)
-    world.commit(local=environment(f"{NOON_TO_TWO}, suspend: true"))
-    world.pass_()
-    assert world.source.rules.suspend
-    world.now += timedelta(hours=2)
-    world.pass_()
-    assert in_force(world) == world.head
-    world.now += timedelta(hours=22)
-    world.commit(local=environment(NOON_TO_TWO))
-    world.pass_()
-    assert world.source.rules.suspend
-
-
-# ------------------------------------------------------------------- suspension
-
-
-def test_a_suspended_environment_looks_and_plans_and_goes_on_when_it_is_lifted() -> None:
-    world = governed()
-    world.commit(local=environment("suspend: true"), classifier=BETTER)
-    world.ports.calls.clear()
-    for _ in range(3):
-        world.pass_()
-        world.advance()
-    assert not [call for call in world.ports.calls.made if not call.verb.startswith("state.")]
-    assert world.status(JOB).conditions.reconciling.reason == SUSPENDED
-    assert JOB in world.standing().held
-    assert world.standing().settled
-    assert not world.standing().converged
-    world.commit(local=environment(""))
-    world.run()
-    assert world.standing().converged
 
 
 # ------------------------------------------------------------------- code

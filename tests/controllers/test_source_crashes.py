@@ -13,8 +13,8 @@ from framework.api.errors import ConfigurationError, SpecError, TransientError
 from framework.api.meta import Ref
 from framework.backends.memory.faults import Crash, FaultInjector
 from framework.ports import Pin
-from tests.controllers.test_source import ANOTHER, BETTER, NOON_TO_TWO, environment
-from tests.world import DEPARTURES, DEPLOYMENT, PROJECT, TRAINING, World
+from tests.controllers.test_windows import NOON_TO_TWO
+from tests.world import ANOTHER, BETTER, DEPARTURES, DEPLOYMENT, PROJECT, TRAINING, World, environment
 
 READ: dict[str, Snapshot] = {}
 OUTAGE = {"SourceUnavailable", "SourceAvailable"}

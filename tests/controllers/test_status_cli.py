@@ -17,8 +17,8 @@ from framework.backends.state.store import SqlStateStore
 from framework.ports import Heartbeat
 from framework.process import identity
 from tests.controllers.test_cli import Project
-from tests.controllers.test_history_cli import BETTER, STARTED, call, head, live
-from tests.world import TRAINING
+from tests.controllers.test_history_cli import STARTED, call, head, live
+from tests.world import BETTER, TRAINING, environment
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_a_newest_commit_that_nobody_has_looked_at_is_told(mine: Project) -> Non
     beat(mine)
     assert "is not in force: no controller has looked at it yet" in call(mine, "status").stdout
     assert words(mine)["TrainingJob"] == "OutOfSync NotTakenUp"
-    mine.commit(local="apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {name: local}\nspec: {}\n")
+    mine.commit(local=environment(""))
     assert shown(mine)["asked"]["stand"] == "NotLookedAt"
 
 

@@ -13,17 +13,15 @@ from pathlib import Path
 import pytest
 
 from controllers.commands.project import Project
-from controllers.host import passes
 from controllers.host.passes import serve
 from controllers.revision.permits import Permit, say
 from controllers.revision.snapshot import Snapshot
-from controllers.runtime.backoff import Backoff
 from framework.api.errors import ConfigurationError, ConflictError, TerminalError, TransientError
 from framework.backends.memory.faults import VERBS, FaultInjector
 from framework.kinds import KINDS
 from framework.ports import Pin, Signature
 from framework.specs.read import read_snapshot
-from tests.controllers.test_passes import project
+from tests.controllers.test_passes import hurry, project
 from tests.stage import WATCH, AnyProfile
 from tests.unit.drift.columns import numeric
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, VIEW, World
@@ -81,7 +79,7 @@ class Running:
         """Whether what callers send has drifted."""
         self.world.ports.source.signature = lambda commit: Signature(True, "ana")  # type: ignore[method-assign]
         self.world.ports.profiles.references = AnyProfile()
-        self.world.ports.state.release(self.world.ports.state.lease())  # type: ignore[arg-type]
+        self.world.resign()
         self.ports = faults.around(self.world.ports)
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._serve, daemon=True)
@@ -131,10 +129,7 @@ class Running:
 
 @contextmanager
 def running(monkeypatch: pytest.MonkeyPatch, prepare: Callable[[FaultInjector], None]) -> Iterator[Running]:
-    quick = timedelta(milliseconds=5)
-    monkeypatch.setattr(passes, "Backoff", lambda jitter: Backoff(jitter, quick, 4 * quick))
-    monkeypatch.setattr(passes, "LONGEST_POLL", 0.1)
-    monkeypatch.setattr("controllers.loop.manager.LONGEST_POLL", 0.1)
+    hurry(monkeypatch)
     faults = FaultInjector()
     prepare(faults)
     made = Running(faults)

@@ -16,10 +16,8 @@ from typing import cast
 import pytest
 
 from controllers.commands.project import Project as Opened
-from controllers.host import passes
 from controllers.host.passes import serve
 from controllers.revision.snapshot import Snapshot
-from controllers.runtime.backoff import Backoff
 from framework.backends.git.source import GitSource
 from framework.backends.memory import MemoryCode, MemorySource
 from framework.backends.state.database import open_database
@@ -28,6 +26,7 @@ from framework.backends.state.store import SqlStateStore
 from framework.kinds import KINDS
 from framework.specs.read import read_snapshot
 from tests.controllers.test_cli import Project
+from tests.controllers.test_passes import hurry
 from tests.controllers.test_passes import project as project_on
 from tests.world import DEPARTURES, TRAINING, World
 
@@ -109,10 +108,7 @@ class Live:
 
 @pytest.fixture
 def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
-    quick = timedelta(milliseconds=5)
-    monkeypatch.setattr(passes, "Backoff", lambda jitter: Backoff(jitter, quick, 4 * quick))
-    monkeypatch.setattr(passes, "LONGEST_POLL", 0.1)
-    monkeypatch.setattr("controllers.loop.manager.LONGEST_POLL", 0.1)
+    hurry(monkeypatch)
     made = Live(tmp_path / "project")
     for thread in made.threads:
         thread.start()

@@ -25,7 +25,7 @@ from framework.render.history import history_text
 from framework.render.lineage import lineage_text
 from tests.controllers import toy_kind
 from tests.controllers.test_passes import project as passes
-from tests.world import DEPARTURES, VIEW, World
+from tests.world import DEPARTURES, VIEW, World, environment
 
 EXPORT = """
 apiVersion: mlops/v1alpha1
@@ -34,7 +34,7 @@ metadata: {name: nightly}
 spec: {view: departures}
 """
 LARGER = EXPORT.replace("departures}", "departures, cpus: 2}")
-QUOTA = "apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {name: local}\nspec: {quotas: {cpus: 1}}\n"
+QUOTA = environment("quotas: {cpus: 1}")
 COPY = Ref("Export", "nightly")
 
 

@@ -46,7 +46,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 def test_a_push_is_taken_up_when_the_forge_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     world, port, stop = World(), free_port(), threading.Event()
-    world.ports.state.release(world.ports.state.lease())  # type: ignore[arg-type]
+    world.resign()
     hurried: list[bool] = []
     made = project(world)
     settings = replace(made.settings, poll=timedelta(hours=1), webhook=WebhookAddress("127.0.0.1", port, SECRET))

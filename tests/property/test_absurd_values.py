@@ -78,9 +78,7 @@ def test_the_controller_takes_it_up_or_refuses_it_and_takes_up_what_comes_next()
     for number, case in enumerate(chosen(WHOLE, 50)):
         stem = f"mlops_specs/{case.stem}.yaml"
         world.head = world.ports.source.commit(texts(WHOLE) | {stem: case.text(WHOLE)})
-        for _ in range(3):
-            world.pass_()
-            world.advance(10)
+        world.steps(3, 10)
         refused = world.source.problem
         assert refused is None or all(one.message for one in refused.problems), case
         world.head = world.ports.source.commit(texts(WHOLE) | {"README.md": str(number)})

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.backends.memory.faults import Crash, FaultInjector
+from framework.backends.memory.faults import FaultInjector
 from framework.planning.grammar.changes import Verb
 from framework.render.plan_document import plan_json
+from tests.crashing import survive
 from tests.fuzzing import seeds
 from tests.interruptions import violations
 from tests.schedules import differences, schedule
@@ -25,21 +26,6 @@ EDITS: dict[str, dict[str, str]] = {
     "wrong": {"classifier": TRAINING.replace("spine: departures", "spine: nowhere")},
 }
 """Commits that people make, in any order."""
-
-
-def survive(world: World, faults: FaultInjector) -> None:
-    """Run to the end; when the process dies, start another one on the same world."""
-    for _ in range(400):
-        try:
-            world.pass_()
-        except Crash:
-            faults.revive()
-            world.restart(faults.around(world.ports))
-            continue
-        if world.standing().settled and not world.draining():
-            return
-        world.advance()
-    raise AssertionError(f"not settled: {world.standing()}")
 
 
 def is_wrong(world: World) -> bool:

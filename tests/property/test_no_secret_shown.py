@@ -178,9 +178,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         made.specs.mkdir(exist_ok=True)
         made.commit(**text)
         world.head = source.resolve("HEAD")
-        for _ in range(4):
-            world.pass_()
-            world.advance(10)
+        world.steps(4, 10)
     lease = state.lease()
     assert lease is not None
     state.release(lease)

@@ -25,7 +25,7 @@ from framework.planning.plan.breaking import ACKNOWLEDGE
 from framework.ports import Pin, Signature
 from tests.controllers.test_passes import project
 from tests.fuzzing import seeds
-from tests.world import DEPARTURES, DEPLOYMENT, JOB, PROJECT, TRAINING, World
+from tests.world import DEPARTURES, DEPLOYMENT, JOB, PROJECT, TRAINING, World, environment
 
 WIDE = DEPARTURES + "    - {name: origin, dtype: String}\n"
 RETYPED = DEPARTURES.replace("{name: distance, dtype: Float64}", "{name: distance, dtype: Int64}")
@@ -38,10 +38,6 @@ ENVIRONMENTS = (
     "storage: .mlops/elsewhere", "ray: {address: 'http://elsewhere:8265'}", "state: 'sqlite:///.mlops/other.db'",
     "storage: .mlops/elsewhere, deletion: {prune: false}",
 )  # fmt: skip
-
-
-def environment(spec: str) -> str:
-    return f"apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {{name: local}}\nspec: {{{spec}}}\n"
 
 
 def trained(rounds: int) -> str:

@@ -18,7 +18,7 @@ from framework.api.meta import Ref
 from framework.kinds import KINDS
 from framework.ports import StateStore
 from tests.fuzzing import seeds
-from tests.world import DEPARTURES, DEPLOYMENT, OBSERVERS, TRAINING, World
+from tests.world import DEPARTURES, DEPLOYMENT, OBSERVERS, TRAINING, World, environment
 
 SECOND = timedelta(seconds=1)
 RUN = 20.0
@@ -35,7 +35,7 @@ TEXTS: dict[str, tuple[str | None, ...]] = {
     "another": (None, TRAINING.replace("name: classifier", "name: another")),
     "third": (None, TRAINING.replace("name: classifier", "name: third") + "  resources: {cpusPerWorker: 2}\n"),
     "local": tuple(
-        f"apiVersion: mlops/v1alpha1\nkind: Environment\nmetadata: {{name: local}}\nspec: {{{spec}}}\n"
+        environment(spec)
         for spec in ("", "", "quotas: {runs: 1}", "quotas: {cpus: 2.5}", "suspend: true", "deletion: {prune: false}")
     ),
 }

@@ -13,7 +13,8 @@ import pytest
 
 from framework.api.errors import ConfigurationError, MlopsError, TransientError
 from framework.backends.git.source import GitSource
-from tests.unit.test_git_source import ENVIRONMENT, Repository
+from tests.contract.repositories import ENVIRONMENT
+from tests.unit.test_git_source import Repository
 
 pytestmark = pytest.mark.slow
 

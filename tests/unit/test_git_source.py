@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 import sys
 import zipfile
@@ -19,18 +18,7 @@ from framework.backends.storage.code import CodeArchive
 from framework.ports import Blob, CodeRef
 from framework.specs.worktree import WORKTREE, WorktreeSource
 from framework.specs.yaml.positions import MAX_BYTES
-
-ENVIRONMENT = {
-    "PATH": os.environ["PATH"],
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_AUTHOR_NAME": "a",
-    "GIT_AUTHOR_EMAIL": "a@example.org",
-    "GIT_COMMITTER_NAME": "a",
-    "GIT_COMMITTER_EMAIL": "a@example.org",
-    "GIT_AUTHOR_DATE": "2020-01-01T00:00:00Z",
-    "GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z",
-}
+from tests.contract.repositories import ENVIRONMENT, stand_in
 
 
 class Repository:
@@ -287,10 +275,7 @@ def test_a_git_that_is_started_inherits_no_switch_of_git_and_no_secret(
     repository.commit(FILES)
     source = GitSource(repository.root)
     source.resolve("main")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "git").write_text(f"#!/bin/sh\nenv > {tmp_path}/inherited\n")
-    (tmp_path / "bin" / "git").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    stand_in("git", f"env > {tmp_path}/inherited", tmp_path, monkeypatch)
     foreign = ("GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_WORK_TREE", "GIT_TRACE_CURL", "GIT_SSH_COMMAND",
                "GIT_SSL_NO_VERIFY", "MLOPS_GIT_TOKEN", "MLOPS_WEBHOOK_SECRET")  # fmt: skip
     for name in foreign:
@@ -330,10 +315,7 @@ def test_a_git_that_hangs_is_given_up(repository: Repository, tmp_path: Path, mo
     commit = repository.commit(FILES)
     source = GitSource(repository.root, timeout_seconds=0.2)
     blobs = source.blobs(commit, "specs")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "git").write_text("#!/bin/sh\nexec sleep 20\n")
-    (tmp_path / "bin" / "git").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    stand_in("git", "exec sleep 20", tmp_path, monkeypatch)
 
     with pytest.raises(TransientError, match=r"git rev-parse gave no answer within 0\.2 s"):
         source.resolve("main")

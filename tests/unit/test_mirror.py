@@ -14,7 +14,7 @@ import pytest
 from framework.api.errors import ConfigurationError, TransientError
 from framework.backends.git.mirror import GitMirror
 from framework.backends.git.remote import parse_remote
-from tests.contract.repositories import Repository
+from tests.contract.repositories import Repository, stand_in
 
 pytestmark = pytest.mark.slow
 
@@ -355,12 +355,7 @@ def test_a_folder_that_cannot_be_written_is_told(upstream: Repository, tmp_path:
 def test_a_remote_that_hangs_is_given_up_with_everything_it_started(
     upstream: Repository, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bin_folder = tmp_path / "bin"
-    bin_folder.mkdir()
-    fake = bin_folder / "ssh"
-    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nsleep 60 &\nwait\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{bin_folder}:{os.environ['PATH']}")
+    stand_in("ssh", f"echo $$ > {tmp_path}/pid\nsleep 60 &\nwait", tmp_path, monkeypatch)
     source = GitMirror(folder, parse_remote("git@example.org:specs"), "main", fetch_seconds=0.5)
     with pytest.raises(TransientError, match=r"git ls-remote gave no answer within 0\.5 s"):
         source.refresh()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-import os
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import pytest
 from framework.api.errors import ConfigurationError, MlopsError, TransientError
 from framework.backends.git.mirror import GitMirror
 from framework.backends.git.remote import Credentials, parse_remote
-from tests.contract.repositories import Repository
+from tests.contract.repositories import Repository, stand_in
 from tests.git_server import GitServer, git_server
 from tests.unit.test_mirror import TOKEN, folder, history, mirror, upstream
 
@@ -118,12 +116,8 @@ def test_ssh_goes_over_the_operators_key(
 ) -> None:
     """A stand-in for ssh that runs the command here: what git asks of it, and that the data comes through it."""
     commit = upstream.commit({"a.yaml": "1"})
-    (tmp_path / "bin").mkdir()
-    fake = tmp_path / "bin" / "ssh"
-    fake.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nenv >> {tmp_path}/environment\n'
-                    'for last; do :; done\nexec sh -c "$last"\n')  # fmt: skip
-    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    runs = f'echo "$@" >> {tmp_path}/calls\nenv >> {tmp_path}/environment\nfor last; do :; done\nexec sh -c "$last"'
+    stand_in("ssh", runs, tmp_path, monkeypatch)
     monkeypatch.setenv("GIT_SSH_COMMAND", "false")
     monkeypatch.setenv("MLOPS_GIT_TOKEN", TOKEN)
     key = tmp_path / "a key"
@@ -138,11 +132,7 @@ def test_ssh_goes_over_the_operators_key(
 
 
 def test_an_unknown_host_is_told(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bin").mkdir()
-    fake = tmp_path / "bin" / "ssh"
-    fake.write_text("#!/bin/sh\necho 'Host key verification failed.' >&2\nexit 255\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    stand_in("ssh", "echo 'Host key verification failed.' >&2\nexit 255", tmp_path, monkeypatch)
     with pytest.raises(TransientError, match="its host key is not in known_hosts"):
         GitMirror(folder, parse_remote("git@example.org:specs"), "main").refresh()
 

@@ -57,7 +57,7 @@ class Link:
     body: str
     previous: str
     hash: str
-    filed: Filed | None = None
+    filed: Filed
 
 
 def link(event: Event, sequence: int, previous: str) -> Link:
@@ -144,7 +144,7 @@ def _misplaced(item: Link, *, appended: bool) -> Iterator[str]:
         return
     if event.sequence != item.sequence:
         yield f"event {item.sequence} was moved"
-    elif appended and item.filed is not None and not item.filed.is_of(event):
+    elif appended and not item.filed.is_of(event):
         yield f"event {item.sequence} is filed as another"
 
 

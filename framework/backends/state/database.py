@@ -1,12 +1,7 @@
-"""One SQL database: opening it, transactions, and what its failures mean.
-
-SQLite is opened so that a database that vanishes is noticed rather than silently written to after its file was
-unlinked, or quietly made anew and empty.
-"""
+"""One SQL database: opening it, transactions, and what its failures mean."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -16,7 +11,6 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import (
     URL,
@@ -24,23 +18,20 @@ from sqlalchemy import (
     Engine,
     Executable,
     create_engine,
-    event,
     make_url,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.pool import QueuePool
 
 from framework import installed
 from framework.api.errors import ConfigurationError, ConflictError, MlopsError, TransientError
 from framework.backends.state.files import Files
 from framework.backends.state.project_paths import ProjectPaths
 from framework.backends.state.schema import prepare
-from framework.backends.state.tables import METADATA
+from framework.backends.state.sqlite import WRITE, file_engine, is_there, make, memory_engine
 from framework.backends.state.together import Together
 
-_WRITE = "mlops_write"
-_RETRY_SECONDS = 0.005
 POSTGRES = "postgresql+psycopg"
 """The driver that an address without one means: that of the extra ``postgres``."""
 
@@ -158,7 +149,7 @@ class StateDatabase:
         try:
             connection = idle[write].pop()
         except IndexError:
-            connection = self.engine.connect().execution_options(**{_WRITE: write})
+            connection = self.engine.connect().execution_options(**{WRITE: write})
         try:
             yield connection
         except BaseException:
@@ -197,11 +188,42 @@ def _nobody() -> dict[bool | None, deque[Connection]]:
     return {write: deque() for write in (None, False, True)}
 
 
-class AbsentDatabase(StateDatabase):
+class MemoryDatabase(StateDatabase):
+    """One that nobody else sees, and that is gone with this. Threads take turns."""
+
+    def __init__(self, name: str, places: ProjectPaths) -> None:
+        super().__init__(memory_engine(), name, None, places)
+        self._turn = threading.RLock()
+        self._connection = self.engine.connect()
+
+    def rows(self, query: Executable, named: Mapping[str, Any]) -> Sequence[Any]:
+        with self.read() as connection:  # for which there is no transaction either
+            return connection.execute(query, named).all()
+
+    def close(self) -> None:
+        """What it holds lasts as long as itself."""
+
+    @contextmanager
+    def _transaction(self, *, write: bool) -> Iterator[Connection]:
+        connection = self._connection
+        with self._turn, _translated(self.name, opening=False):
+            if not write:
+                yield connection
+                return
+            connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+
+
+class AbsentDatabase(MemoryDatabase):
     """One whose file was not there when it was opened: empty for whoever reads, until somebody makes it."""
 
     def __init__(self, name: str, file: Path, busy_seconds: float, places: ProjectPaths) -> None:
-        super().__init__(_empty_engine(), name, None, places)
+        super().__init__(name, places)
         self._awaited, self._busy_seconds = file, busy_seconds
         self._found: StateDatabase | None = None
 
@@ -210,16 +232,10 @@ class AbsentDatabase(StateDatabase):
         if self._found is not None:
             self._found.close()
 
-    def rows(self, query: Executable, named: Mapping[str, Any]) -> Sequence[Any]:
-        with self.read() as connection:
-            return connection.execute(query, named).all()
-
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
-        if self._found is None and _is_there(self._awaited):
-            self._found = _opened(
-                self.name, self._awaited, _sqlite_engine(self._awaited, self._busy_seconds), self.places
-            )
+        if self._found is None and is_there(self._awaited):
+            self._found = _opened(self.name, self._awaited, file_engine(self._awaited, self._busy_seconds), self.places)
         if self._found is None and write:
             raise ConfigurationError(f"there is no state database {self.name} yet; mlopsctl reconcile or up makes it")
         transaction = super()._transaction if self._found is None else self._found._transaction
@@ -261,10 +277,10 @@ def open_database(
     if parsed.get_backend_name() != "sqlite":
         return _opened(name, None, _server_engine(parsed, name), places)
     file = _sqlite_file(parsed, root)
-    if not create and not _is_there(file):
+    if not create and not is_there(file):
         return AbsentDatabase(name, file, busy_seconds, places)
-    _make(file)
-    return _opened(name, file, _sqlite_engine(file, busy_seconds), places, steady)
+    make(file)
+    return _opened(name, file, file_engine(file, busy_seconds), places, steady)
 
 
 def _opened(
@@ -285,49 +301,6 @@ def _sqlite_file(url: URL, root: str) -> Path:
     return Path(root).absolute() / url.database
 
 
-def _is_there(file: Path) -> bool:
-    """An empty file is one that is being made. Raises ConfigurationError where nobody can tell."""
-    try:
-        return file.stat().st_size > 0
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise ConfigurationError(f"the state database {file} cannot be opened: {error.strerror}") from error
-
-
-def _make(file: Path) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise ConfigurationError(f"the state database {file} cannot be opened: {error.strerror}") from error
-
-
-def _sqlite_engine(file: Path, busy_seconds: float) -> Engine:
-    # mode=rw: a file that vanished must not come back empty.
-    uri = f"file:{quote(str(file))}?mode=rw"
-
-    def connect() -> sqlite3.Connection:
-        # isolation_level None: the driver opens no transactions of its own; see _begin.
-        connection = sqlite3.connect(uri, uri=True, timeout=busy_seconds, check_same_thread=False, isolation_level=None)
-        try:
-            _configure(connection, busy_seconds)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    engine = create_engine("sqlite://", creator=connect, hide_parameters=True, poolclass=QueuePool, max_overflow=-1)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _empty_engine() -> Engine:
-    engine = create_engine("sqlite://", hide_parameters=True, poolclass=StaticPool)
-    METADATA.create_all(engine)
-    return engine
-
-
 def _server_engine(url: URL, name: str) -> Engine:
     try:
         return create_engine(url, hide_parameters=True, pool_pre_ping=True)
@@ -336,39 +309,9 @@ def _server_engine(url: URL, name: str) -> Engine:
         raise ConfigurationError(f"the state database {name}: {told}") from error
 
 
-def _configure(connection: sqlite3.Connection, busy_seconds: float) -> None:
-    _switch_to_wal(connection, time.monotonic() + busy_seconds)
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    # One value that is no UTF-8 would fail every query that comes upon it.
-    connection.text_factory = _text
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
-
-
-def _switch_to_wal(connection: sqlite3.Connection, deadline: float) -> None:
-    """SQLite's own waiting does not cover the switch of a new file: of several first openers all but one would fail."""
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
-                raise
-        time.sleep(_RETRY_SECONDS)
-
-
-def _begin(connection: Connection) -> None:
-    write = connection.get_execution_options().get(_WRITE, False)
-    if write is not None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
 def _prepare(engine: Engine, name: str, places: ProjectPaths, *, create: bool) -> None:
     with engine.connect() as connection:
-        connection.execution_options(**{_WRITE: True})
+        connection.execution_options(**{WRITE: True})
         with connection.begin():
             prepare(connection, name, places, create=create)
 

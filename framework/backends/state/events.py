@@ -48,9 +48,8 @@ class EventLog:
             sequence += 1
             item = chain.link(event, sequence, head)
             head = item.hash
-            filed = {} if item.filed is None else vars(item.filed)
             link = {"body": item.body, "previous": item.previous, "hash": item.hash}
-            rows.append({"environment": self._environment, "sequence": sequence, **filed, **link})
+            rows.append({"environment": self._environment, "sequence": sequence, **vars(item.filed), **link})
         connection.execute(_ADD, rows)
         connection.execute(_GO_ON, {"here": self._environment, "count": sequence, "link": head})
 

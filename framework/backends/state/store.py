@@ -48,6 +48,25 @@ _ALL = (
 _PART = _ALL.where(tuple_(_KEPT.kind, _KEPT.name) > tuple_(bindparam("kind"), bindparam("name"))).limit(500)
 _REFS = _ALL.with_only_columns(_KEPT.kind, _KEPT.name)
 _PIN = select(tables.pins.c.body).where(tables.pins.c.environment == bindparam("here"))
+_KNOWN = (
+    select(tables.revisions.c.sha, tables.revisions.c.body)
+    .where(tables.revisions.c.environment == bindparam("here"))
+    .order_by(tables.revisions.c.position.desc())
+    .limit(bindparam("limit"))
+    .offset(bindparam("skip"))
+)
+_NOTED = tables.notes.c
+_NOTE = select(_NOTED.body).where(_NOTED.environment == bindparam("here"), _NOTED.name == bindparam("name"))
+_WORDS = (
+    select(_NOTED.name, _NOTED.body)
+    .where(_NOTED.environment == bindparam("here"), _NOTED.name.startswith(WORD, autoescape=True))
+    .order_by(_NOTED.name)
+)
+_NOTE_AGAIN = (
+    update(tables.notes)
+    .where(_NOTED.environment == bindparam("here"), _NOTED.name == bindparam("named"))
+    .values(body=bindparam("kept"))
+)
 _HERE = (
     _KEPT.environment == bindparam("of_environment"),
     _KEPT.kind == bindparam("of_kind"),
@@ -120,13 +139,19 @@ class SqlStateStore:
         if found != record.version:
             raise ConflictError(_moved(record, found))
         saved = record.model_copy(update={"version": record.version + 1})
-        kept = self._places.kept(dump(saved))
         if record.version == 0:
-            key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
-            connection.execute(_FIRST, {**key, "version": 1, "body": kept})
+            self._insert(connection, saved)
         else:
-            connection.execute(_NEXT, {**self._named(record.ref), "saved": saved.version, "kept": kept})
+            values = {"saved": saved.version, "kept": self._body(saved)}
+            connection.execute(_NEXT, {**self._named(record.ref), **values})
         return saved
+
+    def _insert(self, connection: Connection, record: Record) -> None:
+        key = {"environment": self._environment, "kind": record.ref.kind, "name": record.ref.name}
+        connection.execute(_FIRST, {**key, "version": record.version, "body": self._body(record)})
+
+    def _body(self, record: Record) -> str:
+        return self._places.kept(dump(record))
 
     def delete(self, record: Record, token: int, events: Sequence[Event] = ()) -> None:
         with self._database.write() as connection:
@@ -147,9 +172,7 @@ class SqlStateStore:
                 if ref_of(kind, name) == ref:
                     connection.execute(delete(table).where(here, table.c.kind == kind, table.c.name == name))
             if left is not None:
-                key = {"environment": self._environment, "kind": ref.kind, "name": ref.name}
-                body = self._places.kept(dump(left.model_copy(update={"version": 1})))
-                connection.execute(insert(table).values(**key, version=1, body=body))
+                self._insert(connection, left.model_copy(update={"version": 1}))
             self._events.append(connection, row, events)
 
     def append_events(self, events: Sequence[Event], token: int) -> None:
@@ -206,11 +229,7 @@ class SqlStateStore:
             self._advance(connection, revisions=position)
 
     def revisions(self, limit: int = 50, skip: int = 0) -> Sequence[Revision]:
-        table = tables.revisions
-        query = select(table.c.sha, table.c.body).where(table.c.environment == self._environment)
-        query = query.order_by(table.c.position.desc()).limit(limit).offset(skip)
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
+        rows = self._database.rows(_KNOWN, {"here": self._environment, "limit": limit, "skip": skip})
         return tuple(self._revision(*row) for row in rows)
 
     def _revision(self, sha: Any, body: Any) -> Revision:
@@ -244,19 +263,12 @@ class SqlStateStore:
             connection.execute(delete(table).where(here))
 
     def words(self) -> Sequence[Word]:
-        table = tables.notes
-        here = (table.c.environment == self._environment) & table.c.name.startswith(WORD, autoescape=True)
-        query = select(table.c.name, table.c.body).where(here).order_by(table.c.name)
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return tuple(self._damages.readable(word_of, rows))
+        return tuple(self._damages.readable(word_of, self._database.rows(_WORDS, {"here": self._environment})))
 
     def say(self, word: Word) -> None:
         """Not fenced: it is an operator's, whoever leads. The last word counts."""
-        table, key = tables.notes, {"environment": self._environment, "name": WORD + word.subject}
         with self._database.write() as connection:
-            connection.execute(delete(table).filter_by(**key))
-            connection.execute(insert(table).values(**key, body=dump(word)))
+            self._put_note(connection, WORD + word.subject, dump(word))
 
     def take_back(self, word: Word, token: int, events: Sequence[Event] = ()) -> None:
         table, key = tables.notes, {"environment": self._environment, "name": WORD + word.subject}
@@ -265,20 +277,14 @@ class SqlStateStore:
             connection.execute(delete(table).filter_by(**key, body=dump(word)))
 
     def clock(self) -> ClockMark | None:
-        table = tables.notes
-        query = select(table.c.body).filter_by(environment=self._environment, name=CLOCK)
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return next(self._damages.readable(clock_of, rows), None)
+        return next(self._damages.readable(clock_of, self._note(CLOCK)), None)
 
     def set_clock(
         self, mark: ClockMark, token: int, records: Sequence[Record] = (), events: Sequence[Event] = ()
     ) -> None:
-        table, key = tables.notes, {"environment": self._environment, "name": CLOCK}
         with self._database.write() as connection:
             self._events.append(connection, fence(connection, self._environment, token), events)
-            connection.execute(delete(table).filter_by(**key))
-            connection.execute(insert(table).values(**key, body=dump(mark)))
+            self._put_note(connection, CLOCK, dump(mark))
             for record in records:
                 self._put(connection, record)
 
@@ -288,18 +294,14 @@ class SqlStateStore:
         Raises:
             ConfigurationError: what was kept is damaged.
         """
-        table, key = tables.notes, {"environment": self._environment, "name": OWNER}
-        query = select(table.c.body).filter_by(**key)
-        with self._database.read() as connection:
-            known = connection.execute(query).scalar_one_or_none()
-        if known is not None and claim in (None, known):
-            return owners.checked(known, self._environment)
+        for (known,) in self._note(OWNER):
+            if claim in (None, known):
+                return owners.checked(known, self._environment)
         try:
             with self._database.write() as connection:
-                known = connection.execute(query).scalar_one_or_none()
+                known = connection.execute(_NOTE, {"here": self._environment, "name": OWNER}).scalar_one_or_none()
                 chosen = claim or known or owners.fresh()
-                connection.execute(delete(table).filter_by(**key))
-                connection.execute(insert(table).values(**key, body=chosen))
+                self._put_note(connection, OWNER, chosen)
                 return chosen
         except ConflictError:
             return self.owner(claim)  # another process was first
@@ -356,19 +358,21 @@ class SqlStateStore:
             return None
 
     def beat(self, heartbeat: Heartbeat, token: int) -> None:
-        table, key = tables.notes, {"environment": self._environment, "name": HEARTBEAT}
-        body = dump(heartbeat)
         with self._database.write() as connection:
             fence(connection, self._environment, token)
-            known = connection.execute(update(table).filter_by(**key).values(body=body))
-            if not known.rowcount:
-                connection.execute(insert(table).values(**key, body=body))
+            self._put_note(connection, HEARTBEAT, dump(heartbeat))
 
     def heartbeat(self) -> Heartbeat | None:
-        query = select(tables.notes.c.body).filter_by(environment=self._environment, name=HEARTBEAT)
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return next(self._damages.readable(heartbeat_of, rows), None)
+        return next(self._damages.readable(heartbeat_of, self._note(HEARTBEAT)), None)
+
+    def _note(self, name: str) -> Sequence[Any]:
+        return self._database.rows(_NOTE, {"here": self._environment, "name": name})
+
+    def _put_note(self, connection: Connection, name: str, body: str) -> None:
+        known = connection.execute(_NOTE_AGAIN, {"here": self._environment, "named": name, "kept": body})
+        if not known.rowcount:
+            values = {"environment": self._environment, "name": name, "body": body}
+            connection.execute(insert(tables.notes), values)
 
     def _is(self, ref: Ref, table: Any) -> Any:
         return (table.c.environment == self._environment) & (table.c.kind == ref.kind) & (table.c.name == ref.name)

@@ -28,10 +28,6 @@ def _references(spec: BatchInferenceSpec) -> tuple[Reference, ...]:
     )
 
 
-def _entrypoints(spec: BatchInferenceSpec) -> Mapping[str, str]:
-    return {}
-
-
 def _unsupported(spec: BatchInferenceSpec) -> tuple[str, ...]:
     return ("spec",)
 
@@ -74,7 +70,6 @@ KIND = Kind(
     categories=CATEGORIES,
     plan=_plan,
     references=_references,
-    entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
     claims=_claims,

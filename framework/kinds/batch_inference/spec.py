@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from framework.api.categories import Category
 from framework.api.fields import Cpus, CronExpression, DataPath, Duration, Gpus, Workers
 from framework.api.meta import Name, Strict
+from framework.kinds.model_deployment.spec import ModelRef
 
 
-class Model(Strict):
+class Model(ModelRef):
     """Which model predicts."""
-
-    training: Name = Field(description="The TrainingJob whose model it is")
-    version: Annotated[str, Field(min_length=1)] = Field(
-        "latest",
-        description="latest: of the current spec of the training job, once it passed its gates; or a version by name",
-    )
 
 
 class InputWindow(Strict):

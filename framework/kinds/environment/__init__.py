@@ -11,7 +11,7 @@ from framework.api.places import Place, Use
 from framework.kinds.environment import policies, quotas, windows
 from framework.kinds.environment.spec import CATEGORIES, Database, EnvironmentSpec, Quotas
 from framework.planning.grammar.changes import Change, Desired, Status
-from framework.planning.grammar.kind import CrossProblem, Kind, Reference
+from framework.planning.grammar.kind import CrossProblem, Kind
 from framework.planning.grammar.reasons import READ
 from framework.planning.plan.outcomes import Outcome, removed
 
@@ -20,14 +20,6 @@ def _plan(desired: Desired[EnvironmentSpec] | None, observed: Ref, status: Statu
     if desired is None:
         return removed(observed)
     return Outcome(desired, status, CATEGORIES, now).converged(Stored(), desired.spec.ray.address, READ)
-
-
-def _references(spec: EnvironmentSpec) -> tuple[Reference, ...]:
-    return ()
-
-
-def _entrypoints(spec: EnvironmentSpec) -> Mapping[str, str]:
-    return {}
 
 
 def _unsupported(spec: EnvironmentSpec) -> tuple[str, ...]:
@@ -72,8 +64,6 @@ def kind(held: Mapping[str, Kind]) -> Kind:
         spec=EnvironmentSpec,
         categories=CATEGORIES,
         plan=_plan,
-        references=_references,
-        entrypoints=_entrypoints,
         unsupported=_unsupported,
         check=partial(_check, held),
         remarks=_remarks,

@@ -30,10 +30,6 @@ def _references(spec: ModelMonitorSpec) -> tuple[Reference, ...]:
     return tuple(found)
 
 
-def _entrypoints(spec: ModelMonitorSpec) -> Mapping[str, str]:
-    return {}
-
-
 def _unsupported(spec: ModelMonitorSpec) -> tuple[str, ...]:
     fields = {
         "spec.segments": bool(spec.segments),
@@ -89,7 +85,6 @@ KIND = Kind(
     categories=CATEGORIES,
     plan=_plan,
     references=_references,
-    entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
     state=MonitorState,

@@ -152,24 +152,16 @@ SpecOf = Callable[[Ref], Mapping[str, Any] | None]
 """The spec of a resource as it is written, None where there is none."""
 
 
-def _no_remarks(spec: Any) -> tuple[CrossProblem, ...]:
+def _none(spec: Any) -> tuple[()]:
     return ()
 
 
-def _no_places(spec: Any) -> tuple[Place, ...]:
-    return ()
-
-
-def _no_claims(spec: Any) -> tuple[Claim, ...]:
-    return ()
+def _nothing(spec: Any) -> Mapping[Any, Any]:
+    return {}
 
 
 def _no_needs(spec: Any) -> Needs:
     return Needs()
-
-
-def _no_contract(spec: Any) -> Mapping[str, str]:
-    return {}
 
 
 def _no_keys(spec: Any) -> frozenset[str]:
@@ -178,10 +170,6 @@ def _no_keys(spec: Any) -> frozenset[str]:
 
 def _anything_goes(ref: Ref, state: Any) -> None:
     pass
-
-
-def _consumes_nothing(spec: Any) -> Mapping[Ref, frozenset[str] | None]:
-    return {}
 
 
 @dataclass(frozen=True)
@@ -194,25 +182,25 @@ class Kind:
     spec: type[BaseModel]
     categories: Mapping[str, Category]
     plan: PlanFunction
-    references: Callable[[Any], tuple[Reference, ...]]
-    entrypoints: Callable[[Any], Mapping[str, str]]
     unsupported: Callable[[Any], tuple[str, ...]]
     check: Callable[[Any, Mapping[Ref, BaseModel]], tuple[CrossProblem, ...]]
     workload_version: str
     """Part of every identity: bumped when our own workload would build something else from the same spec."""
+    references: Callable[[Any], tuple[Reference, ...]] = _none
+    entrypoints: Callable[[Any], Mapping[str, str]] = _nothing
     rebuild: Category = Category.METADATA
     """What it costs when an upstream or the user's code changed and none of its own fields did."""
     unless_equal: str = ""
     """What a plan says where only upstreams changed, of a kind for which nothing is built over equal rows."""
-    remarks: Callable[[Any], tuple[CrossProblem, ...]] = _no_remarks
+    remarks: Callable[[Any], tuple[CrossProblem, ...]] = _none
     """What is allowed in a spec and hardly meant so: told as warnings."""
-    places: Callable[[Any], tuple[Place, ...]] = _no_places
+    places: Callable[[Any], tuple[Place, ...]] = _none
     """What it names of the machine that the controller runs on."""
-    exposed: Callable[[Any], tuple[CrossProblem, ...]] = _no_remarks
+    exposed: Callable[[Any], tuple[CrossProblem, ...]] = _none
     """Secrets that have no form by which they are found in every spec."""
     secret_from: Mapping[str, str] = field(default_factory=dict)
     """How a secret is given instead, in words, by the dotted path of a field that people write secrets into."""
-    claims: Callable[[Any], tuple[Claim, ...]] = _no_claims
+    claims: Callable[[Any], tuple[Claim, ...]] = _none
     """Unlike in ``check``, all resources together cost no more than a look at each."""
     needs: Callable[[Any], Needs] = _no_needs
     sized_by: str = ""
@@ -223,11 +211,11 @@ class Kind:
     """None for a kind whose work is no run."""
     versions: Versions | None = None
     """None for a kind that has none."""
-    contract: Callable[[Any], Mapping[str, str]] = _no_contract
+    contract: Callable[[Any], Mapping[str, str]] = _nothing
     """What it promises to its downstreams: dtype by column."""
     keys: Callable[[Any], frozenset[str]] = _no_keys
     """Columns of the contract that every consumer uses, named or not: what rows are joined by."""
-    consumes: Callable[[Any], Mapping[Ref, frozenset[str] | None]] = _consumes_nothing
+    consumes: Callable[[Any], Mapping[Ref, frozenset[str] | None]] = _nothing
     """Columns it uses by upstream; None: all of them."""
     state: type[Stored] = Stored
     """What a record remembers of one, beside what every kind has."""

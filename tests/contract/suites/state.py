@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from threading import Barrier
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
@@ -18,7 +18,6 @@ from framework.ports import (
     Event,
     Heartbeat,
     Lease,
-    Outage,
     Pin,
     Record,
     Recorded,
@@ -30,12 +29,6 @@ from framework.ports import (
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TTL = 30.0
 VIEW, JOB, ENDPOINT = Ref("FeatureView", "flights"), Ref("TrainingJob", "delay"), Ref("ModelDeployment", "delay")
-
-
-class VerifiedStore(StateStore, Protocol):
-    """A store whose log can be checked for tampering; every store has that."""
-
-    def verify_events(self) -> tuple[str, ...]: ...
 
 
 def record(ref: Ref, version: int = 0, **status: Any) -> Record:
@@ -84,7 +77,7 @@ def taken(store: StateStore, holder: str = "a", now: datetime = NOW) -> Lease:
 class StateStoreContract:
     """Subclass it and provide a fixture ``store``: an empty environment whose lease nobody has taken yet."""
 
-    def test_the_owner_is_made_once_and_can_be_claimed(self, store: VerifiedStore) -> None:
+    def test_the_owner_is_made_once_and_can_be_claimed(self, store: StateStore) -> None:
         owner = store.owner()
         assert re.fullmatch(r"[0-9a-f]{10}", owner)
         assert store.owner() == owner
@@ -92,13 +85,13 @@ class StateStoreContract:
         assert store.owner() == "0123456789"
         assert store.lease() is None
 
-    def test_nothing_is_loaded_where_nothing_was_saved(self, store: VerifiedStore) -> None:
+    def test_nothing_is_loaded_where_nothing_was_saved(self, store: StateStore) -> None:
         assert store.load(VIEW) is None
         assert store.lease() is None
         assert (list(store.records()), list(store.events()), list(store.revisions())) == ([], [], [])
         assert store.verify_events() == ()
 
-    def test_what_was_saved_is_loaded(self, store: VerifiedStore) -> None:
+    def test_what_was_saved_is_loaded(self, store: StateStore) -> None:
         token = taken(store).token
         status: dict[str, Any] = {"step": 3, "share": 0.1, "nothing": None, "deep": {"list": [1, "ä"]}}
         saved = store.save(record(VIEW, **status), token)
@@ -106,7 +99,7 @@ class StateStoreContract:
         assert store.load(VIEW) == saved
         assert store.load(JOB) is None
 
-    def test_versions_rise_and_an_old_version_is_refused(self, store: VerifiedStore) -> None:
+    def test_versions_rise_and_an_old_version_is_refused(self, store: StateStore) -> None:
         token = taken(store).token
         first = store.save(record(VIEW, step=1), token)
         second = store.save(first.model_copy(update={"status": {"step": 2}}), token)
@@ -115,7 +108,7 @@ class StateStoreContract:
             store.save(first.model_copy(update={"status": {"step": 9}}), token)
         assert store.load(VIEW) == second
 
-    def test_a_new_record_must_not_exist_and_an_old_one_must(self, store: VerifiedStore) -> None:
+    def test_a_new_record_must_not_exist_and_an_old_one_must(self, store: StateStore) -> None:
         token = taken(store).token
         saved = store.save(record(VIEW, step=1), token)
         with pytest.raises(ConflictError):
@@ -124,14 +117,14 @@ class StateStoreContract:
             store.save(record(JOB, version=1), token)
         assert list(store.records()) == [saved]
 
-    def test_records_come_sorted(self, store: VerifiedStore) -> None:
+    def test_records_come_sorted(self, store: StateStore) -> None:
         token = taken(store).token
         for ref in (JOB, VIEW, Ref("FeatureView", "arrivals"), ENDPOINT):
             store.save(record(ref), token)
         expected = [Ref("FeatureView", "arrivals"), VIEW, ENDPOINT, JOB]
         assert [item.ref for item in store.records()] == expected
 
-    def test_delete_is_idempotent_and_checks_the_version(self, store: VerifiedStore) -> None:
+    def test_delete_is_idempotent_and_checks_the_version(self, store: StateStore) -> None:
         token = taken(store).token
         old = store.save(record(VIEW, step=1), token)
         new = store.save(old, token)
@@ -144,7 +137,7 @@ class StateStoreContract:
         assert list(store.records()) == [other]
         assert store.save(record(VIEW, step=2), token).version == 1
 
-    def test_what_the_caller_changes_later_is_not_stored(self, store: VerifiedStore) -> None:
+    def test_what_the_caller_changes_later_is_not_stored(self, store: StateStore) -> None:
         token = taken(store).token
         mine = record(VIEW, deep={"step": 1})
         saved = store.save(mine, token)
@@ -156,7 +149,7 @@ class StateStoreContract:
         loaded.status["deep"]["step"] = 7
         assert store.records()[0].status == {"deep": {"step": 1}}
 
-    def test_one_of_many_concurrent_writers_wins(self, store: VerifiedStore) -> None:
+    def test_one_of_many_concurrent_writers_wins(self, store: StateStore) -> None:
         token = taken(store).token
         start = store.save(record(VIEW, writer=-1), token)
         barrier = Barrier(8)
@@ -176,7 +169,7 @@ class StateStoreContract:
         assert loaded is not None
         assert (loaded.version, loaded.status) == (2, {"writer": winners[0]})
 
-    def test_events_are_numbered_and_come_oldest_first(self, store: VerifiedStore) -> None:
+    def test_events_are_numbered_and_come_oldest_first(self, store: StateStore) -> None:
         token = taken(store).token
         store.append_events([event(1), event(2)], token)
         store.append_events([], token)
@@ -184,7 +177,7 @@ class StateStoreContract:
         found = store.events()
         assert list(found) == [event(number).model_copy(update={"sequence": number}) for number in (1, 2, 3)]
 
-    def test_events_of_one_resource_and_the_newest_of_many(self, store: VerifiedStore) -> None:
+    def test_events_of_one_resource_and_the_newest_of_many(self, store: StateStore) -> None:
         token = taken(store).token
         store.append_events([event(1, VIEW), event(2, JOB), event(3, None), event(4, VIEW), event(5, JOB)], token)
         assert _numbers(store.events(VIEW)) == [1, 4]
@@ -193,7 +186,7 @@ class StateStoreContract:
         assert _numbers(store.events(limit=0)) == []
         assert _numbers(store.events(ENDPOINT)) == []
 
-    def test_events_are_asked_for_by_kind_reason_and_time(self, store: VerifiedStore) -> None:
+    def test_events_are_asked_for_by_kind_reason_and_time(self, store: StateStore) -> None:
         token = taken(store).token
         told = [event(1, VIEW), event(2, JOB), event(3, None), event(4, VIEW), event(5, None)]
         told[3] = told[3].model_copy(update={"reason": "Published"})
@@ -207,7 +200,7 @@ class StateStoreContract:
         offset = timezone(timedelta(hours=2))
         assert _numbers(store.events(since=event(4).time.astimezone(offset), kinds=("",))) == [5]
 
-    def test_the_whole_log_is_read_page_by_page(self, store: VerifiedStore) -> None:
+    def test_the_whole_log_is_read_page_by_page(self, store: StateStore) -> None:
         token = taken(store).token
         store.append_events([event(number, VIEW if number % 3 else None) for number in range(1, 11)], token)
         pages, after = [], 0
@@ -219,13 +212,13 @@ class StateStoreContract:
         assert _numbers(store.log(kinds=("",))) == [3, 6, 9]
         assert list(store.log(10)) == []
 
-    def test_the_log_of_what_happened_verifies(self, store: VerifiedStore) -> None:
+    def test_the_log_of_what_happened_verifies(self, store: StateStore) -> None:
         token = taken(store).token
         for number in range(1, 6):
             store.append_events([event(number), event(number, None)], token)
         assert store.verify_events() == ()
 
-    def test_the_seal_counts_what_was_logged_and_names_the_last(self, store: VerifiedStore) -> None:
+    def test_the_seal_counts_what_was_logged_and_names_the_last(self, store: StateStore) -> None:
         empty = store.seal()
         assert (empty.events, empty.first, empty.last, len(empty.head)) == (0, None, None, 64)
         token = taken(store).token
@@ -238,7 +231,7 @@ class StateStoreContract:
         assert len({empty.head, two.head, three.head}) == 3
         assert store.seal() == three
 
-    def test_a_pin_needs_no_lease_and_the_last_word_counts(self, store: VerifiedStore) -> None:
+    def test_a_pin_needs_no_lease_and_the_last_word_counts(self, store: StateStore) -> None:
         assert store.pin() is None
         store.set_pin(None)
         assert store.pin() is None
@@ -249,7 +242,7 @@ class StateStoreContract:
         store.set_pin(None)
         assert store.pin() is None
 
-    def test_a_pin_outlives_leaders_and_is_in_nobodys_way(self, store: VerifiedStore) -> None:
+    def test_a_pin_outlives_leaders_and_is_in_nobodys_way(self, store: StateStore) -> None:
         store.set_pin(pin(1))
         old = taken(store, "a")
         saved = store.save(record(VIEW, step=1), old.token)
@@ -259,7 +252,7 @@ class StateStoreContract:
         assert store.pin() == pin(2)
         assert store.verify_events() == ()
 
-    def test_the_end_of_a_pin_is_told_and_a_newer_pin_stands(self, store: VerifiedStore) -> None:
+    def test_the_end_of_a_pin_is_told_and_a_newer_pin_stands(self, store: StateStore) -> None:
         token = taken(store).token
         store.set_pin(pin(1))
         store.end_pin(pin(1), token, [event(1)])
@@ -272,7 +265,7 @@ class StateStoreContract:
             store.end_pin(pin(3), token + 1, [event(3)])
         assert (store.pin(), _numbers(store.events())) == (pin(3), [1, 2])
 
-    def test_the_last_word_on_a_subject_stands_until_it_is_taken_back(self, store: VerifiedStore) -> None:
+    def test_the_last_word_on_a_subject_stands_until_it_is_taken_back(self, store: StateStore) -> None:
         assert list(store.words()) == []
         for said in (word("rollout/b"), word("prune/a_%"), word("rollout/b", "retry")):
             store.say(said)
@@ -286,27 +279,7 @@ class StateStoreContract:
         assert list(store.words()) == [word("rollout/b", "retry")]
         assert _numbers(store.events()) == [1]
 
-    def test_the_last_heartbeat_of_who_leads_is_kept(self, store: VerifiedStore) -> None:
-        assert store.heartbeat() is None
-        with pytest.raises(ConflictError):
-            store.beat(heartbeat(0), 1)
-        old = taken(store, "a")
-        store.beat(heartbeat(1), old.token)
-        last = heartbeat(2, cluster=Outage(since=NOW, message="gone, ä"), process={"pid": 7, "host": None})
-        store.beat(last, old.token)
-        assert store.heartbeat() == last
-        new = taken(store, "b", NOW + timedelta(seconds=TTL))
-        with pytest.raises(ConflictError):
-            store.beat(heartbeat(3), old.token)
-        assert store.heartbeat() == last, "it stands until the new leader says something"
-        store.beat(heartbeat(4), new.token)
-        store.release(new)
-        with pytest.raises(ConflictError):
-            store.beat(heartbeat(5), new.token)
-        assert store.heartbeat() == heartbeat(4)
-        assert (list(store.words()), list(store.events())) == ([], [])
-
-    def test_what_is_written_and_what_it_comes_to_are_kept_together_or_not_at_all(self, store: VerifiedStore) -> None:
+    def test_what_is_written_and_what_it_comes_to_are_kept_together_or_not_at_all(self, store: StateStore) -> None:
         token = taken(store).token
         saved = store.save(record(VIEW, step=1), token, [event(1)])
         store.save_revision(revision(1), token, [event(2, None)])
@@ -325,7 +298,7 @@ class StateStoreContract:
         assert _numbers(store.events()) == [1, 2, 3, 4]
         assert (list(store.records()), store.verify_events()) == ([], ())
 
-    def test_how_a_clock_stands_is_kept_with_what_it_moved_or_nothing_is(self, store: VerifiedStore) -> None:
+    def test_how_a_clock_stands_is_kept_with_what_it_moved_or_nothing_is(self, store: StateStore) -> None:
         assert store.clock() is None
         token = taken(store).token
         first, second = ClockMark(boot="b", wall=NOW, uptime=1.5), ClockMark(boot="b", wall=NOW, uptime=2.5)
@@ -343,7 +316,7 @@ class StateStoreContract:
             store.set_clock(first, token + 1)
         assert (store.clock(), [item.version for item in store.records()]) == (second, [2, 2])
 
-    def test_a_record_that_is_forgotten_is_gone_or_another_takes_its_place(self, store: VerifiedStore) -> None:
+    def test_a_record_that_is_forgotten_is_gone_or_another_takes_its_place(self, store: StateStore) -> None:
         token = taken(store).token
         old = store.save(store.save(record(VIEW, step=1), token), token)
         kept = store.save(record(JOB), token)
@@ -359,7 +332,7 @@ class StateStoreContract:
         assert _numbers(store.events()) == [1, 2, 3]
         assert store.verify_events() == ()
 
-    def test_what_can_be_read_is_not_damaged(self, store: VerifiedStore) -> None:
+    def test_what_can_be_read_is_not_damaged(self, store: StateStore) -> None:
         token = taken(store).token
         saved = store.save(record(VIEW, step=1), token)
         store.save_revision(revision(1), token)
@@ -369,7 +342,7 @@ class StateStoreContract:
         assert list(store.damage()) == []
         assert _numbers(store.events()) == [1]
 
-    def test_however_many_records_there_are_each_is_found_once(self, store: VerifiedStore) -> None:
+    def test_however_many_records_there_are_each_is_found_once(self, store: StateStore) -> None:
         token = taken(store).token
         names = [f"view-{number}" for number in range(1_100)]
         made = [record(Ref(kind, name)) for kind in ("TrainingJob", "FeatureView") for name in names[: len(kind) * 50]]
@@ -380,7 +353,7 @@ class StateStoreContract:
         store.delete(saved.pop(max(saved)), token)
         assert {first.ref, *(item.ref for item in scan)} >= saved.keys(), "what else goes meanwhile"
 
-    def test_records_are_found_by_the_names_that_stand_in_them(self, store: VerifiedStore) -> None:
+    def test_records_are_found_by_the_names_that_stand_in_them(self, store: StateStore) -> None:
         token = taken(store).token
         view = store.save(record(VIEW, reads={"raw": ["clicks"]}), token)
         job = store.save(record(JOB, reads="clicks of a day", upstream=[VIEW.name]), token)
@@ -393,7 +366,7 @@ class StateStoreContract:
         assert view in store.naming(many).readable, "however many are asked for"
         assert list(store.refs()) == [VIEW, JOB]
 
-    def test_revisions_come_newest_first(self, store: VerifiedStore) -> None:
+    def test_revisions_come_newest_first(self, store: StateStore) -> None:
         token = taken(store).token
         for number in (3, 1, 2):
             store.save_revision(revision(number, accepted=number != 1), token)
@@ -401,7 +374,7 @@ class StateStoreContract:
         assert list(store.revisions(limit=1)) == [revision(2)]
         assert list(store.revisions(limit=2, skip=1)) == [revision(1, accepted=False), revision(3)]
 
-    def test_a_commit_that_is_seen_again_is_the_newest(self, store: VerifiedStore) -> None:
+    def test_a_commit_that_is_seen_again_is_the_newest(self, store: StateStore) -> None:
         token = taken(store).token
         store.save_revision(revision(1, accepted=False), token)
         store.save_revision(revision(2), token)
