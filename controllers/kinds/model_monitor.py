@@ -14,6 +14,7 @@ from framework.api import layout
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
+from framework.kinds.model_monitor.judgement import metric_of
 from framework.kinds.model_monitor.observed import (
     MonitorObserved,
     MonitorState,
@@ -21,12 +22,12 @@ from framework.kinds.model_monitor.observed import (
     due,
     performance_since,
 )
-from framework.kinds.model_monitor.spec import ModelMonitorSpec, Performance
+from framework.kinds.model_monitor.spec import ModelMonitorSpec
 from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
 from framework.planning.reports.lineage import Edge, Node, Sort
-from framework.ports import LabelledWindow, Log, Ports, Record, ReferenceProfile
+from framework.ports import LabelledWindow, LabelTable, Log, ModelVersion, Ports, Record, ReferenceProfile
 
 
 def observe(
@@ -50,11 +51,7 @@ def observe(
     reference, damage = _reference(live.profile, ports)
     folder = layout.profile_folder(ports.storage, spec.deployment, stable.app)
     profiles = ports.profiles.window(folder, since, until, reference or ReferenceProfile({}, ()))
-    performance = (
-        _performance(spec.performance, spec.deployment, stable.app, live_since, until, ports)
-        if spec.performance
-        else None
-    )
+    performance = _performance(spec, live, stable.app, live_since, until, ports)
     return MonitorObserved(
         ref=ref,
         live=live,
@@ -77,20 +74,24 @@ def _reference(profile: str, ports: Ports) -> tuple[ReferenceProfile | None, str
 
 
 def _performance(
-    spec: Performance, deployment: str, app: str, live_since: datetime, until: datetime, ports: Ports
+    spec: ModelMonitorSpec, live: ModelVersion, app: str, live_since: datetime, until: datetime, ports: Ports
 ) -> LabelledWindow | None:
     """None while the labels' view has published nothing. Labels come from elsewhere: whatever is wrong with them is
     told with the window, and keeps nothing else from being judged."""
-    folder = layout.prediction_folder(ports.storage, deployment, app)
-    since = performance_since(spec.window, live_since, until)
+    asked = spec.performance
+    if asked is None:
+        return None
+    folder = layout.prediction_folder(ports.storage, spec.deployment, app)
+    since, metric = performance_since(asked.window, live_since, until), metric_of(asked, live)
     try:
-        labels = published(Ref("FeatureView", spec.labels.view), ports)
+        labels = published(Ref("FeatureView", asked.labels.view), ports)
         table = ports.tables.describe(labels.uri) if labels else None
         if table is None:
             return None
-        return ports.profiles.performance(folder, table, spec.labels.key, spec.labels.column, spec.metric, since, until)
+        known = LabelTable(table, asked.labels.key, asked.labels.column)
+        return ports.profiles.performance(folder, known, metric, live.signature["output"], since, until)
     except (TerminalError, TransientError) as error:
-        return LabelledWindow(app, 0, 0, spec.metric, None, problem=str(error))
+        return LabelledWindow(app, 0, 0, metric, None, problem=str(error))
 
 
 def _left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:

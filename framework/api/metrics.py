@@ -8,6 +8,9 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
 
 from framework.api.errors import FieldError
 from framework.api.nearest import nearest
@@ -35,6 +38,10 @@ class Measure:
     @property
     def span(self) -> float:
         return self.most - self.least
+
+    @property
+    def bounded(self) -> bool:
+        return math.isfinite(self.span)
 
     def holds(self, value: float) -> bool:
         return self.least <= value <= self.most
@@ -114,6 +121,10 @@ def known(name: str) -> str:
         told = f"{name!r} is no metric (allowed: {', '.join(shown())})"
         raise FieldError(told, nearest(name, MEASURES)) from None
     return name
+
+
+Metric = Annotated[str, AfterValidator(known), WithJsonSchema({"type": "string", "pattern": PATTERN})]
+"""A field that names a metric."""
 
 
 def known_of_validation(name: str) -> str:

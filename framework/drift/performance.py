@@ -10,6 +10,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from framework.api.meta import Stored
+from framework.api.metrics import measure_of
 from framework.drift.quality import CONFIDENCE_ALPHA
 from framework.ports import LabelledWindow
 from framework.probability import proportion_lower
@@ -30,7 +31,7 @@ class PerformanceVerdict(Stored):
     high: float | None
     baseline: float | None
     bound: float | None
-    """The lowest value that the spec allows."""
+    """The worst value that the spec allows."""
     labelled: int
     predictions: int
     message: str
@@ -41,15 +42,17 @@ UNUSABLE = 0.01
 
 
 def judge_performance(
-    window: LabelledWindow, baseline: float | None, *, max_drop: float, min_labels: int
+    window: LabelledWindow, baseline: float | None, *, allowed: float | None, min_labels: int
 ) -> PerformanceVerdict:
-    """Compare the value on labelled rows with ``baseline``, the same metric on the version's test rows."""
-    bound = None if baseline is None else baseline - max_drop
+    """Compare the value on labelled rows with ``baseline``, the same metric on the version's test rows. ``allowed`` is
+    by how much it may be worse; None where that is not known."""
+    sign = -1 if measure_of(window.metric).loss else 1
+    bound = None if baseline is None or allowed is None else baseline - sign * allowed
     unusable = sum(item.count for item in window.unusable)
     if proportion_lower(unusable, unusable + window.labelled, CONFIDENCE_ALPHA) > UNUSABLE:
         share = f"{unusable:,} of {unusable + window.labelled:,} labels are unusable, at most {UNUSABLE:.0%} may be"
         window = replace(window, value=None, low=None, high=None, problem=window.problem or share)
-    finding, message = _judged(window, baseline, bound, max_drop, min_labels)
+    finding, message = _judged(window, baseline, bound, allowed, min_labels)
     return PerformanceVerdict(
         finding=finding,
         metric=window.metric,
@@ -65,30 +68,33 @@ def judge_performance(
 
 
 def _judged(
-    window: LabelledWindow, baseline: float | None, bound: float | None, max_drop: float, min_labels: int
+    window: LabelledWindow, baseline: float | None, bound: float | None, allowed: float | None, min_labels: int
 ) -> tuple[PerformanceFinding, str]:
     counted = f"{window.labelled:,} of {window.predictions:,} predictions are labelled"
     if window.problem:
         return PerformanceFinding.INCONCLUSIVE, window.problem
     if window.labelled < min_labels:
         return PerformanceFinding.INCONCLUSIVE, f"{counted}; needs {min_labels:,}"
+    loss, digits = measure_of(window.metric).loss, _digits(window.metric)
     if window.value is None:
         only = "".join(f" ({count:,} of {name})" for name, count in window.classes.items())
         return PerformanceFinding.INCONCLUSIVE, f"only one class has arrived{only}; {counted}"
-    if bound is None:
+    if bound is None or baseline is None:
         unknown = f"the version has no {window.metric} from its test"
+        if baseline is not None:
+            unknown = "performance.maxRise does not say how much more is no loss yet"
         return PerformanceFinding.INCONCLUSIVE, f"{_number(window)}, but {unknown}; {counted}"
-    if window.value >= bound:
-        return PerformanceFinding.HOLDS, f"{_number(window)} against {baseline:.3f} when tested; {counted}"
-    if window.high is not None and window.high < bound:
-        allowed = f"at most {max_drop:g} less is allowed"
-        return (
-            PerformanceFinding.DEGRADED,
-            f"{_number(window)} against {baseline:.3f} when tested, {allowed}; {counted}",
-        )
+    compared = f"{_number(window)} against {baseline:{digits}} when tested"
+    if window.value <= bound if loss else window.value >= bound:
+        return PerformanceFinding.HOLDS, f"{compared}; {counted}"
+    best = window.low if loss else window.high
+    if best is not None and (best > bound if loss else best < bound):
+        told = f"at most {allowed:g} {'more' if loss else 'less'} is allowed"
+        return PerformanceFinding.DEGRADED, f"{compared}, {told}; {counted}"
+    side = "above" if loss else "below"
     return (
         PerformanceFinding.INCONCLUSIVE,
-        f"{_number(window)} is below {bound:.3f}, but chance is not ruled out; {counted}",
+        f"{_number(window)} is {side} {bound:{digits}}, but chance is not ruled out; {counted}",
     )
 
 
@@ -115,5 +121,11 @@ def files_left_out(names: Sequence[str], of: str, shown: int = 3) -> str:
 
 
 def _number(window: LabelledWindow) -> str:
-    spread = f" [{window.low:.3f}, {window.high:.3f}]" if window.low is not None and window.high is not None else ""
-    return f"{window.metric} {window.value:.3f}{spread}"
+    digits = _digits(window.metric)
+    known = window.low is not None and window.high is not None
+    spread = f" [{window.low:{digits}}, {window.high:{digits}}]" if known else ""
+    return f"{window.metric} {window.value:{digits}}{spread}"
+
+
+def _digits(metric: str) -> str:
+    return ".3f" if measure_of(metric).bounded else ".4g"

@@ -75,7 +75,7 @@ class LabelledWindow:
     labelled: int
     metric: str
     value: float | None
-    """None while one class is missing or nothing is labelled."""
+    """None while one class is missing, or nothing is labelled."""
     low: float | None = None
     high: float | None = None
     classes: Mapping[str, int] = field(default_factory=dict)
@@ -90,6 +90,16 @@ class LabelledWindow:
     """Files of the prediction log that could not be read."""
     problem: str = ""
     """Why nothing could be measured at all."""
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Where true outcomes arrive: rows of ``table`` with the same ``key`` as a prediction, whose label is in
+    ``column``."""
+
+    table: TableState
+    key: str
+    column: str
 
 
 class ProfileStore(Protocol):
@@ -107,11 +117,10 @@ class ProfileStore(Protocol):
         ...
 
     def performance(
-        self, folder: str, labels: TableState, key: str, column: str, metric: str, since: datetime, until: datetime
+        self, folder: str, labels: LabelTable, metric: str, output: Mapping[str, Json], since: datetime, until: datetime
     ) -> LabelledWindow:
-        """How well the predictions logged in ``folder`` in [since, until) agree with the labels that have arrived: rows
-        of the table ``labels`` with the same ``key``, whose label is in ``column``. Nothing logged is a window without
-        predictions.
+        """How well the predictions logged in ``folder`` in [since, until) agree with the labels that have arrived.
+        ``output`` is that of the signature of the model that made them. Nothing logged is a window without predictions.
 
         Raises TerminalError: "UnknownMetric", "ColumnMissing", "LabelsUnreadable".
         """

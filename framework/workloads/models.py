@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from framework import storage
-from framework.workloads.answers import Matrix, ModelOutput
+from framework.answers import Matrix, ModelOutput
 from framework.workloads.context import WorkloadError
 from framework.workloads.formats import known
 from framework.workloads.formats.form import Score

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 import pytest
 
@@ -11,7 +10,7 @@ from framework.api import layout
 from framework.api.errors import TerminalError, TransientError
 from framework.api.meta import Ref
 from framework.kinds.model_monitor.observed import MonitorState
-from framework.ports import ColumnSummary, LabelledWindow, ReferenceProfile, TableState
+from framework.ports import ColumnSummary, LabelledWindow, ReferenceProfile
 from tests.unit.drift.columns import numeric, reference
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, PROJECT, World
 
@@ -61,9 +60,7 @@ def world() -> Watched:
 
 
 def refuse(error: Exception) -> Callable[..., LabelledWindow]:
-    def performance(
-        folder: str, labels: TableState, key: str, column: str, metric: str, since: datetime, until: datetime
-    ) -> LabelledWindow:
+    def performance(*_: object) -> LabelledWindow:
         raise error
 
     return performance

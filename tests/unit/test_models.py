@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from framework.answers import ModelOutput
 from framework.workloads import models
-from framework.workloads.answers import ModelOutput
 from framework.workloads.context import WorkloadError
 from framework.workloads.formats import FORMATS, skops
 

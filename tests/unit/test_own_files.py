@@ -17,6 +17,7 @@ import pytest
 from deltalake import DeltaTable
 
 from framework import storage
+from framework.answers import ModelOutput
 from framework.api.errors import TransientError
 from framework.api.layout import run_folder
 from framework.backends.delta.tables import DeltaTables
@@ -26,7 +27,6 @@ from framework.backends.ray.traffic import CounterFiles
 from framework.kinds import KINDS
 from framework.ports import Blob, RunPhase, RunSpec
 from framework.specs.cache.store import FILE, Store
-from framework.workloads.answers import ModelOutput
 from framework.workloads.context import WorkloadError
 from framework.workloads.features import delta
 from framework.workloads.run import run as run_workload

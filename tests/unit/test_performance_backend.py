@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from framework.api.errors import TerminalError, TransientError
-from framework.backends.profiles.performance import auc_interval
+from framework.backends.profiles.intervals import auc_interval
 from framework.backends.profiles.store import Profiles
-from framework.ports import TableState
+from framework.ports import LabelTable, TableState
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 END = START + timedelta(hours=3)
@@ -44,9 +44,13 @@ def labelled(tmp_path, labels, name="labels"):
     return TableState(uri, DeltaTable(uri).version(), 0, "s", "i", "c", START)
 
 
+OUTPUT = {"name": "late", "kind": "probability", "task": "binary"}
+
+
 def judge(folder, labels, **changes):
-    given = {"key": "flight", "column": "late", "metric": "auc", "since": START, "until": END, **changes}
-    return STORE.performance(str(folder), labels, **given)
+    given = {"metric": "auc", "output": OUTPUT, "since": START, "until": END, **changes}
+    known = LabelTable(labels, given.pop("key", "flight"), given.pop("column", "late"))
+    return STORE.performance(str(folder), known, **given)
 
 
 def pairs_auc(scores, labels):

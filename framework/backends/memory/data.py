@@ -11,7 +11,7 @@ from framework.api.hashes import text_hash
 from framework.backends.memory.calls import Calls
 from framework.backends.state.stored import dump_json
 from framework.drift.summaries import total
-from framework.ports import ColumnSummary, Json, LabelledWindow, ProfileWindow, ReferenceProfile, TableState
+from framework.ports import ColumnSummary, Json, LabelledWindow, LabelTable, ProfileWindow, ReferenceProfile, TableState
 
 
 class MemoryTables:
@@ -73,7 +73,7 @@ class MemoryProfiles:
         return ProfileWindow(merged)
 
     def performance(
-        self, folder: str, labels: TableState, key: str, column: str, metric: str, since: datetime, until: datetime
+        self, folder: str, labels: LabelTable, metric: str, output: Mapping[str, Json], since: datetime, until: datetime
     ) -> LabelledWindow:
         """The newest statement within [since, until); at the same time, the one made last."""
         found = [item for item in self._performance.get(folder, ()) if since <= item[0] < until]

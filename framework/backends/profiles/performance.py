@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from framework import scores
+from framework.answers import ModelOutput
 from framework.api.errors import TerminalError, TransientError
+from framework.api.metrics import why_not
+from framework.api.tasks import Task
+from framework.backends.profiles.intervals import interval
 from framework.panics import panics_told
-from framework.ports import LabelledWindow, TableState, Unusable
+from framework.ports import Json, LabelledWindow, LabelTable, Unusable
+from framework.scores import Answered, score
 from framework.storage import list_files, read_bytes
 
 logger = logging.getLogger(__name__)
 
-NOT_BINARY = "neither 0 nor 1"
+UNFIT: Mapping[Task, str] = {
+    Task.BINARY: "neither 0 nor 1",
+    Task.MULTICLASS: "a class that the model does not know",
+    Task.REGRESSION: "no finite number",
+    Task.QUANTILE: "no finite number",
+}
+"""What a label is that the model's task has no use for."""
 CONTRADICTING = "contradicted by another of the same key"
 NO_NUMBER = "of a prediction that is no number"
-
-_Z95 = 1.959963984540054
-"""The 97.5 % quantile of the standard normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,10 @@ class LogWindow:
         return self.folder.rstrip("/").rsplit("/", 1)[-1]
 
 
-def judge(log: LogWindow, labels: TableState, key: str, column: str, metric: str) -> LabelledWindow:
-    """Only the newest prediction per (request id, key) counts. A label that is null or NaN has not arrived; one that is
-    neither 0 nor 1, or that others of the same key contradict, is unusable. Both are left out, and the latter told.
+def judge(log: LogWindow, labels: LabelTable, metric: str, signed: Mapping[str, Json]) -> LabelledWindow:
+    """Only the newest prediction per (request id, key) counts. A label that is null or NaN has not arrived; one that
+    the model's task has no use for, or that others of the same key contradict, is unusable. Both are left out, and the
+    latter told. ``signed`` is the output of the model's signature.
 
     Predictions without a key are counted as made, but can never be labelled. Whole numbers are one key however they are
     written, 7 and 7.0.
@@ -51,15 +59,15 @@ def judge(log: LogWindow, labels: TableState, key: str, column: str, metric: str
     """
     import polars as pl
 
-    if metric not in METRICS:
-        raise TerminalError("UnknownMetric", f"{metric!r} cannot be computed from labels (known: {', '.join(METRICS)})")
-    made, damaged = _predictions(log)
+    output = ModelOutput.of({"output": signed})
+    _check(metric, output)
+    made, damaged = _predictions(log, output)
     keyed = made.drop_nulls("key").unique(subset=["request_id", "key"], keep="last", maintain_order=True)
     keyless = made["key"].null_count()
-    arrived, apart = _labels(labels, key, column, keyed["key"].unique())
+    arrived, apart = _labels(labels, keyed["key"].unique(), output)
     met = keyed.join(arrived, on="key", how="inner", maintain_order="left")
     usable = met.filter(pl.col("why").is_null() & pl.col("prediction").is_finite().fill_null(False))
-    value, low, high = METRICS[metric](usable)
+    value, low, high = _measured(metric, usable, output)
     return LabelledWindow(
         app=log.app,
         predictions=keyed.height + keyless,
@@ -68,18 +76,53 @@ def judge(log: LogWindow, labels: TableState, key: str, column: str, metric: str
         value=value,
         low=low,
         high=high,
-        classes=dict(usable["shown"].value_counts().sort("shown").iter_rows()),
+        classes=_classes(usable) if output.task in (Task.BINARY, Task.MULTICLASS) else {},
         keyless=keyless,
-        unusable=tuple(_unusable(met)),
+        unusable=tuple(_unusable(met, UNFIT[output.task])),
         apart=apart,
         damaged=damaged,
     )
 
 
-def _unusable(met: Any) -> Iterator[Unusable]:
+def _check(metric: str, output: ModelOutput) -> None:
+    if output.task is Task.RANKING:
+        raise TerminalError("UnknownMetric", "a ranking cannot be judged from labels: what is logged names no list")
+    try:
+        unfit = why_not(metric, output.task)
+    except KeyError:
+        unfit = f"there is no metric {metric!r}"
+    if unfit is not None:
+        raise TerminalError("UnknownMetric", unfit)
+
+
+def _measured(metric: str, usable: Any, output: ModelOutput) -> tuple[float | None, float | None, float | None]:
+    """Value and interval; None while nothing is labelled, or a class is missing that it takes."""
+    if usable.is_empty():
+        return None, None, None
+    given = usable["prediction"].to_numpy() if output.width is None else _matrix(usable["answer"])
+    threshold = 0.5 if output.threshold is None else output.threshold
+    answered = Answered(usable["label"].to_numpy(), given, output.task, threshold, output.quantiles)
+    value = score(metric, answered)
+    if not math.isfinite(value):
+        return None, None, None
+    return value, *(interval(metric, value, answered) or (None, None))
+
+
+def _matrix(lists: Any) -> Any:
+    """A column of lists of one length as a float64 matrix."""
+    import numpy as np
+
+    return np.array(lists.to_list(), dtype=np.float64)
+
+
+def _classes(usable: Any) -> dict[str, int]:
+    return dict(usable["shown"].value_counts().sort("shown").iter_rows())
+
+
+def _unusable(met: Any, unfit: str) -> Iterator[Unusable]:
     import polars as pl
 
-    for why in (NOT_BINARY, CONTRADICTING):
+    for why in (unfit, CONTRADICTING):
         rows = met.filter(pl.col("why") == why)
         if rows.height:
             yield Unusable(why, rows.height, f"{rows['key'][0]}: {rows['shown'][0]}")
@@ -88,7 +131,7 @@ def _unusable(met: Any) -> Iterator[Unusable]:
         yield Unusable(NO_NUMBER, rows.height, f"{rows['key'][0]}: {rows['prediction'][0]}")
 
 
-def _predictions(log: LogWindow) -> tuple[Any, tuple[str, ...]]:
+def _predictions(log: LogWindow, output: ModelOutput) -> tuple[Any, tuple[str, ...]]:
     """The log's rows in the window as a Polars frame, oldest first, and the names of files that are damaged.
 
     Polars' own reader ends the process on some damaged files; Arrow's raises.
@@ -97,7 +140,8 @@ def _predictions(log: LogWindow) -> tuple[Any, tuple[str, ...]]:
     from pyarrow import BufferReader, parquet
 
     text, time, number = pl.String(), pl.Datetime("us", "UTC"), pl.Float64()
-    schema = pl.Schema([("request_id", text), ("key", text), ("time", time), ("prediction", number)])
+    whole = [] if output.width is None else [("answer", pl.List(number))]
+    schema = pl.Schema([("request_id", text), ("key", text), ("time", time), ("prediction", number), *whole])
     frames, damaged = [pl.DataFrame(schema=schema)], list[str]()
     try:
         for uri in _in_reach(list_files(log.folder), log):
@@ -144,28 +188,29 @@ def _in_reach(uris: list[str], log: LogWindow) -> list[str]:
     return sorted([*inside, *(uri for _, uri in before.values())])
 
 
-def _labels(labels: TableState, key: str, column: str, asked: Any) -> tuple[Any, tuple[str, str] | None]:
-    """What has arrived for the keys ``asked`` for, one row each: key (text), label (0 or 1), shown (as the table writes
-    it), why (it is unusable, or null). And where none has, a key of each side that could have met."""
+def _labels(labels: LabelTable, asked: Any, output: ModelOutput) -> tuple[Any, tuple[str, str] | None]:
+    """What has arrived for the keys ``asked`` for, one row each: key (text), label (as metrics have it), shown (as the
+    table writes it), why (it is unusable, or null). And where none has, a key of each side that could have met."""
     import polars as pl
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
+    key, column, stored = labels.key, labels.column, labels.table
     try:
         with panics_told():
-            table = DeltaTable(labels.uri, version=labels.version)
+            table = DeltaTable(stored.uri, version=stored.version)
             known = [field.name for field in table.schema().fields]
             missing = [name for name in (key, column) if name not in known]
             if missing:
-                raise TerminalError("ColumnMissing", f"the label table {labels.uri} has no column {', '.join(missing)}")
+                raise TerminalError("ColumnMissing", f"the label table {stored.uri} has no column {', '.join(missing)}")
             values = pl.DataFrame(pl.from_arrow(table.to_pyarrow_table(columns=[key, column])))
-            rows = values.select(_key(values.schema[key], key), *_label(values.schema[column], column))
+            rows = values.select(_key(values.schema[key], key), *_label(values.schema[column], column, output))
     except TerminalError:
         raise
     except (DeltaError, OSError) as error:
-        raise TransientError(f"cannot read labels at {labels.uri} version {labels.version}: {error}") from error
+        raise TransientError(f"cannot read labels at {stored.uri} version {stored.version}: {error}") from error
     except Exception as error:
-        message = f"cannot use labels at {labels.uri} version {labels.version}: {error}"
+        message = f"cannot use labels at {stored.uri} version {stored.version}: {error}"
         raise TerminalError("LabelsUnreadable", message) from error
     arrived = rows.drop_nulls(["key", "shown"])
     found = arrived.join(pl.DataFrame({"key": asked}), on="key", how="semi", maintain_order="left")
@@ -176,7 +221,7 @@ def _labels(labels: TableState, key: str, column: str, asked: Any) -> tuple[Any,
         pl.when(pl.col("shown").n_unique() > 1)
         .then(pl.lit(CONTRADICTING))
         .when(pl.col("label").first().is_null())
-        .then(pl.lit(NOT_BINARY))
+        .then(pl.lit(UNFIT[output.task]))
         .alias("why"),
     )
     return by_key, (str(asked.min()), str(arrived["key"].min())) if apart else None
@@ -195,59 +240,31 @@ def _key(dtype: Any, column: str) -> Any:
     return text.alias("key")
 
 
-def _label(dtype: Any, column: str) -> tuple[Any, Any]:
-    """``label``: 0, 1, or null for anything else. ``shown``: as it is written, and null where it has not arrived."""
+def _label(dtype: Any, column: str, output: ModelOutput) -> tuple[Any, Any]:
+    """``label``: 0 and 1, the place of the class, or the number; null for anything else. ``shown``: as it is written,
+    and null where it has not arrived."""
     import polars as pl
 
     value, shown = pl.col(column), _key(dtype, column).alias("shown")
+    if output.task is Task.MULTICLASS:
+        # Classes go by how they are written, as keys do: 3 and 3.0 are one.
+        places = {_written(one): float(place) for place, one in enumerate(output.classes)}
+        written = _key(dtype, column)
+        known = written.replace_strict(places, default=None, return_dtype=pl.Float64)
+        arrived = pl.when(value.is_not_nan()).then(shown) if dtype.is_float() else shown
+        return known.alias("label"), arrived.alias("shown")
     if dtype == pl.Boolean:
         return value.cast(pl.Float64).alias("label"), shown.str.to_titlecase()
     if not dtype.is_numeric():
         return pl.lit(None, pl.Float64).alias("label"), shown
     number = value.cast(pl.Float64)
+    fits = number.is_in([0.0, 1.0]) if output.task is Task.BINARY else number.is_finite()
     return (
-        pl.when(number.is_in([0.0, 1.0])).then(number).alias("label"),
+        pl.when(fits).then(number).alias("label"),
         pl.when(number.is_not_nan()).then(shown).alias("shown"),
     )
 
 
-def _auc(joined: Any) -> tuple[float | None, float | None, float | None]:
-    """Area under the ROC curve and its 95 % interval."""
-    positives = int(joined["label"].sum())
-    negatives = joined.height - positives
-    if not positives or not negatives:
-        return None, None, None
-    value = scores.auc(joined["label"].to_numpy(), joined["prediction"].to_numpy())
-    return value, *auc_interval(value, positives, negatives)
-
-
-def auc_interval(auc: float, positives: int, negatives: int) -> tuple[float, float]:
-    """95 % interval of an AUC over so many rows of each class.
-
-    The values theta with |auc - theta| <= z * sqrt(V(theta)), where V is the variance of Hanley and McNeil (Radiology
-    143, 1982) with both class sizes replaced by their mean: Newcombe, Statistics in Medicine 25 (2006), method 5.
-    Unlike the Wald interval it stays inside [0, 1] and has width at an AUC of 1.
-    """
-    extra = (positives + negatives) / 2 - 1
-
-    def distance(theta: float) -> float:
-        spread = 1 + extra * (1 - theta) / (2 - theta) + extra * theta / (1 + theta)
-        variance = theta * (1 - theta) * spread / (positives * negatives)
-        return abs(auc - theta) - _Z95 * math.sqrt(variance)
-
-    return _boundary(distance, auc, 0.0), _boundary(distance, auc, 1.0)
-
-
-def _boundary(distance: Callable[[float], float], inside: float, outside: float) -> float:
-    """Where ``distance`` crosses zero between two points, by bisection to machine precision."""
-    for _ in range(60):
-        middle = (inside + outside) / 2
-        if distance(middle) <= 0:
-            inside = middle
-        else:
-            outside = middle
-    return inside
-
-
-METRICS: dict[str, Callable[[Any], tuple[float | None, float | None, float | None]]] = {"auc": _auc}
-"""Name -> function of (prediction, label) rows giving value, low and high; None while a class is missing."""
+def _written(value: bool | int | str) -> str:
+    """A class as ``_key`` writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

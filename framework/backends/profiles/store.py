@@ -17,9 +17,8 @@ from functools import lru_cache
 
 from framework.api.errors import TerminalError, TransientError
 from framework.backends.profiles.files import ColumnProfile, Quantiles, read_profile
-from framework.backends.profiles.performance import LogWindow, judge
 from framework.drift.summaries import total
-from framework.ports import ColumnSummary, LabelledWindow, ProfileWindow, ReferenceProfile, TableState
+from framework.ports import ColumnSummary, Json, LabelledWindow, LabelTable, ProfileWindow, ReferenceProfile
 from framework.storage import list_files, read_bytes
 
 logger = logging.getLogger(__name__)
@@ -93,7 +92,7 @@ class Profiles:
         )
 
     def performance(
-        self, folder: str, labels: TableState, key: str, column: str, metric: str, since: datetime, until: datetime
+        self, folder: str, labels: LabelTable, metric: str, output: Mapping[str, Json], since: datetime, until: datetime
     ) -> LabelledWindow:
         """How well the predictions made in [since, until) agree with the labels that have arrived.
 
@@ -103,7 +102,9 @@ class Profiles:
             TerminalError: "UnknownMetric"; "ColumnMissing" (the label table lacks key or column); "LabelsUnreadable".
             TransientError: the storage does not answer.
         """
-        return judge(LogWindow(folder, since, until), labels, key, column, metric)
+        from framework.backends.profiles.performance import LogWindow, judge  # which load numpy and Polars
+
+        return judge(LogWindow(folder, since, until), labels, metric, output)
 
 
 def start_ms(name: str) -> int | None:

@@ -16,8 +16,6 @@ NUMBERS = INTEGERS | FLOATS
 TIMES = frozenset({"Date", "Datetime"})
 INPUTS = NUMBERS | {"Boolean", "String"}
 """Dtypes that a model input can have."""
-OUTCOMES = NUMBERS | {"Boolean"}
-"""Dtypes that a label can have."""
 KEYS = INTEGERS | {"String"}
 """Dtypes of what names a row for certain: two floats that look alike need not be equal."""
 

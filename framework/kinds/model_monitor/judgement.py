@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from framework.api.metrics import measure_of, written
+from framework.api.tasks import TASKS, Task
 from framework.drift.performance import PerformanceFinding, PerformanceVerdict, files_left_out, judge_performance
 from framework.drift.quality import QualityFinding, judge_quality, not_judged
 from framework.drift.summaries import rows_of
 from framework.drift.verdict import ColumnVerdict, DriftFinding, DriftRules, DriftVerdict, judge_window
 from framework.kinds.model_monitor.episodes import Sighting
 from framework.kinds.model_monitor.observed import JudgedWindow, MonitorObserved, ObservedWindow
-from framework.kinds.model_monitor.spec import ModelMonitorSpec
+from framework.kinds.model_monitor.spec import ModelMonitorSpec, Performance
 from framework.ports import Json, ModelVersion
 
 EVIDENCE_COLUMNS = 20
@@ -46,8 +48,8 @@ def judge(spec: ModelMonitorSpec, live: ModelVersion, observed: MonitorObserved,
     if spec.performance is not None and observed.performance is not None:
         performance = judge_performance(
             observed.performance,
-            live.metrics.get(spec.performance.metric),
-            max_drop=spec.performance.maxDrop,
+            live.metrics.get(metric_of(spec.performance, live)),
+            allowed=spec.performance.maxRise if _loss(spec.performance, live) else spec.performance.maxDrop,
             min_labels=spec.performance.minLabels,
         )
     if spec.quality is not None:
@@ -61,6 +63,16 @@ def judge(spec: ModelMonitorSpec, live: ModelVersion, observed: MonitorObserved,
         )
     rows = max((round(rows_of(column)) for column in window.columns.values()), default=0)
     return Judgement(rows, drift, performance, quality, tuple(_remarks(spec, live, observed, window, performance)))
+
+
+def metric_of(asked: Performance, live: ModelVersion) -> str:
+    """What is measured of a version, as its metrics have it."""
+    task = Task(live.signature.get("output", {}).get("task", Task.BINARY))
+    return written(asked.metric or TASKS[task].headline)
+
+
+def _loss(asked: Performance, live: ModelVersion) -> bool:
+    return measure_of(metric_of(asked, live)).loss
 
 
 def _trained(live: ModelVersion) -> dict[str, Collection[str]]:
@@ -153,11 +165,11 @@ def drift_words(drift: DriftVerdict) -> str:
 
 def performance_words(found: PerformanceVerdict) -> str:
     """``AUC 0.66 on 1,204 labels (baseline 0.70)``."""
-    name = found.metric.upper()
+    name, digits = found.metric.upper(), ".2f" if measure_of(found.metric).bounded else ".4g"
     if found.value is None:
         return f"{name} unknown on {found.labelled:,} labels"
-    baseline = "none" if found.baseline is None else f"{found.baseline:.2f}"
-    return f"{name} {found.value:.2f} on {found.labelled:,} labels (baseline {baseline})"
+    baseline = "none" if found.baseline is None else f"{found.baseline:{digits}}"
+    return f"{name} {found.value:{digits}} on {found.labelled:,} labels (baseline {baseline})"
 
 
 def summary(drift: DriftVerdict | None, performance: PerformanceVerdict | None, quality: int) -> str:

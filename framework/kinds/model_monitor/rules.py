@@ -8,11 +8,14 @@ from pydantic import BaseModel
 
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
-from framework.kinds.feature_view.columns import KEYS, OUTCOMES, columns_of, no_column
+from framework.api.metrics import measure_of, why_not
+from framework.api.tasks import LABELS, TASKS, Task
+from framework.kinds.feature_view.columns import KEYS, columns_of, no_column
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
-from framework.kinds.model_monitor.spec import SHARES, Drift, Labels, ModelMonitorSpec
+from framework.kinds.model_monitor.spec import SHARES, Drift, Labels, ModelMonitorSpec, Performance
 from framework.kinds.training_job.rules import inputs
 from framework.kinds.training_job.spec import TrainingJobSpec
+from framework.kinds.training_job.tasks import task_of
 from framework.planning.grammar.kind import CrossProblem
 
 Specs = Mapping[Ref, BaseModel]
@@ -26,7 +29,9 @@ def problems(spec: ModelMonitorSpec, specs: Specs) -> Iterator[CrossProblem]:
         yield from _columns(spec, deployment, specs)
         yield from _window(spec, deployment)
     if spec.performance is not None:
+        training = _training(deployment, specs)
         yield from _labels(spec.performance.labels, spec.deployment, deployment, specs)
+        yield from _measured(spec.performance, training, specs)
     if spec.drift is not None:
         yield from _threshold(spec.drift)
     for index, action in enumerate(spec.actions):
@@ -83,6 +88,33 @@ def _columns(spec: ModelMonitorSpec, deployment: ModelDeploymentSpec, specs: Spe
             yield no_column(path, column, owner, known)
 
 
+def _training(deployment: BaseModel | None, specs: Specs) -> TrainingJobSpec | None:
+    """Of the model that is watched, where it is known."""
+    if not isinstance(deployment, ModelDeploymentSpec):
+        return None
+    found = specs.get(Ref("TrainingJob", deployment.model.training))
+    return found if isinstance(found, TrainingJobSpec) else None
+
+
+def _measured(asked: Performance, training: TrainingJobSpec | None, specs: Specs) -> Iterator[CrossProblem]:
+    """What is measured must say something of what the model learns, as far as that is known."""
+    if training is None:
+        return
+    dtype = columns_of(specs, training.dataset.spine).get(training.dataset.label)
+    task, path = task_of(training, dtype), "spec.performance.metric"
+    if task is None:
+        return
+    if task is Task.RANKING:
+        yield CrossProblem("spec.performance", "a ranking cannot be judged from labels: what is logged names no list")
+        return
+    unfit = why_not(asked.metric, task) if asked.metric is not None else None
+    if unfit is not None:
+        yield CrossProblem(path, unfit)
+    elif asked.metric is None and measure_of(TASKS[task].headline).loss and asked.maxRise is None:
+        told = f"{TASKS[task].headline} is measured, which is better when smaller: say how much more is no loss yet"
+        yield CrossProblem("spec.performance", f"maxRise is missing: {told}")
+
+
 def _labels(labels: Labels, name: str, deployment: BaseModel | None, specs: Specs) -> Iterator[CrossProblem]:
     known = columns_of(specs, labels.view)
     for field in ("key", "column"):
@@ -94,8 +126,8 @@ def _labels(labels: Labels, name: str, deployment: BaseModel | None, specs: Spec
         message = f"{labels.key} is {dtype}; a key is a whole number or a String: declare it as one of them"
         yield CrossProblem("spec.performance.labels.key", message)
     dtype = known.get(labels.column)
-    if dtype is not None and dtype not in OUTCOMES:
-        message = f"{labels.column} is {dtype}; an outcome is Boolean, or a number that is 0 or 1"
+    if dtype is not None and dtype not in LABELS:
+        message = f"{labels.column} is {dtype}; an outcome is a number, Boolean or a String"
         yield CrossProblem("spec.performance.labels.column", message)
     if isinstance(deployment, ModelDeploymentSpec) and deployment.serving.profiling.key is None:
         message = f"ModelDeployment/{name} logs no key that labels could be joined by: set serving.profiling.key"

@@ -11,6 +11,7 @@ from framework.api.addresses import mistake
 from framework.api.categories import Category
 from framework.api.fields import Duration, Fraction, Probability, SecretRef, exactly_one
 from framework.api.meta import Name, Strict
+from framework.api.metrics import Metric, measure_of
 from framework.api.written import Names
 
 SHARES = frozenset({"js", "hellinger", "ks"})
@@ -52,19 +53,36 @@ class Labels(Strict):
         description="Its column, of whole numbers or Strings, that holds what the deployment logs as "
         "serving.profiling.key"
     )
-    column: str = Field(description="Its column that holds the outcome: Boolean, or a number that is 0 or 1")
+    column: str = Field(description="Its column that holds the outcome, as the label of the model's training set is")
 
 
 class Performance(Strict):
     """How good the predictions were, once the labels have arrived."""
 
     labels: Labels = Field(description="Where the true outcome comes from")
-    metric: Literal["auc"] = Field("auc", description="What is measured")
-    maxDrop: float = Field(0.05, ge=0, le=1, description="How much below the test part's value is no loss yet")
+    metric: Metric | None = Field(
+        None, description="What is measured; default: auc of a binary label, accuracy, rmse or pinball by its task"
+    )
+    maxDrop: float = Field(0.05, ge=0, description="How much below the test part's value is no loss yet")
+    maxRise: float | None = Field(
+        None,
+        ge=0,
+        description="For a metric that is better when smaller, which needs it: how much above is allowed",
+    )
     window: Duration | None = Field(
         None, description="Predictions this far back are judged; default: all of the live version"
     )
     minLabels: int = Field(200, ge=1, description="Fewer labels are Inconclusive")
+
+    @model_validator(mode="after")
+    def _direction(self) -> Self:
+        if self.metric is None:
+            return self
+        if not measure_of(self.metric).loss and self.maxRise is not None:
+            raise ValueError(f"{self.metric} is better when larger: bound it with maxDrop, not maxRise")
+        if measure_of(self.metric).loss and self.maxRise is None:
+            raise ValueError(f"{self.metric} is better when smaller: say by maxRise how much more is no loss yet")
+        return self
 
 
 class Quality(Strict):

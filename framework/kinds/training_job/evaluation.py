@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from framework.api.fields import exactly_one, ordered
 from framework.api.meta import Strict
-from framework.api.metrics import PATTERN, known, measure_of
-
-Metric = Annotated[str, AfterValidator(known), WithJsonSchema({"type": "string", "pattern": PATTERN})]
-"""What is measured of a model: ``MEASURES`` says for which tasks, and what values it can have."""
+from framework.api.metrics import Metric, measure_of
 
 
 class Gate(Strict):

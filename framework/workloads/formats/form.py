@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from framework.workloads.answers import Matrix, ModelOutput
+from framework.answers import Matrix, ModelOutput
 
 Score = Callable[[Matrix], Matrix]
 """Answers to a matrix as the signature encodes it. Thread-safe."""

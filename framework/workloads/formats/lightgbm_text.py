@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from framework.workloads.answers import Matrix, ModelOutput
+from framework.answers import Matrix, ModelOutput
 from framework.workloads.formats.form import Score
 
 

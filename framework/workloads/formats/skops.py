@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from framework.answers import Matrix, ModelOutput
 from framework.api.tasks import Task
-from framework.workloads.answers import Matrix, ModelOutput
 from framework.workloads.context import WorkloadError
 from framework.workloads.formats.form import Score
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from framework.workloads.answers import Matrix
+from framework.answers import Matrix
 from framework.workloads.models import shown
 from framework.workloads.serving.scoring import BadRequestError
 

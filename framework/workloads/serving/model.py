@@ -14,9 +14,9 @@ from typing import Any
 import polars as pl
 from ray import serve
 
+from framework.answers import Matrix
 from framework.ports import BAD_REQUEST, AppArguments
 from framework.workloads import models
-from framework.workloads.answers import Matrix
 from framework.workloads.serving import failure
 from framework.workloads.serving.asking import ask, ask_together
 from framework.workloads.serving.recorder import Destination, Recorder

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from framework.answers import Matrix, ModelOutput
 from framework.storage import write_bytes
 from framework.workloads import profiling
-from framework.workloads.answers import Matrix, ModelOutput
 
 logger = logging.getLogger("ray.serve")
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from framework.workloads.answers import Matrix, ModelOutput
+from framework.answers import Matrix, ModelOutput
 from framework.workloads.models import check_rows, frame_of
 from framework.workloads.serving.blame import Blame
 

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from framework.answers import Matrix
 from framework.ports import FailureKind
-from framework.workloads.answers import Matrix
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line, traceback_of
 from framework.workloads.priority import give_way

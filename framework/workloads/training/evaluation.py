@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from framework.answers import Matrix, ModelOutput
 from framework.api.tasks import Task
 from framework.scores import Answered, score
 from framework.workloads import models
-from framework.workloads.answers import Matrix, ModelOutput
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
 from framework.workloads.missing import nan_as_null

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from framework.answers import Matrix
 from framework.ports import FailureKind
-from framework.workloads.answers import Matrix
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import traceback_of
 from framework.workloads.priority import give_way

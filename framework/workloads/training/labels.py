@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from framework.answers import Matrix, ModelOutput
 from framework.api.tasks import TASKS, Task, of_values
-from framework.workloads.answers import Matrix, ModelOutput
 from framework.workloads.context import WorkloadError
 
 _SHOWN = 3

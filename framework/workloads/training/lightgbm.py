@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from framework.answers import ModelOutput
 from framework.api.lightgbm import DERIVED, OBJECTIVES, names
 from framework.api.tasks import Task
-from framework.workloads.answers import ModelOutput
 from framework.workloads.context import WorkloadError
 from framework.workloads.formats import lightgbm_text
 from framework.workloads.training.trainer import (

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from framework.answers import Matrix, ModelOutput
 from framework.api.metrics import MEASURES, VALIDATION, measured, parted, shown, why_not, written
 from framework.api.nearest import did_you_mean
 from framework.api.tasks import TASKS, Task
 from framework.scores import Answered, score
-from framework.workloads.answers import Matrix, ModelOutput
 from framework.workloads.context import WorkloadError
 from framework.workloads.training.trainer import TrainingData
 

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from framework import storage
+from framework.answers import Matrix
 from framework.api.fields import parse_duration
 from framework.api.metrics import VALIDATION
 from framework.api.tasks import Task
-from framework.workloads.answers import Matrix
 from framework.workloads.context import WorkloadError
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics

@@ -14,12 +14,12 @@ from typing import Any
 import polars as pl
 
 from framework import storage
+from framework.answers import ModelOutput
 from framework.api.layout import trial_file
 from framework.api.metrics import VALIDATION
 from framework.api.tasks import Task
 from framework.ports import ReadTable, TrainRequest
 from framework.workloads import models
-from framework.workloads.answers import ModelOutput
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
 from framework.workloads.training import cluster, evaluation, labels, metrics

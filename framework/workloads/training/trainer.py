@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from framework.answers import Matrix, ModelOutput
 from framework.api.tasks import Task
-from framework.workloads.answers import Matrix, ModelOutput
 
 BINARY = ModelOutput()
 

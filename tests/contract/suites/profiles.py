@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import pytest
 
-from framework.ports import LabelledWindow, ProfileStore, ProfileWindow, ReferenceProfile, TableState
+from framework.ports import LabelledWindow, LabelTable, ProfileStore, ProfileWindow, ReferenceProfile, TableState
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
+
+OUTPUT = {"name": "delayed", "kind": "probability", "task": "binary"}
 
 
 class Row(NamedTuple):
@@ -62,7 +64,8 @@ class ProfileWorld:
 
     def performance(self, labels: TableState, since: datetime = NOW, until: datetime = NOW + HOUR) -> LabelledWindow:
         folder = f"{self.storage}/predictions/delay/delay-one"
-        return self.profiles.performance(folder, labels, "flight", "delayed", "auc", since, until)
+        known = LabelTable(labels, "flight", "delayed")
+        return self.profiles.performance(folder, known, "auc", OUTPUT, since, until)
 
     def predicted(self, when: datetime, predictions: Sequence[Prediction]) -> None:
         self.predict(f"{self.storage}/predictions/delay/delay-one", when, predictions)

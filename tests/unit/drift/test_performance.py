@@ -13,7 +13,7 @@ def judge(
     baseline: float | None = 0.7,
 ) -> PerformanceVerdict:  # fmt: skip
     window = LabelledWindow("delay-aaaaaaaaaa", 4_000, labelled, "auc", value, low, high)
-    return judge_performance(window, baseline, max_drop=0.05, min_labels=200)
+    return judge_performance(window, baseline, allowed=0.05, min_labels=200)
 
 
 def test_within_the_allowed_drop_it_holds() -> None:
@@ -49,7 +49,7 @@ def test_a_version_without_the_metric_has_no_baseline() -> None:
 
 def of(labelled: int, value: float | None = 0.66, **more: Any) -> PerformanceVerdict:
     window = LabelledWindow("delay-aaaaaaaaaa", 1_300, labelled, "auc", value, 0.62, 0.70, **more)
-    return judge_performance(window, 0.7, max_drop=0.05, min_labels=200)
+    return judge_performance(window, 0.7, allowed=0.05, min_labels=200)
 
 
 def test_one_class_alone_is_said_and_which() -> None:
@@ -84,3 +84,31 @@ def test_what_keeps_labels_and_predictions_apart_is_told() -> None:
 def test_a_problem_with_the_labels_is_the_verdict() -> None:
     found = of(0, None, problem="the label table has no column late")
     assert (found.finding, found.message) == (PerformanceFinding.INCONCLUSIVE, "the label table has no column late")
+
+
+def loss(value: float, low: float, high: float, *, allowed: float | None = 2.0) -> PerformanceVerdict:
+    window = LabelledWindow("delay-aaaaaaaaaa", 4_000, 1_000, "rmse", value, low, high)
+    return judge_performance(window, 10.0, allowed=allowed, min_labels=200)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "finding", "told"),
+    [
+        (11.5, 11.0, 12.5, "Holds", "rmse 11.5 [11, 12.5] against 10 when tested; 1,000 of"),
+        (9.0, 8.0, 10.0, "Holds", "rmse 9 [8, 10] against 10 when tested; 1,000 of"),
+        (12.5, 11.5, 13.5, "Inconclusive", "rmse 12.5 [11.5, 13.5] is above 12, but chance is not ruled out"),
+        (13.0, 12.5, 13.5, "Degraded", "rmse 13 [12.5, 13.5] against 10 when tested, at most 2 more is allowed"),
+    ],
+)
+def test_what_is_better_when_smaller_degrades_upwards(
+    value: float, low: float, high: float, finding: str, told: str
+) -> None:
+    found = loss(value, low, high)
+    assert (found.finding, found.bound) == (finding, 12.0)
+    assert found.message.startswith(told)
+
+
+def test_a_loss_that_may_rise_by_nobody_knows_how_much_is_not_judged() -> None:
+    found = loss(99.0, 98.0, 100.0, allowed=None)
+    assert found.finding is PerformanceFinding.INCONCLUSIVE
+    assert "performance.maxRise does not say how much more is no loss yet" in found.message

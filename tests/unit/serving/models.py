@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from framework.answers import ModelOutput
 from framework.workloads import models
-from framework.workloads.answers import ModelOutput
 
 FRAME = pl.DataFrame(
     {"temp": np.linspace(0, 1, 400), "month": np.arange(400) % 12}, schema={"temp": pl.Float64, "month": pl.Int8}

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from framework.workloads.answers import ModelOutput
+from framework.answers import ModelOutput
 from framework.workloads.serving import recorder as module
 from framework.workloads.serving.recorder import ROW_BYTES, Destination, Recorder
 

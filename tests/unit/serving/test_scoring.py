@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from framework.workloads.answers import ModelOutput
+from framework.answers import ModelOutput
 from framework.workloads.serving.scoring import (
     MAX_PROBLEMS,
     BadRequestError,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.specs.conftest import Project
-from tests.unit.specs.rules import JOB, Rule, told
+from tests.unit.specs.rules import JOB, MONITOR, Rule, project, told
+
+__all__ = ["project"]
 
 _TASK, _GATES, _TUNE = "label: late\n    {}", "evaluation: {{gates: [{{{}}}]}}", "tune: {{search: {}, {}}}"
 _DEPTH = "{max_depth: {randint: [2, 9]}}"
@@ -95,7 +97,7 @@ def test_the_label_fits_the_task(project: Project, dtype: str, more: str, says: 
 def test_what_fits_is_valid(project: Project, dtype: str, form: str) -> None:
     project.edit("features/trips.yaml", ("{name: late, dtype: Int8}", f"{{name: late, dtype: {dtype}}}"))
     project.edit(JOB, ("label: late", _TASK.format(form.replace(";", "\n    "))))
-    assert project.problems() == []
+    assert project.check().errors == ()
 
 
 def test_a_trainer_is_not_asked_for_what_it_cannot_learn(project: Project) -> None:
@@ -105,3 +107,36 @@ def test_a_trainer_is_not_asked_for_what_it_cannot_learn(project: Project) -> No
     told(
         project, Rule(JOB, "label: late", _TASK.format("task: ranking\n    query: trip"), "spec.trainer.sklearn", says)
     )
+
+
+LABELLED = "drift: {columns: [rain], statistics: {rain: ks}}"
+MEASURED = "performance: {{labels: {{view: trips, key: trip, column: late}}{}}}"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "more", "path", "says"),
+    [
+        ("Boolean", ", metric: rmse, maxRise: 1", ".metric", "rmse is no metric of binary (its own: auc, "),
+        ("Boolean", ", metric: acu", ".metric", "'acu' is no metric (allowed: auc, "),
+        ("Int8", ", metric: mae", "", "mae is better when smaller: say by maxRise how much more is no loss yet"),
+        ("Int8", ", metric: auc, maxRise: 1", "", "auc is better when larger: bound it with maxDrop, not maxRise"),
+    ],
+)
+def test_a_monitor_measures_what_the_model_learns(
+    project: Project, dtype: str, more: str, path: str, says: str
+) -> None:
+    project.edit("features/trips.yaml", ("{name: late, dtype: Int8}", f"{{name: late, dtype: {dtype}}}"))
+    meant = "auc" if "acu" in more else None
+    told(project, Rule(MONITOR, LABELLED, MEASURED.format(more), f"spec.performance{path}", says, meant))
+
+
+@pytest.mark.parametrize(
+    ("declared", "says"),
+    [
+        ("task: regression", "maxRise is missing: rmse is measured, which is better when smaller"),
+        ("task: ranking\n    query: trip", "a ranking cannot be judged from labels: what is logged names no list"),
+    ],
+)
+def test_a_monitor_says_what_is_no_loss_yet(project: Project, declared: str, says: str) -> None:
+    project.edit(JOB, ("label: late", _TASK.format(declared)))
+    told(project, Rule(MONITOR, LABELLED, MEASURED.format(""), "spec.performance", says))

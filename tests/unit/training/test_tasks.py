@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from framework.answers import Matrix, ModelOutput
 from framework.api.metrics import measured
 from framework.api.tasks import TASKS, Task
 from framework.kinds.training_job import tasks
 from framework.workloads import models
-from framework.workloads.answers import Matrix, ModelOutput
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import labels
 from framework.workloads.training.metrics import measure, validated

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from framework.answers import ModelOutput
 from framework.workloads import models
-from framework.workloads.answers import ModelOutput
 from framework.workloads.training.trial import ROWS, trial_document
 
 N = 1_000
