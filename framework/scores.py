@@ -186,14 +186,30 @@ def _coverage(answered: Answered) -> float:
 # -- lists -----------------------------------------------------------------------------------------------------------
 
 
-def _lists(answered: Answered) -> Iterator[tuple[Any, Any]]:
-    """Truth and scores of each list that has something to find and something else."""
+def each_list(name: str, answered: Answered) -> Any:
+    """The metric of each list by itself, in order of ``groups``, NaN where nothing is relevant: (lists,)."""
     import numpy as np
 
-    _, place = np.unique(answered.groups, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    starts = np.flatnonzero(np.diff(place[order])) + 1
-    for rows in np.split(order, starts):
+    base, places = parted(name)
+    metric = METRICS[base]
+    found = []
+    for rows in _rows_of_lists(answered.groups):
+        alone = replace(answered.of(rows), groups=np.zeros(len(rows)))
+        found.append(metric(alone, places))
+    return np.array(found)
+
+
+def _rows_of_lists(groups: Any) -> list[Any]:
+    import numpy as np
+
+    _, place = np.unique(groups, return_inverse=True)
+    ends = np.cumsum(np.bincount(place))[:-1]
+    return np.split(np.argsort(place, kind="stable"), ends)
+
+
+def _lists(answered: Answered) -> Iterator[tuple[Any, Any]]:
+    """Truth and scores of each list that has something to find and something else."""
+    for rows in _rows_of_lists(answered.groups):
         truth = answered.truth[rows]
         if len(rows) > 1 and truth.max() > 0:
             yield truth, answered.given[rows]
@@ -201,8 +217,19 @@ def _lists(answered: Answered) -> Iterator[tuple[Any, Any]]:
 
 def _ndcg(answered: Answered, places: int) -> float:
     """Mean over the lists with anything relevant (Jarvelin and Kekalainen, ACM TOIS 20, 2002); ties share their
-    places."""
-    return _mean(float(_library().ndcg_score([truth], [given], k=places)) for truth, given in _lists(answered))
+    places. Shorter lists are filled up with what is irrelevant and comes last, and all are measured in one call."""
+    import numpy as np
+
+    lists = list(_lists(answered))
+    if not lists:
+        return NAN
+    longest = max(len(truth) for truth, _ in lists)
+    truths, scores = np.zeros((len(lists), longest)), np.empty((len(lists), longest))
+    for row, (truth, given) in enumerate(lists):
+        truths[row, : len(truth)] = truth
+        scores[row] = given.min() - 1.0
+        scores[row, : len(given)] = given
+    return float(_library().ndcg_score(truths, scores, k=places))
 
 
 def _map(answered: Answered, places: int) -> float:

@@ -110,6 +110,18 @@ def test_a_killed_worker_resumes_from_its_checkpoint(outcomes: dict[str, Any]) -
     assert found["metrics"]["auc"] > 0.6
 
 
+def test_a_threshold_is_chosen_on_validation_rows_and_the_live_model_compared_by_pairs(
+    outcomes: dict[str, Any],
+) -> None:
+    found = outcomes["decided"]
+    assert 0 < found["signature"]["output"]["threshold"] < 0.5
+    assert found["metrics"]["validation_recall"] >= 0.9
+    assert found["metrics"]["recall"] > 0.8
+    compared = found["comparisons"]["auc"]
+    assert compared["difference"] == pytest.approx(found["metrics"]["auc"] - found["champion_metrics"]["auc"])
+    assert compared["quantiles"][4] < compared["difference"] < compared["quantiles"][-5]
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "metric", "least"),
     [

@@ -186,6 +186,8 @@ def main(folder: Path) -> None:
     joined = kill_worker_after_checkpoint(folder / "runs" / "killed", ray_folder)
     runs.run("killed", spec(long))
     joined()
+    compared = {"gates": [{"metric": "auc", "comparedTo": "live", "maxDrop": 0.1, "confidence": 0.9}]}
+    runs.run("decided", spec(BOOSTED, decision={"recall": 0.9}, evaluation=compared), champion)
     inputs = ["carrier", "hour", "near"]
     classes = task("multiclass", "season", inputs, "f1", classWeights="balanced")
     live = runs.run("classes", classes)

@@ -24,6 +24,12 @@ class Gate(Strict):
     maxRise: float | None = Field(
         None, ge=0, description="For a metric that is better when smaller: how much above the live model's still passes"
     )
+    confidence: float | None = Field(
+        None,
+        ge=0.5,
+        le=0.99,
+        description="How sure that must be, by a paired bootstrap; default: the values alone",
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -42,6 +48,8 @@ class Gate(Strict):
         else:
             _bounded(self.metric, self.min, self.max)
             ordered(self, "min", "max")
+        if self.confidence is not None and self.comparedTo is None:
+            raise ValueError("confidence needs comparedTo")
         return self
 
 

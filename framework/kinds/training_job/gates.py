@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from framework.api.metrics import measure_of, written
@@ -22,7 +23,9 @@ def judged(evaluation: Evaluation, version: ModelVersion) -> tuple[dict[str, Any
     """``judge`` of a version by what was measured when it was trained."""
     known = version.lineage
     champion, problem = known.get("champion_metrics"), known.get("champion_problem")
-    return judge(evaluation, version.metrics, champion, known.get("slices", ()), problem)
+    return judge(
+        evaluation, version.metrics, champion, known.get("slices", ()), problem, known.get("comparisons") or {}
+    )
 
 
 def failed(gates: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -42,17 +45,19 @@ def judge(
     champion: Mapping[str, float] | None,
     slices: Sequence[Mapping[str, Any]],
     champion_problem: str | None = None,
+    comparisons: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], ...]:
     """One row per bar: ``{gate, value, bar, passed, message}``, and one for answers that are no numbers, if there are.
 
     A bar against the live model passes when nothing is live yet. A metric that was not measured fails its bar, because
     a bar that cannot be checked must not let a model through: ``champion_problem`` says why the live model was not
-    measured, ``not_finite`` among the metrics how many answers to test rows were NaN or infinite. ``slices`` are rows
-    {by, value, metric, score, rows}; a bar that none of them is large enough for fails, too.
+    measured, ``not_finite`` among the metrics how many answers to test rows were NaN or infinite. ``comparisons`` hold
+    by metric how much better the version is than the live model, with ``quantiles`` of that at steps of 0.005.
+    ``slices`` are rows {by, value, metric, score, rows}; a bar that none of them is large enough for fails, too.
     """
     unscored = int(metrics.get(_NOT_FINITE, 0))
     why = f"{unscored:,} answers to test rows are not finite" if unscored else ""
-    rows = [_gate(gate, metrics, champion, champion_problem, why) for gate in evaluation.gates]
+    rows = [_gate(gate, metrics, champion, champion_problem, why, comparisons) for gate in evaluation.gates]
     for bar in evaluation.slices:
         measured = [row for row in slices if row.get("by") == bar.by and row.get("metric") == bar.metric]
         rows += _slice_rows(bar, measured, why)
@@ -66,22 +71,42 @@ def _unscored(name: str, count: int) -> dict[str, Any]:
 
 
 def _gate(
-    gate: Gate, metrics: Mapping[str, float], champion: Mapping[str, float] | None, problem: str | None, why: str
+    gate: Gate,
+    metrics: Mapping[str, float],
+    champion: Mapping[str, float] | None,
+    problem: str | None,
+    why: str,
+    comparisons: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     value = metrics.get(written(gate.metric))
-    if gate.comparedTo == "live":
-        loss, allowed = measure_of(gate.metric).loss, gate.maxDrop or gate.maxRise or 0.0
-        if champion is None:
-            return _row(f"{gate.metric} against live", value, "nothing is live", True, why)
-        live = champion.get(written(gate.metric))
+    if gate.comparedTo is None:
+        return _row(gate.metric, value, _bar(gate.min, gate.max), _within(value, gate.min, gate.max), why)
+    name = f"{gate.metric} against live"
+    if champion is None:
+        return _row(name, value, "nothing is live", True, why)
+    live = champion.get(written(gate.metric))
+    if live is None:
         unknown = f"unknown: {problem}; lift this gate for one commit if that is meant" if problem else "not measured"
-        sign = "<= {:.4f} + {:g}" if loss else ">= {:.4f} - {:g}"
-        bar = f"{sign.format(live, allowed)} (live, same rows)" if live is not None else unknown
-        passed = live is not None and (
-            _within(value, None, live + allowed) if loss else _within(value, live - allowed, None)
-        )
-        return _row(f"{gate.metric} against live", value, bar, passed, why)
-    return _row(gate.metric, value, _bar(gate.min, gate.max), _within(value, gate.min, gate.max), why)
+        return _row(name, value, unknown, False, why)
+    loss, allowed = measure_of(gate.metric).loss, gate.maxDrop or gate.maxRise or 0.0
+    sign = "<= {:.4f} + {:g}" if loss else ">= {:.4f} - {:g}"
+    bar = f"{sign.format(live, allowed)} (live, same rows)"
+    passed = _within(value, None, live + allowed) if loss else _within(value, live - allowed, None)
+    spread = comparisons.get(written(gate.metric), {}).get("quantiles")
+    if spread:
+        bar += f"; difference {_at(spread, 0.025):+.4f} to {_at(spread, 0.975):+.4f} in 95 of 100 draws"
+    if gate.confidence is None:
+        return _row(name, value, bar, passed, why)
+    if not spread:
+        return _row(name, value, f"{bar}, sure by {gate.confidence:g}: how sure it is was not measured", False, why)
+    worst = _at(spread, gate.confidence if loss else 1 - gate.confidence)
+    sure = worst <= allowed if loss else worst >= -allowed
+    return _row(name, value, f"{bar}, sure by {gate.confidence:g}: at worst {worst:+.4f}", passed and sure, why)
+
+
+def _at(quantiles: Sequence[float], level: float) -> float:
+    """Of quantiles at 0.005, 0.01, ..., 0.995 the one nearest to ``level``."""
+    return float(quantiles[min(max(round(level * (len(quantiles) + 1)) - 1, 0), len(quantiles) - 1)])
 
 
 def _slice_rows(bar: Slice, measured: Sequence[Mapping[str, Any]], why: str) -> Iterator[dict[str, Any]]:

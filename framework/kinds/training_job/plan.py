@@ -250,6 +250,7 @@ class _Training:
         lineage = {
             **result.get("lineage", {}),
             "champion_metrics": result.get("champion_metrics"),
+            "comparisons": result.get("comparisons", {}),
             "slices": result.get("slices", []),
             "run": run_name(desired.ref.name, self.observed.build),
             "rows": result.get("rows", {}),

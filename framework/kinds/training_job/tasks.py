@@ -44,6 +44,8 @@ def problems(spec: TrainingJobSpec, dtype: str | None) -> Iterator[CrossProblem]
         for path, asked in {"classWeights": spec.dataset.classWeights, "split.by": spec.dataset.split.by}.items():
             if asked == "stratified" or (path == "classWeights" and asked is not None):
                 yield CrossProblem(f"spec.dataset.{path}", f"is for classes, and {label} is {dtype}: task {task.value}")
+    if task not in (None, Task.BINARY) and spec.decision is not None:
+        yield CrossProblem("spec.decision", f"chooses a threshold of a binary label, and the task is {task}")
     for path, name in _metrics(spec):
         unfit = _unfit(name, task, dtype)
         if unfit is not None:

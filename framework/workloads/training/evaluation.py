@@ -16,47 +16,40 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
 from framework.workloads.missing import nan_as_null
 from framework.workloads.training import metrics
+from framework.workloads.training.comparison import compare
 
 
-def champion_metrics(
-    champion: Mapping[str, Any] | None,
-    test: pl.DataFrame,
-    task: Task = Task.BINARY,
-    groups: Matrix | None = None,
-    also: Sequence[str] = (),
-) -> tuple[dict[str, float] | None, str]:
-    """The live model's metrics on the challenger's test rows, and why there are none.
-
-    None where nothing is live. Empty where the live model cannot be asked, e.g. because it needs a column that this
-    training set does not have, or has as something else: a bar against it then counts as failed rather than as passed
-    unseen, and the version is on record with the reason.
+def champion_answers(
+    champion: Mapping[str, Any], test: pl.DataFrame, task: Task = Task.BINARY, groups: Matrix | None = None
+) -> tuple[Answered | None, str]:
+    """The live model's answers to the challenger's test rows. None where it cannot be asked, and why, e.g. because it
+    needs a column that this training set does not have, or has as something else: a bar against it then counts as
+    failed rather than as passed unseen, and the version is on record with the reason.
     """
-    if champion is None:
-        return None, "nothing is live"
     name, signature = f"the live model {champion['version']}", champion["signature"]
     output = ModelOutput.of(signature)
     if output.task is not task:
-        return {}, f"{name} is a model of {output.task.value}, this one of {task.value}"
+        return None, f"{name} is a model of {output.task.value}, this one of {task.value}"
     missing = [column["name"] for column in signature["inputs"] if column["name"] not in test.columns]
     if missing:
-        return {}, f"{name} needs {', '.join(missing)}, which this training set does not have"
+        return None, f"{name} needs {', '.join(missing)}, which this training set does not have"
     retyped = list(_retyped(signature, test))
     if retyped:
-        return {}, f"{name} knows {' and '.join(retyped)}"
+        return None, f"{name} knows {' and '.join(retyped)}"
     try:
         answers = models.load(champion["artifact"], champion["sha256"], champion["format"], signature).predict(test)
         truth = output.truth(test)
     except WorkloadError as error:
-        return {}, f"{name} cannot be loaded: {error}"
+        return None, f"{name} cannot be loaded: {error}"
     except Exception as error:
-        return {}, f"{name} cannot be asked: {type(error).__name__}: {first_line(error)}"
+        return None, f"{name} cannot be asked: {type(error).__name__}: {first_line(error)}"
     unscored = metrics.not_finite(answers)
     if unscored:
-        return {}, f"{name} answers {unscored:,} of {test.height:,} rows with no finite number"
+        return None, f"{name} answers {unscored:,} of {test.height:,} rows with no finite number"
     unknown = int(np.count_nonzero(np.isnan(truth)))
     if unknown:
-        return {}, f"{name} does not know the classes of {unknown:,} of {test.height:,} rows"
-    return metrics.measure(metrics.answered(output, truth, answers, groups), also=also), ""
+        return None, f"{name} does not know the classes of {unknown:,} of {test.height:,} rows"
+    return metrics.answered(output, truth, answers, groups), ""
 
 
 def _retyped(signature: models.Signature, test: pl.DataFrame) -> Iterator[str]:
@@ -65,6 +58,19 @@ def _retyped(signature: models.Signature, test: pl.DataFrame) -> Iterator[str]:
         known, now = column["dtype"], str(test.schema[column["name"]].base_type())
         if known != now and not {known, now} <= models.NUMBERS:
             yield f"{column['name']} as {known}, this training set has {now}"
+
+
+def comparisons(
+    gates: Sequence[Mapping[str, Any]], ours: Answered, theirs: Answered | None, seed: int
+) -> dict[str, dict[str, Any]]:
+    """How much better ours is by each metric that is gated against the live model (see ``comparison.compare``), by
+    name; empty where there is nothing to compare with."""
+    if theirs is None:
+        return {}
+    asked = (gate["metric"] for gate in gates if gate.get("comparedTo"))
+    named = dict.fromkeys(metrics.checked(one, ours.task) for one in asked)
+    found = {name: compare(name, ours, theirs, seed) for name in named}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def slices(bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, known: Answered) -> list[dict[str, Any]]:

@@ -19,10 +19,10 @@ from framework.api.layout import trial_file
 from framework.api.metrics import VALIDATION
 from framework.api.tasks import Task
 from framework.ports import ReadTable, TrainRequest
-from framework.workloads import models
+from framework.workloads import formats, models
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
-from framework.workloads.training import cluster, evaluation, labels, metrics
+from framework.workloads.training import cluster, decision, evaluation, labels, metrics
 from framework.workloads.training.card import model_card
 from framework.workloads.training.dataset import TrainingSet, build
 from framework.workloads.training.fit import fit
@@ -74,16 +74,26 @@ def run(context: RunContext) -> Mapping[str, Any]:
     cluster.join()
     found, fitted = _learn(context, name, settings, data)
 
+    if spec.get("decision"):
+        answers = formats.known(fitted.artifact.format).load(fitted.artifact.data, output)(data.validation.x)
+        if not metrics.not_finite(answers):  # else no gate is passed anyway
+            output = replace(output, threshold=decision.threshold(spec["decision"], data.validation.y, answers))
+            signature["output"] = output.to_json()
+
     context.progress(None, "judging on the test rows")
     artifact, sha256 = models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
     predictor = models.load(artifact, sha256, fitted.artifact.format, signature)
     test = parts["test"]
     lists = labels.lists(test, spec["dataset"].get("query"), task)
     known = metrics.answered(output, output.truth(test), predictor.predict(test), lists)
-    champion, problem = evaluation.champion_metrics(asked.champion, test, task, lists, wanted)
+    live, champion, problem = None, None, "nothing is live"
+    if asked.champion is not None:
+        live, problem = evaluation.champion_answers(asked.champion, test, task, lists)
+        champion = {} if live is None else metrics.measure(live, also=wanted)
+    chosen_by = predictor.predict(parts["validation"])
     measured = {
         **metrics.measure(known, also=wanted),
-        **metrics.measure(metrics.validated(data, predictor.predict(parts["validation"])), VALIDATION, wanted),
+        **metrics.measure(metrics.validated(replace(data, output=output), chosen_by), VALIDATION, wanted),
     }
 
     context.progress(None, "profiling what it was trained on")
@@ -103,6 +113,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "profile": profile,
         "metrics": measured,
         "champion_metrics": champion,
+        "comparisons": evaluation.comparisons(spec["evaluation"].get("gates", ()), known, live, seed),
         "parameters": {**settings.params, **(found.parameters if found else {}), "rounds": fitted.rounds},
         "lineage": {
             "commit": asked.commit,
@@ -160,6 +171,10 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
     if task not in able:
         told = f"trainer {trainer} cannot learn task {task} (it learns {', '.join(sorted(able))})"
         raise WorkloadError("UnsupportedTask", told)
+    if spec.get("decision") and task is not Task.BINARY:
+        raise WorkloadError(
+            "UnsupportedTask", f"decision chooses a threshold of a binary label, and the task is {task}"
+        )
     evaluated, tune = spec["evaluation"], spec.get("tune")
     if tune:
         checked_metric(tune["metric"], task)

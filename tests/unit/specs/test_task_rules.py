@@ -21,6 +21,10 @@ def gate(form: str, path: str, says: str, meant: str | None = None) -> Rule:
     return Rule(JOB, "timeout: 1h", _GATES.format(form), f"spec.evaluation.gates[0]{path}", says, meant)
 
 
+def decision(form: str, path: str, says: str, meant: str | None = None) -> Rule:
+    return Rule(JOB, "timeout: 1h", f"decision: {form}", f"spec.decision{path}", says, meant)
+
+
 def tune(form: str, path: str, says: str, meant: str | None = None) -> Rule:
     return Rule(JOB, "timeout: 1h", _TUNE.format(_DEPTH, form), f"spec.tune{path}", says, meant)
 
@@ -46,6 +50,12 @@ RULES = [
     gate("metric: rmse, max: -1", ".max", "rmse is 0 or more, found -1"),
     gate("metric: r2, min: 2", ".min", "r2 is 1 or less, found 2"),
     gate("metric: brier, comparedTo: live, maxRise: 2", ".maxRise", "brier can rise by 1 at most, found 2"),
+    gate("metric: auc, min: 0.5, confidence: 0.9", "", "confidence needs comparedTo"),
+    gate("metric: auc, comparedTo: live, maxDrop: 0.1, confidence: 1", ".confidence", "must be at most 0.99"),
+    decision("{maximize: F1}", ".maximize", "'F1' is not allowed here", "f1"),
+    decision("{recall: 0.9, precision: 0.9}", "", "exactly one"),
+    decision("{cost: {falsePositive: 0, falseNegative: 0}}", ".cost", "some mistake must cost something"),
+    decision("{recall: 0}", ".recall", "must be more than 0"),
     tune("metric: validation_rsme, mode: min", ".metric", "'validation_rsme' is no metric", "validation_rmse"),
     tune("metric: auc", ".metric", "'auc' is no metric of the validation part", "validation_auc"),
     tune("metric: validation_rmse", "", "validation_rmse is better when smaller: mode must be min"),

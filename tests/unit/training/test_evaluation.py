@@ -20,7 +20,8 @@ from framework.workloads.formats import skops
 from framework.workloads.training.card import model_card
 from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
 from framework.workloads.training.cluster import shortage, worker_resources
-from framework.workloads.training.evaluation import champion_metrics, slices
+from framework.workloads.training.evaluation import champion_answers, slices
+from framework.workloads.training.metrics import measure
 from framework.workloads.training.search import TrialWatch, checked_metric, grid_space
 from framework.workloads.training.trainer import Part, TrainingData
 
@@ -32,6 +33,11 @@ SIGNATURE = {
 
 def known(rows: pl.DataFrame, answers: Any) -> Answered:
     return Answered(rows["late"].cast(pl.Float64).to_numpy(), answers)
+
+
+def champion_metrics(champion: dict[str, Any], rows: pl.DataFrame) -> tuple[dict[str, float] | None, str]:
+    answered, problem = champion_answers(champion, rows)
+    return None if answered is None else measure(answered), problem
 
 
 def judged_on(truth: Any) -> TrainingData:
@@ -62,15 +68,12 @@ def test_the_champion_is_judged_on_the_same_rows(champion: dict[str, Any], rows:
     assert problem == ""
 
 
-def test_no_champion_is_something_else_than_one_that_cannot_be_asked(
-    champion: dict[str, Any], rows: pl.DataFrame
-) -> None:
-    assert champion_metrics(None, rows)[0] is None
+def test_a_champion_that_cannot_be_asked_is_told_with_the_reason(champion: dict[str, Any], rows: pl.DataFrame) -> None:
     found, problem = champion_metrics(champion, rows.drop("x"))
-    assert found == {}
+    assert found is None
     assert "needs x" in problem
     found, problem = champion_metrics({**champion, "sha256": "0" * 64}, rows)
-    assert found == {}
+    assert found is None
     assert "cannot be loaded" in problem
 
 
@@ -85,7 +88,7 @@ def test_a_champion_that_knows_a_column_as_something_else_is_not_asked(
     champion: dict[str, Any], rows: pl.DataFrame, now: pl.Series, told: str
 ) -> None:
     found, problem = champion_metrics(champion, rows.with_columns(now))
-    assert found == {}
+    assert found is None
     assert told in problem
 
 
@@ -111,9 +114,9 @@ def test_a_champion_that_cannot_answer_is_told_with_what_happened(
     def fails(matrix: Any) -> Any:
         raise ValueError("Input X contains infinity\nand more")
 
-    assert answer(fails) == ({}, "the live model v1 cannot be asked: ValueError: Input X contains infinity")
+    assert answer(fails) == (None, "the live model v1 cannot be asked: ValueError: Input X contains infinity")
     some = np.where(np.arange(400) < 3, np.nan, 0.5)
-    assert answer(lambda _: some) == ({}, "the live model v1 answers 3 of 400 rows with no finite number")
+    assert answer(lambda _: some) == (None, "the live model v1 answers 3 of 400 rows with no finite number")
 
 
 def test_slices_have_numbers_and_small_ones_are_left_out(rows: pl.DataFrame) -> None:

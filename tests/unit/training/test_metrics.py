@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from framework.api.metrics import MEASURES, measured
 from framework.api.tasks import Task
-from framework.scores import METRICS, Answered, auc, score
+from framework.scores import METRICS, Answered, auc, each_list, score
 from framework.workloads.context import WorkloadError
 from framework.workloads.training.metrics import checked, measure
 
@@ -137,3 +137,23 @@ def test_every_metric_reaches_the_ends_of_its_range_and_no_further(name: str) ->
             assert worst <= found < best / 2
         else:
             assert found == pytest.approx(worst, rel=1e-2, abs=0.5 if name == "average_precision" else 1e-12)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_lists_of_any_length_are_measured_as_each_by_itself(seed: int) -> None:
+    from sklearn.metrics import ndcg_score
+
+    generator = np.random.default_rng(seed)
+    sizes = generator.integers(1, 9, 6)
+    groups = np.repeat(generator.permutation(6).astype(float), sizes)
+    truth = generator.integers(0, 3, len(groups)).astype(float)
+    given = np.round(generator.normal(size=len(groups)), 1)
+    answered = Answered(truth, given, Task.RANKING, groups=groups)
+    alone = [
+        float(ndcg_score([truth[groups == one]], [given[groups == one]], k=3))
+        for one in sorted(set(groups))
+        if (groups == one).sum() > 1 and truth[groups == one].max() > 0
+    ]
+    assert score("ndcg@3", answered) == pytest.approx(np.mean(alone) if alone else math.nan, nan_ok=True)
+    each = each_list("ndcg@3", answered)
+    assert each[np.isfinite(each)].tolist() == pytest.approx(alone)
