@@ -26,7 +26,7 @@ class Costs(Strict):
         return self
 
 
-class Decision(Strict):
+class DecisionRule(Strict):
     """From which probability on a row counts as positive: chosen on the validation part. Exactly one rule."""
 
     maximize: Literal["f1", "mcc", "balanced_accuracy", "accuracy"] | None = Field(

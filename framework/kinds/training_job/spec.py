@@ -26,7 +26,7 @@ from framework.api.meta import Name, Strict
 from framework.api.metrics import PATTERN, VALIDATION, known_of_validation, measure_of
 from framework.api.written import Text
 from framework.kinds.training_job.dataset import Dataset
-from framework.kinds.training_job.decision import Decision
+from framework.kinds.training_job.decision import DecisionRule
 from framework.kinds.training_job.evaluation import Evaluation
 
 _ESTIMATOR = re.compile(r"sklearn(\.\w+)+")
@@ -232,7 +232,7 @@ class TrainingJobSpec(Strict):
     tune: Tune | None = Field(None, description="A search for good parameters before the final fit; default: none")
     resources: Resources = Field(Resources(), description="What one run takes from the cluster")
     seed: Seed = Field(0, description="Of everything random: splits, searches and fits")
-    decision: Decision | None = Field(
+    decision: DecisionRule | None = Field(
         None, description="For a binary label: from which probability on a row counts as positive; default: 0.5, unsaid"
     )
     evaluation: Evaluation = Field(Evaluation(), description="What a model must achieve to be deployable")
