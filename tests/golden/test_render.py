@@ -12,17 +12,22 @@ from pathlib import Path
 import pytest
 
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
+from framework.planning.reports.models import compared
 from framework.planning.reports.oversight import oversee
 from framework.planning.reports.overview import report, rows
 from framework.planning.reports.why import why
 from framework.ports import Heartbeat, Outage
 from framework.render.events import events_jsonl, events_text
 from framework.render.markdown import plan_markdown
+from framework.render.models import comparison_text, model_json, model_text, models_text
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_json
 from framework.render.status import resource_json, resource_text, status_json, status_text
 from framework.render.why import why_json, why_text
 from tests.golden.conftest import FOLDER
+from tests.unit.render.model_samples import LATER
+from tests.unit.render.model_samples import REPORT as MODEL
+from tests.unit.render.model_samples import ROW as VERSION
 from tests.unit.render.plans import COMPARED, CONVERGED, EVERY_ACTION, MIXED, REFUSED
 from tests.unit.render.samples import (
     COMMIT,
@@ -201,3 +206,10 @@ def test_no_golden_file_is_left_over() -> None:
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     used = set(re.findall(r'golden\("([^"]+)"', tests))
     assert {path.name for path in FOLDER.iterdir()} == used
+
+
+def test_models(golden: Golden) -> None:
+    golden("models-list.txt", models_text([LATER, VERSION], NOW))
+    golden("models-show.txt", model_text(MODEL, NOW))
+    golden("models-show.json", model_json("local", MODEL))
+    golden("models-diff.txt", comparison_text(compared(VERSION, LATER)))

@@ -8,9 +8,10 @@ from typing import Any
 
 from framework.api.credentials import redacted_value
 from framework.api.metrics import VALIDATION, measure_of, measured
+from framework.api.printing import number
 from framework.api.tasks import TASKS, Task
 from framework.workloads.training.card import plots
-from framework.workloads.training.card.content import CardSection, ModelCard, number, table
+from framework.workloads.training.card.content import CardSection, ModelCard, table
 from framework.workloads.training.card.evidence import evidence
 
 _PREDICTS = {

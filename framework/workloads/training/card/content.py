@@ -36,23 +36,22 @@ class ModelCard:
     sections: tuple[CardSection, ...]
 
 
+def plain(card: ModelCard) -> dict[str, Any]:
+    """What a card says as plain data, without its plots: they show what its tables have."""
+    sections = [
+        {
+            "title": section.title,
+            "sentences": list(section.sentences),
+            "tables": [{"head": list(one.head), "rows": [list(row) for row in one.rows]} for one in section.tables],
+        }
+        for section in card.sections
+    ]
+    return {"title": card.title, "lead": list(card.lead), "sections": sections}
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> CardTable:
     """Every cell as text."""
     return CardTable(tuple(head), tuple(tuple(str(cell) for cell in row) for row in rows))
-
-
-def number(value: float | None) -> str:
-    """A measured value as people read it; nothing where there is none.
-
-    >>> number(0.95716), number(12345.678), number(0.0000123), number(None)
-    ('0.9572', '12,345.7', '1.23e-05', '')
-    """
-    if value is None:
-        return ""
-    size = abs(value)
-    if size >= 1000:
-        return f"{value:,.1f}"
-    return f"{value:.3g}" if 0 < size < 0.001 else f"{value:.4f}"
 
 
 def share(value: float) -> str:

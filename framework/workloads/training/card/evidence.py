@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from framework.api.printing import number
 from framework.api.tasks import Task
 from framework.workloads.training.card import plots
-from framework.workloads.training.card.content import CardSection, CardTable, number, share, table
+from framework.workloads.training.card.content import CardSection, CardTable, share, table
 
 OTHERS = "all others"
 _NOT_KEPT = {
