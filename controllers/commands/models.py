@@ -48,7 +48,7 @@ def listed(ports: Ports, training: str | None) -> list[ModelRow]:
     known = trainings(ports.registry)
     if training is not None:
         ensure_known(training, known)
-    serving = uses(ports.state)
+    serving = uses(ports.state, training)
     models = [model for name in ([training] if training else known) for model in ports.registry.versions(name)]
     models.sort(key=lambda model: model.created, reverse=True)
     return [model_row(model, serving.get(f"{model.training}@{model.version}", ())) for model in models]
@@ -61,7 +61,8 @@ def model_named(ports: Ports, name: str) -> ModelRow:
         ConfigurationError: nothing, or more than one version.
     """
     model = found_model(name, trainings(ports.registry), ports.registry.versions)
-    return model_row(model, uses(ports.state).get(f"{model.training}@{model.version}", ()))
+    serving = uses(ports.state, model.training)
+    return model_row(model, serving.get(f"{model.training}@{model.version}", ()))
 
 
 def report_of(ports: Ports, name: str) -> ModelReport:

@@ -12,10 +12,11 @@ from framework.ports import StateStore
 from framework.rollout.state import CanaryPhase
 
 
-def uses(state: StateStore) -> Mapping[str, tuple[ModelUse, ...]]:
-    """By version, as ``training@version``. A record that cannot be read tells nothing."""
+def uses(state: StateStore, training: str | None = None) -> Mapping[str, tuple[ModelUse, ...]]:
+    """By version, as ``training@version``: of one training job, or of all. What cannot be read tells nothing."""
     found: dict[str, tuple[ModelUse, ...]] = {}
-    for record in state.recorded().readable:
+    recorded = state.recorded() if training is None else state.naming([training])
+    for record in recorded.readable:
         if record.ref.kind == "ModelDeployment":
             for label, use in _of(record.ref, state_of(status_of(record), DeploymentState)):
                 found[label] = (*found.get(label, ()), use)

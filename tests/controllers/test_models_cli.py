@@ -9,18 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
+from controllers.commands.models import listed
+from controllers.kinds.served import uses
 from framework import storage
 from framework.api.tasks import Task
 from framework.backends.state.database import open_database
 from framework.backends.state.registry import SqlModelRegistry
-from framework.ports import ModelVersion
+from framework.ports import ModelVersion, Ports
 from tests.controllers.test_cli import Project
-from tests.controllers.test_history_cli import STARTED, Done, call, live
+from tests.controllers.test_history_cli import BETTER, STARTED, Done, call, live
 from tests.unit.training.test_card import HOSTILE, result
+from tests.world import World
 
 SECRET = "hunter2SECRET"
 MODEL = b"tree\nversion=v4\n"
@@ -153,6 +156,28 @@ def test_without_any_version_there_is_an_empty_list(tmp_path: Path) -> None:
     assert json.loads(call(project, "models", "list", "--output", "json").stdout)["versions"] == []
     assert "it has none at all" in call(project, "models", "show", "classifier").stderr
     assert not (project.root / ".mlops").exists(), "a command that reads makes nothing"
+
+
+def test_a_candidate_is_told_with_its_share() -> None:
+    world = World()
+    world.run()
+    first = world.built(world.head)
+    world.commit(classifier=BETTER)
+    for _ in range(60):
+        world.pass_()
+        if 10 in world.weights().values():
+            break
+        world.advance()
+    second = world.built(world.head)
+    served = {f"classifier@{first}": ("stable", 90), f"classifier@{second}": ("candidate", 10)}
+    for training in (None, "classifier"):
+        found = uses(world.ports.state, training)
+        assert {label: (use.role, use.weight) for label, (use,) in found.items()} == served
+    rows = listed(cast(Ports, world.ports), None)
+    assert {row.label: [(use.role, use.weight) for use in row.uses] for row in rows} == {
+        label: [use] for label, use in served.items()
+    }
+    assert uses(world.ports.state, "other") == {}
 
 
 # ------------------------------------------------------------------- show
