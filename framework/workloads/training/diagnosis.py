@@ -17,6 +17,8 @@ BINS = 10
 MOST_SHOWN = 20
 """Classes that a confusion matrix tells apart: the most frequent ones. All others are one."""
 RESIDUAL_BINS = 20
+_LARGEST = 1e150
+"""Beyond that no sum or square of numbers is sure to be finite."""
 _DIGITS = 6
 """Significant ones of every number."""
 
@@ -24,8 +26,8 @@ _DIGITS = 6
 def diagnose(known: Answered, classes: Sequence[Class] = ()) -> dict[str, Any]:
     """What a card shows of a model's answers to rows that it has never seen, by task.
 
-    Rows with an answer that is not finite, or with a class that the model does not know, are left out; ``rows`` says
-    how many are looked at, and where that is none, nothing else is said.
+    Rows with an answer that is not finite, or beyond all that can be reckoned with, or with a class that the model does
+    not know, are left out; ``rows`` says how many are looked at, and where that is none, nothing else is said.
 
     Args:
         known: the truth and the answers; probabilities lie between 0 and 1.
@@ -45,16 +47,13 @@ def diagnose(known: Answered, classes: Sequence[Class] = ()) -> dict[str, Any]:
         calibration: {of, bins: [{from, to, rows, mean, share}]}, see ``calibration``.
         agreement: [{rows, from, to, predicted, true}], see ``agreement``; residuals: see ``residuals``.
     """
-    finite = np.isfinite(known.truth) & (np.isfinite(known.given) if known.given.ndim == 1 else _whole(known.given))
-    looked = known.of(np.flatnonzero(finite))
+    given = np.abs(known.given)
+    largest = np.maximum(np.abs(known.truth), given if given.ndim == 1 else given.max(axis=1))
+    looked = known.of(np.flatnonzero(largest <= _LARGEST))  # NaN is not
     rows = len(looked.truth)
     if not rows:
         return {"rows": 0}
     return {"rows": rows, **_BY_TASK[known.task](looked, classes)}
-
-
-def _whole(answers: Matrix) -> Any:
-    return np.isfinite(answers).all(axis=1)
 
 
 def _binary(known: Answered, _: Sequence[Class]) -> dict[str, Any]:

@@ -247,9 +247,24 @@ def test_the_best_so_far_never_gets_worse() -> None:
     assert all(0 <= dot.y <= HEIGHT and 0 <= dot.x <= 100 for dot in plot.dots)
 
 
-@pytest.mark.parametrize("values", [[0.0], [5.0, 5.0], [-1e9, 1e9], [1e-12, 2e-12], [0.1, 0.2, 0.7]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.0],
+        [5.0, 5.0],
+        [-1e9, 1e9],
+        [1e-12, 2e-12],
+        [0.1, 0.2, 0.7],
+        [1.0, 1.0000000000000002],
+        [5e-324, 1e-323],
+        [-1e150, 1e150],
+        [1e16, 1e16 + 2],
+        [-3.0, -3.0],
+    ],
+)
 def test_an_axis_holds_what_it_is_for(values: list[float]) -> None:
     axis = CardAxis.over(values)
     assert all(0 <= axis.y(value) <= HEIGHT and 0 <= axis.x(value) <= 100 for value in values)
-    assert len(axis.levels) >= 2
+    assert 2 <= len(axis.levels) <= 12
+    assert all(len(level.text) <= 14 for level in axis.levels)
     assert np.all(np.diff([tick.at for tick in axis.ticks]) > 0)

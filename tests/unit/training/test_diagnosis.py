@@ -11,6 +11,7 @@ from sklearn.metrics import confusion_matrix
 
 from framework.api.tasks import Task
 from framework.scores import Answered, score
+from framework.workloads.training.card.evidence import evidence
 from framework.workloads.training.diagnosis import MOST_SHOWN, calibration, confusion, diagnose, residuals
 
 ROWS = 4000
@@ -133,6 +134,17 @@ def test_what_is_left_out_is_not_counted() -> None:
     assert (found["rows"], np.sum(found["confusion"]["counts"])) == (ROWS - 6, ROWS - 6)
     known = drawn(Task.REGRESSION)
     assert diagnose(Answered(known.truth, np.full(ROWS, np.nan), Task.REGRESSION)) == {"rows": 0}
+
+
+@pytest.mark.parametrize("task", [Task.REGRESSION, Task.QUANTILE])
+@pytest.mark.parametrize("size", [1e-320, 1e140, 1e200, 1.7e308])
+def test_no_number_is_too_large_for_it_or_for_a_card(task: Task, size: float) -> None:
+    known = drawn(task)
+    known.truth[:10], known.given[:10] = size, -size
+    found = diagnose(known)
+    assert found["rows"] == (ROWS if size < 1e150 else ROWS - 10)
+    assert "Infinity" not in json.dumps(found)
+    assert [section.title for section in evidence(task, found, "y")]
 
 
 @pytest.mark.parametrize("task", Task)

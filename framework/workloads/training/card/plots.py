@@ -15,6 +15,10 @@ SIDE = 3.0
 """On either side of what is drawn, in per cent."""
 LINES = 4
 """About so many lines that tell the scale."""
+_NEAREST, _LEAST = 1e-9, 1e-300
+"""Between two lines at least: of the largest value, and in all."""
+_MOST_DIGITS, _PLAIN = 6, 1e9
+"""Behind the point, and before it: beyond that with an exponent."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class CardAxis:
     def over(cls, values: Sequence[float], *, whole: bool = False) -> CardAxis:
         """The narrowest one that holds them all; with ``whole`` in whole numbers."""
         low, high = min(values), max(values)
-        rough = (high - low or abs(high) or 1.0) / LINES
+        # Lines must differ as floats do, or nothing lies between two of them.
+        rough = max((high - low or abs(high) or 1.0) / LINES, _NEAREST * max(abs(low), abs(high)), _LEAST)
         power = 10.0 ** math.floor(math.log10(rough))
         step = power * next(factor for factor in (1.0, 2.0, 5.0, 10.0) if power * factor >= rough * 0.999)
         step = max(1.0, step) if whole else step
@@ -100,7 +105,7 @@ class CardAxis:
         digits = max(0, -math.floor(math.log10(self.step)))
         for index in range(round((self.high - self.low) / self.step) + 1):
             value = self.low + index * self.step
-            yield value, f"{value:,.{digits}f}"
+            yield value, f"{value:,.{digits}f}" if digits <= _MOST_DIGITS and abs(value) < _PLAIN else f"{value:.4g}"
 
     @property
     def levels(self) -> tuple[CardMark, ...]:
