@@ -36,6 +36,7 @@ COMMANDS = {
     "logs": "controllers.cli.logs:logs",
     "history": "controllers.cli.history:history",
     "lineage": "controllers.cli.lineage:lineage",
+    "models": "controllers.cli.models:models",
     "audit": "controllers.cli.audit:audit",
     "forget": "controllers.cli.forget:forget",
     "rollout": "controllers.cli.rollout:rollout",

@@ -30,3 +30,17 @@ def printable(text: str) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def number(value: float | None) -> str:
+    """A measured value as people read it; nothing where there is none.
+
+    >>> number(0.95716), number(12345.678), number(0.0000123), number(None)
+    ('0.9572', '12,345.7', '1.23e-05', '')
+    """
+    if value is None:
+        return ""
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.1f}"
+    return f"{value:.3g}" if 0 < size < 0.001 else f"{value:.4f}"

@@ -52,7 +52,7 @@ class ReadView(ReadTable):
 class TrainRequest(Request):
     """A version of a model. ``spec`` is a TrainingJobSpec as JSON by alias; ``champion`` the fields of the live version
     that it takes to ask it the same rows, where a gate compares with it; ``live_task`` what it learned, empty where
-    nothing is live."""
+    nothing is live; ``description`` what the model is for, in the words of its spec."""
 
     training: str
     identity: str
@@ -63,3 +63,4 @@ class TrainRequest(Request):
     seed: int
     champion: Mapping[str, Any] | None = None
     live_task: str = ""
+    description: str = ""

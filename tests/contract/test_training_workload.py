@@ -58,6 +58,8 @@ def test_a_run_returns_what_the_registry_keeps(outcomes: dict[str, Any], folder:
     assert (Path(found["profile"]) / "whole.bin").stat().st_size > 0
     assert (Path(found["profile"]) / "period-0.bin").exists()
     assert "# delay boosted" in (folder / "models" / "boosted" / "README.md").read_text()
+    assert "<title>delay boosted</title>" in (folder / "models" / "boosted" / "card.html").read_text()
+    assert found["diagnosis"]["rows"] == 800
     predictor = models.load(found["artifact"], found["sha256"], found["format"], found["signature"])
     rows = [{"carrier": "AA", "hour": 20, "recent": 2.0}, {"carrier": "AA", "hour": 2, "recent": -2.0}]
     late, early = predictor.predict(models.frame_of(rows, found["signature"]))

@@ -12,17 +12,22 @@ from pathlib import Path
 import pytest
 
 from framework.planning.reports.asked import Asked, Stand, Uncommitted
+from framework.planning.reports.models import compared
 from framework.planning.reports.oversight import oversee
 from framework.planning.reports.overview import report, rows
 from framework.planning.reports.why import why
 from framework.ports import Heartbeat, Outage
 from framework.render.events import events_jsonl, events_text
 from framework.render.markdown import plan_markdown
+from framework.render.models import comparison_text, model_json, model_text, models_text
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_json
 from framework.render.status import resource_json, resource_text, status_json, status_text
 from framework.render.why import why_json, why_text
 from tests.golden.conftest import FOLDER
+from tests.unit.render.model_samples import LATER
+from tests.unit.render.model_samples import REPORT as MODEL
+from tests.unit.render.model_samples import ROW as VERSION
 from tests.unit.render.plans import COMPARED, CONVERGED, EVERY_ACTION, MIXED, REFUSED
 from tests.unit.render.samples import (
     COMMIT,
@@ -76,6 +81,10 @@ NEW = Asked(Stand.NEW, "e" * 40, "Another column")
 ALONE = report("local", DESIRED, SERVING, REVISIONS[1:], NOW, asked=NEW, oversight=NOBODY)
 CAUSE = why(MONITOR, rows(DESIRED, RECORDS, NOW))
 RENDERED: Mapping[str, Callable[[], str]] = {
+    "models-list.txt": lambda: models_text([LATER, VERSION], NOW),
+    "models-show.txt": lambda: model_text(MODEL, NOW),
+    "models-show.json": lambda: model_json("local", MODEL),
+    "models-diff.txt": lambda: comparison_text(compared(VERSION, LATER)),
     "plan.txt": lambda: plan_text(MIXED),
     "plan-colour.txt": lambda: plan_text(MIXED, colour=True),
     "plan-unchanged.txt": lambda: plan_text(MIXED, width=72, unchanged=True),

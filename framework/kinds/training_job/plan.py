@@ -233,6 +233,7 @@ class _Training:
             if champion is not None and compares(desired.spec.evaluation)
             else None,
             live_task=_task(champion) if champion is not None else "",
+            description=desired.metadata.description or "",
         )
         name = run_name(desired.ref.name, self.observed.build)
         return runs.request(desired, name, attempt, WORKLOAD, asked, desired.spec.timeout)

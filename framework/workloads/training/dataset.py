@@ -138,6 +138,18 @@ def _in_window(rows: pl.LazyFrame, moment: str, label: str, window: Mapping[str,
     return rows.filter(at >= midnight(window["from"]), at < midnight(window["to"]))
 
 
+def extents(views: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What was there to be read of each view: {rows, since, until}, the first and the last event time in ISO 8601; None
+    of a view without any."""
+    found = {}
+    for name, view in views.items():
+        at = pl.col(view["timestamp"]).cast(MOMENT)
+        told = _read(view).select(pl.len().alias("rows"), at.min().alias("since"), at.max().alias("until")).collect()
+        row = told.row(0, named=True)
+        found[name] = {key: value.isoformat() if isinstance(value, datetime) else value for key, value in row.items()}
+    return found
+
+
 def midnight(day: str | date) -> pl.Expr:
     """The first instant of a day in UTC."""
     value = date.fromisoformat(day) if isinstance(day, str) else day

@@ -23,8 +23,9 @@ from framework.workloads import formats, models
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
 from framework.workloads.training import cluster, decision, evaluation, labels, metrics
-from framework.workloads.training.card import model_card
-from framework.workloads.training.dataset import TrainingSet, build
+from framework.workloads.training.card import card_html, card_markdown, model_card
+from framework.workloads.training.dataset import TrainingSet, build, extents
+from framework.workloads.training.diagnosis import diagnose
 from framework.workloads.training.fit import fit
 from framework.workloads.training.progress import of_fit
 from framework.workloads.training.search import SearchResult, checked_metric, search
@@ -45,7 +46,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
 
     Returns:
         {artifact, sha256, format, signature, profile, metrics, champion_metrics, parameters, lineage, rows, trials,
-        trial_rows, slices, seconds}
+        trial_rows, slices, diagnosis, origin, seconds}; ``diagnosis`` see there, ``origin`` is what its card tells of
+        where it comes from: {trainer, spine, label, description, views, search}
 
     Raises:
         WorkloadError: what the parts raise; see ``dataset.build``, ``split.split``, ``search.search``, ``fit.fit``.
@@ -130,12 +132,22 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "trials": found.trials if found else [],
         "trial_rows": len(trial["rows"]),
         "slices": evaluation.slices(spec["evaluation"].get("slices", ()), test, known),
+        "diagnosis": diagnose(known, output.classes),
+        "origin": {
+            "trainer": name,
+            "spine": spec["dataset"]["spine"],
+            "label": dataset.label,
+            "description": asked.description,
+            "views": extents(views),
+            "search": {key: spec["tune"][key] for key in ("metric", "mode")} if spec.get("tune") else None,
+        },
         "seconds": round(time.perf_counter() - started, 3),
     }
     storage.write_sealed(f"{asked.model_folder}/signature.json", signature)
     storage.write_sealed(f"{asked.model_folder}/version.json", result)
-    card = model_card(asked.training, asked.build, result, spec["dataset"], name)
-    storage.write_bytes(f"{asked.model_folder}/README.md", card.encode())
+    card = model_card(asked.training, asked.build, result)
+    storage.write_bytes(f"{asked.model_folder}/README.md", card_markdown(card).encode())
+    storage.write_bytes(f"{asked.model_folder}/card.html", card_html(card).encode())
     return result
 
 

@@ -92,6 +92,14 @@ def test_a_version_that_exists_is_not_trained_again() -> None:
     assert TrainingJobState.model_validate(change.status.state).deployable
 
 
+def test_a_run_is_told_what_the_model_is_for() -> None:
+    asked = replace(ASKED, metadata=ASKED.metadata.model_copy(update={"description": "Tells travellers."}))
+    for one, told in ((asked, "Tells travellers."), (ASKED, "")):
+        (submit,) = plan(look(), asked=one).actions
+        assert isinstance(submit, SubmitRun)
+        assert submit.run.payload["description"] == told
+
+
 def test_a_failed_gate_stalls_with_the_number_and_the_bar() -> None:
     change = plan(look(versions=(model_version(auc=0.6123),), build=""))
     assert change.status is not None

@@ -12,7 +12,7 @@ import pytest
 
 from framework.workloads.context import WorkloadError
 from framework.workloads.training.as_of import join_as_of
-from framework.workloads.training.dataset import build
+from framework.workloads.training.dataset import build, extents
 from tests.unit.training.tables import published
 
 NOON = datetime(2013, 1, 5, 12, tzinfo=UTC)
@@ -195,3 +195,19 @@ def test_mistakes_are_named(views: dict[str, Any], changes: dict[str, Any], reas
     with pytest.raises(WorkloadError, match=told) as caught:
         build(spec(**changes), views)
     assert caught.value.reason == reason
+
+
+def test_what_there_was_to_be_read_is_told_by_rows_and_time(tmp_path: Path) -> None:
+    spine = pl.DataFrame({"key": ["a", "b", "c"], "at": pl.Series(hours(2, 0, 1), dtype=MOMENT)})
+    days = pl.DataFrame({"key": ["a"], "day": [date(2013, 1, 4)]})
+    views = {
+        "spine": published(tmp_path, "spine", spine, ["key"], "at"),
+        "days": published(tmp_path, "days", days, ["key"], "day"),
+        "none": published(tmp_path, "none", spine.clear(), ["key"], "at"),
+    }
+    midnight = "2013-01-04T00:00:00+00:00"
+    assert extents(views) == {
+        "spine": {"rows": 3, "since": "2013-01-05T12:00:00+00:00", "until": "2013-01-05T14:00:00+00:00"},
+        "days": {"rows": 1, "since": midnight, "until": midnight},
+        "none": {"rows": 0, "since": None, "until": None},
+    }

@@ -1,0 +1,245 @@
+"""A model card from what a training run returns, or from what the registry and the files of a version still have of
+that. Pure; what is not known is left out, or said to be unknown. Nothing goes by the order of keys: it is not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from framework.api.credentials import redacted_value
+from framework.api.metrics import VALIDATION, measure_of, measured
+from framework.api.printing import number
+from framework.api.tasks import TASKS, Task
+from framework.workloads.training.card import plots
+from framework.workloads.training.card.content import CardSection, ModelCard, table
+from framework.workloads.training.card.evidence import evidence
+
+_PREDICTS = {
+    Task.BINARY: "Predicts the probability that {label} is 1",
+    Task.MULTICLASS: "Predicts the probability of each value of {label} ({values})",
+    Task.REGRESSION: "Predicts {label}, a number",
+    Task.QUANTILE: "Predicts the quantiles {values} of {label}",
+    Task.RANKING: "Ranks the rows of a list by a score: how relevant each is, which {label} says",
+}
+_MOST_VALUES = 20
+_PARTS = (("train", "to learn from"), ("validation", "to choose on"), ("test", "to judge on"))
+
+
+def model_card(
+    training: str, version: str, result: Mapping[str, Any], gates: Sequence[Mapping[str, Any]] = ()
+) -> ModelCard:
+    """The card of one version.
+
+    Args:
+        result: what the training run returns, see ``train.run``; of a version from before there were some of its
+            fields without them.
+        gates: {gate, value, bar, passed, message} of each bar, where the version was judged already.
+    """
+    result = redacted_value(result)
+    output, origin = result["signature"]["output"], result.get("origin") or {}
+    task, label = Task(output.get("task", Task.BINARY)), origin.get("label") or output["name"]
+    sections = [
+        *_use(origin),
+        _metrics(task, result),
+        *_gates(gates),
+        *evidence(task, result.get("diagnosis"), label),
+        *_slices(result.get("slices") or ()),
+        *_search(task, result.get("trials"), origin.get("search") or {}),
+        _data(result, origin),
+        _inputs(result["signature"]),
+        _parameters(result.get("parameters") or {}),
+        _lineage(result, origin),
+        _limits(result),
+    ]
+    return ModelCard(f"{training} {version}", tuple(_lead(task, label, output, origin, result)), tuple(sections))
+
+
+def _lead(
+    task: Task, label: str, output: Mapping[str, Any], origin: Mapping[str, Any], result: Mapping[str, Any]
+) -> Iterator[str]:
+    values = [str(value) for value in output.get("classes") or output.get("quantiles") or ()]
+    told = ", ".join(values[:_MOST_VALUES]) + (
+        f" and {len(values) - _MOST_VALUES} more" if values[_MOST_VALUES:] else ""
+    )
+    spine = f", for rows of the view {origin['spine']}" if origin.get("spine") else ""
+    yield f"{_PREDICTS[task].format(label=label, values=told)}{spine}."
+    name = TASKS[task].headline
+    value = result["metrics"].get(name)
+    known = (
+        f" {name} {number(value)} on {result['rows']['test']:,} test rows."
+        if value is not None and _has_test(result)
+        else ""
+    )
+    yield f"Task {task.value}.{known}"
+
+
+def _has_test(result: Mapping[str, Any]) -> bool:
+    return "test" in (result.get("rows") or {})
+
+
+def _use(origin: Mapping[str, Any]) -> Iterator[CardSection]:
+    if origin.get("description"):
+        yield CardSection("Intended use", (origin["description"],))
+
+
+def _metrics(task: Task, result: Mapping[str, Any]) -> CardSection:
+    """Test and validation, with the live model's on the same test rows."""
+    found, live, lineage = result["metrics"], result.get("champion_metrics") or {}, result.get("lineage") or {}
+    own = sorted({name.removeprefix(VALIDATION) for name in found})
+    names = [name for name in dict.fromkeys((*measured(task), *own)) if name in own or name in live]
+    head = ["metric", "better", "test", "validation", *(["live model, same test rows"] if live else [])]
+    rows = []
+    for name in names:
+        values = [found.get(name), found.get(f"{VALIDATION}{name}"), *([live.get(name)] if live else [])]
+        rows.append((name, _better(name), *map(number, values)))
+    said = {"nothing is live": "No other model was live to be compared with."}
+    problem, champion = lineage.get("champion_problem"), lineage.get("champion")
+    sentences = [f"The live model is {champion}."] if live and champion else []
+    if problem and not live:
+        sentences.append(said.get(problem, f"The live model was not measured: {problem}."))
+    return CardSection("How good it is", tuple(sentences), (table(head, rows),))
+
+
+def _better(name: str) -> str:
+    try:
+        return "lower" if measure_of(name).loss else "higher"
+    except KeyError:
+        return ""
+
+
+def _gates(gates: Sequence[Mapping[str, Any]]) -> Iterator[CardSection]:
+    if gates:
+        rows = [
+            (row["gate"], number(row["value"]), row["bar"], "passed" if row["passed"] else "failed") for row in gates
+        ]
+        yield CardSection("Gates", (), (table(("gate", "value", "bar", "verdict"), rows),))
+
+
+def _slices(slices: Sequence[Mapping[str, Any]]) -> Iterator[CardSection]:
+    if not slices:
+        return
+    rows = [(_part(row), row["metric"], number(row["score"]), f"{row['rows']:,}") for row in slices]
+    worst = [
+        f"Worst by {row['by']}: {row['value']}, with {row['metric']} {number(row['score'])} on {row['rows']:,} rows."
+        for row in _worst(slices)
+    ]
+    yield CardSection("Slices", tuple(worst), (table(("part of the test rows", "metric", "value", "rows"), rows),))
+
+
+def _part(row: Mapping[str, Any]) -> str:
+    value = row["value"]
+    return f"largest part by {row['by']}, too small" if value is None else f"{row['by']} = {value}"
+
+
+def _worst(slices: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Of each bar the part that is furthest from good."""
+    for by, metric in dict.fromkeys((row["by"], row["metric"]) for row in slices):
+        known = [r for r in slices if (r["by"], r["metric"]) == (by, metric) and r["score"] is not None]
+        if known:
+            sign = 1 if measure_of(metric).loss else -1
+            yield max(known, key=lambda row: sign * row["score"])
+
+
+def _search(task: Task, trials: Sequence[Mapping[str, Any]] | None, asked: Mapping[str, Any]) -> Iterator[CardSection]:
+    if not trials:
+        return
+    metric = asked.get("metric") or f"{VALIDATION}{TASKS[task].headline}"
+    loss = asked["mode"] == "min" if "mode" in asked else measure_of(metric.removeprefix(VALIDATION)).loss
+    names = sorted({name for trial in trials for name in trial["parameters"]})
+    rows = [
+        (
+            trial["number"],
+            *(_value(trial["parameters"].get(name, "")) for name in names),
+            f"{trial['rounds']:,}",
+            number(trial.get(metric)),
+            trial.get("error") or "",
+        )
+        for trial in trials
+    ]
+    values = [
+        (trial["number"], trial[metric], f"trial {trial['number']}: {number(trial[metric])}")
+        for trial in trials
+        if trial.get(metric) is not None
+    ]
+    best: list[tuple[int, float]] = []
+    for at, value, _ in values:
+        better = min if loss else max
+        best.append((at, better(value, best[-1][1]) if best else value))
+    told = f"{metric} of each trial, and the best so far"
+    yield CardSection(
+        "Search",
+        (f"{len(trials):,} trials, compared by {metric}, where {'less' if loss else 'more'} is better.",),
+        (table(("trial", *names, "rounds", metric, "error"), rows),),
+        (plots.progress(values, best, told, metric),) if values else (),
+    )
+
+
+def _data(result: Mapping[str, Any], origin: Mapping[str, Any]) -> CardSection:
+    rows, lineage = result.get("rows") or {}, result.get("lineage") or {}
+    parts = [f"{rows[part]:,} rows {what}" for part, what in _PARTS if part in rows]
+    sentences = [f"{', '.join(parts)}."] if parts else []
+    if rows.get("dropped"):
+        sentences.append(f"{rows['dropped']:,} rows without a label were left out.")
+    if lineage.get("dataset"):
+        sentences.append(f"SHA-256 of the training set: {lineage['dataset']}.")
+    extents = origin.get("views") or {}
+    read = [
+        (name, view.get("version", ""), view.get("build") or view.get("identity") or "", *_extent(extents.get(name)))
+        for name, view in sorted((lineage.get("views") or {}).items())
+    ]
+    head = ("view", "version", "build", "rows", "from (UTC)", "to (UTC)")
+    return CardSection("Data that was read", tuple(sentences), (table(head, read),) if read else ())
+
+
+def _extent(found: Mapping[str, Any] | None) -> tuple[str, str, str]:
+    if found is None:
+        return "", "", ""
+    since, until = ((found[end] or "")[:19].replace("T", " ") for end in ("since", "until"))
+    return f"{found['rows']:,}", since, until
+
+
+def _inputs(signature: Mapping[str, Any]) -> CardSection:
+    rows = [
+        (
+            column["name"],
+            column["dtype"],
+            "yes" if column["nullable"] else "no",
+            f"{len(column['categories']):,}" if "categories" in column else "",
+        )
+        for column in signature["inputs"]
+    ]
+    return CardSection("Inputs", (), (table(("name", "dtype", "may be missing", "categories"), rows),))
+
+
+def _parameters(parameters: Mapping[str, Any]) -> CardSection:
+    rows = [(name, _value(value)) for name, value in sorted(parameters.items())]
+    return CardSection("Parameters", (), (table(("name", "value"), rows),))
+
+
+def _value(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _lineage(result: Mapping[str, Any], origin: Mapping[str, Any]) -> CardSection:
+    lineage = result.get("lineage") or {}
+    facts = [
+        ("commit", lineage.get("commit")),
+        ("cause", lineage.get("cause")),
+        ("trainer", origin.get("trainer")),
+        ("seed", lineage.get("seed")),
+        ("format", result["format"]),
+        ("SHA-256 of the model file", result["sha256"]),
+        *sorted((lineage.get("libraries") or {}).items()),
+    ]
+    return CardSection("Lineage", (), (table(("what", "which"), [fact for fact in facts if fact[1] is not None]),))
+
+
+def _limits(result: Mapping[str, Any]) -> CardSection:
+    found = [
+        "Fairness was not looked at: nothing here says how groups of people fare.",
+        "Robustness was not looked at: neither odd, noisy or hostile inputs, nor times beyond those of the data.",
+        "Everything was measured on one split; another one would give somewhat other numbers.",
+    ]
+    if not result.get("slices"):
+        found.append("No part of the test rows was judged by itself.")
+    return CardSection("Limits", tuple(found))

@@ -1,0 +1,27 @@
+"""A model card as one HTML file that needs neither network nor script, for a browser or as an attachment. Names of
+columns and classes come from data: every text is escaped."""
+
+from __future__ import annotations
+
+from framework.api.printing import shown
+from framework.workloads.training.card.content import ModelCard
+
+
+def card_html(card: ModelCard) -> str:
+    """The whole page; what looks like a credential is hidden."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    pages = Environment(
+        loader=PackageLoader("framework.workloads.training.card"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters |= {"shown": shown, "px": _px}
+    return pages.get_template("card.html.j2").render(card=card)
+
+
+def _px(value: float) -> str:
+    """Of what is drawn: a tenth of a pixel, or of a per cent, is enough."""
+    return f"{value:.1f}".removesuffix(".0")

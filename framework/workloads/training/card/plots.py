@@ -1,0 +1,161 @@
+"""The geometry of a card's plots: across in per cent of the width, down in pixels from above, so that they take any
+width without a script."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+HEIGHT = 220.0
+MARGIN = 12.0
+"""Above and below of what is drawn, in pixels."""
+SIDE = 3.0
+"""On either side of what is drawn, in per cent."""
+LINES = 4
+"""About so many lines that tell the scale."""
+_NEAREST, _LEAST = 1e-9, 1e-300
+"""Between two lines at least: of the largest value, and in all."""
+_MOST_DIGITS, _PLAIN = 6, 1e9
+"""Behind the point, and before it: beyond that with an exponent."""
+
+
+@dataclass(frozen=True)
+class CardMark:
+    """A line of the scale with what it stands for."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class CardDot:
+    x: float
+    y: float
+    text: str
+    """What a reader is told who points at it."""
+
+
+@dataclass(frozen=True)
+class CardStroke:
+    """From one point to another, in a style of the page: ``ideal`` or ``value``."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    style: str
+
+
+@dataclass(frozen=True)
+class CardBar:
+    x: float
+    width: float
+    y: float
+    height: float
+    text: str
+
+
+@dataclass(frozen=True)
+class CardPlot:
+    """``told`` says what is to be seen, ``across`` and ``up`` what the axes are."""
+
+    told: str
+    across: str
+    up: str
+    levels: tuple[CardMark, ...]
+    ticks: tuple[CardMark, ...]
+    dots: tuple[CardDot, ...] = ()
+    strokes: tuple[CardStroke, ...] = ()
+    bars: tuple[CardBar, ...] = ()
+    height: float = HEIGHT
+
+
+@dataclass(frozen=True)
+class CardAxis:
+    """Values between two round ones, ``step`` apart."""
+
+    low: float
+    high: float
+    step: float
+
+    @classmethod
+    def over(cls, values: Sequence[float], *, whole: bool = False) -> CardAxis:
+        """The narrowest one that holds them all; with ``whole`` in whole numbers."""
+        low, high = min(values), max(values)
+        # Lines must differ as floats do, or nothing lies between two of them.
+        rough = max((high - low or abs(high) or 1.0) / LINES, _NEAREST * max(abs(low), abs(high)), _LEAST)
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = power * next(factor for factor in (1.0, 2.0, 5.0, 10.0) if power * factor >= rough * 0.999)
+        step = max(1.0, step) if whole else step
+        return cls(step * math.floor(low / step), step * max(math.ceil(high / step), math.floor(low / step) + 1), step)
+
+    def x(self, value: float) -> float:
+        return SIDE + (100.0 - 2.0 * SIDE) * self._part(value)
+
+    def y(self, value: float) -> float:
+        return MARGIN + (HEIGHT - 2.0 * MARGIN) * (1.0 - self._part(value))
+
+    def _part(self, value: float) -> float:
+        return (value - self.low) / (self.high - self.low)
+
+    def marks(self) -> Iterator[tuple[float, str]]:
+        """The round values, and how they are written."""
+        digits = max(0, -math.floor(math.log10(self.step)))
+        for index in range(round((self.high - self.low) / self.step) + 1):
+            value = self.low + index * self.step
+            yield value, f"{value:,.{digits}f}" if digits <= _MOST_DIGITS and abs(value) < _PLAIN else f"{value:.4g}"
+
+    @property
+    def levels(self) -> tuple[CardMark, ...]:
+        return tuple(CardMark(self.y(value), text) for value, text in self.marks())
+
+    @property
+    def ticks(self) -> tuple[CardMark, ...]:
+        return tuple(CardMark(self.x(value), text) for value, text in self.marks())
+
+
+UNIT = CardAxis(0.0, 1.0, 0.2)
+"""Of shares and probabilities."""
+
+
+def against(
+    points: Sequence[tuple[float, float, str]], told: str, across: str, up: str, axis: CardAxis | None = None
+) -> CardPlot:
+    """Points (x, y, text) with the line on which both are equal. ``axis`` is of both, by default as wide as it must."""
+    axis = axis or CardAxis.over([value for x, y, _ in points for value in (x, y)])
+    ideal = CardStroke(axis.x(axis.low), axis.y(axis.low), axis.x(axis.high), axis.y(axis.high), "ideal")
+    dots = tuple(CardDot(axis.x(x), axis.y(y), text) for x, y, text in points)
+    return CardPlot(told, across, up, axis.levels, axis.ticks, dots, (ideal, *_joined(dots)))
+
+
+def progress(
+    values: Sequence[tuple[int, float, str]], best: Sequence[tuple[int, float]], told: str, up: str
+) -> CardPlot:
+    """Values by number, as (number, value, text), and the best one so far as steps."""
+    axis = CardAxis.over([value for _, value, _ in values])
+    numbers = CardAxis.over([0, *(number for number, _, _ in values)], whole=True)
+    dots = tuple(CardDot(numbers.x(number), axis.y(value), text) for number, value, text in values)
+    strokes: list[CardStroke] = []
+    for (number, value), (after, better) in pairwise(best):
+        x, end, y = numbers.x(number), numbers.x(after), axis.y(value)
+        strokes += [CardStroke(x, y, end, y, "value"), CardStroke(end, y, end, axis.y(better), "value")]
+    return CardPlot(told, "trial", up, axis.levels, numbers.ticks, dots, tuple(strokes))
+
+
+def histogram(edges: Sequence[float], counts: Sequence[int], told: str, across: str) -> CardPlot:
+    """Bars from edge to edge."""
+    axis = CardAxis.over([*edges, 0.0])
+    up = CardAxis.over([0, *counts], whole=True)
+    bars = []
+    for low, high, rows in zip(edges, edges[1:], counts, strict=False):
+        x, top = axis.x(low), up.y(rows)
+        text = f"{low:g} to {high:g}: {rows:,} rows"
+        bars.append(CardBar(x, max(axis.x(high) - x - 0.2, 0.4), top, up.y(0) - top, text))
+    return CardPlot(told, across, "rows", up.levels, axis.ticks, bars=tuple(bars))
+
+
+def _joined(dots: Sequence[CardDot]) -> Iterator[CardStroke]:
+    for one, other in pairwise(dots):
+        yield CardStroke(one.x, one.y, other.x, other.y, "value")

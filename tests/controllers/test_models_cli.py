@@ -1,0 +1,396 @@
+"""mlopsctl models as people call it: on a real repository, a real registry, and model files of which one is damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import pytest
+
+from controllers.commands.models import listed
+from controllers.kinds.served import uses
+from framework import storage
+from framework.api.tasks import Task
+from framework.backends.state.database import open_database
+from framework.backends.state.registry import SqlModelRegistry
+from framework.ports import ModelVersion, Ports
+from tests.controllers.test_cli import Project
+from tests.controllers.test_history_cli import BETTER, STARTED, Done, call, live
+from tests.unit.training.test_card import HOSTILE, result
+from tests.world import World
+
+SECRET = "hunter2SECRET"
+MODEL = b"tree\nversion=v4\n"
+GATES = ({"gate": "auc", "value": 0.875, "bar": ">= 0.6", "passed": True, "message": "auc = 0.8750, bar >= 0.6"},)
+
+
+class Shelf(NamedTuple):
+    project: Project
+    files: Path
+
+    def versions(self, training: str = "classifier") -> list[str]:
+        """Newest first."""
+        found = json.loads(call(self.project, "models", "list", training, "--output", "json").stdout)
+        return [row["version"] for row in found["versions"]]
+
+
+@contextmanager
+def registry(project: Project) -> Iterator[SqlModelRegistry]:
+    database = open_database("sqlite:///.mlops/state.db", str(project.root))
+    yield SqlModelRegistry(database, "local")
+    database.close()
+
+
+def made(folder: Path, version: str, task: Task, **more: Any) -> ModelVersion:
+    """A version with files as its run would have left them, but for the profile."""
+    found = {
+        **result(task),
+        "artifact": str(folder / version / "model.txt"),
+        "sha256": hashlib.sha256(MODEL).hexdigest(),
+    }
+    found = {**found, **more}
+    storage.write_bytes(found["artifact"], MODEL)
+    storage.write_sealed(str(folder / version / "version.json"), found)
+    lineage = {**found["lineage"], **{name: found[name] for name in ("champion_metrics", "slices", "rows")}}
+    fields = {name: found[name] for name in ("artifact", "sha256", "format", "signature", "metrics", "parameters")}
+    return ModelVersion(
+        training="other", version=version, commit="c0ffee" * 6, created=STARTED - timedelta(days=2), lineage=lineage,
+        profile="", gates=GATES, deployable=True, **fields,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    folder = tmp_path_factory.mktemp("models")
+    shelf = Shelf(Project(folder / "project"), folder / "project" / "shelf")
+    live(shelf.project, STARTED)
+    with registry(shelf.project) as kept:
+        kept.adopt(made(shelf.files, "abc1230000", Task.BINARY))
+        changed = made(
+            shelf.files, "abc4560000", Task.BINARY,
+            metrics={"auc": 0.9, "log_loss": 0.4, "validation_auc": 0.6},
+            parameters={"num_leaves": 15, "password": SECRET},
+        )  # fmt: skip
+        columns = [
+            {"name": "hour", "dtype": "Float64", "nullable": False},
+            {"name": "new", "dtype": "String", "nullable": True, "categories": ["a"]},
+        ]
+        signature = {**changed.signature, "inputs": columns}
+        lineage = {**changed.lineage, "dataset": "db" * 32, "libraries": {"python": "3.12.0"}, "rows": {"train": 1}}
+        newer = {"created": STARTED - timedelta(days=1), "signature": signature, "lineage": lineage, "commit": "d" * 40}
+        kept.adopt(changed.model_copy(update=newer))
+    return shelf
+
+
+@pytest.fixture
+def mine(lived: Shelf, tmp_path: Path) -> Shelf:
+    """A copy, to change: the registry knows its files where they lie now."""
+    shutil.copytree(lived.project.root, tmp_path / "project")
+    project = Project.__new__(Project)
+    project.root, project.specs = tmp_path / "project", tmp_path / "project" / "mlops_specs"
+    shelf = Shelf(project, project.root / "shelf")
+    with registry(project) as kept:
+        for version in ("abc1230000", "abc4560000"):
+            known = kept.get("other", version)
+            assert known is not None
+            kept.adopt(
+                known.model_copy(update={"training": "mine", "artifact": str(shelf.files / version / "model.txt")})
+            )
+    return shelf
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def asked(shelf: Shelf, *arguments: str) -> Any:
+    done = call(shelf.project, "models", *arguments, "--output", "json")
+    assert done.returncode == 0, done
+    return json.loads(done.stdout)
+
+
+def refused(shelf: Shelf, *arguments: str) -> str:
+    """What a call is told that is refused, to people and to programs alike."""
+    done = call(shelf.project, "models", *arguments)
+    assert (done.returncode, done.stdout) == (1, ""), done
+    document = json.loads(call(shelf.project, "models", *arguments, "--output", "json").stdout)
+    assert document["error"]["message"] in done.stderr
+    return done.stderr
+
+
+# ------------------------------------------------------------------- list
+
+
+def test_the_list_says_what_serves_and_what_passed(lived: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    rows = asked(lived, "list")["versions"]
+    assert [row["created"] for row in rows] == sorted((row["created"] for row in rows), reverse=True)
+    assert [row["training"] for row in rows] == ["classifier", "classifier", "other", "other"]
+    newest, before = rows[0], rows[1]
+    assert newest["serves"] == [{"deployment": "ModelDeployment/delay", "role": "stable", "weight": 100}]
+    assert before["serves"] == []
+    assert newest["headline"] == {"metric": "auc", "value": 0.7, "loss": False}
+    text = call(lived.project, "models", "list").stdout.splitlines()
+    assert text[0].split() == ["VERSION", "TASK", "METRIC", "GATES", "COMMIT", "TRAINED", "SERVES"]
+    assert f"classifier@{newest['version']}  binary  auc 0.7000  passed" in text[1]
+    assert "ModelDeployment/delay (stable, 100 %)" in text[1]
+    assert text[3].split()[-3:] == ["2d", "ago", "-"]
+
+
+def test_the_list_of_one_training_job(lived: Shelf) -> None:
+    assert lived.versions("other") == ["abc4560000", "abc1230000"]
+    told = refused(lived, "list", "clasifier")
+    assert "no versions of 'clasifier'; did you mean 'classifier'?; it has those of classifier, other" in told
+
+
+def test_without_any_version_there_is_an_empty_list(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    done = call(project, "models", "list")
+    assert (done.returncode, done.stdout) == (0, "No model was trained yet.\n")
+    assert json.loads(call(project, "models", "list", "--output", "json").stdout)["versions"] == []
+    assert "it has none at all" in call(project, "models", "show", "classifier").stderr
+    assert not (project.root / ".mlops").exists(), "a command that reads makes nothing"
+
+
+def test_a_candidate_is_told_with_its_share() -> None:
+    world = World()
+    world.run()
+    first = world.built(world.head)
+    world.commit(classifier=BETTER)
+    for _ in range(60):
+        world.pass_()
+        if 10 in world.weights().values():
+            break
+        world.advance()
+    second = world.built(world.head)
+    served = {f"classifier@{first}": ("stable", 90), f"classifier@{second}": ("candidate", 10)}
+    for training in (None, "classifier"):
+        found = uses(world.ports.state, training)
+        assert {label: (use.role, use.weight) for label, (use,) in found.items()} == served
+    rows = listed(cast(Ports, world.ports), None)
+    assert {row.label: [(use.role, use.weight) for use in row.uses] for row in rows} == {
+        label: [use] for label, use in served.items()
+    }
+    assert uses(world.ports.state, "other") == {}
+
+
+# ------------------------------------------------------------------- show
+
+
+def test_show_tells_what_is_known_of_a_version(lived: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    text = call(lived.project, "models", "show", "other@abc1").stdout
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    for line in (
+        "other@abc1230000 binary, auc 0.8750",
+        "passed 1 gate",
+        "serves nowhere",
+        "auc 0.8750 0.7500 0.8125 higher",
+        "log_loss 0.7500 0.7500 - lower",
+        "auc 0.8750 passed >= 0.6",
+        "origin = JFK auc 0.6200 800",
+        "num_leaves 7",
+        "train 6,000",
+        "flights 3 bbbbbbbbbb 12,012 2013-01-01 00:00:00",
+        "hour Int64 no -",
+        "lightgbm 4.6.0",
+        "format lightgbm-text",
+        f"sha256 {hashlib.sha256(MODEL).hexdigest()}",
+    ):
+        assert line in lines, line
+    found = asked(lived, "show", "other@abc1230000")
+    assert found["metrics"]["auc"] == {"test": 0.875, "validation": 0.75, "live": 0.8125, "loss": False}
+    assert found["gates"] == list(GATES)
+    assert found["diagnosis"]["rows"] == 4000
+    assert found["extents"]["flights"]["rows"] == 12012
+    assert found["data"]["flights"]["version"] == 3
+
+
+def test_a_name_alone_is_the_newest_that_passed(mine: Shelf) -> None:
+    assert asked(mine, "show", "other")["version"] == "abc4560000"
+    newest = mine.versions()[0]
+    assert asked(mine, "show", "classifier")["version"] == newest
+    with registry(mine.project) as kept:
+        known = kept.get("classifier", newest)
+        assert known is not None
+        failing = known.model_copy(update={"training": "failing", "deployable": False})
+        kept.adopt(failing)
+    told = refused(mine, "show", "failing")
+    assert f"no version of 'failing' passed its gates: name one; it has {newest}" in told
+    assert "failed" in call(mine.project, "models", "list", "failing").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("othr", "did you mean 'other'?"),
+        ("other@abc", "2 versions of 'other' begin with 'abc': abc4560000, abc1230000"),
+        ("other@abd1230000", "did you mean 'abc1230000'?; it has abc4560000, abc1230000"),
+        ("other@", "names no version"),
+        ("@abc", "no versions of ''"),
+    ],
+)
+@pytest.mark.parametrize("command", [("show",), ("card",), ("diff", "other@abc1"), ("download",)])
+def test_what_is_not_there_or_not_clear_is_told(
+    lived: Shelf, command: tuple[str, ...], name: str, told: str, tmp_path: Path
+) -> None:
+    more = [str(tmp_path / "new")] if command == ("download",) else []
+    assert told in refused(lived, *command, name, *more)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_run_left_is_missed_by_nobody_but_told(mine: Shelf) -> None:
+    (mine.files / "abc1230000" / "version.json").write_text('{"sha256": "changed", "seal": "0"}')
+    (mine.files / "abc4560000" / "version.json").unlink()
+    done = call(mine.project, "models", "show", "mine@abc1", "--output", "json")
+    assert (done.returncode, json.loads(done.stdout)["diagnosis"]) == (0, None)
+    assert "is damaged" in done.stderr
+    assert "this version is from before that was kept" in call(mine.project, "models", "card", "mine@abc4").stdout
+
+
+# ------------------------------------------------------------------- diff
+
+
+def test_diff_says_what_changed_and_what_is_better(lived: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    text = call(lived.project, "models", "diff", "other@abc1", "other@abc4").stdout
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    for line in (
+        "other@abc1230000 -> other@abc4560000",
+        "Their training sets differ, so their metrics are of different rows.",
+        "num_leaves 7 15",
+        "learning_rate 0.1 -",
+        "auc 0.8750 0.9000 better",
+        "log_loss 0.7500 0.4000 better",
+        "validation_auc 0.7500 0.6000 worse",
+        "accuracy 0.7500 -",
+        "train 6000 1",
+        "hour Int64 Float64 retyped",
+        "new - String of 1 category, may be missing added",
+        "python 3.11.9 3.12.0",
+        "commit c0ffeec ddddddd",
+    ):
+        assert line in lines, line
+    assert any("removed" in line and "script" in line for line in lines)
+    assert SECRET not in text
+    back = asked(lived, "diff", "other@abc4", "other@abc1")
+    verdicts = {item["name"]: item["verdict"] for item in back["differences"] if item["about"] == "metrics"}
+    assert (verdicts["auc"], verdicts["log_loss"], verdicts["validation_auc"]) == ("worse", "worse", "better")
+    assert (back["equal"], back["same_rows"]) == (False, False)
+    assert SECRET not in json.dumps(back)
+
+
+def test_diff_of_equal_versions_says_so(mine: Shelf) -> None:
+    same = call(mine.project, "models", "diff", "mine@abc1", "mine@abc1")
+    assert (same.returncode, same.stdout) == (0, "mine@abc1230000 is the same version.\n")
+    equal = call(mine.project, "models", "diff", "mine@abc1", "other@abc1").stdout
+    assert equal == "mine@abc1230000 and other@abc1230000 are equal in all that is on record.\n"
+    assert asked(mine, "diff", "mine@abc1", "other@abc1")["equal"] is True
+
+
+# ------------------------------------------------------------------- card
+
+
+def test_the_card_is_made_again_with_what_its_gates_said(lived: Shelf, tmp_path: Path) -> None:
+    text = call(lived.project, "models", "card", "other@abc1").stdout
+    assert text.startswith("# other abc1230000\n")
+    for title in ("How good it is", "Gates", "Confusion matrix", "Calibration", "Slices", "Search", "Limits"):
+        assert f"\n## {title}\n" in text
+    assert "<script" not in text
+    page = tmp_path / "card.html"
+    done = call(lived.project, "models", "card", "other@abc1", "--html", str(page))
+    assert done.stdout == f"The card of other@abc1230000 is in {page}.\n"
+    assert page.read_text().startswith("<!doctype html>")
+    assert "<script" not in page.read_text()
+    found = asked(lived, "card", "other@abc1", "--html", str(page))
+    assert found["file"] == str(page), "the same content is no reason to refuse"
+    assert [section["title"] for section in found["sections"]][:3] == ["Intended use", "How good it is", "Gates"]
+    names = [
+        row[0] for section in found["sections"] if section["title"] == "Inputs" for row in section["tables"][0]["rows"]
+    ]
+    assert HOSTILE in names
+
+
+def test_a_card_takes_the_place_of_no_other_file(lived: Shelf, tmp_path: Path) -> None:
+    page = tmp_path / "card.html"
+    page.write_text("mine")
+    assert "holds something else" in refused(lived, "card", "other@abc1", "--html", str(page))
+    assert page.read_text() == "mine"
+
+
+def test_no_card_gives_a_secret_away(lived: Shelf, tmp_path: Path) -> None:
+    call(lived.project, "models", "card", "other@abc4", "--html", str(tmp_path / "card.html"))
+    shown = [
+        call(lived.project, "models", verb, "other@abc4", *form).stdout
+        for verb in ("card", "show")
+        for form in ((), ("--output", "json"))
+    ]
+    assert all(text and SECRET not in text for text in (*shown, (tmp_path / "card.html").read_text()))
+
+
+# ------------------------------------------------------------------- download
+
+
+def test_download_brings_the_model_its_signature_and_its_card(lived: Shelf, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "new"
+    done = call(lived.project, "models", "download", "other@abc1", str(folder))
+    assert done.returncode == 0, done
+    assert set(everything(folder)) == {"model.txt", "signature.json", "README.md", "card.html"}
+    assert (folder / "model.txt").read_bytes() == MODEL
+    assert [column["name"] for column in json.loads((folder / "signature.json").read_text())["inputs"]] == [
+        "hour",
+        HOSTILE,
+    ]
+    assert (folder / "README.md").read_text() == call(lived.project, "models", "card", "other@abc1").stdout
+    assert "wrote model.txt, signature.json, README.md, card.html" in " ".join(done.stdout.split())
+    assert "takes lightgbm" in " ".join(done.stdout.split())
+    assert 'models.load("model.txt"' in done.stdout
+    before = everything(folder)
+    again = asked(lived, "download", "other@abc1", str(folder))
+    assert (again["written"], set(again["kept"])) == ([], set(before))
+    assert everything(folder) == before
+
+
+def test_download_overwrites_nothing(lived: Shelf, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    assert "README.md is there and holds something else; nothing was written" in refused(
+        lived, "download", "other@abc1", str(tmp_path)
+    )
+    assert everything(tmp_path) == {"README.md": b"mine"}
+
+
+def test_a_link_is_not_followed(lived: Shelf, tmp_path: Path) -> None:
+    target, folder = tmp_path / "target", tmp_path / "new"
+    folder.mkdir()
+    (folder / "model.txt").symlink_to(target)
+    assert "model.txt is there" in refused(lived, "download", "other@abc1", str(folder))
+    assert not target.exists()
+
+
+def test_a_damaged_model_file_is_refused(mine: Shelf, tmp_path: Path) -> None:
+    path = mine.files / "abc1230000" / "model.txt"
+    path.write_bytes(MODEL + b"x")
+    folder = tmp_path / "new"
+    told = refused(mine, "download", "mine@abc1", str(folder))
+    assert "is damaged: it has SHA-256" in told
+    assert hashlib.sha256(MODEL).hexdigest() in told
+    path.unlink()
+    assert "there is no model file of mine@abc1230000" in refused(mine, "download", "mine@abc1", str(folder))
+    assert not folder.exists()
+
+
+def test_nothing_is_changed_by_looking(mine: Shelf) -> None:
+    call(mine.project, "models", "list")  # takes up what the fixture left in the database's log
+    before = everything(mine.project.root / ".mlops"), everything(mine.files)
+    done: list[Done] = [
+        call(mine.project, "models", *words)
+        for words in (("list",), ("show", "mine@abc1"), ("diff", "mine@abc1", "mine@abc4"), ("card", "mine@abc1"))
+    ]
+    assert [one.returncode for one in done] == [0] * 4
+    assert (everything(mine.project.root / ".mlops"), everything(mine.files)) == before

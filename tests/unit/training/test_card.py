@@ -1,0 +1,270 @@
+"""The model card: for each task what is to be told of it, as text that is nothing but text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+from framework.api.metrics import VALIDATION, measured
+from framework.api.tasks import TASKS, Task
+from framework.workloads.training.card import card_html, card_markdown, model_card
+from framework.workloads.training.card.plots import HEIGHT, CardAxis, progress
+from framework.workloads.training.diagnosis import diagnose
+from tests.unit.training.test_diagnosis import drawn
+
+HOSTILE = '<script>alert("1")</script> | a\n## b `c` *d* ![x](https://example.com/x.png) {{ 7 * 7 }}'
+EVIDENCE = {
+    Task.BINARY: ["Confusion matrix", "Calibration"],
+    Task.MULTICLASS: ["Confusion matrix", "Calibration"],
+    Task.REGRESSION: ["Predicted against true", "Residuals"],
+    Task.QUANTILE: ["Coverage of each quantile"],
+    Task.RANKING: [],
+}
+
+
+def trial(number: int, error: str | None = None, **measured: float) -> dict[str, Any]:
+    return {"number": number, "parameters": {"num_leaves": 7 + number}, "rounds": 50, "error": error, **measured}
+
+
+def result(task: Task, **more: Any) -> dict[str, Any]:
+    """What a training run returns of a model of that task."""
+    classes = ["low", "mid", "high", HOSTILE] if task is Task.MULTICLASS else []
+    quantiles = [0.1, 0.5, 0.9] if task is Task.QUANTILE else []
+    output = {"name": "late", "kind": TASKS[task].answer, "task": task.value}
+    headline = TASKS[task].headline
+    metrics = {prefix + name: 0.75 for prefix in ("", VALIDATION) for name in measured(task)}
+    return {
+        "artifact": "/somewhere/model.txt",
+        "sha256": "ab" * 32,
+        "format": "lightgbm-text",
+        "signature": {
+            "inputs": [
+                {"name": "hour", "dtype": "Int64", "nullable": False},
+                {"name": HOSTILE, "dtype": "String", "nullable": True, "categories": ["a", "b", "c"]},
+            ],
+            "output": {**output, "classes": classes, "quantiles": quantiles},
+        },
+        "metrics": {**metrics, headline: 0.875},
+        "champion_metrics": {headline: 0.8125},
+        "parameters": {"num_leaves": 7, "learning_rate": 0.1},
+        "lineage": {
+            "commit": "c0ffee" * 6,
+            "cause": "git",
+            "seed": 7,
+            "dataset": "da" * 32,
+            "views": {"flights": {"uri": "/t", "version": 3, "identity": "i" * 10, "build": "b" * 10}},
+            "libraries": {"python": "3.11.9", "lightgbm": "4.6.0"},
+            "champion": "0123456789",
+            "champion_problem": "",
+        },
+        "rows": {"train": 6000, "validation": 2000, "test": 4000, "dropped": 12},
+        "trials": [
+            *(trial(number, **{f"{VALIDATION}{headline}": value}) for number, value in enumerate([0.6, 0.5, 0.7])),
+            trial(3, error="TrainerFailed: too deep"),
+        ],
+        "slices": [
+            {"by": "origin", "value": "EWR", "metric": headline, "rows": 900, "score": 0.91},
+            {"by": "origin", "value": "JFK", "metric": headline, "rows": 800, "score": 0.62},
+            {"by": "origin", "value": HOSTILE, "metric": headline, "rows": 700, "score": None},
+        ],
+        "diagnosis": diagnose(drawn(task), tuple(classes)),
+        "origin": {
+            "trainer": "lightgbm",
+            "spine": "departures",
+            "label": "late",
+            "description": "Tells travellers when to leave.",
+            "views": {"flights": {"rows": 12012, "since": "2013-01-01T00:00:00+00:00", "until": None}},
+            "search": {"metric": f"{VALIDATION}{headline}", "mode": "max"},
+        },
+        **more,
+    }  # fmt: skip
+
+
+class Page(HTMLParser):
+    """What of a page is text, and what is not."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.headings: list[str] = []
+        self.cells: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [f"{name}={value}" for name, value in attrs if name in {"src", "href", "srcset", "action"}]
+        if tag not in {"meta", "line"}:
+            self.open.append(tag)
+        if tag in {"td", "th"}:
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "line":
+            assert self.open.pop() == tag, tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+        if self.open and self.open[-1] in {"td", "th"}:
+            self.cells[-1] += data
+
+
+def headings(markdown: str) -> list[str]:
+    return re.findall(r"^## (.*)$", markdown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("task", Task)
+def test_a_card_has_every_section_of_its_task(task: Task) -> None:
+    card = model_card("delay", "0123456789", result(task))
+    wanted = [
+        "Intended use", "How good it is", *EVIDENCE[task], "Slices", "Search", "Data that was read", "Inputs",
+        "Parameters", "Lineage", "Limits",
+    ]  # fmt: skip
+    assert [section.title for section in card.sections] == wanted
+    text = card_markdown(card)
+    assert headings(text) == wanted
+    assert Page(card_html(card)).headings == wanted
+    for told in (
+        "# delay 0123456789", "Tells travellers when to leave.", "6,000 rows to learn from",
+        "The live model is 0123456789",
+        "12 rows without a label", "Worst by origin: ", "| flights | 3 | bbbbbbbbbb | 12,012 | 2013-01-01 00:00:00 |",
+        "TrainerFailed: too deep", "| lightgbm | 4.6.0 |", "| seed | 7 |", "Fairness was not looked at",
+    ):  # fmt: skip
+        assert told in text, told
+    drawn_of = {section.title for section in card.sections if section.plots}
+    assert drawn_of == {*EVIDENCE[task], "Search"} - {"Confusion matrix"}
+
+
+@pytest.mark.parametrize("task", Task)
+def test_metrics_of_test_validation_and_the_live_model_stand_side_by_side(task: Task) -> None:
+    text = card_markdown(model_card("delay", "0123456789", result(task))).replace("\\", "")
+    headline = TASKS[task].headline
+    better = "lower" if task in {Task.REGRESSION, Task.QUANTILE} else "higher"
+    assert f"| {headline} | {better} | 0.8750 | 0.7500 | 0.8125 |" in text
+    rows = [name for name in measured(task) if f"\n| {name} | " in text]
+    assert rows == list(measured(task))
+
+
+@pytest.mark.parametrize(("metric", "worst"), [("auc", "JFK"), ("log_loss", "EWR")])
+def test_the_worst_part_of_a_loss_is_the_largest(metric: str, worst: str) -> None:
+    rows = [{**row, "metric": metric} for row in result(Task.BINARY)["slices"]]
+    text = card_markdown(model_card("delay", "1", result(Task.BINARY, slices=rows)))
+    assert f"Worst by origin: {worst}" in text
+
+
+@pytest.mark.parametrize("task", Task)
+def test_nothing_of_the_data_is_markup(task: Task) -> None:
+    card = model_card("delay", "0123456789", result(task))
+    page = card_html(card)
+    parsed = Page(page)
+    assert (parsed.open, parsed.links) == ([], [])
+    assert "script" not in parsed.tags
+    assert "img" not in parsed.tags
+    spelled = HOSTILE.replace("\n", "\\n")
+    assert any(cell == spelled for cell in parsed.cells)
+    assert re.search(r"url\(|@import|<link|<iframe|<object", page.partition("</style>")[2]) is None
+
+    text = card_markdown(card)
+    assert "<" not in text
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert len(tables) == sum(len(section.tables) for section in card.sections)
+    assert [len({columns(row) for row in rows}) for rows in tables] == [1] * len(tables)
+    assert "\n## b" not in text
+    assert re.search(r"(?<!\\)[`*\[]", text) is None
+
+
+def columns(row: str) -> int:
+    return len(re.findall(r"(?<!\\)\|", row))
+
+
+@pytest.mark.parametrize("sign", ["# x", "- x", "1. x", "+ x", "=== x", "12) x", "> x"])
+def test_a_sentence_begins_nothing_else(sign: str) -> None:
+    found = result(Task.BINARY)
+    text = card_markdown(model_card("delay", "1", {**found, "origin": {**found["origin"], "description": sign}}))
+    assert re.search(r"^(#|-|\+|=|>|\d+[.)]) ?x?", text.split("Intended use\n\n")[1].splitlines()[0]) is None
+
+
+def test_no_page_names_another_address() -> None:
+    found = result(Task.BINARY, slices=[])
+    found["signature"]["inputs"].pop()
+    page = card_html(model_card("delay", "1", found))
+    assert "//" not in page
+    assert "default-src 'none'" in page
+
+
+def test_a_secret_is_in_neither() -> None:
+    found = result(Task.BINARY, parameters={"password": "hunter2SECRET", "url": "https://u:hunter2SECRET@h/x"})
+    found["origin"]["description"] = "see postgresql://u:hunter2SECRET@h/x"
+    card = model_card("delay", "1", found)
+    assert "hunter2SECRET" not in card_markdown(card) + card_html(card)
+
+
+def test_a_version_from_before_says_what_is_not_on_record() -> None:
+    found = result(Task.BINARY, champion_metrics=None, slices=[])
+    for name in ("diagnosis", "origin", "trials"):
+        del found[name]
+    found["lineage"] = {"commit": "c0ffee", "champion_problem": "nothing is live"}
+    card = model_card("delay", "1", found)
+    text = card_markdown(card)
+    assert "No confusion matrix and calibration on record: this version is from before that was kept." in text
+    assert "No other model was live" in text
+    assert "No part of the test rows was judged by itself." in text
+    assert "Intended use" not in text
+    assert "Search" not in headings(text)
+    assert "this version is from before" in card_html(card)
+
+
+def test_answers_that_are_no_numbers_are_told() -> None:
+    text = card_markdown(
+        model_card("delay", "1", result(Task.REGRESSION, diagnosis={"rows": 0}, metrics={"not_finite": 3.0}))
+    )
+    assert "none of them was a finite number" in text
+    assert "| not\\_finite |  | 3.0000 |" in text
+
+
+def test_gates_are_told_where_the_version_was_judged() -> None:
+    gates = [
+        {"gate": "auc", "value": 0.875, "bar": ">= 0.6", "passed": True},
+        {"gate": "f1", "value": None, "bar": ">= 0.9", "passed": False},
+    ]
+    text = card_markdown(model_card("delay", "1", result(Task.BINARY), gates))
+    assert "| auc | 0.8750 | &gt;= 0.6 | passed |" in text
+    assert "| f1 |  | &gt;= 0.9 | failed |" in text
+
+
+def test_the_best_so_far_never_gets_worse() -> None:
+    plot = progress([(0, 0.6, ""), (1, 0.5, ""), (2, 0.7, "")], [(0, 0.6), (1, 0.6), (2, 0.7)], "t", "auc")
+    assert [dot.x for dot in plot.dots] == sorted(dot.x for dot in plot.dots)
+    ends = [stroke.y2 for stroke in plot.strokes]
+    assert ends == sorted(ends, reverse=True), "up is less"
+    assert ends[-1] == plot.dots[-1].y
+    assert all(0 <= dot.y <= HEIGHT and 0 <= dot.x <= 100 for dot in plot.dots)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.0],
+        [5.0, 5.0],
+        [-1e9, 1e9],
+        [1e-12, 2e-12],
+        [0.1, 0.2, 0.7],
+        [1.0, 1.0000000000000002],
+        [5e-324, 1e-323],
+        [-1e150, 1e150],
+        [1e16, 1e16 + 2],
+        [-3.0, -3.0],
+    ],
+)
+def test_an_axis_holds_what_it_is_for(values: list[float]) -> None:
+    axis = CardAxis.over(values)
+    assert all(0 <= axis.y(value) <= HEIGHT and 0 <= axis.x(value) <= 100 for value in values)
+    assert 2 <= len(axis.levels) <= 12
+    assert all(len(level.text) <= 14 for level in axis.levels)
+    assert np.all(np.diff([tick.at for tick in axis.ticks]) > 0)

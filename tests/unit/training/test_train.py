@@ -1,0 +1,75 @@
+"""What a run leaves beside its model: all that a card can be made of again. Fitted in this process, without Ray."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framework import storage
+from framework.api.tasks import Task
+from framework.workloads.context import RunContext
+from framework.workloads.training import train
+from framework.workloads.training.card import card_html, card_markdown, model_card
+from framework.workloads.training.fit import Fitted
+from framework.workloads.training.trainer import FitSettings, TrainingData
+from framework.workloads.training.trainers import TRAINERS
+from tests.contract import training_driver as driver
+from tests.unit.training.test_tasks import Reports
+
+FORMS: dict[Task, dict[str, Any]] = {
+    Task.BINARY: driver.spec(driver.BOOSTED),
+    Task.MULTICLASS: driver.task("multiclass", "season", ["carrier", "hour"], "accuracy"),
+    Task.REGRESSION: driver.task("regression", "delay", ["carrier", "hour"], "rmse"),
+    Task.QUANTILE: driver.task("quantile", "delay", ["carrier", "hour"], "coverage", quantiles=[0.1, 0.5, 0.9]),
+    Task.RANKING: driver.task("ranking", "stars", ["carrier", "hour"], "ndcg@5", query="batch"),
+}
+KEPT = {
+    Task.BINARY: {"rows", "confusion", "calibration"},
+    Task.MULTICLASS: {"rows", "confusion", "calibration"},
+    Task.REGRESSION: {"rows", "agreement", "residuals"},
+    Task.QUANTILE: {"rows", "quantiles", "width"},
+    Task.RANKING: {"rows", "lists"},
+}
+
+
+def learn(context: RunContext, name: str, settings: FitSettings, data: TrainingData) -> tuple[None, Fitted]:
+    return None, Fitted(TRAINERS[name].fit(data, settings, Reports()), settings.rounds, ())
+
+
+@pytest.fixture
+def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Task], dict[str, Any]]:
+    monkeypatch.setattr(train.cluster, "join", lambda: None)
+    monkeypatch.setattr(train, "_learn", learn)
+
+    def run(task: Task) -> dict[str, Any]:
+        payload = {
+            "training": "delay", "identity": "i", "build": "b", "spec": FORMS[task], "views": driver.views(tmp_path),
+            "model_folder": str(tmp_path / "model"), "commit": "c0ffee0000", "seed": 7,
+            "description": "Tells travellers when to leave.",
+        }  # fmt: skip
+        context = RunContext("b", 1, payload, str(tmp_path), str(tmp_path / "run"), {}, lambda done, told: None)
+        return json.loads(json.dumps(dict(train.run(context))))
+
+    return run
+
+
+@pytest.mark.parametrize("task", Task)
+def test_its_card_can_be_made_again_without_the_rows(
+    ran: Callable[[Task], dict[str, Any]], tmp_path: Path, task: Task
+) -> None:
+    result = ran(task)
+    assert set(result["diagnosis"]) == KEPT[task]
+    assert result["diagnosis"]["rows"] == result["rows"]["test"]
+    kept = storage.read_json(str(tmp_path / "model" / "version.json"))
+    assert kept == result
+    card = model_card("delay", "b", kept)
+    assert (tmp_path / "model" / "README.md").read_text() == card_markdown(card)
+    assert (tmp_path / "model" / "card.html").read_text() == card_html(card)
+    text = card_markdown(card)
+    assert "Tells travellers when to leave." in text
+    assert "4,000 | 2013-01-" in text, "rows and times of a view"
+    assert "before that was kept" not in text
