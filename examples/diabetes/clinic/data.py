@@ -1,5 +1,6 @@
-"""442 patients and how far their diabetes had progressed a year later (Efron, Hastie, Johnstone and Tibshirani, Least Angle
-Regression, Annals of Statistics 32, 2004), as scikit-learn ships them. When each was seen is made up: one a day."""
+"""442 patients and how far their diabetes had progressed a year later (Efron, Hastie, Johnstone and Tibshirani, Least
+Angle Regression, Annals of Statistics 32, 2004), as scikit-learn ships them. When each was seen is made up: one a
+day."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from framework.api.nearest import did_you_mean
+from framework.api.nearest import did_you_mean, nearest
 from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
@@ -35,9 +35,19 @@ def find(name: str) -> Any:
         raise NoEstimatorError(name, tuple(f"sklearn.{item}.{own}" for item in sklearn.__all__)) from error
     found = getattr(module, own, None)
     if not inspect.isclass(found):
-        able = [item for item in dir(module) if hasattr(getattr(module, item, None), "predict")]
-        raise NoEstimatorError(name, tuple(f"{module_name}.{item}" for item in able if not item.startswith("_")))
+        raise NoEstimatorError(name, _alike(name, module, module_name))
     return found
+
+
+def _alike(name: str, module: Any, module_name: str) -> tuple[str, ...]:
+    """Classifiers; where none is meant, whatever predicts."""
+    able: tuple[str, ...] = ()
+    for method in ("predict_proba", "predict"):
+        found = [item for item in dir(module) if hasattr(getattr(module, item, None), method)]
+        able = tuple(f"{module_name}.{item}" for item in found if not item.startswith("_"))
+        if nearest(name, able) is not None:
+            break
+    return able
 
 
 def parameters(estimator: Any) -> Mapping[str, inspect.Parameter]:
