@@ -19,7 +19,7 @@ from framework.workloads.failures import traceback_of
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.progress import Rounds
-from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData
+from framework.workloads.training.trainer import Artifact, FitSettings, SeveralWorkers, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 
 log = logging.getLogger(__name__)
@@ -164,8 +164,9 @@ def fit(
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-    if workers > 1 and not TRAINERS[trainer].distributed:
-        able = ", ".join(known for known, candidate in TRAINERS.items() if candidate.distributed)
+    several = TRAINERS[trainer].several if workers > 1 else None
+    if workers > 1 and several is None:
+        able = ", ".join(known for known, candidate in TRAINERS.items() if candidate.several is not None)
         raise WorkloadError(
             "UnsupportedWorkers",
             f"trainer {trainer} fits on one worker, resources.workers is {workers} (several: {able})",
@@ -176,7 +177,7 @@ def fit(
     def loop() -> None:
         work(ray.get(reference), trainer, settings, int(checkpoint["every"]), rounds.tell)
 
-    fitting = _trainer_class(workers)(
+    fitting = _trainer_class(several)(
         loop,
         scaling_config=ScalingConfig(
             num_workers=workers, resources_per_worker=dict(resources), use_gpu=resources.get("GPU", 0) > 0
@@ -211,22 +212,19 @@ def work(data: TrainingData, trainer: str, settings: FitSettings, every: int, do
     if _first():
         done(0)
     try:
-        if workers > 1:
-            from ray.train.lightgbm import get_network_params
-
-            network = {"tree_learner": "data", "pre_partition": True, **get_network_params()}
+        several = TRAINERS[trainer].several
+        if workers > 1 and several is not None:
+            network = several.network()
             settings = replace(settings, rank=world.get_world_rank(), workers=workers, network=network)
         watch.publish(TRAINERS[trainer].fit(data, settings, watch))
     except WorkloadError as error:
         watch.fail(error)
 
 
-def _trainer_class(workers: int) -> Any:
-    """LightGBM's own trainer opens the ports that several workers need; one worker needs none."""
-    if workers > 1:
-        from ray.train.lightgbm import LightGBMTrainer
-
-        return LightGBMTrainer
+def _trainer_class(several: SeveralWorkers | None) -> Any:
+    """The trainer of a library's own opens the ports that several workers need; one worker needs none."""
+    if several is not None:
+        return several.trainer()
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
     return DataParallelTrainer

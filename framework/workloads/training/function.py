@@ -7,7 +7,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
 from framework.workloads.features.sources import load_entrypoint
 from framework.workloads.formats import known, skops
-from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData, Watch
+from framework.workloads.training.trainer import Artifact, FitSettings, SeveralWorkers, TrainingData, Watch
 
 
 class Function:
@@ -17,7 +17,7 @@ class Function:
 
     tasks = frozenset(Task)
     boosts = False
-    distributed = False
+    several: SeveralWorkers | None = None
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Call the function once and save what it returns in a format that does not execute code."""
