@@ -1,5 +1,5 @@
 """A TrainingJob before it is run: whether scikit-learn has such an estimator, with such parameters and values, and
-whether LightGBM takes those that it is given."""
+whether LightGBM and XGBoost take those that they are given."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from framework.workloads.failures import first_line
 from framework.workloads.training import estimators
 from framework.workloads.training.boosting import BoostingLibrary
 from framework.workloads.training.lightgbm_look import LightGBMLibrary
+from framework.workloads.training.xgboost_look import XGBoostLibrary
 
 _PARAMETER = re.compile(r"The '(\w+)' parameter of ")
 _TRAINER = "spec.trainer.sklearn"
-_BOOSTING: Sequence[type[BoostingLibrary]] = (LightGBMLibrary,)
+_BOOSTING: Sequence[type[BoostingLibrary]] = (LightGBMLibrary, XGBoostLibrary)
 
 
 def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
