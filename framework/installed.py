@@ -15,13 +15,15 @@ WHOLE = "embedded"
 
 EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
-    **dict.fromkeys(("lightgbm", "sklearn", "skops"), "train"),
+    **dict.fromkeys(("lightgbm", "sklearn", "skops", "xgboost"), "train"),
     **dict.fromkeys(("optuna", "ray"), "ray"),
     "whylogs": "profiling",
     "psycopg": "postgres",
     "s3fs": "s3",
 }
 """The extra that brings a package, by the package's name when it is imported."""
+DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {"sklearn": ("scikit-learn",), "xgboost": ("xgboost-cpu", "xgboost")}
+"""What brings a package, where that goes by another name or by several."""
 _OF_WHOLE = frozenset({"data", "train", "ray", "profiling"})
 
 
@@ -60,6 +62,19 @@ def origin() -> str | None:
     if credential_in(url) is not None:
         return None
     return f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
+
+
+def version_of(package: str) -> str | None:
+    """The installed version of a package, or of a distribution, by name; None where there is none. Imports nothing of
+    it."""
+    from importlib.metadata import PackageNotFoundError, version  # takes its time, and is seldom asked
+
+    for distribution in DISTRIBUTIONS.get(package, (package,)):
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return None
 
 
 def is_there(package: str) -> bool:

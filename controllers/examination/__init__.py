@@ -1,6 +1,6 @@
 """What only the libraries can say about specs, before anything runs: SQL that is none, columns that a file does not
-have, estimators that scikit-learn does not know, values that LightGBM does not take. They are asked in a process of
-their own, and not again about what stayed as it was."""
+have, estimators that scikit-learn does not know, values that LightGBM or XGBoost does not take. They are asked in a
+process of their own, and not again about what stayed as it was."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +35,6 @@ __all__ = ["Examined", "Examiner", "Memory"]
 
 log = logging.getLogger(__name__)
 
-_DISTRIBUTIONS = {"polars": "polars", "sklearn": "scikit-learn", "lightgbm": "lightgbm"}
 _SECONDS = 60
 _MOST_ALLOWED = 20
 
@@ -237,10 +235,7 @@ def _process(questions: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Answer | 
 @cache
 def _version(library: str) -> str:
     """Of the library, and of what we ask it."""
-    try:
-        found = version(_DISTRIBUTIONS.get(library, library))
-    except PackageNotFoundError:
-        found = "none"
+    found = installed.version_of(library) or "none"
     asks = sorted(Path(workloads.__path__[0]).rglob("*.py"))
     ours = "".join(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in asks)
     return f"{library} {found} {text_hash(ours, 16)}"

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xgboost
 
 from framework.workloads import models
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(360)]
 
 ROOT = Path(__file__).parents[2]
 _LOOPBACK_ONLY = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-"""A network with nothing but lo: LightGBM's own ports, which several workers need, have no setting for the address."""
+"""A network with nothing but lo: ports of libraries, which several workers need, have no setting for the address."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def outcomes(folder: Path) -> dict[str, Any]:
         "PYTHONPATH": str(ROOT),
     }
     command = [*_LOOPBACK_ONLY, sys.executable, "-m", "tests.contract.training_driver", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=340)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     found: dict[str, Any] = json.loads((folder / "outcomes.json").read_text())
     return found
@@ -128,6 +129,7 @@ def test_a_threshold_is_chosen_on_validation_rows_and_the_live_model_compared_by
     ("name", "kind", "metric", "least"),
     [
         ("classes", "probabilities", "accuracy", 0.8),
+        ("classes-by-xgboost", "probabilities", "accuracy", 0.8),
         ("numbers", "number", "r2", 0.8),
         ("quantiles", "quantiles", "coverage", 0.6),
         ("ranking", "score", "ndcg@5", 0.8),
@@ -148,6 +150,27 @@ def test_each_task_is_trained_measured_and_answers(
     assert (Path(found["profile"]) / "whole.bin").stat().st_size > 0
 
 
+def test_a_search_with_xgboost_fits_its_best_trial(outcomes: dict[str, Any]) -> None:
+    found = outcomes["classes-by-xgboost"]
+    assert found["format"] == "xgboost-ubj"
+    assert len(found["trials"]) == 2
+    best = max(found["trials"], key=lambda trial: trial["validation_accuracy"])
+    assert found["parameters"] == {"subsample": 0.8, **best["parameters"], "rounds": best["rounds"]}
+    assert found["lineage"]["libraries"]["xgboost"]
+
+
+def test_two_workers_fit_one_model_of_xgboost(outcomes: dict[str, Any]) -> None:
+    """A model of half the rows alone would have half of them."""
+    found, alone = outcomes["two-workers-of-xgboost"], outcomes["classes-by-xgboost"]
+    assert found["metrics"]["accuracy"] == pytest.approx(alone["metrics"]["accuracy"], abs=0.04)
+    booster = xgboost.Booster(model_file=found["artifact"])
+    assert booster.num_boosted_rounds() == 40
+    roots = [json.loads(tree)["cover"] for tree in booster.get_dump(dump_format="json", with_stats=True)[:3]]
+    whole = xgboost.Booster(model_file=alone["artifact"])
+    same = [json.loads(tree)["cover"] for tree in whole.get_dump(dump_format="json", with_stats=True)[:3]]
+    assert roots == pytest.approx(same, rel=0.1)
+
+
 def test_two_workers_fit_one_model(outcomes: dict[str, Any]) -> None:
     found = outcomes["two-workers"]
     assert found["metrics"]["auc"] == pytest.approx(outcomes["boosted"]["metrics"]["auc"], abs=0.03)
@@ -158,7 +181,7 @@ def test_two_workers_fit_one_model(outcomes: dict[str, Any]) -> None:
     ("name", "reason", "kind", "told"),
     [
         ("too-large", "NotEnoughResources", "Infrastructure", "2 CPU of 8 needed"),
-        ("unshared", "UnsupportedWorkers", "User", "several: lightgbm"),
+        ("unshared", "UnsupportedWorkers", "User", "several: lightgbm, xgboost"),
         ("wrong-parameter", "TrainerFailed", "User", "num_leaves"),
         ("wrong-search", "TrialsFailed", "User", "did you mean 'C'"),
         ("another-task", "TaskChanged", "User", "say which is meant by dataset.task"),

@@ -27,6 +27,7 @@ from tests.unit.training.tables import published
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 BOOSTED = {"lightgbm": {"params": {"num_leaves": 7, "learning_rate": 0.1}, "rounds": 40}}
+XGBOOSTED = {"xgboost": {"params": {"max_depth": 4, "subsample": 0.8}, "rounds": 40}}
 LOGISTIC = {"sklearn": {"estimator": "sklearn.linear_model.LogisticRegression", "params": {}}}
 TUNE = {
     "search": {"num_leaves": {"randint": [4, 16]}, "learning_rate": {"loguniform": [0.02, 0.3]}},
@@ -38,6 +39,7 @@ TUNE = {
     "scheduler": "asha",
     "budget": "1m",
 }
+DEPTHS = {**TUNE, "search": {"max_depth": {"randint": [2, 6]}}, "metric": "validation_accuracy", "trials": 2}
 CHOICES = {**TUNE, "search": {"C": {"choice": [0.01, 1.0]}}, "algorithm": "grid", "scheduler": "none"}
 
 
@@ -191,6 +193,7 @@ def main(folder: Path) -> None:
     inputs = ["carrier", "hour", "near"]
     classes = task("multiclass", "season", inputs, "f1", classWeights="balanced")
     live = runs.run("classes", classes)
+    runs.run("classes-by-xgboost", {**classes, "trainer": XGBOOSTED, "tune": DEPTHS})
     runs.run("numbers", task("regression", "delay", inputs, "rmse"))
     asked = {**TUNE, "metric": "validation_pinball", "mode": "min", "trials": 2}
     quantiles = task("quantile", "delay", inputs, "coverage", quantiles=[0.1, 0.5, 0.9])
@@ -201,6 +204,8 @@ def main(folder: Path) -> None:
     wrong = {**classes, "evaluation": {"gates": [{"metric": "rmse", "max": 1}]}}
     runs.run("another-metric", wrong, {**champion, "signature": live["signature"]})
     runs.run("two-workers", spec(BOOSTED, resources={"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}))
+    two = {"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
+    runs.run("two-workers-of-xgboost", {**classes, "trainer": XGBOOSTED, "resources": two})
     runs.run("too-large", spec(BOOSTED, resources={"workers": 8, "cpusPerWorker": 1.0, "gpusPerWorker": 1.0}))
     runs.run("unshared", spec(LOGISTIC, resources={"workers": 2, "cpusPerWorker": 0.5, "gpusPerWorker": 0.0}))
     runs.run("wrong-parameter", spec({"lightgbm": {"params": {"num_leaves": 1}, "rounds": 4}}))

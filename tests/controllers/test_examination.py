@@ -101,12 +101,17 @@ def test_validate_plan_and_acceptance_refuse_the_same_at_the_same_place(project:
     assert all(told in done.stdout for told in MISTAKES)
 
 
-def test_validate_and_plan_refuse_a_value_that_lightgbm_does_not_take(project: Project) -> None:
-    boosted = TRAINING.replace("{lightgbm: {rounds: 50}}", "{lightgbm: {params: {num_leaves: 1}, rounds: 50}}")
+@pytest.mark.parametrize(
+    ("trainer", "name", "column", "says"),
+    [("lightgbm", "num_leaves", 45, "must be more than 1"), ("xgboost", "max_bin", 41, "must be at least 2")],
+)
+def test_validate_and_plan_refuse_a_value_that_a_library_does_not_take(
+    project: Project, trainer: str, name: str, column: int, says: str
+) -> None:
+    boosted = TRAINING.replace("{lightgbm: {rounds: 50}}", f"{{{trainer}: {{params: {{{name}: 1}}, rounds: 50}}}}")
     project.commit(classifier=boosted)
     told = (
-        "mlops_specs/classifier.yaml:12:45: error: spec.trainer.lightgbm.params.num_leaves: "
-        "num_leaves must be more than 1, found 1"
+        f"mlops_specs/classifier.yaml:12:{column}: error: spec.trainer.{trainer}.params.{name}: {name} {says}, found 1"
     )
     settings = Settings(root=project.root)
     with pytest.raises(SpecError) as refused:

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = """
-ray polars whylogs sqlalchemy pandas numpy scipy sklearn lightgbm skops optuna pyarrow deltalake torch mlflow
+ray polars whylogs sqlalchemy pandas numpy scipy sklearn lightgbm xgboost skops optuna pyarrow deltalake torch mlflow
 fastapi starlette argo_workflows cryptography git fsspec rich httpx jinja2
 """
 LIGHT = (

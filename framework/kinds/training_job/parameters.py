@@ -1,18 +1,52 @@
-"""What a spec may set of LightGBM, as far as that can be told without it. Pure; what the library itself says of values
-is asked before a run."""
+"""What a spec may set of a library of boosted trees, as far as that can be told without it. Pure; what the library
+itself says of values is asked before a run."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
-from framework.api.lightgbm import BY_COLUMN, CANONICAL, DERIVED, OBJECTIVES, PARAMETERS
+from framework.api import lightgbm, xgboost
 from framework.api.tasks import Task
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.grammar.kind import CrossProblem
 
-_ALLOWED = tuple(sorted(PARAMETERS - DERIVED.keys()))
+
+class _Library(NamedTuple):
+    """What a library calls its parameters, and which of them are the trainer's to set; see ``framework.api.xgboost``.
+    ``words`` are those that a parameter takes, ``numbers_alone`` what it cannot do with Strings."""
+
+    trainer: str
+    title: str
+    canonical: Mapping[str, str]
+    derived: Mapping[str, str]
+    objectives: Mapping[Task, tuple[str, ...]]
+    by_column: Set[str]
+    words: Mapping[str, tuple[str, ...]] = {}
+    numbers_alone: Set[tuple[str, str]] = frozenset()
+
+
+_LIBRARIES = (
+    _Library(
+        "lightgbm",
+        "LightGBM",
+        lightgbm.CANONICAL,
+        lightgbm.DERIVED,
+        lightgbm.OBJECTIVES,
+        lightgbm.BY_COLUMN,
+    ),
+    _Library(
+        "xgboost",
+        "XGBoost",
+        xgboost.CANONICAL,
+        xgboost.DERIVED,
+        xgboost.OBJECTIVES,
+        xgboost.BY_COLUMN,
+        xgboost.WORDS,
+        xgboost.NUMBERS_ALONE,
+    ),
+)
 
 
 class _Given(NamedTuple):
@@ -28,35 +62,36 @@ def problems(
 ) -> Iterator[CrossProblem]:
     """``inputs``: dtype by column, in the model's order; None where some view is not known. ``task``: None where the
     label's values decide."""
-    if spec.trainer.lightgbm is None:
+    library = next((one for one in _LIBRARIES if one.trainer == spec.trainer.name), None)
+    if library is None:
         return
     first: dict[str, str] = {}
-    for given in _given(spec):
-        if given.name in DERIVED:
-            yield CrossProblem(given.path, f"{given.name} cannot be set: {DERIVED[given.name]}")
+    for given in _given(spec, library):
+        if given.name in library.derived:
+            yield CrossProblem(given.path, f"{given.name} cannot be set: {library.derived[given.name]}")
             continue
-        if given.name not in PARAMETERS:
-            yield _unknown(given)
+        if given.name not in library.canonical:
+            yield _unknown(given, library)
             continue
-        of = CANONICAL[given.name]
+        of = library.canonical[given.name]
         before = first.setdefault(of, given.name)
         if before != given.name:
             yield CrossProblem(given.path, f"{given.name} is another name of {before}, which is set already: keep one")
         for path, value in given.values:
-            yield from _value(path, of, value, inputs, task)
+            yield from _value(path, of, value, library, inputs, task)
 
 
-def _unknown(given: _Given) -> CrossProblem:
-    told = f"LightGBM has no parameter {given.name!r}"
+def _unknown(given: _Given, library: _Library) -> CrossProblem:
+    told = f"{library.title} has no parameter {given.name!r}"
     if given.name == "rounds":
-        return CrossProblem(given.path, f"{told}: write trainer.lightgbm.rounds, which no search varies")
-    return CrossProblem(given.path, told, allowed=_ALLOWED, wanted=given.name)
+        return CrossProblem(given.path, f"{told}: write trainer.{library.trainer}.rounds, which no search varies")
+    allowed = tuple(sorted(library.canonical.keys() - library.derived.keys()))
+    return CrossProblem(given.path, told, allowed=allowed, wanted=given.name)
 
 
-def _given(spec: TrainingJobSpec) -> Iterator[_Given]:
-    assert spec.trainer.lightgbm is not None
-    for name, value in spec.trainer.lightgbm.params.items():
-        path = f'spec.trainer.lightgbm.params["{name}"]'
+def _given(spec: TrainingJobSpec, library: _Library) -> Iterator[_Given]:
+    for name, value in getattr(spec.trainer, library.trainer).params.items():
+        path = f'spec.trainer.{library.trainer}.params["{name}"]'
         yield _Given(path, name, [(path, value)])
     for name, space in spec.tune.search.items() if spec.tune else ():
         path = f'spec.tune.search["{name}"]'
@@ -64,19 +99,26 @@ def _given(spec: TrainingJobSpec) -> Iterator[_Given]:
 
 
 def _value(
-    path: str, of: str, value: Any, inputs: Mapping[str, str] | None, task: Task | None
+    path: str, of: str, value: Any, library: _Library, inputs: Mapping[str, str] | None, task: Task | None
 ) -> Iterator[CrossProblem]:
-    able = tuple(name for one, names in OBJECTIVES.items() if task in (None, one) for name in names)
+    able = tuple(name for one, names in library.objectives.items() if task in (None, one) for name in names)
     if of == "objective" and value not in able:
         whose = "any task" if task is None else f"task {task.value}"
         told = f"{value!r} does not give what {whose} asks for: leave it out, and it follows from the task"
         yield CrossProblem(path, told, allowed=able, wanted=str(value))
     elif value is None:  # the library's default
         return
-    elif of in BY_COLUMN:
+    elif of in library.words and value not in library.words[of]:
+        told = f"{library.title} has no {of} {value!r} here"
+        yield CrossProblem(path, told, allowed=library.words[of], wanted=str(value))
+    elif of in library.by_column:
         yield from _by_column(path, of, value, inputs)
     elif of == "interaction_constraints":
         yield from _groups(path, of, value, inputs)
+    elif (of, str(value)) in library.numbers_alone:
+        texts = [name for name, dtype in (inputs or {}).items() if dtype == "String"]
+        if texts:
+            yield CrossProblem(path, f"{of}: {value} learns from numbers alone, and {_shown(texts)} is String")
 
 
 def _by_column(path: str, of: str, value: Any, inputs: Mapping[str, str] | None) -> Iterator[CrossProblem]:

@@ -8,6 +8,7 @@ from typing import Any
 from framework.planning.grammar.kind import Question, SpecOf
 
 _LOOK = "framework.workloads.training.look:look"
+_BOOSTING = {"lightgbm": "LightGBM", "xgboost": "XGBoost"}
 
 
 def question(spec: Mapping[str, Any], spec_of: SpecOf) -> Question | None:
@@ -20,12 +21,13 @@ def question(spec: Mapping[str, Any], spec_of: SpecOf) -> Question | None:
             "task": spec["dataset"].get("task"),
         }
         return Question("sklearn", "the estimators of TrainingJobs", _LOOK, {"spec": asked})
-    params = (trainer.get("lightgbm") or {}).get("params")
-    if trainer.get("lightgbm") and (params or search):
-        asked = {
-            "trainer": {"lightgbm": {"params": params}},
-            "tune": {"search": search},
-            "task": spec["dataset"].get("task"),
-        }
-        return Question("lightgbm", "the parameters of LightGBM in TrainingJobs", _LOOK, {"spec": asked})
+    for library, title in _BOOSTING.items():
+        params = (trainer.get(library) or {}).get("params")
+        if trainer.get(library) and (params or search):
+            asked = {
+                "trainer": {library: {"params": params}},
+                "tune": {"search": search},
+                "task": spec["dataset"].get("task"),
+            }
+            return Question(library, f"the parameters of {title} in TrainingJobs", _LOOK, {"spec": asked})
     return None

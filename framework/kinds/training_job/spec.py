@@ -66,7 +66,7 @@ class TorchTrainer(Strict):
 
 
 class FunctionTrainer(Strict):
-    """Code of your own that returns a fitted scikit-learn estimator or a LightGBM Booster."""
+    """Code of your own that returns a fitted scikit-learn estimator, or a Booster of LightGBM or XGBoost."""
 
     entrypoint: Entrypoint = Field(description="package.module:attribute, called with (data, params, seed)")
     params: dict[str, Any] = Field(default_factory=dict, description="Handed to the function as they are")

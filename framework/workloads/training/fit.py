@@ -18,7 +18,7 @@ from framework.workloads.training import metrics
 from framework.workloads.training.alone import fit_alone
 from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
 from framework.workloads.training.progress import Rounds
-from framework.workloads.training.trainer import Artifact, FitSettings, Fitted, TrainingData
+from framework.workloads.training.trainer import Artifact, FitSettings, Fitted, SeveralWorkers, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 
 log = logging.getLogger(__name__)
@@ -111,24 +111,25 @@ def fit(
             "WorkersLost" (Infrastructure) when the fit left no model.
         ray.train.TrainingFailedError: workers died more than twice; its causes say of what.
     """
+    if workers == 1 and not resources.get("GPU"):
+        return fit_alone(data, trainer, settings, resources, checkpoint, f"{folder}/{name}", tell)
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-    if workers > 1 and not TRAINERS[trainer].distributed:
-        able = ", ".join(known for known, candidate in TRAINERS.items() if candidate.distributed)
+    several = TRAINERS[trainer].several if workers > 1 else None
+    if workers > 1 and several is None:
+        able = ", ".join(known for known, candidate in TRAINERS.items() if candidate.several is not None)
         raise WorkloadError(
             "UnsupportedWorkers",
             f"trainer {trainer} fits on one worker, resources.workers is {workers} (several: {able})",
         )
-    if workers == 1 and not resources.get("GPU"):
-        return fit_alone(data, trainer, settings, resources, checkpoint, f"{folder}/{name}", tell)
     reference = ray.put(data)
     rounds = Rounds(folder)
 
     def loop() -> None:
         work(ray.get(reference), trainer, settings, int(checkpoint["every"]), rounds)
 
-    fitting = _trainer_class(workers)(
+    fitting = _trainer_class(several)(
         loop,
         scaling_config=ScalingConfig(
             num_workers=workers, resources_per_worker=dict(resources), use_gpu=resources.get("GPU", 0) > 0
@@ -163,22 +164,19 @@ def work(data: TrainingData, trainer: str, settings: FitSettings, every: int, to
     if _first():
         told.tell(0)
     try:
-        if workers > 1:
-            from ray.train.lightgbm import get_network_params
-
-            network = {"tree_learner": "data", "pre_partition": True, **get_network_params()}
+        several = TRAINERS[trainer].several
+        if workers > 1 and several is not None:
+            network = several.network()
             settings = replace(settings, rank=world.get_world_rank(), workers=workers, network=network)
         watch.publish(TRAINERS[trainer].fit(data, settings, watch))
     except WorkloadError as error:
         watch.fail(error)
 
 
-def _trainer_class(workers: int) -> Any:
-    """LightGBM's own trainer opens the ports that several workers need; one worker needs none."""
-    if workers > 1:
-        from ray.train.lightgbm import LightGBMTrainer
-
-        return LightGBMTrainer
+def _trainer_class(several: SeveralWorkers | None) -> Any:
+    """The trainer of a library's own opens the ports that several workers need; one worker needs none."""
+    if several is not None:
+        return several.trainer()
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
     return DataParallelTrainer

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+
 from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
 from framework.workloads.features.sources import load_entrypoint
-from framework.workloads.formats import known, skops
-from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData, Watch
+from framework.workloads.formats import known, skops, xgboost_ubj
+from framework.workloads.training.trainer import Artifact, FitSettings, SeveralWorkers, TrainingData, Watch
 
 
 class Function:
-    """``entrypoint(data: TrainingData, params: dict, seed: int)`` returns a fitted scikit-learn estimator or a LightGBM
-    Booster over ``data``'s matrices, whose answers are those of ``data.output``. Whether equal inputs give equal bytes
-    is up to the function."""
+    """``entrypoint(data: TrainingData, params: dict, seed: int)`` returns a fitted scikit-learn estimator, or a Booster
+    of LightGBM or XGBoost, over ``data``'s matrices, whose answers are those of ``data.output``. Whether equal inputs
+    give equal bytes is up to the function."""
 
     tasks = frozenset(Task)
     boosts = False
-    distributed = False
+    several: SeveralWorkers | None = None
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Call the function once and save what it returns in a format that does not execute code."""
@@ -35,13 +37,15 @@ class Function:
             raise WorkloadError("TrainerFailed", f"{settings.entrypoint} raised {raised(error)}") from error
         if isinstance(model, lightgbm.Booster):
             artifact = Artifact(model.model_to_string().encode(), "lightgbm-text")
+        elif isinstance(model, _boosters_of_xgboost()):
+            artifact = Artifact(xgboost_ubj.dump(model), "xgboost-ubj")
         elif hasattr(model, _needed(data.output.task)):
             artifact = Artifact(skops.dump(model), "skops")
         else:
             raise WorkloadError(
                 "WrongType",
                 f"{settings.entrypoint} returned {type(model).__name__}; a scikit-learn estimator with "
-                f"{_needed(data.output.task)} or a LightGBM Booster is expected",
+                f"{_needed(data.output.task)}, or a Booster of LightGBM or XGBoost, is expected",
             )
         answers = known(artifact.format).load(artifact.data, data.output)(data.validation.x)
         try:
@@ -51,6 +55,12 @@ class Function:
             raise WorkloadError("WrongAnswers", told) from error
         watch.report(1, answers, lambda: artifact)
         return artifact
+
+
+def _boosters_of_xgboost() -> tuple[type, ...]:
+    """None where nobody has loaded it: then no function has made one."""
+    loaded = sys.modules.get("xgboost")
+    return () if loaded is None else (loaded.Booster,)
 
 
 def _needed(task: Task) -> str:

@@ -7,7 +7,7 @@ for a private network. One worker opens none.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,28 @@ from framework.workloads.formats import lightgbm_text
 from framework.workloads.training.trainer import (
     Artifact,
     FitSettings,
+    SeveralWorkers,
     TrainingData,
     Watch,
     sizes_of_lists,
     sorted_by_list,
     stride,
+    told_apart,
 )
 
 _OBJECTIVE = names("objective")
+
+
+def _trainer() -> Any:
+    from ray.train.lightgbm import LightGBMTrainer
+
+    return LightGBMTrainer
+
+
+def _network() -> Mapping[str, Any]:
+    from ray.train.lightgbm import get_network_params
+
+    return {"tree_learner": "data", "pre_partition": True, **get_network_params()}
 
 
 class LightGBM:
@@ -38,7 +52,7 @@ class LightGBM:
 
     tasks = frozenset(Task)
     boosts = True
-    distributed = True
+    several: SeveralWorkers | None = SeveralWorkers(_trainer, _network)
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Boost for ``settings.rounds``, reporting every tenth of them and at the end."""
@@ -136,7 +150,7 @@ def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) 
         part.y,
         weight=part.weight,
         group=None if part.groups is None else sizes_of_lists(part.groups),
-        feature_name=_names(data.names),
+        feature_name=told_apart(data.names, _SPECIAL),
         categorical_feature=sorted(data.categories),
         params=dict(params),
         free_raw_data=False,
@@ -145,15 +159,6 @@ def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) 
 
 _SPECIAL = re.compile(r'[\s",:\[\]{}]')
 """Characters that LightGBM refuses in a name, or turns into an underscore before it compares names."""
-
-
-def _names(names: Sequence[str]) -> list[str]:
-    """Names that LightGBM takes: it is asked by position, so they only have to be told apart by a person."""
-    found: list[str] = []
-    for index, name in enumerate(names):
-        plain = _SPECIAL.sub("_", name)
-        found.append(plain if plain not in found else f"{plain}_{index}")
-    return found
 
 
 def _artifact(booster: Any) -> Artifact:

@@ -1,19 +1,23 @@
 """A TrainingJob before it is run: whether scikit-learn has such an estimator, with such parameters and values, and
-whether LightGBM takes those that it is given."""
+whether LightGBM and XGBoost take those that they are given."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from framework.api.tasks import Task
 from framework.workloads.examining import Mistake
 from framework.workloads.failures import first_line
-from framework.workloads.training import boosting, estimators
+from framework.workloads.training import estimators
+from framework.workloads.training.boosting import BoostingLibrary
+from framework.workloads.training.lightgbm_look import LightGBMLibrary
+from framework.workloads.training.xgboost_look import XGBoostLibrary
 
 _PARAMETER = re.compile(r"The '(\w+)' parameter of ")
 _TRAINER = "spec.trainer.sklearn"
+_BOOSTING: Sequence[type[BoostingLibrary]] = (LightGBMLibrary, XGBoostLibrary)
 
 
 def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -23,8 +27,9 @@ def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
     task = Task(spec["task"]) if spec.get("task") else None
     if trainer.get("sklearn"):
         yield from _look(trainer["sklearn"], search, task)
-    elif trainer.get("lightgbm"):
-        yield from boosting.look(trainer["lightgbm"], search, task)
+    for library in _BOOSTING:
+        if trainer.get(library.trainer):
+            yield from library(task).look(trainer[library.trainer], search)
 
 
 def _look(form: Mapping[str, Any], search: Mapping[str, Any], task: Task | None) -> Iterator[Mistake]:

@@ -12,7 +12,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
 from framework.workloads.formats import skops
 from framework.workloads.training.estimators import build
-from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData, Watch
+from framework.workloads.training.trainer import Artifact, FitSettings, SeveralWorkers, TrainingData, Watch
 
 
 class Sklearn:
@@ -22,7 +22,7 @@ class Sklearn:
 
     tasks = frozenset({Task.BINARY, Task.MULTICLASS, Task.REGRESSION})
     boosts = False
-    distributed = False
+    several: SeveralWorkers | None = None
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Fit ``settings.entrypoint`` (a class below sklearn) with ``settings.params``."""

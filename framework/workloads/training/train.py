@@ -7,13 +7,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from framework import storage
+from framework import installed, storage
 from framework.answers import ModelOutput
 from framework.api.layout import trial_file
 from framework.api.metrics import VALIDATION
@@ -37,7 +36,13 @@ from framework.workloads.training.trial import trial_document
 REFERENCE_PERIOD = timedelta(days=7)
 """Natural movement of a column is learned from week to week."""
 
-_LIBRARIES = ("polars", "numpy", "lightgbm", "scikit-learn", "ray", "optuna")
+_LIBRARIES = ("polars", "numpy", "lightgbm", "scikit-learn", "ray", "optuna", "xgboost")
+
+
+def _versions() -> dict[str, str]:
+    """Of the libraries that are installed where the run is."""
+    found = {library: installed.version_of(library) for library in _LIBRARIES}
+    return {library: version for library, version in found.items() if version is not None}
 
 
 def run(context: RunContext) -> Mapping[str, Any]:
@@ -123,7 +128,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
             "seed": seed,
             "dataset": dataset.digest,
             "views": {name: ReadTable(**dict(view)).model_dump(mode="json") for name, view in asked.views.items()},
-            "libraries": {"python": platform.python_version(), **{library: version(library) for library in _LIBRARIES}},
+            "libraries": {"python": platform.python_version(), **_versions()},
             "champion": (asked.champion or {}).get("version"),
             "champion_problem": problem,
             "resumed_at_rounds": list(fitted.resumed),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,6 +51,16 @@ def sizes_of_lists(groups: Matrix) -> NDArray[np.int64]:
     return np.unique(groups, return_counts=True)[1].astype(np.int64)
 
 
+def told_apart(names: Sequence[str], refused: re.Pattern[str]) -> list[str]:
+    """Names without the characters that a library refuses: it is asked by position, so they only have to be told apart
+    by a person."""
+    found: list[str] = []
+    for index, name in enumerate(names):
+        plain = refused.sub("_", name)
+        found.append(plain if plain not in found else f"{plain}_{index}")
+    return found
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """What is learned from and what progress is measured on. ``names`` are the inputs' names, ``categories`` the number
@@ -65,7 +76,7 @@ class TrainingData:
 @dataclass(frozen=True)
 class FitSettings:
     """``rounds`` counts boosting rounds (1 for what is fitted at once). ``threads`` is fixed because it can change
-    sums. ``network`` is what LightGBM needs to train with other workers, empty for one worker."""
+    sums. ``network`` is what ``SeveralWorkers.network`` said, None for one worker."""
 
     params: Mapping[str, Any]
     rounds: int
@@ -107,14 +118,22 @@ class Watch(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class SeveralWorkers:
+    """How several workers fit one model. ``trainer`` gives the class of Ray Train that opens the ways between them,
+    ``network`` what one of them is then told of the others."""
+
+    trainer: Callable[[], Any]
+    network: Callable[[], Mapping[str, Any]] = dict
+
+
 class TrainerAdapter(Protocol):
     """One way to fit a model. ``boosts``: it works in rounds, so that progress, early stop and checkpoints make
-    sense. ``tasks`` are those that it can learn."""
+    sense. ``tasks`` are those that it can learn. ``several`` is None where one worker fits alone."""
 
     tasks: frozenset[Task]
     boosts: bool
-    distributed: bool
-    """Whether several workers can fit one model."""
+    several: SeveralWorkers | None
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Fit once, reporting at least at the end. Equal arguments give equal bytes unless the trainer's doc says

@@ -10,8 +10,14 @@ from framework.workloads.training.function import Function
 from framework.workloads.training.lightgbm import LightGBM
 from framework.workloads.training.sklearn import Sklearn
 from framework.workloads.training.trainer import FitSettings, TrainerAdapter
+from framework.workloads.training.xgboost import XGBoost
 
-TRAINERS: Mapping[str, TrainerAdapter] = {"sklearn": Sklearn(), "lightgbm": LightGBM(), "function": Function()}
+TRAINERS: Mapping[str, TrainerAdapter] = {
+    "sklearn": Sklearn(),
+    "lightgbm": LightGBM(),
+    "xgboost": XGBoost(),
+    "function": Function(),
+}
 
 
 def chosen(spec: Mapping[str, Any], seed: int, threads: int) -> tuple[str, FitSettings]:

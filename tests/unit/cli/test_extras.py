@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from framework import installed
 from tests.controllers.test_cli import Project
 
 PYPROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,19 @@ def _from_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("package", "extra"), sorted(installed.EXTRAS.items()))
 def test_the_extra_really_brings_it(package: str, extra: str) -> None:
     named = {re.split(r"[\[><=]", one)[0] for one in PYPROJECT["project"]["optional-dependencies"][extra]}
-    assert DISTRIBUTIONS.get(package, package) in named
+    assert installed.DISTRIBUTIONS.get(package, (package,))[0] in named
+
+
+def test_a_version_is_told_whichever_distribution_brings_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(distribution: str) -> str:
+        if distribution != "xgboost":
+            raise PackageNotFoundError(distribution)
+        return "3.9.9"
+
+    assert installed.version_of("pytest") == pytest.__version__
+    monkeypatch.setattr("importlib.metadata.version", version)
+    assert installed.version_of("xgboost") == "3.9.9"
+    assert installed.version_of("polars") is None
 
 
 def test_the_whole_is_what_the_extra_for_a_ray_here_holds() -> None:

@@ -11,7 +11,7 @@ from framework.api.lightgbm import BY_COLUMN, CANONICAL, DERIVED
 from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
-from framework.workloads.training import boosting
+from framework.workloads.training import lightgbm_look
 from framework.workloads.training.look import look
 from framework.workloads.training.trainer import FitSettings
 from framework.workloads.training.trainers import TRAINERS
@@ -51,7 +51,7 @@ WRONG = [
 ]
 
 
-LIBRARY = boosting._Library(Task.BINARY)
+LIBRARY = lightgbm_look.LightGBMLibrary(Task.BINARY)
 
 
 @pytest.mark.parametrize(("params", "message"), WRONG)
@@ -83,7 +83,7 @@ def test_what_a_run_takes_is_sound(params: dict[str, Any]) -> None:
 def test_every_mistake_is_told_at_once_and_words_with_what_is_allowed() -> None:
     (first, second) = found({"num_leaves": 1, "boosting": "gdbt"})
     assert first.path == 'spec.trainer.lightgbm.params["num_leaves"]'
-    assert (second.wanted, second.allowed) == ("gdbt", boosting.WORDS["boosting"])
+    assert (second.wanted, second.allowed) == ("gdbt", lightgbm_look.WORDS["boosting"])
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_what_the_library_dies_of_never_reaches_it() -> None:
 def test_words_are_those_of_the_installed_library(name: str) -> None:
     """Of the words that it refuses when it is given others."""
     beside = {"bagging_freq": 1, "bagging_fraction": 0.5}
-    for word in boosting.WORDS[name]:
-        assert LIBRARY._said({name: word, **({} if word == "goss" else beside)}, fits=True) is None
-    assert "nonsense" in (LIBRARY._said({name: "nonsense"}, fits=True) or "")
+    for word in lightgbm_look.WORDS[name]:
+        assert LIBRARY.said({name: word, **({} if word == "goss" else beside)}, fits=True) is None
+    assert "nonsense" in (LIBRARY.said({name: "nonsense"}, fits=True) or "")
 
 
 @pytest.mark.parametrize(

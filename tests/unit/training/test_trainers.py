@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xgboost
 from sklearn.linear_model import LogisticRegression
 
 from framework.scores import auc
@@ -58,11 +59,18 @@ def own_logistic(data: TrainingData, params: dict, seed: int) -> LogisticRegress
     return LogisticRegression(**params).fit(np.nan_to_num(data.train.x), data.train.y.astype(int))
 
 
+def own_xgboost(data: TrainingData, params: dict, seed: int) -> xgboost.Booster:
+    rows = xgboost.DMatrix(data.train.x, data.train.y)
+    return xgboost.train({"objective": "binary:logistic", "seed": seed, **params}, rows, 20)
+
+
 def no_model(data: TrainingData, params: dict, seed: int) -> str:
     return "model"
 
 
 BOOSTED = FitSettings({"num_leaves": 7}, rounds=40, seed=3)
+XGBOOSTED = FitSettings({"max_depth": 3}, rounds=40, seed=3)
+BOTH = [("lightgbm", BOOSTED), ("xgboost", XGBOOSTED)]
 LOGISTIC = FitSettings({"C": 0.5}, 1, 3, entrypoint="sklearn.linear_model.LogisticRegression")
 FOREST = FitSettings({"n_estimators": 20}, 1, 3, entrypoint="sklearn.ensemble.RandomForestClassifier")
 
@@ -73,7 +81,7 @@ def scores(artifact: Artifact, folder: Path) -> Matrix:
     return models.load(path, sha256, artifact.format, SIGNATURE)._score(DATA.validation.x)
 
 
-@pytest.mark.parametrize(("name", "settings"), [("lightgbm", BOOSTED), ("sklearn", LOGISTIC), ("sklearn", FOREST)])
+@pytest.mark.parametrize(("name", "settings"), [*BOTH, ("sklearn", LOGISTIC), ("sklearn", FOREST)])
 def test_equal_settings_give_equal_bytes_and_a_model_that_learned(
     name: str, settings: FitSettings, tmp_path: Path
 ) -> None:
@@ -90,16 +98,18 @@ def test_another_seed_gives_another_forest() -> None:
     assert one != two
 
 
-def test_boosting_is_looked_at_ten_times() -> None:
+@pytest.mark.parametrize(("name", "settings"), BOTH)
+def test_boosting_is_looked_at_ten_times(name: str, settings: FitSettings) -> None:
     watch = Recorder()
-    TRAINERS["lightgbm"].fit(DATA, BOOSTED, watch)
+    TRAINERS[name].fit(DATA, settings, watch)
     assert [rounds for rounds, _ in watch.seen] == list(range(4, 41, 4))
 
 
+@pytest.mark.parametrize(("name", "settings"), BOTH)
 @pytest.mark.parametrize("rounds", [1, 3, 25])
-def test_the_last_round_is_always_reported(rounds: int) -> None:
+def test_the_last_round_is_always_reported(name: str, settings: FitSettings, rounds: int) -> None:
     watch = Recorder()
-    TRAINERS["lightgbm"].fit(DATA, replace(BOOSTED, rounds=rounds), watch)
+    TRAINERS[name].fit(DATA, replace(settings, rounds=rounds), watch)
     assert watch.seen[-1][0] == rounds
 
 
@@ -114,7 +124,7 @@ def test_boosting_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     assert np.allclose(scores(resumed, tmp_path), scores(full.models[-1][1], tmp_path), atol=0.02)
 
 
-@pytest.mark.parametrize(("name", "settings"), [("lightgbm", BOOSTED), ("sklearn", LOGISTIC)])
+@pytest.mark.parametrize(("name", "settings"), [*BOTH, ("sklearn", LOGISTIC)])
 def test_a_finished_fit_is_not_repeated(name: str, settings: FitSettings) -> None:
     done = TRAINERS[name].fit(DATA, settings, Recorder())
     watch = Recorder((settings.rounds, done))
@@ -123,7 +133,7 @@ def test_a_finished_fit_is_not_repeated(name: str, settings: FitSettings) -> Non
 
 
 def test_an_unseen_category_is_no_category(tmp_path: Path) -> None:
-    for name, settings in (("lightgbm", BOOSTED), ("sklearn", LOGISTIC)):
+    for name, settings in (*BOTH, ("sklearn", LOGISTIC)):
         artifact = TRAINERS[name].fit(DATA, settings, Recorder())
         path, sha256 = models.save(str(tmp_path), artifact.data, artifact.format)
         predictor = models.load(path, sha256, artifact.format, SIGNATURE)
@@ -132,13 +142,13 @@ def test_an_unseen_category_is_no_category(tmp_path: Path) -> None:
         assert 0 < unseen == missing < 1
 
 
-@pytest.mark.parametrize("name", ["sklearn", "lightgbm"])
+@pytest.mark.parametrize("name", ["sklearn", "lightgbm", "xgboost"])
 @pytest.mark.parametrize("inputs", [("note",), ("note", "remark"), ("note", "wind"), ("none", "note"), ("none",)])
 def test_a_column_without_a_value_in_training_is_no_obstacle(
     name: str, inputs: tuple[str, ...], tmp_path: Path
 ) -> None:
     """``note`` and ``remark`` are Strings, ``none`` is a number; what a caller sends for them later says nothing."""
-    settings = BOOSTED if name == "lightgbm" else LOGISTIC
+    settings = dict(BOTH).get(name, LOGISTIC)
     x = np.where(np.array(inputs) == "wind", np.linspace(-1, 1, 300)[:, None], np.nan)
     half = Part(x, (np.linspace(-1, 1, 300) > 0).astype(np.float64))
     strings = [index for index, column in enumerate(inputs) if column in ("note", "remark")]
@@ -165,13 +175,22 @@ class _Watch(Recorder):
 
 
 @pytest.mark.parametrize(
-    "names", [("Air temperature [K]", "a b", "a_b"), ('q"uote', "co:lon", "com,ma"), ("a b", "a:b", "a_b_1")]
+    "names",
+    [
+        ("Air temperature [K]", "a b", "a_b"),
+        ('q"uote', "co:lon", "com,ma"),
+        ("a b", "a:b", "a_b_1"),
+        ("a<b", "a[b", "a]b"),
+    ],
 )
 def test_columns_may_have_any_name(names: tuple[str, ...]) -> None:
     plain = TRAINERS["lightgbm"].fit(DATA, BOOSTED, Recorder())
     other = TRAINERS["lightgbm"].fit(replace(DATA, names=names), BOOSTED, Recorder())
     assert other.data.count(b"Tree=") == plain.data.count(b"Tree=")
     assert TRAINERS["sklearn"].fit(replace(DATA, names=names), LOGISTIC, Recorder()).format == "skops"
+    watch = Recorder()
+    TRAINERS["xgboost"].fit(replace(DATA, names=names), XGBOOSTED, watch)
+    assert watch.seen[-1][1] > 0.7
 
 
 def test_a_function_can_bring_its_own_model() -> None:
@@ -179,6 +198,14 @@ def test_a_function_can_bring_its_own_model() -> None:
     data = replace(DATA, validation=Part(np.nan_to_num(DATA.validation.x), DATA.validation.y))
     artifact = TRAINERS["function"].fit(data, settings, Recorder())
     assert artifact.format == "skops"
+    watch = Recorder()
+    settings = replace(settings, params={"max_depth": 3}, entrypoint=f"{__name__}:own_xgboost")
+    artifact = TRAINERS["function"].fit(DATA, settings, watch)
+    assert artifact.format == "xgboost-ubj"
+    assert watch.seen[-1][1] > 0.7
+    wrong = replace(settings, params={"objective": "multi:softprob", "num_class": 2})
+    with pytest.raises(WorkloadError, match="a model that does not fit its task"):
+        TRAINERS["function"].fit(DATA, wrong, Recorder())
     with pytest.raises(WorkloadError, match="returned str"):
         TRAINERS["function"].fit(DATA, replace(settings, entrypoint=f"{__name__}:no_model"), Recorder())
 
@@ -197,6 +224,12 @@ def test_a_function_can_bring_its_own_model() -> None:
         ("sklearn", replace(LOGISTIC, params={"C": -1}), "TrainerFailed", "C"),
         ("lightgbm", replace(BOOSTED, params={"num_threads": 8}), "UnknownParameter", "num_threads"),
         ("lightgbm", replace(BOOSTED, params={"num_leaves": 1}), "TrainerFailed", "num_leaves"),
+        (
+            "xgboost",
+            replace(XGBOOSTED, params={"max_bin": 1}),
+            "TrainerFailed",
+            "XGBoost refused: value 1 for Parameter",
+        ),
     ],
 )
 def test_mistakes_are_named(name: str, settings: FitSettings, reason: str, told: str) -> None:
@@ -206,7 +239,7 @@ def test_mistakes_are_named(name: str, settings: FitSettings, reason: str, told:
 
 
 def test_trainers_that_are_not_there_are_named() -> None:
-    with pytest.raises(WorkloadError, match="allowed: sklearn, lightgbm, function"):
+    with pytest.raises(WorkloadError, match="allowed: sklearn, lightgbm, xgboost, function"):
         chosen({"sklearn": None, "torch": {"entrypoint": "a:b"}}, 1, 1)
     name, settings = chosen({"lightgbm": {"params": {"eta": 0.1}, "rounds": 9}, "sklearn": None}, seed=4, threads=2)
     assert (name, settings.rounds, settings.seed, settings.threads) == ("lightgbm", 9, 4, 2)

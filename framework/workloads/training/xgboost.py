@@ -1,0 +1,173 @@
+"""Gradient boosting with XGBoost. Equal arguments give equal bytes, also where a fit goes on from a checkpoint.
+
+Several workers talk over ports of XGBoost's own, which know no authentication: a matter for a private network. One
+worker opens none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from framework.answers import Matrix, ModelOutput
+from framework.api.tasks import Task
+from framework.api.xgboost import DERIVED, OBJECTIVES, PARAMETERS, WORDS
+from framework.workloads.context import WorkloadError
+from framework.workloads.formats import xgboost_ubj
+from framework.workloads.training.trainer import (
+    Artifact,
+    FitSettings,
+    Part,
+    SeveralWorkers,
+    TrainingData,
+    Watch,
+    sizes_of_lists,
+    sorted_by_list,
+    stride,
+    told_apart,
+)
+
+
+def _trainer() -> Any:
+    from ray.train.xgboost import XGBoostTrainer
+
+    return XGBoostTrainer
+
+
+class XGBoost:
+    """The objective follows from the task: see ``framework.api.xgboost.OBJECTIVES``. Quantiles are learned by one
+    model. Of a ranking XGBoost weighs lists and not rows: each weighs what its rows do on average.
+
+    A fit that draws goes on from the stored model after each report, as it would after a crash: XGBoost does not store
+    its random state, so that this alone makes both the same to the bit. It costs an answer to the training rows each
+    time."""
+
+    tasks = frozenset(Task)
+    boosts = True
+    several: SeveralWorkers | None = SeveralWorkers(_trainer)
+    """What a worker has to know of the others, that trainer sets up around it."""
+
+    def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
+        """Boost for ``settings.rounds``, reporting every tenth of them and at the end.
+
+        Raises:
+            WorkloadError: "UnknownParameter"; "TrainerFailed"; "NoDevice" for a GPU that is not there.
+            xgboost.core.XGBoostError: another worker is gone, which another try may get over.
+        """
+        import xgboost
+
+        params = _params(settings, data.output)
+        try:
+            return _boosted(data, params, settings, watch)
+        except xgboost.core.XGBoostError as error:
+            if settings.workers > 1 and _OF_OTHERS in str(error):
+                raise
+            raise WorkloadError("TrainerFailed", f"XGBoost refused: {xgboost_ubj.said(error)}") from error
+
+
+_OF_OTHERS = "/src/collective/"
+"""In an error that begins between workers."""
+
+
+def _boosted(data: TrainingData, params: dict[str, Any], settings: FitSettings, watch: Watch) -> Artifact:
+    import xgboost
+
+    done, model = watch.resume() or (0, None)
+    if model is not None and done >= settings.rounds:
+        return model
+    if _UNSTORED in params:
+        done, model = 0, None
+    anew = _UNSTORED not in params and not _DRAWN.isdisjoint(params)
+    rows, booster = _rows(data, settings), None
+    while model is None or done < settings.rounds:
+        if booster is None or anew:
+            booster = xgboost.Booster(params, [rows], model_file=None if model is None else bytearray(model.data))
+            _check_device(booster, params)
+        first, done = done, min(done + stride(settings.rounds), settings.rounds)
+        for number in range(first, done):
+            booster.update(rows, number)
+        model = Artifact(xgboost_ubj.dump(booster), "xgboost-ubj")
+        answers = xgboost_ubj.answers(booster, data.validation.x, data.output)
+        watch.report(done, answers, partial(Artifact, model.data, model.format))
+    return model
+
+
+_DRAWN = frozenset({"colsample_bylevel", "colsample_bynode", "colsample_bytree", "lambdarank_pair_method", "subsample"})
+"""What makes a fit draw rows, columns or pairs. What ``dart`` draws, it draws anew each round."""
+_UNSTORED = "lambdarank_unbiased"
+"""What XGBoost learns of positions it does not store, and goes on from no model without it: such a fit starts over."""
+
+
+def _params(settings: FitSettings, output: ModelOutput) -> dict[str, Any]:
+    able = OBJECTIVES[output.task]
+    given = {name: value for name, value in settings.params.items() if value is not None}
+    refused = [f"{name} cannot be set: {DERIVED[name]}" for name in sorted(given) if name in DERIVED]
+    refused += [f"XGBoost has no parameter {name!r}" for name in sorted(given) if name not in PARAMETERS]
+    refused += [
+        f"{name} {given[name]!r} is none of {', '.join(words)}"
+        for name, words in {**WORDS, "objective": able}.items()
+        if given.get(name, words[0]) not in words
+    ]
+    if refused:
+        raise WorkloadError("UnknownParameter", "; ".join(refused))
+    if "monotone_constraints" in given:
+        given["monotone_constraints"] = tuple(given["monotone_constraints"])
+    if "interaction_constraints" in given:  # as a list it would be one of names
+        given["interaction_constraints"] = json.dumps(given["interaction_constraints"])
+    more: Mapping[Task, Mapping[str, Any]] = {
+        Task.MULTICLASS: {"num_class": len(output.classes)},
+        Task.QUANTILE: {"quantile_alpha": list(output.quantiles)},
+    }
+    return {
+        "objective": able[0],
+        **given,
+        **more.get(output.task, {}),
+        "seed": settings.seed,
+        # Each round draws by its own number, so that those after a checkpoint draw as they would have without it.
+        "seed_per_iteration": True,
+        "nthread": settings.threads,
+        "verbosity": 0,
+        "disable_default_eval_metric": True,
+    }
+
+
+def _rows(data: TrainingData, settings: FitSettings) -> Any:
+    """A worker's share of the training rows."""
+    import xgboost
+
+    part = sorted_by_list(data.train.shard(settings.rank, settings.workers))
+    return xgboost.DMatrix(
+        xgboost_ubj.narrowed(part.x),
+        part.y,
+        weight=_weight(part),
+        group=None if part.groups is None else sizes_of_lists(part.groups),
+        feature_names=told_apart(data.names, _SPECIAL),
+        feature_types=["c" if index in data.categories else "float" for index in range(len(data.names))],
+        enable_categorical=True,
+        nthread=settings.threads,
+    )
+
+
+def _weight(part: Part) -> Matrix | None:
+    """One for each row; of rows that are sorted by list one for each list."""
+    if part.groups is None or part.weight is None:
+        return part.weight
+    sizes = sizes_of_lists(part.groups)
+    return np.asarray(np.add.reduceat(part.weight, np.cumsum(sizes) - sizes) / sizes)
+
+
+def _check_device(booster: Any, params: Mapping[str, Any]) -> None:
+    """Where XGBoost finds no GPU it goes on without one, and says so to nobody."""
+    found = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
+    if params.get("device", "cpu") != "cpu" and found == "cpu":
+        told = f"device is {params['device']}, and XGBoost finds no GPU: give resources.gpusPerWorker"
+        raise WorkloadError("NoDevice", f"{told}, and install xgboost in place of xgboost-cpu; or leave device out")
+
+
+_SPECIAL = re.compile(r"[\[\]<]")
+"""Characters that XGBoost refuses in a name."""
