@@ -57,6 +57,11 @@ def _library() -> ModuleType:
         return importlib.import_module("sklearn.metrics")
 
 
+def warm() -> None:
+    """Load the library now. Raises ImportError without it."""
+    _library()
+
+
 def score(name: str, answered: Answered) -> float:
     """A metric by its name in specs, e.g. ``ndcg@5``. NaN also where an answer is not finite: NaN sorts and compares
     somehow, and a model could look good for having none.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import platform
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,13 +15,13 @@ from typing import Any
 
 import polars as pl
 
-from framework import installed, storage
+from framework import installed, scores, storage
 from framework.answers import ModelOutput
 from framework.api.layout import trial_file
 from framework.api.metrics import VALIDATION
 from framework.api.tasks import Task
 from framework.ports import ReadTable, TrainRequest
-from framework.workloads import formats, models
+from framework.workloads import formats, models, profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
 from framework.workloads.training import cluster, decision, evaluation, labels, metrics
@@ -79,6 +82,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
     data = _matrices(parts, dataset, signature, output, spec["dataset"])
 
     cluster.join()
+    threading.Thread(target=_warm, args=(name,), daemon=True).start()
     found, fitted = _learn(context, name, settings, data)
 
     if spec.get("decision"):
@@ -154,6 +158,14 @@ def run(context: RunContext) -> Mapping[str, Any]:
     storage.write_bytes(f"{asked.model_folder}/README.md", card_markdown(card).encode())
     storage.write_bytes(f"{asked.model_folder}/card.html", card_html(card).encode())
     return result
+
+
+def _warm(trainer: str) -> None:
+    """Load what judging and profiling take, while others fit: a trainer that is a library goes by its name."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module(trainer)
+    scores.warm()
+    profiling.warm()
 
 
 def _learn(
