@@ -13,7 +13,6 @@ from framework.api.errors import DamagedError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.training_job import build
-from framework.kinds.training_job.gates import compares
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
@@ -25,7 +24,7 @@ def observe(
     ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
 ) -> TrainingJobObserved:
     """What it would learn from and the run only while the registry has no build of this identity; the champion only
-    when a run is about to start that is judged against it."""
+    when a run is about to start: it may be judged against it, and must not learn something else unasked."""
     absent = RunState(RunPhase.ABSENT)
     if desired is None:
         return TrainingJobObserved(ref, ports.storage, (), absent, used_by=users(ref.name, ports))
@@ -45,7 +44,7 @@ def observe(
         return TrainingJobObserved(ref, ports.storage, (), absent, views, name, equal)
     if name != begun:
         run = ports.runs.observe(ports.storage, run_name(ref.name, name))
-    starts = run.phase in (RunPhase.ABSENT, RunPhase.FAILED) and compares(desired.spec.evaluation)
+    starts = run.phase in (RunPhase.ABSENT, RunPhase.FAILED)
     return TrainingJobObserved(
         ref, ports.storage, (), run, views, name, champion=champion(ref.name, ports) if starts else None
     )

@@ -12,7 +12,7 @@ from framework.api.errors import DamagedError
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import Status
 from framework.ports import Record
-from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, TRAINING, World
+from tests.world import BETTER, DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, TRAINING, World
 
 JUDGED = TRAINING.replace("min: 0.6}", "min: 0.6}, {metric: auc, comparedTo: live, maxDrop: 0.1}")
 
@@ -76,6 +76,17 @@ def test_the_champion_is_what_serves_whatever_the_deployment_asks_for_now() -> N
     world.pass_()
     job = next(run for run in world.ports.runs.active() if run.metadata["resource"] == str(JOB))
     assert job.payload["champion"]["version"] == serving
+
+
+def test_what_the_live_model_learned_is_told_to_a_run_that_no_gate_compares_with_it() -> None:
+    """So that values alone never turn it into a model of something else."""
+    world = World()
+    world.run()
+    assert "comparedTo" not in BETTER
+    world.commit(classifier=BETTER)
+    world.pass_()
+    job = next(run for run in world.ports.runs.active() if run.metadata["resource"] == str(JOB))
+    assert (job.payload["champion"], job.payload["live_task"]) == (None, "binary")
 
 
 def test_a_model_is_kept_while_somebody_serves_it_or_nobody_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
