@@ -9,7 +9,7 @@ from typing import Any
 from controllers.kinds import models
 from controllers.kinds.observer import Observer
 from controllers.kinds.tables import published_view
-from framework.api.errors import DamagedError
+from framework.api.errors import DamagedError, MlopsError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.training_job import build
@@ -18,7 +18,7 @@ from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJ
 from framework.kinds.training_job.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
-from framework.ports import ModelVersion, Ports, RunPhase, RunState
+from framework.ports import CodeRef, ModelVersion, Ports, RunPhase, RunState
 
 
 def observe(
@@ -34,7 +34,8 @@ def observe(
         return TrainingJobObserved(ref, ports.storage, versions, absent)
     begun, run = _under_way(desired, status, ports)
     if run.phase in (RunPhase.PENDING, RunPhase.RUNNING, RunPhase.SUCCEEDED):
-        return TrainingJobObserved(ref, ports.storage, (), run, build=begun)
+        files = code_files(desired.code, ports) if run.phase is RunPhase.SUCCEEDED else {}
+        return TrainingJobObserved(ref, ports.storage, (), run, build=begun, files=files)
     views = {item.name: published_view(item, identity, ports) for item, identity in desired.upstream.items()}
     ready = {name: view for name, view in views.items() if view is not None}
     if len(ready) < len(views):
@@ -47,8 +48,25 @@ def observe(
         run = ports.runs.observe(ports.storage, run_name(ref.name, name))
     starts = run.phase in (RunPhase.ABSENT, RunPhase.FAILED) and compares(desired.spec.evaluation)
     return TrainingJobObserved(
-        ref, ports.storage, (), run, views, name, champion=champion(ref.name, ports) if starts else None
-    )
+        ref, ports.storage, (), run, views, name,
+        champion=champion(ref.name, ports) if starts else None,
+        files=code_files(desired.code, ports) if run.phase is RunPhase.SUCCEEDED else {},
+    )  # fmt: skip
+
+
+def code_files(code: CodeRef | None, ports: Ports) -> dict[str, str]:
+    """Git's names of the files that count as ``code``, by path; none where its commit cannot be read now."""
+    found: dict[str, str] = {}
+    if code is None:
+        return found
+    try:
+        for path in code.files:
+            name = ports.source.tree_digest(code.commit, path)
+            if name is not None:
+                found[path] = name
+    except MlopsError:
+        return {}  # what it was is told where it is known, and nothing waits for it
+    return found
 
 
 def _under_way(desired: Desired[Any], status: Status | None, ports: Ports) -> tuple[str, RunState]:
