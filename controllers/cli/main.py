@@ -37,6 +37,7 @@ COMMANDS = {
     "history": "controllers.cli.history:history",
     "lineage": "controllers.cli.lineage:lineage",
     "models": "controllers.cli.models:models",
+    "train": "controllers.cli.train:train",
     "audit": "controllers.cli.audit:audit",
     "forget": "controllers.cli.forget:forget",
     "rollout": "controllers.cli.rollout:rollout",

@@ -43,6 +43,7 @@ NEEDED = {
     "init": ["new"],
     "promote": ["--from", "local", "--to", "prod"],
     "rollback": ["HEAD~1"],
+    "train": ["--dry-run"],
     "why": ["FeatureView/departures"],
 }
 

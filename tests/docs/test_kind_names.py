@@ -20,6 +20,7 @@ MAY = {
     "controllers/commands/lineage.py": "is asked about models by the names that the registry has, too",
     "controllers/commands/models.py": "mlopsctl models is about what TrainingJobs leave behind",
     "controllers/commands/rollouts.py": "mlopsctl rollout is about ModelDeployments alone",
+    "controllers/commands/training.py": "mlopsctl train is about TrainingJobs and the FeatureViews that they read",
     "framework/workloads/training/dataset.py": "names what it joins in messages of its own",
 }
 
