@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from framework.kinds.training_job.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
 from framework.ports import CodeRef, ModelVersion, Ports, RunPhase, RunState
+from framework.specs.rules.code import ManyDigests
 
 
 def observe(
@@ -56,17 +57,18 @@ def observe(
 
 def code_files(code: CodeRef | None, ports: Ports) -> dict[str, str]:
     """Git's names of the files that count as ``code``, by path; none where its commit cannot be read now."""
-    found: dict[str, str] = {}
     if code is None:
-        return found
+        return {}
+    source = ports.source
     try:
-        for path in code.files:
-            name = ports.source.tree_digest(code.commit, path)
-            if name is not None:
-                found[path] = name
+        names: Mapping[str, str | None] = (
+            source.tree_digests(code.commit, code.files)
+            if isinstance(source, ManyDigests)
+            else {path: source.tree_digest(code.commit, path) for path in code.files}
+        )
     except MlopsError:
         return {}  # what it was is told where it is known, and nothing waits for it
-    return found
+    return {path: name for path, name in names.items() if name is not None}
 
 
 def _under_way(desired: Desired[Any], status: Status | None, ports: Ports) -> tuple[str, RunState]:

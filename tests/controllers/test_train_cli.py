@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from controllers.commands.training import outlooks
+from controllers.kinds.training_job import code_files
 from framework.api.errors import ConfigurationError
+from framework.backends.git.source import GitSource
+from framework.backends.memory import MemorySource, memory_ports
 from framework.kinds.training_job.recipe import KEY
 from framework.planning.reports.training import FileChange, Training, TrainingOutlook
-from framework.ports import MaterializeRequest
+from framework.ports import CodeRef, MaterializeRequest, Ports
 from framework.render.terminal import cells
 from framework.render.training import outlooks_json, outlooks_text
 from tests.controllers.test_cli import Project
@@ -245,6 +249,28 @@ def test_programs_are_told_the_same(world: World) -> None:
     assert (document["format"], document["trains"], job["outlook"], job["version"]) == (1, 1, "miss", None)
     assert job["nearest"]["fields"] == [{"path": "trainer.lightgbm.rounds", "before": 50, "after": 80}]
     assert job["nearest"]["data"][0]["after"]["rows"] == 1000
+
+
+def with_source(source: Any) -> Ports:
+    ports: Any = memory_ports()
+    changed: Ports = replace(ports, source=source)
+    return changed
+
+
+def test_files_are_named_as_git_names_them(project: Project) -> None:
+    for path, text in CODE.items():
+        (project.root / path).parent.mkdir(exist_ok=True)
+        (project.root / path).write_text(text)
+    project.commit()
+    source, memory = GitSource(project.root), MemorySource()
+    files = (*CODE, "mine/gone.py")
+    here = CodeRef(source.resolve("HEAD"), "mine", "d" * 40, files)
+    there = CodeRef(memory.commit(CODE), "mine", "d" * 40, files)
+    named = code_files(here, with_source(source))
+    assert named == code_files(there, with_source(memory))
+    assert set(named) == set(CODE)
+    lost = replace(here, commit="e" * 40)
+    assert code_files(lost, with_source(source)) == {}, "nothing waits for it"
 
 
 # ------------------------------------------------------------------- as people call it
