@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from controllers.kinds.tables import published_view
+from controllers.kinds.tables import published, published_view
 from controllers.kinds.training_job import code_files
 from controllers.revision.snapshot import Snapshot
 from framework.api.errors import ConfigurationError, MlopsError
@@ -32,7 +32,7 @@ from framework.planning.reports.training import (
     nearest,
     views_moved,
 )
-from framework.ports import ModelVersion, Ports, ReadTable, TableState
+from framework.ports import ModelVersion, Ports, ReadTable, ReadView, TableState
 
 JOB = "TrainingJob"
 
@@ -63,6 +63,50 @@ def job_named(jobs: Mapping[str, Desired[Any]], name: str) -> Desired[Any]:
         told = f"the commit has no training job {name!r}{did_you_mean(name, sorted(jobs))}; {known}"
         raise ConfigurationError(told)
     return jobs[name]
+
+
+def views_to_read(asked: Desired[Any], ports: Ports) -> dict[str, ReadView]:
+    """The versions of its views that a training job would read now, with what their columns mean.
+
+    Raises:
+        ConfigurationError: one is not published as the commit asks for it.
+    """
+    views = {item.name: published_view(item, identity, ports) for item, identity in asked.upstream.items()}
+    ready = {name: view for name, view in views.items() if view is not None}
+    missing = sorted(name for name in views if name not in ready)
+    if missing:
+        told = f"{asked.ref} reads {', '.join(f'FeatureView/{name}' for name in missing)}, not published as commit"
+        raise ConfigurationError(f"{told} {asked.commit[:7]} asks for: run mlopsctl reconcile")
+    reads = read_of(asked.spec, ready)
+    return {
+        name: ReadView(**dict(reads[name]), entities=view.entities, timestamp=view.timestamp, columns=view.columns)
+        for name, view in ready.items()
+    }
+
+
+def published_table(view: str, version: int | None, ports: Ports) -> ReadView:
+    """A FeatureView as it is published now (None), or an earlier version of the same table.
+
+    Raises:
+        ConfigurationError: it is not published, or that version is not on record any more.
+        TransientError: the table cannot be read now.
+    """
+    ref = Ref("FeatureView", view)
+    now = published(ref, ports)
+    if now is None:
+        raise ConfigurationError(f"{ref} is not published: nothing is on record of it in this environment")
+    meaning = {"entities": now.entities, "timestamp": now.timestamp}
+    if version is None or version == now.version:
+        return ReadView(**dict(now.read()), **meaning, columns=now.columns)
+    known = {item.version: item for item in ports.tables.versions(now.uri)}
+    if version not in known:
+        told = ", ".join(map(str, sorted(known))) or "none"
+        raise ConfigurationError(f"{ref} has no version {version} on record at {now.uri}; it has {told}")
+    then = known[version]
+    return ReadView(
+        uri=now.uri, version=version, identity=then.identity, build=then.build, **meaning,
+        columns=then.columns or now.columns,
+    )  # fmt: skip
 
 
 @dataclass

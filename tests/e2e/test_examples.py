@@ -81,6 +81,7 @@ def test_digits_are_read(example: Example) -> None:
     assert "confusion" in example.mlopsctl("models", "card", "digit-reader").lower()
 
 
+@pytest.mark.timeout(480)
 @pytest.mark.parametrize("example", ["diabetes"], indirect=True)
 def test_numbers_and_intervals_are_predicted_watched_and_gated_by_how_sure_they_are(example: Example) -> None:
     example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m")
