@@ -14,7 +14,7 @@ from framework.api.meta import Ref
 from framework.api.nearest import did_you_mean
 from framework.kinds.feature_view.observed import Published
 from framework.kinds.training_job.build import newer_data, read_of, wanted
-from framework.kinds.training_job.gates import best
+from framework.kinds.training_job.gates import best, failed, judged
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.kinds.training_job.plan import run_name
 from framework.kinds.training_job.recipe import KeptRecipe, kept_recipe, recipe_of
@@ -137,15 +137,19 @@ def _outlook(asked: Desired[Any], ports: Ports, tables: _Tables) -> TrainingOutl
     version = best(asked.spec.evaluation, tuple(registry.builds(ref.name, asked.identity)))
     if version is not None:
         newer = newer_data(asked.spec, version.read, ready)
-        return TrainingOutlook(ref, Training.HIT, version.version, version, newer)
+        return TrainingOutlook(ref, Training.HIT, version.version, version, _failed(asked, version), newer)
     missing = tuple(Ref("FeatureView", name) for name in sorted(views) if name not in ready)
     build = "" if missing else wanted(asked, ready)
     equal = registry.get(ref.name, build) if build else None
     if equal is not None:
-        return TrainingOutlook(ref, Training.HIT, build, equal)
+        return TrainingOutlook(ref, Training.HIT, build, equal, _failed(asked, equal))
     word = Training.WAITS if missing else Training.RUNNING if _begun(asked, build, ports) else Training.MISS
     near = nearest(_compared(asked, ready, missing, ports, tables))
     return TrainingOutlook(ref, word, build, waits_for=missing, nearest=near)
+
+
+def _failed(asked: Desired[Any], version: ModelVersion) -> tuple[str, ...]:
+    return tuple(failed(judged(asked.spec.evaluation, version)))
 
 
 def _begun(asked: Desired[Any], build: str, ports: Ports) -> bool:

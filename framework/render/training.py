@@ -42,6 +42,8 @@ def _outlook(one: TrainingOutlook, now: datetime, width: int) -> list[Line]:
     head, style = f"{one.ref}: {one.word}", _STYLES[one.word]
     joint = " " if one.word is Training.WAITS else ", "
     lines = under(head, f"{joint}{_sentence(one, now)}", lead="", stem="  ", width=width, style=style)
+    if one.failed:
+        lines += paragraph(f"it fails its gates: {'; '.join(map(one_line, one.failed))}", width=width, indent="  ")
     if one.newer:
         told = f"newer data in {', '.join(one.newer)}; for that alone nothing is trained"
         lines += paragraph(told, width=width, indent="  ")
@@ -61,8 +63,7 @@ def _outlook(one: TrainingOutlook, now: datetime, width: int) -> list[Line]:
 def _sentence(one: TrainingOutlook, now: datetime) -> str:
     match one.word:
         case Training.HIT if one.version is not None:
-            gates = "" if one.version.deployable else "; it failed its gates"
-            return f"version {one.version.version} {_trained(one.version, now)}; nothing would be trained{gates}"
+            return f"version {one.version.version} {_trained(one.version, now)}; nothing would be trained"
         case Training.RUNNING:
             return f"build {one.build} is not there yet, and a run of it was begun"
         case Training.WAITS:
@@ -155,6 +156,7 @@ def _facts(one: TrainingOutlook) -> dict[str, Json]:
         "outlook": one.word.value,
         "build": one.build or None,
         "version": _version(one.version),
+        "failed_gates": list(one.failed),
         "newer_data": list(one.newer),
         "waits_for": [str(ref) for ref in one.waits_for],
         "nearest": None if one.nearest is None else _nearness(one.nearest),

@@ -76,7 +76,10 @@ def test_what_was_trained_is_a_hit(world: World) -> None:
 
 def test_a_gate_that_moves_trains_nothing(world: World) -> None:
     world.commit(classifier=TRAINING.replace("min: 0.6", "min: 0.5"))
-    assert look(world).word is Training.HIT
+    assert (look(world).word, look(world).failed) == (Training.HIT, ())
+    world.commit(classifier=TRAINING.replace("min: 0.6", "min: 0.9"))
+    assert (look(world).word, len(look(world).failed)) == (Training.HIT, 1)
+    assert "it fails its gates: auc = 0.7000, bar >= 0.9" in told(world)
 
 
 def test_a_field_that_differs_is_told_by_its_path_and_its_values(world: World) -> None:

@@ -84,14 +84,15 @@ class Nearness:
 @dataclass(frozen=True)
 class TrainingOutlook:
     """What would come of one training job. ``build`` names what would be trained, empty where that cannot be told.
-    ``version`` is what exists already, for a hit; ``newer`` are the views that have moved on since it was trained, for
-    which alone nothing is trained. ``waits_for`` are the views that are not published. ``nearest`` is the version that
-    differs least, None where there is none."""
+    ``version`` is what exists already, for a hit, and ``failed`` says which of the commit's gates it fails; ``newer``
+    are the views that have moved on since it was trained, for which alone nothing is trained. ``waits_for`` are the
+    views that are not published. ``nearest`` is the version that differs least, None where there is none."""
 
     ref: Ref
     word: Training
     build: str = ""
     version: ModelVersion | None = None
+    failed: tuple[str, ...] = ()
     newer: tuple[str, ...] = ()
     waits_for: tuple[Ref, ...] = ()
     nearest: Nearness | None = None
