@@ -37,6 +37,8 @@ COMMANDS = {
     "history": "controllers.cli.history:history",
     "lineage": "controllers.cli.lineage:lineage",
     "models": "controllers.cli.models:models",
+    "train": "controllers.cli.train:train",
+    "reproduce": "controllers.cli.reproduce:reproduce",
     "audit": "controllers.cli.audit:audit",
     "forget": "controllers.cli.forget:forget",
     "rollout": "controllers.cli.rollout:rollout",

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from controllers.commands.project import Project
-from controllers.host.operator import SOURCE, operator_settings
-from controllers.settings import Settings, find_root, project_folder
+from controllers.host.operator import settings_at
+from controllers.settings import Settings
 
 
 def now() -> datetime:
@@ -24,9 +24,7 @@ def settings_of(options: dict[str, Any], **more: Any) -> Settings:
     """Settings for the project that the command was called on."""
     named = options.get("project")
     start = Path(named).resolve() if named else Path.cwd()
-    elsewhere = bool(os.environ.get(SOURCE))  # then the project's folder needs no repository of its own
-    root = find_root(start) if not elsewhere else start if named else project_folder(start)
-    return Settings(root=root, environment=options["environment"], **{**operator_settings(os.environ, root), **more})
+    return settings_at(start, options["environment"], os.environ, named=bool(named), **more)
 
 
 def project_of(options: dict[str, Any], **more: Any) -> Project:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from controllers.settings import GitAccess, WebhookAddress
+from controllers.settings import GitAccess, Settings, WebhookAddress, find_root, project_folder
 from framework.api.errors import ConfigurationError
 from framework.api.fields import parse_duration
 
@@ -19,6 +19,17 @@ SHORTEST_SECRET = 16
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 _ADDRESS = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):)?(?P<port>\d{1,5})")
 _LONGEST_POLL = timedelta(days=1)
+
+
+def settings_at(start: Path, environment: str, variables: Mapping[str, str], *, named: bool, **more: Any) -> Settings:
+    """Settings for the project at ``start``, or in a folder above it. ``named``: somebody said that it is that folder.
+
+    Raises:
+        ConfigurationError: there is no project, or one of the variables cannot work.
+    """
+    elsewhere = bool(variables.get(SOURCE))  # then the project's folder needs no repository of its own
+    root = find_root(start) if not elsewhere else start if named else project_folder(start)
+    return Settings(root=root, environment=environment, **{**operator_settings(variables, root), **more})
 
 
 def operator_settings(variables: Mapping[str, str], root: Path) -> dict[str, Any]:

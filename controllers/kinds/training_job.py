@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from controllers.kinds import models
 from controllers.kinds.observer import Observer
 from controllers.kinds.tables import published_view
-from framework.api.errors import DamagedError
+from framework.api.errors import DamagedError, MlopsError
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.training_job import build
@@ -17,7 +17,8 @@ from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJ
 from framework.kinds.training_job.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
-from framework.ports import ModelVersion, Ports, RunPhase, RunState
+from framework.ports import CodeRef, ModelVersion, Ports, RunPhase, RunState
+from framework.specs.rules.code import ManyDigests
 
 
 def observe(
@@ -33,7 +34,8 @@ def observe(
         return TrainingJobObserved(ref, ports.storage, versions, absent)
     begun, run = _under_way(desired, status, ports)
     if run.phase in (RunPhase.PENDING, RunPhase.RUNNING, RunPhase.SUCCEEDED):
-        return TrainingJobObserved(ref, ports.storage, (), run, build=begun)
+        files = code_files(desired.code, ports) if run.phase is RunPhase.SUCCEEDED else {}
+        return TrainingJobObserved(ref, ports.storage, (), run, build=begun, files=files)
     views = {item.name: published_view(item, identity, ports) for item, identity in desired.upstream.items()}
     ready = {name: view for name, view in views.items() if view is not None}
     if len(ready) < len(views):
@@ -46,8 +48,26 @@ def observe(
         run = ports.runs.observe(ports.storage, run_name(ref.name, name))
     starts = run.phase in (RunPhase.ABSENT, RunPhase.FAILED)
     return TrainingJobObserved(
-        ref, ports.storage, (), run, views, name, champion=champion(ref.name, ports) if starts else None
-    )
+        ref, ports.storage, (), run, views, name,
+        champion=champion(ref.name, ports) if starts else None,
+        files=code_files(desired.code, ports) if run.phase is RunPhase.SUCCEEDED else {},
+    )  # fmt: skip
+
+
+def code_files(code: CodeRef | None, ports: Ports) -> dict[str, str]:
+    """Git's names of the files that count as ``code``, by path; none where its commit cannot be read now."""
+    if code is None:
+        return {}
+    source = ports.source
+    try:
+        names: Mapping[str, str | None] = (
+            source.tree_digests(code.commit, code.files)
+            if isinstance(source, ManyDigests)
+            else {path: source.tree_digest(code.commit, path) for path in code.files}
+        )
+    except MlopsError:
+        return {}  # what it was is told where it is known, and nothing waits for it
+    return {path: name for path, name in names.items() if name is not None}
 
 
 def _under_way(desired: Desired[Any], status: Status | None, ports: Ports) -> tuple[str, RunState]:

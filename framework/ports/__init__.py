@@ -28,7 +28,7 @@ from framework.ports.monitoring import (
     Unusable,
 )
 from framework.ports.registry import ModelRegistry, ModelVersion
-from framework.ports.requests import Cause, MaterializeRequest, ReadView, Request, TrainRequest
+from framework.ports.requests import MEANING, Cause, MaterializeRequest, ReadView, Request, TrainRequest
 from framework.ports.runs import Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from framework.ports.serving import (
     BAD_REQUEST,
@@ -82,6 +82,7 @@ __all__ = [
     "BAD_REQUEST",
     "ITEM_CHARACTERS",
     "LATENCY_BOUNDS",
+    "MEANING",
     "MOST_NAMED",
     "RECENT_SECONDS",
     "ROUTER_CPUS",

@@ -49,6 +49,10 @@ class ReadView(ReadTable):
     columns: tuple[tuple[str, str], ...]
 
 
+MEANING = ("entities", "timestamp", "columns")
+"""Of the fields of a ReadView those that say what its columns mean; a version keeps them beside what was read."""
+
+
 class TrainRequest(Request):
     """A version of a model. ``spec`` is a TrainingJobSpec as JSON by alias; ``champion`` the fields of the live version
     that it takes to ask it the same rows, where a gate compares with it; ``live_task`` what it learned, empty where

@@ -42,7 +42,9 @@ NEEDED = {
     "apply": ["plan.json"],
     "init": ["new"],
     "promote": ["--from", "local", "--to", "prod"],
+    "reproduce": ["classifier"],
     "rollback": ["HEAD~1"],
+    "train": ["--dry-run"],
     "why": ["FeatureView/departures"],
 }
 

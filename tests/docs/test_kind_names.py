@@ -20,6 +20,8 @@ MAY = {
     "controllers/commands/lineage.py": "is asked about models by the names that the registry has, too",
     "controllers/commands/models.py": "mlopsctl models is about what TrainingJobs leave behind",
     "controllers/commands/rollouts.py": "mlopsctl rollout is about ModelDeployments alone",
+    "controllers/commands/training.py": "mlopsctl train is about TrainingJobs and the FeatureViews that they read",
+    "controllers/commands/reproduction.py": "mlopsctl reproduce is about versions of TrainingJobs and what they read",
     "framework/workloads/training/dataset.py": "names what it joins in messages of its own",
 }
 

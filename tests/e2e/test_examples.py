@@ -81,6 +81,7 @@ def test_digits_are_read(example: Example) -> None:
     assert "confusion" in example.mlopsctl("models", "card", "digit-reader").lower()
 
 
+@pytest.mark.timeout(480)
 @pytest.mark.parametrize("example", ["diabetes"], indirect=True)
 def test_numbers_and_intervals_are_predicted_watched_and_gated_by_how_sure_they_are(example: Example) -> None:
     example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m")
@@ -96,8 +97,20 @@ def test_numbers_and_intervals_are_predicted_watched_and_gated_by_how_sure_they_
     )
     assert 0.65 < inside / len(rows) < 0.95
 
+    for name in ("progression", "progression-interval"):
+        version = json.loads(example.mlopsctl("models", "show", name, "--output", "json"))["version"]
+        assert f"TrainingJob/{name}: hit, version {version} " in example.mlopsctl("train", "--dry-run", name)
+        again = example.mlopsctl("reproduce", name)
+        for line in ("reproduced: ", "bytes: equal", "training set: equal", "libraries: equal", "machine: equal"):
+            assert f"  {line}" in again, again
+    runs = {path.name.partition("-")[0] for path in (example.folder / ".mlops").rglob("runs/*")}
+    assert runs == {"features", "train"}, "what trained again left nothing"
+
     rewrite(example.folder / "mlops_specs/training/progression.yaml", ("alpha: 1.0", "alpha: 100000.0"))
     example.commit("much worse")
+    foretold = example.mlopsctl("train", "--dry-run", "progression")
+    assert "TrainingJob/progression: miss" in foretold
+    assert "trainer.sklearn.params.alpha: 1.0 -> 100000.0" in foretold
     said = example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m", code=1)
     assert "rmse against live" in said
     assert "sure by 0.9: at worst +" in said

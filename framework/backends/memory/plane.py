@@ -11,7 +11,7 @@ from framework.backends.memory.data import MemoryTables
 from framework.backends.memory.runs import Clock, MemoryRuns
 from framework.backends.memory.serving import MemoryServing
 from framework.planning.grammar.fingerprint import short_hash
-from framework.ports import Json, MaterializeRequest, ReadTable, RunSpec, TableState
+from framework.ports import MEANING, Json, MaterializeRequest, ReadTable, RunSpec, TableState
 
 ASSUMED_METRIC = 0.7
 """Of a model that no gate asks more of."""
@@ -113,6 +113,7 @@ class DataPlane:
     def _trained(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         folder, metrics = payload["model_folder"], dict(self.metrics(payload))
         views = {name: ReadTable(**view).model_dump(mode="json") for name, view in payload["views"].items()}
+        meanings = {name: {key: view[key] for key in MEANING} for name, view in payload["views"].items()}
         return {
             "artifact": f"{folder}/model",
             "sha256": "0" * 64,
@@ -121,7 +122,7 @@ class DataPlane:
             "profile": f"{folder}/profile",
             "metrics": metrics,
             "slices": passing_slices(payload),
-            "lineage": {"commit": payload["commit"], "views": views},
+            "lineage": {"commit": payload["commit"], "views": views, "meanings": meanings},
             "champion_metrics": metrics if payload.get("champion") else None,
             "trial_rows": 20,
         }

@@ -34,8 +34,9 @@ class TrainingJobObserved:
     """``versions`` are the builds of the identity that git asks for, newest first. While there is none: ``views`` holds
     each upstream's published version, None where it is not ready at the identity that git asks for; ``build`` names
     what would be trained on them, empty until all are there; ``equal`` is the version of that build, where it was
-    trained for another identity; ``champion`` is what serves now. ``used_by`` is looked at for a removal only:
-    deployments that serve a version of it or are about to."""
+    trained for another identity; ``champion`` is what serves now; ``files`` are git's names of the files of the code,
+    by path, looked at once the run has succeeded. ``used_by`` is looked at for a removal only: deployments that serve a
+    version of it or are about to."""
 
     ref: Ref
     storage: str
@@ -45,4 +46,5 @@ class TrainingJobObserved:
     build: str = ""
     equal: ModelVersion | None = None
     champion: ModelVersion | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
     used_by: tuple[Ref, ...] = ()

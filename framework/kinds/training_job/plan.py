@@ -15,6 +15,7 @@ from framework.kinds.training_job import tasks
 from framework.kinds.training_job.build import read_of
 from framework.kinds.training_job.gates import best, compares, failed, judged
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
+from framework.kinds.training_job.recipe import KEY, recipe_of
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
 from framework.planning.grammar import reasons
 from framework.planning.grammar.actions import Action, DeleteModels, RegisterModel, StopRun, SubmitRun
@@ -255,6 +256,7 @@ class _Training:
             "slices": result.get("slices", []),
             "run": run_name(desired.ref.name, self.observed.build),
             "rows": result.get("rows", {}),
+            KEY: recipe_of(desired, self.observed.files),
             **runs.took(self.observed.run),
         }
         version = ModelVersion(

@@ -205,6 +205,7 @@ def _differences(
     yield from _of("data", _training_set(one), _training_set(other))
     yield from _of("code", _code(one), _code(other))
     yield from _of("libraries", one.lineage.get("libraries") or {}, other.lineage.get("libraries") or {})
+    yield from _of("machine", one.lineage.get("machine") or {}, other.lineage.get("machine") or {})
     yield from _of("artefact", _artefact(one), _artefact(other))
 
 

@@ -20,7 +20,7 @@ from framework.answers import ModelOutput
 from framework.api.layout import trial_file
 from framework.api.metrics import VALIDATION
 from framework.api.tasks import Task
-from framework.ports import ReadTable, TrainRequest
+from framework.ports import MEANING, ReadTable, TrainRequest
 from framework.workloads import formats, models, profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
@@ -29,6 +29,7 @@ from framework.workloads.training.card import card_html, card_markdown, model_ca
 from framework.workloads.training.dataset import TrainingSet, build, extents
 from framework.workloads.training.diagnosis import diagnose
 from framework.workloads.training.fit import fit
+from framework.workloads.training.machine import machine
 from framework.workloads.training.progress import of_fit
 from framework.workloads.training.search import SearchResult, checked_metric, search
 from framework.workloads.training.split import split
@@ -39,7 +40,20 @@ from framework.workloads.training.trial import trial_document
 REFERENCE_PERIOD = timedelta(days=7)
 """Natural movement of a column is learned from week to week."""
 
-_LIBRARIES = ("polars", "numpy", "lightgbm", "scikit-learn", "ray", "optuna", "xgboost")
+_LIBRARIES = (
+    "polars",
+    "numpy",
+    "lightgbm",
+    "scikit-learn",
+    "ray",
+    "optuna",
+    "xgboost",
+    "scipy",
+    "skops",
+    "joblib",
+    "pyarrow",
+    "deltalake",
+)
 
 
 def _versions() -> dict[str, str]:
@@ -132,7 +146,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
             "seed": seed,
             "dataset": dataset.digest,
             "views": {name: ReadTable(**dict(view)).model_dump(mode="json") for name, view in asked.views.items()},
+            "meanings": {name: {key: view[key] for key in MEANING} for name, view in views.items()},
             "libraries": {"python": platform.python_version(), **_versions()},
+            "machine": machine(resources, settings.threads),
             "champion": (asked.champion or {}).get("version"),
             "champion_problem": problem,
             "resumed_at_rounds": list(fitted.resumed),

@@ -14,12 +14,13 @@ from framework.kinds.training_job.build import newer_data, read_of, wanted
 from framework.kinds.training_job.evaluation import Evaluation
 from framework.kinds.training_job.gates import judge
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
+from framework.kinds.training_job.recipe import kept_code, kept_recipe, kept_spec
 from framework.planning.grammar.actions import RegisterModel, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Status, Verb
 from framework.ports import FailureKind, RunPhase, RunState
 from framework.scores import Answered
 from framework.workloads.training import metrics
-from tests.builders import NOW, STORAGE, desired, model_version, training_spec
+from tests.builders import CODE, NOW, STORAGE, desired, model_version, training_spec
 
 REF, VIEW = Ref("TrainingJob", "delay-classifier"), Ref("FeatureView", "departures")
 ASKED = desired(REF, training_spec(), upstream={VIEW: "v1"})
@@ -83,6 +84,23 @@ def test_a_finished_run_is_registered_with_its_verdict() -> None:
     assert (register.version.version, register.version.identity) == (BUILD, "aaaaaaaaaa")
     assert register.version.deployable
     assert register.version.gates[0]["passed"]
+
+
+def test_a_version_keeps_how_it_was_trained_but_for_what_makes_no_difference() -> None:
+    spec = training_spec(retries={"limit": 5}, seed=4)
+    asked = replace(ASKED, spec=spec, code=replace(CODE, files=("mine/fit.py",)), recipe="cccccccccc")
+    done = RunState(RunPhase.SUCCEEDED, 1, result=RESULT, finished=NOW)
+    (register,) = plan(look(run=done, files={"mine/fit.py": "f" * 40}), asked=asked).actions
+    assert isinstance(register, RegisterModel)
+    kept = kept_recipe(register.version)
+    assert kept is not None
+    assert (kept.name, set(kept.spec)) == ("cccccccccc", {"dataset", "trainer", "seed", "evaluation"})
+    assert kept_spec(kept) == spec.model_copy(update={"retries": training_spec().retries})
+    code = kept_code(kept, "c" * 40)
+    assert code is not None
+    assert (code, code.files) == (CODE, ("mine/fit.py",))
+    assert (kept.code or pytest.fail("no code")).files == {"mine/fit.py": "f" * 40}
+    assert kept_recipe(model_version()) is None, "one from before it was kept"
 
 
 def test_a_version_that_exists_is_not_trained_again() -> None:

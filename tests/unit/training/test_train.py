@@ -11,6 +11,7 @@ import pytest
 
 from framework import storage
 from framework.api.tasks import Task
+from framework.ports import ReadView
 from framework.workloads.context import RunContext
 from framework.workloads.training import train
 from framework.workloads.training.card import card_html, card_markdown, model_card
@@ -73,3 +74,16 @@ def test_its_card_can_be_made_again_without_the_rows(
     assert "Tells travellers when to leave." in text
     assert "4,000 | 2013-01-" in text, "rows and times of a view"
     assert "before that was kept" not in text
+
+
+def test_what_can_change_the_last_digits_is_kept(ran: Callable[[Task], dict[str, Any]]) -> None:
+    lineage = ran(Task.BINARY)["lineage"]
+    assert {"python", "lightgbm", "numpy", "scipy", "polars"} <= set(lineage["libraries"])
+    assert set(lineage["machine"]) == {
+        "system", "architecture", "processor", "cpus", "threads", "workers", "gpus",
+    }  # fmt: skip
+    assert (lineage["machine"]["threads"], lineage["machine"]["workers"]) == (1, 1)
+    assert all(lineage["machine"][name] for name in ("system", "architecture", "cpus"))
+    for name, read in lineage["views"].items():
+        kept = ReadView.model_validate({**read, **lineage["meanings"][name]})
+        assert kept.timestamp in dict(kept.columns)
