@@ -256,7 +256,8 @@ class _Told:
             return replace(shown, reason=reason, message=message)
         other, role = self._other(desired)
         found, figures = beside(model, other, role, same_split=self._same_split(desired, other))
-        row = model_row(model)
+        served = uses(self.ports.state, ref.name)
+        row = model_row(model, served.get(f"{ref.name}@{model.version}", ()))
         return replace(
             shown, model=row, beside=found, figures=figures, gates=state.gates,
             slices=worst_first(model.lineage.get("slices") or ()),

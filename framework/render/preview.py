@@ -77,7 +77,7 @@ def _job_lines(job: PreviewedJob, width: int) -> Iterator[Line]:
     yield from paragraph(f"{job.ref}  {_job(job)}", width=width, style="bold")
     for diff in job.diffs:
         yield from diff_lines(diff, width=width, indent="  ")
-    for told in _notes(job):
+    for told in (*_notes(job), *(f"card: {card}" for card in job.cards)):
         yield from paragraph(told, width=width, indent="  ")
     for rows in _tables(job):
         if len(rows) > 1:
@@ -99,7 +99,7 @@ def _tables(job: PreviewedJob) -> Iterator[list[Line]]:
         *(_cells(f"  {_part(row)}", row["metric"], f"{row['rows']:,}", number(row["score"])) for row in job.slices),
     ]
     yield [
-        headings("  DIFFERS", "NAME", other, "NEW"),
+        headings("  DIFFERS", "NAME", _role(job.beside, "").upper(), "NEW"),
         *(_cells(f"  {item.about}", item.name, *_sides(item)) for item in job.differences),
     ]
 
@@ -160,22 +160,26 @@ def _cost(cost: PreviewCost) -> str:
 
 
 def _notes(job: PreviewedJob) -> Iterator[str]:
-    """What is compared with what, and where the cards lie."""
+    """What is compared with what."""
     found = job.beside
     if found is not None:
-        serves = ", ".join(f"{use.ref} ({use.role}, {use.weight} %)" for use in found.row.uses)
+        serves = _serves(found.row)
         role = f"live, serves in {serves}" if serves else "live" if found.role == "live" else "what the base asks for"
         yield f"beside {found.row.label}: {role}"
         if not found.same_rows:
             why = f": {found.problem}" if found.problem else "; on its own test rows it says nothing about the new one"
             yield f"it was not measured on the same test rows{why}"
     elif job.model is not None:
-        yield "there is no other model to compare it with"
-    yield from (f"card: {card}" for card in job.cards)
+        serves = _serves(job.model)
+        yield f"it serves in {serves}" if serves else "there is no other model to compare it with"
 
 
-def _role(found: PreviewBeside | None) -> str:
-    return "other" if found is None else f"{found.role}, same rows" if found.same_rows else found.role
+def _serves(row: ModelRow) -> str:
+    return ", ".join(f"{use.ref} ({use.role}, {use.weight} %)" for use in row.uses)
+
+
+def _role(found: PreviewBeside | None, rows: str = ", same rows") -> str:
+    return "other" if found is None else f"{found.role}{rows if found.same_rows else ''}"
 
 
 def _named(one: PreviewFigure) -> str:
@@ -277,7 +281,7 @@ def _block(job: PreviewedJob) -> str:
         [(escaped(_part(row)), escaped(row["metric"]), f"{row['rows']:,}", number(row["score"])) for row in job.slices],
     )
     parts += _table(
-        ("differs", "name", other, "new"),
+        ("differs", "name", _role(job.beside, ""), "new"),
         [tuple(escaped(_short(text)) for text in (item.about, item.name, *_sides(item))) for item in job.differences],
     )
     rows = [row for diff in job.diffs for row in plain(diff_lines(diff, width=_WIDTH, indent="")).splitlines()]
@@ -285,7 +289,7 @@ def _block(job: PreviewedJob) -> str:
         parts += [fenced(rows, "text"), ""]
     elif rows:
         parts += [f"{count(len(job.diffs), 'field differs', 'fields differ')}, too much to show here.", ""]
-    parts += [f"{escaped(told)}\n" for told in _notes(job)]
+    parts += [f"{told}\n" for told in (*map(escaped, _notes(job)), *(f"Card: {coded(card)}" for card in job.cards))]
     return "\n".join((*parts, "</details>", "", ""))
 
 

@@ -1,0 +1,465 @@
+"""What a branch would train is trained beside the environment, which stays as it is; a merge finds what was built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controllers.commands.preview import branch, preview
+from controllers.commands.project import Project
+from controllers.commands.rehearsal import AsideRuns, AsideTables
+from controllers.host.wiring import asides
+from controllers.settings import Settings
+from framework.api import layout
+from framework.api.errors import ConfigurationError, SpecError, TerminalError
+from framework.api.meta import Ref
+from framework.kinds.feature_view.observed import FeatureViewState
+from framework.planning.reports.preview import PreviewedJob, PreviewOutcome, PreviewReport, PreviewVerdict
+from framework.ports import Capacity, FailureKind, RunPhase
+from tests.controllers.test_builds import OVER
+from tests.controllers.test_builds import PROJECT as OVER_A_VIEW
+from tests.controllers.test_passes import project
+from tests.world import ANOTHER, BETTER, DEPARTURES, JOB, TRAINING, VIEW, World, environment, reconciled
+
+COMPUTED = DEPARTURES + '  transform: {sql: "SELECT * FROM flights"}\n'
+STRICT = TRAINING.replace("min: 0.6", "min: 0.9")
+
+
+def opened(world: World, **settings: Any) -> Project:
+    made = project(world)
+    return replace(
+        made, clock=world.clock, aside=asides(Settings(Path("/project")), world.clock),
+        settings=replace(made.settings, **settings),
+    )  # fmt: skip
+
+
+def branched(world: World, **files: str | None) -> tuple[str, str]:
+    """Base and head: ``main`` stays where it is, but for the commit."""
+    before = {stem: world.files.get(f"mlops_specs/{stem}.yaml") for stem in files}
+    head = world.commit(**files)
+    return world.commit(**before), head
+
+
+def tried(
+    world: World,
+    commits: tuple[str, str],
+    *,
+    minutes: float = 60,
+    meanwhile: Callable[[], object] = lambda: None,
+    **settings: Any,
+) -> PreviewReport:
+    """``meanwhile`` happens each time it waits."""
+
+    def pause(seconds: float) -> None:
+        meanwhile()
+        world.advance(1.0)
+
+    made = opened(world, **settings)
+    return preview(
+        made, branch(made, *commits), timeout=timedelta(minutes=minutes), pause=pause,
+        steady=lambda: world.now.timestamp(),
+    )  # fmt: skip
+
+
+def stands(world: World) -> dict[str, Any]:
+    """All that the environment remembers, and what readers and callers of it meet."""
+    ports = world.ports
+    records = ports.state.records()
+    published = [
+        state.uri
+        for record in records
+        if record.ref.kind == "FeatureView"
+        and (state := FeatureViewState.model_validate(record.status["state"]).published)
+    ]
+    return {
+        "records": [record.model_dump() for record in records],
+        "lease": ports.state.lease(),
+        "revisions": ports.state.revisions(),
+        "events": ports.state.events(limit=10_000),
+        "versions": ports.registry.versions(JOB.name),
+        "apps": ports.serving.apps("delay"),
+        "weights": world.weights(),
+        "tables": {uri: ports.tables.versions(uri) for uri in published},
+    }
+
+
+def submitted(world: World) -> list[str]:
+    return [call.subject for call in world.ports.calls.made if call.verb == "runs.submit"]
+
+
+def merged(world: World, rounds: int = 12, **files: str | None) -> None:
+    world.ports.calls.clear()
+    world.commit(**files)
+    world.steps(rounds)
+
+
+def job(report: PreviewReport) -> PreviewedJob:
+    (found,) = report.jobs
+    return found
+
+
+def test_nothing_changes_but_that_a_model_is_there_and_the_merge_trains_nothing() -> None:
+    world = reconciled()
+    commits, live = branched(world, classifier=BETTER), world.served()
+    world.ports.calls.clear()
+    before = stands(world)
+    report = tried(world, commits)
+    after = stands(world)
+    assert {key: after[key] for key in before if after[key] != before[key]} == {}
+    assert {call.verb for call in world.ports.calls.made} <= {"runs.submit", "code.ensure"}
+    (run,) = submitted(world)
+    assert run.startswith("train-classifier-")
+    found = job(report)
+    assert report.verdict is PreviewVerdict.PASSED
+    assert (report.views, report.built) == ((), (JOB,))
+    assert found.outcome is PreviewOutcome.BUILT
+    assert found.model is not None
+    assert found.beside is not None
+    assert (found.beside.role, found.beside.row.model.version, found.beside.same_rows) == ("live", live, True)
+    assert [(one.name, one.value, one.other) for one in found.figures] == [("auc", 0.7, 0.7)]
+    assert [gate["passed"] for gate in found.gates] == [True]
+    assert [(diff.path, diff.before, diff.after) for diff in found.diffs] == [("trainer.lightgbm.rounds", 50, 80)]
+    assert found.cost is not None
+    assert found.cost.cpus == 1.0
+
+    merged(world, classifier=BETTER)
+    assert submitted(world) == []
+    assert world.built(world.head) == found.model.model.version
+    assert world.status(JOB).state["version"] == found.model.model.version
+    assert "RunStarted" not in [
+        event.reason for event in world.ports.state.events(JOB, 10_000) if event.commit == world.head
+    ]
+
+
+def test_the_live_model_is_asked_the_same_rows_though_no_gate_wants_that() -> None:
+    world = reconciled()
+    commits, live = branched(world, classifier=BETTER), world.served()
+    tried(world, commits)
+    payload = world.ports.runs.spec(submitted(world)[-1].rpartition("-")[0]).payload
+    assert payload["champion"]["version"] == live  # type: ignore[index,call-overload]
+    assert payload["compare"] is True
+    assert payload["live_task"] == ""
+
+
+def test_a_first_model_is_compared_with_nothing() -> None:
+    world = World()
+    commits = branched(world, classifier=BETTER)
+    report = tried(world, commits)
+    assert report.verdict is PreviewVerdict.PASSED
+    assert job(report).beside is None
+    assert [view.outcome for view in report.views] == [PreviewOutcome.BUILT]
+    assert world.ports.state.records() == ()
+    assert world.ports.registry.versions(JOB.name) == []
+
+
+def test_a_gate_that_is_not_passed_fails_the_preview_and_says_what_it_wanted() -> None:
+    world = reconciled()
+    report = tried(world, branched(world, classifier=STRICT.replace("rounds: 50", "rounds: 80")))
+    assert report.verdict is PreviewVerdict.FAILED
+    assert "1 gate failed: TrainingJob/classifier: auc = 0.7000, bar >= 0.9" in report.conclusion
+    assert job(report).outcome is PreviewOutcome.BUILT
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"), [(STRICT, PreviewVerdict.FAILED), (TRAINING.replace("0.6}", "0.65}"), None)]
+)
+def test_other_gates_judge_the_build_that_is_there(text: str, verdict: PreviewVerdict | None) -> None:
+    world = reconciled()
+    assert text != TRAINING
+    commits = branched(world, classifier=text)
+    world.ports.calls.clear()
+    report = tried(world, commits)
+    assert submitted(world) == []
+    assert job(report).outcome is PreviewOutcome.THERE
+    assert [one.value for one in job(report).figures] == [0.7]
+    assert report.verdict is (verdict or PreviewVerdict.PASSED)
+    if verdict is None:
+        assert report.conclusion.startswith("nothing to train: all builds exist")
+
+
+def test_the_second_preview_trains_nothing_and_says_the_same() -> None:
+    world = reconciled()
+    commits = branched(world, classifier=BETTER)
+    first = job(tried(world, commits))
+    world.ports.calls.clear()
+    again = tried(world, commits)
+    assert submitted(world) == []
+    assert "all builds exist" in again.conclusion
+    assert (job(again).figures, job(again).gates) == (first.figures, first.gates)
+
+
+def test_a_branch_that_changes_no_model_has_nothing_to_show() -> None:
+    world = reconciled()
+    report = tried(world, branched(world, local=environment("quotas: {cpus: 16}")))
+    assert (report.views, report.jobs, report.verdict) == ((), (), PreviewVerdict.PASSED)
+    assert report.conclusion == "the branch changes no feature view and no training job"
+
+
+def test_a_view_that_changes_is_computed_where_a_merge_finds_it() -> None:
+    world = reconciled()
+    commits = branched(world, departures=COMPUTED)
+    world.ports.calls.clear()
+    before = stands(world)
+    report = tried(world, commits)
+    assert stands(world) == before
+    (view,) = report.views
+    assert (view.ref, view.outcome, view.apart, view.rows) == (VIEW, PreviewOutcome.BUILT, False, 1000)
+    assert sorted(run.partition("-")[0] for run in submitted(world)) == ["features", "train"]
+    merged(world, departures=COMPUTED)
+    assert submitted(world) == []
+    assert world.status(VIEW).state["published"]["build"] == view.build
+
+
+def test_a_view_whose_folder_readers_have_is_computed_in_another_one() -> None:
+    """Only what it reads changes, so its recipe stays, and with it the folder that a monitor reads the newest of."""
+    world = World(OVER_A_VIEW)
+    world.run()
+    text = OVER_A_VIEW["mlops_specs/departures.yaml"] + '  transform: {sql: "SELECT * FROM flights"}\n'
+    commits = branched(world, departures=text)
+    world.ports.calls.clear()
+    before = stands(world)
+    report = tried(world, commits)
+    assert stands(world) == before
+    views = {view.ref: view for view in report.views}
+    assert (views[VIEW].apart, views[OVER].apart) == (False, True)
+    assert job(report).outcome is PreviewOutcome.BUILT
+    assert len(submitted(world)) == 3
+
+
+def test_where_the_view_apart_comes_to_the_same_rows_the_merge_computes_it_and_trains_nothing() -> None:
+    world = World(OVER_A_VIEW)
+    world.plane.values = lambda asked: "the same"
+    world.run()
+    text = OVER_A_VIEW["mlops_specs/departures.yaml"] + '  transform: {sql: "SELECT * FROM flights"}\n'
+    better = OVER_A_VIEW["mlops_specs/classifier.yaml"].replace("rounds: 50", "rounds: 80")
+    commits = branched(world, departures=text, classifier=better)
+    found = job(tried(world, commits))
+    assert found.outcome is PreviewOutcome.BUILT
+    merged(world, departures=text, classifier=better)
+    assert [run for run in submitted(world) if run.startswith("train-")] == []
+    assert found.model is not None
+    assert world.status(JOB).state["version"] == found.model.model.version
+
+
+def test_a_view_that_is_as_it_was_is_not_looked_at_again() -> None:
+    """It would follow its sources, and publish for everybody."""
+    world = World({**OVER_A_VIEW})
+    world.run()
+    world.ports.tables.files["data/flights.csv"] = "newer"
+    world.advance(120)
+    better = OVER_A_VIEW["mlops_specs/classifier.yaml"].replace("rounds: 50", "rounds: 80")
+    commits = branched(world, classifier=better)
+    world.ports.calls.clear()
+    report = tried(world, commits)
+    assert report.views == ()
+    assert [run.partition("-")[0] for run in submitted(world)] == ["train"]
+
+
+def test_a_controller_at_work_neither_stops_it_nor_takes_it_for_its_own() -> None:
+    world = reconciled()
+    commits = branched(world, classifier=BETTER)
+    world.pass_()
+    world.ports.calls.clear()
+    world.plane.seconds = lambda run: 20.0
+    before = [record.model_dump(exclude={"version"}) for record in world.ports.state.records()]
+    report = tried(world, commits, meanwhile=world.pass_)
+    assert report.verdict is PreviewVerdict.PASSED
+    assert [call.verb for call in world.ports.calls.made if call.verb in {"runs.stop", "registry.register"}] == []
+    assert len(submitted(world)) == 1
+    assert [record.model_dump(exclude={"version"}) for record in world.ports.state.records()] == before
+    assert world.standing().converged
+
+
+def test_what_a_controller_trains_meanwhile_goes_on() -> None:
+    world = reconciled()
+    world.commit(classifier=ANOTHER)
+    world.plane.seconds = lambda run: 30.0
+    world.steps(2)
+    (theirs,) = world.ports.runs.active()
+    report = tried(world, branched(world, classifier=BETTER))
+    assert job(report).outcome is PreviewOutcome.BUILT
+    assert world.ports.runs.observe(theirs.storage, theirs.name).phase is RunPhase.SUCCEEDED
+    assert "runs.stop" not in [call.verb for call in world.ports.calls.made]
+
+
+def test_a_merge_while_it_trains_waits_for_the_same_run() -> None:
+    world = reconciled()
+    commits = branched(world, classifier=BETTER)
+    world.plane.seconds = lambda run: 20.0
+    world.ports.calls.clear()
+    times = iter(range(1000))
+
+    def meanwhile() -> None:
+        if next(times) == 5:
+            world.commit(classifier=BETTER)
+        world.pass_()
+
+    report = tried(world, commits, meanwhile=meanwhile)
+    world.steps(5)
+    assert len(set(submitted(world))) == 1
+    assert world.status(JOB).state["version"] == job(report).model.model.version  # type: ignore[union-attr]
+
+
+def ending(world: World, kind: FailureKind, reason: str, message: str) -> Callable[[], None]:
+    """The next run that is under way ends like this."""
+    told: list[str] = []
+
+    def fail() -> None:
+        for run in world.ports.runs.active():
+            if not told:
+                told.append(run.name)
+                world.ports.runs.fail(run.name, kind, reason, message)
+
+    return fail
+
+
+def test_a_run_that_fails_is_told_with_its_reason_and_place() -> None:
+    world = reconciled()
+    commits = branched(world, classifier=BETTER)
+    world.ports.calls.clear()
+    failing = ending(world, FailureKind.USER, "EntrypointFailed", "ValueError: no (trainers.py:7 in fit)")
+    report = tried(world, commits, meanwhile=failing)
+    found = job(report)
+    assert (report.verdict, found.outcome) == (PreviewVerdict.FAILED, PreviewOutcome.FAILED)
+    assert (found.reason, found.file) == ("EntrypointFailed", "mlops_specs/classifier.yaml")
+    assert "trainers.py:7" in found.message
+    assert "could not be built: TrainingJob/classifier" in report.conclusion
+    assert len(submitted(world)) == 1
+
+
+def test_what_cannot_be_trained_because_its_view_fails_is_told() -> None:
+    world = reconciled()
+    commits = branched(world, departures=COMPUTED)
+    report = tried(world, commits, meanwhile=ending(world, FailureKind.USER, "ExpectationFailed", "17 rows"))
+    assert [view.reason for view in report.views] == ["ExpectationFailed"]
+    assert job(report).outcome is PreviewOutcome.FAILED
+    assert job(report).message == "waits for FeatureView/departures"
+
+
+def test_a_lost_run_is_tried_again() -> None:
+    world = reconciled()
+    commits = branched(world, classifier=BETTER)
+    world.ports.calls.clear()
+    report = tried(world, commits, meanwhile=ending(world, FailureKind.INFRASTRUCTURE, "RunLost", "gone"))
+    assert report.verdict is PreviewVerdict.PASSED
+    assert [run.rpartition("-")[2] for run in submitted(world)] == ["1", "2"]
+
+
+def test_who_waits_no_longer_leaves_the_run_to_the_next_preview() -> None:
+    world = reconciled()
+    commits = branched(world, classifier=BETTER)
+    world.plane.seconds = lambda run: 600.0
+    world.ports.calls.clear()
+    first = tried(world, commits, minutes=1)
+    assert (first.verdict, job(first).outcome) == (PreviewVerdict.UNFINISHED, PreviewOutcome.UNDER_WAY)
+    assert "goes on: TrainingJob/classifier" in first.conclusion
+    second = tried(world, commits)
+    assert (second.verdict, job(second).outcome) == (PreviewVerdict.PASSED, PreviewOutcome.BUILT)
+    assert len(submitted(world)) == 1
+
+
+def test_a_suspended_environment_trains_nothing() -> None:
+    world = reconciled()
+    world.commit(local=environment("suspend: true"))
+    commits = branched(world, classifier=BETTER)
+    world.ports.calls.clear()
+    report = tried(world, commits)
+    assert submitted(world) == []
+    assert (report.verdict, job(report).reason) == (PreviewVerdict.FAILED, "Suspended")
+
+
+def test_the_quota_of_the_environment_counts_what_it_trains_itself() -> None:
+    world = reconciled(local=environment("quotas: {runs: 1}"))
+    world.commit(classifier=ANOTHER)
+    world.plane.seconds = lambda run: 60.0
+    world.steps(2)
+    assert len(world.ports.runs.active()) == 1
+    together: list[int] = []
+
+    def meanwhile() -> None:
+        world.pass_()
+        together.append(len(world.ports.runs.active()))
+
+    other = TRAINING.replace("name: classifier", "name: second").replace("rounds: 50", "rounds: 51")
+    report = tried(world, branched(world, second=other), meanwhile=meanwhile)
+    assert report.verdict is PreviewVerdict.PASSED
+    assert report.seconds > 100
+    assert max(together) == 1
+
+
+def test_it_waits_for_room_on_the_cluster() -> None:
+    world = reconciled()
+    commits = branched(world, classifier=BETTER)
+    world.ports.runs.cluster = Capacity({"CPU": 2.0}, {"CPU": 0.0})
+    begun = world.now
+
+    def free() -> None:
+        if world.now - begun > timedelta(minutes=2):
+            world.ports.runs.cluster = Capacity({"CPU": 2.0}, {"CPU": 2.0})
+
+    report = tried(world, commits, meanwhile=free)
+    assert report.verdict is PreviewVerdict.PASSED
+    assert report.seconds > 120
+
+
+def test_what_would_be_refused_is_not_trained() -> None:
+    world = reconciled()
+    commits = branched(world, departures=DEPARTURES.replace("    - {name: distance, dtype: Float64}\n", ""))
+    world.ports.calls.clear()
+    with pytest.raises(SpecError):
+        tried(world, commits)
+    assert submitted(world) == []
+
+
+def test_only_signed_branches_run_where_signatures_are_demanded() -> None:
+    world = reconciled()
+    commits = branched(world, classifier=BETTER)
+    with pytest.raises(ConfigurationError, match="signature of an allowed signer is required"):
+        tried(world, commits, allowed_signers=Path("/signers"))
+    with pytest.raises(ConfigurationError, match="only signed commits"):
+        tried(world, (commits[0], "worktree"), allowed_signers=Path("/signers"), revision="HEAD")
+
+
+def test_a_record_that_cannot_be_read_is_no_reason_to_write_where_its_readers_are() -> None:
+    world = reconciled()
+    commits = branched(world, classifier=BETTER)
+    uri = layout.feature_table("memory://store", VIEW.name, world.read(commits[0]).desired[VIEW].recipe)
+    tables = world.ports.tables.versions(uri)
+    assert tables
+    world.ports.state.damage_record(VIEW, "no JSON")
+    report = tried(world, commits)
+    assert [view.apart for view in report.views] == [True]
+    assert report.verdict is PreviewVerdict.PASSED
+    assert world.ports.tables.versions(uri) == tables
+
+
+def test_only_what_it_started_is_stopped_and_nothing_deleted() -> None:
+    world = World()
+    world.pass_()
+    (run,) = world.ports.runs.active()
+    AsideRuns(world.ports.runs, lambda: None, lambda asked: asked).stop(run.storage, run.name)
+    assert world.ports.runs.active() == (run,)
+    with pytest.raises(TerminalError, match="a preview deletes nothing"):
+        AsideTables(world.ports.tables).delete("memory://store/features/departures/a")
+
+
+def test_the_cluster_is_prepared_once_and_only_where_something_runs() -> None:
+    world = reconciled()
+    made, prepared = opened(world), list[str]()
+
+    def run(commits: Iterable[str]) -> None:
+        preview(
+            made, branch(made, *commits), timeout=timedelta(minutes=5), prepare=lambda: prepared.append("started"),
+            pause=lambda seconds: world.advance(1.0), steady=lambda: world.now.timestamp(),
+        )  # fmt: skip
+
+    run(branched(world, classifier=STRICT))
+    assert prepared == []
+    run(branched(world, classifier=BETTER, other=TRAINING.replace("name: classifier", "name: other")))
+    assert prepared == ["started"]
+    assert Ref("TrainingJob", "other") not in {record.ref for record in world.ports.state.records()}
