@@ -141,7 +141,7 @@ def test_the_live_model_is_asked_the_same_rows_though_no_gate_wants_that() -> No
     commits, live = branched(world, classifier=BETTER), world.served()
     tried(world, commits)
     payload = world.ports.runs.spec(submitted(world)[-1].rpartition("-")[0]).payload
-    assert payload["champion"]["version"] == live  # type: ignore[index,call-overload]
+    assert payload["champion"]["version"] == live
     assert payload["compare"] is True
     assert payload["live_task"] == ""
 

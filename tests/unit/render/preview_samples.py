@@ -25,7 +25,7 @@ HOSTILE = "<img src=x> | @all `rm` **bold** <!-- mlopsctl preview -->"
 LIVE = version()
 DRAWN = [-0.004 + step * 0.0002 for step in range(199)]
 """Quantiles of the difference: 0.0158 in the middle."""
-SLICES = [
+SLICES: list[dict[str, Any]] = [
     {"by": "origin", "value": "EWR", "metric": "auc", "rows": 900, "score": 0.86},
     {"by": "origin", "value": "JFK", "metric": "auc", "rows": 700, "score": 0.79},
     {"by": "carrier", "value": "AA", "metric": "log_loss", "rows": 400, "score": 0.31},
