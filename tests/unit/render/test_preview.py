@@ -36,6 +36,8 @@ from tests.unit.render.preview_samples import (
 )
 from tests.unit.render.samples import NOW
 
+UNFINISHED = replace(GOOD, jobs=(replace(PASSING, outcome=PreviewOutcome.UNDER_WAY),))
+
 
 def test_the_comment_is_found_again_and_shows_text_as_text() -> None:
     page = preview_markdown(PREVIEW, NOW)
@@ -144,10 +146,7 @@ def test_the_worst_part_comes_first() -> None:
             replace(GOOD, jobs=(replace(PASSING, outcome=PreviewOutcome.THERE),)), PreviewVerdict.PASSED,
             "all builds exist",
         ),
-        (
-            replace(GOOD, jobs=(replace(PASSING, outcome=PreviewOutcome.UNDER_WAY),)), PreviewVerdict.UNFINISHED,
-            "not finished, and goes on: TrainingJob/delay-classifier",
-        ),
+        (UNFINISHED, PreviewVerdict.UNFINISHED, "not finished, and goes on: TrainingJob/delay-classifier"),
         (replace(GOOD, jobs=()), PreviewVerdict.PASSED, "changes no feature view and no training job"),
     ],
 )  # fmt: skip
