@@ -26,6 +26,7 @@ COMMANDS = {
     "plan": "controllers.cli.plan:plan",
     "apply": "controllers.cli.apply:apply",
     "simulate": "controllers.cli.simulate:simulate",
+    "preview": "controllers.cli.preview:preview",
     "reconcile": "controllers.cli.reconcile:reconcile",
     "up": "controllers.cli.daemon:up",
     "down": "controllers.cli.daemon:down",

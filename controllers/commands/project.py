@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from controllers.commands import plans
+from controllers.commands.rehearsal import MakeAside, nothing_aside
 from controllers.commands.simulation import MakeDryRun, simulation
 from controllers.kinds.observer import Observer
 from controllers.loop.reconciler import Reconciler
@@ -100,6 +101,8 @@ class Project:
     """What of the specs, and of the code and data that they name, differs in the work tree from the commit that is
     followed; None where that commit is not the checked-out one."""
     examine: Examine = unexamined
+    aside: MakeAside = nothing_aside
+    """Ports for building beside the environment."""
 
     def newest(self) -> Snapshot:
         """The newest commit; where that one is wrong or cannot be read, the last accepted one, which is still in force.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,9 +12,10 @@ from functools import partial
 from typing import Any
 
 from controllers.commands.project import Project
+from controllers.commands.rehearsal import MakeAside
 from controllers.commands.simulation import Clock, DryRun, MakeDryRun
 from controllers.examination import Examiner, Memory
-from controllers.examination.trees import CommitTree
+from controllers.examination.trees import CommitTree, Tree, WorkTree
 from controllers.host.clusters import cluster_of
 from controllers.host.opening import AcceptedEnvironment, Opener
 from controllers.kinds import batch_inference, feature_view, model_deployment, model_monitor, training_job
@@ -34,6 +35,7 @@ from framework.backends.git.source import GitSource
 from framework.backends.git.uncommitted import uncommitted
 from framework.backends.git.writer import Author, GitWriter, LocalBranches, RemoteBranches, configured_author
 from framework.backends.memory import MemoryRuns, MemoryServing
+from framework.backends.memory.aside import aside
 from framework.backends.memory.dry_run import dry_run
 from framework.backends.memory.plane import DataPlane
 from framework.backends.notify import Notifications
@@ -54,11 +56,12 @@ from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.remembered import sound
 from framework.planning.reports.asked import Uncommitted
-from framework.ports import Ports, RunSpec, SpecWriter, StateStore
+from framework.ports import Ports, Record, RunSpec, SpecWriter, StateStore
 from framework.process import dead
 from framework.sources.contents import Contents
 from framework.specs.cache.parse_cache import ParseCache, cache_for
 from framework.specs.read import UnsafeError, read_snapshot
+from framework.specs.worktree import WORKTREE, WorktreeSource
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +139,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         accepted=_keeping(kept, environment),
         uncommitted=_uncommitted(settings),
         examine=_examiner(source, settings),
+        aside=asides(settings, clock),
     )
 
 
@@ -191,10 +195,11 @@ def _uncommitted(settings: Settings) -> Callable[[Mapping[Ref, Desired[Any]]], U
 
 
 def _examiner(source: GitSource, settings: Settings) -> Examine:
-    examiner = Examiner(Memory(settings.folder / "cache"))
+    examiner, root = Examiner(Memory(settings.folder / "cache")), settings.root
 
     def examine(before: Snapshot | None, after: Snapshot) -> tuple[Problem, ...]:
-        found = examiner.changed(before, after, CommitTree(source, after.commit))
+        tree: Tree = WorkTree(root) if after.commit == WORKTREE else CommitTree(source, after.commit)
+        found = examiner.changed(before, after, tree)
         for unseen in found.unseen:
             log.warning("commit %s: not looked at: %s", after.commit[:7], unseen)
         return found.errors
@@ -211,6 +216,17 @@ def dry_runs(live: Ports) -> MakeDryRun:
         return DryRun(ports, DataPlane(ports.runs, ports.serving, ports.tables, clock, seconds), clock)
 
     return world
+
+
+def asides(settings: Settings, clock: Callable[[], datetime]) -> MakeAside:
+    """Ports for work beside an environment. What is to run of files on disk is published like that of a commit."""
+
+    def make(live: Ports, records: Iterable[Record], commit: str) -> Ports:
+        here = commit == WORKTREE
+        code = CodeArchive(WorktreeSource(settings.root), live.storage) if here else live.code
+        return aside(live, records, code, clock)
+
+    return make
 
 
 @dataclass(frozen=True)
@@ -256,17 +272,20 @@ def _followed(settings: Settings, clock: Callable[[], datetime]) -> _Followed:
 
 
 def _reader(source: GitSource, ports: Ports, settings: Settings, cache: ParseCache) -> Read:
-    """Reads a commit; files that did not change between commits are parsed once. What was accepted by an earlier
-    version is read all the same, though it would not be any more."""
+    """Reads a commit, or the files on disk; files that did not change between commits are parsed once. What was
+    accepted by an earlier version is read all the same, though it would not be any more."""
     root, storage = str(settings.root), ports.storage
 
     def snapshot_of(commit: str, premises: Premises | None) -> Snapshot:
+        here = commit == WORKTREE
         return read_snapshot(
-            source, commit, settings.specs, settings.environment, KINDS, root=root, storage=storage, cache=cache,
-            premises=premises,
+            WorktreeSource(root) if here else source, commit, settings.specs, settings.environment, KINDS, root=root,
+            storage=storage, cache=ParseCache() if here else cache, premises=premises,
         )  # fmt: skip
 
     def read(commit: str) -> Snapshot:
+        if commit == WORKTREE:
+            return snapshot_of(commit, settings.premises)
         try:
             snapshot = snapshot_of(commit, settings.premises)
         except UnsafeError:

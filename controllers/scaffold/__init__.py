@@ -27,7 +27,7 @@ SCHEMAS = "schemas"
 """Folder of the JSON Schemas in a project, as ``mlopsctl schema --output-dir`` writes them; the first line of each spec
 names one."""
 
-WORKFLOWS = ("validate", "plan", "plan-comment", "reconcile", "drift")
+WORKFLOWS = ("validate", "plan", "plan-comment", "preview", "reconcile", "drift")
 
 _OURS = ("controllers", "framework")
 _IGNORED = "__pycache__"

@@ -56,7 +56,8 @@ MEANING = ("entities", "timestamp", "columns")
 class TrainRequest(Request):
     """A version of a model. ``spec`` is a TrainingJobSpec as JSON by alias; ``champion`` the fields of the live version
     that it takes to ask it the same rows, where a gate compares with it; ``live_task`` what it learned, empty where
-    nothing is live; ``description`` what the model is for, in the words of its spec."""
+    nothing is live; ``description`` what the model is for, in the words of its spec; ``compare``: say how sure the
+    difference to the champion is also where no gate asks."""
 
     training: str
     identity: str
@@ -68,3 +69,4 @@ class TrainRequest(Request):
     champion: Mapping[str, Any] | None = None
     live_task: str = ""
     description: str = ""
+    compare: bool = False

@@ -68,10 +68,10 @@ def _head(plan: Plan) -> Iterator[str]:
     yield marker(plan.environment)
     changed = any(change.verb is not Verb.NOOP for change in plan.changes)
     title = "the commit was not read" if not plan.read else tally(plan) if changed else "nothing to do"
-    yield f"### Plan for {_code(plan.environment)}: {'refused, ' if plan.refusals else ''}{title}"
+    yield f"### Plan for {coded(plan.environment)}: {'refused, ' if plan.refusals else ''}{title}"
     yield ""
     against = escaped(compared_with(plan))
-    parts = [f"Commit {_code(short(plan.commit))}{f' ({against})' if against else ''}", f"digest {_code(plan.digest)}"]
+    parts = [f"Commit {coded(short(plan.commit))}{f' ({against})' if against else ''}", f"digest {coded(plan.digest)}"]
     categories = Counter(change.category for change in plan.changes if change.verb is not Verb.NOOP)
     parts += [f"{_bold(category)} {categories[category]}" for category in sorted(categories, reverse=True) if category]
     yield " · ".join(parts)
@@ -79,7 +79,7 @@ def _head(plan: Plan) -> Iterator[str]:
     if plan.refusals:
         yield f"> **Refused for {count(len(plan.refusals), 'reason')}: this commit does not take effect.**"
         for refusal in plan.refusals[:_ROWS]:
-            yield f"> - {_code(str(refusal.ref))} {escaped(refusal.reason)}: {escaped(one_line(refusal.message, 600))}"
+            yield f"> - {coded(str(refusal.ref))} {escaped(refusal.reason)}: {escaped(one_line(refusal.message, 600))}"
         if len(plan.refusals) > _ROWS:
             yield f"> - and {count(len(plan.refusals) - _ROWS, 'more reason')}"
         yield ""
@@ -147,7 +147,7 @@ def _outlook(forecast: Forecast | None) -> Iterator[str]:
         yield "| --- | --- | --- | --- | --- |"
         for item in forecast.work[:_ROWS]:
             yield (
-                f"| {item.stage} | {escaped(item.what)} {_code(str(item.ref))} | {takes_words(item)} | "
+                f"| {item.stage} | {escaped(item.what)} {coded(str(item.ref))} | {takes_words(item)} | "
                 f"{holds_words(item.cpus, item.gpus)} | {escaped(item.basis)} |"
             )
         if len(forecast.work) > _ROWS:
@@ -159,7 +159,7 @@ def _outlook(forecast: Forecast | None) -> Iterator[str]:
         yield "| who notices | route | requests | meets it first |"
         yield "| --- | --- | --- | --- |"
         for met in forecast.endpoints[:_ROWS]:
-            yield f"| {_code(str(met.ref))} | {_code(met.route)} | {share_words(met)} | {first_words(met)} |"
+            yield f"| {coded(str(met.ref))} | {coded(met.route)} | {share_words(met)} | {first_words(met)} |"
         if len(forecast.endpoints) > _ROWS:
             yield f"| and {len(forecast.endpoints) - _ROWS} more | | | |"
         yield ""
@@ -169,7 +169,7 @@ def _foot(plan: Plan) -> Iterator[str]:
     yield f"<sub>Made by mlopsctl at {plan.created:%Y-%m-%d %H:%M} UTC; digest {plan.digest}.</sub>"
 
 
-def _code(text: str) -> str:
+def coded(text: str) -> str:
     """On one line as code; in a table, too."""
     code = shown(" ".join(text.split())).replace("|", "\\|")
     fence = "`" * (max((len(run) for run in re.findall(r"`+", code)), default=0) + 1)

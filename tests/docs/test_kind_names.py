@@ -19,6 +19,7 @@ MAY = {
     "controllers/host/wiring.py": "registers what observes each kind",
     "controllers/commands/lineage.py": "is asked about models by the names that the registry has, too",
     "controllers/commands/models.py": "mlopsctl models is about what TrainingJobs leave behind",
+    "controllers/commands/preview.py": "mlopsctl preview is about what TrainingJobs would make",
     "controllers/commands/rollouts.py": "mlopsctl rollout is about ModelDeployments alone",
     "controllers/commands/training.py": "mlopsctl train is about TrainingJobs and the FeatureViews that they read",
     "controllers/commands/reproduction.py": "mlopsctl reproduce is about versions of TrainingJobs and what they read",

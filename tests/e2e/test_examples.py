@@ -7,9 +7,12 @@ import json
 import os
 import re
 import shutil
+import sqlite3
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,20 @@ class Example:
 
     def mlopsctl(self, *arguments: str, code: int = 0) -> str:
         return mlopsctl(self.folder, *arguments, code=code)
+
+    def stdout(self, *arguments: str) -> str:
+        """What it printed as its result."""
+        done = subprocess.run(
+            [sys.executable, "-m", "controllers.cli.main", *arguments], cwd=self.folder, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def database(self) -> list[str]:
+        """Everything that is on record: resources, events, the lease, model versions."""
+        with closing(sqlite3.connect(f"file:{self.folder / '.mlops/state.db'}?mode=ro", uri=True)) as connection:
+            return list(connection.iterdump())
 
     def rows(self, entrypoint: str) -> list[dict[str, Any]]:
         module, _, function = entrypoint.partition(":")
@@ -79,6 +96,51 @@ def test_digits_are_read(example: Example) -> None:
     assert right >= 190
     assert all(abs(sum(each) - 1) < 1e-6 for each in answer["probabilities"])
     assert "confusion" in example.mlopsctl("models", "card", "digit-reader").lower()
+
+
+@pytest.mark.timeout(480)
+@pytest.mark.parametrize("example", ["digits"], indirect=True)
+def test_a_branch_is_trained_before_it_is_merged_and_not_again(example: Example) -> None:
+    spec = example.folder / "mlops_specs/training/digit-reader.yaml"
+    example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m")
+    before = example.database()
+    events = example.stdout("events", "--output", "json")
+    git(example.folder, "checkout", "--quiet", "-b", "better")
+    rewrite(spec, ("n_estimators: 60", "n_estimators: 80"))
+    example.commit("more trees")
+    text = example.stdout("preview", "--base", "main", "--timeout", "3m", "--quiet")
+    assert "LIVE, SAME ROWS" in text
+    assert "built TrainingJob/digit-reader; every gate is passed" in text
+    found = json.loads(example.stdout("preview", "--base", "main", "--output", "json"))
+    (job,) = found["jobs"]
+    assert found["verdict"] == "passed"
+    assert (job["outcome"], job["beside"]["role"], job["beside"]["same_rows"]) == ("there", "live", True)
+    for metric in ("accuracy", "log_loss"):
+        told = job["metrics"][metric]
+        assert told["difference"] == pytest.approx(told["new"] - told["other"])
+        assert told["interval"][0] <= told["difference"] <= told["interval"][1]
+    assert all(Path(card).is_file() for card in job["cards"])
+    assert len(job["cards"]) == 2
+    assert ("n_estimators", 60, 80) in [(one["name"], one["before"], one["after"]) for one in job["differences"]]
+    assert example.database() == before
+
+    rewrite(spec, ("log_loss, max: 0.6", "log_loss, max: 0.0001"))
+    strict = example.mlopsctl("preview", "--base", "main", "--head", "worktree", code=1)
+    assert "log_loss = " in strict
+    assert "bar <= 0.0001" in strict
+    assert "FeatureView/" not in strict, "files on disk have the names that they have in a commit"
+    git(example.folder, "checkout", "--quiet", "--", ".")
+
+    git(example.folder, "checkout", "--quiet", "main")
+    git(example.folder, "merge", "--quiet", "--ff-only", "better")
+    done = json.loads(example.stdout("reconcile", "--once", "--wait", "--timeout", "4m", "--output", "json", "--quiet"))
+    assert done["outcome"] == "Converged"
+    assert "SubmitRun" not in done["changing_calls"]
+    assert done["changing_calls"]["RegisterModel"] == 1
+    assert events.count('"RunStarted"') == 2
+    assert example.stdout("events", "--output", "json").count('"RunStarted"') == 2
+    listed = json.loads(example.stdout("models", "list", "digit-reader", "--output", "json"))["versions"]
+    assert [row["version"] for row in listed if row["serves"]] == [job["model"]["version"]]
 
 
 @pytest.mark.timeout(480)

@@ -287,6 +287,48 @@ def test_an_artifact_without_a_plan_is_told(runner: Runner) -> None:
     assert played.calls == []
 
 
+# ------------------------------------------------------------------------------------------------------------- preview
+
+
+def test_a_preview_that_cannot_be_made_says_why_in_the_comment(repository: Repository, runner: Runner) -> None:
+    repository.change("max_iter: 300", "max_itre: {}")
+    done = runner.run(step("preview", "Preview"), ENVIRONMENT="nowhere")
+    assert done.returncode == 1
+    told = (runner.temp / "preview" / "preview.md").read_text()
+    assert told.startswith("<!-- mlopsctl preview -->\n### There is no preview for `nowhere`\n")
+    assert "nowhere" in told.partition("```")[2]
+    assert runner.summary.endswith(told)
+
+
+@NEEDS_NODE
+def test_the_preview_is_one_comment_that_is_only_text(runner: Runner) -> None:
+    (runner.temp / "preview").mkdir()
+    file = runner.temp / "preview" / "preview.md"
+    context = {**CONTEXT, "payload": {"pull_request": {"number": 12, "head": {"sha": HEAD}}}}
+
+    def play(text: str, comments: list[Any]) -> Any:
+        file.write_text(text)
+        answers = [
+            Answer("issues.listComments", comments, {"issue_number": 12}),
+            Answer("issues.createComment"),
+            Answer("issues.updateComment"),
+        ]
+        return runner.javascript(step("preview", "Comment"), context, answers, PREVIEW=str(file))
+
+    hostile = "<!-- mlopsctl preview -->\n@team/all <!-- mlopsctl plan -->\n"
+    (comment,) = play(hostile + "x" * 70_000, []).called("issues.createComment")
+    assert len(comment["body"]) < 65_536
+    assert comment["body"].startswith("<!-- mlopsctl preview -->\n_As the pull request itself says")
+    assert comment["body"].count("<!--") == 1
+    assert "@team" not in comment["body"]
+    ours = {"id": 4, "user": BOT, "body": "<!-- mlopsctl preview -->\nold"}
+    theirs = {"id": 1, "user": {"login": "somebody"}, "body": ours["body"]}
+    assert [call["comment_id"] for call in play(hostile, [theirs, ours]).called("issues.updateComment")] == [4]
+    played = play("no first line", [])
+    assert [word for word, _ in played.told] == ["failed"]
+    assert played.calls == []
+
+
 # --------------------------------------------------------------------------------------------------------------- drift
 
 

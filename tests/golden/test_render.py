@@ -22,6 +22,7 @@ from framework.render.markdown import plan_markdown
 from framework.render.models import comparison_text, model_json, model_text, models_text
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_json
+from framework.render.preview import preview_json, preview_markdown, preview_text
 from framework.render.status import resource_json, resource_text, status_json, status_text
 from framework.render.why import why_json, why_text
 from tests.golden.conftest import FOLDER
@@ -29,6 +30,7 @@ from tests.unit.render.model_samples import LATER
 from tests.unit.render.model_samples import REPORT as MODEL
 from tests.unit.render.model_samples import ROW as VERSION
 from tests.unit.render.plans import COMPARED, CONVERGED, EVERY_ACTION, MIXED, REFUSED
+from tests.unit.render.preview_samples import GOOD, PREVIEW
 from tests.unit.render.samples import (
     COMMIT,
     DEPLOYMENT,
@@ -99,6 +101,10 @@ RENDERED: Mapping[str, Callable[[], str]] = {
     "plan-converged.md": lambda: plan_markdown(CONVERGED),
     "plan.json": lambda: plan_json(MIXED),
     "plan-refused.json": lambda: plan_json(REFUSED),
+    "preview.txt": lambda: preview_text(PREVIEW),
+    "preview.md": lambda: preview_markdown(PREVIEW, NOW),
+    "preview-passed.md": lambda: preview_markdown(GOOD, NOW),
+    "preview.json": lambda: preview_json(PREVIEW),
     "status.txt": lambda: status_text(REPORT),
     "status-colour.txt": lambda: status_text(REPORT, colour=True),
     "status-watched.txt": lambda: status_text(WATCHED, width=80),

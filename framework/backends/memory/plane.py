@@ -111,7 +111,7 @@ class DataPlane:
         )
 
     def _trained(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        folder, metrics = payload["model_folder"], dict(self.metrics(payload))
+        folder, metrics, champion = payload["model_folder"], dict(self.metrics(payload)), payload.get("champion")
         views = {name: ReadTable(**view).model_dump(mode="json") for name, view in payload["views"].items()}
         meanings = {name: {key: view[key] for key in MEANING} for name, view in payload["views"].items()}
         return {
@@ -122,7 +122,12 @@ class DataPlane:
             "profile": f"{folder}/profile",
             "metrics": metrics,
             "slices": passing_slices(payload),
-            "lineage": {"commit": payload["commit"], "views": views, "meanings": meanings},
-            "champion_metrics": metrics if payload.get("champion") else None,
+            "lineage": {
+                "commit": payload["commit"],
+                "views": views,
+                "meanings": meanings,
+                "champion": champion["version"] if champion else None,
+            },
+            "champion_metrics": metrics if champion else None,
             "trial_rows": 20,
         }

@@ -138,7 +138,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "profile": profile,
         "metrics": measured,
         "champion_metrics": champion,
-        "comparisons": evaluation.comparisons(spec["evaluation"].get("gates", ()), known, live, seed),
+        "comparisons": evaluation.comparisons(
+            spec["evaluation"].get("gates", ()), known, live, seed, also=asked.compare
+        ),
         "parameters": {**settings.params, **(found.parameters if found else {}), "rounds": fitted.rounds},
         "lineage": {
             "commit": asked.commit,

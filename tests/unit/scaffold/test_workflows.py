@@ -16,6 +16,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from controllers.scaffold import WORKFLOWS
+from framework.render.preview import MARKER
 from tests.unit.scaffold.workflows import INSTALLS, OURS, ROOT, SCAFFOLD, parsed, steps
 
 SCHEMA = ROOT.parent / "shared" / "schemas" / "schemastore" / "github-workflow.json"
@@ -27,6 +28,7 @@ PERMISSIONS = {
     "validate": {"contents": "read"},
     "code-scanning": {"actions": "read", "contents": "read", "security-events": "write"},
     "plan": {"contents": "read"},
+    "preview": {"contents": "read"},
     "comment": {"actions": "read", "pull-requests": "write"},
     "review": {"actions": "read", "contents": "read", "pull-requests": "read"},
     "reconcile": {"contents": "read"},
@@ -119,6 +121,17 @@ def test_what_a_pull_request_started_with_a_writing_token_runs_nothing() -> None
     script = "".join(step["with"].get("script", "") for step in steps(workflow))
     assert re.findall(r"\b(?:exec|eval|spawn|Function|import)\b", script) == []
     assert set(re.findall(r"require\('(\w+)'\)", script)) == {"fs", "path"}
+
+
+def test_a_preview_is_off_by_default_and_runs_no_fork() -> None:
+    jobs = parsed(SCAFFOLD / "preview.yml")["jobs"]
+    asked = jobs["preview"]["if"]
+    assert "vars.MLOPS_PREVIEW == 'true' &&" in asked
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in asked
+    assert jobs["comment"]["needs"] == "preview"
+    script = jobs["comment"]["steps"][-1]["with"]["script"]
+    assert f"const MARKER = '{MARKER}';" in script
+    assert re.findall(r"\b(?:exec|eval|spawn|Function|import)\b", script) == []
 
 
 @pytest.mark.parametrize("name", ["reconcile", "drift"])

@@ -13,6 +13,7 @@ from framework.kinds.training_job.gates import judge
 from framework.scores import Answered
 from framework.workloads.training import comparison
 from framework.workloads.training.comparison import LEVELS, compare
+from framework.workloads.training.evaluation import comparisons
 
 
 def models(seed: int, rows: int = 400, better: float = 0.0) -> tuple[Answered, Answered]:
@@ -113,3 +114,11 @@ def test_a_gate_that_nobody_measured_the_certainty_of_fails() -> None:
     (row,) = judge(Evaluation.model_validate({"gates": [gate]}), {"auc": 0.7}, {"auc": 0.7}, ())
     assert not row["passed"]
     assert "how sure it is was not measured" in row["message"]
+
+
+def test_a_preview_is_told_how_sure_it_is_also_where_no_gate_compares() -> None:
+    ours, theirs = models(1, rows=50)
+    gates = [{"metric": "mae", "max": 1.0}, {"metric": "r2", "comparedTo": "live", "maxDrop": 0.1}]
+    assert comparisons(gates, ours, theirs, 7).keys() == {"r2"}
+    assert comparisons(gates, ours, theirs, 7, also=True).keys() == {"mae", "r2", "rmse"}
+    assert comparisons(gates, ours, None, 7, also=True) == {}
