@@ -36,7 +36,7 @@ from framework.workloads.training.trial import trial_document
 REFERENCE_PERIOD = timedelta(days=7)
 """Natural movement of a column is learned from week to week."""
 
-_LIBRARIES = ("polars", "numpy", "lightgbm", "scikit-learn", "ray", "optuna", "xgboost")
+_LIBRARIES = ("polars", "numpy", "lightgbm", "scikit-learn", "ray", "optuna", "xgboost", "torch", "onnxruntime")
 
 
 def _versions() -> dict[str, str]:
@@ -121,7 +121,12 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "metrics": measured,
         "champion_metrics": champion,
         "comparisons": evaluation.comparisons(spec["evaluation"].get("gates", ()), known, live, seed),
-        "parameters": {**settings.params, **(found.parameters if found else {}), "rounds": fitted.rounds},
+        "parameters": {
+            **settings.loop,
+            **settings.params,
+            **(found.parameters if found else {}),
+            "rounds": fitted.rounds,
+        },
         "lineage": {
             "commit": asked.commit,
             "cause": asked.cause.value,
