@@ -30,7 +30,7 @@ _FARTHEST = 1e6
 
 
 @dataclass(frozen=True)
-class Preparation:
+class NetworkInputs:
     """What a matrix goes through before a network sees it. ``fill``, ``mean`` and ``scale`` are float64 (inputs,), for
     the numbers among them; ``categories`` int64 (inputs,), how many a String has, 0 for a number. ``label`` is (mean,
     scale) of the label in whose terms the network answers, (0, 1) for classes."""
@@ -42,7 +42,7 @@ class Preparation:
     label: Matrix
 
     @classmethod
-    def learned(cls, x: Matrix, categories: dict[int, int], y: Matrix | None) -> Preparation:
+    def learned(cls, x: Matrix, categories: dict[int, int], y: Matrix | None) -> NetworkInputs:
         """Of training rows; ``y`` where the label is a number. An input without any value is 0 throughout."""
         inputs = x.shape[1]
         counts = np.array([categories.get(index, 0) for index in range(inputs)], dtype=np.int64)
@@ -79,7 +79,7 @@ class Preparation:
         return np.asarray(found * self.label[1] + self.label[0])
 
 
-def dump(graph: Any, preparation: Preparation) -> bytes:
+def dump(graph: Any, preparation: NetworkInputs) -> bytes:
     """``graph`` is an ``onnx.ModelProto`` with its weights in it. Equal models give equal bytes."""
     import onnx
     from safetensors.numpy import save
@@ -115,7 +115,7 @@ def load(data: bytes, output: ModelOutput) -> Score:
             graph.graph.initializer.append(onnx.numpy_helper.from_array(value, name.removeprefix(_WEIGHTS)))
     if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in _tensors(graph.graph)):
         raise ValueError("its graph names other files")
-    preparation = Preparation(
+    preparation = NetworkInputs(
         **{name.removeprefix(_PREPARED): value for name, value in tensors.items() if name.startswith(_PREPARED)}
     )
     options = onnxruntime.SessionOptions()

@@ -23,7 +23,7 @@ from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
 from framework.workloads.formats import torch_safetensors
-from framework.workloads.formats.torch_safetensors import Preparation
+from framework.workloads.formats.torch_safetensors import NetworkInputs
 from framework.workloads.training import torch_network
 from framework.workloads.training.trainer import (
     Artifact,
@@ -95,7 +95,7 @@ class _Fit:
         self._data, self._settings, self._entrypoint = data, settings, settings.entrypoint
         params, self._loop = _divided(settings)
         task, part = data.output.task, data.train
-        self._preparation = Preparation.learned(
+        self._preparation = NetworkInputs.learned(
             part.x, dict(data.categories), part.y if task is Task.REGRESSION else None
         )
         self._device = _device()

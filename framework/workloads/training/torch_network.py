@@ -17,7 +17,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
 from framework.workloads.features.sources import load_entrypoint
 from framework.workloads.formats import torch_safetensors
-from framework.workloads.formats.torch_safetensors import Preparation
+from framework.workloads.formats.torch_safetensors import NetworkInputs
 from framework.workloads.training.trainer import Artifact, TrainingData
 
 CHECKPOINT = "torch-checkpoint"
@@ -69,7 +69,7 @@ def check_outputs(outputs: Any, rows: int, data: TrainingData, entrypoint: str) 
     return outputs
 
 
-def try_out(network: Any, data: TrainingData, preparation: Preparation, entrypoint: str) -> None:
+def try_out(network: Any, data: TrainingData, preparation: NetworkInputs, entrypoint: str) -> None:
     """Ask it about two rows and store it, before anything is learned: it would fail as well afterwards.
 
     Raises:
@@ -91,7 +91,7 @@ def try_out(network: Any, data: TrainingData, preparation: Preparation, entrypoi
     export(network, data, preparation, entrypoint)
 
 
-def ask(network: Any, data: TrainingData, preparation: Preparation, device: Any) -> Matrix:
+def ask(network: Any, data: TrainingData, preparation: NetworkInputs, device: Any) -> Matrix:
     """What the network says of the validation rows by now; see ``answers.ModelOutput``."""
     import torch
 
@@ -107,7 +107,7 @@ def ask(network: Any, data: TrainingData, preparation: Preparation, device: Any)
     return preparation.answers(np.concatenate(found), data.output)
 
 
-def export(network: Any, data: TrainingData, preparation: Preparation, entrypoint: str) -> Artifact:
+def export(network: Any, data: TrainingData, preparation: NetworkInputs, entrypoint: str) -> Artifact:
     """The network as one file that needs neither PyTorch nor the code of ``entrypoint``.
 
     Raises:
@@ -137,7 +137,7 @@ def export(network: Any, data: TrainingData, preparation: Preparation, entrypoin
 
 
 def stored_answers(
-    artifact: Artifact, network: Any, data: TrainingData, preparation: Preparation, device: Any
+    artifact: Artifact, network: Any, data: TrainingData, preparation: NetworkInputs, device: Any
 ) -> Matrix:
     """What the stored network says of the validation rows: the same as the trained one, which is made sure of.
 
