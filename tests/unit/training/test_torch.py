@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -255,6 +257,52 @@ def test_a_gpu_is_taken_where_ray_gave_one_and_nowhere_else(monkeypatch: pytest.
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(WorkloadError, match=r"PyTorch cannot use it: .* leave out resources\.gpusPerWorker"):
         trainer._device()
+
+
+class Workers:
+    """Two workers as threads: what they tell each other is what ``torch.distributed`` would tell them."""
+
+    def __init__(self) -> None:
+        self.met = threading.Barrier(2, timeout=60)
+        self.told: list[torch.Tensor] = []
+
+    def broadcast(self, value: torch.Tensor, src: int) -> None:
+        """Networks of one seed are equal already."""
+
+    def all_reduce(self, flat: torch.Tensor) -> None:
+        self.told.append(flat.clone())
+        self.met.wait()
+        found = self.told[0] + self.told[1]
+        if self.met.wait() == 0:
+            self.told.clear()
+        self.met.wait()
+        flat.copy_(found)
+
+
+def test_two_workers_take_the_steps_that_one_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One step an epoch, over 599 rows that weigh differently: gradients are means over the rows of both."""
+    together, whole = Workers(), data(Task.BINARY, weighted=True)
+    given = replace(whole, train=whole.train.of(np.arange(599)))
+    monkeypatch.setattr(torch.distributed, "broadcast", together.broadcast)
+    monkeypatch.setattr(torch.distributed, "all_reduce", together.all_reduce)
+    monkeypatch.setattr(torch_network, "try_out", lambda *given: None)
+    settings = named("straight", loop={"batchSize": 599, "learningRate": 0.5, "optimizer": "sgd"})
+    alone, *both = (
+        trainer._Fit(given, replace(settings, rank=rank, workers=workers)) for rank, workers in ((0, 1), (0, 2), (1, 2))
+    )
+    before = alone._network.line.weight.detach().clone()
+
+    def learn(fit: trainer._Fit) -> None:
+        for epoch in range(1, 4):
+            fit._learn(epoch)
+
+    learn(alone)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(learn, both))
+    after = [fit._network.line.weight.detach() for fit in (alone, *both)]
+    assert (after[0] - before).abs().max() > 0.1
+    torch.testing.assert_close(after[1], after[0], rtol=1e-5, atol=1e-6)
+    assert torch.equal(after[1], after[2])
 
 
 @pytest.mark.parametrize("rows", [2, 3, 11, 100])
