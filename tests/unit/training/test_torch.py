@@ -217,7 +217,7 @@ def test_a_file_names_no_file_of_the_machine_and_no_code(artifact: bytes) -> Non
 def test_a_graph_that_names_another_file_is_refused(artifact: bytes) -> None:
     tensors, graph = taken_apart(artifact)
     inner = onnx.numpy_helper.from_array(np.zeros(1, np.float32), "elsewhere")
-    onnx.external_data_helper.set_external_data(inner, "/etc/hostname")
+    onnx.external_data_helper.set_external_data(inner, "weights.bin")
     inner.ClearField("raw_data")
     graph.graph.node.append(onnx.helper.make_node("Constant", [], ["more"], value=inner))
     spoilt = save(tensors, {"onnx": base64.b64encode(graph.SerializeToString()).decode()})
