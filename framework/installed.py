@@ -17,6 +17,7 @@ EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
     **dict.fromkeys(("lightgbm", "sklearn", "skops", "xgboost"), "train"),
     **dict.fromkeys(("optuna", "ray"), "ray"),
+    **dict.fromkeys(("onnx", "onnxruntime", "onnxscript", "safetensors", "torch"), "torch"),
     "whylogs": "profiling",
     "psycopg": "postgres",
     "s3fs": "s3",

@@ -30,6 +30,7 @@ LIBRARIES = {
     "lightgbm-text": "lightgbm",
     "lightgbm-quantiles": "lightgbm",
     "skops": "scikit-learn and skops",
+    "torch-safetensors": "safetensors, onnx and onnxruntime",
     "xgboost-ubj": "xgboost",
 }
 """What opens a model file, by its format. Of any other format: all that models are trained with."""

@@ -15,7 +15,7 @@ import xgboost
 
 from framework.workloads import models
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(360)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(460)]
 
 ROOT = Path(__file__).parents[2]
 _LOOPBACK_ONLY = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
@@ -41,7 +41,7 @@ def outcomes(folder: Path) -> dict[str, Any]:
         "PYTHONPATH": str(ROOT),
     }
     command = [*_LOOPBACK_ONLY, sys.executable, "-m", "tests.contract.training_driver", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=340)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=440)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     found: dict[str, Any] = json.loads((folder / "outcomes.json").read_text())
     return found
@@ -130,6 +130,8 @@ def test_a_threshold_is_chosen_on_validation_rows_and_the_live_model_compared_by
     [
         ("classes", "probabilities", "accuracy", 0.8),
         ("classes-by-xgboost", "probabilities", "accuracy", 0.8),
+        ("network", "probabilities", "accuracy", 0.7),
+        ("two-workers-of-torch", "probabilities", "accuracy", 0.7),
         ("numbers", "number", "r2", 0.8),
         ("quantiles", "quantiles", "coverage", 0.6),
         ("ranking", "score", "ndcg@5", 0.8),
@@ -171,6 +173,21 @@ def test_two_workers_fit_one_model_of_xgboost(outcomes: dict[str, Any]) -> None:
     assert roots == pytest.approx(same, rel=0.1)
 
 
+def test_two_workers_fit_one_network(outcomes: dict[str, Any]) -> None:
+    found, alone = outcomes["two-workers-of-torch"], outcomes["network"]
+    assert found["format"] == alone["format"] == "torch-safetensors"
+    assert found["metrics"]["accuracy"] == pytest.approx(alone["metrics"]["accuracy"], abs=0.06)
+    assert found["parameters"]["rounds"] == 6
+    assert found["parameters"]["batchSize"] == 64
+    assert found["lineage"]["libraries"]["torch"]
+    assert any("fitting torch on 2 workers" in told for told in found["told"]), found["told"]
+
+
+def test_workers_do_not_wait_for_one_that_failed(outcomes: dict[str, Any]) -> None:
+    """They would for five minutes, and tell that somebody is gone."""
+    assert outcomes["one-worker-fails"]["wall"] < 200
+
+
 def test_two_workers_fit_one_model(outcomes: dict[str, Any]) -> None:
     found = outcomes["two-workers"]
     assert found["metrics"]["auc"] == pytest.approx(outcomes["boosted"]["metrics"]["auc"], abs=0.03)
@@ -181,7 +198,8 @@ def test_two_workers_fit_one_model(outcomes: dict[str, Any]) -> None:
     ("name", "reason", "kind", "told"),
     [
         ("too-large", "NotEnoughResources", "Infrastructure", "2 CPU of 8 needed"),
-        ("unshared", "UnsupportedWorkers", "User", "several: lightgbm, xgboost"),
+        ("unshared", "UnsupportedWorkers", "User", "several: lightgbm, xgboost, torch"),
+        ("one-worker-fails", "TrainerFailed", "User", "LookupError: the second worker has no luck"),
         ("wrong-parameter", "TrainerFailed", "User", "num_leaves"),
         ("wrong-search", "TrialsFailed", "User", "did you mean 'C'"),
         ("another-task", "TaskChanged", "User", "say which is meant by dataset.task"),

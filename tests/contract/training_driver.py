@@ -28,6 +28,17 @@ from tests.unit.training.tables import published
 START = datetime(2013, 1, 1, tzinfo=UTC)
 BOOSTED = {"lightgbm": {"params": {"num_leaves": 7, "learning_rate": 0.1}, "rounds": 40}}
 XGBOOSTED = {"xgboost": {"params": {"max_depth": 4, "subsample": 0.8}, "rounds": 40}}
+NETWORK = {
+    "torch": {
+        "entrypoint": "tests.unit.training.networks:layers",
+        "params": {"hidden": 16},
+        "epochs": 6,
+        "batchSize": 64,
+        "learningRate": 0.01,
+        "optimizer": "adam",
+        "precision": "float32",
+    }
+}
 LOGISTIC = {"sklearn": {"estimator": "sklearn.linear_model.LogisticRegression", "params": {}}}
 TUNE = {
     "search": {"num_leaves": {"randint": [4, 16]}, "learning_rate": {"loguniform": [0.02, 0.3]}},
@@ -206,6 +217,12 @@ def main(folder: Path) -> None:
     runs.run("two-workers", spec(BOOSTED, resources={"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}))
     two = {"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
     runs.run("two-workers-of-xgboost", {**classes, "trainer": XGBOOSTED, "resources": two})
+    network = {**classes, "trainer": NETWORK}
+    runs.run("network", network)
+    runs.run("two-workers-of-torch", {**network, "resources": two})
+    one_fails = {"torch": {**NETWORK["torch"], "entrypoint": "tests.unit.training.networks:failing_beside"}}
+    numbers = task("regression", "delay", inputs, "rmse")
+    runs.run("one-worker-fails", {**numbers, "trainer": one_fails, "resources": two})
     runs.run("too-large", spec(BOOSTED, resources={"workers": 8, "cpusPerWorker": 1.0, "gpusPerWorker": 1.0}))
     runs.run("unshared", spec(LOGISTIC, resources={"workers": 2, "cpusPerWorker": 0.5, "gpusPerWorker": 0.0}))
     runs.run("wrong-parameter", spec({"lightgbm": {"params": {"num_leaves": 1}, "rounds": 4}}))

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HEAVY = """
 ray polars whylogs sqlalchemy pandas numpy scipy sklearn lightgbm xgboost skops optuna pyarrow deltalake torch mlflow
-fastapi starlette argo_workflows cryptography git fsspec rich httpx jinja2
+onnx onnxruntime safetensors fastapi starlette argo_workflows cryptography git fsspec rich httpx jinja2
 """
 LIGHT = (
     "--help", "--version", "validate", "validate --help", "schema", "init --help", "plan --help", "reconcile --help",

@@ -96,6 +96,11 @@ def test_digits_are_read(example: Example) -> None:
     assert right >= 190
     assert all(abs(sum(each) - 1) < 1e-6 for each in answer["probabilities"])
     assert "confusion" in example.mlopsctl("models", "card", "digit-reader").lower()
+    network = json.loads(example.mlopsctl("models", "show", "digit-network", "--output", "json"))
+    assert network["artifact"]["format"] == "torch-safetensors"
+    assert network["metrics"]["accuracy"]["test"] > 0.93
+    assert {gate["passed"] for gate in network["gates"]} == {True}
+    assert "digit-network" in example.mlopsctl("models", "diff", "digit-reader", "digit-network")
 
 
 @pytest.mark.timeout(480)

@@ -59,10 +59,20 @@ class BoostedTrainer(Strict):
 
 
 class TorchTrainer(Strict):
-    """A training loop in PyTorch, run by Ray Train."""
+    """A network of PyTorch, fitted by a loop that is not yours to write; a run that was interrupted goes on from its
+    checkpoint."""
 
-    entrypoint: Entrypoint = Field(description="package.module:attribute of the loop that every worker runs")
-    params: dict[str, Any] = Field(default_factory=dict, description="Handed to the loop as they are")
+    entrypoint: Entrypoint = Field(
+        description="package.module:attribute, called with (data, params); returns the torch.nn.Module"
+    )
+    params: dict[str, Any] = Field(default_factory=dict, description="Handed to the function as they are")
+    epochs: int = Field(10, ge=1, description="How often the network sees all rows")
+    batchSize: int = Field(256, ge=1, description="Rows of a step at most, those of all workers together")
+    learningRate: float = Field(0.001, gt=0, description="How far a step goes; a search may vary it")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="What turns gradients into steps")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16: what gains by it is computed in half the bits while it learns (autocast)"
+    )
 
 
 class FunctionTrainer(Strict):
@@ -78,7 +88,7 @@ class Trainer(Strict):
     sklearn: SklearnTrainer | None = Field(None, description="Any scikit-learn classifier or regressor")
     xgboost: BoostedTrainer | None = Field(None, description="Boosted trees of XGBoost")
     lightgbm: BoostedTrainer | None = Field(None, description="Boosted trees of LightGBM")
-    torch: TorchTrainer | None = Field(None, description="A training loop in PyTorch")
+    torch: TorchTrainer | None = Field(None, description="A network of PyTorch")
     function: FunctionTrainer | None = Field(None, description="A function of your own")
 
     @model_validator(mode="after")
@@ -183,7 +193,9 @@ class Resources(Strict):
 class Checkpoint(Strict):
     """What a run goes on from where a worker dies."""
 
-    every: int = Field(1, ge=1, description="Checkpoint at every so-many-th report; a boosted fit reports ten times")
+    every: int = Field(
+        1, ge=1, description="Checkpoint at every so-many-th report; a fit in rounds or epochs reports ten times"
+    )
     keep: int = Field(2, ge=1, description="How many of the newest are kept")
 
 

@@ -9,7 +9,7 @@ from framework.api.tasks import LABELS, TASKS, Task, of_dtype
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.grammar.kind import CrossProblem
 
-_TRAINERS = {"sklearn": frozenset({Task.BINARY, Task.MULTICLASS, Task.REGRESSION})}
+_TRAINERS = dict.fromkeys(("sklearn", "torch"), frozenset({Task.BINARY, Task.MULTICLASS, Task.REGRESSION}))
 """What a trainer can learn, where that is not everything; a test holds this and the trainers together."""
 
 

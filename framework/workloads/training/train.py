@@ -48,6 +48,8 @@ _LIBRARIES = (
     "ray",
     "optuna",
     "xgboost",
+    "torch",
+    "onnxruntime",
     "scipy",
     "skops",
     "joblib",
@@ -141,7 +143,12 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "comparisons": evaluation.comparisons(
             spec["evaluation"].get("gates", ()), known, live, seed, also=asked.compare
         ),
-        "parameters": {**settings.params, **(found.parameters if found else {}), "rounds": fitted.rounds},
+        "parameters": {
+            **settings.loop,
+            **settings.params,
+            **(found.parameters if found else {}),
+            "rounds": fitted.rounds,
+        },
         "lineage": {
             "commit": asked.commit,
             "cause": asked.cause.value,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,11 +72,17 @@ class TrainingData:
     categories: Mapping[int, int]
     output: ModelOutput = BINARY
 
+    @property
+    def width(self) -> int:
+        """Columns of an input once each String is one column for each of its categories, as a network sees it."""
+        return sum(self.categories.get(index) or 1 for index in range(len(self.names)))
+
 
 @dataclass(frozen=True)
 class FitSettings:
-    """``rounds`` counts boosting rounds (1 for what is fitted at once). ``threads`` is fixed because it can change
-    sums. ``network`` is what ``SeveralWorkers.network`` said, None for one worker."""
+    """``rounds`` counts boosting rounds or epochs (1 for what is fitted at once). ``threads`` is fixed because it can
+    change sums. ``network`` is what ``SeveralWorkers.network`` said, None for one worker. ``loop`` is what else the
+    spec says of the way a model is fitted, by its names there."""
 
     params: Mapping[str, Any]
     rounds: int
@@ -86,11 +92,13 @@ class FitSettings:
     rank: int = 0
     workers: int = 1
     network: Mapping[str, Any] | None = None
+    loop: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model's bytes in one of ``formats.FORMATS``."""
+    """A model's bytes in one of ``formats.FORMATS``. Those of a checkpoint may have a form that its trainer alone
+    reads."""
 
     data: bytes
     format: str

@@ -9,6 +9,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.training.function import Function
 from framework.workloads.training.lightgbm import LightGBM
 from framework.workloads.training.sklearn import Sklearn
+from framework.workloads.training.torch import LOOP, Torch
 from framework.workloads.training.trainer import FitSettings, TrainerAdapter
 from framework.workloads.training.xgboost import XGBoost
 
@@ -16,6 +17,7 @@ TRAINERS: Mapping[str, TrainerAdapter] = {
     "sklearn": Sklearn(),
     "lightgbm": LightGBM(),
     "xgboost": XGBoost(),
+    "torch": Torch(),
     "function": Function(),
 }
 
@@ -31,8 +33,9 @@ def chosen(spec: Mapping[str, Any], seed: int, threads: int) -> tuple[str, FitSe
         raise WorkloadError("UnknownTrainer", f"trainer {name} cannot run yet (allowed: {', '.join(TRAINERS)})")
     return name, FitSettings(
         params=form.get("params", {}),
-        rounds=form.get("rounds", 1),
+        rounds=form.get("rounds") or form.get("epochs") or 1,
         seed=seed,
         threads=threads,
         entrypoint=form.get("estimator") or form.get("entrypoint") or "",
+        loop={key: form[key] for key in LOOP if key in form},
     )

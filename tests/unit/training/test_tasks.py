@@ -37,6 +37,13 @@ BETTER_THAN = {
 SETTINGS = {
     "lightgbm": FitSettings({"num_leaves": 7, "min_data_in_leaf": 5}, rounds=40, seed=3),
     "xgboost": FitSettings({"max_depth": 4, "subsample": 0.8}, rounds=40, seed=3),
+    "torch": FitSettings(
+        {"hidden": 8},
+        rounds=6,
+        seed=3,
+        entrypoint="tests.unit.training.networks:layers",
+        loop={"learningRate": 0.02, "batchSize": 64},
+    ),
     "sklearn": FitSettings({}, 1, 3, entrypoint=""),
 }
 ESTIMATORS = {
@@ -79,7 +86,10 @@ def data(task: Task, *, weighted: bool = False) -> TrainingData:
 
 def cases() -> list[tuple[str, Task]]:
     return [
-        (name, task) for name in ("lightgbm", "xgboost", "sklearn") for task in Task if task in TRAINERS[name].tasks
+        (name, task)
+        for name in ("lightgbm", "xgboost", "torch", "sklearn")
+        for task in Task
+        if task in TRAINERS[name].tasks
     ]
 
 
@@ -124,7 +134,7 @@ def test_rows_that_weigh_nothing_teach_nothing() -> None:
     half = np.arange(ROWS) % 2 == 0
     spoilt = np.where(half, given.train.y, -given.train.y)
     part = Part(given.train.x, spoilt, half.astype(np.float64))
-    for name in ("lightgbm", "xgboost", "sklearn"):
+    for name in ("lightgbm", "xgboost", "torch", "sklearn"):
         watch = Reports()
         TRAINERS[name].fit(
             TrainingData(part, given.validation, given.names, given.categories, given.output),

@@ -239,7 +239,7 @@ def test_mistakes_are_named(name: str, settings: FitSettings, reason: str, told:
 
 
 def test_trainers_that_are_not_there_are_named() -> None:
-    with pytest.raises(WorkloadError, match="allowed: sklearn, lightgbm, xgboost, function"):
-        chosen({"sklearn": None, "torch": {"entrypoint": "a:b"}}, 1, 1)
+    with pytest.raises(WorkloadError, match="allowed: sklearn, lightgbm, xgboost, torch, function"):
+        chosen({"sklearn": None, "jax": {"entrypoint": "a:b"}}, 1, 1)
     name, settings = chosen({"lightgbm": {"params": {"eta": 0.1}, "rounds": 9}, "sklearn": None}, seed=4, threads=2)
     assert (name, settings.rounds, settings.seed, settings.threads) == ("lightgbm", 9, 4, 2)

@@ -1,0 +1,54 @@
+"""What a spec may say of the loop that fits a network: nothing twice, nothing in the wrong place. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+from framework.kinds.training_job.spec import SearchSpace, TorchTrainer, TrainingJobSpec
+from framework.planning.grammar.kind import CrossProblem
+
+LOOP = tuple(name for name in TorchTrainer.model_fields if name not in ("entrypoint", "params", "epochs"))
+"""What a search may vary beside the parameters of the function; a test holds this and the trainer together."""
+
+
+def problems(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
+    trainer = spec.trainer.torch
+    if trainer is None:
+        return
+    for name in trainer.params:
+        if name in (*LOOP, "epochs"):
+            told = f"{name} is no matter of the function's: write trainer.torch.{name}"
+            yield CrossProblem(f'spec.trainer.torch.params["{name}"]', told)
+    if trainer.batchSize < spec.resources.workers:
+        told = f"a step of {trainer.batchSize} rows cannot be shared by {spec.resources.workers} workers"
+        yield CrossProblem("spec.trainer.torch.batchSize", told)
+    for name, space in spec.tune.search.items() if spec.tune else ():
+        path = f'spec.tune.search["{name}"]'
+        if name == "epochs":
+            yield CrossProblem(path, "epochs are no parameter: write trainer.torch.epochs, which no search varies")
+        elif name in LOOP:
+            yield from _searched(path, name, space, spec.resources.workers)
+
+
+def _searched(path: str, name: str, space: SearchSpace, workers: int) -> Iterator[CrossProblem]:
+    """Every value that is written out there, or both ends of a range, must be one that the field takes."""
+    words = get_args(TorchTrainer.model_fields[name].annotation)
+    if words:
+        if space.choice is None:
+            yield CrossProblem(path, f"{name} is one of {', '.join(words)}: say choice")
+        for place, value in enumerate(space.choice or ()):
+            if value not in words:
+                told = f"{value!r} is no {name}"
+                yield CrossProblem(f"{path}.choice[{place}]", told, allowed=words, wanted=str(value))
+        return
+    whole = name == "batchSize"
+    if whole and space.choice is None and space.randint is None:
+        yield CrossProblem(path, "batchSize is a whole number: say randint, or choice")
+        return
+    least = f"a whole number from {workers} on" if whole else "a number above 0"
+    ranges = space.uniform or space.loguniform or space.randint
+    for value in space.choice or (ranges or ())[:1]:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and (isinstance(value, int) and value >= workers if whole else value > 0)):
+            yield CrossProblem(path, f"{name} is {least}, found {value!r}")
