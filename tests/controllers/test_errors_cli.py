@@ -102,9 +102,12 @@ READ_A_COMMIT = [name for name in with_json() if name not in {"init", "validate"
 NEEDED = {
     "apply": ["plan.json"],
     "forget": ["ModelDeployment/delay", "--yes"],
+    "preview": ["--base", "HEAD"],
     "promote": ["--from", "prdo", "--to", "prod"],
+    "reproduce": ["classifier"],
     "rollback": ["HEAD~1", "--yes"],
     "simulate": ["--to", "HEAD"],
+    "train": ["--dry-run"],
     "why": ["FeatureView/departures"],
 }
 

@@ -139,7 +139,7 @@ def test_the_live_model_is_asked_the_same_rows_though_no_gate_wants_that() -> No
     payload = world.ports.runs.spec(submitted(world)[-1].rpartition("-")[0]).payload
     assert payload["champion"]["version"] == live
     assert payload["compare"] is True
-    assert payload["live_task"] == ""
+    assert payload["live_task"] == "binary"
 
 
 def test_a_first_model_is_compared_with_nothing() -> None:
