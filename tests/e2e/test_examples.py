@@ -142,8 +142,8 @@ def test_a_branch_is_trained_before_it_is_merged_and_not_again(example: Example)
     assert done["outcome"] == "Converged"
     assert "SubmitRun" not in done["changing_calls"]
     assert done["changing_calls"]["RegisterModel"] == 1
-    assert events.count('"RunStarted"') == 2
-    assert example.stdout("events", "--output", "json").count('"RunStarted"') == 2
+    assert events.count('"RunStarted"') == 3, "the view, the forest and the network"
+    assert example.stdout("events", "--output", "json").count('"RunStarted"') == 3
     listed = json.loads(example.stdout("models", "list", "digit-reader", "--output", "json"))["versions"]
     assert [row["version"] for row in listed if row["serves"]] == [job["model"]["version"]]
 
