@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from framework.api.tasks import TASKS, Task
+from framework.api.tasks import TASKS, Task, of_signature
 
 Matrix = NDArray[np.float64]
 Class = bool | int | str
@@ -34,7 +34,7 @@ class ModelOutput:
         found = signature["output"]
         return cls(
             found["name"],
-            Task(found.get("task", Task.BINARY)),
+            of_signature(signature),
             tuple(found.get("classes", ())),
             tuple(found.get("quantiles", ())),
             found.get("threshold"),

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from framework.api.errors import FieldError
 from framework.api.nearest import nearest
-from framework.api.tasks import TASKS, Task
+from framework.api.tasks import Task
 
 LEAST_PROBABILITY = 1e-15
 """Probabilities are kept that far from 0 and 1, so that a sure mistake costs much and not everything."""
@@ -156,6 +156,3 @@ def why_not(name: str, task: Task) -> str | None:
     if task in measure_of(name).tasks:
         return None
     return f"{name} is no metric of {task.value} (its own: {', '.join(measured(task))})"
-
-
-assert all(parted(form.headline) for form in TASKS.values())

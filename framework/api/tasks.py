@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 _WHOLE = frozenset({"Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"})
 _NUMBERS = _WHOLE | {"Float32", "Float64"}
@@ -45,6 +46,11 @@ TASKS: Mapping[Task, TaskForm] = {
 
 LABELS = frozenset().union(*(form.dtypes for form in TASKS.values()))
 """Dtypes that a label can have."""
+
+
+def of_signature(signature: Mapping[str, Any]) -> Task:
+    """What a model learned; one from before there were tasks is binary."""
+    return Task(signature.get("output", {}).get("task", Task.BINARY))
 
 
 def of_dtype(dtype: str) -> Task | None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from framework.api.meta import Ref
 from framework.backends.memory import (
     MemoryServing,
     Served,
@@ -13,31 +11,9 @@ from framework.backends.memory import (
 from framework.ports import (
     LATENCY_BOUNDS,
     AppPhase,
-    AppSpec,
     CodeRef,
-    RouteSpec,
 )
-from tests.builders import app_arguments
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-VIEW = Ref("FeatureView", "flights")
-
-
-def app(name: str, version: str = "1") -> AppSpec:
-    return AppSpec(f"delay-{name}", "delay", app_arguments(f"delay-{name}", version))
-
-
-def table(weights: dict[str, int], stable: str, generation: int = 1, *, shield: bool = True) -> RouteSpec:
-    return RouteSpec("delay", "/delay", weights, stable, generation, shield=shield)
-
-
-def serving(*running: AppSpec, routers: int = 1) -> MemoryServing:
-    """Time passes by ``tick`` only; ``running`` are up."""
-    backend = MemoryServing(clock=lambda: NOW, observations=None, routers=routers)
-    for item in running:
-        backend.deploy(item, None)
-    backend.tick()
-    return backend
+from tests.unit.test_memory_backends import app, serving, table
 
 
 def test_requests_are_split_by_weight_and_counted() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from framework.api.metrics import measure_of, written
-from framework.api.tasks import TASKS, Task
+from framework.api.tasks import TASKS, of_signature
 from framework.drift.performance import PerformanceFinding, PerformanceVerdict, files_left_out, judge_performance
 from framework.drift.quality import QualityFinding, judge_quality, not_judged
 from framework.drift.summaries import rows_of
@@ -67,8 +67,7 @@ def judge(spec: ModelMonitorSpec, live: ModelVersion, observed: MonitorObserved,
 
 def metric_of(asked: Performance, live: ModelVersion) -> str:
     """What is measured of a version, as its metrics have it."""
-    task = Task(live.signature.get("output", {}).get("task", Task.BINARY))
-    return written(asked.metric or TASKS[task].headline)
+    return written(asked.metric or TASKS[of_signature(live.signature)].headline)
 
 
 def _loss(asked: Performance, live: ModelVersion) -> bool:

@@ -10,7 +10,7 @@ from framework.api import layout
 from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.meta import Ref
-from framework.api.tasks import TASKS, Task
+from framework.api.tasks import TASKS, of_signature
 from framework.kinds.training_job import tasks
 from framework.kinds.training_job.build import read_of
 from framework.kinds.training_job.gates import best, compares, failed, judged
@@ -233,7 +233,7 @@ class _Training:
             champion=champion.model_dump(mode="json", include={"version", "artifact", "sha256", "format", "signature"})
             if champion is not None and compares(desired.spec.evaluation)
             else None,
-            live_task=_task(champion) if champion is not None else "",
+            live_task=of_signature(champion.signature) if champion is not None else "",
             description=desired.metadata.description or "",
         )
         name = run_name(desired.ref.name, self.observed.build)
@@ -281,17 +281,12 @@ class _Training:
 
 def _told(version: ModelVersion) -> str:
     """``version 024138ba27, binary, auc 0.9572``."""
-    task = _task(version)
+    task = of_signature(version.signature)
     headline = TASKS[task].headline
     value = version.metrics.get(headline)
     return ", ".join(
         [f"version {version.version}", task.value, *([f"{headline} {value:.4f}"] if value is not None else [])]
     )
-
-
-def _task(version: ModelVersion) -> Task:
-    """What it learned; a version from before there were tasks is binary."""
-    return Task(version.signature.get("output", {}).get("task", Task.BINARY))
 
 
 def _remove(observed: TrainingJobObserved, status: Status | None, now: datetime) -> Change:

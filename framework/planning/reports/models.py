@@ -10,7 +10,7 @@ from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
 from framework.api.metrics import VALIDATION, measure_of, measured
 from framework.api.nearest import did_you_mean
-from framework.api.tasks import TASKS, Task
+from framework.api.tasks import TASKS, Task, of_signature
 from framework.ports import Json, ModelVersion, ReadTable
 
 _NAMED = 5
@@ -87,7 +87,7 @@ class ModelComparison:
 
 def task_of(model: ModelVersion) -> Task:
     """What it learned; a version from before there were tasks is binary."""
-    return Task(model.signature.get("output", {}).get("task", Task.BINARY))
+    return of_signature(model.signature)
 
 
 def model_row(model: ModelVersion, uses: Iterable[ModelUse] = ()) -> ModelRow:

@@ -21,7 +21,7 @@ from framework.api.layout import trial_file
 from framework.api.metrics import VALIDATION
 from framework.api.tasks import Task
 from framework.ports import MEANING, ReadTable, TrainRequest
-from framework.workloads import formats, models, profiling
+from framework.workloads import models, profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
 from framework.workloads.training import cluster, decision, evaluation, labels, metrics
@@ -101,15 +101,14 @@ def run(context: RunContext) -> Mapping[str, Any]:
     threading.Thread(target=_warm, args=(name,), daemon=True).start()
     found, fitted = _learn(context, name, settings, data)
 
-    if spec.get("decision"):
-        answers = formats.known(fitted.artifact.format).load(fitted.artifact.data, output)(data.validation.x)
-        if not metrics.not_finite(answers):  # else no gate is passed anyway
-            output = replace(output, threshold=decision.threshold(spec["decision"], data.validation.y, answers))
-            signature["output"] = output.to_json()
-
-    context.progress(None, "judging on the test rows")
     artifact, sha256 = models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
     predictor = models.load(artifact, sha256, fitted.artifact.format, signature)
+    chosen_by = predictor.predict(parts["validation"])
+    if spec.get("decision") and not metrics.not_finite(chosen_by):  # else no gate is passed anyway
+        output = replace(output, threshold=decision.threshold(spec["decision"], data.validation.y, chosen_by))
+        signature["output"] = output.to_json()
+
+    context.progress(None, "judging on the test rows")
     test = parts["test"]
     lists = labels.lists(test, spec["dataset"].get("query"), task)
     known = metrics.answered(output, output.truth(test), predictor.predict(test), lists)
@@ -117,7 +116,6 @@ def run(context: RunContext) -> Mapping[str, Any]:
     if asked.champion is not None:
         live, problem = evaluation.champion_answers(asked.champion, test, task, lists)
         champion = {} if live is None else metrics.measure(live, also=wanted)
-    chosen_by = predictor.predict(parts["validation"])
     measured = {
         **metrics.measure(known, also=wanted),
         **metrics.measure(metrics.validated(replace(data, output=output), chosen_by), VALIDATION, wanted),
@@ -185,10 +183,15 @@ def run(context: RunContext) -> Mapping[str, Any]:
     return result
 
 
+_OPENED_BY_THEMSELVES = frozenset({"lightgbm", "xgboost", "sklearn"})
+"""Trainers whose models are opened by the library of that name. Of another name a project may have a module."""
+
+
 def _warm(trainer: str) -> None:
-    """Load what judging and profiling take, while others fit: a trainer that is a library goes by its name."""
-    with contextlib.suppress(ImportError):
-        importlib.import_module(trainer)
+    """Load what judging and profiling take, while others fit."""
+    if trainer in _OPENED_BY_THEMSELVES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(trainer)
     scores.warm()
     profiling.warm()
 
