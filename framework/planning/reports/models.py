@@ -85,13 +85,8 @@ class ModelComparison:
     same_rows: bool | None
 
 
-def task_of(model: ModelVersion) -> Task:
-    """What it learned; a version from before there were tasks is binary."""
-    return of_signature(model.signature)
-
-
 def model_row(model: ModelVersion, uses: Iterable[ModelUse] = ()) -> ModelRow:
-    task = task_of(model)
+    task = of_signature(model.signature)
     metric = TASKS[task].headline
     return ModelRow(model, task, metric, model.metrics.get(metric), tuple(uses))
 
@@ -116,7 +111,7 @@ def figures(model: ModelVersion) -> tuple[ModelFigure, ...]:
     """Those of its task first, in the order of their table."""
     found, live = model.metrics, model.lineage.get("champion_metrics") or {}
     own = {name.removeprefix(VALIDATION) for name in (*found, *live)}
-    names = dict.fromkeys((*(name for name in measured(task_of(model)) if name in own), *sorted(own)))
+    names = dict.fromkeys((*(name for name in measured(of_signature(model.signature)) if name in own), *sorted(own)))
     return tuple(
         ModelFigure(name, found.get(name), found.get(f"{VALIDATION}{name}"), live.get(name), is_loss(name))
         for name in names
