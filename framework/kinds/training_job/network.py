@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import get_args
 
-from framework.kinds.training_job.spec import SearchSpace, TorchTrainer, TrainingJobSpec
+from framework.kinds.training_job.spec import TrainingJobSpec
+from framework.kinds.training_job.trainers import TorchTrainer
+from framework.kinds.training_job.tuning import SearchSpace
 from framework.planning.grammar.kind import CrossProblem
 
 LOOP = tuple(name for name in TorchTrainer.model_fields if name not in ("entrypoint", "params", "epochs"))

@@ -8,7 +8,7 @@ import platform
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,16 @@ import polars as pl
 from framework import installed, scores, storage
 from framework.answers import ModelOutput
 from framework.api.layout import trial_file
-from framework.api.metrics import VALIDATION
 from framework.api.tasks import Task
 from framework.ports import MEANING, ReadTable, TrainRequest
 from framework.workloads import models, profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
-from framework.workloads.training import cluster, decision, evaluation, labels, metrics
+from framework.workloads.training import cluster, judging, labels, metrics
 from framework.workloads.training.card import card_html, card_markdown, model_card
 from framework.workloads.training.dataset import TrainingSet, build, extents
-from framework.workloads.training.diagnosis import diagnose
 from framework.workloads.training.fit import fit
+from framework.workloads.training.judging import Judged
 from framework.workloads.training.machine import machine
 from framework.workloads.training.progress import of_fit
 from framework.workloads.training.search import SearchResult, checked_metric, search
@@ -77,57 +76,30 @@ def run(context: RunContext) -> Mapping[str, Any]:
         WorkloadError: what the parts raise; see ``dataset.build``, ``split.split``, ``search.search``, ``fit.fit``.
     """
     started, asked = time.perf_counter(), TrainRequest.model_validate(context.payload)
-    spec, seed, views = (
-        asked.spec,
-        asked.seed,
-        {name: view.model_dump(mode="json") for name, view in asked.views.items()},
-    )
-    resources = spec["resources"]
-    name, settings = chosen(spec["trainer"], seed, threads=max(1, int(resources["cpusPerWorker"])))
-
-    context.progress(None, "joining the training set")
-    dataset = build(spec["dataset"], views)
-    task = dataset.task
-    labels.stays(task, spec["dataset"].get("task"), asked.live_task)
-    wanted = _wanted(name, task, spec)
-    parts = split(dataset, spec["dataset"]["split"], seed)
-    told = ", ".join(f"{part.height:,} {label}" for label, part in parts.items())
-    context.progress(None, f"{told} rows of {len(dataset.inputs)} inputs, task {task}")
-    output = labels.output_of(parts["train"], dataset.label, task, spec["dataset"].get("quantiles") or [])
-    signature = models.signature_of(parts["train"], dataset.inputs, dataset.nullable, output)
-    data = _matrices(parts, dataset, signature, output, spec["dataset"])
+    spec = asked.spec
+    name, settings = chosen(spec["trainer"], asked.seed, threads=max(1, int(spec["resources"]["cpusPerWorker"])))
+    learned = _prepared(context, asked, name)
+    data = learned.data
 
     cluster.join()
     threading.Thread(target=_warm, args=(name,), daemon=True).start()
     found, fitted = _learn(context, name, settings, data)
 
     artifact, sha256 = models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
-    predictor = models.load(artifact, sha256, fitted.artifact.format, signature)
-    chosen_by = predictor.predict(parts["validation"])
-    if spec.get("decision") and not metrics.not_finite(chosen_by):  # else no gate is passed anyway
-        output = replace(output, threshold=decision.threshold(spec["decision"], data.validation.y, chosen_by))
-        signature["output"] = output.to_json()
+    predictor = models.load(artifact, sha256, fitted.artifact.format, learned.signature)
+    validated = predictor.predict(learned.parts["validation"])
+    output = judging.decided(spec, data.output, data, validated)
+    signature = {**learned.signature, "output": output.to_json()}
 
     context.progress(None, "judging on the test rows")
-    test = parts["test"]
-    lists = labels.lists(test, spec["dataset"].get("query"), task)
-    known = metrics.answered(output, output.truth(test), predictor.predict(test), lists)
-    live, champion, problem = None, None, "nothing is live"
-    if asked.champion is not None:
-        live, problem = evaluation.champion_answers(asked.champion, test, task, lists)
-        champion = {} if live is None else metrics.measure(live, also=wanted)
-    measured = {
-        **metrics.measure(known, also=wanted),
-        **metrics.measure(metrics.validated(replace(data, output=output), chosen_by), VALIDATION, wanted),
-    }
+    judged = judging.judge(asked, predictor, output, learned.parts["test"], data, validated, learned.wanted)
 
     context.progress(None, "profiling what it was trained on")
+    train, dataset = learned.parts["train"], learned.dataset
     profile = f"{asked.model_folder}/profile"
-    write_reference(
-        profile, _reference(parts["train"], dataset, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD
-    )
+    write_reference(profile, _reference(train, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD)
 
-    trial = trial_document(parts["train"], signature, dataset.label)
+    trial = trial_document(train, signature, dataset.label)
     storage.write_json(trial_file(asked.model_folder), trial)
 
     result = {
@@ -136,43 +108,22 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "format": fitted.artifact.format,
         "signature": signature,
         "profile": profile,
-        "metrics": measured,
-        "champion_metrics": champion,
-        "comparisons": evaluation.comparisons(
-            spec["evaluation"].get("gates", ()), known, live, seed, also=asked.compare
-        ),
+        "metrics": judged.metrics,
+        "champion_metrics": judged.champion,
+        "comparisons": judged.comparisons,
         "parameters": {
             **settings.loop,
             **settings.params,
             **(found.parameters if found else {}),
             "rounds": fitted.rounds,
         },
-        "lineage": {
-            "commit": asked.commit,
-            "cause": asked.cause.value,
-            "seed": seed,
-            "dataset": dataset.digest,
-            "views": {name: ReadTable(**dict(view)).model_dump(mode="json") for name, view in asked.views.items()},
-            "meanings": {name: {key: view[key] for key in MEANING} for name, view in views.items()},
-            "libraries": {"python": platform.python_version(), **_versions()},
-            "machine": machine(resources, settings.threads),
-            "champion": (asked.champion or {}).get("version"),
-            "champion_problem": problem,
-            "resumed_at_rounds": list(fitted.resumed),
-        },
-        "rows": {**{label: part.height for label, part in parts.items()}, "dropped": dataset.dropped},
+        "lineage": _lineage(asked, learned, judged, fitted, settings.threads),
+        "rows": {**{label: part.height for label, part in learned.parts.items()}, "dropped": dataset.dropped},
         "trials": found.trials if found else [],
         "trial_rows": len(trial["rows"]),
-        "slices": evaluation.slices(spec["evaluation"].get("slices", ()), test, known),
-        "diagnosis": diagnose(known, output.classes),
-        "origin": {
-            "trainer": name,
-            "spine": spec["dataset"]["spine"],
-            "label": dataset.label,
-            "description": asked.description,
-            "views": extents(views),
-            "search": {key: spec["tune"][key] for key in ("metric", "mode")} if spec.get("tune") else None,
-        },
+        "slices": judged.slices,
+        "diagnosis": judged.diagnosis,
+        "origin": _origin(asked, name, dataset.label),
         "seconds": round(time.perf_counter() - started, 3),
     }
     storage.write_sealed(f"{asked.model_folder}/signature.json", signature)
@@ -181,6 +132,72 @@ def run(context: RunContext) -> Mapping[str, Any]:
     storage.write_bytes(f"{asked.model_folder}/README.md", card_markdown(card).encode())
     storage.write_bytes(f"{asked.model_folder}/card.html", card_html(card).encode())
     return result
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What is learned from: the training set, its three parts, the same as matrices, and the signature that the model
+    will have. ``wanted`` are the metrics that the spec names."""
+
+    dataset: TrainingSet
+    parts: Mapping[str, pl.DataFrame]
+    signature: dict[str, Any]
+    data: TrainingData
+    wanted: list[str]
+
+
+def _prepared(context: RunContext, asked: TrainRequest, trainer: str) -> Learned:
+    """
+    Raises:
+        WorkloadError: what cannot be learned, or not from this.
+    """
+    spec, views = asked.spec, _views(asked)
+    context.progress(None, "joining the training set")
+    dataset = build(spec["dataset"], views)
+    task = dataset.task
+    labels.stays(task, spec["dataset"].get("task"), asked.live_task)
+    wanted = _wanted(trainer, task, spec)
+    parts = split(dataset, spec["dataset"]["split"], asked.seed)
+    told = ", ".join(f"{part.height:,} {label}" for label, part in parts.items())
+    context.progress(None, f"{told} rows of {len(dataset.inputs)} inputs, task {task}")
+    output = labels.output_of(parts["train"], dataset.label, task, spec["dataset"].get("quantiles") or [])
+    signature = models.signature_of(parts["train"], dataset.inputs, dataset.nullable, output)
+    data = _matrices(parts, dataset, signature, output, spec["dataset"])
+    return Learned(dataset, parts, signature, data, wanted)
+
+
+def _views(asked: TrainRequest) -> dict[str, dict[str, Any]]:
+    return {name: view.model_dump(mode="json") for name, view in asked.views.items()}
+
+
+def _lineage(asked: TrainRequest, learned: Learned, judged: Judged, fitted: Fitted, threads: int) -> dict[str, Any]:
+    """Where a version comes from, for whoever wants to make it again."""
+    return {
+        "commit": asked.commit,
+        "cause": asked.cause.value,
+        "seed": asked.seed,
+        "dataset": learned.dataset.digest,
+        "views": {name: ReadTable(**dict(view)).model_dump(mode="json") for name, view in asked.views.items()},
+        "meanings": {name: {key: view[key] for key in MEANING} for name, view in _views(asked).items()},
+        "libraries": {"python": platform.python_version(), **_versions()},
+        "machine": machine(asked.spec["resources"], threads),
+        "champion": (asked.champion or {}).get("version"),
+        "champion_problem": judged.problem,
+        "resumed_at_rounds": list(fitted.resumed),
+    }
+
+
+def _origin(asked: TrainRequest, trainer: str, label: str) -> dict[str, Any]:
+    """What a card tells of where a version comes from."""
+    spec = asked.spec
+    return {
+        "trainer": trainer,
+        "spine": spec["dataset"]["spine"],
+        "label": label,
+        "description": asked.description,
+        "views": extents(_views(asked)),
+        "search": {key: spec["tune"][key] for key in ("metric", "mode")} if spec.get("tune") else None,
+    }
 
 
 _OPENED_BY_THEMSELVES = frozenset({"lightgbm", "xgboost", "sklearn"})
@@ -266,7 +283,7 @@ def _profiled(dataset: TrainingSet) -> list[str]:
     return [*dataset.inputs, dataset.label]
 
 
-def _reference(train: pl.DataFrame, dataset: TrainingSet, predictor: models.Predictor) -> pl.DataFrame:
+def _reference(train: pl.DataFrame, predictor: models.Predictor) -> pl.DataFrame:
     """Inputs as they were, and under the output's name what the model says about them: serving profiles the same."""
     return train.with_columns(predictor.output.profiled(predictor.predict(train)))
 

@@ -1,0 +1,77 @@
+"""What a fitted model is worth: a threshold where one is asked for, then everything that is measured of its answers to
+rows that it has never seen. What a version says of its quality comes from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from framework.answers import Matrix, ModelOutput
+from framework.api.metrics import VALIDATION
+from framework.ports import TrainRequest
+from framework.workloads import models
+from framework.workloads.training import decision, evaluation, labels, metrics
+from framework.workloads.training.diagnosis import diagnose
+from framework.workloads.training.trainer import TrainingData
+
+
+@dataclass(frozen=True)
+class Judged:
+    """``metrics`` are those of the test rows, and under ``validation_`` those of the rows that the model was chosen on;
+    ``champion`` the live model's on the same test rows, None where nothing is live, empty where ``problem`` says why it
+    could not be asked."""
+
+    metrics: dict[str, float]
+    champion: dict[str, float] | None
+    problem: str
+    comparisons: dict[str, dict[str, Any]]
+    slices: list[dict[str, Any]]
+    diagnosis: dict[str, Any]
+
+
+def decided(spec: Mapping[str, Any], output: ModelOutput, data: TrainingData, answers: Matrix) -> ModelOutput:
+    """The output with the threshold that the spec's ``decision`` chooses on the validation rows; ``answers`` are those
+    to them."""
+    if spec.get("decision") is None or metrics.not_finite(answers):  # then no gate is passed anyway
+        return output
+    return replace(output, threshold=decision.threshold(spec["decision"], data.validation.y, answers))
+
+
+def judge(
+    asked: TrainRequest,
+    predictor: models.Predictor,
+    output: ModelOutput,
+    test: pl.DataFrame,
+    data: TrainingData,
+    validated: Matrix,
+    wanted: Sequence[str],
+) -> Judged:
+    """
+    Args:
+        output: with its threshold, which ``predictor`` may have been opened without.
+        validated: the answers to the validation rows.
+        wanted: metrics that the spec names, beside those of every model of the task.
+
+    Raises:
+        WorkloadError: what ``evaluation.slices`` raises.
+    """
+    spec, task = asked.spec, output.task
+    lists = labels.lists(test, spec["dataset"].get("query"), task)
+    known = metrics.answered(output, output.truth(test), predictor.predict(test), lists)
+    live, champion, problem = None, None, "nothing is live"
+    if asked.champion is not None:
+        live, problem = evaluation.champion_answers(asked.champion, test, task, lists)
+        champion = {} if live is None else metrics.measure(live, also=wanted)
+    chosen_by = metrics.validated(replace(data, output=output), validated)
+    bars = spec["evaluation"]
+    return Judged(
+        metrics={**metrics.measure(known, also=wanted), **metrics.measure(chosen_by, VALIDATION, wanted)},
+        champion=champion,
+        problem=problem,
+        comparisons=evaluation.comparisons(bars.get("gates", ()), known, live, asked.seed, also=asked.compare),
+        slices=evaluation.slices(bars.get("slices", ()), test, known),
+        diagnosis=diagnose(known, output.classes),
+    )
