@@ -13,6 +13,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,17 @@ class Example:
         with closing(sqlite3.connect(f"file:{self.folder / '.mlops/state.db'}?mode=ro", uri=True)) as connection:
             return list(connection.iterdump())
 
-    def rows(self, entrypoint: str) -> list[dict[str, Any]]:
-        module, _, function = entrypoint.partition(":")
+    def function(self, entrypoint: str) -> Any:
+        """Of the example's own code."""
+        module, _, name = entrypoint.partition(":")
         sys.path.insert(0, str(self.folder))
         try:
-            found: list[dict[str, Any]] = getattr(importlib.import_module(module), function)().collect().to_dicts()
+            return getattr(importlib.import_module(module), name)
         finally:
             sys.path.remove(str(self.folder))
+
+    def rows(self, entrypoint: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.function(entrypoint)().collect().to_dicts()
         return found
 
     def ask(self, route: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -182,3 +187,34 @@ def test_numbers_and_intervals_are_predicted_watched_and_gated_by_how_sure_they_
     assert "rmse against live" in said
     assert "sure by 0.9: at worst +" in said
     assert example.ask("/progression", rows[:1])["predictions"] == pytest.approx(numbers[:1])
+
+
+@pytest.mark.parametrize("example", ["pumps"], indirect=True)
+def test_failures_are_foretold_at_the_least_cost(example: Example) -> None:
+    example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m")
+    shown = json.loads(example.stdout("models", "show", "failure", "--output", "json"))
+    assert {gate["passed"] for gate in shown["gates"]} == {True}
+    assert [row["rows"] for row in shown["slices"]] == [1_148, 1_428, 859], "whole pumps of each make"
+    checks = example.rows("plant.data:checks")
+    chosen = [row for row in checks if row["fails"]][:40] + [row for row in checks if not row["fails"]][:40]
+    raw = example.function("plant.data:readings")()
+    recent = {
+        (row.pop("pump"), row.pop("at")): row
+        for row in example.function("plant.windows:recent")(raw).collect().to_dicts()
+    }
+    asked = [{**recent[row["pump"], row["at"] - timedelta(hours=1)], **row} for row in chosen]
+    answer = example.ask("/failure", asked)
+    threshold = shown["diagnosis"]["confusion"]["threshold"]
+    assert threshold < 0.5, "a pump that stops by itself costs more than a visit"
+    assert answer["labels"] == [int(said >= threshold) for said in answer["predictions"]]
+    assert sum(answer["labels"][:40]) > 30 > 10 > sum(answer["labels"][40:])
+
+
+@pytest.mark.parametrize("example", ["shop"], indirect=True)
+def test_products_are_put_in_order(example: Example) -> None:
+    example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m")
+    rows = [row for row in example.rows("market.data:shown") if row["search"] < 20]
+    scores = example.ask("/order", rows)["predictions"]
+    ranked = [row for _, row in sorted(zip(scores, rows, strict=True), key=lambda pair: pair[0])]
+    best = {row["search"]: row["relevance"] for row in ranked}
+    assert sum(best.values()) / len(best) > 2, "0.7 by chance, 3 at best"

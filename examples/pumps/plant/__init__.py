@@ -1,0 +1,1 @@
+"""Code that travels with the specs of this example."""
