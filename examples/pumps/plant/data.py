@@ -1,8 +1,8 @@
 """Readings of pumps that wear out, made by a documented process, and the checks at which somebody asks: will it fail?
 
 Each pump has a **wear** from 0 to 1. In an hour it grows by an amount of the gamma distribution (van Noortwijk, A
-survey of the application of gamma processes in maintenance, Reliability Engineering and System Safety 94, 2009) whose mean
-rises with the load; at 1 the pump fails, stands still for 12 hours, and starts again with a wear of 0. What is
+survey of the application of gamma processes in maintenance, Reliability Engineering and System Safety 94, 2009) whose
+mean rises with the load; at 1 the pump fails, stands still for 12 hours, and starts again with a wear of 0. What is
 measured:
 
     load        0.6 + 0.2 sin(2 pi hour / 24) + noise        share of what the pump is built for
