@@ -211,10 +211,22 @@ def test_failures_are_foretold_at_the_least_cost(example: Example) -> None:
 
 
 @pytest.mark.parametrize("example", ["shop"], indirect=True)
-def test_products_are_put_in_order(example: Example) -> None:
+def test_products_are_put_in_order_by_a_model_that_is_trained_once_for_two_environments(example: Example) -> None:
     example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m")
     rows = [row for row in example.rows("market.data:shown") if row["search"] < 20]
     scores = example.ask("/order", rows)["predictions"]
     ranked = [row for _, row in sorted(zip(scores, rows, strict=True), key=lambda pair: pair[0])]
     best = {row["search"]: row["relevance"] for row in ranked}
     assert sum(best.values()) / len(best) > 2, "0.7 by chance, 3 at best"
+
+    example.mlopsctl("down")
+    environments = example.folder / "mlops_specs/environments"
+    text = (environments / "local.yaml").read_text().replace("name: local", "name: other")
+    (environments / "other.yaml").write_text(f"{text}  state: sqlite:///.mlops/other.db\n")
+    example.commit("another environment that shares the storage")
+    settle = ("reconcile", "--once", "--wait", "--timeout", "4m", "--output", "json", "--quiet")
+    done = json.loads(example.stdout("--env", "other", *settle))
+    assert done["outcome"] == "Converged"
+    assert "SubmitRun" not in done["changing_calls"], "what was trained once is not trained again"
+    assert done["changing_calls"]["RegisterModel"] == 1
+    example.mlopsctl("--env", "other", "down")
