@@ -46,8 +46,17 @@ def plan(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return re.sub(r"\b[0-9a-f]{7}\b", "0000000", done.stdout)  # a README is part of a commit
 
 
-@pytest.mark.parametrize("name", sorted(path.parent.name for path in EXAMPLES.glob("*/mlops_specs")))
-def test_what_a_small_example_asks_for(
-    name: str, golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    golden(f"example-{name}-plan.txt", plan(name, tmp_path, monkeypatch))
+def test_diabetes(golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    golden("example-diabetes-plan.txt", plan("diabetes", tmp_path, monkeypatch))
+
+
+def test_digits(golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    golden("example-digits-plan.txt", plan("digits", tmp_path, monkeypatch))
+
+
+def test_pumps(golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    golden("example-pumps-plan.txt", plan("pumps", tmp_path, monkeypatch))
+
+
+def test_shop(golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    golden("example-shop-plan.txt", plan("shop", tmp_path, monkeypatch))
