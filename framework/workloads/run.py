@@ -42,6 +42,9 @@ class Attempt:
         self._finished = threading.Lock()
 
     def progress(self, fraction: float | None, message: str) -> None:
+        """The next heartbeat tells it; the log of the run has each message once."""
+        if message != self._progress[1]:
+            print(f"{datetime.now(UTC):%H:%M:%S} {message}", flush=True)
         self._progress = (fraction, message)
 
     def finish(self, outcome: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from framework.workloads.context import RunContext, WorkloadError
+from framework.workloads.training import cluster
 
 
 def echo(context: RunContext) -> dict[str, Any]:
@@ -53,6 +54,16 @@ def answer_set(context: RunContext) -> dict[str, Any]:
 
 def leave(context: RunContext) -> dict[str, Any]:
     raise SystemExit(3)
+
+
+def worker_that_prints(context: RunContext) -> dict[str, Any]:
+    import ray
+
+    cluster.join()
+    context.progress(0.5, "halfway")
+    ray.get(ray.remote(num_cpus=0.1)(lambda: print("said by a worker")).remote())
+    time.sleep(1.5)  # Ray hands on what a worker prints once a second
+    return {}
 
 
 def user_code(context: RunContext) -> dict[str, Any]:

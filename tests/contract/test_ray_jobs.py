@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +72,15 @@ def test_a_running_job_tells_its_progress_and_the_dashboard_its_commit(
     assert job["metadata"] | {"commit": "0123abc", "fingerprint": "f1", "title": run.title} == job["metadata"]
     world.backend.stop(world.storage, run.name)
     assert world.ended(run).reason == "Stopped"
+
+
+def test_the_log_of_a_run_has_what_its_workers_print_and_how_far_it_is(world: RunWorld) -> None:
+    run = world.spec(f"{WORKLOADS}:worker_that_prints", "prints")
+    world.submit(run)
+    world.ended(run)
+    (log,) = world.backend.logs(world.storage, run.name, 50)
+    assert re.search(r"^\(.*pid=\d+\) said by a worker$", log.text, re.MULTILINE), log.text
+    assert re.search(r"^\d\d:\d\d:\d\d halfway$", log.text, re.MULTILINE), log.text
 
 
 def test_a_run_in_native_code_is_stopped_and_says_so_itself(world: RunWorld) -> None:

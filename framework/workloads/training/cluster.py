@@ -18,8 +18,10 @@ def join() -> None:
     # Tune's loggers write csv, json and tensorboard files for every trial that nobody reads.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
+    # What user code prints in a worker belongs into the log of the run; without colours, because that is a file.
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     if not ray.is_initialized():
-        ray.init(address="auto", log_to_driver=False, logging_level="warning")
+        ray.init(address="auto", log_to_driver=True, logging_level="warning")
 
 
 def require(resources: Mapping[str, float], copies: int, purpose: str) -> None:
