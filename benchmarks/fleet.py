@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -103,30 +103,35 @@ class _Cluster:
         return {}
 
 
-class Fleet:
+def of_teams(root: Path, resources: int, commits: int) -> Fleet:
     """``root`` is an empty folder, which gets a repository of ``resources`` with ``commits`` on top of it, each of
     which has one model trained anew."""
+    made = repository.make(root, resources, 1)
+    return Fleet(root, made.full, [_edit(root, number, resources) for number in range(commits)])
 
-    def __init__(self, root: Path, resources: int, commits: int) -> None:
-        self._root = root
-        made = repository.make(root, resources, 1)
-        self._full = made.full
-        self._edits = [self._edit(number, resources) for number in range(commits)]
+
+def _edit(root: Path, number: int, resources: int) -> tuple[str, str]:
+    """A commit, and the name of the TrainingJob that it changes."""
+    teams = max(1, resources // repository.TEAM)
+    team, variant = number % teams, _MANY[number % len(_MANY)]
+    name = f"{variant}-{team:04d}"
+    path = f"{repository.SPECS}/training/{team // 100:03d}/{name}.yaml"
+    text = (root / path).read_text()
+    old = next(line for line in text.splitlines() if line.startswith("  seed: "))
+    (root / path).write_text(text.replace(old, f"  seed: {1000 + number}"))
+    git(root, "commit", "-q", "-m", f"Another seed, {number}", "--", path)
+    return git(root, "rev-parse", "HEAD").strip(), f"TrainingJob/{name}"
+
+
+class Fleet:
+    """The environment of a repository at ``commit``. ``edits`` are commits on top, each with the TrainingJob that it
+    changes."""
+
+    def __init__(self, root: Path, commit: str, edits: Sequence[tuple[str, str]] = ()) -> None:
+        self._root, self._edits = root, edits
         self.runs, self._serving, self._tables = PromptRuns(), MemoryServing(), _Tables()
         self.runs.end = DataPlane(self.runs, self._serving, self._tables, lambda: datetime.now(UTC)).end
-        self._move(self._full)
-
-    def _edit(self, number: int, resources: int) -> tuple[str, str]:
-        """A commit, and the name of the TrainingJob that it changes."""
-        teams = max(1, resources // repository.TEAM)
-        team, variant = number % teams, _MANY[number % len(_MANY)]
-        name = f"{variant}-{team:04d}"
-        path = f"{repository.SPECS}/training/{team // 100:03d}/{name}.yaml"
-        text = (self._root / path).read_text()
-        old = next(line for line in text.splitlines() if line.startswith("  seed: "))
-        (self._root / path).write_text(text.replace(old, f"  seed: {1000 + number}"))
-        git(self._root, "commit", "-q", "-m", f"Another seed, {number}", "--", path)
-        return git(self._root, "rev-parse", "HEAD").strip(), f"TrainingJob/{name}"
+        self._move(commit)
 
     def _move(self, commit: str) -> None:
         git(self._root, "update-ref", f"refs/heads/{BRANCH}", commit)
@@ -207,10 +212,11 @@ class Fleet:
             raise RuntimeError(f"{' '.join(arguments)}: exit {done.returncode}: {done.stderr.decode()[-300:]}")
         return time.perf_counter() - started
 
-    def plan(self) -> float:
+    def plan(self) -> tuple[float, int]:
+        """Wall seconds of a plan of everything as it runs, and how many actions it would take."""
         started = time.perf_counter()
-        self._open().plan()
-        return time.perf_counter() - started
+        planned = self._open().plan()
+        return time.perf_counter() - started, sum(len(change.actions) for change in planned.changes)
 
 
 def main() -> None:
@@ -218,7 +224,7 @@ def main() -> None:
     root, resources, commits, quiet = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
     gc.set_threshold(*SELDOM)  # as any command does
     one_core()
-    fleet = Fleet(root, resources, commits)
+    fleet = of_teams(root, resources, commits)
     tell("converge", fleet.once())
     tell("steady", fleet.once())
     with fleet.running():
@@ -231,7 +237,7 @@ def main() -> None:
     tell("lineage of one", fleet.command("lineage", "ModelDeployment/late-trees-0000"))
     tell("status", fleet.command("status"))
     tell("audit verify", fleet.command("audit", "verify"))
-    tell("plan", fleet.plan())
+    tell("plan", fleet.plan()[0])
 
 
 def tell(name: str, value: Any) -> None:

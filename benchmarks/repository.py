@@ -362,6 +362,13 @@ def make(root: Path, specs: int, rounds: int) -> Repository:
     return Repository(root, specs, mean, empty, full, tuple(notes), tuple(edits))
 
 
+def commit_of(root: Path, specs: Mapping[str, str]) -> str:
+    """A repository in ``root``, an empty folder, that holds these specs by their path below the folder of specs."""
+    git(root, "init", "-q", "-b", "main")
+    _write(root, {".gitignore": ".mlops/\n", **{f"{SPECS}/{path}": text for path, text in specs.items()}})
+    return _commit(root, f"{len(specs):,} specs")
+
+
 def _write(root: Path, texts: Mapping[str, str]) -> None:
     for folder in {(root / path).parent for path in texts}:
         folder.mkdir(parents=True, exist_ok=True)

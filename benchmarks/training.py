@@ -11,169 +11,36 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import httpx
-
-from benchmarks.bare import INPUTS, PARAMS, ROUNDS
+from benchmarks.bare import PARAMS, ROUNDS, TRIAL_ROUNDS, TRIALS, WORKER_ROUNDS
 from benchmarks.gitops import Line, exit_status, table
 from benchmarks.measure import FailedError, Timing
+from benchmarks.project import ROOT, Project, running
 
-_ROOT = Path(__file__).resolve().parents[1]
-_LOOK = 0.02
-_PATIENCE = 240.0
 _OVER_TASK, _OVER_ALONE, _HIT = 1.25, 8.0, 2.0
 _JOIN, _MEMORY = 1.15, 2.0
+_SEVERAL, _SEARCH, _JOBS, _UNCHANGED = 1.15, 1.15, 500, 1.0
 
-_SPECS = {
-    "environments/local.yaml": """\
-apiVersion: mlops/v1alpha1
-kind: Environment
-metadata: {name: local}
-spec:
-  storage: .mlops/store
-  ray: {address: embedded, dashboardPort: 0, servePort: 0}
-""",
-    "features/rows.yaml": """\
-apiVersion: mlops/v1alpha1
-kind: FeatureView
-metadata: {name: rows}
-spec:
-  entities: [id]
-  timestamp: at
-  sources: {raw: {format: parquet, path: data/rows.parquet}}
-  columns:
-    - {name: id, dtype: Int64}
-    - {name: at, dtype: Datetime}
-    - {name: late, dtype: Int8}
-""",
-    "training/fit.yaml": """\
-apiVersion: mlops/v1alpha1
-kind: TrainingJob
-metadata: {name: fit}
-spec:
-  dataset:
-    spine: rows
-    columns: [%s]
-    label: late
-    window: {from: 2024-01-01, to: 2025-01-01}
-    split: {by: time, fractions: {train: 0.7, validation: 0.15, test: 0.15}}
+_ONE = f"""\
   trainer:
-    lightgbm: {params: %s, rounds: %d}
-  seed: 0
-""",
-}
-
-
-class Project:
-    """A repository with one view and one training job, and a controller at work on it."""
-
-    def __init__(self, folder: Path, rows: int) -> None:
-        self.folder = folder
-        names = [f"x{number}" for number in range(INPUTS)]
-        columns = "".join(f"    - {{name: {name}, dtype: Float64}}\n" for name in names)
-        filled = {
-            "features/rows.yaml": _SPECS["features/rows.yaml"] + columns,
-            "training/fit.yaml": _SPECS["training/fit.yaml"] % (", ".join(names), json.dumps(PARAMS), ROUNDS),
-        }
-        for path, text in {**_SPECS, **filled}.items():
-            file = folder / "mlops_specs" / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-        (folder / ".gitignore").write_text(".mlops/\ndata/\n*.txt\n")
-        _write_rows(folder / "data", rows)
-        self._git("init", "--quiet", "--initial-branch", "main")
-        self.commit("first")
-
-    def _git(self, *words: str) -> None:
-        named = ["-c", "user.name=bench", "-c", "user.email=bench@example.com"]
-        subprocess.run(["git", *named, *words], cwd=self.folder, check=True, capture_output=True)
-
-    def commit(self, message: str) -> None:
-        self._git("add", ".")
-        self._git("commit", "--quiet", "--message", message)
-
-    def revert(self) -> None:
-        self._git("revert", "--no-edit", "HEAD")
-
-    def edit(self, old: str, new: str) -> None:
-        file = self.folder / "mlops_specs/training/fit.yaml"
-        text = file.read_text()
-        if old not in text:
-            raise FailedError(f"{old!r} is not in {file.name}")
-        file.write_text(text.replace(old, new))
-
-    def mlopsctl(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "controllers.cli.main", "--project", str(self.folder), *arguments]
-        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise FailedError((done.stdout + done.stderr).strip()[-400:])
-        return done.stdout
-
-    def record(self) -> dict[str, Any]:
-        """What is on record of the training job."""
-        from sqlalchemy import create_engine, text
-
-        engine = create_engine(f"sqlite:///{self.folder / '.mlops/state.db'}")
-        try:
-            with engine.connect() as connection:
-                asked = text("SELECT body FROM mlops_records WHERE kind = 'TrainingJob'")
-                body = connection.execute(asked).scalar()
-        finally:
-            engine.dispose()
-        found: dict[str, Any] = json.loads(body) if body else {}
-        return found
-
-    def until_ready(self, before: str) -> str:
-        """The version that is ready, once it is another one than ``before``."""
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            found = self.record()
-            status = found.get("status", found)
-            version = (status.get("state") or {}).get("version")
-            ready = (status.get("conditions") or {}).get("ready") or {}
-            if version and version != before and ready.get("status"):
-                return str(version)
-            if ((status.get("conditions") or {}).get("stalled") or {}).get("status"):
-                raise FailedError(str(status["conditions"]["ready"]))
-            time.sleep(_LOOK)
-        raise FailedError("the training job is not ready in time")
-
-
-def _write_rows(folder: Path, rows: int) -> None:
-    import numpy as np
-    import polars as pl
-
-    folder.mkdir()
-    generator = np.random.default_rng(5)
-    x = generator.normal(size=(rows, INPUTS))
-    y = (x[:, 0] + x[:, 1] * x[:, 2] + generator.normal(size=rows) > 0).astype(np.int8)
-    at = pl.Series(1_704_067_200_000_000 + np.arange(rows) * 60_000_000).cast(pl.Datetime("us", "UTC"))
-    columns = {f"x{number}": x[:, number] for number in range(INPUTS)}
-    pl.DataFrame({"id": range(rows), "at": at, "late": y, **columns}).write_parquet(folder / "rows.parquet")
-
-
-class Jobs:
-    """Ray's own jobs, on the Ray that the project runs on."""
-
-    def __init__(self, dashboard: str, token: str) -> None:
-        self._client = httpx.Client(base_url=dashboard, headers={"Authorization": f"Bearer {token}"}, timeout=30.0)
-
-    def run(self, entrypoint: str) -> None:
-        environment = {"env_vars": {"PYTHONPATH": str(_ROOT)}}
-        asked = {"entrypoint": entrypoint, "runtime_env": environment}
-        answer = self._client.post("/api/jobs/", json=asked)
-        answer.raise_for_status()
-        name = answer.json()["submission_id"]
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            status = self._client.get(f"/api/jobs/{name}").json()["status"]
-            if status == "SUCCEEDED":
-                return
-            if status in ("FAILED", "STOPPED"):
-                raise FailedError(self._client.get(f"/api/jobs/{name}/logs").json()["logs"][-400:])
-            time.sleep(_LOOK)
-        raise FailedError("the bare job is not over in time")
+    lightgbm: {{params: {json.dumps(PARAMS)}, rounds: {ROUNDS}}}
+"""
+_TWO = f"""\
+  trainer:
+    xgboost: {{params: {{max_depth: 6, eta: 0.1}}, rounds: {WORKER_ROUNDS}}}
+  resources: {{workers: 2}}
+"""
+_TRIALS = f"""\
+  trainer:
+    lightgbm: {{params: {{min_data_in_leaf: 50}}, rounds: {TRIAL_ROUNDS}}}
+  tune:
+    search: {{learning_rate: {{uniform: [0.05, 0.2]}}, num_leaves: {{randint: [15, 32]}}}}
+    metric: validation_auc
+    trials: {TRIALS}
+    concurrency: 2
+    algorithm: random
+    scheduler: none
+"""
 
 
 def _clocked(call: Callable[[], object]) -> float:
@@ -185,24 +52,19 @@ def _clocked(call: Callable[[], object]) -> float:
 def _alone(folder: Path) -> float:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.bare", "alone", str(folder)],
-        cwd=_ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return float(json.loads(done.stdout)["seconds"])
 
 
 def fits(work: Path, rows: int, runs: int, say: Callable[[str], None]) -> Iterator[Line]:
     """From a commit to a version that is ready, beside the same fit by itself."""
-    say(f"writing {rows:,} rows")
-    project = Project(work / "project", rows)
-    say("starting Ray and the controller")
-    told = project.mlopsctl("up")
-    try:
-        dashboard = next(line for line in told.splitlines() if "dashboard" in line).split("http")[1].split(" ")[0]
-        jobs = Jobs(f"http{dashboard}", (project.folder / ".mlops/ray/token").read_text().strip())
-        version = project.until_ready("")
+    say(f"writing {rows:,} rows, and starting Ray and the controller")
+    project = Project(work / "one", rows, _ONE)
+    with running(project) as (jobs, version):
         ours, bare, alone, hits = [], [], [], []
         for number in range(runs):
-            say(f"run {number + 1} of {runs}")
+            say(f"one worker, run {number + 1} of {runs}")
             alone.append(_alone(project.folder))
             bare.append(_clocked(lambda: jobs.run(f"{sys.executable} -m benchmarks.bare task {project.folder}")))
             project.edit(f"seed: {number}", f"seed: {number + 1}")
@@ -224,8 +86,6 @@ def fits(work: Path, rows: int, runs: int, say: Callable[[str], None]) -> Iterat
             project.edit(f"seed: {number}", f"seed: {number + 1}")
             project.commit(f"seed {number + 1} again")
             version = project.until_ready(version)
-    finally:
-        project.mlopsctl("down")
     ratio, over = min(ours) / min(bare), min(ours) - min(alone)
     yield Line("commit to ModelReady", Timing(tuple(ours), 0.0))
     yield Line("the same fit as a bare Ray task, by Ray's Jobs API", Timing(tuple(bare), 0.0))
@@ -235,13 +95,60 @@ def fits(work: Path, rows: int, runs: int, say: Callable[[str], None]) -> Iterat
     yield Line("what was trained before: commit to Ready", Timing(tuple(hits), 0.0), _HIT)
 
 
+def beside(
+    work: Path,
+    name: str,
+    trainer: str,
+    told: tuple[str, str],
+    bar: float,
+    rows: int,
+    runs: int,
+    say: Callable[[str], None],
+) -> Iterator[Line]:
+    """From a commit to a version that is ready, beside a script of Ray's own that does the same: ``benchmarks.bare
+    NAME``. ``told`` names both."""
+    project = Project(work / name, rows, trainer)
+    say(f"starting Ray and the controller: {told[0]}")
+    with running(project) as (jobs, version):
+        ours, bare = [], []
+        for number in range(runs):
+            say(f"{told[0]}, run {number + 1} of {runs}")
+            bare.append(_clocked(lambda: jobs.run(f"{sys.executable} -m benchmarks.bare {name} {project.folder}")))
+            project.edit(f"seed: {number}", f"seed: {number + 1}")
+
+            def change(before: str = version, number: int = number) -> str:
+                project.commit(f"seed {number + 1}")
+                return project.until_ready(before)
+
+            started = time.perf_counter()
+            version = change()
+            ours.append(time.perf_counter() - started)
+    ratio = min(ours) / min(bare)
+    yield Line(told[0], Timing(tuple(ours), 0.0))
+    yield Line(told[1], Timing(tuple(bare), 0.0))
+    yield Line("  over the script", figure=f"{ratio:.2f} times (bar {bar:g})", kept=ratio <= bar)
+
+
+def unchanged(runs: int, say: Callable[[str], None]) -> Line:
+    """A plan of 500 training jobs of which nothing has changed."""
+    say(f"{_JOBS} training jobs of which nothing has changed")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.unchanged", str(_JOBS), str(runs)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    if found["actions"] or found["runs"] != _JOBS + 1:
+        raise FailedError(f"a plan of what has not changed would do something: {found}")
+    return Line(f"plan of {_JOBS} unchanged training jobs", Timing(tuple(found["seconds"]), 0.0), _UNCHANGED)
+
+
 def joins(runs: int, say: Callable[[str], None]) -> Iterator[Line]:
     """A training set of 1,000,000 rows by 5,000,000 feature rows, beside Polars' own join."""
     say("joining 1,000,000 rows with 5,000,000")
     found = json.loads(
         subprocess.run(
             [sys.executable, "-m", "benchmarks.join", str(runs)],
-            cwd=_ROOT, capture_output=True, text=True, check=True,
+            cwd=ROOT, capture_output=True, text=True, check=True,
         ).stdout
     )  # fmt: skip
     ratio, memory = min(found["ours"]) / min(found["bare"]), found["memory"]
@@ -269,6 +176,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="training-") as work:
         try:
             lines = list(fits(Path(work), chosen.rows, chosen.runs, say))
+            two = ("two workers: commit to ModelReady", "a bare script of Ray Train with two workers")
+            lines += beside(Path(work), "workers", _TWO, two, _SEVERAL, chosen.rows, chosen.runs, say)
+            trials = (
+                f"{TRIALS} trials and a fit: commit to ModelReady",
+                f"a bare script of Ray Tune, {TRIALS} trials and a fit",
+            )
+            lines += beside(Path(work), "trials", _TRIALS, trials, _SEARCH, chosen.rows, chosen.runs, say)
+            lines.append(unchanged(chosen.runs, say))
             lines += [] if chosen.no_joins else joins(chosen.runs, say)
         except FailedError as error:
             print(f"error: {error}", file=sys.stderr)
