@@ -35,8 +35,8 @@ def _references(spec: TrainingJobSpec) -> tuple[Reference, ...]:
 
 
 def _entrypoints(spec: TrainingJobSpec) -> Mapping[str, str]:
-    chosen = spec.trainer.function or spec.trainer.torch
-    return {} if chosen is None else {f"spec.trainer.{spec.trainer.name}.entrypoint": chosen.entrypoint}
+    named: str | None = getattr(spec.trainer.form, "entrypoint", None)
+    return {} if named is None else {f"spec.trainer.{spec.trainer.name}.entrypoint": named}
 
 
 def _unsupported(spec: TrainingJobSpec) -> tuple[str, ...]:

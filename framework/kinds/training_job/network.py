@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import get_args
 
+from framework.api.trainers import TorchTrainer
 from framework.kinds.training_job.spec import TrainingJobSpec
-from framework.kinds.training_job.trainers import TorchTrainer
 from framework.kinds.training_job.tuning import SearchSpace
 from framework.planning.grammar.kind import CrossProblem
 

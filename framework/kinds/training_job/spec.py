@@ -10,12 +10,12 @@ from framework.api.categories import Category
 from framework.api.errors import FieldError
 from framework.api.fields import Duration
 from framework.api.meta import Strict
+from framework.api.trainers import Trainer
 from framework.kinds.training_job.dataset import Dataset
 from framework.kinds.training_job.decision import DecisionRule
 from framework.kinds.training_job.evaluation import Evaluation
 from framework.kinds.training_job.resources import Checkpoint, Resources, Retries
 from framework.kinds.training_job.retrain import Retrain
-from framework.kinds.training_job.trainers import Trainer
 from framework.kinds.training_job.tuning import Tune
 
 _LARGEST_SEED = 2**32 - 1

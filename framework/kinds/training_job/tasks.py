@@ -9,9 +9,6 @@ from framework.api.tasks import LABELS, TASKS, Task, of_dtype
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.grammar.kind import CrossProblem
 
-_TRAINERS = dict.fromkeys(("sklearn", "torch"), frozenset({Task.BINARY, Task.MULTICLASS, Task.REGRESSION}))
-"""What a trainer can learn, where that is not everything; a test holds this and the trainers together."""
-
 
 def task_of(spec: TrainingJobSpec, dtype: str | None) -> Task | None:
     """As declared, or as the dtype of the label says; None while its values decide."""
@@ -36,7 +33,7 @@ def problems(spec: TrainingJobSpec, dtype: str | None) -> Iterator[CrossProblem]
         form = "a number, Boolean or a String" if task is None else f"{TASKS[task].label}, for task {task.value}"
         yield CrossProblem("spec.dataset.label", f"{label} is {dtype}; a label is {form}")
         return
-    able = _TRAINERS.get(spec.trainer.name, frozenset(Task))
+    able = spec.trainer.form.tasks
     if task is not None and task not in able:
         message = f"{spec.trainer.name} cannot learn task {task.value} (it learns {', '.join(sorted(able))})"
         yield CrossProblem(f"spec.trainer.{spec.trainer.name}", message)

@@ -17,8 +17,6 @@ class Function:
     of LightGBM or XGBoost, over ``data``'s matrices, whose answers are those of ``data.output``. Whether equal inputs
     give equal bytes is up to the function."""
 
-    tasks = frozenset(Task)
-    boosts = False
     several: SeveralWorkers | None = None
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:

@@ -50,8 +50,6 @@ class LightGBM:
     LightGBM does not keep its random state and its float32 scores. Quantiles are boosted side by side, one model each,
     on one worker, and start over."""
 
-    tasks = frozenset(Task)
-    boosts = True
     several: SeveralWorkers | None = SeveralWorkers(_trainer, _network)
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:

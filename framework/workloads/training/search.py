@@ -17,6 +17,7 @@ from framework.answers import Matrix
 from framework.api.fields import parse_duration
 from framework.api.metrics import VALIDATION
 from framework.api.tasks import Task
+from framework.api.trainers import TRAINER_FORMS
 from framework.workloads.context import WorkloadError
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
@@ -124,7 +125,7 @@ def _run(
     # It misses the per-trial log files that ``cluster.join`` turned off.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     algorithm, samples, space = _algorithm(tune, settings.seed)
-    reports = REPORTS if TRAINERS[trainer].boosts else 1
+    reports = REPORTS if TRAINER_FORMS[trainer].counted_by else 1
     budget = tune.get("budget")
     metric, mode = tune["metric"], tune["mode"]
     name, total = tune["algorithm"], trials_in_all(tune)

@@ -20,8 +20,6 @@ class Sklearn:
     with the median and are scaled to mean 0 and variance 1. Fitted at once, so there is one report and no
     checkpoint."""
 
-    tasks = frozenset({Task.BINARY, Task.MULTICLASS, Task.REGRESSION})
-    boosts = False
     several: SeveralWorkers | None = None
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:

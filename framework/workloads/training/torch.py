@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from framework import installed
 from framework.answers import Matrix
 from framework.api.tasks import Task
+from framework.api.trainers import TorchTrainer
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
 from framework.workloads.formats import torch_safetensors
@@ -59,8 +60,6 @@ class Torch:
     Rows of a step are ``batchSize`` at most, those of all workers together, and each step follows the mean over them.
     Batch norm's averages are those of the first worker's rows."""
 
-    tasks = frozenset({Task.BINARY, Task.MULTICLASS, Task.REGRESSION})
-    boosts = True
     several: SeveralWorkers | None = SeveralWorkers(_trainer)
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
@@ -75,8 +74,8 @@ class Torch:
         lacking = [package for package in _PACKAGES if not installed.is_there(package)]
         if lacking:
             raise WorkloadError("PackageMissing", f"trainer torch: {installed.advice(lacking)}")
-        if data.output.task not in self.tasks:
-            able = ", ".join(sorted(self.tasks))
+        if data.output.task not in TorchTrainer.tasks:
+            able = ", ".join(sorted(TorchTrainer.tasks))
             told = f"trainer torch cannot learn task {data.output.task} (it learns {able})"
             raise WorkloadError("UnsupportedTask", told)
         done = watch.resume()

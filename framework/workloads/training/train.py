@@ -19,6 +19,7 @@ from framework import installed, scores, storage
 from framework.answers import ModelOutput
 from framework.api.layout import trial_file
 from framework.api.tasks import Task
+from framework.api.trainers import TRAINER_FORMS
 from framework.ports import MEANING, ReadTable, TrainRequest
 from framework.workloads import models, profiling
 from framework.workloads.context import RunContext, WorkloadError
@@ -33,7 +34,7 @@ from framework.workloads.training.progress import of_fit
 from framework.workloads.training.search import SearchResult, checked_metric, search
 from framework.workloads.training.split import split
 from framework.workloads.training.trainer import FitSettings, Fitted, Part, TrainingData
-from framework.workloads.training.trainers import TRAINERS, chosen
+from framework.workloads.training.trainers import chosen
 from framework.workloads.training.trial import trial_document
 
 REFERENCE_PERIOD = timedelta(days=7)
@@ -200,15 +201,12 @@ def _origin(asked: TrainRequest, trainer: str, label: str) -> dict[str, Any]:
     }
 
 
-_OPENED_BY_THEMSELVES = frozenset({"lightgbm", "xgboost", "sklearn"})
-"""Trainers whose models are opened by the library of that name. Of another name a project may have a module."""
-
-
 def _warm(trainer: str) -> None:
     """Load what judging and profiling take, while others fit."""
-    if trainer in _OPENED_BY_THEMSELVES:
+    package = TRAINER_FORMS[trainer].package
+    if package is not None:
         with contextlib.suppress(ImportError):
-            importlib.import_module(trainer)
+            importlib.import_module(package)
     scores.warm()
     profiling.warm()
 
@@ -227,7 +225,7 @@ def _learn(
         cluster.require(resources, 1, "a trial")
         found = search(data, name, settings, spec["tune"], resources, folder, context.progress)
         settings = replace(settings, params={**settings.params, **found.parameters}, rounds=max(1, found.rounds))
-    rounds = settings.rounds if TRAINERS[name].boosts else 1
+    rounds = settings.rounds
 
     def tell(done: int | None, measured: str) -> None:
         context.progress(*of_fit(name, workers, rounds, done, resources, measured))
@@ -241,7 +239,7 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
     Raises:
         WorkloadError: "UnsupportedTask" where the trainer cannot learn the task; "UnknownMetric"; "GridNeedsChoice".
     """
-    able = TRAINERS[trainer].tasks
+    able = TRAINER_FORMS[trainer].tasks
     if task not in able:
         told = f"trainer {trainer} cannot learn task {task} (it learns {', '.join(sorted(able))})"
         raise WorkloadError("UnsupportedTask", told)

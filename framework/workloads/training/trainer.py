@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.answers import Matrix, ModelOutput
-from framework.api.tasks import Task
 
 BINARY = ModelOutput()
 
@@ -82,7 +81,7 @@ class TrainingData:
 class FitSettings:
     """``rounds`` counts boosting rounds or epochs (1 for what is fitted at once). ``threads`` is fixed because it can
     change sums. ``network`` is what ``SeveralWorkers.network`` said, None for one worker. ``loop`` is what else the
-    spec says of the way a model is fitted, by its names there."""
+    spec says of the trainer, by its names there."""
 
     params: Mapping[str, Any]
     rounds: int
@@ -136,11 +135,9 @@ class SeveralWorkers:
 
 
 class TrainerAdapter(Protocol):
-    """One way to fit a model. ``boosts``: it works in rounds, so that progress, early stop and checkpoints make
-    sense. ``tasks`` are those that it can learn. ``several`` is None where one worker fits alone."""
+    """One way to fit a model; what is to be known of it beforehand is in ``framework.api.trainers``. ``several`` is
+    None where one worker fits alone."""
 
-    tasks: frozenset[Task]
-    boosts: bool
     several: SeveralWorkers | None
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:

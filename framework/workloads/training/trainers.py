@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from framework.api.trainers import TRAINER_FORMS
 from framework.workloads.context import WorkloadError
 from framework.workloads.training.function import Function
 from framework.workloads.training.lightgbm import LightGBM
 from framework.workloads.training.sklearn import Sklearn
-from framework.workloads.training.torch import LOOP, Torch
+from framework.workloads.training.torch import Torch
 from framework.workloads.training.trainer import FitSettings, TrainerAdapter
 from framework.workloads.training.xgboost import XGBoost
 
@@ -33,9 +34,9 @@ def chosen(spec: Mapping[str, Any], seed: int, threads: int) -> tuple[str, FitSe
         raise WorkloadError("UnknownTrainer", f"trainer {name} cannot run yet (allowed: {', '.join(TRAINERS)})")
     return name, FitSettings(
         params=form.get("params", {}),
-        rounds=form.get("rounds") or form.get("epochs") or 1,
+        rounds=TRAINER_FORMS[name].rounds_of(form),
         seed=seed,
         threads=threads,
         entrypoint=form.get("estimator") or form.get("entrypoint") or "",
-        loop={key: form[key] for key in LOOP if key in form},
+        loop=TRAINER_FORMS[name].others_of(form),
     )

@@ -47,8 +47,6 @@ class XGBoost:
     its random state, so that this alone makes both the same to the bit. It costs an answer to the training rows each
     time."""
 
-    tasks = frozenset(Task)
-    boosts = True
     several: SeveralWorkers | None = SeveralWorkers(_trainer)
     """What a worker has to know of the others, that trainer sets up around it."""
 

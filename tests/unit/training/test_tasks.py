@@ -11,7 +11,7 @@ import pytest
 from framework.answers import Matrix, ModelOutput
 from framework.api.metrics import measured
 from framework.api.tasks import TASKS, Task
-from framework.kinds.training_job import tasks
+from framework.api.trainers import TRAINER_FORMS
 from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import labels
@@ -89,7 +89,7 @@ def cases() -> list[tuple[str, Task]]:
         (name, task)
         for name in ("lightgbm", "xgboost", "torch", "sklearn")
         for task in Task
-        if task in TRAINERS[name].tasks
+        if task in TRAINER_FORMS[name].tasks
     ]
 
 
@@ -145,9 +145,8 @@ def test_rows_that_weigh_nothing_teach_nothing() -> None:
         assert measure(validated(given, watch.answers))["r2"] > 0.6
 
 
-def test_the_rules_know_what_each_trainer_learns() -> None:
-    for name, trainer in TRAINERS.items():
-        assert tasks._TRAINERS.get(name, frozenset(Task)) == trainer.tasks
+def test_what_a_spec_may_name_can_be_fitted_and_the_other_way_round() -> None:
+    assert TRAINERS.keys() == TRAINER_FORMS.keys()
 
 
 @pytest.mark.parametrize(

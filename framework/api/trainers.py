@@ -1,15 +1,20 @@
-"""What fits the model, as a user writes it."""
+"""What fits the model, as a user writes it, and what is to be known of each trainer without its library. Pure, because
+the rules of specs and the workload that fits have to mean the same. Adding one: a form in a file of its own, and a line
+in ``Trainer``."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from framework.api.errors import FieldError
 from framework.api.fields import Entrypoint, exactly_one
 from framework.api.meta import Strict
+from framework.api.tasks import Task
+from framework.api.trainer_form import TrainerForm
 
 _ESTIMATOR = re.compile(r"sklearn(\.\w+)+")
 _ESTIMATOR_SCHEMA: dict[str, Any] = {"type": "string", "pattern": f"^{_ESTIMATOR.pattern}$"}
@@ -24,8 +29,14 @@ def _estimator(value: str) -> str:
     raise FieldError(message, likely if _ESTIMATOR.fullmatch(likely) and "." in below else None)
 
 
-class SklearnTrainer(Strict):
+_PLAIN = frozenset({Task.BINARY, Task.MULTICLASS, Task.REGRESSION})
+
+
+class SklearnTrainer(TrainerForm):
     """A scikit-learn estimator behind one-hot encoding, imputing and scaling."""
+
+    tasks: ClassVar[frozenset[Task]] = _PLAIN
+    package: ClassVar[str | None] = "sklearn"
 
     estimator: Annotated[str, AfterValidator(_estimator), WithJsonSchema(_ESTIMATOR_SCHEMA)] = Field(
         description="A class below sklearn, e.g. sklearn.linear_model.LogisticRegression"
@@ -33,16 +44,21 @@ class SklearnTrainer(Strict):
     params: dict[str, Any] = Field(default_factory=dict, description="Arguments of the class; default: its own")
 
 
-class BoostedTrainer(Strict):
-    """Boosted trees; a run that was interrupted goes on from its checkpoint."""
+class BoostedTrainer(TrainerForm):
+    """What trainers of boosted trees have in common."""
+
+    counted_by: ClassVar[str | None] = "rounds"
 
     params: dict[str, Any] = Field(default_factory=dict, description="The library's own parameters; default: its own")
     rounds: int = Field(100, ge=1, description="Boosting rounds: how many trees")
 
 
-class TorchTrainer(Strict):
+class TorchTrainer(TrainerForm):
     """A network of PyTorch, fitted by a loop that is not yours to write; a run that was interrupted goes on from its
     checkpoint."""
+
+    tasks: ClassVar[frozenset[Task]] = _PLAIN
+    counted_by: ClassVar[str | None] = "epochs"
 
     entrypoint: Entrypoint = Field(
         description="package.module:attribute, called with (data, params); returns the torch.nn.Module"
@@ -57,7 +73,19 @@ class TorchTrainer(Strict):
     )
 
 
-class FunctionTrainer(Strict):
+class XGBoostTrainer(BoostedTrainer):
+    """Boosted trees of XGBoost; a run that was interrupted goes on from its checkpoint."""
+
+    package: ClassVar[str | None] = "xgboost"
+
+
+class LightGBMTrainer(BoostedTrainer):
+    """Boosted trees of LightGBM; a run that was interrupted goes on from its checkpoint."""
+
+    package: ClassVar[str | None] = "lightgbm"
+
+
+class FunctionTrainer(TrainerForm):
     """Code of your own that returns a fitted scikit-learn estimator, or a Booster of LightGBM or XGBoost."""
 
     entrypoint: Entrypoint = Field(description="package.module:attribute, called with (data, params, seed)")
@@ -68,8 +96,8 @@ class Trainer(Strict):
     """What fits the model. Exactly one."""
 
     sklearn: SklearnTrainer | None = Field(None, description="Any scikit-learn classifier or regressor")
-    xgboost: BoostedTrainer | None = Field(None, description="Boosted trees of XGBoost")
-    lightgbm: BoostedTrainer | None = Field(None, description="Boosted trees of LightGBM")
+    xgboost: XGBoostTrainer | None = Field(None, description="Boosted trees of XGBoost")
+    lightgbm: LightGBMTrainer | None = Field(None, description="Boosted trees of LightGBM")
     torch: TorchTrainer | None = Field(None, description="A network of PyTorch")
     function: FunctionTrainer | None = Field(None, description="A function of your own")
 
@@ -81,3 +109,15 @@ class Trainer(Strict):
     @property
     def name(self) -> str:
         return exactly_one(self, *type(self).model_fields)
+
+    @property
+    def form(self) -> TrainerForm:
+        found: TrainerForm = getattr(self, self.name)
+        return found
+
+
+TRAINER_FORMS: Mapping[str, type[TrainerForm]] = {
+    name: next(part for part in get_args(field.annotation) if part is not type(None))
+    for name, field in Trainer.model_fields.items()
+}
+"""By name: what ``Trainer`` has a field for."""

@@ -1,0 +1,36 @@
+"""What a spec says of one trainer, and what rules and workload have to know of it before they load it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from framework.api.meta import Strict
+from framework.api.tasks import Task
+
+
+class TrainerForm(Strict):
+    """Fields are the trainer's own; those of a few names mean the same everywhere: ``params`` are the parameters that a
+    search may vary, ``entrypoint`` names code of the repository. What else there is, an adapter finds in
+    ``FitSettings.loop``."""
+
+    tasks: ClassVar[frozenset[Task]] = frozenset(Task)
+    """Those that it can learn."""
+    counted_by: ClassVar[str | None] = None
+    """The field that says for how many rounds or epochs it learns, so that progress, early stops and checkpoints make
+    sense; None where a model is fitted at once."""
+    package: ClassVar[str | None] = None
+    """What its models are opened with wherever they are asked, as Python imports it, if that is one package."""
+
+    @classmethod
+    def rounds_of(cls, form: Mapping[str, Any]) -> int:
+        """Of a form as JSON; 1 where a model is fitted at once."""
+        return int(form[cls.counted_by]) if cls.counted_by else 1
+
+    @classmethod
+    def others_of(cls, form: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that mean something to the trainer alone."""
+        return {name: value for name, value in form.items() if name not in (*_SHARED, cls.counted_by)}
+
+
+_SHARED = frozenset({"params", "entrypoint", "estimator"})
