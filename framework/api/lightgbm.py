@@ -127,7 +127,7 @@ _REASONS: Mapping[str, str] = {
     "convert_model": _WRITES,
     "data": f"{_DECLARED}: dataset says what is learned from",
     "deterministic": _LAYOUT,
-    "early_stopping_round": "every fit goes on for all its rounds: set rounds, or have tune.scheduler stop trials",
+    "early_stopping_round": "it is no parameter here: write trainer.lightgbm.earlyStopping",
     "force_col_wise": _LAYOUT,
     "force_row_wise": _LAYOUT,
     "forcedbins_filename": f"{_DECLARED}: leave it out",

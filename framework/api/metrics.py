@@ -146,6 +146,14 @@ def known_of_validation(name: str) -> str:
     raise FieldError(told, f"{VALIDATION}{near}" if near else None)
 
 
+ValidationMetric = Annotated[
+    str,
+    AfterValidator(known_of_validation),
+    WithJsonSchema({"type": "string", "pattern": PATTERN.replace("^", f"^{VALIDATION}", 1)}),
+]
+"""A field that names a metric of the validation part."""
+
+
 def shown() -> list[str]:
     """The names as a message lists them."""
     return [f"{name}@k" if one.places else name for name, one in MEASURES.items()]

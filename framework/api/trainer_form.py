@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pydantic import Field, model_validator
+
 from framework.api.meta import Strict
+from framework.api.metrics import ValidationMetric
 from framework.api.tasks import Task
+
+
+class EarlyStopping(Strict):
+    """When to stop because the validation part has nothing more to gain. The model is that of the best round."""
+
+    metric: ValidationMetric | None = Field(
+        None, description="What is looked at after each round: validation_ and a metric of the task; default: its own"
+    )
+    patience: int = Field(ge=1, description="Rounds, or epochs, without an improvement after which the fit stops")
+    minDelta: float = Field(0.0, ge=0, description="What is no more than that better is no improvement")
 
 
 class TrainerForm(Strict):
@@ -21,6 +34,15 @@ class TrainerForm(Strict):
     sense; None where a model is fitted at once."""
     package: ClassVar[str | None] = None
     """What its models are opened with wherever they are asked, as Python imports it, if that is one package."""
+    stops_otherwise: ClassVar[str] = "the trainer fits at once"
+    """Why there is no ``earlyStopping``, where ``counted_by`` is None."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stops(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and "earlyStopping" in given and "earlyStopping" not in cls.model_fields:
+            raise ValueError(f"no earlyStopping here: {cls.stops_otherwise}")
+        return given
 
     @classmethod
     def rounds_of(cls, form: Mapping[str, Any]) -> int:
@@ -33,4 +55,4 @@ class TrainerForm(Strict):
         return {name: value for name, value in form.items() if name not in (*_SHARED, cls.counted_by)}
 
 
-_SHARED = frozenset({"params", "entrypoint", "estimator"})
+_SHARED = frozenset({"params", "entrypoint", "estimator", "earlyStopping"})

@@ -14,7 +14,7 @@ from framework.api.errors import FieldError
 from framework.api.fields import Entrypoint, exactly_one
 from framework.api.meta import Strict
 from framework.api.tasks import Task
-from framework.api.trainer_form import TrainerForm
+from framework.api.trainer_form import EarlyStopping, TrainerForm
 
 _ESTIMATOR = re.compile(r"sklearn(\.\w+)+")
 _ESTIMATOR_SCHEMA: dict[str, Any] = {"type": "string", "pattern": f"^{_ESTIMATOR.pattern}$"}
@@ -37,6 +37,9 @@ class SklearnTrainer(TrainerForm):
 
     tasks: ClassVar[frozenset[Task]] = _PLAIN
     package: ClassVar[str | None] = "sklearn"
+    stops_otherwise: ClassVar[str] = (
+        "estimators that can stop early do so by parameters of their own; write params: {early_stopping: true}"
+    )
 
     estimator: Annotated[str, AfterValidator(_estimator), WithJsonSchema(_ESTIMATOR_SCHEMA)] = Field(
         description="A class below sklearn, e.g. sklearn.linear_model.LogisticRegression"
@@ -51,6 +54,7 @@ class BoostedTrainer(TrainerForm):
 
     params: dict[str, Any] = Field(default_factory=dict, description="The library's own parameters; default: its own")
     rounds: int = Field(100, ge=1, description="Boosting rounds: how many trees")
+    earlyStopping: EarlyStopping | None = Field(None, description="When to stop before; default: all rounds")
 
 
 class TorchTrainer(TrainerForm):
@@ -65,6 +69,7 @@ class TorchTrainer(TrainerForm):
     )
     params: dict[str, Any] = Field(default_factory=dict, description="Handed to the function as they are")
     epochs: int = Field(10, ge=1, description="How often the network sees all rows")
+    earlyStopping: EarlyStopping | None = Field(None, description="When to stop before; default: all epochs")
     batchSize: int = Field(256, ge=1, description="Rows of a step at most, those of all workers together")
     learningRate: float = Field(0.001, gt=0, description="How far a step goes; a search may vary it")
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="What turns gradients into steps")
@@ -87,6 +92,8 @@ class LightGBMTrainer(BoostedTrainer):
 
 class FunctionTrainer(TrainerForm):
     """Code of your own that returns a fitted scikit-learn estimator, or a Booster of LightGBM or XGBoost."""
+
+    stops_otherwise: ClassVar[str] = "the function says itself when it stops"
 
     entrypoint: Entrypoint = Field(description="package.module:attribute, called with (data, params, seed)")
     params: dict[str, Any] = Field(default_factory=dict, description="Handed to the function as they are")

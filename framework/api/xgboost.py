@@ -62,7 +62,7 @@ _REASONS: Mapping[str, str] = {
     "boost_from_average": "it follows from base_score: write that, or leave both out",
     "data": f"{_DECLARED}: dataset says what is learned from",
     "disable_default_eval_metric": _MEASURED,
-    "early_stopping_rounds": "every fit goes on for all its rounds: set rounds, or have tune.scheduler stop trials",
+    "early_stopping_rounds": "it is no parameter here: write trainer.xgboost.earlyStopping",
     "enable_categorical": _INPUTS,
     "eval_metric": _MEASURED,
     "fail_on_invalid_gpu_id": "a fit that finds no GPU for its device always fails: leave it out",

@@ -10,7 +10,8 @@ from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.kinds.training_job.tuning import SearchSpace
 from framework.planning.grammar.kind import CrossProblem
 
-LOOP = tuple(name for name in TorchTrainer.model_fields if name not in ("entrypoint", "params", "epochs"))
+_NOT_SEARCHED = ("entrypoint", "params", "epochs", "earlyStopping")
+LOOP = tuple(name for name in TorchTrainer.model_fields if name not in _NOT_SEARCHED)
 """What a search may vary beside the parameters of the function; a test holds this and the trainer together."""
 
 
@@ -19,7 +20,7 @@ def problems(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
     if trainer is None:
         return
     for name in trainer.params:
-        if name in (*LOOP, "epochs"):
+        if name in (*LOOP, "epochs", "earlyStopping"):
             told = f"{name} is no matter of the function's: write trainer.torch.{name}"
             yield CrossProblem(f'spec.trainer.torch.params["{name}"]', told)
     if trainer.batchSize < spec.resources.workers:
@@ -27,8 +28,8 @@ def problems(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
         yield CrossProblem("spec.trainer.torch.batchSize", told)
     for name, space in spec.tune.search.items() if spec.tune else ():
         path = f'spec.tune.search["{name}"]'
-        if name == "epochs":
-            yield CrossProblem(path, "epochs are no parameter: write trainer.torch.epochs, which no search varies")
+        if name in ("epochs", "earlyStopping"):
+            yield CrossProblem(path, f"{name} is no parameter: write trainer.torch.{name}, which no search varies")
         elif name in LOOP:
             yield from _searched(path, name, space, spec.resources.workers)
 

@@ -15,7 +15,8 @@ from framework.planning.grammar.kind import CrossProblem
 
 class _Library(NamedTuple):
     """What a library calls its parameters, and which of them are the trainer's to set; see ``framework.api.xgboost``.
-    ``words`` are those that a parameter takes, ``numbers_alone`` what it cannot do with Strings."""
+    ``booster`` may be dart, ``words`` are those that a parameter takes, ``numbers_alone`` what it cannot do with
+    Strings."""
 
     trainer: str
     title: str
@@ -23,6 +24,7 @@ class _Library(NamedTuple):
     derived: Mapping[str, str]
     objectives: Mapping[Task, tuple[str, ...]]
     by_column: Set[str]
+    booster: str
     words: Mapping[str, tuple[str, ...]] = {}
     numbers_alone: Set[tuple[str, str]] = frozenset()
 
@@ -35,6 +37,7 @@ _LIBRARIES = (
         lightgbm.DERIVED,
         lightgbm.OBJECTIVES,
         lightgbm.BY_COLUMN,
+        "boosting",
     ),
     _Library(
         "xgboost",
@@ -43,6 +46,7 @@ _LIBRARIES = (
         xgboost.DERIVED,
         xgboost.OBJECTIVES,
         xgboost.BY_COLUMN,
+        "booster",
         xgboost.WORDS,
         xgboost.NUMBERS_ALONE,
     ),
@@ -78,6 +82,9 @@ def problems(
         if before != given.name:
             yield CrossProblem(given.path, f"{given.name} is another name of {before}, which is set already: keep one")
         for path, value in given.values:
+            if of == library.booster and value == "dart" and getattr(spec.trainer.form, "earlyStopping", None):
+                told = "dart changes earlier trees in each round, so that there is no best one to go back to"
+                yield CrossProblem(path, f"{told}: leave out earlyStopping, or dart")
             yield from _value(path, of, value, library, inputs, task)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from framework.api.metrics import VALIDATION, measure_of, measured, why_not
 from framework.api.tasks import LABELS, TASKS, Task, of_dtype
+from framework.api.trainer_form import EarlyStopping
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.grammar.kind import CrossProblem
 
@@ -55,6 +56,9 @@ def _metrics(spec: TrainingJobSpec) -> Iterator[tuple[str, str]]:
         yield f"spec.evaluation.gates[{index}].metric", gate.metric
     for index, item in enumerate(spec.evaluation.slices):
         yield f"spec.evaluation.slices[{index}].metric", item.metric
+    stop: EarlyStopping | None = getattr(spec.trainer.form, "earlyStopping", None)
+    if stop is not None and stop.metric is not None:
+        yield f"spec.trainer.{spec.trainer.name}.earlyStopping.metric", stop.metric.removeprefix(VALIDATION)
     if spec.tune is not None:
         yield "spec.tune.metric", spec.tune.metric.removeprefix(VALIDATION)
 

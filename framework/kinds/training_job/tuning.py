@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from framework.api.fields import Duration, exactly_one
 from framework.api.meta import Strict
-from framework.api.metrics import PATTERN, VALIDATION, known_of_validation, measure_of
+from framework.api.metrics import VALIDATION, ValidationMetric, measure_of
 
 
 class SearchSpace(Strict):
@@ -31,13 +31,6 @@ class SearchSpace(Strict):
         if name == "loguniform" and bounds[0] <= 0:
             raise ValueError("loguniform needs positive bounds")
         return self
-
-
-ValidationMetric = Annotated[
-    str,
-    AfterValidator(known_of_validation),
-    WithJsonSchema({"type": "string", "pattern": PATTERN.replace("^", f"^{VALIDATION}", 1)}),
-]
 
 
 class Tune(Strict):

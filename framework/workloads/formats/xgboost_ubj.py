@@ -43,7 +43,12 @@ def answers(booster: Any, matrix: Matrix, output: ModelOutput) -> Matrix:
     if not len(matrix):
         return output.empty()
     # Of what there is to ask it by, this alone may be called by several threads.
-    found = booster.inplace_predict(narrowed(matrix), strict_shape=True).astype(np.float64)
+    return shaped(booster.inplace_predict(narrowed(matrix), strict_shape=True), output)
+
+
+def shaped(found: NDArray[np.float32], output: ModelOutput) -> Matrix:
+    """What XGBoost answers with strict shapes, as the task has it."""
+    found = found.astype(np.float64)
     if output.task is Task.QUANTILE:
         return np.asarray(np.sort(found, axis=1))
     return np.asarray(found[:, 0] if output.width is None and found.shape[1] == 1 else found)

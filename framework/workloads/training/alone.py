@@ -13,7 +13,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line, traceback_of
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
-from framework.workloads.training.checkpoints import Checkpoints, CheckpointState
+from framework.workloads.training.checkpoints import Checkpoints, CheckpointState, kept_rounds
 from framework.workloads.training.progress import Rounds
 from framework.workloads.training.trainer import Artifact, FitSettings, Fitted, TrainingData
 from framework.workloads.training.trainers import TRAINERS
@@ -41,16 +41,17 @@ class AloneWatch:
             return None
         state, model = found
         self.resumed = (*state.resumed, state.rounds)
-        return state.rounds, Artifact(model, state.format)
+        return state.rounds, Artifact(model, state.format, state.best)
 
-    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
+    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact], *, last: bool = False) -> None:
         """A checkpoint that cannot be written now costs nothing but the way back."""
         self._reports += 1
         self._told.tell(rounds, metrics.headline(self._data, scores))
-        if rounds < self._rounds and self._reports % self._every == 0:
+        if not last and rounds < self._rounds and self._reports % self._every == 0:
             artifact = model()
             try:
-                self._kept.add(CheckpointState(rounds, artifact.format, False, self.resumed), artifact.data)
+                state = CheckpointState(rounds, artifact.format, False, self.resumed, best=artifact.best)
+                self._kept.add(state, artifact.data)
             except OSError as error:
                 log.warning("no checkpoint after %d rounds: %s", rounds, error)
 
@@ -70,7 +71,8 @@ class FitWorker:
             artifact = TRAINERS[trainer].fit(data, settings, watch)
         except WorkloadError as error:
             return error.reason, str(error), traceback_of(error)
-        kept.add(CheckpointState(settings.rounds, artifact.format, True, watch.resumed), artifact.data)
+        state = CheckpointState(settings.rounds, artifact.format, True, watch.resumed, best=artifact.best)
+        kept.add(state, artifact.data)
         return None
 
 
@@ -126,4 +128,4 @@ def _finished(kept: Checkpoints) -> Fitted | None:
     if found is None or not found[0].final:
         return None
     state, model = found
-    return Fitted(Artifact(model, state.format), state.rounds, state.resumed)
+    return Fitted(Artifact(model, state.format, state.best), kept_rounds(state), state.resumed)

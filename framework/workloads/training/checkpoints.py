@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from framework import storage
 from framework.ports import FailureKind
 from framework.workloads.context import WorkloadError
+from framework.workloads.training.trainer import BestRound
 
 log = logging.getLogger(__name__)
 
@@ -16,13 +17,20 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class CheckpointState:
     """What a checkpoint says of itself. ``failure`` is (reason, message, traceback) where the fit failed for good: the
-    worker's way of telling the driver, because an exception would be taken for a crash and tried again."""
+    worker's way of telling the driver, because an exception would be taken for a crash and tried again. ``best`` is
+    that of its ``Artifact``."""
 
     rounds: int
     format: str
     final: bool
     resumed: tuple[int, ...] = ()
     failure: tuple[str, str, str] | None = None
+    best: BestRound | None = None
+
+
+def kept_rounds(state: CheckpointState) -> int:
+    """Of which round a finished model is."""
+    return state.best.rounds if state.best is not None else state.rounds
 
 
 def write_checkpoint(place: str, state: CheckpointState, model: bytes) -> None:
@@ -40,7 +48,8 @@ def read_checkpoint(place: str) -> tuple[CheckpointState, bytes]:
     try:
         raw, model = storage.read_json(f"{place}.json"), storage.read_bytes(f"{place}.model")
         failure = raw["failure"] and tuple(raw["failure"])
-        state = CheckpointState(raw["rounds"], raw["format"], raw["final"], tuple(raw["resumed"]), failure)
+        best = BestRound(*raw["best"]) if raw.get("best") else None
+        state = CheckpointState(raw["rounds"], raw["format"], raw["final"], tuple(raw["resumed"]), failure, best)
         found = hashlib.sha256(model or b"").hexdigest()
         if found != raw["sha256"]:
             raise ValueError(f"the model has SHA-256 {found}, written was {raw['sha256']}")

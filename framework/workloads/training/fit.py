@@ -16,7 +16,7 @@ from framework.workloads.failures import traceback_of
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.alone import fit_alone
-from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
+from framework.workloads.training.checkpoints import CheckpointState, kept_rounds, read_checkpoint, write_checkpoint
 from framework.workloads.training.progress import Rounds
 from framework.workloads.training.trainer import Artifact, FitSettings, Fitted, SeveralWorkers, TrainingData
 from framework.workloads.training.trainers import TRAINERS
@@ -50,9 +50,9 @@ class TrainWatch:
         if state.failure is not None:
             return None
         self.resumed = state.resumed if state.final else (*state.resumed, state.rounds)
-        return state.rounds, Artifact(model, state.format)
+        return state.rounds, Artifact(model, state.format, state.best)
 
-    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
+    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact], *, last: bool = False) -> None:
         """Measure, and checkpoint when it is time; the last state is published by ``publish``."""
         import ray.train
 
@@ -60,19 +60,17 @@ class TrainWatch:
         if _first():
             self._told.tell(rounds, metrics.headline(self._data, scores))
         found = {"rounds": rounds}
-        if rounds < self._rounds and self._reports % self._every == 0:
+        if not last and rounds < self._rounds and self._reports % self._every == 0:
             artifact = model() if _first() else None
-            self._send(
-                found, artifact, CheckpointState(rounds, artifact.format if artifact else "", False, self.resumed)
-            )
+            format, best = (artifact.format, artifact.best) if artifact else ("", None)
+            self._send(found, artifact, CheckpointState(rounds, format, False, self.resumed, best=best))
         else:
             ray.train.report(found)
 
     def publish(self, artifact: Artifact) -> None:
         """Hand the finished model to the driver."""
-        self._send(
-            {"rounds": self._rounds}, artifact, CheckpointState(self._rounds, artifact.format, True, self.resumed)
-        )
+        state = CheckpointState(self._rounds, artifact.format, True, self.resumed, best=artifact.best)
+        self._send({"rounds": self._rounds}, artifact, state)
 
     def fail(self, error: WorkloadError) -> None:
         """Hand the driver a failure that another try would repeat."""
@@ -150,12 +148,12 @@ def fit(
     if state.failure is not None:
         reason, message, trace = state.failure
         raise WorkloadError(reason, message, data={"traceback": trace})
-    return Fitted(Artifact(model, state.format), state.rounds, state.resumed)
+    return Fitted(Artifact(model, state.format, state.best), kept_rounds(state), state.resumed)
 
 
 def work(data: TrainingData, trainer: str, settings: FitSettings, every: int, told: Rounds) -> None:
     """One worker's part of the fit."""
-    import ray.train
+    import ray.train.collective
 
     give_way()
     world = ray.train.get_context()
@@ -167,7 +165,13 @@ def work(data: TrainingData, trainer: str, settings: FitSettings, every: int, to
         several = TRAINERS[trainer].several
         if workers > 1 and several is not None:
             network = several.network()
-            settings = replace(settings, rank=world.get_world_rank(), workers=workers, network=network)
+            settings = replace(
+                settings,
+                rank=world.get_world_rank(),
+                workers=workers,
+                network=network,
+                agree=ray.train.collective.broadcast_from_rank_zero,
+            )
         watch.publish(TRAINERS[trainer].fit(data, settings, watch))
     except WorkloadError as error:
         watch.fail(error)

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from framework.answers import ModelOutput
+from framework.answers import Matrix, ModelOutput
 from framework.api.lightgbm import DERIVED, OBJECTIVES, names
 from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.formats import lightgbm_text
+from framework.workloads.training.stopping import Stopping
 from framework.workloads.training.trainer import (
     Artifact,
+    BestRound,
     FitSettings,
     SeveralWorkers,
     TrainingData,
@@ -53,7 +55,8 @@ class LightGBM:
     several: SeveralWorkers | None = SeveralWorkers(_trainer, _network)
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
-        """Boost for ``settings.rounds``, reporting every tenth of them and at the end."""
+        """Boost for ``settings.rounds``, reporting every tenth of them and at the end. Where the fit stops early, the
+        last report is of the best round."""
         import lightgbm
 
         params = _params(settings, data.output)
@@ -72,18 +75,46 @@ def _one(data: TrainingData, params: dict[str, Any], settings: FitSettings, watc
     checkpoint = watch.resume()
     if checkpoint is not None:
         done, before = checkpoint[0], lightgbm.Booster(model_str=checkpoint[1].data.decode())
-    if before is not None and done >= settings.rounds:
-        return _artifact(before)
-    every = stride(settings.rounds)
+    if checkpoint is not None and before is not None and done >= settings.rounds:
+        return _artifact(before, checkpoint[1].best)
+    every, stopping = stride(settings.rounds), Stopping(data, settings, checkpoint and checkpoint[1].best)
+
+    def predicted(booster: Any) -> Matrix:
+        return np.asarray(booster.predict(data.validation.x, num_threads=settings.threads), dtype=np.float64)
 
     def look(env: Any) -> None:
         rounds = done + env.iteration - env.begin_iteration + 1
+        if stopping.asked:
+            stopping.see(rounds, followed.answers)
+            if stopping.over() or rounds == settings.rounds:
+                raise lightgbm.callback.EarlyStopException(stopping.kept(rounds) - 1, env.evaluation_result_list)
         if rounds % every == 0 or rounds == settings.rounds:
-            answers = np.asarray(env.model.predict(data.validation.x, num_threads=settings.threads), dtype=np.float64)
-            watch.report(rounds, answers, lambda: _artifact(env.model))
+            watch.report(rounds, predicted(env.model), lambda: _artifact(env.model, stopping.best))
 
-    rows = _rows(data, params, settings)
-    return _artifact(lightgbm.train(params, rows, settings.rounds - done, init_model=before, callbacks=[look]))
+    rows, followed = _rows(data, params, settings), _Followed()
+    more: dict[str, Any] = {}
+    if stopping.asked:
+        params = {**params, "metric": "None"}
+        more = {"valid_sets": [rows.create_valid(data.validation.x)], "feval": followed}
+    booster = lightgbm.train(params, rows, settings.rounds - done, init_model=before, callbacks=[look], **more)
+    artifact = _artifact(booster, stopping.best)
+    if stopping.asked:
+        watch.report(stopping.kept(settings.rounds), predicted(booster), lambda: artifact, last=True)
+    return artifact
+
+
+class _Followed:
+    """What LightGBM says of the validation rows after each round, which costs it one tree."""
+
+    answers: Matrix
+
+    def __call__(self, answers: Any, rows: Any) -> tuple[str, float, bool]:
+        self.answers = np.array(answers, dtype=np.float64)
+        return "", 0.0, True
+
+    def asked(self, booster: Any) -> Matrix:
+        booster.eval_valid(self)
+        return self.answers
 
 
 def _quantiles(data: TrainingData, params: dict[str, Any], settings: FitSettings, watch: Watch) -> Artifact:
@@ -98,19 +129,35 @@ def _quantiles(data: TrainingData, params: dict[str, Any], settings: FitSettings
     done = watch.resume()
     if done is not None and done[0] >= settings.rounds:
         return done[1]
-    rows, every = _rows(data, params, settings), stride(settings.rounds)
+    rows, every, stopping = _rows(data, params, settings), stride(settings.rounds), Stopping(data, settings)
+    params, followed = {**params, **({"metric": "None"} if stopping.asked else {})}, _Followed()
     boosters = [lightgbm.Booster({**params, "alpha": alpha}, rows) for alpha in data.output.quantiles]
+    if stopping.asked:
+        validation = rows.create_valid(data.validation.x)
+        boosters = [booster.add_valid(validation, "validation") for booster in boosters]
 
-    def artifact() -> Artifact:
-        texts = [booster.model_to_string(num_iteration=-1) for booster in boosters]
-        return Artifact(lightgbm_text.dump_several(texts), "lightgbm-quantiles")
+    def artifact(rounds: int = -1) -> Artifact:
+        texts = [booster.model_to_string(num_iteration=rounds) for booster in boosters]
+        return Artifact(lightgbm_text.dump_several(texts), "lightgbm-quantiles", stopping.best)
+
+    def predicted(rounds: int = -1) -> Matrix:
+        x, threads = data.validation.x, settings.threads
+        return lightgbm_text.rising([one.predict(x, num_iteration=rounds, num_threads=threads) for one in boosters])
+
+    def finished(rounds: int) -> Artifact:
+        found = artifact(rounds)
+        watch.report(rounds, predicted(rounds), lambda: found, last=True)
+        return found
 
     for number in range(1, settings.rounds + 1):
         for booster in boosters:
             booster.update()
+        if stopping.asked:
+            stopping.see(number, lightgbm_text.rising([followed.asked(booster) for booster in boosters]))
+            if stopping.over() or number == settings.rounds:
+                return finished(stopping.kept(number))
         if number % every == 0 or number == settings.rounds:
-            each = [booster.predict(data.validation.x, num_threads=settings.threads) for booster in boosters]
-            watch.report(number, lightgbm_text.rising(each), artifact)
+            watch.report(number, predicted(), artifact)
     return artifact()
 
 
@@ -159,5 +206,5 @@ _SPECIAL = re.compile(r'[\s",:\[\]{}]')
 """Characters that LightGBM refuses in a name, or turns into an underscore before it compares names."""
 
 
-def _artifact(booster: Any) -> Artifact:
-    return Artifact(booster.model_to_string(num_iteration=-1).encode(), "lightgbm-text")
+def _artifact(booster: Any, best: BestRound | None = None) -> Artifact:
+    return Artifact(booster.model_to_string(num_iteration=-1).encode(), "lightgbm-text", best)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from framework.answers import Matrix, ModelOutput
-from framework.api.metrics import MEASURES, VALIDATION, measured, parted, shown, why_not, written
+from framework.api.metrics import MEASURES, VALIDATION, measure_of, measured, parted, shown, why_not, written
 from framework.api.nearest import did_you_mean
 from framework.api.tasks import TASKS, Task
 from framework.scores import Answered, score
@@ -50,6 +50,11 @@ def headline(data: TrainingData, answers: Matrix) -> str:
     tell."""
     found = measured_by([TASKS[data.output.task].headline], validated(data, answers), VALIDATION)
     return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+
+
+def is_loss(name: str) -> bool:
+    """Whether less of it is better."""
+    return measure_of(name).loss
 
 
 def not_finite(answers: Matrix) -> int:

@@ -47,7 +47,7 @@ class TrialWatch:
         """Trials are short and start over."""
         return None
 
-    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
+    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact], *, last: bool = False) -> None:
         """Measure the validation rows; hand on the best report so far.
 
         Raises:

@@ -11,6 +11,7 @@ import os
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,7 @@ from framework.workloads.failures import raised
 from framework.workloads.formats import torch_safetensors
 from framework.workloads.formats.torch_safetensors import NetworkInputs
 from framework.workloads.training import torch_network
+from framework.workloads.training.stopping import Stopping
 from framework.workloads.training.trainer import (
     Artifact,
     FitSettings,
@@ -63,7 +65,8 @@ class Torch:
     several: SeveralWorkers | None = SeveralWorkers(_trainer)
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
-        """Learn for ``settings.rounds`` epochs, reporting after every tenth of them and at the end.
+        """Learn for ``settings.rounds`` epochs, reporting after every tenth of them and at the end. Where
+        the fit stops early, the last report is of the best epoch.
 
         Raises:
             WorkloadError: "PackageMissing"; "UnsupportedTask"; "UnknownParameter"; "NoDevice" for a GPU that PyTorch
@@ -113,18 +116,27 @@ class _Fit:
         self._optimizer = kind(self._parameters, lr=self._loop["learningRate"])
 
     def run(self, watch: Watch, done: tuple[int, Artifact] | None) -> Artifact:
-        rounds, first = self._settings.rounds, 0
+        rounds, epoch, best = self._settings.rounds, 0, None
+        stopping = Stopping(self._data, self._settings, None if done is None else done[1].best)
         if done is not None:
-            first, checkpoint = done
-            torch_network.take_up(checkpoint, self._network, self._optimizer)
-        for epoch in range(first + 1, rounds + 1):
+            epoch, checkpoint = done
+            best = torch_network.take_up(checkpoint, self._network, self._optimizer)
+        while epoch < rounds and not stopping.over():
+            epoch += 1
             self._learn(epoch)
+            if stopping.asked and stopping.see(epoch, self._answers(epoch)):
+                best = torch_network.weights(self._network)
             if epoch % stride(rounds) == 0 and epoch < rounds:
-                watch.report(epoch, self._answers(epoch), partial(torch_network.keep, self._network, self._optimizer))
-        self._answers(rounds)
-        artifact = torch_network.export(self._network, self._data, self._preparation, self._entrypoint)
+                kept = partial(torch_network.keep, self._network, self._optimizer, stopping.best, best)
+                watch.report(epoch, self._answers(epoch), kept)
+        epoch = stopping.kept(epoch)
+        if best is not None:
+            self._network.load_state_dict(best)
+        self._answers(epoch)
+        exported = torch_network.export(self._network, self._data, self._preparation, self._entrypoint)
+        artifact = replace(exported, best=stopping.best)
         stored = torch_network.stored_answers(artifact, self._network, self._data, self._preparation, self._device)
-        watch.report(rounds, stored, lambda: artifact)
+        watch.report(epoch, stored, lambda: artifact, last=True)
         return artifact
 
     def _learn(self, epoch: int) -> None:

@@ -7,6 +7,7 @@ import copy
 import io
 import logging
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,11 @@ from framework.workloads.failures import raised
 from framework.workloads.features.sources import load_entrypoint
 from framework.workloads.formats import torch_safetensors
 from framework.workloads.formats.torch_safetensors import NetworkInputs
-from framework.workloads.training.trainer import Artifact, TrainingData
+from framework.workloads.training.trainer import Artifact, BestRound, TrainingData
 
 CHECKPOINT = "torch-checkpoint"
 """The form of what a fit goes on from, which nothing else reads: weights, and what the optimizer knows of each."""
-_WEIGHTS, _OPTIMIZER = "weights.", "optimizer."
+_WEIGHTS, _OPTIMIZER, _BEST = "weights.", "optimizer.", "best."
 _AT_ONCE = 8192
 """Rows that are asked about together."""
 
@@ -158,29 +159,41 @@ LARGEST_DIFFERENCE = 1e-4
 """Between what a network answers before and after it is stored: in probability, or standard deviations of the label."""
 
 
-def keep(network: Any, optimizer: Any) -> Artifact:
-    """What a fit goes on from."""
+def weights(network: Any) -> dict[str, Any]:
+    """As they are now, whatever is learned later."""
+    return {name: _own(value) for name, value in network.state_dict().items()}
+
+
+def keep(
+    network: Any, optimizer: Any, best: BestRound | None = None, of_best: Mapping[str, Any] | None = None
+) -> Artifact:
+    """What a fit goes on from; ``of_best`` are the weights of the best round so far, of one that stops early."""
     from safetensors.torch import save
 
-    tensors = {f"{_WEIGHTS}{name}": _own(value) for name, value in network.state_dict().items()}
+    tensors = {f"{_WEIGHTS}{name}": value for name, value in weights(network).items()}
+    tensors |= {f"{_BEST}{name}": value for name, value in (of_best or {}).items()}
     for index, known in optimizer.state_dict()["state"].items():
         tensors |= {f"{_OPTIMIZER}{index}.{name}": _own(value) for name, value in known.items() if value is not None}
-    return Artifact(bytes(save(tensors)), CHECKPOINT)
+    return Artifact(bytes(save(tensors)), CHECKPOINT, best)
 
 
-def take_up(checkpoint: Artifact, network: Any, optimizer: Any) -> None:
-    """What ``keep`` kept."""
+def take_up(checkpoint: Artifact, network: Any, optimizer: Any) -> dict[str, Any] | None:
+    """What ``keep`` kept; the weights of the best round so far, where there is one."""
     from safetensors.torch import load
 
     found = load(checkpoint.data)
-    weights = {name.removeprefix(_WEIGHTS): value for name, value in found.items() if name.startswith(_WEIGHTS)}
-    network.load_state_dict(weights)
+    network.load_state_dict(_below(_WEIGHTS, found))
     state: dict[int, dict[str, Any]] = {}
     for name, value in found.items():
         if name.startswith(_OPTIMIZER):
             index, _, own = name.removeprefix(_OPTIMIZER).partition(".")
             state.setdefault(int(index), {})[own] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return _below(_BEST, found) or None
+
+
+def _below(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _own(value: Any) -> Any:

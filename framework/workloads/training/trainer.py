@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,10 +78,31 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
+class StopRule:
+    """``metric`` of the validation rows, empty for the one that the task is told by; ``patience`` in rounds."""
+
+    metric: str
+    patience: int
+    min_delta: float = 0.0
+
+
+class BestRound(NamedTuple):
+    """What a fit that stops early would come to if it ended now."""
+
+    rounds: int
+    value: float
+
+
+def _as_it_is(value: float | None) -> float | None:
+    return value
+
+
+@dataclass(frozen=True)
 class FitSettings:
     """``rounds`` counts boosting rounds or epochs (1 for what is fitted at once). ``threads`` is fixed because it can
     change sums. ``network`` is what ``SeveralWorkers.network`` said, None for one worker. ``loop`` is what else the
-    spec says of the trainer, by its names there."""
+    spec says of the trainer, by its names there. ``stop`` is when to end early, None for never; ``agree`` gives every
+    worker the number of the first one."""
 
     params: Mapping[str, Any]
     rounds: int
@@ -92,15 +113,18 @@ class FitSettings:
     workers: int = 1
     network: Mapping[str, Any] | None = None
     loop: Mapping[str, Any] = field(default_factory=dict)
+    stop: StopRule | None = None
+    agree: Callable[[float | None], float | None] = _as_it_is
 
 
 @dataclass(frozen=True)
 class Artifact:
     """A model's bytes in one of ``formats.FORMATS``. Those of a checkpoint may have a form that its trainer alone
-    reads."""
+    reads. ``best`` is the best round so far, of a fit that stops early; of a finished one the round that it is of."""
 
     data: bytes
     format: str
+    best: BestRound | None = None
 
 
 @dataclass(frozen=True)
@@ -119,9 +143,9 @@ class Watch(Protocol):
         """(rounds done, the model so far), None for a fresh start."""
         ...
 
-    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
-        """``scores`` are the answers to the validation rows after ``rounds``. May not return: a hopeless trial ends
-        here."""
+    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact], *, last: bool = False) -> None:
+        """``scores`` are the answers to the validation rows after ``rounds``. ``last``: nothing follows but the model,
+        though there might have been more rounds. May not return: a hopeless trial ends here."""
         ...
 
 

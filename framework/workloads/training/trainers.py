@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from framework.api.metrics import VALIDATION
 from framework.api.trainers import TRAINER_FORMS
 from framework.workloads.context import WorkloadError
 from framework.workloads.training.function import Function
 from framework.workloads.training.lightgbm import LightGBM
 from framework.workloads.training.sklearn import Sklearn
 from framework.workloads.training.torch import Torch
-from framework.workloads.training.trainer import FitSettings, TrainerAdapter
+from framework.workloads.training.trainer import FitSettings, StopRule, TrainerAdapter
 from framework.workloads.training.xgboost import XGBoost
 
 TRAINERS: Mapping[str, TrainerAdapter] = {
@@ -38,5 +39,13 @@ def chosen(spec: Mapping[str, Any], seed: int, threads: int) -> tuple[str, FitSe
         seed=seed,
         threads=threads,
         entrypoint=form.get("estimator") or form.get("entrypoint") or "",
+        stop=_stop(form.get("earlyStopping")),
         loop=TRAINER_FORMS[name].others_of(form),
     )
+
+
+def _stop(form: Mapping[str, Any] | None) -> StopRule | None:
+    if form is None:
+        return None
+    metric = (form.get("metric") or "").removeprefix(VALIDATION)
+    return StopRule(metric, int(form["patience"]), float(form.get("minDelta") or 0.0))

@@ -19,6 +19,7 @@ from framework.api.tasks import Task
 from framework.api.xgboost import DERIVED, OBJECTIVES, PARAMETERS, WORDS
 from framework.workloads.context import WorkloadError
 from framework.workloads.formats import xgboost_ubj
+from framework.workloads.training.stopping import Stopping
 from framework.workloads.training.trainer import (
     Artifact,
     FitSettings,
@@ -51,7 +52,8 @@ class XGBoost:
     """What a worker has to know of the others, that trainer sets up around it."""
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
-        """Boost for ``settings.rounds``, reporting every tenth of them and at the end.
+        """Boost for ``settings.rounds``, reporting every tenth of them and at the end. Where the fit stops early, the
+        last report is of the best round.
 
         Raises:
             WorkloadError: "UnknownParameter"; "TrainerFailed"; "NoDevice" for a GPU that is not there.
@@ -76,22 +78,38 @@ def _boosted(data: TrainingData, params: dict[str, Any], settings: FitSettings, 
     import xgboost
 
     done, model = watch.resume() or (0, None)
+    stopping = Stopping(data, settings, None if model is None else model.best)
     if model is not None and done >= settings.rounds:
         return model
     if _UNSTORED in params:
-        done, model = 0, None
+        done, model, stopping = 0, None, Stopping(data, settings)
     anew = _UNSTORED not in params and not _DRAWN.isdisjoint(params)
-    rows, booster = _rows(data, settings), None
+    rows, booster, over = _rows(data, settings), None, False
+    validation = _matrix(data, data.validation, settings, label=data.validation.y) if stopping.asked else None
     while model is None or done < settings.rounds:
         if booster is None or anew:
-            booster = xgboost.Booster(params, [rows], model_file=None if model is None else bytearray(model.data))
+            known = [rows] if validation is None else [rows, validation]
+            booster = xgboost.Booster(params, known, model_file=None if model is None else bytearray(model.data))
             _check_device(booster, params)
         first, done = done, min(done + stride(settings.rounds), settings.rounds)
         for number in range(first, done):
             booster.update(rows, number)
-        model = Artifact(xgboost_ubj.dump(booster), "xgboost-ubj")
+            if validation is not None:
+                # It keeps the answers to what it was made with, so that each round costs it one tree.
+                said = booster.predict(validation, strict_shape=True)
+                stopping.see(number + 1, xgboost_ubj.shaped(said, data.output))
+                over = stopping.over()
+                if over:
+                    break
+        ended = stopping.asked and (over or done == settings.rounds)
+        if ended:
+            done = stopping.kept(done)
+            booster = booster[:done]
+        model = Artifact(xgboost_ubj.dump(booster), "xgboost-ubj", stopping.best)
         answers = xgboost_ubj.answers(booster, data.validation.x, data.output)
-        watch.report(done, answers, partial(Artifact, model.data, model.format))
+        watch.report(done, answers, partial(Artifact, model.data, model.format, model.best), last=ended)
+        if ended:
+            break
     return model
 
 
@@ -136,18 +154,27 @@ def _params(settings: FitSettings, output: ModelOutput) -> dict[str, Any]:
 
 def _rows(data: TrainingData, settings: FitSettings) -> Any:
     """A worker's share of the training rows."""
-    import xgboost
-
     part = sorted_by_list(data.train.shard(settings.rank, settings.workers))
-    return xgboost.DMatrix(
-        xgboost_ubj.narrowed(part.x),
-        part.y,
+    return _matrix(
+        data,
+        part,
+        settings,
+        label=part.y,
         weight=_weight(part),
         group=None if part.groups is None else sizes_of_lists(part.groups),
+    )
+
+
+def _matrix(data: TrainingData, part: Part, settings: FitSettings, **more: Any) -> Any:
+    import xgboost
+
+    return xgboost.DMatrix(
+        xgboost_ubj.narrowed(part.x),
         feature_names=told_apart(data.names, _SPECIAL),
         feature_types=["c" if index in data.categories else "float" for index in range(len(data.names))],
         enable_categorical=True,
         nthread=settings.threads,
+        **more,
     )
 
 

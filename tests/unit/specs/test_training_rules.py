@@ -67,7 +67,7 @@ RULES = [
             ("nrounds", "9", "nrounds cannot be set: it follows from rounds: write trainer.lightgbm.rounds"),
             ("random_seed", "9", "random_seed cannot be set: it follows from seed: write spec.seed"),
             ("num_class", "3", "it follows from the values of the label"),
-            ("early_stopping_rounds", "3", "every fit goes on for all its rounds"),
+            ("early_stopping_rounds", "3", "earlyStopping"),
             ("force_col_wise", "true", "the trainer fixes it, so that the same fit gives the same bytes"),
             ("monotone_constraints", "[1, 0]", "needs one of -1, 0 and 1 for each of the 1 inputs, found 2"),
             ("monotone_constraints", "[2]", "is a list with one of -1, 0 and 1 for each input, found [2]"),

@@ -20,7 +20,7 @@ RULES = [
             ("num_boost_round", "9", "it follows from rounds: write trainer.xgboost.rounds"),
             ("num_class", "3", "it follows from the values of the label"),
             ("quantile_alpha", "0.5", "it follows from the quantiles: write dataset.quantiles"),
-            ("early_stopping_rounds", "3", "every fit goes on for all its rounds"),
+            ("early_stopping_rounds", "3", "write trainer.xgboost.earlyStopping"),
             ("eval_metric", "auc", "it has no effect: all metrics of the task are measured"),
             ("enable_categorical", "true", "it follows from the inputs and their dtypes"),
             ("xgb_model", "m.ubj", "it names a file, and a spec reads none that it does not declare"),

@@ -59,7 +59,7 @@ ADDED = {
 }
 LINES = {
     "framework/api/trainers.py": (
-        "from framework.api.trainer_form import TrainerForm\n",
+        "from framework.api.trainer_form import EarlyStopping, TrainerForm\n",
         "from framework.api.toy import ToyTrainer\n",
         '    function: FunctionTrainer | None = Field(None, description="A function of your own")\n',
         '    toy: ToyTrainer | None = Field(None, description="A toy")\n',

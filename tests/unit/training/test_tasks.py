@@ -63,7 +63,7 @@ class Reports:
     def resume(self) -> tuple[int, Artifact] | None:
         return None
 
-    def report(self, rounds: int, scores: Matrix, model: Any) -> None:
+    def report(self, rounds: int, scores: Matrix, model: Any, *, last: bool = False) -> None:
         self.rounds.append(rounds)
         self.answers = scores
 

@@ -50,7 +50,7 @@ class Recorder:
     def resume(self) -> tuple[int, Artifact] | None:
         return self.start
 
-    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
+    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact], *, last: bool = False) -> None:
         self.seen.append((rounds, auc(DATA.validation.y, scores)))
         self.models.append((rounds, model()))
 
@@ -170,7 +170,7 @@ def test_a_column_without_a_value_in_training_is_no_obstacle(
 
 
 class _Watch(Recorder):
-    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact]) -> None:
+    def report(self, rounds: int, scores: Matrix, model: Callable[[], Artifact], *, last: bool = False) -> None:
         assert np.isfinite(scores).all()
 
 

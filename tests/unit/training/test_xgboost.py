@@ -35,7 +35,7 @@ class Kept(Reports):
     def resume(self) -> tuple[int, Artifact] | None:
         return self.start
 
-    def report(self, rounds: int, scores: Any, model: Any) -> None:
+    def report(self, rounds: int, scores: Any, model: Any, *, last: bool = False) -> None:
         super().report(rounds, scores, model)
         self.models[rounds] = model()
 
