@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from types import ModuleType
 from typing import Any
@@ -26,7 +26,8 @@ class Answered:
 
     ``truth``: 0 and 1; the position of the class; a number; how relevant a row is. ``given``: (rows,), or (rows,
     classes) probabilities, or (rows, quantiles). ``threshold``: the probability from which on a row counts as positive.
-    ``groups``: for a ranking, which list each row is part of."""
+    ``groups``: for a ranking, which list each row is part of. ``own`` are metrics of a spec's own by name, ``rows`` a
+    frame of the columns that they look at besides."""
 
     truth: Any
     given: Any
@@ -34,16 +35,25 @@ class Answered:
     threshold: float = 0.5
     quantiles: tuple[float, ...] = ()
     groups: Any = None
+    own: Mapping[str, Callable[[Answered], float]] = field(default_factory=dict)
+    rows: Any = None
 
     def of(self, rows: Any) -> Answered:
         """The same of some rows, given by a mask or by position."""
         groups = None if self.groups is None else self.groups[rows]
-        return replace(self, truth=self.truth[rows], given=self.given[rows], groups=groups)
+        frame = None if self.rows is None else self.rows[_positions(rows, len(self.truth))]
+        return replace(self, truth=self.truth[rows], given=self.given[rows], groups=groups, rows=frame)
 
     @property
     def predicted(self) -> Any:
         """The class of each row: 0 and 1, or its position."""
         return (self.given >= self.threshold).astype(float) if self.given.ndim == 1 else self.given.argmax(axis=1)
+
+
+def _positions(rows: Any, height: int) -> Any:
+    import numpy as np
+
+    return np.arange(height)[rows]
 
 
 Metric = Callable[[Answered], float]
@@ -71,10 +81,12 @@ def score(name: str, answered: Answered) -> float:
     """
     import numpy as np
 
-    base, places = parted(name)
-    metric = METRICS[base]
     if not np.isfinite(answered.given).all():
         return NAN
+    if name in answered.own:
+        return answered.own[name](answered)
+    base, places = parted(name)
+    metric = METRICS[base]
     return metric(answered) if places is None else metric(answered, places)
 
 
@@ -198,13 +210,14 @@ def each_list(name: str, answered: Answered) -> Any:
     base, places = parted(name)
     metric = METRICS[base]
     found = []
-    for rows in _rows_of_lists(answered.groups):
+    for rows in rows_of_lists(answered.groups):
         alone = replace(answered.of(rows), groups=np.zeros(len(rows)))
         found.append(metric(alone, places))
     return np.array(found)
 
 
-def _rows_of_lists(groups: Any) -> list[Any]:
+def rows_of_lists(groups: Any) -> list[Any]:
+    """Positions of the rows of each list, in order of ``groups``."""
     import numpy as np
 
     _, place = np.unique(groups, return_inverse=True)
@@ -214,7 +227,7 @@ def _rows_of_lists(groups: Any) -> list[Any]:
 
 def _lists(answered: Answered) -> Iterator[tuple[Any, Any]]:
     """Truth and scores of each list that has something to find and something else."""
-    for rows in _rows_of_lists(answered.groups):
+    for rows in rows_of_lists(answered.groups):
         truth = answered.truth[rows]
         if len(rows) > 1 and truth.max() > 0:
             yield truth, answered.given[rows]

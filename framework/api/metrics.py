@@ -8,7 +8,8 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
 
@@ -22,6 +23,10 @@ DEFAULT_AT = 10
 """Where a metric of the first k places does not say how many."""
 VALIDATION = "validation_"
 """Before the name of what is measured on the validation part."""
+CV = "cv_"
+"""Before the name of what is measured by cross-validation: the mean over its folds."""
+COST = "cost"
+"""The name of what ``evaluation.costs`` measures."""
 
 
 @dataclass(frozen=True)
@@ -93,20 +98,59 @@ def parted(name: str) -> tuple[str, int | None]:
     return found[1], places
 
 
-def measure_of(name: str) -> Measure:
+Measures = Mapping[str, Measure]
+NO_OWN: Measures = MappingProxyType({})
+
+
+def own_measures(evaluation: Mapping[str, Any]) -> Measures:
+    """What a spec adds to ``MEASURES``, by its ``evaluation`` as JSON."""
+    found = {
+        one["name"]: Measure(frozenset(Task), -math.inf, math.inf, loss=one["better"] == "smaller")
+        for one in evaluation.get("metrics") or ()
+    }
+    return found | ({COST: Measure(_CLASSES, -math.inf, math.inf, loss=True)} if evaluation.get("costs") else {})
+
+
+def bare(name: str) -> str:
+    """Without what says on which rows it was measured.
+
+    >>> bare("validation_auc"), bare("cv_auc"), bare("auc")
+    ('auc', 'auc', 'auc')
+    """
+    return next((name.removeprefix(prefix) for prefix in (VALIDATION, CV) if name.startswith(prefix)), name)
+
+
+def measure_of(name: str, own: Measures = NO_OWN) -> Measure:
     """Raises KeyError where there is no such metric."""
-    return MEASURES[parted(name)[0]]
+    return own[name] if name in own else MEASURES[parted(name)[0]]
 
 
-def written(name: str) -> str:
-    """The name as results have it: ``ndcg`` is ``ndcg@10``."""
-    base, places = parted(name)
-    return base if places is None else f"{base}@{places}"
+def written(name: str, own: Measures = NO_OWN) -> str:
+    """The name as results have it: ``ndcg`` is ``ndcg@10``.
+
+    Raises:
+        KeyError: there is no such metric.
+    """
+    plain = bare(name)
+    if plain in own:
+        return name
+    base, places = parted(plain)
+    prefix = name.removesuffix(plain)
+    return f"{prefix}{base}" if places is None else f"{prefix}{base}@{places}"
 
 
 def measured(task: Task) -> tuple[str, ...]:
     """What is measured of every model of a task."""
     return tuple(written(name) for name, one in MEASURES.items() if task in one.tasks)
+
+
+def is_known(name: str) -> bool:
+    """Whether it is one of ``MEASURES``."""
+    try:
+        parted(name)
+    except KeyError:
+        return False
+    return True
 
 
 def known(name: str) -> str:
@@ -127,31 +171,56 @@ Metric = Annotated[str, AfterValidator(known), WithJsonSchema({"type": "string",
 """A field that names a metric."""
 
 
-def known_of_validation(name: str) -> str:
-    """``name`` where it is a metric of the validation part.
+_OWN = "[a-z][a-z0-9_]{0,39}"
+"""What the name of a metric of the user's own looks like."""
+
+
+def own_name(name: str) -> str:
+    """``name`` where a metric of the user's own may have it.
 
     Raises:
-        FieldError: it is none.
+        FieldError: it may not.
     """
-    if name.startswith(VALIDATION):
-        try:
-            parted(name.removeprefix(VALIDATION))
-        except KeyError:
-            pass
-        else:
-            return name
-    allowed = [f"{VALIDATION}{one}" for one in shown()]
-    near = nearest(name.removeprefix(VALIDATION), MEASURES)
-    told = f"{name!r} is no metric of the validation part (allowed: {', '.join(allowed)})"
-    raise FieldError(told, f"{VALIDATION}{near}" if near else None)
+    if not re.fullmatch(_OWN, name):
+        raise FieldError(f"{name!r} is no name of a metric: 1 to 40 of a-z, 0-9 and _, a letter first")
+    if name in (*MEASURES, COST):
+        raise FieldError(f"{name} is the name of a metric that there is already")
+    if bare(name) != name or name == "not_finite":
+        raise FieldError(f"{name!r} would be taken for something else: results have such names of their own")
+    return name
 
 
-ValidationMetric = Annotated[
-    str,
-    AfterValidator(known_of_validation),
-    WithJsonSchema({"type": "string", "pattern": PATTERN.replace("^", f"^{VALIDATION}", 1)}),
-]
-"""A field that names a metric of the validation part."""
+OwnName = Annotated[str, AfterValidator(own_name), WithJsonSchema({"type": "string", "pattern": f"^{_OWN}$"})]
+
+
+def _or_own(name: str) -> str:
+    """``name`` where it is a metric, or may be one of the spec's own: whether it is, the rules of the whole spec say.
+
+    Raises:
+        FieldError: it can be neither.
+    """
+    if re.fullmatch(_OWN, bare(name)) is None:
+        known(bare(name))
+    return name
+
+
+def _of_validation(name: str) -> str:
+    if not name.startswith(VALIDATION):
+        allowed = [f"{VALIDATION}{one}" for one in shown()]
+        near = nearest(name, MEASURES)
+        told = f"{name!r} is no metric of the validation part (allowed: {', '.join(allowed)})"
+        raise FieldError(told, f"{VALIDATION}{near}" if near else None)
+    return _or_own(name)
+
+
+def _or_own_pattern(prefix: str) -> Any:
+    return WithJsonSchema({"type": "string", "pattern": f"^{prefix}[a-z][a-z0-9_]*(@[1-9][0-9]{{0,3}})?$"})
+
+
+MetricOrOwn = Annotated[str, AfterValidator(_or_own), _or_own_pattern("")]
+"""A field that names a metric, or one of the spec's own."""
+ValidationMetric = Annotated[str, AfterValidator(_of_validation), _or_own_pattern(VALIDATION)]
+"""The same, of the validation part."""
 
 
 def shown() -> list[str]:
@@ -159,8 +228,8 @@ def shown() -> list[str]:
     return [f"{name}@k" if one.places else name for name, one in MEASURES.items()]
 
 
-def why_not(name: str, task: Task) -> str | None:
+def why_not(name: str, task: Task, own: Measures = NO_OWN) -> str | None:
     """Why a metric says nothing of a task, None where it does."""
-    if task in measure_of(name).tasks:
+    if task in measure_of(name, own).tasks:
         return None
     return f"{name} is no metric of {task.value} (its own: {', '.join(measured(task))})"

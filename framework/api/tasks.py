@@ -44,6 +44,9 @@ TASKS: Mapping[Task, TaskForm] = {
     Task.RANKING: TaskForm("a number from 0 on: how relevant the row is", _NUMBERS, "score", "ndcg@10"),
 }
 
+BINARY_CLASSES: Mapping[str, int] = {"0": 0, "1": 1, "false": 0, "true": 1}
+"""The values of a binary label, as a spec may write them."""
+
 LABELS = frozenset().union(*(form.dtypes for form in TASKS.values()))
 """Dtypes that a label can have."""
 

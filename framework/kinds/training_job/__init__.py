@@ -35,8 +35,10 @@ def _references(spec: TrainingJobSpec) -> tuple[Reference, ...]:
 
 
 def _entrypoints(spec: TrainingJobSpec) -> Mapping[str, str]:
-    named: str | None = getattr(spec.trainer.form, "entrypoint", None)
-    return {} if named is None else {f"spec.trainer.{spec.trainer.name}.entrypoint": named}
+    fits: str | None = getattr(spec.trainer.form, "entrypoint", None)
+    named = {} if fits is None else {f"spec.trainer.{spec.trainer.name}.entrypoint": fits}
+    measures = enumerate(spec.evaluation.metrics)
+    return {**named, **{f"spec.evaluation.metrics[{index}].entrypoint": one.entrypoint for index, one in measures}}
 
 
 def _unsupported(spec: TrainingJobSpec) -> tuple[str, ...]:
@@ -103,5 +105,5 @@ KIND = Kind(
     sized_by="spec.resources",
     consumes=consumes,
     behind=_behind,
-    merge_keys={"dataset.features": "view", "evaluation.gates": "metric"},
+    merge_keys={"dataset.features": "view", "evaluation.gates": "metric", "evaluation.metrics": "name"},
 )

@@ -17,6 +17,7 @@ def consumes(spec: TrainingJobSpec) -> Mapping[Ref, frozenset[str] | None]:
     parts are made by may come from any of them."""
     dataset, evaluation = spec.dataset, spec.evaluation
     parts = {*(item.by for item in evaluation.slices), *(item.attribute for item in evaluation.fairness)}
+    parts |= {name for one in evaluation.metrics for name in one.columns}
     group = {name for name in (dataset.split.group, dataset.query, dataset.weight) if name}
     found: dict[Ref, frozenset[str] | None] = {
         Ref("FeatureView", dataset.spine): frozenset({*dataset.columns, dataset.label, *group, *parts})

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from framework.api.metrics import measure_of, written
+from framework.api.metrics import Measures, bare, measure_of, written
 from framework.kinds.training_job.evaluation import Evaluation, Gate, Slice
 from framework.ports import ModelVersion
 
@@ -57,10 +57,15 @@ def judge(
     """
     unscored = int(metrics.get(_NOT_FINITE, 0))
     why = f"{unscored:,} answers to test rows are not finite" if unscored else ""
-    rows = [_gate(gate, metrics, champion, champion_problem, why, comparisons) for gate in evaluation.gates]
+    own = evaluation.own
+    undefined = {one.name: f"{one.entrypoint} gave no finite number" for one in evaluation.metrics}
+    rows = [
+        _gate(gate, metrics, champion, champion_problem, why or undefined.get(bare(gate.metric), ""), comparisons, own)
+        for gate in evaluation.gates
+    ]
     for bar in evaluation.slices:
         measured = [row for row in slices if row.get("by") == bar.by and row.get("metric") == bar.metric]
-        rows += _slice_rows(bar, measured, why)
+        rows += _slice_rows(bar, measured, why or undefined.get(bar.metric, ""))
     counted = [name for name in (_NOT_FINITE, f"validation_{_NOT_FINITE}") if name in metrics]
     return (*rows, *(_unscored(name, int(metrics[name])) for name in counted))
 
@@ -77,22 +82,24 @@ def _gate(
     problem: str | None,
     why: str,
     comparisons: Mapping[str, Mapping[str, Any]],
+    own: Measures,
 ) -> dict[str, Any]:
-    value = metrics.get(written(gate.metric))
+    written_as = written(gate.metric, own)
+    value = metrics.get(written_as)
     if gate.comparedTo is None:
         return _row(gate.metric, value, _bar(gate.min, gate.max), _within(value, gate.min, gate.max), why)
     name = f"{gate.metric} against live"
     if champion is None:
         return _row(name, value, "nothing is live", True, why)
-    live = champion.get(written(gate.metric))
+    live = champion.get(written_as)
     if live is None:
         unknown = f"unknown: {problem}; lift this gate for one commit if that is meant" if problem else "not measured"
         return _row(name, value, unknown, False, why)
-    loss, allowed = measure_of(gate.metric).loss, gate.maxDrop or gate.maxRise or 0.0
+    loss, allowed = measure_of(gate.metric, own).loss, gate.maxDrop or gate.maxRise or 0.0
     sign = "<= {:.4f} + {:g}" if loss else ">= {:.4f} - {:g}"
     bar = f"{sign.format(live, allowed)} (live, same rows)"
     passed = _within(value, None, live + allowed) if loss else _within(value, live - allowed, None)
-    spread = comparisons.get(written(gate.metric), {}).get("quantiles")
+    spread = comparisons.get(written_as, {}).get("quantiles")
     if spread:
         bar += f"; difference {_at(spread, 0.025):+.4f} to {_at(spread, 0.975):+.4f} in 95 of 100 draws"
     if gate.confidence is None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
-from framework.api.metrics import Measure, measure_of
+from framework.api.metrics import Measure, bare, is_known, measure_of
 from framework.kinds.feature_view.columns import INPUTS, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.training_job import network, parameters, tasks
@@ -59,6 +59,10 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     yield from parameters.problems(spec, inputs(spec, specs) if whole else None, tasks.task_of(spec, label))
     yield from network.problems(spec)
     yield from _bars(spec)
+    folds = spec.evaluation.crossValidation
+    if folds is not None and folds.gap is not None and spec.dataset.split.by != "time":
+        told = f"is for rows that are divided by time, and dataset.split.by is {spec.dataset.split.by}"
+        yield CrossProblem("spec.evaluation.crossValidation.gap", told)
     for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ()):
         monitor = specs.get(Ref("ModelMonitor", name))  # a kind above this one, which it cannot import
         if monitor is not None and getattr(monitor, "drift", None) is None:
@@ -174,6 +178,11 @@ def _by_column(spec: TrainingJobSpec, together: Mapping[str, str]) -> Iterator[C
         (f"spec.evaluation.fairness[{index}].attribute", item.attribute)
         for index, item in enumerate(spec.evaluation.fairness)
     ]
+    named += [
+        (f"spec.evaluation.metrics[{index}].columns[{place}]", column)
+        for index, one in enumerate(spec.evaluation.metrics)
+        for place, column in enumerate(one.columns)
+    ]
     dataset = spec.dataset
     for path, column in (("split.group", dataset.split.group), ("query", dataset.query), ("weight", dataset.weight)):
         if column is not None:
@@ -201,14 +210,20 @@ def _bars(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
     gates, slices = spec.evaluation.gates, spec.evaluation.slices
     bars: list[tuple[str, Gate | Slice]] = [(f"gates[{index}]", gate) for index, gate in enumerate(gates)]
     bars += [(f"slices[{index}]", item) for index, item in enumerate(slices)]
+    own = spec.evaluation.own
+    if spec.tune is not None and (wrong := spec.tune.misdirected(own)) is not None:
+        yield CrossProblem("spec.tune", wrong)
     for path, bar in bars:
-        measure = measure_of(bar.metric)
+        if bare(bar.metric) not in own and not is_known(bare(bar.metric)):
+            continue
+        yield from (CrossProblem(f"spec.evaluation.{path}", wrong) for wrong in bar.misdirected(own))
+        measure = measure_of(bare(bar.metric), own)
         for side, bound in (("min", bar.min), ("max", bar.max)):
             if bound is not None and not measure.holds(bound):
                 told = f"{bar.metric} {_range(measure)}, found {bound:g}"
                 yield CrossProblem(f"spec.evaluation.{path}.{side}", told)
     for index, gate in enumerate(gates):
-        span = measure_of(gate.metric).span
+        span = measure_of(bare(gate.metric), own).span if is_known(bare(gate.metric)) else math.inf
         for name, verb in (("maxDrop", "drop"), ("maxRise", "rise")):
             asked = getattr(gate, name)
             if asked is not None and asked > span:

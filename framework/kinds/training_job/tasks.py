@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from framework.api.metrics import VALIDATION, measure_of, measured, why_not
-from framework.api.tasks import LABELS, TASKS, Task, of_dtype
+from framework.api.metrics import CV, MEASURES, VALIDATION, Measures, bare, is_known, measure_of, measured, why_not
+from framework.api.tasks import BINARY_CLASSES, LABELS, TASKS, Task, of_dtype
 from framework.api.trainer_form import EarlyStopping
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.grammar.kind import CrossProblem
@@ -44,10 +44,34 @@ def problems(spec: TrainingJobSpec, dtype: str | None) -> Iterator[CrossProblem]
                 yield CrossProblem(f"spec.dataset.{path}", f"is for classes, and {label} is {dtype}: task {task.value}")
     if task not in (None, Task.BINARY) and spec.decision is not None:
         yield CrossProblem("spec.decision", f"chooses a threshold of a binary label, and the task is {task}")
+    own = spec.evaluation.own
+    if spec.evaluation.costs is not None and task not in (None, Task.BINARY, Task.MULTICLASS):
+        yield CrossProblem("spec.evaluation.costs", f"are of classes, and the task is {task}")
+    elif spec.evaluation.costs is not None and task is Task.BINARY:
+        yield from _costs(spec.evaluation.costs)
     for path, name in _metrics(spec):
-        unfit = _unfit(name, task, dtype)
+        plain = bare(name)
+        if plain not in own and not is_known(plain):
+            prefix = name.removesuffix(plain)
+            which = " of the validation part" if prefix == VALIDATION else ""
+            allowed = tuple(f"{prefix}{one}" for one in (*own, *MEASURES))
+            yield CrossProblem(path, f"{name!r} is no metric{which}", allowed=allowed, wanted=name)
+            continue
+        unfit = _unfit(plain, task, dtype, own)
         if unfit is not None:
             yield CrossProblem(path, unfit)
+        elif name.startswith(CV) and spec.evaluation.crossValidation is None:
+            yield CrossProblem(path, f"{name} is what evaluation.crossValidation measures, and there is none")
+
+
+def _costs(costs: Mapping[str, Mapping[str, float]]) -> Iterator[CrossProblem]:
+    """Of a binary label, whose classes are known beforehand."""
+    for true, prices in costs.items():
+        named = [(f'spec.evaluation.costs["{true}"]', true)]
+        named += [(f'spec.evaluation.costs["{true}"]["{one}"]', one) for one in prices]
+        for path, name in named:
+            if name not in BINARY_CLASSES:
+                yield CrossProblem(path, f"{name!r} is no class of a binary label", allowed=tuple(BINARY_CLASSES))
 
 
 def _metrics(spec: TrainingJobSpec) -> Iterator[tuple[str, str]]:
@@ -58,18 +82,18 @@ def _metrics(spec: TrainingJobSpec) -> Iterator[tuple[str, str]]:
         yield f"spec.evaluation.slices[{index}].metric", item.metric
     stop: EarlyStopping | None = getattr(spec.trainer.form, "earlyStopping", None)
     if stop is not None and stop.metric is not None:
-        yield f"spec.trainer.{spec.trainer.name}.earlyStopping.metric", stop.metric.removeprefix(VALIDATION)
+        yield f"spec.trainer.{spec.trainer.name}.earlyStopping.metric", stop.metric
     if spec.tune is not None:
-        yield "spec.tune.metric", spec.tune.metric.removeprefix(VALIDATION)
+        yield "spec.tune.metric", spec.tune.metric
 
 
-def _unfit(name: str, task: Task | None, dtype: str | None) -> str | None:
+def _unfit(name: str, task: Task | None, dtype: str | None, own: Measures) -> str | None:
     if task is not None:
-        return why_not(name, task)
+        return why_not(name, task, own)
     possible = [Task.BINARY, Task.REGRESSION] if dtype in ("Float32", "Float64") else _UNDECLARED
-    if measure_of(name).tasks.isdisjoint(possible):
-        own = ", ".join(dict.fromkeys(metric for one in possible for metric in measured(one)))
-        return f"{name} needs a task that dataset.task declares; without it the metrics are {own}"
+    if measure_of(name, own).tasks.isdisjoint(possible):
+        able = ", ".join(dict.fromkeys(metric for one in possible for metric in measured(one)))
+        return f"{name} needs a task that dataset.task declares; without it the metrics are {able}"
     return None
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from framework.api.fields import Duration, exactly_one
 from framework.api.meta import Strict
-from framework.api.metrics import VALIDATION, ValidationMetric, measure_of
+from framework.api.metrics import NO_OWN, Measures, ValidationMetric, bare, measure_of
 
 
 class SearchSpace(Strict):
@@ -59,10 +59,9 @@ class Tune(Strict):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        loss = measure_of(self.metric.removeprefix(VALIDATION)).loss
-        if loss != (self.mode == "min"):
-            better = "smaller" if loss else "larger"
-            raise ValueError(f"{self.metric} is better when {better}: mode must be {'min' if loss else 'max'}")
+        wrong = self.misdirected(NO_OWN)
+        if wrong is not None:
+            raise ValueError(wrong)
         if self.algorithm == "grid":
             lists = [space.choice for space in self.search.values() if space.choice is not None]
             if len(lists) < len(self.search):
@@ -70,3 +69,14 @@ class Tune(Strict):
             if math.prod(map(len, lists)) > self.trials:
                 raise ValueError(f"the grid has {math.prod(map(len, lists))} combinations, but trials is {self.trials}")
         return self
+
+    def misdirected(self, own: Measures) -> str | None:
+        """Why ``mode`` does not suit the metric, which ``own`` may hold; None where it does, or nobody knows."""
+        try:
+            loss = measure_of(bare(self.metric), own).loss
+        except KeyError:
+            return None
+        if loss == (self.mode == "min"):
+            return None
+        better = "smaller" if loss else "larger"
+        return f"{self.metric} is better when {better}: mode must be {'min' if loss else 'max'}"

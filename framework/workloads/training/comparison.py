@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.scores import Answered, each_list, score
+from framework.scores import Answered, each_list, rows_of_lists, score
 
 LEVELS = tuple(round(step / 200, 3) for step in range(1, 200))
 """The quantiles that are kept: gates may ask for other confidences later, and nothing is drawn again for that."""
@@ -41,7 +41,15 @@ def compare(metric: str, ours: Answered, theirs: Answered, seed: int) -> dict[st
 
 
 def _of_lists(metric: str, ours: Answered, theirs: Answered, generator: np.random.Generator) -> list[float]:
-    """The metric is a mean over lists, so each is measured once and drawn as a number."""
+    """The metric is a mean over lists, so each is measured once and drawn as a number. One of a spec's own may be
+    anything, and is measured on the rows of all lists that are drawn."""
+    if metric in ours.own:
+        lists = rows_of_lists(ours.groups)
+        draws = max(_FEWEST_DRAWS, min(_MOST_DRAWS, _ROWS_DRAWN // len(ours.truth)))
+        taken = [
+            np.concatenate([lists[one] for one in generator.integers(0, len(lists), len(lists))]) for _ in range(draws)
+        ]
+        return [score(metric, ours.of(rows)) - score(metric, theirs.of(rows)) for rows in taken]
     differences = each_list(metric, ours) - each_list(metric, theirs)
     known = differences[np.isfinite(differences)]
     return [float(known[generator.integers(0, len(known), len(known))].mean()) for _ in range(_MOST_DRAWS)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from framework.answers import Matrix, ModelOutput
+from framework.api.metrics import CV, NO_OWN, Measures
 from framework.api.tasks import TASKS, Task
 from framework.scores import Answered, score
 from framework.workloads import models
@@ -17,14 +18,20 @@ from framework.workloads.failures import first_line
 from framework.workloads.missing import nan_as_null
 from framework.workloads.training import metrics
 from framework.workloads.training.comparison import compare
+from framework.workloads.training.own_metrics import NO_OWN_METRICS, OwnMetrics
 
 
 def champion_answers(
-    champion: Mapping[str, Any], test: pl.DataFrame, task: Task = Task.BINARY, groups: Matrix | None = None
+    champion: Mapping[str, Any],
+    test: pl.DataFrame,
+    task: Task = Task.BINARY,
+    groups: Matrix | None = None,
+    own: Callable[[ModelOutput], OwnMetrics] = lambda output: NO_OWN_METRICS,
 ) -> tuple[Answered | None, str]:
     """The live model's answers to the challenger's test rows. None where it cannot be asked, and why, e.g. because it
     needs a column that this training set does not have, or has as something else: a bar against it then counts as
-    failed rather than as passed unseen, and the version is on record with the reason.
+    failed rather than as passed unseen, and the version is on record with the reason. ``own`` gives the metrics of the
+    spec's own for an output.
     """
     name, signature = f"the live model {champion['version']}", champion["signature"]
     output = ModelOutput.of(signature)
@@ -49,7 +56,11 @@ def champion_answers(
     unknown = int(np.count_nonzero(np.isnan(truth)))
     if unknown:
         return None, f"{name} does not know the classes of {unknown:,} of {test.height:,} rows"
-    return metrics.answered(output, truth, answers, groups), ""
+    try:
+        measured = own(output)
+    except WorkloadError as error:
+        return None, f"{name} cannot be measured: {error}"
+    return metrics.answered(output, truth, answers, groups, measured, measured.rows(test)), ""
 
 
 def _retyped(signature: models.Signature, test: pl.DataFrame) -> Iterator[str]:
@@ -61,7 +72,13 @@ def _retyped(signature: models.Signature, test: pl.DataFrame) -> Iterator[str]:
 
 
 def comparisons(
-    gates: Sequence[Mapping[str, Any]], ours: Answered, theirs: Answered | None, seed: int, *, also: bool = False
+    gates: Sequence[Mapping[str, Any]],
+    ours: Answered,
+    theirs: Answered | None,
+    seed: int,
+    *,
+    also: bool = False,
+    own: Measures = NO_OWN,
 ) -> dict[str, dict[str, Any]]:
     """How much better ours is by each metric that is gated against the live model (see ``comparison.compare``), by
     name; empty where there is nothing to compare with. ``also``: by what its task is told by and by every gated metric,
@@ -70,12 +87,15 @@ def comparisons(
         return {}
     asked = [gate["metric"] for gate in gates if also or gate.get("comparedTo")]
     headline = [TASKS[ours.task].headline] if also else []
-    named = dict.fromkeys(metrics.checked(one, ours.task) for one in [*asked, *headline])
+    of_test = [one for one in [*asked, *headline] if not one.startswith(CV)]
+    named = dict.fromkeys(metrics.checked(one, ours.task, own) for one in of_test)
     found = {name: compare(name, ours, theirs, seed) for name in named}
     return {name: one for name, one in found.items() if one is not None}
 
 
-def slices(bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, known: Answered) -> list[dict[str, Any]]:
+def slices(
+    bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, known: Answered, own: Measures = NO_OWN
+) -> list[dict[str, Any]]:
     """One row per bar and value of its column: {by, value, metric, rows, score}. ``score`` is None where the metric
     is not defined, e.g. an AUC where one class is missing. Slices below ``minRows`` are left out; where that leaves
     none, one row with the value None has the size of the largest.
@@ -85,7 +105,7 @@ def slices(bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, known: Answere
     """
     found: list[dict[str, Any]] = []
     for bar in bars:
-        metric = metrics.checked(bar["metric"], known.task)
+        metric = metrics.checked(bar["metric"], known.task, own)
         if bar["by"] not in test.columns:
             raise WorkloadError(
                 "MissingColumn", f"a slice is by {bar['by']!r}, the training set has {', '.join(test.columns)}"

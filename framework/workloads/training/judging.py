@@ -15,6 +15,7 @@ from framework.ports import TrainRequest
 from framework.workloads import models
 from framework.workloads.training import decision, evaluation, labels, metrics
 from framework.workloads.training.diagnosis import diagnose
+from framework.workloads.training.own_metrics import own_metrics
 from framework.workloads.training.trainer import TrainingData
 
 
@@ -60,18 +61,22 @@ def judge(
     """
     spec, task = asked.spec, output.task
     lists = labels.lists(test, spec["dataset"].get("query"), task)
-    known = metrics.answered(output, output.truth(test), predictor.predict(test), lists)
+    own, bars = data.own, spec["evaluation"]
+    known = metrics.answered(output, output.truth(test), predictor.predict(test), lists, own, own.rows(test))
     live, champion, problem = None, None, "nothing is live"
     if asked.champion is not None:
-        live, problem = evaluation.champion_answers(asked.champion, test, task, lists)
+        live, problem = evaluation.champion_answers(
+            asked.champion, test, task, lists, lambda theirs: own_metrics(bars, theirs, test.columns)
+        )
         champion = {} if live is None else metrics.measure(live, also=wanted)
     chosen_by = metrics.validated(replace(data, output=output), validated)
-    bars = spec["evaluation"]
     return Judged(
         metrics={**metrics.measure(known, also=wanted), **metrics.measure(chosen_by, VALIDATION, wanted)},
         champion=champion,
         problem=problem,
-        comparisons=evaluation.comparisons(bars.get("gates", ()), known, live, asked.seed, also=asked.compare),
-        slices=evaluation.slices(bars.get("slices", ()), test, known),
+        comparisons=evaluation.comparisons(
+            bars.get("gates", ()), known, live, asked.seed, also=asked.compare, own=own.measures
+        ),
+        slices=evaluation.slices(bars.get("slices", ()), test, known, own.measures),
         diagnosis=diagnose(known, output.classes),
     )

@@ -15,7 +15,7 @@ from typing import Any
 from framework import storage
 from framework.answers import Matrix
 from framework.api.fields import parse_duration
-from framework.api.metrics import VALIDATION
+from framework.api.metrics import NO_OWN, VALIDATION, Measures
 from framework.api.tasks import Task
 from framework.api.trainers import TRAINER_FORMS
 from framework.workloads.context import WorkloadError
@@ -51,7 +51,7 @@ class TrialWatch:
         """Measure the validation rows; hand on the best report so far.
 
         Raises:
-            WorkloadError: "ScoresNotFinite": such a state cannot be compared with any other.
+            WorkloadError: "ScoresNotFinite", "MetricUndefined": such a state cannot be compared with any other.
         """
         unscored = metrics.not_finite(scores)
         if unscored:
@@ -60,6 +60,8 @@ class TrialWatch:
         known = metrics.validated(self._data, scores)
         name = self._metric.removeprefix(VALIDATION)
         found: dict[str, Any] = {**metrics.measured_by([name], known, VALIDATION), "rounds": rounds}
+        if self._metric not in found:
+            raise WorkloadError("MetricUndefined", f"{self._metric} is not defined on the validation rows")
         if self._best is None or self._sign * found[self._metric] > self._sign * self._best[self._metric]:
             self._best = found
         self._emit(dict(self._best))
@@ -83,7 +85,7 @@ def search(
     done = storage.readable_json(f"{folder}/search.json")
     if done is not None:
         return SearchResult(**done)
-    tune = {**tune, "metric": checked_metric(tune["metric"], data.output.task)}
+    tune = {**tune, "metric": checked_metric(tune["metric"], data.output.task, data.own.measures)}
     grid = _run(data, trainer, settings, tune, resources, folder, tell)
     trials = [_trial(number, result) for number, result in enumerate(grid)]
     succeeded = [trial for trial in trials if trial["error"] is None and tune["metric"] in trial]
@@ -97,18 +99,18 @@ def search(
     return found
 
 
-def checked_metric(name: str, task: Task) -> str:
+def checked_metric(name: str, task: Task, own: Measures = NO_OWN) -> str:
     """The metric that trials are compared by, as they report it.
 
     Raises:
         WorkloadError: "UnknownMetric" for one that no trial reports.
     """
-    own = name.removeprefix(VALIDATION)
-    if own == name:
+    plain = name.removeprefix(VALIDATION)
+    if plain == name:
         raise WorkloadError(
             "UnknownMetric", f"tune.metric {name!r} is not of the validation part: say {VALIDATION}{name}"
         )
-    return f"{VALIDATION}{metrics.checked(own, task)}"
+    return f"{VALIDATION}{metrics.checked(plain, task, own)}"
 
 
 def _run(

@@ -36,7 +36,7 @@ class Stopping:
         if value is None:
             return False
         gain = np.inf if self.best is None else value - self.best.value
-        if metrics.is_loss(metric) and self.best is not None:
+        if metrics.is_loss(metric, self._data.own) and self.best is not None:
             gain = -gain
         if not gain > (0.0 if self.best is None else self._rule.min_delta):
             return False

@@ -18,6 +18,7 @@ import polars as pl
 from framework import installed, scores, storage
 from framework.answers import ModelOutput
 from framework.api.layout import trial_file
+from framework.api.metrics import bare, own_measures
 from framework.api.tasks import Task
 from framework.api.trainers import TRAINER_FORMS
 from framework.ports import MEANING, ReadTable, TrainRequest
@@ -30,6 +31,7 @@ from framework.workloads.training.dataset import TrainingSet, build, extents
 from framework.workloads.training.fit import fit
 from framework.workloads.training.judging import Judged
 from framework.workloads.training.machine import machine
+from framework.workloads.training.own_metrics import OwnMetrics, own_metrics
 from framework.workloads.training.progress import of_fit
 from framework.workloads.training.search import SearchResult, checked_metric, search
 from framework.workloads.training.split import split
@@ -163,7 +165,8 @@ def _prepared(context: RunContext, asked: TrainRequest, trainer: str) -> Learned
     context.progress(None, f"{told} rows of {len(dataset.inputs)} inputs, task {task}")
     output = labels.output_of(parts["train"], dataset.label, task, spec["dataset"].get("quantiles") or [])
     signature = models.signature_of(parts["train"], dataset.inputs, dataset.nullable, output)
-    data = _matrices(parts, dataset, signature, output, spec["dataset"])
+    own = own_metrics(spec["evaluation"], output, dataset.frame.columns)
+    data = _matrices(parts, dataset, signature, output, spec["dataset"], own)
     return Learned(dataset, parts, signature, data, wanted)
 
 
@@ -184,6 +187,7 @@ def _lineage(asked: TrainRequest, learned: Learned, judged: Judged, fitted: Fitt
         "machine": machine(asked.spec["resources"], threads),
         "champion": (asked.champion or {}).get("version"),
         "champion_problem": judged.problem,
+        **({"own_metrics": dict(learned.data.own.told)} if learned.data.own.functions else {}),
         "resumed_at_rounds": list(fitted.resumed),
     }
 
@@ -247,11 +251,11 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
         raise WorkloadError(
             "UnsupportedTask", f"decision chooses a threshold of a binary label, and the task is {task}"
         )
-    evaluated, tune = spec["evaluation"], spec.get("tune")
+    evaluated, tune, own = spec["evaluation"], spec.get("tune"), own_measures(spec["evaluation"])
     if tune:
-        checked_metric(tune["metric"], task)
+        checked_metric(tune["metric"], task, own)
     named = [bar["metric"] for bar in (*evaluated.get("gates", ()), *evaluated.get("slices", ()))]
-    return list(dict.fromkeys(metrics.checked(one, task) for one in named))
+    return list(dict.fromkeys(metrics.checked(bare(one), task, own) for one in named))
 
 
 def _matrices(
@@ -260,6 +264,7 @@ def _matrices(
     signature: Mapping[str, Any],
     output: ModelOutput,
     spec: Mapping[str, Any],
+    own: OwnMetrics,
 ) -> TrainingData:
     encoder = models.Encoder(signature)
     learn, choose = (
@@ -268,13 +273,14 @@ def _matrices(
             output.truth(parts[name]),
             labels.weights(parts[name], output, spec) if name == "train" else None,
             labels.lists(parts[name], spec.get("query"), output.task),
+            own.rows(parts[name]) if name == "validation" else None,
         )
         for name in ("train", "validation")
     )
     categories = {
         index: len(column["categories"]) for index, column in enumerate(signature["inputs"]) if "categories" in column
     }
-    return TrainingData(learn, choose, dataset.inputs, categories, output)
+    return TrainingData(learn, choose, dataset.inputs, categories, output, own)
 
 
 def _profiled(dataset: TrainingSet) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.answers import Matrix, ModelOutput
+from framework.workloads.training.own_metrics import NO_OWN_METRICS, OwnMetrics
 
 BINARY = ModelOutput()
 
@@ -19,12 +20,14 @@ BINARY = ModelOutput()
 class Part:
     """``x`` float64 (rows, inputs) as the signature encodes it; ``y`` float64 (rows,) as ``ModelOutput.truth`` has it:
     0 or 1, the position of the class, a number, how relevant a row is. ``weight`` is how much each row counts;
-    ``groups`` which list it is part of, for a ranking, as whole numbers."""
+    ``groups`` which list it is part of, for a ranking, as whole numbers. ``rows`` are columns of the training set that
+    metrics of the spec's own look at, as a Polars frame, in the part that is measured."""
 
     x: Matrix
     y: Matrix
     weight: Matrix | None = None
     groups: Matrix | None = None
+    rows: Any = None
 
     def of(self, rows: NDArray[np.int64]) -> Part:
         """The same of some rows, by position."""
@@ -63,13 +66,15 @@ def told_apart(names: Sequence[str], refused: re.Pattern[str]) -> list[str]:
 @dataclass(frozen=True)
 class TrainingData:
     """What is learned from and what progress is measured on. ``names`` are the inputs' names, ``categories`` the number
-    of categories of each String input by its position, ``output`` what the model shall answer."""
+    of categories of each String input by its position, ``output`` what the model shall answer; ``own`` are metrics of
+    the spec's own."""
 
     train: Part
     validation: Part
     names: tuple[str, ...]
     categories: Mapping[int, int]
     output: ModelOutput = BINARY
+    own: OwnMetrics = NO_OWN_METRICS
 
     @property
     def width(self) -> int:
