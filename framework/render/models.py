@@ -129,6 +129,8 @@ def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
     model, lineage = report.row.model, report.row.model.lineage
     heads = _heads("  METRIC", "TEST", "VALIDATION", "LIVE, SAME ROWS", "BETTER")
     yield "Metrics", [heads, *(_figure(one) for one in report.figures)]
+    heads = _heads("  METRIC", "MEAN", "STANDARD DEVIATION", "EACH FOLD")
+    yield "Cross-validation", [heads, *(_folds(one) for one in report.figures if one.cv is not None)]
     yield "Gates", [_heads("  GATE", "VALUE", "VERDICT", "BAR"), *(_gate(gate) for gate in model.gates)]
     parts = [
         _cells(f"{row['by']} = {_part(row)}", row["metric"], number(row["score"]), f"{row['rows']:,}")
@@ -150,6 +152,11 @@ def _part(row: Mapping[str, Any]) -> str:
 def _figure(one: ModelFigure) -> Line:
     better = {True: "lower", False: "higher", None: ""}[one.loss]
     return _cells(one.name, number(one.test), number(one.validation), number(one.live), better)
+
+
+def _folds(one: ModelFigure) -> Line:
+    mean, spread = one.cv or (None, None)
+    return _cells(one.name, number(mean), number(spread), ", ".join(number(value) for value in one.folds))
 
 
 def _gate(gate: Mapping[str, Any]) -> Line:
@@ -201,6 +208,7 @@ def model_json(environment: str, report: ModelReport) -> str:
             "metrics": {one.name: _figures(one) for one in report.figures},
             "gates": list(model.gates),
             "slices": lineage.get("slices") or [],
+            "cross_validation": lineage.get("cross_validation"),
             "parameters": model.parameters,
             "rows": lineage.get("rows") or {},
             "data": dict(model.read),

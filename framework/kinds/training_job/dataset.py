@@ -85,12 +85,18 @@ class Split(Strict):
     fractions: Fractions | None = Field(None, description="How large the parts are; exactly one of fractions and at")
     at: SplitAt | None = Field(None, description="For by: time, calendar dates instead of fractions")
     group: str | None = Field(None, description="For by: group, the column whose values stay together")
+    gap: DurationOrZero | None = Field(
+        None,
+        description="For by: time, how long before the next part rows are in none: as long as it takes until a label "
+        "is known",
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         exactly_one(self, "fractions", "at")
-        if self.at is not None and self.by != "time":
-            raise ValueError("at needs by: time")
+        for name in ("at", "gap"):
+            if getattr(self, name) is not None and self.by != "time":
+                raise ValueError(f"{name} needs by: time")
         if (self.by == "group") != (self.group is not None):
             raise ValueError("group names the column for by: group, and only for it")
         return self

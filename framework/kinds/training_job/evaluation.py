@@ -142,7 +142,9 @@ class CrossValidation(Strict):
 
     folds: int = Field(5, ge=2, le=50, description="How many fits")
     gap: DurationOrZero | None = Field(
-        None, description="For split.by: time, how long before what it is measured on a fit learns no more"
+        None,
+        description="For split.by: time, how long before what it is measured on a fit learns no more; default: "
+        "that of dataset.split",
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from framework.api.errors import ConfigurationError
 from framework.api.meta import Ref
-from framework.api.metrics import VALIDATION, measure_of, measured
+from framework.api.metrics import VALIDATION, bare, measure_of, measured
 from framework.api.nearest import did_you_mean
 from framework.api.tasks import TASKS, Task, of_signature
 from framework.ports import Json, ModelVersion, ReadTable
@@ -44,13 +45,16 @@ class ModelRow:
 @dataclass(frozen=True)
 class ModelFigure:
     """One metric: on the test rows, on the validation rows, and of the live model on the same test rows. ``loss``:
-    better when smaller; None where nobody knows the metric."""
+    better when smaller; None where nobody knows the metric. ``folds`` are its values in a cross-validation, with their
+    mean and standard deviation in ``cv``; None where it was not defined on all of them, or there was none."""
 
     name: str
     test: float | None
     validation: float | None
     live: float | None
     loss: bool | None
+    cv: tuple[float, float] | None = None
+    folds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,18 +114,37 @@ def result_of(report: ModelReport) -> dict[str, Any]:
 def figures(model: ModelVersion) -> tuple[ModelFigure, ...]:
     """Those of its task first, in the order of their table."""
     found, live = model.metrics, model.lineage.get("champion_metrics") or {}
-    own = {name.removeprefix(VALIDATION) for name in (*found, *live)}
+    own = {bare(name) for name in (*found, *live)}
+    crossed, added = model.lineage.get("cross_validation") or {}, model.lineage.get("own_metrics") or {}
     names = dict.fromkeys((*(name for name in measured(of_signature(model.signature)) if name in own), *sorted(own)))
     return tuple(
-        ModelFigure(name, found.get(name), found.get(f"{VALIDATION}{name}"), live.get(name), is_loss(name))
+        ModelFigure(
+            name,
+            found.get(name),
+            found.get(f"{VALIDATION}{name}"),
+            live.get(name),
+            is_loss(name, added),
+            *_of_folds(name, crossed),
+        )
         for name in names
     )
 
 
-def is_loss(name: str) -> bool | None:
-    """Whether a metric, also one of the validation part, is better when smaller; None for what is no metric."""
+def _of_folds(name: str, crossed: Mapping[str, Any]) -> tuple[tuple[float, float] | None, tuple[float, ...]]:
+    known = (crossed.get("metrics") or {}).get(name)
+    if known is None:
+        return None, ()
+    return (known["mean"], known["std"]), tuple(fold["metrics"][name] for fold in crossed["folds"])
+
+
+def is_loss(name: str, own: Mapping[str, str] = MappingProxyType({})) -> bool | None:
+    """Whether a metric, also one of the validation part or of folds, is better when smaller; None for what is no
+    metric. ``own`` are those of a version's own, with which values are better."""
+    plain = bare(name)
+    if plain in own:
+        return own[plain] == "smaller"
     try:
-        return measure_of(name.removeprefix(VALIDATION)).loss
+        return measure_of(plain).loss
     except KeyError:
         return None
 
@@ -193,7 +216,8 @@ def _differences(
     yield from _of("task", {"task": before.task.value}, {"task": after.task.value})
     yield from _of("parameters", one.parameters, other.parameters)
     for item in _of("metrics", one.metrics, other.metrics):
-        yield ModelDifference(item.about, item.name, item.before, item.after, _verdict(item))
+        own = {**(one.lineage.get("own_metrics") or {}), **(other.lineage.get("own_metrics") or {})}
+        yield ModelDifference(item.about, item.name, item.before, item.after, _verdict(item, own))
     yield from _of("rows", one.lineage.get("rows") or {}, other.lineage.get("rows") or {})
     yield from _inputs(one, other)
     yield from _data(one.read, other.read)
@@ -211,8 +235,8 @@ def _of(about: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iter
             yield ModelDifference(about, name, one, other)
 
 
-def _verdict(item: ModelDifference) -> str:
-    loss = is_loss(item.name)
+def _verdict(item: ModelDifference, own: Mapping[str, str]) -> str:
+    loss = is_loss(item.name, own)
     if loss is None or item.before is None or item.after is None:
         return ""
     return "better" if (item.after < item.before) == loss else "worse"

@@ -219,7 +219,7 @@ def worst_first(slices: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any],
         score, place = row.get("score"), bars.index((row["by"], row["metric"]))
         if score is None:
             return place, False, 0.0
-        return place, True, -float(score) if is_loss(row["metric"]) else float(score)
+        return place, True, -float(score) if row.get("loss", is_loss(row["metric"])) else float(score)
 
     return tuple(sorted(rows, key=rank))
 

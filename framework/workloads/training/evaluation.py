@@ -98,7 +98,8 @@ def slices(
 ) -> list[dict[str, Any]]:
     """One row per bar and value of its column: {by, value, metric, rows, score}. ``score`` is None where the metric
     is not defined, e.g. an AUC where one class is missing. Slices below ``minRows`` are left out; where that leaves
-    none, one row with the value None has the size of the largest.
+    none, one row with the value None has the size of the largest. Of a metric of the spec's own, ``loss`` says whether
+    less of it is better.
 
     Raises:
         WorkloadError: "MissingColumn", "UnknownMetric".
@@ -115,15 +116,16 @@ def slices(
         large = sizes.filter(pl.col("count") >= least)
         for value in large[bar["by"]].to_list():
             rows = np.flatnonzero(_equal(column, value))
-            found.append(_slice(bar, str(value), len(rows), score(metric, known.of(rows))))
+            found.append(_slice(bar, str(value), len(rows), score(metric, known.of(rows)), own))
         if large.is_empty():
-            found.append(_slice(bar, None, max(sizes["count"].to_list()), float("nan")))
+            found.append(_slice(bar, None, max(sizes["count"].to_list()), float("nan"), own))
     return found
 
 
-def _slice(bar: Mapping[str, Any], value: str | None, rows: int, found: float) -> dict[str, Any]:
+def _slice(bar: Mapping[str, Any], value: str | None, rows: int, found: float, own: Measures) -> dict[str, Any]:
     shown = found if np.isfinite(found) else None
-    return {"by": bar["by"], "value": value, "metric": bar["metric"], "rows": rows, "score": shown}
+    told = {"loss": own[bar["metric"]].loss} if bar["metric"] in own else {}
+    return {"by": bar["by"], "value": value, "metric": bar["metric"], "rows": rows, "score": shown, **told}
 
 
 def _equal(column: pl.Series, value: Any) -> Matrix:

@@ -21,8 +21,8 @@ from framework.workloads.features.sources import load_entrypoint
 @dataclass(frozen=True)
 class EntrypointMetric:
     """``entrypoint(truth, answers, rows)``: truth float64 (rows,) and answers as the task has them, see ``Answered``,
-    both read-only; ``rows`` a Polars frame of ``columns`` as the training set has them, empty where it names none. It returns a
-    number."""
+    both read-only; ``rows`` a Polars frame of ``columns`` as the training set has them, empty where it names none. It
+    returns a number."""
 
     name: str
     entrypoint: str

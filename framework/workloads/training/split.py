@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from framework.api.fields import parse_duration
 from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import labels
+from framework.workloads.training.as_of import MOMENT
 from framework.workloads.training.dataset import TrainingSet, midnight
 
 PARTS = ("train", "validation", "test")
 
 
 def split(dataset: TrainingSet, spec: Mapping[str, Any], seed: int) -> dict[str, pl.DataFrame]:
-    """The three parts, each in canonical order. Every row is in exactly one; equal inputs give equal parts.
+    """The three parts, each in canonical order. No row is in two; equal inputs give equal parts.
 
     - time: earlier rows train, later ones test. ``at`` gives the first day (UTC) of validation and test;
-      ``fractions`` cut by rows, and rows of the same instant stay together.
+      ``fractions`` cut by rows, and rows of the same instant stay together. Rows of the last ``gap`` before the next
+      part are in none.
     - random: a seeded permutation. stratified: one per class, so that all parts have the same shares of them.
     - group: whole groups, in a seeded order, so that no group is in two parts.
 
@@ -41,6 +45,8 @@ def split(dataset: TrainingSet, spec: Mapping[str, Any], seed: int) -> dict[str,
             number = _stratified(dataset, spec["fractions"], seed)
         case _:
             number = _by_group(dataset, spec["group"], spec["fractions"], seed)
+    if spec.get("gap"):
+        number = _without_gaps(number, frame[dataset.time], parse_duration(spec["gap"]))
     parts = {name: frame.filter(pl.Series(number == index)) for index, name in enumerate(PARTS)}
     _usable(parts, dataset)
     return parts
@@ -64,6 +70,17 @@ def _by_time(dataset: TrainingSet, fractions: Mapping[str, float]) -> NDArray[np
         # The frame is in time order: the boundary moves back to the first row of the instant it falls into.
         number += np.arange(len(moments)) >= (np.searchsorted(moments, moments[edge]) if edge < len(moments) else edge)
     return number
+
+
+def _without_gaps(number: NDArray[np.int64], times: pl.Series, gap: timedelta) -> NDArray[np.int64]:
+    """-1 for rows that are closer than ``gap`` to the first row of the part after theirs."""
+    at = times.cast(MOMENT).to_physical().to_numpy()
+    found = number.copy()
+    for part in (0, 1):
+        later = at[number > part]
+        if len(later):
+            found[(number == part) & (at > later.min() - gap // timedelta(microseconds=1))] = -1
+    return found
 
 
 def _by_chance(rows: int, fractions: Mapping[str, float], generator: np.random.Generator) -> NDArray[np.int64]:

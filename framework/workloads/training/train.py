@@ -7,7 +7,7 @@ import importlib
 import platform
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,8 +27,10 @@ from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
 from framework.workloads.training import cluster, judging, labels, metrics
 from framework.workloads.training.card import card_html, card_markdown, model_card
+from framework.workloads.training.cross_validation import CrossValidated, cross_validate
 from framework.workloads.training.dataset import TrainingSet, build, extents
 from framework.workloads.training.fit import fit
+from framework.workloads.training.folds import Fold, folds
 from framework.workloads.training.judging import Judged
 from framework.workloads.training.machine import machine
 from framework.workloads.training.own_metrics import OwnMetrics, own_metrics
@@ -94,6 +96,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
     output = judging.decided(spec, data.output, data, validated)
     signature = {**learned.signature, "output": output.to_json()}
 
+    folded = _cross_validated(context, asked, name, settings, learned, output, found, fitted)
+
     context.progress(None, "judging on the test rows")
     judged = judging.judge(asked, predictor, output, learned.parts["test"], data, validated, learned.wanted)
 
@@ -111,7 +115,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "format": fitted.artifact.format,
         "signature": signature,
         "profile": profile,
-        "metrics": judged.metrics,
+        "metrics": {**judged.metrics, **(folded.means if folded else {})},
         "champion_metrics": judged.champion,
         "comparisons": judged.comparisons,
         "parameters": {
@@ -120,8 +124,15 @@ def run(context: RunContext) -> Mapping[str, Any]:
             **(found.parameters if found else {}),
             "rounds": fitted.rounds,
         },
-        "lineage": _lineage(asked, learned, judged, fitted, settings.threads),
-        "rows": {**{label: part.height for label, part in learned.parts.items()}, "dropped": dataset.dropped},
+        "lineage": {
+            **_lineage(asked, learned, judged, fitted, settings.threads),
+            **({"cross_validation": folded.kept} if folded else {}),
+        },
+        "rows": {
+            **{label: part.height for label, part in learned.parts.items()},
+            "dropped": dataset.dropped,
+            **({"gap": gap} if (gap := _in_gaps(learned)) else {}),
+        },
         "trials": found.trials if found else [],
         "trial_rows": len(trial["rows"]),
         "slices": judged.slices,
@@ -140,13 +151,19 @@ def run(context: RunContext) -> Mapping[str, Any]:
 @dataclass(frozen=True)
 class Learned:
     """What is learned from: the training set, its three parts, the same as matrices, and the signature that the model
-    will have. ``wanted`` are the metrics that the spec names."""
+    will have. ``wanted`` are the metrics that the spec names, ``folds`` those of a cross-validation of the rows of
+    ``chosen_on``, train and validation."""
 
     dataset: TrainingSet
     parts: Mapping[str, pl.DataFrame]
     signature: dict[str, Any]
     data: TrainingData
     wanted: list[str]
+    folds: Sequence[Fold] = ()
+
+    @property
+    def chosen_on(self) -> pl.DataFrame:
+        return pl.concat([self.parts["train"], self.parts["validation"]])
 
 
 def _prepared(context: RunContext, asked: TrainRequest, trainer: str) -> Learned:
@@ -167,7 +184,55 @@ def _prepared(context: RunContext, asked: TrainRequest, trainer: str) -> Learned
     signature = models.signature_of(parts["train"], dataset.inputs, dataset.nullable, output)
     own = own_metrics(spec["evaluation"], output, dataset.frame.columns)
     data = _matrices(parts, dataset, signature, output, spec["dataset"], own)
-    return Learned(dataset, parts, signature, data, wanted)
+    learned = Learned(dataset, parts, signature, data, wanted)
+    crossed = spec["evaluation"].get("crossValidation")
+    if not crossed:
+        return learned
+    return replace(learned, folds=folds(learned.chosen_on, dataset, spec["dataset"]["split"], crossed, asked.seed))
+
+
+def _cross_validated(
+    context: RunContext,
+    asked: TrainRequest,
+    trainer: str,
+    settings: FitSettings,
+    learned: Learned,
+    output: ModelOutput,
+    found: SearchResult | None,
+    fitted: Fitted,
+) -> CrossValidated | None:
+    """Fits of the folds, one after the other, with the parameters and rounds of the final model; None where none is
+    asked for."""
+    if not learned.folds:
+        return None
+    spec, dataset, number = asked.spec, learned.dataset, len(learned.folds)
+    params = {**settings.params, **(found.parameters if found else {})}
+    settings = replace(settings, params=params, rounds=fitted.rounds, stop=None)
+    workers, resources = int(spec["resources"]["workers"]), cluster.worker_resources(spec["resources"])
+    folder = _absolute(context.folder)
+
+    def data_of(learn: pl.DataFrame, held: pl.DataFrame) -> TrainingData:
+        own_output = labels.output_of(learn, dataset.label, dataset.task, spec["dataset"].get("quantiles") or [])
+        signature = models.signature_of(learn, dataset.inputs, dataset.nullable, own_output)
+        own = own_metrics(spec["evaluation"], own_output, learn.columns)
+        parts = {"train": learn, "validation": held}
+        return _matrices(parts, dataset, signature, own_output, spec["dataset"], own)
+
+    def fit_fold(data: TrainingData, fold: int) -> Fitted:
+        def tell(done: int | None, measured: str) -> None:
+            part, told = of_fit(trainer, workers, settings.rounds, done, resources, measured)
+            context.progress((fold - 1 + (part or 0.0)) / number, f"fold {fold} of {number}: {told}")
+
+        name = f"fold-{fold}"
+        return fit(data, trainer, settings, workers, resources, spec["checkpoint"], folder, name, tell)
+
+    by = spec["dataset"]["split"]["by"]
+    return cross_validate(by, learned.chosen_on, learned.folds, dataset, output, learned.wanted, data_of, fit_fold)
+
+
+def _in_gaps(learned: Learned) -> int:
+    """Rows that lie between two parts, and are in none."""
+    return learned.dataset.frame.height - sum(part.height for part in learned.parts.values())
 
 
 def _views(asked: TrainRequest) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from framework.api.credentials import redacted_value
-from framework.api.metrics import VALIDATION, measure_of, measured
+from framework.api.metrics import VALIDATION, bare, measure_of, measured
 from framework.api.printing import number
 from framework.api.tasks import TASKS, Task
 from framework.workloads.training.card import plots
@@ -41,6 +41,7 @@ def model_card(
     sections = [
         *_use(origin),
         _metrics(task, result),
+        *_cross_validation((result.get("lineage") or {}).get("cross_validation")),
         *_gates(gates),
         *evidence(task, result.get("diagnosis"), label),
         *_slices(result.get("slices") or ()),
@@ -85,13 +86,13 @@ def _use(origin: Mapping[str, Any]) -> Iterator[CardSection]:
 def _metrics(task: Task, result: Mapping[str, Any]) -> CardSection:
     """Test and validation, with the live model's on the same test rows."""
     found, live, lineage = result["metrics"], result.get("champion_metrics") or {}, result.get("lineage") or {}
-    own = sorted({name.removeprefix(VALIDATION) for name in found})
+    own, added = sorted({bare(name) for name in found}), lineage.get("own_metrics") or {}
     names = [name for name in dict.fromkeys((*measured(task), *own)) if name in own or name in live]
     head = ["metric", "better", "test", "validation", *(["live model, same test rows"] if live else [])]
     rows = []
     for name in names:
         values = [found.get(name), found.get(f"{VALIDATION}{name}"), *([live.get(name)] if live else [])]
-        rows.append((name, _better(name), *map(number, values)))
+        rows.append((name, _better(name, added), *map(number, values)))
     said = {"nothing is live": "No other model was live to be compared with."}
     problem, champion = lineage.get("champion_problem"), lineage.get("champion")
     sentences = [f"The live model is {champion}."] if live and champion else []
@@ -100,11 +101,34 @@ def _metrics(task: Task, result: Mapping[str, Any]) -> CardSection:
     return CardSection("How good it is", tuple(sentences), (table(head, rows),))
 
 
-def _better(name: str) -> str:
+def _better(name: str, own: Mapping[str, str]) -> str:
+    if name in own:
+        return "lower" if own[name] == "smaller" else "higher"
     try:
         return "lower" if measure_of(name).loss else "higher"
     except KeyError:
         return ""
+
+
+def _cross_validation(crossed: Mapping[str, Any] | None) -> Iterator[CardSection]:
+    if not crossed:
+        return
+    folds = crossed["folds"]
+    head = ["metric", "mean", "standard deviation", *(f"fold {place}" for place in range(1, len(folds) + 1))]
+    rows = [
+        (name, number(one["mean"]), number(one["std"]), *(number(fold["metrics"][name]) for fold in folds))
+        for name, one in crossed["metrics"].items()
+    ]
+    parts = [
+        (place, f"{fold['learned']:,}", f"{fold['held']:,}", fold["since"][:19], fold["until"][:19])
+        for place, fold in enumerate(folds, start=1)
+    ]
+    told = f"{len(folds)} fits with the same parameters and rounds on parts of the train and validation rows, divided"
+    yield CardSection(
+        "Cross-validation",
+        (f"{told} by {crossed['by']}; each is measured on rows that it has not seen.",),
+        (table(head, rows), table(("fold", "rows to learn from", "measured on", "from (UTC)", "to (UTC)"), parts)),
+    )
 
 
 def _gates(gates: Sequence[Mapping[str, Any]]) -> Iterator[CardSection]:
@@ -136,7 +160,8 @@ def _worst(slices: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     for by, metric in dict.fromkeys((row["by"], row["metric"]) for row in slices):
         known = [r for r in slices if (r["by"], r["metric"]) == (by, metric) and r["score"] is not None]
         if known:
-            sign = 1 if measure_of(metric).loss else -1
+            loss = known[0]["loss"] if "loss" in known[0] else measure_of(metric).loss
+            sign = 1 if loss else -1
             yield max(known, key=lambda row: sign * row["score"])
 
 
@@ -178,6 +203,8 @@ def _data(result: Mapping[str, Any], origin: Mapping[str, Any]) -> CardSection:
     rows, lineage = result.get("rows") or {}, result.get("lineage") or {}
     parts = [f"{rows[part]:,} rows {what}" for part, what in _PARTS if part in rows]
     sentences = [f"{', '.join(parts)}."] if parts else []
+    if rows.get("gap"):
+        sentences.append(f"{rows['gap']:,} rows between two parts are in none of them.")
     if rows.get("dropped"):
         sentences.append(f"{rows['dropped']:,} rows without a label were left out.")
     if lineage.get("dataset"):
@@ -238,8 +265,9 @@ def _limits(result: Mapping[str, Any]) -> CardSection:
     found = [
         "Fairness was not looked at: nothing here says how groups of people fare.",
         "Robustness was not looked at: neither odd, noisy or hostile inputs, nor times beyond those of the data.",
-        "Everything was measured on one split; another one would give somewhat other numbers.",
     ]
+    if not (result.get("lineage") or {}).get("cross_validation"):
+        found.append("Everything was measured on one split; another one would give somewhat other numbers.")
     if not result.get("slices"):
         found.append("No part of the test rows was judged by itself.")
     return CardSection("Limits", tuple(found))
