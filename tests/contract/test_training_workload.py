@@ -188,6 +188,21 @@ def test_workers_do_not_wait_for_one_that_failed(outcomes: dict[str, Any]) -> No
     assert outcomes["one-worker-fails"]["wall"] < 200
 
 
+def test_two_workers_stop_at_the_same_round(outcomes: dict[str, Any]) -> None:
+    found = outcomes["two-workers-that-stop"]
+    rounds = found["parameters"]["rounds"]
+    assert rounds < 100
+    assert Path(found["artifact"]).read_text().count("Tree=") == rounds
+    assert found["metrics"]["auc"] > 0.7
+
+
+def test_folds_are_fitted_beside_the_model(outcomes: dict[str, Any], folder: Path) -> None:
+    found = outcomes["numbers"]
+    each = [fold["metrics"]["rmse"] for fold in found["lineage"]["cross_validation"]["folds"]]
+    assert found["metrics"]["cv_rmse"] == pytest.approx(sum(each) / 2)
+    assert (folder / "runs" / "numbers" / "fold-2" / "checkpoints").is_dir()
+
+
 def test_two_workers_fit_one_model(outcomes: dict[str, Any]) -> None:
     found = outcomes["two-workers"]
     assert found["metrics"]["auc"] == pytest.approx(outcomes["boosted"]["metrics"]["auc"], abs=0.03)

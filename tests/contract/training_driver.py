@@ -27,6 +27,7 @@ from tests.unit.training.tables import published
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 BOOSTED = {"lightgbm": {"params": {"num_leaves": 7, "learning_rate": 0.1}, "rounds": 40}}
+STOPPED = {"params": {"num_leaves": 31, "learning_rate": 0.3}, "rounds": 200}
 XGBOOSTED = {"xgboost": {"params": {"max_depth": 4, "subsample": 0.8}, "rounds": 40}}
 NETWORK = {
     "torch": {
@@ -205,7 +206,9 @@ def main(folder: Path) -> None:
     classes = task("multiclass", "season", inputs, "f1", classWeights="balanced")
     live = runs.run("classes", classes)
     runs.run("classes-by-xgboost", {**classes, "trainer": XGBOOSTED, "tune": DEPTHS})
-    runs.run("numbers", task("regression", "delay", inputs, "rmse"))
+    numbers = task("regression", "delay", inputs, "rmse")
+    folds = {**numbers["evaluation"], "crossValidation": {"folds": 2, "gap": "1h"}}
+    runs.run("numbers", {**numbers, "evaluation": folds})
     asked = {**TUNE, "metric": "validation_pinball", "mode": "min", "trials": 2}
     quantiles = task("quantile", "delay", inputs, "coverage", quantiles=[0.1, 0.5, 0.9])
     runs.run("quantiles", {**quantiles, "tune": asked})
@@ -214,14 +217,15 @@ def main(folder: Path) -> None:
     runs.run("another-task", undeclared, live_task="binary")
     wrong = {**classes, "evaluation": {"gates": [{"metric": "rmse", "max": 1}]}}
     runs.run("another-metric", wrong, {**champion, "signature": live["signature"]})
-    runs.run("two-workers", spec(BOOSTED, resources={"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}))
     two = {"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
+    stops = {"lightgbm": {**STOPPED, "earlyStopping": {"metric": "validation_log_loss", "patience": 4}}}
+    runs.run("two-workers-that-stop", spec(stops, resources=two))
+    runs.run("two-workers", spec(BOOSTED, resources=two))
     runs.run("two-workers-of-xgboost", {**classes, "trainer": XGBOOSTED, "resources": two})
     network = {**classes, "trainer": NETWORK}
     runs.run("network", network)
     runs.run("two-workers-of-torch", {**network, "resources": two})
     one_fails = {"torch": {**NETWORK["torch"], "entrypoint": "tests.unit.training.networks:failing_beside"}}
-    numbers = task("regression", "delay", inputs, "rmse")
     runs.run("one-worker-fails", {**numbers, "trainer": one_fails, "resources": two})
     runs.run("too-large", spec(BOOSTED, resources={"workers": 8, "cpusPerWorker": 1.0, "gpusPerWorker": 1.0}))
     runs.run("unshared", spec(LOGISTIC, resources={"workers": 2, "cpusPerWorker": 0.5, "gpusPerWorker": 0.0}))

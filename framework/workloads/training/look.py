@@ -1,5 +1,5 @@
 """A TrainingJob before it is run: whether scikit-learn has such an estimator, with such parameters and values, and
-whether LightGBM and XGBoost take those that they are given."""
+whether LightGBM and XGBoost take those that they are given, and whether metrics of its own can be called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from framework.api.tasks import Task
 from framework.workloads.examining import Mistake
 from framework.workloads.failures import first_line
-from framework.workloads.training import estimators
+from framework.workloads.training import estimators, signatures
 from framework.workloads.training.boosting import BoostingLibrary
 from framework.workloads.training.lightgbm_look import LightGBMLibrary
 from framework.workloads.training.xgboost_look import XGBoostLibrary
@@ -21,7 +21,7 @@ _BOOSTING: Sequence[type[BoostingLibrary]] = (LightGBMLibrary, XGBoostLibrary)
 
 
 def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
-    """``question``: spec."""
+    """``question``: spec, root."""
     spec = question["spec"]
     trainer, search = spec["trainer"], (spec.get("tune") or {}).get("search") or {}
     task = Task(spec["task"]) if spec.get("task") else None
@@ -30,6 +30,7 @@ def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
     for library in _BOOSTING:
         if trainer.get(library.trainer):
             yield from library(task).look(trainer[library.trainer], search)
+    yield from signatures.look(question.get("root", ""), spec.get("metrics") or {})
 
 
 def _look(form: Mapping[str, Any], search: Mapping[str, Any], task: Task | None) -> Iterator[Mistake]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,9 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.failures import raised
 from framework.workloads.features.sources import load_entrypoint
 
+ARGUMENTS = ("truth", "answers", "rows")
+"""What a function is called with, by position."""
+
 
 @dataclass(frozen=True)
 class EntrypointMetric:
@@ -28,14 +32,29 @@ class EntrypointMetric:
     entrypoint: str
     columns: tuple[str, ...]
 
+    def loaded(self) -> Callable[..., Any]:
+        """
+        Raises:
+            WorkloadError: what ``load_entrypoint`` raises; "WrongSignature".
+        """
+        function: Callable[..., Any] = load_entrypoint(self.entrypoint)
+        try:
+            inspect.signature(function).bind(*ARGUMENTS)
+        except TypeError as error:
+            told = f"metric {self.name}: {self.entrypoint} cannot be called with ({', '.join(ARGUMENTS)}): {error}"
+            raise WorkloadError("WrongSignature", told) from error
+        except ValueError:  # a function of C, of which nobody knows
+            pass
+        return function
+
     def __call__(self, answered: Answered) -> float:
         """NaN where the function says so: then the metric is not defined on these rows.
 
         Raises:
-            WorkloadError: what ``load_entrypoint`` raises; "MetricFailed" with what the function raised, and where;
+            WorkloadError: what ``loaded`` raises; "MetricFailed" with what the function raised, and where;
                 "WrongType" for anything but a number.
         """
-        function: Callable[..., Any] = load_entrypoint(self.entrypoint)
+        function = self.loaded()
         rows = answered.rows.select(self.columns) if self.columns else pl.DataFrame()
         try:
             value = function(_read_only(answered.truth), _read_only(answered.given), rows)
@@ -87,14 +106,15 @@ def own_metrics(evaluation: Mapping[str, Any], output: ModelOutput, columns: Seq
     """Those of a spec's ``evaluation`` (JSON by alias), for a model of ``output``, on a training set of ``columns``.
 
     Raises:
-        WorkloadError: "MissingColumn"; "WrongCosts" for a class that the label does not have, or a label without
-            classes.
+        WorkloadError: what ``EntrypointMetric.loaded`` raises; "MissingColumn"; "WrongCosts" for a class that the label
+            does not have, or a label without classes.
     """
     named = {
         one["name"]: EntrypointMetric(one["name"], one["entrypoint"], tuple(one.get("columns") or ()))
         for one in evaluation.get("metrics") or ()
     }
     for name, one in named.items():
+        one.loaded()
         missing = [column for column in one.columns if column not in columns]
         if missing:
             told = f"metric {name} asks for {', '.join(missing)}, the training set has {', '.join(columns)}"

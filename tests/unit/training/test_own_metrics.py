@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 from framework.answers import ModelOutput
 from framework.api.metrics import own_measures
 from framework.api.tasks import Task
 from framework.kinds.training_job.evaluation import Evaluation
 from framework.kinds.training_job.gates import judge
+from framework.kinds.training_job.question import question
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import evaluation, metrics
 from framework.workloads.training.comparison import compare
+from framework.workloads.training.look import look
 from framework.workloads.training.own_metrics import own_metrics
 from framework.workloads.training.search import TrialWatch, checked_metric
 from framework.workloads.training.stopping import Stopping
@@ -67,7 +71,7 @@ def test_answers_are_those_of_the_task(output: ModelOutput, answers: Any, ndim: 
     [
         ("breaks", "MetricFailed", r"kpi:breaks raised ZeroDivisionError: .*kpi\.py:\d+, in breaks"),
         ("spoils", "MetricFailed", r"kpi:spoils raised ValueError: .*read-only .*kpi\.py:\d+, in spoils"),
-        ("lacks", "MetricFailed", "lacks raised TypeError: lacks.. takes 2 positional arguments but 3 were given"),
+        ("lacks", "WrongSignature", r"kpi:lacks cannot be called with .truth, answers, rows.: too many positional"),
         ("words", "WrongType", "kpi:words returned str; a number is expected"),
         ("yes", "WrongType", "kpi:yes returned bool; a number is expected"),
         ("absent", "EntrypointMissing", "absent"),
@@ -193,3 +197,49 @@ def test_a_trial_without_a_value_is_told() -> None:
     watch = TrialWatch(replace(given, own=own), "validation_nothing", "max", lambda found: None)
     with pytest.raises(WorkloadError, match="validation_nothing is not defined on the validation rows"):
         watch.report(1, given.validation.y, lambda: pytest.fail("not asked"))
+
+
+CODE = """
+def good(truth, answers, rows): ...
+def more(truth, answers, rows, price=3, *, fee=1): ...
+def any_of(*all): ...
+def short(truth, answers): ...
+def long(truth, answers, rows, price): ...
+def keyed(truth, answers, rows, *, fee): ...
+@wrapped
+def decorated(truth): ...
+value = 3
+"""
+
+
+@pytest.mark.parametrize("place", ["shop/kpi.py", "shop/kpi/__init__.py"])
+@pytest.mark.parametrize("name", ["good", "more", "any_of", "decorated", "value", "absent", "short", "long", "keyed"])
+def test_before_a_run_its_signature_is_read_and_nothing_is_run(tmp_path: Path, place: str, name: str) -> None:
+    file = tmp_path / place
+    file.parent.mkdir(parents=True)
+    file.write_text(CODE)
+    found = list(look({"root": str(tmp_path), "spec": {"trainer": {}, "metrics": {"spec.x": f"shop.kpi:{name}"}}}))
+    if name not in ("short", "long", "keyed"):
+        assert found == []
+        return
+    (mistake,) = found
+    assert (mistake.path, mistake.files) == ("spec.x", (place,))
+    assert mistake.message.startswith(f"{place}:{ {'short': 5, 'long': 6, 'keyed': 7}[name] } {name}(truth, answers")
+    assert mistake.message.endswith("cannot be called with (truth, answers, rows)")
+
+
+def test_what_is_no_python_is_told_by_others(tmp_path: Path) -> None:
+    (tmp_path / "kpi.py").write_text("def (")
+    assert list(look({"root": str(tmp_path), "spec": {"trainer": {}, "metrics": {"spec.x": "kpi:good"}}})) == []
+
+
+@pytest.mark.parametrize("trainer", ["{lightgbm: {params: {num_leaves: 5}}}", '{torch: {entrypoint: "a.b:c"}}'])
+def test_whoever_validates_asks_for_it(trainer: str) -> None:
+    spec = {
+        "trainer": yaml.safe_load(trainer), "dataset": {},
+        "evaluation": {"metrics": [{"name": "x", "entrypoint": "shop.kpi:good", "better": "larger"}]},
+    }  # fmt: skip
+    asked = question(spec, lambda ref: None)
+    assert asked is not None
+    assert asked.asked["spec"]["metrics"] == {"spec.evaluation.metrics[0].entrypoint": "shop.kpi:good"}
+    assert asked.files == ("shop/kpi.py", "shop/kpi/__init__.py")
