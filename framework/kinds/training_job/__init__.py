@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState
-from framework.kinds.training_job.build import consumes, newer_data
+from framework.kinds.training_job.build import RENEWS, consumes, newer_data
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.kinds.training_job.question import question
 from framework.kinds.training_job.rules import problems
@@ -95,6 +95,7 @@ KIND = Kind(
     state=TrainingJobState,
     workload_version="1",
     rebuild=Category.RETRAIN,
+    renews=RENEWS,
     unless_equal="retrains only if rows differ",
     runs=RUNS,
     versions=VERSIONS,
