@@ -46,13 +46,20 @@ def _unsupported(spec: TrainingJobSpec) -> tuple[str, ...]:
         "spec.resources.elastic": spec.resources.elastic is not None,
         "spec.resources.accelerator": spec.resources.accelerator is not None,
         "spec.evaluation.fairness": bool(spec.evaluation.fairness),
-        "spec.retrain": spec.retrain is not None,
     }
     return tuple(path for path, used in fields.items() if used)
 
 
 def _check(spec: TrainingJobSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
     return tuple(problems(spec, specs))
+
+
+def _remarks(spec: TrainingJobSpec) -> tuple[CrossProblem, ...]:
+    window = spec.dataset.window
+    if spec.retrain is None or window.to is None:
+        return ()
+    told = f"newer rows are not learned from: the window ends at {window.to}; window: {{last: 90d}} moves along"
+    return (CrossProblem("spec.retrain", told),)
 
 
 def needs(spec: TrainingJobSpec) -> Needs:
@@ -92,6 +99,7 @@ KIND = Kind(
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    remarks=_remarks,
     state=TrainingJobState,
     workload_version="1",
     rebuild=Category.RETRAIN,

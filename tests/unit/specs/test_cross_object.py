@@ -168,13 +168,11 @@ def test_user_code_is_never_run(project: Project) -> None:
 
 
 def test_what_is_not_executed_yet_is_a_warning_and_no_error(project: Project, place: Callable[[Problem], str]) -> None:
-    project.edit(JOB, ("timeout: 1h", "retrain: {schedule: '0 3 * * 1'}"))
     project.edit(VIEW, ("  expectations", "  online: {enabled: true}\n  expectations"))
     report = project.check()
 
     assert [(place(problem), problem.severity) for problem in report.problems] == [
         ("features/trips.yaml:14:21 spec.online.enabled", "warning"),
-        ("training/late.yaml:14:3 spec.retrain", "warning"),
     ]
     assert report.errors == ()
 
