@@ -177,6 +177,13 @@ def test_what_is_not_executed_yet_is_a_warning_and_no_error(project: Project, pl
     assert report.errors == ()
 
 
+def test_newer_rows_that_lie_outside_of_a_window_of_dates_are_warned_of(project: Project) -> None:
+    project.edit(JOB, ("timeout: 1h", "retrain: {onNewData: true}"))
+    (problem,) = project.check().problems
+    assert (problem.path, problem.severity) == ("spec.retrain", "warning")
+    assert "the window ends at 2013-04-01" in problem.message
+
+
 @pytest.mark.parametrize("name", ["local", "prod"])
 def test_an_environment_must_be_declared_once_any_is(project: Project, name: str) -> None:
     if name == "prod":
