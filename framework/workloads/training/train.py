@@ -30,11 +30,11 @@ from framework.workloads.training.fit import fit
 from framework.workloads.training.judging import Judged
 from framework.workloads.training.machine import machine
 from framework.workloads.training.progress import of_fit
-from framework.workloads.training.search import SearchResult, checked_metric, search
 from framework.workloads.training.split import split
 from framework.workloads.training.trainer import FitSettings, Fitted, Part, TrainingData
 from framework.workloads.training.trainers import TRAINERS, chosen
 from framework.workloads.training.trial import trial_document
+from framework.workloads.training.tuning import SearchResult, checked_metric, search
 
 REFERENCE_PERIOD = timedelta(days=7)
 """Natural movement of a column is learned from week to week."""

@@ -22,8 +22,10 @@ from framework.workloads.training.checkpoints import CheckpointState, read_check
 from framework.workloads.training.cluster import shortage, worker_resources
 from framework.workloads.training.evaluation import champion_answers, slices
 from framework.workloads.training.metrics import measure
-from framework.workloads.training.search import TrialWatch, checked_metric, grid_space
 from framework.workloads.training.trainer import Part, TrainingData
+from framework.workloads.training.tuning import checked_metric
+from framework.workloads.training.tuning.algorithms import grid_space
+from framework.workloads.training.tuning.trials import TrialWatch
 
 SIGNATURE = {
     "inputs": [{"name": "x", "dtype": "Float64", "nullable": False}],
