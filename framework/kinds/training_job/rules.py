@@ -14,7 +14,7 @@ from framework.api.meta import Ref
 from framework.api.metrics import Measure, measure_of
 from framework.kinds.feature_view.columns import INPUTS, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.kinds.training_job import network, parameters, tasks
+from framework.kinds.training_job import network, parameters, population, space, tasks
 from framework.kinds.training_job.dataset import FeatureRef
 from framework.kinds.training_job.evaluation import Gate, Slice
 from framework.kinds.training_job.spec import TrainingJobSpec
@@ -56,8 +56,12 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     yield from _dates(spec)
     whole = all(isinstance(specs.get(Ref("FeatureView", name)), FeatureViewSpec) for name in _named(spec))
     label = _views(spec, specs)[spec.dataset.spine].dtypes.get(spec.dataset.label)
-    yield from parameters.problems(spec, inputs(spec, specs) if whole else None, tasks.task_of(spec, label))
+    task = tasks.task_of(spec, label)
+    yield from parameters.problems(spec, inputs(spec, specs) if whole else None, task)
     yield from network.problems(spec)
+    if spec.tune is not None:
+        yield from space.problems(spec.tune)
+        yield from population.problems(spec, task)
     yield from _bars(spec)
     for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ()):
         monitor = specs.get(Ref("ModelMonitor", name))  # a kind above this one, which it cannot import

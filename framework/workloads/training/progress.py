@@ -4,13 +4,13 @@ runs, it is told what for it waits."""
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from framework import storage
+from framework.api import spaces
 from framework.workloads.context import WorkloadError
 
 log = logging.getLogger(__name__)
@@ -29,10 +29,10 @@ def trials_in_all(tune: Mapping[str, Any]) -> int:
     """
     if tune["algorithm"] != "grid":
         return int(tune["trials"])
-    open_ended = [key for key, value in tune["search"].items() if value.get("choice") is None]
-    if open_ended:
-        raise WorkloadError("GridNeedsChoice", f"algorithm: grid needs choice for {', '.join(open_ended)}")
-    return math.prod(len(value["choice"]) for value in tune["search"].values())
+    among = spaces.parameters(tune["search"])
+    if endless := spaces.ranges(among):
+        raise WorkloadError("GridNeedsChoice", f"algorithm: grid needs choice for {', '.join(endless)}")
+    return spaces.grid_size(among)
 
 
 def of_search(algorithm: str, total: int, ended: int, running: int, needs: Mapping[str, float]) -> Progress:

@@ -8,7 +8,7 @@ import platform
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from framework.workloads.training.split import split
 from framework.workloads.training.trainer import FitSettings, Fitted, Part, TrainingData
 from framework.workloads.training.trainers import TRAINERS, chosen
 from framework.workloads.training.trial import trial_document
-from framework.workloads.training.tuning import SearchResult, checked_metric, search
+from framework.workloads.training.tuning import SearchResult, checked_search, search
 
 REFERENCE_PERIOD = timedelta(days=7)
 """Natural movement of a column is learned from week to week."""
@@ -46,6 +46,7 @@ _LIBRARIES = (
     "scikit-learn",
     "ray",
     "optuna",
+    "hyperopt",
     "xgboost",
     "torch",
     "onnxruntime",
@@ -226,7 +227,7 @@ def _learn(
     if spec.get("tune"):
         cluster.require(resources, 1, "a trial")
         found = search(data, name, settings, spec["tune"], resources, folder, context.progress)
-        settings = replace(settings, params={**settings.params, **found.parameters}, rounds=max(1, found.rounds))
+        settings = found.settings(settings)
     rounds = settings.rounds if TRAINERS[name].boosts else 1
 
     def tell(done: int | None, measured: str) -> None:
@@ -251,7 +252,7 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
         )
     evaluated, tune = spec["evaluation"], spec.get("tune")
     if tune:
-        checked_metric(tune["metric"], task)
+        checked_search(tune, task)
     named = [bar["metric"] for bar in (*evaluated.get("gates", ()), *evaluated.get("slices", ()))]
     return list(dict.fromkeys(metrics.checked(one, task) for one in named))
 

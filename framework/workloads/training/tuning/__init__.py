@@ -4,6 +4,6 @@ Reproducible with one trial at a time and no time budget; with several, the orde
 search.
 """
 
-from framework.workloads.training.tuning.search import SearchResult, checked_metric, search
+from framework.workloads.training.tuning.searching import SearchResult, checked_metric, checked_search, search
 
-__all__ = ["SearchResult", "checked_metric", "search"]
+__all__ = ["SearchResult", "checked_metric", "checked_search", "search"]
