@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from framework.api import spaces
-from framework.api.fields import Duration, exactly_one
+from framework.api.fields import Duration, exactly_one, ordered
 from framework.api.meta import Strict
 from framework.api.metrics import PATTERN, VALIDATION, known_of_validation, measure_of
 
@@ -72,6 +72,29 @@ ValidationMetric = Annotated[
 ]
 
 
+class Latency(Strict):
+    """How long the model takes to answer a single row, by itself: without reading a request or writing an answer."""
+
+    max: Duration = Field(description="The most that the best trial may take: the median over single rows, e.g. 2ms")
+
+
+class Constraint(Strict):
+    """A bound that the best trial keeps. Exactly one of metric and latency."""
+
+    metric: ValidationMetric | None = Field(None, description="What is bounded: validation_ and a metric of the task")
+    min: float | None = Field(None, description="The least that the metric may be")
+    max: float | None = Field(None, description="The most that the metric may be")
+    latency: Latency | None = Field(None, description="How long the answer to a single row may take")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if exactly_one(self, "metric", "latency") == "metric":
+            ordered(self, "min", "max")
+        elif self.min is not None or self.max is not None:
+            raise ValueError("min and max bound a metric; latency has a max of its own")
+        return self
+
+
 class Tune(Strict):
     """A search for good parameters before the final fit. Trials learn from the train part, and the validation part
     chooses."""
@@ -96,6 +119,14 @@ class Tune(Strict):
     )
     budget: Duration | None = Field(
         None, description="No trial starts or goes on after that long; default: trials alone decide"
+    )
+
+    constraints: tuple[Constraint, ...] = Field(
+        (), description="Bounds on other metrics: the best trial is the best of those that keep all of them"
+    )
+    refit: Literal["train", "trainAndValidation"] = Field(
+        "train",
+        description="What the model learns from in the end; trainAndValidation: once more with what was found, of both",
     )
 
     @property

@@ -157,6 +157,21 @@ RULES = [
             ("max_bin: {randint: [9, 99]}", ", scheduler: pbt", ".search.max_bin",
                 "max_bin cannot change while a fit goes on", None),
             ("eta: {uniform: [0, 1]}", ", scheduler: pbt, trials: 1", ".trials", "and there is one", None),
+            *(
+                ("eta: {uniform: [0, 1]}", f", constraints: [{form}]", f".constraints[0]{at}", says, meant)
+                for form, at, says, meant in (
+                    ("{metric: validation_recal, min: 0.5}", ".metric", "is no metric of the", "validation_recall"),
+                    ("{metric: validation_recall, min: 5}", ".min", "recall lies between 0 and 1, found 5", None),
+                    ("{metric: validation_recall}", "", "min or max is needed", None),
+                    ("{metric: validation_recall, min: 0.9, max: 0.1}", "", "min must not exceed max", None),
+                    ("{metric: validation_ndcg, min: 0.3}", ".metric", "ndcg needs a task", None),
+                    ("{latency: {max: 2ms}, min: 1}", "", "latency has a max of its own", None),
+                    ("{latency: {max: 0ms}}", ".latency.max", "must be longer than nothing", None),
+                    ("{latency: {max: 2}}", ".latency.max", "a duration", "2s"),
+                    ("{min: 1}", "", "exactly one of metric, latency is needed, found none", None),
+                )
+            ),
+            ("eta: {uniform: [0, 1]}", ", refit: trainAndTest", ".refit", "trainAndTest", "trainAndValidation"),
             ("eta: {uniform: [0, 1]}", ", scheduler: hyperbands", ".scheduler", "hyperband", "hyperband"),
         )
     ),

@@ -23,6 +23,7 @@ from framework.workloads.training.tuning import searching
 from framework.workloads.training.tuning.algorithms import ALGORITHMS
 from framework.workloads.training.tuning.constraints import Bound, bounds_of, latency_ms, worth
 from framework.workloads.training.tuning.course import Course
+from framework.workloads.training.tuning.importance import importance
 from framework.workloads.training.tuning.journal import TrialJournal
 from framework.workloads.training.tuning.population import STEPS
 from framework.workloads.training.tuning.schedulers import SCHEDULERS
@@ -256,3 +257,27 @@ def test_how_long_a_single_row_takes_is_measured_of_what_can_be_opened() -> None
     assert taken is not None
     assert 0 < taken < 1000
     assert latency_ms(Artifact(b"", "torch-checkpoint"), DATA.validation.x, DATA.output) is None
+
+
+def test_what_mattered_is_found_also_of_what_was_not_always_there() -> None:
+    search: dict[str, Any] = {
+        "eta": {"loguniform": [0.01, 1.0]}, "idle": {"uniform": [0, 1]},
+        "kind": {"choice": [True, 1, [2]]}, "leaves": {"qrandint": [8, 64, 8], "when": {"kind": [True]}},
+    }  # fmt: skip
+    among = spaces.parameters(search)
+    chosen = ALGORITHMS["random"](searching.Space(among, "max"), 3)
+    trials = []
+    for number in range(60):
+        values = chosen.ask()
+        trials.append(
+            {"number": number, "parameters": values, "validation_auc": 1 - abs(values["eta"] - 0.3), "error": None}
+        )
+    shares = importance(trials, among, "validation_auc", "max")
+    assert next(iter(shares)) == "eta"
+    assert shares["eta"] > 0.5
+    assert set(shares) == {"eta", "idle", "kind", "leaves"}
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    assert shares == importance(trials, among, "validation_auc", "max")
+    assert importance(trials[:4], among, "validation_auc", "max") == {}
+    assert importance([{**one, "validation_auc": 0.5} for one in trials], among, "validation_auc", "max") == {}
+    assert importance([{**one, "after": None} for one in trials], among, "validation_auc", "max") == {}

@@ -22,6 +22,7 @@ from framework.workloads.training.trainers import TRAINERS
 from framework.workloads.training.tuning.algorithms import ALGORITHMS, Space
 from framework.workloads.training.tuning.constraints import Bound, bounds_of, metrics_of, missed, worth
 from framework.workloads.training.tuning.course import Choosing, Course, OneByOne, Outcome
+from framework.workloads.training.tuning.importance import importance
 from framework.workloads.training.tuning.journal import TrialJournal
 from framework.workloads.training.tuning.population import Population, chain
 from framework.workloads.training.tuning.schedulers import PBT, SCHEDULERS
@@ -34,12 +35,20 @@ log = logging.getLogger(__name__)
 class SearchResult:
     """The winner as the trainer is given it, and every trial for the record: {number, parameters by key, rounds,
     reports, <what it told>, error; of a population also after}. ``stages`` are [rounds, parameters] where these change
-    on the way."""
+    on the way, ``winner`` is its number, ``importance`` the share of each parameter."""
 
     parameters: dict[str, Any]
     rounds: int
     trials: list[dict[str, Any]]
     stages: list[list[Any]] = field(default_factory=list)
+    winner: int | None = None
+    importance: dict[str, float] = field(default_factory=dict)
+
+    def told(self, tune: Mapping[str, Any]) -> dict[str, Any]:
+        """What is kept of the search beside its trials."""
+        asked = {key: tune.get(key) for key in ("metric", "mode", "algorithm", "scheduler", "constraints", "refit")}
+        stages = [rounds for rounds, _ in self.stages[:-1]]
+        return {**asked, "winner": self.winner, "stages": stages, "importance": self.importance}
 
     def settings(self, before: FitSettings) -> FitSettings:
         """The settings of the winner's fit."""
@@ -97,7 +106,7 @@ def search(
         carry_out(course, task_of_trial, data, scheduler, resources, folder, left, told)
     trials = course.trials()
     best = _best(trials, metric, mode, bounds)
-    found = _result(trials, best, among, settings)
+    found = replace(_result(trials, best, among, settings), importance=importance(trials, among, metric, mode))
     storage.write_sealed(f"{folder}/search.json", asdict(found))
     return found
 
@@ -173,4 +182,4 @@ def _result(
         return spaces.nested(among, trial["parameters"], settings.params)
 
     stages = [] if "after" not in best else [[one["rounds"], given(one)] for one in chain(trials, best["number"])]
-    return SearchResult(given(best), best["rounds"], trials, stages)
+    return SearchResult(given(best), best["rounds"], trials, stages, best["number"])
