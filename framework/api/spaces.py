@@ -46,7 +46,7 @@ DISTRIBUTIONS: Mapping[str, Distribution] = {
 
 
 @dataclass(frozen=True)
-class Fractions:
+class Between:
     """Any number between two."""
 
     low: float
@@ -89,7 +89,7 @@ class Options:
         return any(equal(one, value) for one in self.values)
 
 
-Domain = Fractions | Steps | Options
+Domain = Between | Steps | Options
 
 
 def domain(space: Space) -> Domain:
@@ -111,7 +111,7 @@ def domain(space: Space) -> Domain:
     if kind.log and low <= 0:
         raise ValueError(f"{name} needs positive bounds")
     if not kind.whole and not kind.stepped:
-        return Fractions(low, high, kind.log)
+        return Between(low, high, kind.log)
     if size <= 0:
         raise ValueError(f"{name}: a step is above 0, found {size:g}")
     if size > high - low and not math.isclose(size, high - low, rel_tol=1e-9):
@@ -144,7 +144,7 @@ def ends(space: Space) -> Iterator[tuple[str, Any]]:
             yield from ((f"{CHOICE}[{place}]", value) for place, value in enumerate(values))
         case Steps():
             yield from ((f"{name}[{place}]", found.value(step)) for place, step in enumerate((found.first, found.last)))
-        case Fractions(low, high):
+        case Between(low, high):
             yield from ((f"{name}[{place}]", float(value)) for place, value in enumerate((low, high)))
 
 
@@ -160,7 +160,7 @@ def _is_number(value: Any) -> bool:
 # -- parameters together ---------------------------------------------------------------------------------------------
 
 
-class Condition(NamedTuple):
+class When(NamedTuple):
     """The parameter of that key has one of these values. ``place`` is where a spec has it, below ``tune.search``."""
 
     key: str
@@ -175,7 +175,7 @@ class Parameter(NamedTuple):
     key: str
     path: tuple[str, ...]
     domain: Domain
-    conditions: tuple[Condition, ...]
+    conditions: tuple[When, ...]
     place: str
 
 
@@ -188,14 +188,14 @@ def _written(
     search: Mapping[str, Space],
     above: tuple[str, ...],
     around: Mapping[str, str],
-    conditions: tuple[Condition, ...],
+    conditions: tuple[When, ...],
     place: str,
 ) -> Iterator[Parameter]:
     known = {**around, **{name: ".".join((*above, name)) for name in search}}
     for name, space in sorted(search.items()):
         path, at = (*above, name), f'{place}["{name}"]'
         asked = tuple(
-            Condition(known.get(other, other), tuple(values), f'{at}.{WHEN}["{other}"]')
+            When(known.get(other, other), tuple(values), f'{at}.{WHEN}["{other}"]')
             for other, values in (space.get(WHEN) or {}).items()
         )
         if space.get(NESTED) is not None:
@@ -261,7 +261,7 @@ def lowest(among: Domain) -> Any:
             return values[0]
         case Steps():
             return among.value(among.first)
-        case Fractions(low):
+        case Between(low):
             return float(low)
 
 

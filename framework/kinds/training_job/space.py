@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from framework.api import spaces
-from framework.api.spaces import Condition, Fractions, Options, Parameter, Steps
+from framework.api.spaces import Between, Options, Parameter, Steps, When
 from framework.kinds.training_job.tuning import Tune
 from framework.planning.grammar.kind import CrossProblem
 
@@ -28,7 +28,7 @@ def _twice(written: tuple[Parameter, ...]) -> Iterator[CrossProblem]:
             yield CrossProblem(f"{_SEARCH}{at}", f"two parameters would be called {key}: rename one of them")
 
 
-def _condition(parameter: Parameter, asked: Condition, known: Mapping[str, Parameter]) -> Iterator[CrossProblem]:
+def _condition(parameter: Parameter, asked: When, known: Mapping[str, Parameter]) -> Iterator[CrossProblem]:
     """It must be about a parameter that is searched, and values that are drawn of it."""
     path, key = f"{_SEARCH}{asked.place}", asked.key
     if key not in known:
@@ -43,7 +43,7 @@ def _condition(parameter: Parameter, asked: Condition, known: Mapping[str, Param
                 yield CrossProblem(f"{path}[{place}]", told, allowed=allowed, wanted=str(value))
             case Steps() as among if not among.holds(value):
                 yield CrossProblem(f"{path}[{place}]", f"{key} never is {value!r}: that is not among what is drawn")
-            case Fractions():
+            case Between():
                 told = f"{key} may be any number between two, and hardly ever is {value!r}: say choice, or steps"
                 yield CrossProblem(f"{path}[{place}]", told)
 

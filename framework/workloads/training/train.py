@@ -29,7 +29,7 @@ from framework.workloads.training.dataset import TrainingSet, build, extents
 from framework.workloads.training.fit import fit
 from framework.workloads.training.judging import Judged
 from framework.workloads.training.machine import machine
-from framework.workloads.training.progress import of_fit
+from framework.workloads.training.progress import Pace, of_fit
 from framework.workloads.training.split import split
 from framework.workloads.training.trainer import FitSettings, Fitted, Part, TrainingData
 from framework.workloads.training.trainers import TRAINERS, chosen
@@ -236,15 +236,20 @@ def _learn(
         settings = found.settings(settings)
     rounds = settings.rounds if TRAINERS[name].boosts else 1
 
+    pace = Pace(time.monotonic)
+
     def tell(done: int | None, measured: str) -> None:
-        context.progress(*of_fit(name, workers, rounds, done, resources, measured))
+        context.progress(*of_fit(name, workers, rounds, done, resources, measured, pace.left(done, rounds)))
 
     fitted = fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell)
     if not _refitted(spec):
         return found, fitted
 
+    again_pace = Pace(time.monotonic)
+
     def tell_again(done: int | None, _: str) -> None:  # how good it is on rows that it learns from is no news
-        context.progress(*of_fit(name, workers, rounds, done, resources, "on train and validation rows"))
+        left = again_pace.left(done, rounds)
+        context.progress(*of_fit(name, workers, rounds, done, resources, "on train and validation rows", left))
 
     encoder = models.Encoder(learned.signature)
     both = replace(data, train=_part(learned.both, encoder, data.output, spec["dataset"], weighted=True))

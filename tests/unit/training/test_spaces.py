@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.api import spaces
-from framework.api.spaces import DISTRIBUTIONS, Fractions, Options, Steps
+from framework.api.spaces import DISTRIBUTIONS, Between, Options, Steps
 from framework.kinds.training_job.tuning import ParameterSpace, Tune
 from framework.workloads.training.tuning.algorithms import ALGORITHMS, Algorithm, Space, in_order
 
@@ -160,4 +160,4 @@ def test_steps_are_multiples_between_the_bounds(low: int, width: int, step: int,
 def test_true_is_no_number() -> None:
     assert not Options((1, 2)).holds(True)
     assert not Steps(0, 3, False, 1).holds(True)
-    assert not Fractions(0, 3, False).holds("1")
+    assert not Between(0, 3, False).holds("1")

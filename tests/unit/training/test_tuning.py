@@ -22,10 +22,10 @@ from framework.workloads.training.trainers import TRAINERS
 from framework.workloads.training.tuning import searching
 from framework.workloads.training.tuning.algorithms import ALGORITHMS
 from framework.workloads.training.tuning.constraints import Bound, bounds_of, latency_ms, worth
-from framework.workloads.training.tuning.course import Course
+from framework.workloads.training.tuning.course import SearchCourse, TrialOutcome
 from framework.workloads.training.tuning.importance import importance
 from framework.workloads.training.tuning.journal import TrialJournal
-from framework.workloads.training.tuning.population import STEPS
+from framework.workloads.training.tuning.population import STEPS, Population
 from framework.workloads.training.tuning.schedulers import SCHEDULERS
 from framework.workloads.training.tuning.tune import TrialTask
 from tests.unit.training.test_spaces import TREE
@@ -84,7 +84,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Counted:
 def searched(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> searching.SearchResult:
     """The search itself, with a loop in place of Ray Tune."""
 
-    def carry_out(course: Course, task: TrialTask, data: TrainingData, *_: Any) -> None:
+    def carry_out(course: SearchCourse, task: TrialTask, data: TrainingData, *_: Any) -> None:
         while (found := course.next()) is not None:
             number, asked = found
             try:
@@ -128,10 +128,10 @@ def test_a_search_that_was_cut_off_goes_on_and_fits_nothing_twice(
 
 
 def test_with_several_at_a_time_those_that_are_over_are_kept_and_the_others_asked_for_again(tmp_path: Path) -> None:
-    def course() -> Course:
+    def course() -> SearchCourse:
         space = searching.Space(spaces.parameters(SEARCH), "max")
         choosing = searching.OneByOne(ALGORITHMS["optuna"](space, 3), 30)
-        return Course(choosing, TrialJournal(str(tmp_path)), 3, lambda told: searching.Outcome(told[-1]["v"]), float)
+        return SearchCourse(choosing, TrialJournal(str(tmp_path)), 3, lambda told: TrialOutcome(told[-1]["v"]), float)
 
     first, begun = course(), dict[int, Any]()
     for _ in range(12):
@@ -205,6 +205,30 @@ def test_a_population_goes_on_from_better_models_and_ends_with_the_model_that_it
     assert model.data == (tmp_path / "search" / "models" / f"{best['number']:06d}.model").read_bytes()
     halfway = stages.fitted("counted", DATA, settings, Watching())
     assert halfway == model
+
+
+def test_a_population_is_the_same_for_any_number_of_trials_at_a_time(tmp_path: Path) -> None:
+    def run(concurrency: int) -> list[dict[str, Any]]:
+        among = spaces.parameters(SEARCH)
+        chosen = ALGORITHMS["random"](searching.Space(among, "max"), 4)
+        population = Population(among, chosen, 4, 10, "max", 4)
+        course = SearchCourse(
+            population,
+            TrialJournal(str(tmp_path / str(concurrency))),
+            concurrency,
+            lambda told: TrialOutcome(told[-1]["v"]),
+            lambda: 0.0,
+        )
+        running: dict[int, Any] = {}
+        while course.open or running:
+            while (found := course.next()) is not None:
+                running[found[0]] = found[1]
+            number = max(running)
+            course.reported(number, {"v": running.pop(number).values["eta"]})
+            course.over(number)
+        return course.trials()
+
+    assert run(1) == run(3)
 
 
 class Watching:

@@ -15,7 +15,7 @@ import numpy as np
 
 from framework import installed
 from framework.api import spaces
-from framework.api.spaces import Domain, Fractions, Options, Parameter, Steps
+from framework.api.spaces import Between, Domain, Options, Parameter, Steps
 from framework.workloads.context import WorkloadError
 
 
@@ -57,7 +57,7 @@ class RandomSearch:
 def draw(domain: Domain, generator: np.random.Generator) -> Any:
     """One value."""
     match domain:
-        case Fractions(low, high, log):
+        case Between(low, high, log):
             return float(np.exp(generator.uniform(np.log(low), np.log(high))) if log else generator.uniform(low, high))
         case Steps(first, last, log):
             if not log:
@@ -135,7 +135,7 @@ def _missed(trial: Any) -> tuple[float, ...]:
 
 def _suggested(trial: Any, parameter: Parameter) -> Any:
     match parameter.domain:
-        case Fractions(low, high, log):
+        case Between(low, high, log):
             return trial.suggest_float(parameter.key, low, high, log=log)
         case Steps(first, last, log) as steps:
             return steps.value(trial.suggest_int(parameter.key, first, last, log=log))
@@ -195,7 +195,7 @@ def _stochastic(label: str, domain: Domain) -> Any:
     from hyperopt import hp
 
     match domain:
-        case Fractions(low, high, log):
+        case Between(low, high, log):
             return hp.loguniform(label, math.log(low), math.log(high)) if log else hp.uniform(label, low, high)
         case Steps(first, last, log):
             if log:
@@ -207,7 +207,7 @@ def _stochastic(label: str, domain: Domain) -> Any:
 
 def _read(domain: Domain, found: Any) -> Any:
     match domain:
-        case Fractions(low, high):
+        case Between(low, high):
             return min(max(float(found), low), high)
         case Steps(first, last):
             return domain.value(min(max(round(float(found)), first), last))

@@ -11,7 +11,7 @@ from framework.workloads.training.tuning.algorithms import Algorithm
 from framework.workloads.training.tuning.journal import TrialJournal, TrialNote
 
 
-class Asked(NamedTuple):
+class TrialOrder(NamedTuple):
     """What a trial is to do: fit with ``values`` by key. ``until`` is after how many rounds it ends, None for all;
     ``after`` the trial whose model it goes on from."""
 
@@ -20,7 +20,7 @@ class Asked(NamedTuple):
     after: int | None = None
 
 
-class Outcome(NamedTuple):
+class TrialOutcome(NamedTuple):
     """What a trial came to: ``value`` of the metric, None where it failed, and by how much each bound is missed."""
 
     value: float | None
@@ -32,11 +32,11 @@ class Choosing(Protocol):
 
     total: int
 
-    def ask(self) -> Asked | None:
+    def ask(self) -> TrialOrder | None:
         """None: not before others are over."""
         ...
 
-    def tell(self, number: int, outcome: Outcome) -> None: ...
+    def tell(self, number: int, outcome: TrialOutcome) -> None: ...
 
 
 class OneByOne:
@@ -45,14 +45,14 @@ class OneByOne:
     def __init__(self, algorithm: Algorithm, total: int) -> None:
         self._algorithm, self.total = algorithm, total
 
-    def ask(self) -> Asked:
-        return Asked(self._algorithm.ask())
+    def ask(self) -> TrialOrder:
+        return TrialOrder(self._algorithm.ask())
 
-    def tell(self, number: int, outcome: Outcome) -> None:
+    def tell(self, number: int, outcome: TrialOutcome) -> None:
         self._algorithm.tell(number, *outcome)
 
 
-class Course:
+class SearchCourse:
     """Trials by number. Those that an earlier attempt finished are known: they are given out as well, so that whoever
     stops hopeless ones knows what they came to, but nothing is fitted for them."""
 
@@ -61,12 +61,12 @@ class Course:
         choosing: Choosing,
         journal: TrialJournal,
         concurrency: int,
-        outcome: Callable[[Sequence[Mapping[str, Any]]], Outcome],
+        outcome: Callable[[Sequence[Mapping[str, Any]]], TrialOutcome],
         clock: Callable[[], float],
     ) -> None:
         self._choosing, self._journal, self._concurrency = choosing, journal, concurrency
         self._outcome, self._clock = outcome, clock
-        self._asked: list[Asked] = []
+        self._asked: list[TrialOrder] = []
         self._given = 0
         self._running: set[int] = set()
         self.reports: dict[int, list[dict[str, Any]]] = {}
@@ -86,7 +86,7 @@ class Course:
     def total(self) -> int:
         return self._choosing.total
 
-    def next(self) -> tuple[int, Asked] | None:
+    def next(self) -> tuple[int, TrialOrder] | None:
         """The number of the next trial, and what it is to do; None: not now, or none is left."""
         if not self.open or len(self._running) >= self._concurrency:
             return None
@@ -127,8 +127,8 @@ class Course:
             self.known[number] = note
             self._journal.add(note)
 
-    def _ended(self, reports: Sequence[Mapping[str, Any]], error: str | None) -> Outcome:
-        return Outcome(None) if error is not None or not reports else self._outcome(reports)
+    def _ended(self, reports: Sequence[Mapping[str, Any]], error: str | None) -> TrialOutcome:
+        return TrialOutcome(None) if error is not None or not reports else self._outcome(reports)
 
     def trials(self) -> list[dict[str, Any]]:
         """Every trial that was begun, for the record; of those that are known and were not given out, too."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from framework.api import spaces
-from framework.api.spaces import Fractions, Options, Parameter, Steps
+from framework.api.spaces import Between, Options, Parameter, Steps
 
 FEWEST = 5
 """Of fewer trials nothing is said."""
@@ -48,7 +48,7 @@ def _placed(parameter: Parameter, value: Any) -> Any:
             return next(place for place, one in enumerate(values) if spaces.equal(one, value))
         case Steps() as steps:
             return steps.step(value)
-        case Fractions():
+        case Between():
             return value
 
 
@@ -60,5 +60,5 @@ def _distribution(parameter: Parameter) -> Any:
             return distributions.CategoricalDistribution(tuple(range(len(values))))
         case Steps(first, last, log):
             return distributions.IntDistribution(first, last, log=log)
-        case Fractions(low, high, log):
+        case Between(low, high, log):
             return distributions.FloatDistribution(low, high, log=log)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from framework.api import spaces
-from framework.api.spaces import Domain, Fractions, Options, Parameter, Steps
+from framework.api.spaces import Between, Domain, Options, Parameter, Steps
 from framework.workloads.training.tuning.algorithms import Algorithm, draw
-from framework.workloads.training.tuning.course import Asked, Outcome
+from framework.workloads.training.tuning.course import TrialOrder, TrialOutcome
 
 STEPS = 5
 """So often a fit is looked at, that at the end among them; seldom enough that a change shows."""
@@ -32,17 +32,17 @@ class Population:
         steps = min(STEPS, rounds)
         self._until = [-(-rounds * step // steps) for step in range(1, steps + 1)]
         self._sign, self._seed = 1 if mode == "max" else -1, seed
-        self._asked: list[Asked] = []
-        self._told: dict[int, Outcome] = {}
+        self._asked: list[TrialOrder] = []
+        self._told: dict[int, TrialOutcome] = {}
         self.total = size * steps
 
-    def ask(self) -> Asked | None:
+    def ask(self) -> TrialOrder | None:
         """A step after the first is known when all of the one before are over. Where all of them have failed, none
         follows."""
         number = len(self._asked)
         step, member = divmod(number, self._size)
         if step == 0:
-            asked = Asked(self._algorithm.ask(), self._until[0])
+            asked = TrialOrder(self._algorithm.ask(), self._until[0])
         else:
             before = range((step - 1) * self._size, step * self._size)
             if not all(one in self._told for one in before):
@@ -54,10 +54,10 @@ class Population:
         self._asked.append(asked)
         return asked
 
-    def tell(self, number: int, outcome: Outcome) -> None:
+    def tell(self, number: int, outcome: TrialOutcome) -> None:
         self._told[number] = outcome
 
-    def _following(self, before: Sequence[int], member: int, step: int) -> Asked:
+    def _following(self, before: Sequence[int], member: int, step: int) -> TrialOrder:
         good = sorted((one for one in before if self._told[one].value is not None), key=self._rank)
         many = max(1, int(self._size * _REPLACED))
         failed = [one for one in before if self._told[one].value is None]
@@ -65,10 +65,10 @@ class Population:
         replaced = {*failed, *good[max(many, len(good) - worst) :]}
         own = before[member]
         if own not in replaced:
-            return Asked(self._asked[own].values, self._until[step], own)
+            return TrialOrder(self._asked[own].values, self._until[step], own)
         generator = np.random.default_rng([self._seed, step, member])
         chosen = good[int(generator.integers(0, min(many, len(good))))]
-        return Asked(explored(self._among, self._asked[chosen].values, generator), self._until[step], chosen)
+        return TrialOrder(explored(self._among, self._asked[chosen].values, generator), self._until[step], chosen)
 
     def _rank(self, number: int) -> tuple[float, float, int]:
         value, missed = self._told[number]
@@ -92,7 +92,7 @@ def _moved(domain: Domain, value: Any, choose: Callable[[Sequence[float]], Any])
     factor = float(choose(_FACTORS))
     up = factor > 1
     match domain:
-        case Fractions(low, high):
+        case Between(low, high):
             return min(max(value * factor, low), high)
         case Steps(first, last):
             step = domain.step(value)

@@ -16,12 +16,12 @@ from framework.api.spaces import Parameter
 from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import metrics
-from framework.workloads.training.progress import of_search, trials_in_all
+from framework.workloads.training.progress import Pace, of_search, trials_in_all
 from framework.workloads.training.trainer import REPORTS, FitSettings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 from framework.workloads.training.tuning.algorithms import ALGORITHMS, Space
 from framework.workloads.training.tuning.constraints import Bound, bounds_of, metrics_of, missed, worth
-from framework.workloads.training.tuning.course import Choosing, Course, OneByOne, Outcome
+from framework.workloads.training.tuning.course import Choosing, OneByOne, SearchCourse, TrialOutcome
 from framework.workloads.training.tuning.importance import importance
 from framework.workloads.training.tuning.journal import TrialJournal
 from framework.workloads.training.tuning.population import Population, chain
@@ -84,15 +84,17 @@ def search(
     among, mode = spaces.parameters(tune["search"]), tune["mode"]
     choosing = _choosing(tune, among, len(bounds), settings)
 
-    def outcome(reports: Sequence[Mapping[str, Any]]) -> Outcome:
-        return Outcome(reports[-1][metric], missed(reports[-1], bounds))
+    def outcome(reports: Sequence[Mapping[str, Any]]) -> TrialOutcome:
+        return TrialOutcome(reports[-1][metric], missed(reports[-1], bounds))
 
     place = f"{folder}/search"
-    course = Course(choosing, TrialJournal(place), tune["concurrency"], outcome, time.monotonic)
-    total, name = course.total, tune["algorithm"]
+    course = SearchCourse(choosing, TrialJournal(place), tune["concurrency"], outcome, time.monotonic)
+    pace, already = Pace(time.monotonic), len(course.known)
 
     def told(ended: int, running: int) -> None:
-        tell(*of_search(name, total, ended, running, resources))
+        best = _so_far(course.trials(), metric, mode, bounds)
+        left = pace.left(max(ended, already), course.total)
+        tell(*of_search(tune["algorithm"], course.total, ended, running, resources, best, left))
 
     told(0, 0)
     left = _left(tune, course)
@@ -156,7 +158,7 @@ def _choosing(tune: Mapping[str, Any], among: tuple[Parameter, ...], bounds: int
     return OneByOne(algorithm, total)
 
 
-def _left(tune: Mapping[str, Any], course: Course) -> float | None:
+def _left(tune: Mapping[str, Any], course: SearchCourse) -> float | None:
     """Seconds of the budget; None where there is none."""
     budget = tune.get("budget")
     return parse_duration(budget).total_seconds() - course.before if budget else None
@@ -173,6 +175,15 @@ def _best(trials: Sequence[Mapping[str, Any]], metric: str, mode: str, bounds: S
         told = f"none of {len(trials)} trials keeps all bounds; the nearest is trial {best['number']}"
         raise WorkloadError("NoTrialFits", f"{told}: {'; '.join(bound.told(best) for bound in wrong)}")
     return best
+
+
+def _so_far(trials: Sequence[Mapping[str, Any]], metric: str, mode: str, bounds: Sequence[Bound]) -> str:
+    """``best validation_auc 0.712 (trial 3)``; of those that keep all bounds, and empty where none does yet."""
+    fit = [trial for trial in trials if trial["error"] is None and metric in trial and not sum(missed(trial, bounds))]
+    if not fit:
+        return ""
+    best = max(fit, key=lambda trial: (worth(trial, metric, mode, bounds), -trial["number"]))
+    return f"best {metric} {best[metric]:.4g} (trial {best['number']})"
 
 
 def _result(

@@ -17,7 +17,7 @@ from framework.workloads.training.checkpoints import CheckpointState, read_check
 from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 from framework.workloads.training.tuning.constraints import LATENCY, Bound
-from framework.workloads.training.tuning.course import Asked, Course
+from framework.workloads.training.tuning.course import SearchCourse, TrialOrder
 from framework.workloads.training.tuning.trials import TrialWatch, cause
 
 _NUMBER, _ASKED = "number", "asked"
@@ -38,7 +38,7 @@ class TrialTask:
     latest: bool
     known: Mapping[int, tuple[Sequence[Mapping[str, Any]], str | None]]
 
-    def run(self, number: int, asked: Asked, data: TrainingData, emit: Callable[[dict[str, Any]], None]) -> None:
+    def run(self, number: int, asked: TrialOrder, data: TrainingData, emit: Callable[[dict[str, Any]], None]) -> None:
         """Fit, or tell again what came of it.
 
         Raises:
@@ -70,7 +70,7 @@ class TrialTask:
 
 
 def carry_out(
-    course: Course,
+    course: SearchCourse,
     task: TrialTask,
     data: TrainingData,
     scheduler: Any,
@@ -88,7 +88,7 @@ def carry_out(
 
     def trial(form: dict[str, Any], data: TrainingData) -> None:
         give_way()
-        task.run(form[_NUMBER], Asked(**form[_ASKED]), data, ray_tune.report)
+        task.run(form[_NUMBER], TrialOrder(**form[_ASKED]), data, ray_tune.report)
 
     tuner = ray_tune.Tuner(
         ray_tune.with_resources(ray_tune.with_parameters(trial, data=data), dict(resources)),
@@ -114,7 +114,7 @@ def carry_out(
     tuner.fit()
 
 
-def _searcher(course: Course) -> Any:
+def _searcher(course: SearchCourse) -> Any:
     from ray.tune.search import Searcher
 
     class CourseSearcher(Searcher):  # type: ignore[misc]
@@ -139,12 +139,12 @@ def _searcher(course: Course) -> Any:
     return CourseSearcher()
 
 
-def _follower(course: Course, told: Callable[[int, int], None]) -> Any:
+def _follower(course: SearchCourse, told: Callable[[int, int], None]) -> Any:
     """Tune pickles its callbacks; whom they tell stays here."""
     from ray import tune as ray_tune
 
     class Follower(ray_tune.Callback):  # type: ignore[misc]
-        course: Course | None = None
+        course: SearchCourse | None = None
         told: Callable[[int, int], None] | None = None
         last = (0, 0)
 
