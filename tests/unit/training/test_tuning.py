@@ -202,9 +202,10 @@ def test_a_population_goes_on_from_better_models_and_ends_with_the_model_that_it
     best = min(found.trials, key=lambda trial: (trial["validation_brier"], trial["number"]))
     assert settings.rounds == best["rounds"] == settings.stages[-1][0]
     model = stages.fitted("counted", DATA, settings, Watching())
-    assert model.data == (tmp_path / "search" / "models" / f"{best['number']:06d}.model").read_bytes()
-    halfway = stages.fitted("counted", DATA, settings, Watching())
-    assert halfway == model
+    ends = [0, *(rounds for rounds, _ in settings.stages)]
+    grown = [{"depth": 3, **params} for _, params in settings.stages]
+    assert model.data.decode() == "".join(f"{p}" * (e - b) for p, b, e in zip(grown, ends, ends[1:], strict=False))
+    assert not (tmp_path / "search" / "models").exists(), "nobody goes on from them any more"
 
 
 def test_a_population_is_the_same_for_any_number_of_trials_at_a_time(tmp_path: Path) -> None:
@@ -229,6 +230,28 @@ def test_a_population_is_the_same_for_any_number_of_trials_at_a_time(tmp_path: P
         return course.trials()
 
     assert run(1) == run(3)
+
+
+def test_a_trial_that_a_machine_lost_is_tried_again_and_what_followed_from_its_loss_forgotten(tmp_path: Path) -> None:
+    def course() -> SearchCourse:
+        among = spaces.parameters(SEARCH)
+        population = Population(among, ALGORITHMS["random"](searching.Space(among, "max"), 4), 4, 10, "max", 4)
+        return SearchCourse(
+            population, TrialJournal(str(tmp_path)), 1, lambda told: TrialOutcome(told[-1]["v"]), lambda: 0.0
+        )
+
+    first = course()
+    for _ in range(6):
+        found = first.next()
+        assert found is not None
+        first.reported(found[0], {"v": found[1].values["eta"]})
+        lost = found[0] == 2
+        first.over(found[0], "the worker died" if lost else None, again=lost)
+    assert first.trials()[2]["error"] == "the worker died"
+    second = course()
+    assert sorted(second.known) == [0, 1, 3]
+    given = [found[0] for _ in range(4) if (found := second.next()) and second.over(found[0]) is None]
+    assert given == [0, 1, 2, 3]
 
 
 class Watching:

@@ -71,16 +71,23 @@ class SearchCourse:
         self._running: set[int] = set()
         self.reports: dict[int, list[dict[str, Any]]] = {}
         self.errors: dict[int, str] = {}
-        notes = journal.notes()
-        self.known = {note.number: note for note in notes}
-        self.before = max((note.elapsed for note in notes), default=0.0)
+        self.known: dict[int, TrialNote] = {}
+        self._take_up(journal.notes())
+        self.before = max((note.elapsed for note in self.known.values()), default=0.0)
         self._began = clock()
-        for note in notes:
-            while len(self._asked) < note.asked:
-                self._ask()
+
+    def _take_up(self, notes: Sequence[TrialNote]) -> None:
+        """Choose and tell as it was done before. What followed from a trial that is to be tried again is forgotten."""
+        for at, note in enumerate(notes):
+            while len(self._asked) < note.asked and self._ask():
+                pass
+            if len(self._asked) < note.asked:
+                self._journal.forget(notes[at:])
+                return
             # What is chosen again is what was chosen before, unless a library has changed; the note is right.
             self._asked[note.number] = self._asked[note.number]._replace(values=note.parameters)
-            choosing.tell(note.number, self._ended(note.reports, note.error))
+            self._choosing.tell(note.number, self._ended(note.reports, note.error))
+            self.known[note.number] = note
 
     @property
     def total(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import count, takewhile
 from typing import Any
@@ -36,9 +37,16 @@ class TrialJournal:
     def add(self, note: TrialNote) -> None:
         """A search goes on where nothing can be written; another attempt then runs that trial again."""
         try:
-            storage.write_sealed(f"{self._folder}/{note.number:06d}.json", asdict(note))
+            storage.write_sealed(self._file(note.number), asdict(note))
         except OSError as error:
             log.warning("what came of trial %d could not be kept: %s", note.number, error)
+
+    def forget(self, notes: Iterable[TrialNote]) -> None:
+        for note in notes:
+            storage.delete_file(self._file(note.number))
+
+    def _file(self, number: int) -> str:
+        return f"{self._folder}/{number:06d}.json"
 
     def notes(self) -> list[TrialNote]:
         """In the order in which they ended, as far as that is known without a gap: what came after one that cannot be

@@ -110,6 +110,7 @@ def search(
     best = _best(trials, metric, mode, bounds)
     found = replace(_result(trials, best, among, settings), importance=importance(trials, among, metric, mode))
     storage.write_sealed(f"{folder}/search.json", asdict(found))
+    storage.delete_folder(f"{place}/models")
     return found
 
 

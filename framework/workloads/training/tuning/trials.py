@@ -65,7 +65,9 @@ class TrialWatch:
 def cause(error: BaseException | None) -> tuple[str, bool]:
     """What a trial raised, in one line, and whether another try would repeat it; Ray wraps it and puts the whole remote
     traceback into the message."""
-    inner = error
+    if error is None:
+        return "it failed, and nothing says why", False
+    inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, WorkloadError):
             return f"{inner.reason}: {inner}", True

@@ -159,7 +159,7 @@ def _follower(course: SearchCourse, told: Callable[[int, int], None]) -> Any:
 
         def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
             if self.course is not None:
-                error, repeated = cause(trial.get_pickled_error())
+                error, repeated = cause(_raised(trial))
                 self.course.over(trial.config[_NUMBER], error, again=not repeated)
 
         def on_step_end(self, iteration: int, trials: Any, **_: Any) -> None:
@@ -174,6 +174,17 @@ def _follower(course: SearchCourse, told: Callable[[int, int], None]) -> Any:
     follower = Follower()
     follower.course, follower.told = course, told
     return follower
+
+
+def _raised(trial: Any) -> BaseException | None:
+    """What Tune wrote down of it a moment ago, on this machine; its own way to it reads what is uploaded later."""
+    from ray import cloudpickle
+
+    if trial.pickled_error_file is None:
+        return None
+    with open(trial.pickled_error_file, "rb") as file:
+        found = cloudpickle.load(file)
+    return found if isinstance(found, BaseException) else None
 
 
 def _is_told(name: str) -> bool:
