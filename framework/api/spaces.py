@@ -120,7 +120,7 @@ def domain(space: Space) -> Domain:
     last -= 0 if kind.stepped else 1
     if last < first + (1 if kind.stepped else 0):
         raise ValueError(f"{name}: between {low:g} and {high:g} lie no two multiples of {size:g}")
-    return Steps(first, last, kind.log, size)
+    return Steps(first, last, kind.log, int(size) if kind.whole else float(size))
 
 
 def _inside(ratio: float, rounded: Callable[[float], int]) -> int:

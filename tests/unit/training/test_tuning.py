@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ray.exceptions import RayTaskError
 
 from framework.answers import ModelOutput
 from framework.api import spaces
@@ -27,6 +28,7 @@ from framework.workloads.training.tuning.importance import importance
 from framework.workloads.training.tuning.journal import TrialJournal
 from framework.workloads.training.tuning.population import STEPS, Population
 from framework.workloads.training.tuning.schedulers import SCHEDULERS
+from framework.workloads.training.tuning.trials import cause
 from framework.workloads.training.tuning.tune import TrialTask
 from tests.unit.training.test_spaces import TREE
 
@@ -328,3 +330,11 @@ def test_what_mattered_is_found_also_of_what_was_not_always_there() -> None:
     assert importance(trials[:4], among, "validation_auc", "max") == {}
     assert importance([{**one, "validation_auc": 0.5} for one in trials], among, "validation_auc", "max") == {}
     assert importance([{**one, "after": None} for one in trials], among, "validation_auc", "max") == {}
+
+
+def test_a_trial_is_called_by_what_it_raised_and_not_by_where_ray_saw_that() -> None:
+    raised = WorkloadError("TrainerFailed", "eta: 9 is too much")
+    wrapped = RayTaskError("train", "Traceback: long", raised).as_instanceof_cause()
+    assert cause(wrapped) == ("TrainerFailed: eta: 9 is too much", True)
+    assert cause(RuntimeError("Traceback\n  the worker died ")) == ("the worker died", False)
+    assert cause(None) == ("it failed, and nothing says why", False)

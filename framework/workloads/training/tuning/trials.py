@@ -67,10 +67,12 @@ def cause(error: BaseException | None) -> tuple[str, bool]:
     traceback into the message."""
     if error is None:
         return "it failed, and nothing says why", False
+    named: WorkloadError | None = None
     inner: BaseException | None = error
     while inner is not None:
-        if isinstance(inner, WorkloadError):
-            return f"{inner.reason}: {inner}", True
+        named = inner if isinstance(inner, WorkloadError) else named
         inner = getattr(inner, "cause", None) or inner.__cause__
+    if named is not None:
+        return f"{named.reason}: {named}", True
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__, False
