@@ -41,8 +41,6 @@ def _entrypoints(spec: TrainingJobSpec) -> Mapping[str, str]:
 
 def _unsupported(spec: TrainingJobSpec) -> tuple[str, ...]:
     fields = {
-        "spec.tune.algorithm": spec.tune is not None and spec.tune.algorithm == "hyperopt",
-        "spec.tune.scheduler": spec.tune is not None and spec.tune.scheduler == "pbt",
         "spec.resources.elastic": spec.resources.elastic is not None,
         "spec.resources.accelerator": spec.resources.accelerator is not None,
         "spec.evaluation.fairness": bool(spec.evaluation.fairness),

@@ -60,6 +60,9 @@ def _metrics(spec: TrainingJobSpec) -> Iterator[tuple[str, str]]:
         yield f"spec.evaluation.slices[{index}].metric", item.metric
     if spec.tune is not None:
         yield "spec.tune.metric", spec.tune.metric.removeprefix(VALIDATION)
+        for index, constraint in enumerate(spec.tune.constraints):
+            if constraint.metric is not None:
+                yield f"spec.tune.constraints[{index}].metric", constraint.metric.removeprefix(VALIDATION)
 
 
 def _unfit(name: str, task: Task | None, dtype: str | None) -> str | None:

@@ -18,6 +18,7 @@ from framework.workloads.training import metrics
 from framework.workloads.training.alone import fit_alone
 from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
 from framework.workloads.training.progress import Rounds
+from framework.workloads.training.stages import fitted
 from framework.workloads.training.trainer import Artifact, FitSettings, Fitted, SeveralWorkers, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 
@@ -168,7 +169,7 @@ def work(data: TrainingData, trainer: str, settings: FitSettings, every: int, to
         if workers > 1 and several is not None:
             network = several.network()
             settings = replace(settings, rank=world.get_world_rank(), workers=workers, network=network)
-        watch.publish(TRAINERS[trainer].fit(data, settings, watch))
+        watch.publish(fitted(trainer, data, settings, watch))
     except WorkloadError as error:
         watch.fail(error)
 

@@ -16,11 +16,11 @@ from typing import Any
 import polars as pl
 
 from framework import installed, scores, storage
-from framework.answers import ModelOutput
+from framework.answers import Matrix, ModelOutput
 from framework.api.layout import trial_file
 from framework.api.tasks import Task
 from framework.ports import MEANING, ReadTable, TrainRequest
-from framework.workloads import models, profiling
+from framework.workloads import formats, models, profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
 from framework.workloads.training import cluster, judging, labels, metrics
@@ -29,12 +29,12 @@ from framework.workloads.training.dataset import TrainingSet, build, extents
 from framework.workloads.training.fit import fit
 from framework.workloads.training.judging import Judged
 from framework.workloads.training.machine import machine
-from framework.workloads.training.progress import of_fit
-from framework.workloads.training.search import SearchResult, checked_metric, search
+from framework.workloads.training.progress import Pace, of_fit
 from framework.workloads.training.split import split
 from framework.workloads.training.trainer import FitSettings, Fitted, Part, TrainingData
 from framework.workloads.training.trainers import TRAINERS, chosen
 from framework.workloads.training.trial import trial_document
+from framework.workloads.training.tuning import SearchResult, checked_search, search
 
 REFERENCE_PERIOD = timedelta(days=7)
 """Natural movement of a column is learned from week to week."""
@@ -46,6 +46,7 @@ _LIBRARIES = (
     "scikit-learn",
     "ray",
     "optuna",
+    "hyperopt",
     "xgboost",
     "torch",
     "onnxruntime",
@@ -83,11 +84,11 @@ def run(context: RunContext) -> Mapping[str, Any]:
 
     cluster.join()
     threading.Thread(target=_warm, args=(name,), daemon=True).start()
-    found, fitted = _learn(context, name, settings, data)
+    found, fitted = _learn(context, name, settings, learned)
 
     artifact, sha256 = models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
     predictor = models.load(artifact, sha256, fitted.artifact.format, learned.signature)
-    validated = predictor.predict(learned.parts["validation"])
+    validated = _validated(fitted, predictor, learned)
     output = judging.decided(spec, data.output, data, validated)
     signature = {**learned.signature, "output": output.to_json()}
 
@@ -96,8 +97,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
 
     context.progress(None, "profiling what it was trained on")
     train, dataset = learned.parts["train"], learned.dataset
-    profile = f"{asked.model_folder}/profile"
-    write_reference(profile, _reference(train, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD)
+    profile, seen = f"{asked.model_folder}/profile", learned.both if _refitted(spec) else train
+    write_reference(profile, _reference(seen, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD)
 
     trial = trial_document(train, signature, dataset.label)
     storage.write_json(trial_file(asked.model_folder), trial)
@@ -123,7 +124,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "trial_rows": len(trial["rows"]),
         "slices": judged.slices,
         "diagnosis": judged.diagnosis,
-        "origin": _origin(asked, name, dataset.label),
+        "origin": _origin(asked, name, dataset.label, found),
         "seconds": round(time.perf_counter() - started, 3),
     }
     storage.write_sealed(f"{asked.model_folder}/signature.json", signature)
@@ -144,6 +145,11 @@ class Learned:
     signature: dict[str, Any]
     data: TrainingData
     wanted: list[str]
+
+    @property
+    def both(self) -> pl.DataFrame:
+        """The rows of the train and of the validation part."""
+        return pl.concat([self.parts["train"], self.parts["validation"]])
 
 
 def _prepared(context: RunContext, asked: TrainRequest, trainer: str) -> Learned:
@@ -187,7 +193,7 @@ def _lineage(asked: TrainRequest, learned: Learned, judged: Judged, fitted: Fitt
     }
 
 
-def _origin(asked: TrainRequest, trainer: str, label: str) -> dict[str, Any]:
+def _origin(asked: TrainRequest, trainer: str, label: str, found: SearchResult | None) -> dict[str, Any]:
     """What a card tells of where a version comes from."""
     spec = asked.spec
     return {
@@ -196,7 +202,7 @@ def _origin(asked: TrainRequest, trainer: str, label: str) -> dict[str, Any]:
         "label": label,
         "description": asked.description,
         "views": extents(_views(asked)),
-        "search": {key: spec["tune"][key] for key in ("metric", "mode")} if spec.get("tune") else None,
+        "search": found.told(spec["tune"]) if found else None,
     }
 
 
@@ -214,10 +220,11 @@ def _warm(trainer: str) -> None:
 
 
 def _learn(
-    context: RunContext, name: str, settings: FitSettings, data: TrainingData
+    context: RunContext, name: str, settings: FitSettings, learned: Learned
 ) -> tuple[SearchResult | None, Fitted]:
-    """Search if the spec asks for it, then fit with what was found."""
-    spec = context.payload["spec"]
+    """Search if the spec asks for it, then fit with what was found; and once more with the rows that it was found by,
+    where that is asked for."""
+    spec, data = context.payload["spec"], learned.data
     workers, checkpoint = int(spec["resources"]["workers"]), spec["checkpoint"]
     resources = cluster.worker_resources(spec["resources"])
     cluster.require(resources, workers, "the fit")
@@ -226,13 +233,40 @@ def _learn(
     if spec.get("tune"):
         cluster.require(resources, 1, "a trial")
         found = search(data, name, settings, spec["tune"], resources, folder, context.progress)
-        settings = replace(settings, params={**settings.params, **found.parameters}, rounds=max(1, found.rounds))
+        settings = found.settings(settings)
     rounds = settings.rounds if TRAINERS[name].boosts else 1
 
-    def tell(done: int | None, measured: str) -> None:
-        context.progress(*of_fit(name, workers, rounds, done, resources, measured))
+    pace = Pace(time.monotonic)
 
-    return found, fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell)
+    def tell(done: int | None, measured: str) -> None:
+        context.progress(*of_fit(name, workers, rounds, done, resources, measured, pace.left(done, rounds)))
+
+    fitted = fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell)
+    if not _refitted(spec):
+        return found, fitted
+
+    again_pace = Pace(time.monotonic)
+
+    def tell_again(done: int | None, _: str) -> None:  # how good it is on rows that it learns from is no news
+        left = again_pace.left(done, rounds)
+        context.progress(*of_fit(name, workers, rounds, done, resources, "on train and validation rows", left))
+
+    encoder = models.Encoder(learned.signature)
+    both = replace(data, train=_part(learned.both, encoder, data.output, spec["dataset"], weighted=True))
+    again = fit(both, name, settings, workers, resources, checkpoint, folder, "refit", tell_again)
+    return found, replace(again, blind=fitted.artifact)
+
+
+def _validated(fitted: Fitted, predictor: models.Predictor, learned: Learned) -> Matrix:
+    """Answers to the validation rows of the model that never saw them."""
+    if fitted.blind is None:
+        return predictor.predict(learned.parts["validation"])
+    output, x = learned.data.output, learned.data.validation.x
+    return formats.known(fitted.blind.format).load(fitted.blind.data, output)(x)
+
+
+def _refitted(spec: Mapping[str, Any]) -> bool:
+    return (spec.get("tune") or {}).get("refit") == "trainAndValidation"
 
 
 def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
@@ -251,7 +285,7 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
         )
     evaluated, tune = spec["evaluation"], spec.get("tune")
     if tune:
-        checked_metric(tune["metric"], task)
+        checked_search(tune, task)
     named = [bar["metric"] for bar in (*evaluated.get("gates", ()), *evaluated.get("slices", ()))]
     return list(dict.fromkeys(metrics.checked(one, task) for one in named))
 
@@ -264,19 +298,23 @@ def _matrices(
     spec: Mapping[str, Any],
 ) -> TrainingData:
     encoder = models.Encoder(signature)
-    learn, choose = (
-        Part(
-            encoder.matrix(parts[name]),
-            output.truth(parts[name]),
-            labels.weights(parts[name], output, spec) if name == "train" else None,
-            labels.lists(parts[name], spec.get("query"), output.task),
-        )
-        for name in ("train", "validation")
-    )
+    learn = _part(parts["train"], encoder, output, spec, weighted=True)
+    choose = _part(parts["validation"], encoder, output, spec, weighted=False)
     categories = {
         index: len(column["categories"]) for index, column in enumerate(signature["inputs"]) if "categories" in column
     }
     return TrainingData(learn, choose, dataset.inputs, categories, output)
+
+
+def _part(
+    frame: pl.DataFrame, encoder: models.Encoder, output: ModelOutput, spec: Mapping[str, Any], *, weighted: bool
+) -> Part:
+    return Part(
+        encoder.matrix(frame),
+        output.truth(frame),
+        labels.weights(frame, output, spec) if weighted else None,
+        labels.lists(frame, spec.get("query"), output.task),
+    )
 
 
 def _profiled(dataset: TrainingSet) -> list[str]:

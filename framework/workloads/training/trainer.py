@@ -82,7 +82,8 @@ class TrainingData:
 class FitSettings:
     """``rounds`` counts boosting rounds or epochs (1 for what is fitted at once). ``threads`` is fixed because it can
     change sums. ``network`` is what ``SeveralWorkers.network`` said, None for one worker. ``loop`` is what else the
-    spec says of the way a model is fitted, by its names there."""
+    spec says of the way a model is fitted, by its names there. ``stages`` are (rounds done by then, params) where these
+    change on the way, the last one up to ``rounds``: see ``stages.fitted``."""
 
     params: Mapping[str, Any]
     rounds: int
@@ -93,6 +94,7 @@ class FitSettings:
     workers: int = 1
     network: Mapping[str, Any] | None = None
     loop: Mapping[str, Any] = field(default_factory=dict)
+    stages: tuple[tuple[int, Mapping[str, Any]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,13 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Fitted:
-    """``resumed`` lists the rounds at which a worker went on after a crash; empty for an undisturbed fit."""
+    """``resumed`` lists the rounds at which a worker went on after a crash; empty for an undisturbed fit. ``blind`` is
+    the same model without the validation rows, where this one learned from them, too."""
 
     artifact: Artifact
     rounds: int
     resumed: tuple[int, ...]
+    blind: Artifact | None = None
 
 
 class Watch(Protocol):
