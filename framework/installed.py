@@ -16,7 +16,7 @@ WHOLE = "embedded"
 EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
     **dict.fromkeys(("lightgbm", "sklearn", "skops", "xgboost"), "train"),
-    **dict.fromkeys(("optuna", "ray"), "ray"),
+    **dict.fromkeys(("hyperopt", "optuna", "ray"), "ray"),
     **dict.fromkeys(("onnx", "onnxruntime", "onnxscript", "safetensors", "torch"), "torch"),
     "whylogs": "profiling",
     "psycopg": "postgres",

@@ -62,7 +62,7 @@ def promote(
         raise RefusedCommand(told, document=promotion_document(found, None))
     proposed = None
     if found.pins and not dry_run:
-        proposed = propose(found, project.writer, branch, operator(), sides[1].ports)
+        proposed = propose(found, project.ports.writer, branch, operator(), sides[1].ports)
     if output == "json":
         emit(promotion_json(found, proposed))
     elif proposed is not None:

@@ -79,7 +79,7 @@ def rollback(
         raise refused(problem)
     actor = operator()
     rollbacks.pin(prospect, actor, message)
-    revert = None if no_commit else rollbacks.revert(prospect, project.writer, branch, actor, message)
+    revert = None if no_commit else rollbacks.revert(prospect, project.ports.writer, branch, actor, message)
     lease = project.leader()
     done = Done(lease.holder if lease is not None else None, revert)
     emit(rollback_json(prospect, done) if output == "json" else done_text(prospect, done))

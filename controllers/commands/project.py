@@ -39,7 +39,7 @@ from framework.planning.plan.estimate import Known
 from framework.planning.plan.planner import Compared, Inputs, Looked, build_plan, plan_resource, unread_plan
 from framework.planning.reports.asked import Uncommitted
 from framework.planning.reports.convergence import Withheld
-from framework.ports import Capacity, Lease, Pin, Ports, Record, Recorded, Revision, SpecWriter
+from framework.ports import Capacity, Lease, Pin, Ports, Record, Recorded, Revision
 from framework.process import dead
 
 log = logging.getLogger(__name__)
@@ -85,8 +85,6 @@ class Project:
     clock: Callable[[], datetime]
     dry_runs: Callable[[Ports], MakeDryRun]
     """A copy of a world to try things in."""
-    writer: SpecWriter
-    """Makes commits for people to merge, in the repository that is followed."""
     hurry: Callable[[], None] = lambda: None
     """Let the next look at the source ask the remote, however soon it comes."""
     environment: EnvironmentSpec | None = None

@@ -113,6 +113,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         state=state,
         registry=SqlModelRegistry(database, settings.environment),
         source=source,
+        writer=followed.writer,
         code=CodeArchive(source, storage),
         runs=RayJobs(rest, tenant, clock),
         serving=RayServe(rest, tenant, alone=cluster.alone),
@@ -132,7 +133,6 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         read=_reader(source, ports, settings, cache),
         clock=clock,
         dry_runs=dry_runs,
-        writer=followed.writer,
         hurry=followed.hurry,
         environment=environment,
         told=opening.note,
@@ -229,6 +229,9 @@ def asides(settings: Settings, clock: Callable[[], datetime]) -> MakeAside:
     return make
 
 
+_SIGNED_ONLY = "only commits that are signed take effect (MLOPS_ALLOWED_SIGNERS), and the controller signs none"
+
+
 @dataclass(frozen=True)
 class _Followed:
     """Where specs come from, and where proposals go."""
@@ -244,14 +247,16 @@ def _followed(settings: Settings, clock: Callable[[], datetime]) -> _Followed:
     """The repository that is followed: the project's own, another one on this machine, or a mirror of one elsewhere."""
     address, signers = settings.source, Signers(settings.allowed_signers)
     named = Author.parse(settings.git.author) if settings.git.author else None
+    doubt = "" if settings.allowed_signers is None else _SIGNED_ONLY
 
     def author() -> Author:
         return named or configured_author(source.git)
 
+    writes = partial(GitWriter, author=author, clock=clock, revision=settings.revision, doubt=doubt)
     if address is None or not is_remote(address):
         root, folder = settings.root / (address or ""), settings.source_folder or None
         source = GitSource(root, folder=folder, signers=signers)
-        return _Followed(source, GitWriter(source, LocalBranches(source), author, clock))
+        return _Followed(source, writes(source, LocalBranches(source)))
     access = settings.git
     remote = parse_remote(address, Credentials(access.username, access.token, access.ssh_key))
     source = mirror = GitMirror(
@@ -267,7 +272,7 @@ def _followed(settings: Settings, clock: Callable[[], datetime]) -> _Followed:
                 raise
             log.warning("going on with what was fetched before: %s", error)
 
-    writer = GitWriter(source, RemoteBranches(mirror), author, clock)
+    writer = writes(source, RemoteBranches(mirror))
     return _Followed(source, writer, mirror.hurry, refresh if settings.fresh else lambda: None)
 
 

@@ -11,9 +11,11 @@ from controllers.kinds.observer import Observer
 from controllers.kinds.tables import published_view
 from framework.api.errors import DamagedError, MlopsError
 from framework.api.meta import Ref
+from framework.kinds.feature_view.observed import FeatureViewState, Published
 from framework.kinds.model_deployment.observed import DeploymentState
+from framework.kinds.model_monitor.observed import MonitorState
 from framework.kinds.training_job import build
-from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
+from framework.kinds.training_job.observed import OpenEpisode, Surroundings, TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
@@ -31,7 +33,8 @@ def observe(
         return TrainingJobObserved(ref, ports.storage, (), absent, used_by=users(ref.name, ports))
     versions = tuple(ports.registry.builds(ref.name, desired.identity))
     if versions:
-        return TrainingJobObserved(ref, ports.storage, versions, absent)
+        around = surroundings(desired, ports) if desired.spec.retrain is not None else None
+        return TrainingJobObserved(ref, ports.storage, versions, absent, surroundings=around)
     begun, run = _under_way(desired, status, ports)
     if run.phase in (RunPhase.PENDING, RunPhase.RUNNING, RunPhase.SUCCEEDED):
         files = code_files(desired.code, ports) if run.phase is RunPhase.SUCCEEDED else {}
@@ -52,6 +55,36 @@ def observe(
         champion=champion(ref.name, ports) if starts else None,
         files=code_files(desired.code, ports) if run.phase is RunPhase.SUCCEEDED else {},
     )  # fmt: skip
+
+
+def surroundings(desired: Desired[Any], ports: Ports) -> Surroundings:
+    """What decides about the triggers of a job whose model is there."""
+    views = {item.name: _rests(item, identity, ports) for item, identity in desired.upstream.items()}
+    found = {name: _open_episode(name, ports) for name in desired.spec.retrain.onDrift}
+    return Surroundings(
+        views={name: view for name, view in views.items() if view is not None},
+        waits_for=tuple(f"FeatureView/{name}" for name, view in views.items() if view is None),
+        episodes={name: episode for name, episode in found.items() if episode is not None},
+        pinned=ports.state.pin() is not None,
+        unwritable=ports.writer.followed().problem if desired.spec.retrain.mode == "direct" else "",
+    )
+
+
+def _rests(view: Ref, identity: str, ports: Ports) -> Published | None:
+    """What a view holds; None where it is not ready, or other rows are on their way."""
+    state = state_of(status_of(ports.state.load(view)), FeatureViewState)
+    found = state.published
+    return found if state.run is None and found is not None and found.identity == identity else None
+
+
+def _open_episode(monitor: str, ports: Ports) -> OpenEpisode | None:
+    """Of drift; None also where nobody can read what the monitor saw."""
+    try:
+        state = state_of(status_of(ports.state.load(Ref("ModelMonitor", monitor))), MonitorState)
+    except DamagedError:
+        return None
+    found = state.episodes.get("drift")
+    return OpenEpisode(found.id, found.title) if found is not None else None
 
 
 def code_files(code: CodeRef | None, ports: Ports) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from controllers.loop.proposing import propose
 from framework.api import layout
 from framework.api.errors import TerminalError
 from framework.planning.grammar.actions import (
@@ -13,6 +14,7 @@ from framework.planning.grammar.actions import (
     DeleteRoute,
     DeleteTable,
     DeployApp,
+    Propose,
     RegisterModel,
     SendAlert,
     SetRoute,
@@ -54,6 +56,8 @@ def execute(action: Action, ports: Ports, token: int) -> None:
             ports.reports.write(uri, report_html(content))
         case SendAlert(alert, target):
             ports.notifier.send(alert, target)
+        case Propose():
+            propose(action, ports)
         case TakeBackWord(word):
             ports.state.take_back(word, token)
         case _:

@@ -108,6 +108,14 @@ CANONICAL: Mapping[str, str] = {
 """What LightGBM calls a parameter, by each of its names."""
 
 PARAMETERS = frozenset(CANONICAL)
+_CHANGEABLE = """
+    bagging_fraction bagging_freq cat_l2 cat_smooth extra_trees feature_fraction feature_fraction_bynode lambda_l1
+    lambda_l2 learning_rate max_cat_threshold max_delta_step max_depth min_data_in_leaf min_data_per_group
+    min_gain_to_split min_sum_hessian_in_leaf num_leaves path_smooth
+"""
+CHANGEABLE = frozenset(_CHANGEABLE.split())
+"""What each tree is grown by, and what may change while a fit goes on from a checkpoint. What the rows are prepared by,
+what is learned from them and how trees are added up may not: the trees before would mean something else."""
 
 
 def names(*parameters: str) -> tuple[str, ...]:

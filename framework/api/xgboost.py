@@ -46,6 +46,12 @@ CANONICAL: Mapping[str, str] = {
 
 ARGUMENTS = frozenset(_ARGUMENTS.split())
 PARAMETERS = frozenset(CANONICAL)
+_CHANGEABLE = """
+    colsample_bylevel colsample_bynode colsample_bytree grow_policy learning_rate max_cat_threshold max_delta_step
+    max_depth max_leaves min_child_weight min_split_loss reg_alpha reg_lambda subsample
+"""
+CHANGEABLE = frozenset(_CHANGEABLE.split())
+"""As of LightGBM, see there."""
 
 _DECLARED = "it names a file, and a spec reads none that it does not declare"
 _ROUNDS = "it follows from rounds: write trainer.xgboost.rounds"

@@ -54,6 +54,7 @@ from framework.ports.source import (
     CodeRef,
     CodeStore,
     CommitInfo,
+    Followed,
     Proposal,
     Proposed,
     Repository,
@@ -103,6 +104,7 @@ __all__ = [
     "Event",
     "Failure",
     "FailureKind",
+    "Followed",
     "Heartbeat",
     "Intent",
     "Json",
@@ -164,6 +166,7 @@ class Ports:
     state: StateStore
     registry: ModelRegistry
     source: Repository
+    writer: SpecWriter
     code: CodeStore
     runs: RunBackend
     serving: ServingBackend

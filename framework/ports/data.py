@@ -14,13 +14,15 @@ from framework.ports.verbs import changes
 
 class ReadTable(Stored):
     """A version of a feature table that something was made from. ``content`` names the values in it that were read,
-    equal for equal values; empty in what was written before values were named."""
+    equal for equal values; empty in what was written before values were named. ``rows`` are those of the table; None in
+    what was written before they were counted here."""
 
     uri: str
     version: int
     identity: str = ""
     build: str = ""
     content: str = ""
+    rows: int | None = None
 
     @property
     def name(self) -> str:

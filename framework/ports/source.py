@@ -127,9 +127,23 @@ class Proposed:
     pushed: bool
 
 
-class SpecWriter(Protocol):
-    """Writes commits for people to merge. Never touches a work tree or an index of theirs."""
+@dataclass(frozen=True)
+class Followed:
+    """What the controller follows, as a branch to put a commit on. ``problem`` says why none can be, as far as that
+    shows without trying."""
 
+    branch: str
+    problem: str = ""
+
+
+class SpecWriter(Protocol):
+    """Writes commits, mostly for people to merge. Never touches a work tree or an index of theirs."""
+
+    def followed(self) -> Followed:
+        """Whether a commit can be put on what is followed. Asks no remote."""
+        ...
+
+    @changes
     def propose(self, proposal: Proposal) -> Proposed:
         """Make the commit on its branch, a new one or one that still stands at ``base``, and push it where the source
         is a remote.

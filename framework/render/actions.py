@@ -13,6 +13,7 @@ from framework.planning.grammar.actions import (
     DeleteRoute,
     DeleteTable,
     DeployApp,
+    Propose,
     RegisterModel,
     SendAlert,
     SetRoute,
@@ -49,6 +50,8 @@ def describe(action: Action) -> str:
             return f"write the report of {monitor} to {uri}"
         case SendAlert(alert=alert, target=target):
             return f'send the alert "{alert.title}" ({alert.state}) to {_target(target)}'
+        case Propose(resource=ref, path=path, value=value, branch=branch):
+            return f"{f'propose on branch {branch}' if branch else 'commit'} that {path} of {ref} is {value}"
         case TakeBackWord(word=word):
             return f'note that "{word.verb}" of {word.actor} was acted upon'
         case _:

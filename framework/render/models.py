@@ -108,7 +108,8 @@ def model_text(report: ModelReport, now: datetime, *, width: int = DEFAULT_WIDTH
     cause = _CAUSES.get(lineage.get("cause", ""))
     told = f"trained {ago(now - model.created)} at commit {short(model.commit)}{f', because {cause}' if cause else ''}"
     serves = ", ".join(_use(use) for use in row.uses)
-    for sentence in (told, _passed(report), f"serves in {serves}" if serves else "serves nowhere"):
+    serving = f"serves in {serves}" if serves else "serves nowhere"
+    for sentence in filter(None, (told, _searched(report), _passed(report), serving)):
         lines += paragraph(sentence, width=width, indent="  ")
     for title, table in _tables(report):
         if len(table) > 1:
@@ -122,6 +123,21 @@ def _passed(report: ModelReport) -> str:
     if not gates:
         return "no gate judged it" if report.row.model.deployable else "it may not be deployed"
     return f"failed {failed} of {count(len(gates), 'gate')}" if failed else f"passed {count(len(gates), 'gate')}"
+
+
+def _searched(report: ModelReport) -> str:
+    """``its parameters are those of trial 3 of 8 by optuna, with validation_auc 0.7123``."""
+    kept = report.kept or {}
+    trials, told = kept.get("trials") or (), (kept.get("origin") or {}).get("search") or {}
+    if not trials:
+        return ""
+    best = next((trial for trial in trials if trial["number"] == told.get("winner")), None)
+    if best is None:
+        return f"its parameters are the best of {count(len(trials), 'trial')}"
+    again = ", and it learned once more with the validation rows" if told.get("refit") == "trainAndValidation" else ""
+    worth = f"{told['metric']} {number(best.get(told['metric']))}"
+    by = f"by {one_line(told['algorithm'])}, with {worth}"
+    return f"its parameters are those of trial {best['number']} of {len(trials):,} {by}{again}"
 
 
 def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
@@ -218,6 +234,7 @@ def model_json(environment: str, report: ModelReport) -> str:
             "libraries": lineage.get("libraries") or {},
             "artifact": {"uri": model.artifact, "format": model.format, "sha256": model.sha256},
             "trials": kept.get("trials"),
+            "search": (kept.get("origin") or {}).get("search"),
             "diagnosis": kept.get("diagnosis"),
         }
     )

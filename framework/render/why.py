@@ -19,8 +19,9 @@ def why_text(cause: Explanation, *, width: int = DEFAULT_WIDTH, colour: bool = F
     """The tree, indented from the resource that was asked about to the causes. While nobody looks, that nothing blocks
     a resource cannot be said."""
     if cause.health.sync is Sync.SYNCED and not cause.note:
-        told = f"Nothing blocks {cause.ref}: it is {_health(cause)}."
-        return text_of(paragraph(told, width=width), colour=colour)
+        lines = paragraph(f"Nothing blocks {cause.ref}: it is {_health(cause)}.", width=width)
+        more = without_traceback(cause.health.message)
+        return text_of([*lines, *(paragraph(more, width=width, indent="   ") if more else [])], colour=colour)
     lines = _lines(cause, width, "", "")
     if cause.note:
         told = f"{cause.note[0].upper()}{cause.note[1:]}; {_HELP}."

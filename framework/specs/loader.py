@@ -175,7 +175,7 @@ def understand_anew(draft: Draft, kinds: Mapping[str, Kind]) -> Resource | tuple
     if spec is not None:
         return Resource(
             draft.ref, draft.metadata, spec, draft.file, draft.positions, draft.raw, draft.key,
-            _facts(draft, spec, kind), fingerprint.texts(fingerprint.spec_json(spec), kind.categories),
+            _facts(draft, spec, kind), fingerprint.texts(fingerprint.spec_json(spec), kind.categories, kind.renews),
         )  # fmt: skip
     base = draft.base
     secret = {one.path for one in safety.secrets(draft.raw, kind)}

@@ -78,6 +78,39 @@ def test_every_trial_is_kept_and_the_best_one_is_fitted(outcomes: dict[str, Any]
     assert {trial["parameters"]["C"] for trial in outcomes["logistic"]["trials"]} == {0.01, 1.0}
 
 
+def test_a_search_that_was_cut_off_takes_what_is_known_of_its_trials(outcomes: dict[str, Any]) -> None:
+    found, whole = outcomes["cut-off"], outcomes["boosted-again"]
+    assert len(found["trials"]) == 4
+    assert found["trials"][0] == {**whole["trials"][0], "validation_auc": 0.99}
+    assert found["trials"][1] == whole["trials"][1]
+    assert found["origin"]["search"]["winner"] == 0
+    assert found["metrics"]["validation_auc"] < 0.98
+    assert any("best validation_auc 0.99 (trial 0)" in message for message in found["told"])
+
+
+def test_a_search_keeps_its_bounds_and_its_best_trial_learns_from_the_validation_rows_too(
+    outcomes: dict[str, Any],
+) -> None:
+    found = outcomes["bounded"]
+    assert len(found["trials"]) == 3
+    for trial in found["trials"]:
+        assert ("num_leaves" in trial["parameters"]) == (trial["parameters"]["boosting"] == "gbdt")
+        assert 0 < trial["latency_ms"] < 1000
+    best = found["trials"][found["origin"]["search"]["winner"]]
+    assert best["validation_recall"] >= 0.1
+    assert found["metrics"]["validation_auc"] == pytest.approx(best["validation_auc"])
+    assert any("on train and validation rows" in message for message in found["told"])
+
+
+def test_a_population_ends_with_the_model_of_its_winner(outcomes: dict[str, Any]) -> None:
+    found = outcomes["population"]
+    assert [trial["rounds"] for trial in found["trials"]] == [8, 8, 16, 16, 24, 24, 32, 32, 40, 40]
+    winner = found["origin"]["search"]["winner"]
+    best = found["trials"][winner]
+    assert Path(found["artifact"]).read_text().count("Tree=") == best["rounds"]
+    assert found["metrics"]["validation_auc"] == pytest.approx(best["validation_auc"], abs=1e-12)
+
+
 def test_the_champion_is_judged_on_the_same_rows(outcomes: dict[str, Any]) -> None:
     assert outcomes["logistic"]["champion_metrics"] is None
     assert outcomes["boosted"]["champion_metrics"]["auc"] == pytest.approx(outcomes["logistic"]["metrics"]["auc"])

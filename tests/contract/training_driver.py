@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from framework import storage
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.training import train
 from tests.unit.training.tables import published
@@ -52,6 +53,19 @@ TUNE = {
     "budget": "1m",
 }
 DEPTHS = {**TUNE, "search": {"max_depth": {"randint": [2, 6]}}, "metric": "validation_accuracy", "trials": 2}
+BOUNDED = {
+    **TUNE,
+    "search": {
+        "boosting": {"choice": ["gbdt", "dart"]},
+        "num_leaves": {"lograndint": [4, 32], "when": {"boosting": ["gbdt"]}},
+    },
+    "trials": 3,
+    "algorithm": "hyperopt",
+    "scheduler": "hyperband",
+    "constraints": [{"metric": "validation_recall", "min": 0.1}, {"latency": {"max": "1s"}}],
+    "refit": "trainAndValidation",
+}
+POPULATION = {**TUNE, "trials": 2, "concurrency": 2, "scheduler": "pbt", "budget": None}
 CHOICES = {**TUNE, "search": {"C": {"choice": [0.01, 1.0]}}, "algorithm": "grid", "scheduler": "none"}
 
 
@@ -172,6 +186,16 @@ def kill_worker_after_checkpoint(folder: Path, ray_folder: str) -> Callable[[], 
     return thread.join
 
 
+def begin_with(folder: Path, other: Path, trials: int) -> None:
+    """As if a search had been cut off after so many trials of another one; the first of them was much better."""
+    for number in range(trials):
+        name = f"search/over/{number:06d}.json"
+        note = storage.readable_json(str(other / name))
+        for report in note["reports"] if number == 0 else ():
+            report["validation_auc"] = 0.99
+        storage.write_sealed(str(folder / name), note)
+
+
 def workers(ray_folder: str) -> list[int]:
     """Workers of a fit below our own raylet."""
     found = []
@@ -196,6 +220,10 @@ def main(folder: Path) -> None:
     backwards = dict(reversed(TUNE["search"].items()))
     runs.run("boosted-again", spec(BOOSTED, {**TUNE, "search": backwards}), champion)
     runs.run("boosted-after-the-end", spec(BOOSTED, TUNE), champion, run="boosted")
+    begin_with(folder / "runs" / "cut-off", folder / "runs" / "boosted-again", trials=2)
+    runs.run("cut-off", spec(BOOSTED, TUNE))
+    runs.run("bounded", spec(BOOSTED, BOUNDED))
+    runs.run("population", spec(BOOSTED, POPULATION))
     long = {"lightgbm": {**BOOSTED["lightgbm"], "rounds": 4000}}
     joined = kill_worker_after_checkpoint(folder / "runs" / "killed", ray_folder)
     runs.run("killed", spec(long))

@@ -128,6 +128,43 @@ def test_a_revert_builds_nothing_even_where_data_has_moved_on(world: World) -> N
     assert world.standing().converged
 
 
+def refreshed(number: int) -> str:
+    """What trains again on the data of its day."""
+    text = TRAINING.replace("spine: departures", "spine: recent")
+    return text.replace("label: delayed", f"label: delayed\n    refresh: {number}")
+
+
+def test_a_refresh_on_equal_rows_trains_nothing_and_moves_no_request(world: World) -> None:
+    model, app = world.state(JOB)["version"], world.state(ENDPOINT)["stable"]["app"]
+    world.commit(classifier=refreshed(1))
+    world.run()
+    assert submitted(world) == []
+    assert (world.state(JOB)["version"], world.state(ENDPOINT)["stable"]["app"]) == (model, app)
+    assert world.standing().converged
+
+
+def test_a_refresh_trains_on_the_data_of_its_day_and_its_revert_brings_back_what_was(world: World) -> None:
+    files, model = dict(world.files), world.state(JOB)["version"]
+    later(world, "v2")
+    world.commit(classifier=refreshed(1))
+    world.run()
+    assert submitted(world).count("train-classifier") == 1
+    assert world.state(JOB)["version"] != model
+    world.ports.calls.clear()
+    world.files = files
+    world.commit()
+    world.run()
+    assert submitted(world) == []
+    assert (world.state(JOB)["version"], world.served()) == (model, model)
+
+
+def test_a_refresh_is_planned_as_what_retrains_only_if_rows_differ(world: World) -> None:
+    before = world.source.desired
+    world.commit(classifier=refreshed(1))
+    change = next(one for one in compare(before, world.read(world.head).desired, KINDS) if one.ref == JOB)
+    assert (change.category.label, change.proviso) == ("Retrain", "retrains only if rows differ")
+
+
 def test_a_revert_finds_what_was_taken_for_another_identity(world: World) -> None:
     """The model was trained for the first commit and taken for the second; its data has moved on since."""
     model = world.state(JOB)["version"]

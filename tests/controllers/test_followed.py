@@ -86,13 +86,13 @@ def test_who_wants_the_newest_gets_it_and_who_does_not_need_it_goes_on_without(
 def test_proposals_go_to_where_specs_come_from(upstream: Repository, root: Path) -> None:
     project = opened(root, upstream.folder.as_uri(), git=GitAccess(author="Ada <ada@example.org>"))
     base = project.ports.source.resolve("main")
-    done = project.writer.propose(Proposal(base, "mlopsctl/more", "More", {"mlops_specs/x.yaml": b"x: 1\n"}))
+    done = project.ports.writer.propose(Proposal(base, "mlopsctl/more", "More", {"mlops_specs/x.yaml": b"x: 1\n"}))
     assert done.pushed
     assert upstream.head("mlopsctl/more") == done.commit
     assert upstream.git("log", "-1", "--format=%an <%ae>", done.commit) == "Ada <ada@example.org>"
 
     local = opened(root, str(upstream.folder))
-    done = local.writer.propose(Proposal(base, "mlopsctl/less", "Less", {"mlops_specs/training.yaml": None}))
+    done = local.ports.writer.propose(Proposal(base, "mlopsctl/less", "Less", {"mlops_specs/training.yaml": None}))
     assert (done.pushed, upstream.head("mlopsctl/less")) == (False, done.commit)
 
 

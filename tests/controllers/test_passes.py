@@ -91,7 +91,6 @@ def project(world: World, holder: str = "test") -> Project:
     )
     return Project(
         settings, world.ports, world.ports, NoCluster(), world.kinds, world.observers, world.read, real_time, dry_runs,
-        writer=world.ports.source,
     )  # fmt: skip
 
 

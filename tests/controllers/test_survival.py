@@ -175,6 +175,11 @@ def test_whatever_any_verb_raises_the_controller_lives_and_gets_there(
         made.until(lambda: any(run.name.startswith("train-") for run in made.world.ports.runs.active()), "a run")
         made.until(made.serves(made.world.commit(classifier=BETTER.replace("80", "82"))), "what superseded it")
         assert state.pin() is None
+        source = made.world.ports.source
+        made.world.commit(classifier=BETTER.replace("80", "82") + "  retrain: {onNewData: true, mode: direct}\n")
+        made.world.ports.tables.files["data/flights.csv"] = "v3"
+        made.until(lambda: source.resolve("main") != made.world.head, "the commit of a trigger")
+        made.until(made.serves(source.resolve("main")), "what it asks for")
         fail(made.faults)
         say(state, {Permit.PRUNE}, made.world.commit(delay=None, watch=None, classifier=None), "ana", made.world.now)
         made.until(lambda: state.load(JOB) is None and state.load(ENDPOINT) is None, "the removal")

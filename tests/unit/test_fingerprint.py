@@ -128,3 +128,16 @@ def test_the_form_of_a_spec_leaves_defaults_out_so_that_new_fields_rename_nothin
 
     assert spec_json(Old(rounds=2)) == spec_json(New(rounds=2)) == {"rounds": 2}
     assert spec_json(New(rounds=1, added=0)) == {"added": 0}
+
+
+def test_a_field_that_asks_for_the_same_anew_renames_what_is_asked_for_and_not_how_it_is_built() -> None:
+    def recipe(spec: dict[str, Any]) -> fingerprint.Texts:
+        return fingerprint.texts(spec, CATEGORIES, "dataset.refresh")
+
+    plain, renewed = (
+        recipe({**SPEC, "dataset": {"label": "y"}}),
+        recipe({**SPEC, "dataset": {"label": "y", "refresh": 2}}),
+    )
+    assert renewed.rebuilding != plain.rebuilding
+    assert renewed.recipe == plain.recipe == plain.rebuilding
+    assert plain.how == "", "nothing is kept twice"

@@ -52,6 +52,25 @@ def local(repository: Repository, author: Author = NOBODY) -> GitWriter:
     return GitWriter(source, LocalBranches(source), lambda: author, lambda: NOW)
 
 
+def test_a_commit_can_be_put_on_what_is_followed_where_that_is_a_branch_that_nobody_works_on(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "work")
+    repository.commit({"specs/a.yaml": "a: 1\n"})
+    repository.git("reset", "--hard", "--quiet")
+    repository.git("branch", "release")
+    repository.git("tag", "v1")
+    source = GitSource(repository.folder)
+
+    def problem(revision: str, doubt: str = "") -> str:
+        writer = GitWriter(source, LocalBranches(source), lambda: NOBODY, lambda: NOW, revision=revision, doubt=doubt)
+        return writer.followed().problem
+
+    assert "checked out, and nobody's work tree is written to" in problem("HEAD")
+    assert problem("main") == "branch 'main', which is followed, is checked out in a work tree"
+    assert problem("v1") == "'v1', which is followed, is no branch"
+    assert problem("release") == ""
+    assert problem("release", "only signed commits take effect") == "only signed commits take effect"
+
+
 def change(base: str, branch: str = "mlopsctl/change", text: str = "a: 2\n") -> Proposal:
     return Proposal(base, branch, "Change a", {"specs/a.yaml": text.encode()})
 

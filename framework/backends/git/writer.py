@@ -20,7 +20,7 @@ from framework.backends.git.mirror import GitMirror
 from framework.backends.git.process import Completed, Git, checked_branch, checked_sha
 from framework.backends.git.remote import words_of
 from framework.backends.git.source import GitSource
-from framework.ports import Proposal, Proposed
+from framework.ports import Followed, Proposal, Proposed
 from framework.specs.tree import inside
 
 TRAILER = "Proposed-By: mlopsctl"
@@ -58,6 +58,10 @@ class Branches(Protocol):
 
     def head(self, branch: str) -> str | None: ...
 
+    def doubt(self, revision: str) -> str:
+        """Why ``revision`` is nothing that a commit can be put on; empty where nothing is known against it."""
+        ...
+
     def move(self, branch: str, new: str, old: str | None) -> None:
         """From ``old`` (None: it must not exist) to ``new``.
 
@@ -82,7 +86,7 @@ class LocalBranches:
 
     def move(self, branch: str, new: str, old: str | None) -> None:
         git, ref = self._source.git, f"refs/heads/{branch}"
-        if f"branch {ref}" in git.run("worktree", "list", "--porcelain").text.splitlines():
+        if self._checked_out(ref):
             raise ConflictError(f"branch {branch!r} is checked out in a work tree; propose to another one")
         expected = old or "0" * len(new)
         answer = git.run("update-ref", "-m", "mlopsctl: propose", ref, new, expected)
@@ -90,6 +94,18 @@ class LocalBranches:
             if self.head(branch) != old:
                 raise ConflictError(f"branch {branch!r} moved meanwhile")
             raise ConfigurationError(f"branch {branch!r} cannot be written: {words_of(answer.complaint)}")
+
+    def doubt(self, revision: str) -> str:
+        if revision == "HEAD":
+            return "what is followed is the commit that is checked out, and nobody's work tree is written to"
+        if self.head(revision) is None:
+            return f"{revision!r}, which is followed, is no branch"
+        if self._checked_out(f"refs/heads/{revision}"):
+            return f"branch {revision!r}, which is followed, is checked out in a work tree"
+        return ""
+
+    def _checked_out(self, ref: str) -> bool:
+        return f"branch {ref}" in self._source.git.run("worktree", "list", "--porcelain").text.splitlines()
 
 
 class RemoteBranches:
@@ -102,6 +118,10 @@ class RemoteBranches:
 
     def head(self, branch: str) -> str | None:
         return self._mirror.head(branch)
+
+    def doubt(self, revision: str) -> str:
+        """A mirror follows a branch and nothing else; whether we may push shows when we do."""
+        return ""
 
     def move(self, branch: str, new: str, old: str | None) -> None:
         answer = self._mirror.push(new, branch, old)
@@ -134,11 +154,19 @@ class GitWriter:
         branches: Branches,
         author: Callable[[], Author],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        revision: str = "HEAD",
+        doubt: str = "",
     ) -> None:
+        """``revision`` is what is followed, ``doubt`` what else speaks against commits on it."""
         self._source = source
         self._branches = branches
         self._author = author
         self._clock = clock
+        self._revision, self._doubt = revision, doubt
+
+    def followed(self) -> Followed:
+        return Followed(self._revision, self._doubt or self._branches.doubt(self._revision))
 
     def propose(self, proposal: Proposal) -> Proposed:
         """See the port. The same proposal again finds the commit that it made.

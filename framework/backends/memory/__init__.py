@@ -45,6 +45,7 @@ class MemoryPorts(Ports):
     state: MemoryStateStore
     registry: MemoryRegistry
     source: MemorySource
+    writer: MemorySource
     code: MemoryCode
     runs: MemoryRuns
     serving: MemoryServing
@@ -70,6 +71,7 @@ def memory_ports(
         state=state,
         registry=MemoryRegistry(state, calls),
         source=source,
+        writer=source,
         code=MemoryCode(source, calls),
         runs=MemoryRuns(calls, clock),
         serving=MemoryServing(calls, clock, observations=observations),

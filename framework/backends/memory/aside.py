@@ -10,6 +10,7 @@ from framework.backends.memory.calls import Calls
 from framework.backends.memory.dry_run import DryRunRegistry
 from framework.backends.memory.runs import Clock
 from framework.backends.memory.serving import MemoryServing
+from framework.backends.memory.source import NoWriter
 from framework.backends.memory.state import MemoryStateStore
 from framework.ports import CodeStore, Ports, Record
 
@@ -24,6 +25,7 @@ def aside(live: Ports, records: Iterable[Record], code: CodeStore, clock: Clock)
         state=state,
         registry=DryRunRegistry(live.registry, state, calls),
         source=live.source,
+        writer=NoWriter(),
         code=code,
         runs=live.runs,
         serving=MemoryServing(calls, clock),

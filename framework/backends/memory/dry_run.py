@@ -10,6 +10,7 @@ from framework.backends.memory.calls import Calls
 from framework.backends.memory.data import MemoryProfiles, MemoryTables
 from framework.backends.memory.runs import Clock, MemoryRuns
 from framework.backends.memory.serving import MemoryServing
+from framework.backends.memory.source import NoWriter
 from framework.backends.memory.state import MemoryRegistry, MemoryStateStore
 from framework.ports import (
     AppState,
@@ -49,6 +50,7 @@ def dry_run(live: Ports, clock: Clock) -> DryRunPorts:
         state=state,
         registry=DryRunRegistry(live.registry, state, calls),
         source=live.source,
+        writer=NoWriter(),
         code=DryRunCode(),
         runs=runs,
         serving=DryRunServing(live.serving, calls, clock),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from framework.api.errors import ConfigurationError, ConflictError, SpecError, TerminalError
 from framework.backends.git.process import checked_branch
 from framework.backends.memory.calls import Calls
-from framework.ports import Blob, CodeRef, CommitInfo, Proposal, Proposed, Signature
+from framework.ports import Blob, CodeRef, CommitInfo, Followed, Proposal, Proposed, Signature
 from framework.specs.rules.reach import parent_inits
 from framework.specs.tree import archive, blob_sha, inside, tree_sha
 from framework.specs.worktree import refused_link
@@ -135,6 +135,9 @@ class MemorySource:
         paths += [path for path in parent_inits(start) if path in files]
         return archive({path: (_bytes(files[path]), False) for path in paths})
 
+    def followed(self) -> Followed:
+        return Followed("main")
+
     def propose(self, proposal: Proposal) -> Proposed:
         """A SpecWriter, too. Nothing is ever checked out here.
 
@@ -171,6 +174,16 @@ class MemorySource:
         if found is None:
             raise ConfigurationError(f"the repository has no branch, tag or commit {sha!r}")
         return found
+
+
+class NoWriter:
+    """Takes every proposal and writes none: for what is only tried."""
+
+    def followed(self) -> Followed:
+        return Followed("main")
+
+    def propose(self, proposal: Proposal) -> Proposed:
+        return Proposed(proposal.base, proposal.branch, pushed=False)
 
 
 class MemoryCode:

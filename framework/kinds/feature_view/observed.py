@@ -39,7 +39,14 @@ class Published(Stored):
         names = None if columns is None else {*columns, *self.entities, self.timestamp}
         held = content(self.columns, self.digests, names)
         keyed = short_hash([list(self.entities), self.timestamp, held]) if held else ""
-        return ReadTable(uri=self.uri, version=self.version, identity=self.identity, build=self.build, content=keyed)
+        return ReadTable(
+            uri=self.uri,
+            version=self.version,
+            identity=self.identity,
+            build=self.build,
+            content=keyed,
+            rows=self.rows,
+        )
 
 
 class FeatureViewState(Stored):

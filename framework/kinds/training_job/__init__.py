@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState
-from framework.kinds.training_job.build import consumes, newer_data
+from framework.kinds.training_job.build import RENEWS, consumes, newer_data
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.kinds.training_job.question import question
 from framework.kinds.training_job.rules import problems
@@ -43,18 +43,23 @@ def _entrypoints(spec: TrainingJobSpec) -> Mapping[str, str]:
 
 def _unsupported(spec: TrainingJobSpec) -> tuple[str, ...]:
     fields = {
-        "spec.tune.algorithm": spec.tune is not None and spec.tune.algorithm == "hyperopt",
-        "spec.tune.scheduler": spec.tune is not None and spec.tune.scheduler == "pbt",
         "spec.resources.elastic": spec.resources.elastic is not None,
         "spec.resources.accelerator": spec.resources.accelerator is not None,
         "spec.evaluation.fairness": bool(spec.evaluation.fairness),
-        "spec.retrain": spec.retrain is not None,
     }
     return tuple(path for path, used in fields.items() if used)
 
 
 def _check(spec: TrainingJobSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
     return tuple(problems(spec, specs))
+
+
+def _remarks(spec: TrainingJobSpec) -> tuple[CrossProblem, ...]:
+    window = spec.dataset.window
+    if spec.retrain is None or window.to is None:
+        return ()
+    told = f"newer rows are not learned from: the window ends at {window.to}; window: {{last: 90d}} moves along"
+    return (CrossProblem("spec.retrain", told),)
 
 
 def needs(spec: TrainingJobSpec) -> Needs:
@@ -94,9 +99,11 @@ KIND = Kind(
     entrypoints=_entrypoints,
     unsupported=_unsupported,
     check=_check,
+    remarks=_remarks,
     state=TrainingJobState,
     workload_version="1",
     rebuild=Category.RETRAIN,
+    renews=RENEWS,
     unless_equal="retrains only if rows differ",
     runs=RUNS,
     versions=VERSIONS,

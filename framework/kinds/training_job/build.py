@@ -11,6 +11,9 @@ from framework.planning.grammar.build import build_name
 from framework.planning.grammar.changes import Desired
 from framework.ports import Json, ReadTable
 
+RENEWS = "dataset.refresh"
+"""The field of a spec that asks for another build of the same, on the data of its day."""
+
 
 def consumes(spec: TrainingJobSpec) -> Mapping[Ref, frozenset[str] | None]:
     """The spine gives its label and the columns that are named; each view what is named, or all it has. Columns that

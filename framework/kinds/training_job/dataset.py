@@ -120,6 +120,9 @@ class Dataset(Strict):
     classWeights: Literal["balanced"] | dict[str, Weight] | None = Field(
         None, description="How much the rows of a class count; balanced: every class as much as any other"
     )
+    refresh: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        0, description="Raised to train again on the data of its day, by hand or by retrain; equal rows train nothing"
+    )
     window: Window = Field(description="Which event times count")
     split: Split = Field(description="Which rows train, which choose and which judge")
 

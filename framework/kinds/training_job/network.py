@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import get_args
 
+from framework.api import spaces
 from framework.api.trainers import TorchTrainer
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.kinds.training_job.tuning import SearchSpace
@@ -36,22 +37,29 @@ def problems(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
 
 def _searched(path: str, name: str, space: SearchSpace, workers: int) -> Iterator[CrossProblem]:
     """Every value that is written out there, or both ends of a range, must be one that the field takes."""
+    form, _ = spaces.form(space.model_dump(exclude_none=True))
     words = get_args(TorchTrainer.model_fields[name].annotation)
-    if words:
+    if form == spaces.NESTED:
+        yield CrossProblem(path, f"{name} is no mapping: say choice, or a range of numbers")
+    elif words:
         if space.choice is None:
             yield CrossProblem(path, f"{name} is one of {', '.join(words)}: say choice")
         for place, value in enumerate(space.choice or ()):
             if value not in words:
                 told = f"{value!r} is no {name}"
                 yield CrossProblem(f"{path}.choice[{place}]", told, allowed=words, wanted=str(value))
-        return
+    elif name == "batchSize" and form != spaces.CHOICE and not spaces.DISTRIBUTIONS[form].whole:
+        whole = spaces.DISTRIBUTIONS[form].counterpart
+        yield CrossProblem(path, f"batchSize is a whole number: say {whole}, or choice")
+    else:
+        yield from _numbers(path, name, space, workers)
+
+
+def _numbers(path: str, name: str, space: SearchSpace, workers: int) -> Iterator[CrossProblem]:
     whole = name == "batchSize"
-    if whole and space.choice is None and space.randint is None:
-        yield CrossProblem(path, "batchSize is a whole number: say randint, or choice")
-        return
     least = f"a whole number from {workers} on" if whole else "a number above 0"
-    ranges = space.uniform or space.loguniform or space.randint
-    for value in space.choice or (ranges or ())[:1]:
+    found = [value for _, value in spaces.ends(space.model_dump(exclude_none=True))]
+    for value in found if space.choice else found[:1]:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (number and (isinstance(value, int) and value >= workers if whole else value > 0)):
             yield CrossProblem(path, f"{name} is {least}, found {value!r}")

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from framework.api.meta import Ref, Stored
 from framework.kinds.feature_view.observed import Published
+from framework.kinds.training_job.asked import Triggers
 from framework.ports import ModelVersion, ReadTable, RunState
+
+
+class OpenEpisode(NamedTuple):
+    """A ModelMonitor sees drift."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What decides about triggers, beside the model that is there. ``views`` are those that are ready, and of which no
+    other rows are on their way; ``waits_for`` names the others. ``episodes`` are open ones by monitor. ``pinned``: an
+    operator has put an earlier commit in force. ``unwritable`` says why no commit can be put on the branch that is
+    followed."""
+
+    views: Mapping[str, Published] = field(default_factory=dict)
+    waits_for: tuple[str, ...] = ()
+    episodes: Mapping[str, OpenEpisode] = field(default_factory=dict)
+    pinned: bool = False
+    unwritable: str = ""
 
 
 class TrainingJobState(Stored):
@@ -23,6 +45,8 @@ class TrainingJobState(Stored):
     """What ``version`` was trained on, by view."""
     run: str | None = None
     """The run that is under way, if one is."""
+    triggers: Triggers | None = None
+    """None without any."""
 
     def build_of(self, identity: str) -> str | None:
         """The build that is on record for ``identity``; None while there is none."""
@@ -36,7 +60,7 @@ class TrainingJobObserved:
     what would be trained on them, empty until all are there; ``equal`` is the version of that build, where it was
     trained for another identity; ``champion`` is what serves now; ``files`` are git's names of the files of the code,
     by path, looked at once the run has succeeded. ``used_by`` is looked at for a removal only: deployments that serve a
-    version of it or are about to."""
+    version of it or are about to. ``surroundings`` are for triggers, where there are any."""
 
     ref: Ref
     storage: str
@@ -48,3 +72,4 @@ class TrainingJobObserved:
     champion: ModelVersion | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     used_by: tuple[Ref, ...] = ()
+    surroundings: Surroundings | None = None

@@ -59,6 +59,7 @@ class _Given(NamedTuple):
     path: str
     name: str
     values: Sequence[tuple[str, Any]]
+    nested: bool = False
 
 
 def problems(
@@ -76,6 +77,9 @@ def problems(
             continue
         if given.name not in library.canonical:
             yield _unknown(given, library)
+            continue
+        if given.nested:
+            yield CrossProblem(f"{given.path}.search", f"no parameter of {library.title} is a mapping")
             continue
         of = library.canonical[given.name]
         before = first.setdefault(of, given.name)
@@ -102,7 +106,8 @@ def _given(spec: TrainingJobSpec, library: _Library) -> Iterator[_Given]:
         yield _Given(path, name, [(path, value)])
     for name, space in spec.tune.search.items() if spec.tune else ():
         path = f'spec.tune.search["{name}"]'
-        yield _Given(path, name, [(f"{path}.choice[{place}]", value) for place, value in enumerate(space.choice or ())])
+        values = [(f"{path}.choice[{place}]", value) for place, value in enumerate(space.choice or ())]
+        yield _Given(path, name, values, nested=space.search is not None)
 
 
 def _value(

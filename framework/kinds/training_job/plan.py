@@ -11,14 +11,16 @@ from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.meta import Ref
 from framework.api.tasks import TASKS, of_signature
-from framework.kinds.training_job import tasks
-from framework.kinds.training_job.build import read_of
+from framework.kinds.training_job import needs, tasks
+from framework.kinds.training_job.asked import Triggers
+from framework.kinds.training_job.build import RENEWS, read_of
 from framework.kinds.training_job.gates import best, compares, failed, judged
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.recipe import KEY, recipe_of
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
+from framework.kinds.training_job.triggers import Outlook, decide, item_of
 from framework.planning.grammar import reasons
-from framework.planning.grammar.actions import Action, DeleteModels, RegisterModel, StopRun, SubmitRun
+from framework.planning.grammar.actions import Action, DeleteModels, Propose, RegisterModel, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Desired, NewEvent, Status, Verb
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
@@ -26,8 +28,9 @@ from framework.planning.plan.outcomes import Outcome
 from framework.ports import ModelVersion, ReadView, RunSpec, TrainRequest
 
 WORKLOAD = "framework.workloads.training.train:run"
-_NOT_TOLD: dict[str, Any] = {"read": {}, "identity": ""}
+_NOT_TOLD: dict[str, Any] = {"read": {}, "identity": "", "triggers": None}
 """What may differ in what is remembered of a version and tells nobody anything."""
+_HOUR = 3600.0
 IN_USE_POLL = timedelta(seconds=5)
 """How soon to look again whether a deployment still serves what is to be deleted."""
 
@@ -126,24 +129,67 @@ class _Training:
             read=dict(version.read),
         )
         summary = _told(version)
+        decision = self._triggered(version, summary)
+        state = state.model_copy(update={"triggers": decision.state})
         changed = state.model_copy(update=_NOT_TOLD) != self.previous.model_copy(update=_NOT_TOLD)
         told = {"seconds": version.lineage["seconds"]} if "seconds" in version.lineage else {}
-        stop = self._supersede()
+        more: dict[str, Any] = {
+            "actions": (*self._supersede(), *self._proposals(decision)),
+            "requeue_after": decision.again,
+            "meanwhile": None
+            if decision.meanwhile is None
+            else state.model_copy(update={"triggers": decision.meanwhile}),
+        }
         if wrong:
-            message = f"version {version.version} failed {len(wrong)} of {len(gates)} gates: {'; '.join(wrong)}"
-            failure = NewEvent(reasons.GATE_FAILED, message, {"version": version.version, **told})
-            events = (failure,) if changed else ()
+            failure = f"version {version.version} failed {len(wrong)} of {len(gates)} gates: {'; '.join(wrong)}"
+            event = NewEvent(reasons.GATE_FAILED, failure, {"version": version.version, **told})
+            events = (*((event,) if changed else ()), *decision.events)
+            message = "; ".join(filter(None, (failure, decision.words)))
             change = self.outcome.stalled(
-                state, summary, reasons.GATE_FAILED, message, ready=False, events=events, actions=stop
+                state, summary, reasons.GATE_FAILED, message, ready=False, events=events, **more
             )
             # In a plan, where the field that differs is no more than Metadata, this is what the reader has to see.
             return replace(change, reason=f"GateFailed: {message}")
-        events = (
-            (NewEvent(reasons.MODEL_READY, summary, {"version": version.version, "metrics": version.metrics, **told}),)
-            if changed
-            else ()
+        event = NewEvent(reasons.MODEL_READY, summary, {"version": version.version, "metrics": version.metrics, **told})
+        events = (*((event,) if changed else ()), *decision.events)
+        if decision.refused:
+            return self.outcome.stalled(
+                state, summary, reasons.NO_WRITE_ACCESS, decision.refused, ready=True, events=events, **more
+            )
+        change = self.outcome.converged(state, summary, reasons.MODEL_READY, decision.words, events=events, **more)
+        if decision.asks is None:
+            return change
+        return replace(
+            change, verb=Verb.UPDATE, category=max(change.category, Category.METADATA), reason=decision.asks.why
         )
-        return self.outcome.converged(state, summary, reasons.MODEL_READY, events=events, actions=stop)
+
+    def _triggered(self, version: ModelVersion, told: str) -> Outlook:
+        """What triggers ask for now that the model is there that git asks for. Without any nothing is remembered."""
+        retrain, around = self.desired.spec.retrain, self.observed.surroundings
+        if retrain is None or around is None:
+            return Outlook(None, "")
+        state = self._settled(version.lineage.get("seconds", 0.0), version.created)
+        return decide(self.desired, retrain, state, version, told, around, self.now)
+
+    def _settled(self, seconds: float, ended: datetime) -> Triggers:
+        """With the GPU-hours of the run that ended then, if a trigger asked for it."""
+        spec, known = self.desired.spec, self.previous.triggers or Triggers()
+        refresh = spec.dataset.refresh
+        asked = next((one for one in known.asked if one.refresh == refresh), None)
+        took = seconds if asked is not None and ended >= asked.at else 0.0
+        return known.settled(refresh, took / _HOUR * needs(spec).gpus)
+
+    def _proposals(self, decision: Outlook) -> tuple[Action, ...]:
+        asks, desired = decision.asks, self.desired
+        if asks is None:
+            return ()
+        before = desired.spec.dataset.refresh
+        return (
+            Propose(
+                str(desired.ref), desired.file, RENEWS, before, 0, asks.refresh, desired.commit, asks.branch,
+                asks.message, item_of(asks, desired),
+            ),
+        )  # fmt: skip
 
     def _train(self, stop: tuple[Action, ...]) -> Change:
         spec, run, name = self.desired.spec, self.observed.run, run_name(self.desired.ref.name, self.observed.build)
@@ -189,7 +235,7 @@ class _Training:
                 first = self.previous.run == name
                 events = (NewEvent(reason, message, {"run": name}),) if first else ()
                 return self.outcome.stalled(
-                    self._keeping(None),
+                    self._given_up(runs.took(run).get("seconds", 0.0)),
                     self._summary,
                     reason,
                     message,
@@ -206,6 +252,12 @@ class _Training:
         dtypes = dict(view.columns) if view is not None else {}
         told = tasks.told(spec, dtypes.get(spec.dataset.label))
         return [told] if told else []
+
+    def _given_up(self, seconds: float) -> TrainingJobState:
+        kept = self._keeping(None)
+        if kept.triggers is None:
+            return kept
+        return kept.model_copy(update={"triggers": self._settled(seconds, self.observed.run.finished or self.now)})
 
     def _supersede(self) -> tuple[Action, ...]:
         """The run of an older identity that nobody waits for any more."""

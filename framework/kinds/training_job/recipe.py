@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from framework.api.meta import Stored
+from framework.kinds.training_job.build import RENEWS
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.grammar.changes import Desired
-from framework.planning.grammar.fingerprint import spec_json
+from framework.planning.grammar.fingerprint import spec_json, without
 from framework.ports import CodeRef, ModelVersion
 
 KEY = "recipe"
@@ -41,7 +42,9 @@ def recipe_of(desired: Desired[TrainingJobSpec], files: Mapping[str, str]) -> di
     code = desired.code
     kept = KeptRecipe(
         name=desired.recipe,
-        spec={name: value for name, value in spec_json(desired.spec).items() if name not in _OPERATING},
+        spec={
+            name: value for name, value in without(spec_json(desired.spec), RENEWS).items() if name not in _OPERATING
+        },
         code=KeptCode(folder=code.folder, digest=code.digest, files=dict(files)) if code is not None else None,
     )
     return kept.model_dump(mode="json")

@@ -14,10 +14,11 @@ from framework.api.meta import Ref
 from framework.api.metrics import Measure, bare, is_known, measure_of
 from framework.kinds.feature_view.columns import INPUTS, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.kinds.training_job import network, parameters, tasks
+from framework.kinds.training_job import network, parameters, population, space, tasks
 from framework.kinds.training_job.dataset import FeatureRef
 from framework.kinds.training_job.evaluation import Gate, Slice
 from framework.kinds.training_job.spec import TrainingJobSpec
+from framework.kinds.training_job.tuning import Constraint
 from framework.planning.grammar.kind import CrossProblem
 
 Specs = Mapping[Ref, BaseModel]
@@ -56,8 +57,12 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     yield from _dates(spec)
     whole = all(isinstance(specs.get(Ref("FeatureView", name)), FeatureViewSpec) for name in _named(spec))
     label = _views(spec, specs)[spec.dataset.spine].dtypes.get(spec.dataset.label)
-    yield from parameters.problems(spec, inputs(spec, specs) if whole else None, tasks.task_of(spec, label))
+    task = tasks.task_of(spec, label)
+    yield from parameters.problems(spec, inputs(spec, specs) if whole else None, task)
     yield from network.problems(spec)
+    if spec.tune is not None:
+        yield from space.problems(spec.tune)
+        yield from population.problems(spec, task)
     yield from _bars(spec)
     folds = spec.evaluation.crossValidation
     if folds is not None and folds.gap is not None and spec.dataset.split.by != "time":
@@ -208,20 +213,27 @@ def _dates(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
 def _bars(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
     """A bar outside of what its metric can be passes every model or none."""
     gates, slices = spec.evaluation.gates, spec.evaluation.slices
-    bars: list[tuple[str, Gate | Slice]] = [(f"gates[{index}]", gate) for index, gate in enumerate(gates)]
-    bars += [(f"slices[{index}]", item) for index, item in enumerate(slices)]
     own = spec.evaluation.own
     if spec.tune is not None and (wrong := spec.tune.misdirected(own)) is not None:
         yield CrossProblem("spec.tune", wrong)
-    for path, bar in bars:
-        if bare(bar.metric) not in own and not is_known(bare(bar.metric)):
+    bars: list[tuple[str, str, Gate | Slice | Constraint]] = [
+        *((f"evaluation.gates[{index}]", gate.metric, gate) for index, gate in enumerate(gates)),
+        *((f"evaluation.slices[{index}]", item.metric, item) for index, item in enumerate(slices)),
+        *(
+            (f"tune.constraints[{index}]", bare(item.metric), item)
+            for index, item in enumerate(spec.tune.constraints if spec.tune else ())
+            if item.metric is not None
+        ),
+    ]
+    for path, metric, bar in bars:
+        if bare(metric) not in own and not is_known(bare(metric)):
             continue
-        yield from (CrossProblem(f"spec.evaluation.{path}", wrong) for wrong in bar.misdirected(own))
-        measure = measure_of(bare(bar.metric), own)
+        if not isinstance(bar, Constraint):
+            yield from (CrossProblem(f"spec.{path}", wrong) for wrong in bar.misdirected(own))
+        measure = measure_of(bare(metric), own)
         for side, bound in (("min", bar.min), ("max", bar.max)):
             if bound is not None and not measure.holds(bound):
-                told = f"{bar.metric} {_range(measure)}, found {bound:g}"
-                yield CrossProblem(f"spec.evaluation.{path}.{side}", told)
+                yield CrossProblem(f"spec.{path}.{side}", f"{metric} {_range(measure)}, found {bound:g}")
     for index, gate in enumerate(gates):
         span = measure_of(bare(gate.metric), own).span if is_known(bare(gate.metric)) else math.inf
         for name, verb in (("maxDrop", "drop"), ("maxRise", "rise")):

@@ -85,6 +85,9 @@ def _metrics(spec: TrainingJobSpec) -> Iterator[tuple[str, str]]:
         yield f"spec.trainer.{spec.trainer.name}.earlyStopping.metric", stop.metric
     if spec.tune is not None:
         yield "spec.tune.metric", spec.tune.metric
+        for index, constraint in enumerate(spec.tune.constraints):
+            if constraint.metric is not None:
+                yield f"spec.tune.constraints[{index}].metric", constraint.metric
 
 
 def _unfit(name: str, task: Task | None, dtype: str | None, own: Measures) -> str | None:

@@ -23,6 +23,7 @@ from framework.planning.grammar.actions import (
     DeleteRoute,
     DeleteTable,
     DeployApp,
+    Propose,
     SetRoute,
     StopRun,
     SubmitRun,
@@ -33,8 +34,10 @@ from framework.planning.grammar.kind import Needs
 from framework.planning.grammar.reasons import ORPHANED, SUSPENDED
 from framework.ports import Capacity, Record
 
-CHANGES_WHAT_RUNS = (SubmitRun, StopRun, DeployApp, DeleteApp, SetRoute, DeleteRoute, DeleteTable, DeleteModels)
-"""Recording a model, writing a report and sending an alert do not."""
+CHANGES_WHAT_RUNS = (
+    SubmitRun, StopRun, DeployApp, DeleteApp, SetRoute, DeleteRoute, DeleteTable, DeleteModels, Propose,
+)  # fmt: skip
+"""Or asks for that to be changed. Recording a model, writing a report and sending an alert do not."""
 _NOTHING = {"state": {}, "spec": {}, "summary": ""}
 
 

@@ -164,6 +164,28 @@ class SendAlert:
 
 
 @dataclass(frozen=True)
+class Propose:
+    """A commit on top of ``base`` that sets the field at ``path`` of ``resource``, which stands in ``file``, from
+    ``before`` to ``value``: on ``branch``, or, where that is empty, on the one that is followed. Where the file says
+    nothing ``default`` holds."""
+
+    resource: str
+    file: str
+    path: str
+    before: Json
+    default: Json
+    value: Json
+    base: str
+    branch: str
+    message: str
+    item: str
+
+    @property
+    def key(self) -> str:
+        return f"propose/{self.resource}/{self.path}/{self.value}"
+
+
+@dataclass(frozen=True)
 class TakeBackWord:
     """An operator's word was acted upon, and what came of it is saved."""
 
@@ -190,5 +212,6 @@ Action = (
     | DeleteModels
     | WriteReport
     | SendAlert
+    | Propose
     | TakeBackWord
 )

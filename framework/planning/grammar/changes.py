@@ -45,8 +45,8 @@ class Desired(Generic[SpecT]):
     code: CodeRef | None = None
     file: str = ""
     recipe: str = ""
-    """10 hex characters: what ``identity`` is made of, less the upstreams. The same recipe over the same data makes the
-    same, whatever names that data had."""
+    """10 hex characters: what ``identity`` is made of, less the upstreams and what only asks for the same anew. The
+    same recipe over the same data makes the same, whatever names that data had."""
 
 
 class Status(Stored):

@@ -62,15 +62,37 @@ def spec_json(spec: BaseModel) -> dict[str, Any]:
 
 
 class Texts(NamedTuple):
-    """A spec as canonical JSON: the part of it that rebuilds, and the whole."""
+    """A spec as canonical JSON: the part of it that rebuilds, the whole, and, where that is less than what rebuilds,
+    the part that says how."""
 
     rebuilding: str
     whole: str
+    how: str = ""
+
+    @property
+    def recipe(self) -> str:
+        """The part that says how something is built."""
+        return self.how or self.rebuilding
 
 
-def texts(spec: Mapping[str, Any], categories: Mapping[str, Category]) -> Texts:
-    """``spec`` is ``spec_json`` of the resource."""
-    return Texts(_text(_rebuilding(spec, categories)), _text(spec))
+def texts(spec: Mapping[str, Any], categories: Mapping[str, Category], renews: str = "") -> Texts:
+    """``spec`` is ``spec_json`` of the resource; ``renews`` the field that asks for the same anew."""
+    how = without(spec, renews)
+    differs = how is not spec
+    return Texts(
+        _text(_rebuilding(spec, categories)), _text(spec), _text(_rebuilding(how, categories)) if differs else ""
+    )
+
+
+def without(spec: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    """``spec`` without the field at a dotted path; itself where it does not set that."""
+    name, _, rest = path.partition(".")
+    if name not in spec:
+        return spec
+    if not rest:
+        return {key: value for key, value in spec.items() if key != name}
+    below = without(spec[name], rest)
+    return spec if below is spec[name] else {**spec, name: below}
 
 
 def identity(

@@ -15,7 +15,7 @@ from framework.planning.grammar.remembered import state_of
 
 AS_SAID = "as said by others"
 DatedElsewhere = Annotated[datetime, AS_SAID]
-"""An instant that is read anew from where it comes, and so means nothing but itself."""
+"""An instant that is read anew from where it comes, or a time of the calendar: it means nothing but itself."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

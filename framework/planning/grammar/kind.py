@@ -190,6 +190,9 @@ class Kind:
     entrypoints: Callable[[Any], Mapping[str, str]] = _nothing
     rebuild: Category = Category.METADATA
     """What it costs when an upstream or the user's code changed and none of its own fields did."""
+    renews: str = ""
+    """The field that asks for the same anew, on the data of its day: part of the identity, and not of the recipe. Empty
+    for a kind that follows its data by itself."""
     unless_equal: str = ""
     """What a plan says where only upstreams changed, of a kind for which nothing is built over equal rows."""
     remarks: Callable[[Any], tuple[CrossProblem, ...]] = _none

@@ -70,6 +70,10 @@ MODEL_READY = Reason("ModelReady")
 VERSION_TAKEN = Reason("VersionTaken")
 GATE_FAILED = Reason("GateFailed")
 MODELS_IN_USE = Reason("ModelsInUse")
+RETRAINING_ASKED = Reason("RetrainingAsked")
+RETRAINING_WAITS = Reason("RetrainingWaits")
+NOTHING_DIFFERS = Reason("NothingDiffers")
+NO_WRITE_ACCESS = Reason("NoWriteAccess")
 
 # -- deployments
 

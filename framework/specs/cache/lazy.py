@@ -175,10 +175,11 @@ class LazyDesired(Desired[BaseModel]):
 
     @cached_property
     def recipe(self) -> str:
-        if not self.upstream:
+        texts = self.resource.texts
+        if not self.upstream and not texts.how:
             return self.identity
         code = [self.code.digest] if self.code is not None else []
-        return identity_of(self.resource.texts.rebuilding, code, {}, self._workload_version)
+        return identity_of(texts.recipe, code, {}, self._workload_version)
 
 
 def resources_of(desired: Mapping[Ref, Desired[Any]]) -> dict[Ref, Resource]:

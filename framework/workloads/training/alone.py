@@ -15,8 +15,8 @@ from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.checkpoints import Checkpoints, CheckpointState, kept_rounds
 from framework.workloads.training.progress import Rounds
+from framework.workloads.training.stages import fitted
 from framework.workloads.training.trainer import Artifact, FitSettings, Fitted, TrainingData
-from framework.workloads.training.trainers import TRAINERS
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class FitWorker:
         watch = AloneWatch(data, settings.rounds, int(checkpoint["every"]), kept, told)
         told.tell(0)
         try:
-            artifact = TRAINERS[trainer].fit(data, settings, watch)
+            artifact = fitted(trainer, data, settings, watch)
         except WorkloadError as error:
             return error.reason, str(error), traceback_of(error)
         state = CheckpointState(settings.rounds, artifact.format, True, watch.resumed, best=artifact.best)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from framework.api import spaces
 from framework.api.tasks import Task
 from framework.workloads.examining import Mistake
 
@@ -85,21 +86,19 @@ class BoostingLibrary(ABC):
             for name, value in (form.get("params") or {}).items()
             if self._asked(name, value)
         ]
-        spaces = {name: ends for name, space in search.items() if (ends := list(self._ends(name, space)))}
-        found = [*self._each(params), *(mistake for ends in spaces.values() for mistake in self._each(ends))]
-        yield from found or self._together(params, spaces)
+        asked = {name: space for name, space in search.items() if name not in self.derived and not space.get("search")}
+        ends = {name: list(self._ends(name, space)) for name, space in asked.items()}
+        found = [*self._each(params), *(mistake for values in ends.values() for mistake in self._each(values))]
+        yield from found or self._together(params, ends, asked)
 
     def _asked(self, name: str, value: Any) -> bool:
         return value is not None and name not in self.derived
 
     def _ends(self, name: str, space: Mapping[str, Any]) -> Iterator[GivenValue]:
         path = f'spec.tune.search["{name}"]'
-        for form, given in space.items():
-            if given is None or name in self.derived:
-                continue
-            for place, value in enumerate(_drawn(form, given)):
-                if self._asked(name, value):
-                    yield GivenValue(f"{path}.{form}[{place}]", name, value)
+        for place, value in spaces.ends(space):
+            if self._asked(name, value):
+                yield GivenValue(f"{path}.{place}", name, value)
 
     # -- each by itself ------------------------------------------------------------------------------------------------
 
@@ -145,29 +144,43 @@ class BoostingLibrary(ABC):
         kind = self.kind(message)
         if kind is None:
             return Mistake(given.path, f"{self.title} refuses {given.name}: {given.value!r}: {message}")
-        of_range = re.fullmatch(r"(.*)\.(uniform|loguniform)\[\d\]", given.path)
-        if of_range and kind == "a whole number":
-            told = f"{given.name} must be {kind}, and {of_range[2]} draws fractions: write randint, or choice"
-            return Mistake(f"{of_range[1]}.{of_range[2]}", told)
+        place, _, form = given.path.rpartition("[")[0].rpartition(".")
+        fractions = spaces.DISTRIBUTIONS.get(form)
+        if fractions is not None and not fractions.whole and kind == "a whole number":
+            told = f"{given.name} must be {kind}, and {form} draws fractions: write {fractions.counterpart}, or choice"
+            return Mistake(f"{place}.{form}", told)
         return Mistake(given.path, f"{given.name} must be {kind}, found {given.value!r}")
 
     # -- all of them ---------------------------------------------------------------------------------------------------
 
-    def _together(self, params: list[GivenValue], spaces: Mapping[str, list[GivenValue]]) -> Iterator[Mistake]:
-        """As the run would begin, and as each other value of the search would have it."""
-        first = {given.name: given for given in params} | {name: ends[0] for name, ends in spaces.items()}
+    def _together(
+        self, params: list[GivenValue], ends: Mapping[str, list[GivenValue]], search: Mapping[str, Any]
+    ) -> Iterator[Mistake]:
+        """As the run would begin, and as each other value of the search would have it, with what makes it exist."""
+        given = {one.name: one for one in params}
+        try:
+            among = spaces.parameters(search)
+        except ValueError:
+            return  # of its conditions, other rules tell
+
+        def beside(fixed: Mapping[str, Any]) -> dict[str, GivenValue]:
+            found = spaces.example(among, fixed).items()
+            return given | {name: self._placed(name, one, ends[name]) for name, one in found if self._asked(name, one)}
+
+        first = beside({})
         mistake = self._beside(first, list(first))
         if mistake is not None:
             yield mistake
             return
-        others = [{**first, name: given} for name, ends in spaces.items() for given in ends[1:]]
-        names = [name for name, ends in spaces.items() for _ in ends[1:]]
-        found = [
-            mistake
-            for values, name in zip(others, names, strict=True)
-            if (mistake := self._beside(values, [name])) is not None
-        ]
-        yield from found or self._without_effect([first, *others])
+        rest = [one for name, values in ends.items() for one in values[1 if name in first else 0 :]]
+        others = [(beside({one.name: one.value}), one.name) for one in rest]
+        found = [mistake for values, name in others if (mistake := self._beside(values, [name])) is not None]
+        yield from found or self._without_effect([first, *(values for values, _ in others)])
+
+    def _placed(self, name: str, value: Any, ends: list[GivenValue]) -> GivenValue:
+        """Of a value that is no end of a range the condition has it that names it."""
+        at = next((one for one in ends if spaces.equal(one.value, value)), None)
+        return GivenValue(f'spec.tune.search["{name}"]', name, value) if at is None else at
 
     def _beside(self, values: Mapping[str, GivenValue], blamed: list[str]) -> Mistake | None:
         """``blamed`` are those that the fault is looked for in: the first that all would be well without."""
@@ -187,23 +200,12 @@ class BoostingLibrary(ABC):
         return Mistake(values[name].path, said)
 
     def _without_effect(self, asked: list[dict[str, GivenValue]]) -> Iterator[Mistake]:
-        """What none of the combinations that are asked for has a use for."""
-        idle = frozenset.intersection(*(self.idle(self._values(values)) for values in asked))
-        for name, given in asked[0].items():
-            if name in idle:
+        """What none of the combinations that have it has a use for."""
+        idle = [(values, self.idle(self._values(values))) for values in asked]
+        for name, given in {name: given for values in reversed(asked) for name, given in values.items()}.items():
+            if all(name in unused for values, unused in idle if name in values):
                 told = f"{name} has no effect beside the other parameters: leave it out, or set {self.belongs(name)}"
                 yield Mistake(re.sub(r"\.\w+\[\d+\]$", "", given.path), told)
 
     def _values(self, values: Mapping[str, GivenValue]) -> dict[str, Any]:
         return {name: given.value for name, given in values.items() if name not in self.unasked}
-
-
-def _drawn(form: str, given: Any) -> list[Any]:
-    """A range of numbers draws fractions, also where its ends are written without; randint leaves its end out."""
-    match form:
-        case "choice":
-            return list(given)
-        case "randint":
-            return [given[0], given[1] - 1]
-        case _:
-            return [float(end) for end in given]

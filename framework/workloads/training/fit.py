@@ -18,6 +18,7 @@ from framework.workloads.training import metrics
 from framework.workloads.training.alone import fit_alone
 from framework.workloads.training.checkpoints import CheckpointState, kept_rounds, read_checkpoint, write_checkpoint
 from framework.workloads.training.progress import Rounds
+from framework.workloads.training.stages import fitted
 from framework.workloads.training.trainer import Artifact, FitSettings, Fitted, SeveralWorkers, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 
@@ -172,7 +173,7 @@ def work(data: TrainingData, trainer: str, settings: FitSettings, every: int, to
                 network=network,
                 agree=ray.train.collective.broadcast_from_rank_zero,
             )
-        watch.publish(TRAINERS[trainer].fit(data, settings, watch))
+        watch.publish(fitted(trainer, data, settings, watch))
     except WorkloadError as error:
         watch.fail(error)
 

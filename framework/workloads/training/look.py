@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from framework.api import spaces
 from framework.api.tasks import Task
 from framework.workloads.examining import Mistake
 from framework.workloads.failures import first_line
@@ -56,19 +57,22 @@ def _look(form: Mapping[str, Any], search: Mapping[str, Any], task: Task | None)
 def _values(
     estimator: Any, params: Mapping[str, Any], search: Mapping[str, Any], task: Task | None
 ) -> Iterator[Mistake]:
-    """What the estimator says of the values that it will be given: as they are, and as each choice has them."""
-    chosen = {name: choice for name, space in search.items() if (choice := _some(space)) is not None}
-    first = {**params, **{name: choice[0] for name, choice in chosen.items()}}
-    yield from _made(estimator, first, {name: f'{_TRAINER}.params["{name}"]' for name in params}, task)
+    """What the estimator says of the values that it will be given: as they are, and as each choice has them, with what
+    makes it exist."""
+    chosen = {name: space["choice"] for name, space in search.items() if space.get("choice")}
+    try:
+        among = spaces.parameters(search)
+    except ValueError:
+        return  # of its conditions, other rules tell
+
+    def beside(fixed: Mapping[str, Any]) -> dict[str, Any]:
+        return {**params, **{name: value for name, value in spaces.example(among, fixed).items() if name in chosen}}
+
+    yield from _made(estimator, beside({}), {name: f'{_TRAINER}.params["{name}"]' for name in params}, task)
     for name, choice in chosen.items():
         for index, value in enumerate(choice):
             path = f'spec.tune.search["{name}"].choice[{index}]'
-            yield from _made(estimator, {**first, name: value}, {name: path}, task)
-
-
-def _some(space: Mapping[str, Any]) -> list[Any] | None:
-    choice = space.get("choice")
-    return list(choice) if choice else None
+            yield from _made(estimator, beside({name: value}), {name: path}, task)
 
 
 def _made(estimator: Any, params: Mapping[str, Any], paths: Mapping[str, str], task: Task | None) -> Iterator[Mistake]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from framework import storage
+from framework.api import spaces
 from framework.workloads.context import WorkloadError
 
 log = logging.getLogger(__name__)
@@ -29,28 +30,88 @@ def trials_in_all(tune: Mapping[str, Any]) -> int:
     """
     if tune["algorithm"] != "grid":
         return int(tune["trials"])
-    open_ended = [key for key, value in tune["search"].items() if value.get("choice") is None]
-    if open_ended:
-        raise WorkloadError("GridNeedsChoice", f"algorithm: grid needs choice for {', '.join(open_ended)}")
-    return math.prod(len(value["choice"]) for value in tune["search"].values())
+    among = spaces.parameters(tune["search"])
+    if endless := spaces.ranges(among):
+        raise WorkloadError("GridNeedsChoice", f"algorithm: grid needs choice for {', '.join(endless)}")
+    return spaces.grid_size(among)
 
 
-def of_search(algorithm: str, total: int, ended: int, running: int, needs: Mapping[str, float]) -> Progress:
+class Pace:
+    """How long what is counted takes at the pace so far. It begins with the first count: what was done before, by an
+    earlier attempt for instance, says nothing of it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._first: tuple[float, int] | None = None
+        self._last: tuple[float, int] = (0.0, 0)
+
+    def left(self, done: int | None, total: int) -> str:
+        """``about 3 min left``; empty where nobody can tell yet."""
+        if done is None:
+            return ""
+        now = self._clock()
+        if self._first is None:
+            self._first = self._last = (now, done)
+        if done != self._last[1]:
+            self._last = (now, done)
+        (began, before), (seen, _) = self._first, self._last
+        if done <= before or done >= total:
+            return ""
+        return time_left((total - done) * (seen - began) / (done - before) - (now - seen))
+
+
+def time_left(seconds: float) -> str:
+    """Coarse, so that it does not change with every look.
+
+    >>> time_left(3), time_left(42), time_left(170), time_left(9000)
+    ('a few seconds left', 'about 50 s left', 'about 3 min left', 'about 3 h left')
     """
+    if seconds < _FEW:
+        return "a few seconds left"
+    if seconds < 1.5 * _MINUTE:
+        return f"about {10 * math.ceil(seconds / 10):g} s left"
+    if seconds < 1.5 * _HOUR:
+        return f"about {round(seconds / _MINUTE):g} min left"
+    return f"about {math.ceil(seconds / _HOUR):g} h left"
+
+
+_FEW, _MINUTE, _HOUR = 10, 60, 3600
+
+
+def of_search(
+    algorithm: str,
+    total: int,
+    ended: int,
+    running: int,
+    needs: Mapping[str, float],
+    best: str = "",
+    left: str = "",
+) -> Progress:
+    """``best`` says what the best trial so far is worth, ``left`` how long the others take.
+
+    >>> of_search("grid", 6, 2, 1, {"CPU": 1.0}, "best validation_auc 0.71 (trial 1)", "about 3 min left")[1]
+    'searching with grid: 2 of 6 trials done, best validation_auc 0.71 (trial 1), about 3 min left'
     >>> of_search("grid", 6, 2, 1, {"CPU": 1.0})
     (0.3333333333333333, 'searching with grid: 2 of 6 trials done')
     >>> of_search("grid", 6, 2, 0, {"CPU": 1.0})
     (0.3333333333333333, 'waits for a worker (needs 1 CPU): 2 of 6 trials done')
     """
     doing = f"searching with {algorithm}" if running or ended >= total else _waits(1, needs)
-    return min(1.0, ended / total), f"{doing}: {ended} of {total} trial{'' if total == 1 else 's'} done"
+    told = f"{doing}: {ended} of {total} trial{'' if total == 1 else 's'} done"
+    return min(1.0, ended / total), ", ".join(filter(None, (told, best, left)))
 
 
 def of_fit(
-    trainer: str, workers: int, rounds: int, done: int | None, needs: Mapping[str, float], measured: str = ""
+    trainer: str,
+    workers: int,
+    rounds: int,
+    done: int | None,
+    needs: Mapping[str, float],
+    measured: str = "",
+    left: str = "",
 ) -> Progress:
     """``done`` rounds of ``rounds``, of which there is one where a model is fitted at once; None: no worker runs yet.
-    ``measured`` says how good the model is by then.
+    ``measured`` says how good the model is by then, ``left`` how long the rest takes.
 
     >>> of_fit("lightgbm", 2, 50, 20, {"CPU": 1.0})
     (0.4, 'fitting lightgbm on 2 workers: 20 of 50 rounds done')
@@ -66,8 +127,8 @@ def of_fit(
     doing = f"fitting {trainer} on {workers} worker{'' if workers == 1 else 's'}"
     if rounds == 1:
         return None, doing
-    good = f", {measured}" if measured else ""
-    return min(1.0, done / rounds), f"{doing}: {done} of {rounds} rounds done{good}"
+    told = f"{doing}: {done} of {rounds} rounds done"
+    return min(1.0, done / rounds), ", ".join(filter(None, (told, measured, left)))
 
 
 def _waits(workers: int, needs: Mapping[str, float]) -> str:

@@ -16,13 +16,13 @@ from typing import Any
 import polars as pl
 
 from framework import installed, scores, storage
-from framework.answers import ModelOutput
+from framework.answers import Matrix, ModelOutput
 from framework.api.layout import trial_file
 from framework.api.metrics import bare, own_measures
 from framework.api.tasks import Task
 from framework.api.trainers import TRAINER_FORMS
 from framework.ports import MEANING, ReadTable, TrainRequest
-from framework.workloads import models, profiling
+from framework.workloads import formats, models, profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
 from framework.workloads.training import cluster, judging, labels, metrics
@@ -34,12 +34,12 @@ from framework.workloads.training.folds import Fold, folds
 from framework.workloads.training.judging import Judged
 from framework.workloads.training.machine import machine
 from framework.workloads.training.own_metrics import OwnMetrics, own_metrics
-from framework.workloads.training.progress import of_fit
-from framework.workloads.training.search import SearchResult, checked_metric, search
+from framework.workloads.training.progress import Pace, of_fit
 from framework.workloads.training.split import split
 from framework.workloads.training.trainer import FitSettings, Fitted, Part, TrainingData
 from framework.workloads.training.trainers import chosen
 from framework.workloads.training.trial import trial_document
+from framework.workloads.training.tuning import SearchResult, checked_search, search
 
 REFERENCE_PERIOD = timedelta(days=7)
 """Natural movement of a column is learned from week to week."""
@@ -51,6 +51,7 @@ _LIBRARIES = (
     "scikit-learn",
     "ray",
     "optuna",
+    "hyperopt",
     "xgboost",
     "torch",
     "onnxruntime",
@@ -88,11 +89,11 @@ def run(context: RunContext) -> Mapping[str, Any]:
 
     cluster.join()
     threading.Thread(target=_warm, args=(name,), daemon=True).start()
-    found, fitted = _learn(context, name, settings, data)
+    found, fitted = _learn(context, name, settings, learned)
 
     artifact, sha256 = models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
     predictor = models.load(artifact, sha256, fitted.artifact.format, learned.signature)
-    validated = predictor.predict(learned.parts["validation"])
+    validated = _validated(fitted, predictor, learned)
     output = judging.decided(spec, data.output, data, validated)
     signature = {**learned.signature, "output": output.to_json()}
 
@@ -103,8 +104,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
 
     context.progress(None, "profiling what it was trained on")
     train, dataset = learned.parts["train"], learned.dataset
-    profile = f"{asked.model_folder}/profile"
-    write_reference(profile, _reference(train, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD)
+    profile, seen = f"{asked.model_folder}/profile", learned.both if _refitted(spec) else train
+    write_reference(profile, _reference(seen, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD)
 
     trial = trial_document(train, signature, dataset.label)
     storage.write_json(trial_file(asked.model_folder), trial)
@@ -137,7 +138,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "trial_rows": len(trial["rows"]),
         "slices": judged.slices,
         "diagnosis": judged.diagnosis,
-        "origin": _origin(asked, name, dataset.label),
+        "origin": _origin(asked, name, dataset.label, found),
         "seconds": round(time.perf_counter() - started, 3),
     }
     storage.write_sealed(f"{asked.model_folder}/signature.json", signature)
@@ -151,8 +152,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
 @dataclass(frozen=True)
 class Learned:
     """What is learned from: the training set, its three parts, the same as matrices, and the signature that the model
-    will have. ``wanted`` are the metrics that the spec names, ``folds`` those of a cross-validation of the rows of
-    ``chosen_on``, train and validation."""
+    will have. ``wanted`` are the metrics that the spec names, ``folds`` those of a cross-validation of
+    ``both``."""
 
     dataset: TrainingSet
     parts: Mapping[str, pl.DataFrame]
@@ -162,7 +163,8 @@ class Learned:
     folds: Sequence[Fold] = ()
 
     @property
-    def chosen_on(self) -> pl.DataFrame:
+    def both(self) -> pl.DataFrame:
+        """The rows of the train and of the validation part."""
         return pl.concat([self.parts["train"], self.parts["validation"]])
 
 
@@ -188,7 +190,7 @@ def _prepared(context: RunContext, asked: TrainRequest, trainer: str) -> Learned
     crossed = spec["evaluation"].get("crossValidation")
     if not crossed:
         return learned
-    return replace(learned, folds=folds(learned.chosen_on, dataset, spec["dataset"]["split"], crossed, asked.seed))
+    return replace(learned, folds=folds(learned.both, dataset, spec["dataset"]["split"], crossed, asked.seed))
 
 
 def _cross_validated(
@@ -206,8 +208,7 @@ def _cross_validated(
     if not learned.folds:
         return None
     spec, dataset, number = asked.spec, learned.dataset, len(learned.folds)
-    params = {**settings.params, **(found.parameters if found else {})}
-    settings = replace(settings, params=params, rounds=fitted.rounds, stop=None)
+    settings = replace(found.settings(settings) if found else settings, rounds=fitted.rounds, stop=None)
     workers, resources = int(spec["resources"]["workers"]), cluster.worker_resources(spec["resources"])
     folder = _absolute(context.folder)
 
@@ -227,7 +228,7 @@ def _cross_validated(
         return fit(data, trainer, settings, workers, resources, spec["checkpoint"], folder, name, tell)
 
     by = spec["dataset"]["split"]["by"]
-    return cross_validate(by, learned.chosen_on, learned.folds, dataset, output, learned.wanted, data_of, fit_fold)
+    return cross_validate(by, learned.both, learned.folds, dataset, output, learned.wanted, data_of, fit_fold)
 
 
 def _in_gaps(learned: Learned) -> int:
@@ -257,7 +258,7 @@ def _lineage(asked: TrainRequest, learned: Learned, judged: Judged, fitted: Fitt
     }
 
 
-def _origin(asked: TrainRequest, trainer: str, label: str) -> dict[str, Any]:
+def _origin(asked: TrainRequest, trainer: str, label: str, found: SearchResult | None) -> dict[str, Any]:
     """What a card tells of where a version comes from."""
     spec = asked.spec
     return {
@@ -266,7 +267,7 @@ def _origin(asked: TrainRequest, trainer: str, label: str) -> dict[str, Any]:
         "label": label,
         "description": asked.description,
         "views": extents(_views(asked)),
-        "search": {key: spec["tune"][key] for key in ("metric", "mode")} if spec.get("tune") else None,
+        "search": found.told(spec["tune"]) if found else None,
     }
 
 
@@ -281,10 +282,11 @@ def _warm(trainer: str) -> None:
 
 
 def _learn(
-    context: RunContext, name: str, settings: FitSettings, data: TrainingData
+    context: RunContext, name: str, settings: FitSettings, learned: Learned
 ) -> tuple[SearchResult | None, Fitted]:
-    """Search if the spec asks for it, then fit with what was found."""
-    spec = context.payload["spec"]
+    """Search if the spec asks for it, then fit with what was found; and once more with the rows that it was found by,
+    where that is asked for."""
+    spec, data = context.payload["spec"], learned.data
     workers, checkpoint = int(spec["resources"]["workers"]), spec["checkpoint"]
     resources = cluster.worker_resources(spec["resources"])
     cluster.require(resources, workers, "the fit")
@@ -293,13 +295,41 @@ def _learn(
     if spec.get("tune"):
         cluster.require(resources, 1, "a trial")
         found = search(data, name, settings, spec["tune"], resources, folder, context.progress)
-        settings = replace(settings, params={**settings.params, **found.parameters}, rounds=max(1, found.rounds))
+        settings = found.settings(settings)
     rounds = settings.rounds
 
-    def tell(done: int | None, measured: str) -> None:
-        context.progress(*of_fit(name, workers, rounds, done, resources, measured))
+    pace = Pace(time.monotonic)
 
-    return found, fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell)
+    def tell(done: int | None, measured: str) -> None:
+        context.progress(*of_fit(name, workers, rounds, done, resources, measured, pace.left(done, rounds)))
+
+    fitted = fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell)
+    if not _refitted(spec):
+        return found, fitted
+
+    again_pace = Pace(time.monotonic)
+
+    def tell_again(done: int | None, _: str) -> None:  # how good it is on rows that it learns from is no news
+        left = again_pace.left(done, fitted.rounds)
+        context.progress(*of_fit(name, workers, fitted.rounds, done, resources, "on train and validation rows", left))
+
+    encoder = models.Encoder(learned.signature)
+    both = replace(data, train=_part(learned.both, encoder, data.output, spec["dataset"], weighted=True))
+    settings = replace(settings, rounds=fitted.rounds, stop=None)
+    again = fit(both, name, settings, workers, resources, checkpoint, folder, "refit", tell_again)
+    return found, replace(again, blind=fitted.artifact)
+
+
+def _validated(fitted: Fitted, predictor: models.Predictor, learned: Learned) -> Matrix:
+    """Answers to the validation rows of the model that never saw them."""
+    if fitted.blind is None:
+        return predictor.predict(learned.parts["validation"])
+    output, x = learned.data.output, learned.data.validation.x
+    return formats.known(fitted.blind.format).load(fitted.blind.data, output)(x)
+
+
+def _refitted(spec: Mapping[str, Any]) -> bool:
+    return (spec.get("tune") or {}).get("refit") == "trainAndValidation"
 
 
 def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
@@ -318,7 +348,7 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
         )
     evaluated, tune, own = spec["evaluation"], spec.get("tune"), own_measures(spec["evaluation"])
     if tune:
-        checked_metric(tune["metric"], task, own)
+        checked_search(tune, task, own)
     named = [bar["metric"] for bar in (*evaluated.get("gates", ()), *evaluated.get("slices", ()))]
     return list(dict.fromkeys(metrics.checked(bare(one), task, own) for one in named))
 
@@ -332,20 +362,24 @@ def _matrices(
     own: OwnMetrics,
 ) -> TrainingData:
     encoder = models.Encoder(signature)
-    learn, choose = (
-        Part(
-            encoder.matrix(parts[name]),
-            output.truth(parts[name]),
-            labels.weights(parts[name], output, spec) if name == "train" else None,
-            labels.lists(parts[name], spec.get("query"), output.task),
-            own.rows(parts[name]) if name == "validation" else None,
-        )
-        for name in ("train", "validation")
-    )
+    learn = _part(parts["train"], encoder, output, spec, weighted=True)
+    choose = _part(parts["validation"], encoder, output, spec, weighted=False)
+    choose = replace(choose, rows=own.rows(parts["validation"]))
     categories = {
         index: len(column["categories"]) for index, column in enumerate(signature["inputs"]) if "categories" in column
     }
     return TrainingData(learn, choose, dataset.inputs, categories, output, own)
+
+
+def _part(
+    frame: pl.DataFrame, encoder: models.Encoder, output: ModelOutput, spec: Mapping[str, Any], *, weighted: bool
+) -> Part:
+    return Part(
+        encoder.matrix(frame),
+        output.truth(frame),
+        labels.weights(frame, output, spec) if weighted else None,
+        labels.lists(frame, spec.get("query"), output.task),
+    )
 
 
 def _profiled(dataset: TrainingSet) -> list[str]:

@@ -106,8 +106,9 @@ def _as_it_is(value: float | None) -> float | None:
 class FitSettings:
     """``rounds`` counts boosting rounds or epochs (1 for what is fitted at once). ``threads`` is fixed because it can
     change sums. ``network`` is what ``SeveralWorkers.network`` said, None for one worker. ``loop`` is what else the
-    spec says of the trainer, by its names there. ``stop`` is when to end early, None for never; ``agree`` gives every
-    worker the number of the first one."""
+    spec says of the trainer, by its names there. ``stages`` are (rounds done by then, params) where these change on the
+    way, the last one up to ``rounds``: see ``stages.fitted``. ``stop`` is when to end early, None for never; ``agree``
+    gives every worker the number of the first one."""
 
     params: Mapping[str, Any]
     rounds: int
@@ -118,6 +119,7 @@ class FitSettings:
     workers: int = 1
     network: Mapping[str, Any] | None = None
     loop: Mapping[str, Any] = field(default_factory=dict)
+    stages: tuple[tuple[int, Mapping[str, Any]], ...] = ()
     stop: StopRule | None = None
     agree: Callable[[float | None], float | None] = _as_it_is
 
@@ -134,11 +136,13 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Fitted:
-    """``resumed`` lists the rounds at which a worker went on after a crash; empty for an undisturbed fit."""
+    """``resumed`` lists the rounds at which a worker went on after a crash; empty for an undisturbed fit. ``blind`` is
+    the same model without the validation rows, where this one learned from them, too."""
 
     artifact: Artifact
     rounds: int
     resumed: tuple[int, ...]
+    blind: Artifact | None = None
 
 
 class Watch(Protocol):

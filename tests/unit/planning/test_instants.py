@@ -17,8 +17,9 @@ from framework.planning.grammar.instants import DatedElsewhere, dated, moved
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
-STAYS = {("FeatureView", "published.at")}
-"""Instants in what a kind remembers that are read anew at each look, from where they come. Everything else moves."""
+STAYS = {("FeatureView", "published.at"), ("TrainingJob", "triggers.handled")}
+"""Instants in what a kind remembers that are read anew at each look, from where they come, and times of the calendar.
+Everything else moves."""
 
 
 def test_of_every_kind_it_is_decided_what_moves() -> None:

@@ -43,10 +43,25 @@ GATES: tuple[dict[str, Any], ...] = (
 KEPT: dict[str, Any] = {
     "sha256": "ab" * 32,
     "diagnosis": {"rows": 2000},
+    "trials": [
+        {"number": 0, "parameters": {"num_leaves": 31}, "rounds": 40, "validation_auc": 0.81, "error": None},
+        {"number": 1, "parameters": {"num_leaves": 15}, "rounds": 60, "validation_auc": 0.84, "error": None},
+    ],
     "origin": {
+        "search": {
+            "metric": "validation_auc",
+            "mode": "max",
+            "algorithm": "optuna",
+            "scheduler": "asha",
+            "constraints": None,
+            "refit": "trainAndValidation",
+            "winner": 1,
+            "stages": [],
+            "importance": {"num_leaves": 1.0},
+        },
         "views": {
             "departures": {"rows": 10012, "since": "2013-01-01T05:00:00+00:00", "until": "2013-03-31T23:00:00+00:00"}
-        }
+        },
     },
 }
 

@@ -18,6 +18,7 @@ from framework.planning.grammar.actions import (
     DeleteRoute,
     DeleteTable,
     DeployApp,
+    Propose,
     RegisterModel,
     SendAlert,
     SetRoute,
@@ -161,6 +162,7 @@ def _again(run: RunSpec) -> RunSpec:
     return RunSpec(**{**vars(run), "attempt": 2})
 
 
+_TRAINING = "TrainingJob/delay-classifier"
 ACTIONS: tuple[Action, ...] = (
     SubmitRun(RUN),
     SubmitRun(_again(RUN)),
@@ -179,6 +181,8 @@ ACTIONS: tuple[Action, ...] = (
     SendAlert(ALERT, {"webhook": {"urlFrom": {"env": "ALERT_URL"}}}),
     SendAlert(ALERT, {"webhook": {"urlFrom": {"file": "/run/secrets/alert-url"}}}),
     SendAlert(ALERT, {"webhook": {"url": "https://alerts.example.org/ml/team"}}),
+    Propose(_TRAINING, "mlops_specs/job.yaml", "dataset.refresh", 2, 0, 3, "a" * 40, "", "m", "retraining:x"),
+    Propose(_TRAINING, "mlops_specs/job.yaml", "dataset.refresh", 2, 0, 3, "a" * 40, "mlopsctl/b", "m", "retraining:x"),
     TakeBackWord(Word(subject="rollout/delay", verb="promote", actor="ada", time=NOW)),
 )
 

@@ -23,6 +23,7 @@ NAMED = {
     "DeleteModels": "/store/models/old-classifier",
     "WriteReport": "delay-monitor",
     "SendAlert": "temp and humid have drifted",
+    "Propose": "dataset.refresh of TrainingJob/delay-classifier is 3",
     "TakeBackWord": "promote",
 }
 

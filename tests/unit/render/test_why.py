@@ -70,7 +70,7 @@ def test_upstreams_that_are_synced_are_not_causes() -> None:
 def test_what_is_synced_is_blocked_by_nothing_even_if_an_upstream_works() -> None:
     reason = explain("b", {"a": "", "b": "a"}, "a")
     assert (reason.health.sync, reason.causes) == (Sync.SYNCED, ())
-    assert why_text(reason) == "Nothing blocks FeatureView/b: it is Synced for 5m.\n"
+    assert why_text(reason) == "Nothing blocks FeatureView/b: it is Synced for 5m.\n   b works\n"
 
 
 def test_an_upstream_below_another_is_shown_below_it_only() -> None:

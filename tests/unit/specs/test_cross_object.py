@@ -168,15 +168,20 @@ def test_user_code_is_never_run(project: Project) -> None:
 
 
 def test_what_is_not_executed_yet_is_a_warning_and_no_error(project: Project, place: Callable[[Problem], str]) -> None:
-    project.edit(JOB, ("timeout: 1h", "retrain: {schedule: '0 3 * * 1'}"))
     project.edit(VIEW, ("  expectations", "  online: {enabled: true}\n  expectations"))
     report = project.check()
 
     assert [(place(problem), problem.severity) for problem in report.problems] == [
         ("features/trips.yaml:14:21 spec.online.enabled", "warning"),
-        ("training/late.yaml:14:3 spec.retrain", "warning"),
     ]
     assert report.errors == ()
+
+
+def test_newer_rows_that_lie_outside_of_a_window_of_dates_are_warned_of(project: Project) -> None:
+    project.edit(JOB, ("timeout: 1h", "retrain: {onNewData: true}"))
+    (problem,) = project.check().problems
+    assert (problem.path, problem.severity) == ("spec.retrain", "warning")
+    assert "the window ends at 2013-04-01" in problem.message
 
 
 @pytest.mark.parametrize("name", ["local", "prod"])

@@ -52,6 +52,11 @@ RULES = [
         "dart changes earlier trees in each round",
     ),
     trainer(
+        "xgboost: {earlyStopping: {patience: 3}}\n  tune: {search: {eta: {uniform: [0.1, 0.2]}}, scheduler: pbt}",
+        "trainer.xgboost.earlyStopping",
+        "pbt has all fits go on for equally many rounds",
+    ),
+    trainer(
         "lightgbm: {params: {early_stopping_round: 3}, rounds: 20}",
         "trainer.lightgbm.params.early_stopping_round",
         "write trainer.lightgbm.earlyStopping",

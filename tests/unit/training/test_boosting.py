@@ -161,3 +161,33 @@ def test_the_trainer_refuses_by_itself_what_no_spec_may_set(params: dict[str, An
     with pytest.raises(WorkloadError) as caught:
         TRAINERS["lightgbm"].fit(DATA, FitSettings(params, rounds=2, seed=3), Recorder())
     assert caught.value.reason == "UnknownParameter"
+
+
+def test_what_a_search_sets_is_looked_at_beside_what_makes_it_exist() -> None:
+    drop = {"uniform": [0, 1], "when": {"boosting": ["dart"]}}
+    assert told({}, {"boosting": {"choice": ["gbdt", "dart"]}, "drop_rate": drop}) == []
+    wrong = {**drop, "uniform": [0, 2]}
+    ((path, message),) = told({}, {"boosting": {"choice": ["gbdt", "dart"]}, "drop_rate": wrong})
+    assert path == 'spec.tune.search["drop_rate"].uniform[1]'
+    assert "drop_rate must be at most 1.0, found 2.0" in message
+
+
+@pytest.mark.parametrize(
+    ("form", "bounds", "whole"),
+    [
+        ("quniform", [2, 8, 2], "qrandint"),
+        ("loguniform", [2, 8], "lograndint"),
+        ("qloguniform", [2, 8, 2], "qlograndint"),
+    ],
+)
+def test_a_whole_number_is_drawn_by_a_distribution_of_whole_numbers(form: str, bounds: list[int], whole: str) -> None:
+    ((path, message),) = told({}, {"num_leaves": {form: bounds}})
+    assert path == f'spec.tune.search["num_leaves"].{form}'
+    assert f"{form} draws fractions: write {whole}, or choice" in message
+    assert told({}, {"num_leaves": {whole: bounds}}) == []
+
+
+def test_ends_of_a_range_of_steps_are_those_that_are_drawn() -> None:
+    ((path, message),) = told({}, {"max_bin": {"qrandint": [1, 9, 1]}})
+    assert (path, "found 1" in message) == ('spec.tune.search["max_bin"].qrandint[0]', True)
+    assert told({}, {"max_bin": {"qrandint": [1, 9, 3]}}) == []

@@ -268,3 +268,52 @@ def test_an_axis_holds_what_it_is_for(values: list[float]) -> None:
     assert 2 <= len(axis.levels) <= 12
     assert all(len(level.text) <= 14 for level in axis.levels)
     assert np.all(np.diff([tick.at for tick in axis.ticks]) > 0)
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    """Trials of a search with a parameter that is not always there, and names that are markup."""
+    found = []
+    for number in range(count):
+        parameters = {HOSTILE: 10.0 ** -(number % 4), "grow": "leaf" if number % 2 else None, "deep": number % 3 == 0}
+        if number % 2:
+            parameters["leaves"] = 8 + number
+        found.append({**trial(number, validation_auc=0.5 + number / 1000), "parameters": parameters})
+    return found
+
+
+def test_a_search_is_told_with_its_winner_first_and_only_the_best_of_many() -> None:
+    bounds = [{"metric": "validation_recall", "min": 0.6, "max": None}, {"latency": {"max": "2ms"}}]
+    told = {
+        "metric": "validation_auc", "mode": "max", "algorithm": "optuna", "scheduler": "pbt", "constraints": bounds,
+        "refit": "trainAndValidation", "winner": 7, "stages": [20, 40], "importance": {HOSTILE: 0.75, "leaves": 0.25},
+    }  # fmt: skip
+    trials = many(120)
+    trials[7] |= {"validation_recall": 0.7, "latency_ms": 1.25, "after": 3}
+    card = model_card("delay", "1", result(Task.BINARY, trials=trials, origin={"search": told}))
+    section = next(one for one in card.sections if one.title == "Search")
+    sentences = " ".join(section.sentences)
+    assert "120 trials by optuna, scheduler pbt, compared by validation_auc, where more is better." in sentences
+    assert "Trial 7 was taken. It had to keep validation_recall of at least 0.6" in sentences
+    assert "a single row within 2ms" in sentences
+    assert "after 20, 40 rounds" in sentences
+    assert "The best 50 of them are listed." in sentences
+    table, weights = section.tables
+    assert [row[0] for row in table.rows] == ["7", *(str(number) for number in range(119, 70, -1))]
+    first = dict(zip(table.head, table.rows[0], strict=True))
+    assert (first["after"], first["validation_recall"], first["latency_ms"]) == ("3", "0.7000", "1.2500")
+    assert [row[1] for row in weights.rows] == ["75.0 %", "25.0 %"]
+    history, parallel, importance = section.plots
+    assert len(history.dots) == 120
+    assert {stroke.style for stroke in parallel.strokes} == {"value", "other"}
+    assert all(0 <= dot.x <= 100 and 0 <= dot.y <= parallel.height for dot in parallel.dots)
+    assert [bar.text.rpartition(": ")[2] for bar in importance.bars] == ["75.0 %", "25.0 %"]
+    page = card_html(card)
+    assert not {"script", "iframe", "img"} & set(Page(page).tags)
+    assert HOSTILE not in page
+
+
+def test_of_a_search_that_varied_one_thing_or_had_one_trial_no_plot_is_drawn_that_shows_nothing() -> None:
+    for trials, plots in ((many(1), 1), ([{**one, "parameters": {"eta": 0.1}} for one in many(9)], 1)):
+        card = model_card("delay", "1", result(Task.BINARY, trials=trials))
+        (section,) = (one for one in card.sections if one.title == "Search")
+        assert len(section.plots) == plots

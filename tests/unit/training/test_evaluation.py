@@ -22,8 +22,9 @@ from framework.workloads.training.checkpoints import CheckpointState, read_check
 from framework.workloads.training.cluster import shortage, worker_resources
 from framework.workloads.training.evaluation import champion_answers, slices
 from framework.workloads.training.metrics import measure
-from framework.workloads.training.search import TrialWatch, checked_metric, grid_space
 from framework.workloads.training.trainer import Part, TrainingData
+from framework.workloads.training.tuning import checked_metric
+from framework.workloads.training.tuning.trials import TrialWatch
 
 SIGNATURE = {
     "inputs": [{"name": "x", "dtype": "Float64", "nullable": False}],
@@ -170,15 +171,6 @@ def test_a_trial_whose_scores_are_no_numbers_fails_by_that_name() -> None:
 def test_a_search_that_cannot_run_is_named() -> None:
     with pytest.raises(WorkloadError, match="did you mean 'auc'"):
         checked_metric("validation_acu", Task.BINARY)
-    with pytest.raises(WorkloadError, match="grid needs choice for eta"):
-        grid_space(
-            {"algorithm": "grid", "search": {"eta": {"uniform": [0, 1]}, "depth": {"choice": [1, 2]}}, "trials": 9}
-        )
-    with pytest.raises(WorkloadError, match="6 combinations, but trials is 5"):
-        grid_space({"algorithm": "grid", "search": {"a": {"choice": [1, 2]}, "b": {"choice": [1, 2, 3]}}, "trials": 5})
-    assert grid_space({"algorithm": "grid", "search": {"a": {"choice": (1, 2)}}, "trials": 5}) == {
-        "a": {"grid_search": [1, 2]}
-    }
 
 
 def test_a_checkpoint_reads_back(tmp_path: Path) -> None:

@@ -23,10 +23,11 @@ from framework.workloads.training import evaluation, metrics
 from framework.workloads.training.comparison import compare
 from framework.workloads.training.look import look
 from framework.workloads.training.own_metrics import own_metrics
-from framework.workloads.training.search import TrialWatch, checked_metric
 from framework.workloads.training.stopping import Stopping
 from framework.workloads.training.trainer import FitSettings, Part, StopRule, TrainingData
 from framework.workloads.training.trainers import TRAINERS
+from framework.workloads.training.tuning import checked_metric
+from framework.workloads.training.tuning.trials import TrialWatch
 from tests.unit.training.test_stopping import Watching, eager
 from tests.unit.training.test_tasks import data
 

@@ -10,7 +10,7 @@ import pytest
 
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import progress
-from framework.workloads.training.progress import Progress, Rounds, of_fit, of_search, trials_in_all
+from framework.workloads.training.progress import Pace, Progress, Rounds, of_fit, of_search, time_left, trials_in_all
 
 GRID = {"eta": {"choice": [0.1, 0.2, 0.3]}, "depth": {"choice": [4, 8]}}
 
@@ -19,6 +19,11 @@ GRID = {"eta": {"choice": [0.1, 0.2, 0.3]}, "depth": {"choice": [4, 8]}}
 def test_a_grid_has_as_many_trials_as_combinations(algorithm: str, total: int) -> None:
     tune: dict[str, Any] = {"algorithm": algorithm, "search": GRID, "trials": 10}
     assert trials_in_all(tune) == total
+
+
+def test_a_grid_counts_no_parameter_where_it_does_not_exist() -> None:
+    search = {**GRID, "leaves": {"choice": [7, 15, 31], "when": {"depth": [8]}}}
+    assert trials_in_all({"algorithm": "grid", "search": search, "trials": 99}) == 3 + 3 * 3
 
 
 def test_a_grid_without_choices_has_no_number_of_trials() -> None:
@@ -80,3 +85,29 @@ def test_a_fit_goes_on_where_its_file_cannot_be_written_or_read(tmp_path: Path) 
     rounds = Rounds(str(tmp_path))
     rounds.tell(5)
     assert rounds.told() == (None, "")
+
+
+def test_the_time_that_is_left_follows_from_the_pace_since_the_first_count() -> None:
+    now = [100.0]
+    pace = Pace(lambda: now[0])
+    told = []
+    for at, done in ((100, None), (110, 40), (120, 40), (130, 50), (140, 50), (170, 70), (171, 100), (180, 100)):
+        now[0] = float(at)
+        told.append(pace.left(done, 100))
+    assert told == ["", "", "", "about 2 min left", "about 2 min left", "about 60 s left", "", ""]
+
+
+def test_what_an_earlier_attempt_did_makes_nothing_look_faster() -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    assert pace.left(90, 100) == ""
+    now[0] = 60.0
+    assert pace.left(91, 100) == "about 9 min left"
+    now[0] = 10_000.0
+    assert pace.left(91, 100) == "a few seconds left", "it takes longer than thought, and no less than nothing"
+
+
+@pytest.mark.parametrize("seconds", [0, 9, 10, 89, 90, 5399, 5400, 86_400])
+def test_the_time_that_is_left_is_told_in_one_unit(seconds: float) -> None:
+    assert time_left(seconds).endswith(" left")
+    assert time_left(seconds + 1e6) != time_left(seconds)

@@ -19,10 +19,10 @@ from framework.workloads.formats import FORMATS
 from framework.workloads.training import metrics
 from framework.workloads.training.alone import FitWorker, _finished
 from framework.workloads.training.checkpoints import Checkpoints
-from framework.workloads.training.search import TrialWatch
 from framework.workloads.training.stopping import Stopping
 from framework.workloads.training.trainer import Artifact, BestRound, FitSettings, Part, StopRule, TrainingData
 from framework.workloads.training.trainers import TRAINERS, chosen
+from framework.workloads.training.tuning.trials import TrialWatch
 from tests.unit.training.test_tasks import data, settings
 
 FITS = [(name, task) for name in ("lightgbm", "xgboost", "torch") for task in Task if task in TRAINER_FORMS[name].tasks]

@@ -11,6 +11,7 @@ import pytest
 
 from framework import storage
 from framework.api.tasks import Task
+from framework.backends.profiles.files import read_profile
 from framework.ports import ReadView
 from framework.workloads.context import RunContext
 from framework.workloads.training import train
@@ -18,6 +19,7 @@ from framework.workloads.training.card import card_html, card_markdown, model_ca
 from framework.workloads.training.fit import Fitted
 from framework.workloads.training.trainer import FitSettings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
+from framework.workloads.training.tuning import SearchResult
 from tests.contract import training_driver as driver
 from tests.unit.training.test_tasks import Reports
 
@@ -37,19 +39,25 @@ KEPT = {
 }
 
 
-def learn(context: RunContext, name: str, settings: FitSettings, data: TrainingData) -> tuple[None, Fitted]:
-    return None, Fitted(TRAINERS[name].fit(data, settings, Reports()), settings.rounds, ())
+TRIAL = {"number": 0, "parameters": {"num_leaves": 5}, "rounds": 8, "reports": 8, "validation_auc": 0.7, "error": None}
+FOUND = SearchResult({"num_leaves": 5}, 8, [TRIAL], winner=0)
+
+
+def fit(data: TrainingData, trainer: str, settings: FitSettings, *_: Any) -> Fitted:
+    return Fitted(TRAINERS[trainer].fit(data, settings, Reports()), settings.rounds, ())
 
 
 @pytest.fixture
 def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Task], dict[str, Any]]:
     monkeypatch.setattr(train.cluster, "join", lambda: None)
-    monkeypatch.setattr(train, "_learn", learn)
+    monkeypatch.setattr(train.cluster, "require", lambda *_: None)
+    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(train, "search", lambda *_: FOUND)
 
-    def run(task: Task) -> dict[str, Any]:
+    def run(task: Task, **changes: Any) -> dict[str, Any]:
         payload = {
-            "training": "delay", "identity": "i", "build": "b", "spec": FORMS[task], "views": driver.views(tmp_path),
-            "model_folder": str(tmp_path / "model"), "commit": "c0ffee0000", "seed": 7,
+            "training": "delay", "identity": "i", "build": "b", "spec": {**FORMS[task], **changes},
+            "views": driver.views(tmp_path), "model_folder": str(tmp_path / "model"), "commit": "c0ffee0000", "seed": 7,
             "description": "Tells travellers when to leave.",
         }  # fmt: skip
         context = RunContext("b", 1, payload, str(tmp_path), str(tmp_path / "run"), {}, lambda done, told: None)
@@ -87,3 +95,29 @@ def test_what_can_change_the_last_digits_is_kept(ran: Callable[[Task], dict[str,
     for name, read in lineage["views"].items():
         kept = ReadView.model_validate({**read, **lineage["meanings"][name]})
         assert kept.timestamp in dict(kept.columns)
+
+
+def profiled(folder: Path) -> int:
+    """Rows that the profile of a model's training data is of."""
+    return read_profile((folder / "model" / "profile" / "whole.bin").read_bytes())["late"].count
+
+
+def test_a_model_that_learned_from_the_validation_rows_is_judged_on_them_by_the_one_that_did_not(
+    ran: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    dataset = {**driver.spec(driver.BOOSTED)["dataset"], "classWeights": "balanced"}
+    rows = {"dataset": dataset, "decision": {"recall": 0.8}}
+    plain = ran(Task.BINARY, tune=driver.TUNE, **rows)
+    counted = profiled(tmp_path)
+    both = ran(Task.BINARY, tune={**driver.TUNE, "refit": "trainAndValidation"}, **rows)
+    validated = {name for name in plain["metrics"] if name.startswith("validation_")}
+    assert {name: both["metrics"][name] for name in validated} == {name: plain["metrics"][name] for name in validated}
+    assert both["signature"] == plain["signature"], "the threshold is that of the winner, too"
+    assert both["sha256"] != plain["sha256"]
+    assert both["parameters"] == plain["parameters"]
+    assert both["metrics"]["auc"] != plain["metrics"]["auc"]
+    parts = plain["rows"]
+    assert counted == parts["train"]
+    assert profiled(tmp_path) == parts["train"] + parts["validation"]
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "the model learned once more from the train and the validation part" in card

@@ -221,3 +221,14 @@ def test_words_are_those_of_the_installed_library(name: str) -> None:
 @pytest.mark.parametrize(("task", "objective"), [(task, one) for task, able in OBJECTIVES.items() for one in able])
 def test_objectives_are_those_of_the_installed_library(task: Task, objective: str) -> None:
     assert told({"objective": objective}, task=task.value) == []
+
+
+def test_a_parameter_that_exists_only_where_it_has_an_effect_has_one() -> None:
+    search: dict[str, Any] = {
+        "booster": {"choice": ["gbtree", "dart"]},
+        "skip_drop": {"uniform": [0, 0.1], "when": {"booster": ["dart"]}},
+    }
+    question = {"spec": {"trainer": {"xgboost": {"params": {}}}, "tune": {"search": search}}}
+    assert list(look(question)) == []
+    search["skip_drop"]["when"] = {"booster": ["gbtree"]}
+    assert ["booster: dart" in one.message for one in look(question)] == [True]

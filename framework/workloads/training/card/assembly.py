@@ -10,9 +10,9 @@ from framework.api.credentials import redacted_value
 from framework.api.metrics import VALIDATION, bare, measure_of, measured
 from framework.api.printing import number
 from framework.api.tasks import TASKS, Task
-from framework.workloads.training.card import plots
 from framework.workloads.training.card.content import CardSection, ModelCard, table
 from framework.workloads.training.card.evidence import evidence
+from framework.workloads.training.card.search import searched, value
 
 _PREDICTS = {
     Task.BINARY: "Predicts the probability that {label} is 1",
@@ -45,7 +45,7 @@ def model_card(
         *_gates(gates),
         *evidence(task, result.get("diagnosis"), label),
         *_slices(result.get("slices") or ()),
-        *_search(task, result.get("trials"), origin.get("search") or {}),
+        *searched(task, result.get("trials"), origin.get("search") or {}),
         _data(result, origin),
         _inputs(result["signature"]),
         _parameters(result.get("parameters") or {}),
@@ -165,40 +165,6 @@ def _worst(slices: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
             yield max(known, key=lambda row: sign * row["score"])
 
 
-def _search(task: Task, trials: Sequence[Mapping[str, Any]] | None, asked: Mapping[str, Any]) -> Iterator[CardSection]:
-    if not trials:
-        return
-    metric = asked.get("metric") or f"{VALIDATION}{TASKS[task].headline}"
-    loss = asked["mode"] == "min" if "mode" in asked else measure_of(metric.removeprefix(VALIDATION)).loss
-    names = sorted({name for trial in trials for name in trial["parameters"]})
-    rows = [
-        (
-            trial["number"],
-            *(_value(trial["parameters"].get(name, "")) for name in names),
-            f"{trial['rounds']:,}",
-            number(trial.get(metric)),
-            trial.get("error") or "",
-        )
-        for trial in trials
-    ]
-    values = [
-        (trial["number"], trial[metric], f"trial {trial['number']}: {number(trial[metric])}")
-        for trial in trials
-        if trial.get(metric) is not None
-    ]
-    best: list[tuple[int, float]] = []
-    for at, value, _ in values:
-        better = min if loss else max
-        best.append((at, better(value, best[-1][1]) if best else value))
-    told = f"{metric} of each trial, and the best so far"
-    yield CardSection(
-        "Search",
-        (f"{len(trials):,} trials, compared by {metric}, where {'less' if loss else 'more'} is better.",),
-        (table(("trial", *names, "rounds", metric, "error"), rows),),
-        (plots.progress(values, best, told, metric),) if values else (),
-    )
-
-
 def _data(result: Mapping[str, Any], origin: Mapping[str, Any]) -> CardSection:
     rows, lineage = result.get("rows") or {}, result.get("lineage") or {}
     parts = [f"{rows[part]:,} rows {what}" for part, what in _PARTS if part in rows]
@@ -239,12 +205,8 @@ def _inputs(signature: Mapping[str, Any]) -> CardSection:
 
 
 def _parameters(parameters: Mapping[str, Any]) -> CardSection:
-    rows = [(name, _value(value)) for name, value in sorted(parameters.items())]
+    rows = [(name, value(given)) for name, given in sorted(parameters.items())]
     return CardSection("Parameters", (), (table(("name", "value"), rows),))
-
-
-def _value(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _lineage(result: Mapping[str, Any], origin: Mapping[str, Any]) -> CardSection:

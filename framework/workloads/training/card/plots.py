@@ -4,9 +4,10 @@ width without a script."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 HEIGHT = 220.0
 MARGIN = 12.0
@@ -39,7 +40,7 @@ class CardDot:
 
 @dataclass(frozen=True)
 class CardStroke:
-    """From one point to another, in a style of the page: ``ideal`` or ``value``."""
+    """From one point to another, in a style of the page: ``ideal``, ``value`` or ``other``."""
 
     x1: float
     y1: float
@@ -142,6 +143,67 @@ def progress(
         x, end, y = numbers.x(number), numbers.x(after), axis.y(value)
         strokes += [CardStroke(x, y, end, y, "value"), CardStroke(end, y, end, axis.y(better), "value")]
     return CardPlot(told, "trial", up, axis.levels, numbers.ticks, dots, tuple(strokes))
+
+
+def parallel(names: Sequence[str], lines: Sequence[Sequence[Any]], titles: Sequence[str], told: str) -> CardPlot:
+    """A line for each of ``lines`` across an axis for each name, the first one brought out. Numbers stand where they
+    lie between the least and the most, of two orders of magnitude or more by their logarithm; other values by their
+    order as texts. None is left out."""
+    columns = [_column([line[at] for line in lines]) for at in range(len(names))]
+    across = CardAxis(0.0, float(len(names) - 1), 1.0)
+    ticks = tuple(
+        CardMark(across.x(float(at)), f"{name} ({ends})")
+        for at, (name, (_, ends)) in enumerate(zip(names, columns, strict=True))
+    )
+    strokes: list[CardStroke] = []
+    dots: list[CardDot] = []
+    for index in reversed(range(len(lines))):
+        points = [
+            (across.x(float(at)), UNIT.y(place[index]), lines[index][at])
+            for at, (place, _) in enumerate(columns)
+            if index in place
+        ]
+        for one, other in pairwise(points):
+            strokes.append(CardStroke(one[0], one[1], other[0], other[1], "value" if index == 0 else "other"))
+        dots += [CardDot(x, y, f"{titles[index]}, {_short(value)}") for x, y, value in points]
+    return CardPlot(told, "parameter (its least and its most)", "", (), ticks, tuple(dots), tuple(strokes))
+
+
+def _column(values: Sequence[Any]) -> tuple[dict[int, float], str]:
+    """Where each value stands from 0 to 1, by place; and between what."""
+    known = {place: value for place, value in enumerate(values) if value is not None}
+    if not known:
+        return {}, ""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known.values()):
+        low, high = min(known.values()), max(known.values())
+        scale = math.log10 if low > 0 and high / low >= _MAGNITUDES else float
+        span = scale(high) - scale(low) or 1.0
+        return {place: (scale(value) - scale(low)) / span for place, value in known.items()}, _ends(low, high)
+    texts = sorted({str(value) for value in known.values()})
+    last = max(1, len(texts) - 1)
+    return {place: texts.index(str(value)) / last for place, value in known.items()}, _ends(texts[0], texts[-1])
+
+
+_MAGNITUDES = 100.0
+
+
+def _ends(low: Any, high: Any) -> str:
+    return _short(low) if low == high else f"{_short(low)} to {_short(high)}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def shares(parts: Mapping[str, float], told: str, up: str) -> CardPlot:
+    """A bar for each part of 1, side by side."""
+    across = CardAxis(-0.5, len(parts) - 0.5, 1.0)
+    bars, ticks = [], []
+    for at, (name, part) in enumerate(parts.items()):
+        left, right, top = across.x(at - 0.35), across.x(at + 0.35), UNIT.y(part)
+        bars.append(CardBar(left, right - left, top, UNIT.y(0.0) - top, f"{name}: {100 * part:.1f} %"))
+        ticks.append(CardMark(across.x(float(at)), name))
+    return CardPlot(told, "parameter", up, UNIT.levels, tuple(ticks), bars=tuple(bars))
 
 
 def histogram(edges: Sequence[float], counts: Sequence[int], told: str, across: str) -> CardPlot:
