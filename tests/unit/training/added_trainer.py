@@ -23,8 +23,10 @@ from framework.ports import LabelTable, TableState
 from framework.workloads.context import RunContext
 from framework.workloads.serving.model import ModelReplica
 from framework.workloads.training import train
+from framework.workloads.training.trainer import FitSettings, Fitted, TrainingData
+from framework.workloads.training.trainers import TRAINERS
 from tests.unit.training.tables import published
-from tests.unit.training.test_train import learn
+from tests.unit.training.test_tasks import Reports
 from tests.world import DEPARTURES, DEPLOYMENT, ENDPOINT, JOB, PROJECT, TRAINING, World
 
 ROWS = 200
@@ -52,13 +54,18 @@ def flights() -> pl.DataFrame:
     return pl.DataFrame({"flight": range(ROWS), "at": at, "distance": [1.0 * n for n in range(ROWS)], "delayed": late})
 
 
+def fitted(data: TrainingData, trainer: str, settings: FitSettings, *more: Any) -> Fitted:
+    return Fitted(TRAINERS[trainer].fit(data, settings, Reports()), settings.rounds, ())
+
+
 def trained(payload: Any, folder: Path) -> dict[str, Any]:
     """The real run, on a table on disk."""
     views = {"departures": published(folder, "departures", flights(), ["flight"], "at")}
     asked = {**payload, "views": views, "model_folder": str(folder / "model")}
     context = RunContext("run", 1, asked, str(folder), str(folder / "run"), {}, lambda done, told: None)
     train.cluster.join = lambda: None  # type: ignore[assignment]
-    train._learn = learn
+    train.cluster.require = lambda *needed: None  # type: ignore[assignment]
+    train.fit = fitted  # type: ignore[assignment]
     return json.loads(json.dumps(dict(train.run(context))))
 
 

@@ -15,6 +15,7 @@ from ray.exceptions import RayTaskError
 from framework.answers import ModelOutput
 from framework.api import spaces
 from framework.api.tasks import Task
+from framework.api.trainers import TRAINER_FORMS
 from framework.kinds.training_job.tuning import Tune
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import stages
@@ -50,8 +51,6 @@ class Counted:
     """A trainer whose model is the list of what it was fitted with, and which counts its fits. The closer eta comes to
     0.3 the better it is."""
 
-    tasks = frozenset(Task)
-    boosts = True
     several: SeveralWorkers | None = None
     fits: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     dies_at: int | None = None
@@ -80,6 +79,7 @@ class Counted:
 def trainer(monkeypatch: pytest.MonkeyPatch) -> Counted:
     found = Counted()
     monkeypatch.setitem(TRAINERS, "counted", found)  # type: ignore[arg-type]
+    monkeypatch.setitem(TRAINER_FORMS, "counted", TRAINER_FORMS["xgboost"])  # type: ignore[index]
     return found
 
 
