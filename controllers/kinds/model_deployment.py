@@ -11,8 +11,10 @@ from controllers.kinds import models
 from controllers.kinds.observer import Observer, Specs
 from controllers.kinds.trail import LineagePart, Trail, code
 from framework.api import layout
+from framework.api.aliases import LATEST
 from framework.api.errors import ConfigurationError, DamagedError, TransientError
 from framework.api.meta import Ref
+from framework.kinds.model_deployment.named_version import wanted
 from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, ServedVersion
 from framework.kinds.model_deployment.spec import ModelRef
 from framework.kinds.model_deployment.target import served, terms
@@ -94,11 +96,13 @@ def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, s
     """
     model: ModelRef = desired.spec.model
     job = Ref("TrainingJob", model.training)
-    if model.version != "latest":
-        pinned = ports.registry.get(model.training, model.version)
+    named = wanted(desired, model)
+    if named != LATEST:
+        pinned = ports.registry.get(model.training, named)
+        told = f"version {named}{'' if named == model.version else f', which its alias {model.version} stands for,'}"
         if pinned is None:
-            return None, f"{job} has no version {model.version}"
-        return (pinned, "") if pinned.deployable else (None, f"version {model.version} failed its gates")
+            return None, f"{job} has no {told.rstrip(',')}"
+        return (pinned, "") if pinned.deployable else (None, f"{told} failed its gates")
     identity = desired.upstream.get(job, "")
     try:
         status = status_of(ports.state.load(job))
@@ -144,15 +148,16 @@ def _left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
 
 def model_then(asked: Desired[Any], specs: Specs, ports: Ports) -> tuple[ModelVersion | None, Kept]:
     """The model that a deployment would serve at a commit that asked for ``specs``, or why there is none."""
-    training, version = asked.spec.model.training, asked.spec.model.version
+    training, version = asked.spec.model.training, wanted(asked, asked.spec.model)
+    follows = version == LATEST
     job = Ref("TrainingJob", training)
-    if version == "latest":
+    if follows:
         left = models.left(specs[job], specs, ports)
         if not left.there:
             return None, Kept(False, f"waits for {job}")
         version = left.version
     model = ports.registry.get(training, version)
-    if model is None or (asked.spec.model.version != "latest" and not model.deployable):
+    if model is None or (not follows and not model.deployable):
         why = "is not in the registry" if model is None else "failed its gates"
         return None, Kept(False, f"{training}@{version} {why}", blocked=True)
     return model, Kept(True, "")

@@ -8,6 +8,7 @@ from typing import Any
 
 from framework.api.credentials import redacted_value
 from framework.api.printing import number
+from framework.planning.reports.aliases import ModelAlias, ModelUse
 from framework.planning.reports.health import SHORT_COMMIT
 from framework.planning.reports.models import (
     ModelComparison,
@@ -15,7 +16,6 @@ from framework.planning.reports.models import (
     ModelFigure,
     ModelReport,
     ModelRow,
-    ModelUse,
     is_loss,
 )
 from framework.ports import Json, ModelVersion
@@ -50,7 +50,7 @@ def models_text(rows: Sequence[ModelRow], now: datetime, *, width: int = DEFAULT
     """A line each, in the order given."""
     if not rows:
         return "No model was trained yet.\n"
-    heads = _heads("VERSION", "TASK", "METRIC", "GATES", "COMMIT", "TRAINED", "SERVES")
+    heads = _heads("VERSION", "TASK", "METRIC", "GATES", "COMMIT", "TRAINED", "ALIASES", "SERVES")
     return text_of(_table([heads, *(_row(row, now) for row in rows)], width), colour=colour)
 
 
@@ -62,6 +62,7 @@ def _row(row: ModelRow, now: datetime) -> Line:
         _gates_word(row),
         Span(short(row.model.commit)),
         Span(ago(now - row.model.created), QUIET),
+        Span(", ".join(dict.fromkeys(alias.name for alias in row.aliases)) or "-"),
         Span(", ".join(_use(use) for use in row.uses) or "-"),
     )
 
@@ -91,9 +92,21 @@ def _facts(row: ModelRow) -> dict[str, Json]:
         "task": row.task,
         "headline": {"metric": row.metric, "value": row.value, "loss": is_loss(row.metric)},
         "deployable": model.deployable,
+        "aliases": [_alias_facts(alias) for alias in row.aliases],
         "serves": [{"deployment": use.ref, "role": use.role, "weight": use.weight} for use in row.uses],
         "commit": model.commit,
         "created": model.created,
+    }
+
+
+def _alias_facts(alias: ModelAlias) -> dict[str, Json]:
+    return {
+        "name": alias.name,
+        "since": alias.since,
+        "commit": alias.commit,
+        "author": alias.author or None,
+        "why": alias.subject or None,
+        "deployment": alias.deployment,
     }
 
 
@@ -111,7 +124,7 @@ def model_text(report: ModelReport, now: datetime, *, width: int = DEFAULT_WIDTH
     serving = f"serves in {serves}" if serves else "serves nowhere"
     for sentence in filter(None, (told, _searched(report), _passed(report), serving)):
         lines += paragraph(sentence, width=width, indent="  ")
-    for title, table in _tables(report):
+    for title, table in _tables(report, now):
         if len(table) > 1:
             lines += [(), (Span(title, "bold"),), *_table(table, width)]
     return text_of(lines, colour=colour)
@@ -140,9 +153,11 @@ def _searched(report: ModelReport) -> str:
     return f"its parameters are those of trial {best['number']} of {len(trials):,} {by}{again}"
 
 
-def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
+def _tables(report: ModelReport, now: datetime) -> Iterator[tuple[str, list[Line]]]:
     """By title; each begins with its heads."""
     model, lineage = report.row.model, report.row.model.lineage
+    names = [_cells(alias.name, *_alias(alias, now)) for alias in report.row.aliases]
+    yield "Aliases", [_heads("  NAME", "SINCE", "COMMIT", "BY", "WHY"), *names]
     heads = _heads("  METRIC", "TEST", "VALIDATION", "LIVE, SAME ROWS", "BETTER")
     yield "Metrics", [heads, *(_figure(one) for one in report.figures)]
     yield "Gates", [_heads("  GATE", "VALUE", "VERDICT", "BAR"), *(_gate(gate) for gate in model.gates)]
@@ -157,6 +172,12 @@ def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
     yield "Inputs", [_heads("  NAME", "DTYPE", "MAY BE MISSING", "CATEGORIES"), *_inputs(model.signature)]
     yield "Libraries", _pairs(lineage.get("libraries") or {})
     yield "Artefact", _pairs({"format": model.format, "sha256": model.sha256, "file": model.artifact})
+
+
+def _alias(alias: ModelAlias, now: datetime) -> tuple[str, str, str, str]:
+    since = ago(now - alias.since) if alias.since is not None else ""
+    why = f"{alias.deployment}: {alias.subject}".strip(": ") if alias.deployment is not None else alias.subject
+    return since, short(alias.commit), alias.author, why
 
 
 def _part(row: Mapping[str, Any]) -> str:

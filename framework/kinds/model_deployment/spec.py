@@ -41,7 +41,8 @@ class ModelRef(Strict):
     training: Name = Field(description="The TrainingJob whose model it is")
     version: Annotated[str, Field(min_length=1)] = Field(
         "latest",
-        description="latest: of the current spec of the training job, once it passed its gates; or a version by name",
+        description="latest: of the current spec of the training job, once it passed its gates; a version; or an alias "
+        "of the training job",
     )
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from framework.api.categories import Category
 from framework.api.errors import FieldError
 from framework.api.fields import Duration
-from framework.api.meta import Strict
+from framework.api.meta import Name, Strict
 from framework.kinds.training_job.dataset import Dataset
 from framework.kinds.training_job.decision import DecisionRule
 from framework.kinds.training_job.evaluation import Evaluation
@@ -49,6 +49,12 @@ class TrainingJobSpec(Strict):
     retrain: Retrain | None = Field(
         None, description="When to train again though nothing in git changed; default: never"
     )
+    aliases: dict[Name, str] = Field(
+        {},
+        max_length=50,
+        description="Names of your own for versions, which deployments may ask for: each stands for a version, latest, "
+        "or another alias",
+    )
     deletion: Literal["keep", "delete"] = Field(
         "keep", description="What happens to the model versions when the spec leaves git"
     )
@@ -60,6 +66,7 @@ CATEGORIES = {
     "timeout": Category.METADATA,
     "retrain": Category.METADATA,
     "deletion": Category.METADATA,
+    "aliases": Category.METADATA,
     "evaluation": Category.METADATA,
 }
 """Gates judge a model that exists already; slices and fairness are measured in the run."""

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.reports.models import ModelReport, ModelRow, ModelUse, model_report, model_row
+from framework.planning.reports.aliases import ModelAlias, ModelUse
+from framework.planning.reports.models import ModelReport, ModelRow, model_report, model_row
 from framework.ports import ModelVersion
 from tests.unit.render.samples import COMMIT, NOW
 
@@ -82,7 +83,12 @@ def version(**more: Any) -> ModelVersion:
     )  # fmt: skip
 
 
-ROW: ModelRow = model_row(version(), [ModelUse(DEPLOYMENT, "candidate", 10)])
+ALIASES = [
+    ModelAlias("challenger", "aa11bb22cc", commit=COMMIT, deployment=DEPLOYMENT),
+    ModelAlias("stable", "aa11bb22cc", NOW - timedelta(hours=1), COMMIT, "Ada <ada@example.org>", "Serve it"),
+    ModelAlias("old", "dd33ee44ff", NOW - timedelta(days=9), "f" * 40),
+]
+ROW: ModelRow = model_row(version(), [ModelUse(DEPLOYMENT, "candidate", 10)], ALIASES)
 REPORT: ModelReport = model_report(ROW, KEPT)
 LATER: ModelRow = model_row(
     version(
