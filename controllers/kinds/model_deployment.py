@@ -14,6 +14,7 @@ from framework.api import layout
 from framework.api.aliases import LATEST
 from framework.api.errors import ConfigurationError, DamagedError, TransientError
 from framework.api.meta import Ref
+from framework.kinds.model_deployment.forms import in_form
 from framework.kinds.model_deployment.named_version import wanted
 from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, ServedVersion
 from framework.kinds.model_deployment.spec import ModelRef
@@ -54,7 +55,9 @@ def observe(
 
 def _serving(desired: Desired[Any], app: str, ports: Ports) -> ServedVersion | None:
     """The version that ``app`` serves, where nobody remembers it: one of the models that the spec may mean."""
-    versions = (served(desired, model) for model in ports.registry.versions(desired.spec.model.training))
+    known = ports.registry.versions(desired.spec.model.training)
+    formed = (in_form(model, desired.spec.serving.form)[0] for model in known)
+    versions = (served(desired, model) for model in formed if model is not None)
     return next((version for version in versions if version.app == app), None)
 
 
@@ -89,7 +92,13 @@ def job_digest(desired: Desired[Any], ports: Ports) -> str:
 
 
 def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:
-    """The model version that the spec means now, or None and why.
+    """The model version that the spec means now, in the form that it asks for, or None and why."""
+    found, reason = _meant(desired, ports)
+    return (None, reason) if found is None else in_form(found, desired.spec.serving.form)
+
+
+def _meant(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:
+    """The model version, or None and why.
 
     ``latest`` is the newest build of the training job's current identity that passed its gates. Until there is one what
     serves goes on serving, so an older version never comes back by itself.
@@ -160,7 +169,8 @@ def model_then(asked: Desired[Any], specs: Specs, ports: Ports) -> tuple[ModelVe
     if model is None or (not follows and not model.deployable):
         why = "is not in the registry" if model is None else "failed its gates"
         return None, Kept(False, f"{training}@{version} {why}", blocked=True)
-    return model, Kept(True, "")
+    formed, problem = in_form(model, asked.spec.serving.form)
+    return formed, Kept(formed is not None, problem, blocked=formed is None)
 
 
 def _remembered(ref: Ref, ports: Ports) -> DeploymentState:

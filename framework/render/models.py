@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ FORMAT = 1
 LIBRARIES = {
     "lightgbm-text": "lightgbm",
     "lightgbm-quantiles": "lightgbm",
+    "onnx": "onnx and onnxruntime",
     "skops": "scikit-learn and skops",
     "torch-safetensors": "safetensors, onnx and onnxruntime",
     "xgboost-ubj": "xgboost",
@@ -40,6 +41,8 @@ _HASHES = {"commit": SHORT_COMMIT, "training set": 12, "sha256": 12}
 _LONGEST_NAME = 48
 """Columns of a name in a table; JSON has it in full."""
 _VERDICTS = {"better": ADDED, "worse": REMOVED, "added": ADDED, "removed": REMOVED, "retyped": CHANGED}
+_OF_FORMS: Mapping[str, Callable[[Any], str]] = {"bytes": "{:,}".format, "milliseconds": number, "metric": number}
+"""What is told of another form of a model, of the model itself and of the form."""
 _CAUSES = {"git": "git asked for it", "data": "its data had changed"}
 
 
@@ -166,6 +169,8 @@ def _tables(report: ModelReport, now: datetime) -> Iterator[tuple[str, list[Line
         for row in lineage.get("slices") or ()
     ]
     yield "Slices", [_heads("  PART OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *parts]
+    heads = _heads("  FORM", "MAY SERVE", "BYTES", "MS A ROW", "DEVIATION", "METRIC", "WHY NOT")
+    yield "Other forms", [heads, *(_form(name, form) for name, form in sorted((lineage.get("forms") or {}).items()))]
     yield "Parameters", _pairs(model.parameters)
     yield "Rows", _pairs({name: f"{rows:,}" for name, rows in (lineage.get("rows") or {}).items()})
     yield "Data that was read", [_heads("  VIEW", "VERSION", "BUILD", "ROWS", "FROM, TO (UTC)"), *_data(report)]
@@ -197,6 +202,15 @@ def _gate(gate: Mapping[str, Any]) -> Line:
         verdict,
         Span(one_line(gate["bar"])),
     )
+
+
+def _form(name: str, form: Mapping[str, Any]) -> Line:
+    """Sizes, times and the metric as before -> after."""
+    both = [(form.get(what) or {}, shown) for what, shown in _OF_FORMS.items()]
+    told = [f"{shown(one['native'])} -> {shown(one['form'])}" if one else "-" for one, shown in both]
+    may = Span("yes", ADDED) if form["passed"] else Span("no", REMOVED)
+    cells = [*told[:2], number(form.get("deviation")) or "-", told[2], one_line(form["reason"]) or "-"]
+    return (Span(f"  {one_line(name)}"), may, *map(Span, cells))
 
 
 def _data(report: ModelReport) -> Iterator[Line]:
@@ -238,6 +252,7 @@ def model_json(environment: str, report: ModelReport) -> str:
             "metrics": {one.name: _figures(one) for one in report.figures},
             "gates": list(model.gates),
             "slices": lineage.get("slices") or [],
+            "forms": lineage.get("forms") or {},
             "parameters": model.parameters,
             "rows": lineage.get("rows") or {},
             "data": dict(model.read),

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
+from framework.kinds.model_deployment import forms
 from framework.kinds.model_deployment.blind import blind_spots
 from framework.kinds.model_deployment.named_version import borrowed, follows_itself, misnamed
 from framework.kinds.model_deployment.observed import DeploymentState
@@ -58,6 +59,7 @@ def _check(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[C
     return (
         *follows_itself(spec.model),
         *(misnamed(spec.model, job) if isinstance(job, TrainingJobSpec) else ()),
+        *(forms.problems(spec, job) if isinstance(job, TrainingJobSpec) else ()),
         *_offline_features(spec, specs),
         *(blind_spots(canary) if canary else ()),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
@@ -101,6 +101,11 @@ class Serving(Strict):
     batching: Batching | None = Field(None, description="Answer requests together; default: each for itself")
     transformer: Entrypoint | None = Field(
         None, description="package.module:attribute; rows (list of dict) in, rows out; runs before the model"
+    )
+    form: Literal["native", "onnx", "quantized"] = Field(
+        "native",
+        description="native: the model as its library stores it; onnx, quantized: a form that the training job makes "
+        "beside it; a version of which that may not serve is waited for",
     )
     trial: Trial | None = Field(
         None,

@@ -13,6 +13,7 @@ from framework.api.meta import Name, Strict
 from framework.kinds.training_job.dataset import Dataset
 from framework.kinds.training_job.decision import DecisionRule
 from framework.kinds.training_job.evaluation import Evaluation
+from framework.kinds.training_job.export import Export
 from framework.kinds.training_job.resources import Checkpoint, Resources, Retries
 from framework.kinds.training_job.retrain import Retrain
 from framework.kinds.training_job.trainers import Trainer
@@ -43,6 +44,7 @@ class TrainingJobSpec(Strict):
         None, description="For a binary label: from which probability on a row counts as positive; default: 0.5, unsaid"
     )
     evaluation: Evaluation = Field(Evaluation(), description="What a model must achieve to be deployable")
+    export: Export = Field(Export(), description="Other forms of the model that may serve in its place")
     checkpoint: Checkpoint = Field(Checkpoint(), description="What a run goes on from where a worker dies")
     retries: Retries = Field(Retries(), description="What happens when a run's process is lost")
     timeout: Duration | None = Field(None, description="A run that takes longer is stopped and fails; default: none")

@@ -27,6 +27,23 @@ LINEAGE: dict[str, Any] = {
     },
     "libraries": {"lightgbm": "4.6.0", "python": "3.11.9"},
     "rows": {"train": 6000, "validation": 2000, "test": 2000, "dropped": 12},
+    "forms": {
+        "onnx": {
+            "passed": True,
+            "reason": "",
+            "format": "onnx",
+            "rows": 4200,
+            "deviation": 2.5e-7,
+            "bound": 1e-4,
+            "unit": "in probability",
+            "bytes": {"native": 91234, "form": 60321},
+            "milliseconds": {"native": 14.9, "form": 0.05},
+            "metric": {"name": "auc", "native": 0.8342, "form": 0.8342},
+            "artifact": "s3://b/models/delay-classifier/aa11bb22cc/model.onnx",
+            "sha256": "ef" * 32,
+        },
+        "quantized": {"passed": False, "reason": "onnxmltools is not installed"},
+    },
     "champion": "1122334455",
     "champion_metrics": {"auc": 0.8125},
     "slices": [

@@ -54,6 +54,16 @@ RULES = [
         "champion is what a deployment makes of a version"),
     Rule(DEPLOYMENT, "training: late", "training: late, version: challenger", "spec.model.version",
         "challenger is what"),
+    # -- other forms
+    Rule(JOB, "timeout: 1h", "export: {quantize: {to: int8}}", "spec.export.quantize",
+        "trees compare inputs with thresholds"),
+    Rule(JOB, "timeout: 1h", "export: {quantize: {to: int4}}", "spec.export.quantize.to",
+        "'int4' is not allowed here", "int8"),
+    Rule(JOB, "timeout: 1h", "export: {onnx: nevr}", "spec.export.onnx", "'nevr' is not allowed here", "never"),
+    Rule(DEPLOYMENT, "route: /late", "route: /late\n    form: onnx", "spec.serving.form",
+        "TrainingJob/late makes no graph of ONNX: set export.onnx there"),
+    Rule(DEPLOYMENT, "route: /late", "route: /late\n    form: quantized", "spec.serving.form",
+        "TrainingJob/late makes no quantized form"),
     # -- TrainingJob
     Rule(JOB, "label: late", "label: time", "spec.dataset.label", "time is Datetime; a label is a number, Boolean or"),
     Rule(JOB, "spine: trips", "spine: trips\n    columns: [late]", "spec.dataset.columns[0]",
