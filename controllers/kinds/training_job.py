@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from controllers.kinds import models
 from controllers.kinds.observer import Observer
 from controllers.kinds.tables import published_view
+from framework.api.aliases import is_version
 from framework.api.errors import DamagedError, MlopsError
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState, Published
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_monitor.observed import MonitorState
 from framework.kinds.training_job import build
+from framework.kinds.training_job.aliases import meanings
 from framework.kinds.training_job.observed import OpenEpisode, Surroundings, TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
-from framework.ports import CodeRef, ModelVersion, Ports, RunPhase, RunState
+from framework.ports import CodeRef, CommitInfo, ModelVersion, Ports, RunPhase, RunState
 from framework.specs.rules.code import ManyDigests
 
 
 def observe(
     ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
 ) -> TrainingJobObserved:
+    """Where its aliases point, and what it would need to train."""
+    found = _build(ref, desired, status, ports)
+    if desired is None or not (desired.spec.aliases or state_of(status, TrainingJobState).aliases):
+        return found
+    named = {word for word in meanings(desired.spec).values() if is_version(word)}
+    return replace(
+        found,
+        named={version: ports.registry.get(ref.name, version) for version in sorted(named)},
+        moved_by=_commit(desired.commit, ports),
+    )
+
+
+def _commit(commit: str, ports: Ports) -> CommitInfo | None:
+    """None where it cannot be read now."""
+    try:
+        return ports.source.info(commit)
+    except MlopsError:
+        return None
+
+
+def _build(ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports) -> TrainingJobObserved:
     """What it would learn from and the run only while the registry has no build of this identity; the champion only
     when a run is about to start: it may be judged against it, and must not learn something else unasked."""
     absent = RunState(RunPhase.ABSENT)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from framework.api.credentials import redacted_value
 from framework.api.printing import number
+from framework.planning.reports.aliases import ModelAlias, ModelUse
 from framework.planning.reports.health import SHORT_COMMIT
 from framework.planning.reports.models import (
     ModelComparison,
@@ -15,7 +16,6 @@ from framework.planning.reports.models import (
     ModelFigure,
     ModelReport,
     ModelRow,
-    ModelUse,
     is_loss,
 )
 from framework.ports import Json, ModelVersion
@@ -29,6 +29,7 @@ FORMAT = 1
 LIBRARIES = {
     "lightgbm-text": "lightgbm",
     "lightgbm-quantiles": "lightgbm",
+    "onnx": "onnx and onnxruntime",
     "skops": "scikit-learn and skops",
     "torch-safetensors": "safetensors, onnx and onnxruntime",
     "xgboost-ubj": "xgboost",
@@ -40,6 +41,8 @@ _HASHES = {"commit": SHORT_COMMIT, "training set": 12, "sha256": 12}
 _LONGEST_NAME = 48
 """Columns of a name in a table; JSON has it in full."""
 _VERDICTS = {"better": ADDED, "worse": REMOVED, "added": ADDED, "removed": REMOVED, "retyped": CHANGED}
+_OF_FORMS: Mapping[str, Callable[[Any], str]] = {"bytes": "{:,}".format, "milliseconds": number, "metric": number}
+"""What is told of another form of a model, of the model itself and of the form."""
 _CAUSES = {"git": "git asked for it", "data": "its data had changed"}
 
 
@@ -50,7 +53,7 @@ def models_text(rows: Sequence[ModelRow], now: datetime, *, width: int = DEFAULT
     """A line each, in the order given."""
     if not rows:
         return "No model was trained yet.\n"
-    heads = _heads("VERSION", "TASK", "METRIC", "GATES", "COMMIT", "TRAINED", "SERVES")
+    heads = _heads("VERSION", "TASK", "METRIC", "GATES", "COMMIT", "TRAINED", "ALIASES", "SERVES")
     return text_of(_table([heads, *(_row(row, now) for row in rows)], width), colour=colour)
 
 
@@ -62,6 +65,7 @@ def _row(row: ModelRow, now: datetime) -> Line:
         _gates_word(row),
         Span(short(row.model.commit)),
         Span(ago(now - row.model.created), QUIET),
+        Span(", ".join(dict.fromkeys(alias.name for alias in row.aliases)) or "-"),
         Span(", ".join(_use(use) for use in row.uses) or "-"),
     )
 
@@ -91,9 +95,21 @@ def _facts(row: ModelRow) -> dict[str, Json]:
         "task": row.task,
         "headline": {"metric": row.metric, "value": row.value, "loss": is_loss(row.metric)},
         "deployable": model.deployable,
+        "aliases": [_alias_facts(alias) for alias in row.aliases],
         "serves": [{"deployment": use.ref, "role": use.role, "weight": use.weight} for use in row.uses],
         "commit": model.commit,
         "created": model.created,
+    }
+
+
+def _alias_facts(alias: ModelAlias) -> dict[str, Json]:
+    return {
+        "name": alias.name,
+        "since": alias.since,
+        "commit": alias.commit,
+        "author": alias.author or None,
+        "why": alias.subject or None,
+        "deployment": alias.deployment,
     }
 
 
@@ -111,7 +127,7 @@ def model_text(report: ModelReport, now: datetime, *, width: int = DEFAULT_WIDTH
     serving = f"serves in {serves}" if serves else "serves nowhere"
     for sentence in filter(None, (told, _searched(report), _passed(report), serving)):
         lines += paragraph(sentence, width=width, indent="  ")
-    for title, table in _tables(report):
+    for title, table in _tables(report, now):
         if len(table) > 1:
             lines += [(), (Span(title, "bold"),), *_table(table, width)]
     return text_of(lines, colour=colour)
@@ -140,9 +156,11 @@ def _searched(report: ModelReport) -> str:
     return f"its parameters are those of trial {best['number']} of {len(trials):,} {by}{again}"
 
 
-def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
+def _tables(report: ModelReport, now: datetime) -> Iterator[tuple[str, list[Line]]]:
     """By title; each begins with its heads."""
     model, lineage = report.row.model, report.row.model.lineage
+    names = [_cells(alias.name, *_alias(alias, now)) for alias in report.row.aliases]
+    yield "Aliases", [_heads("  NAME", "SINCE", "COMMIT", "BY", "WHY"), *names]
     heads = _heads("  METRIC", "TEST", "VALIDATION", "LIVE, SAME ROWS", "BETTER")
     yield "Metrics", [heads, *(_figure(one) for one in report.figures)]
     yield "Gates", [_heads("  GATE", "VALUE", "VERDICT", "BAR"), *(_gate(gate) for gate in model.gates)]
@@ -151,12 +169,20 @@ def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
         for row in lineage.get("slices") or ()
     ]
     yield "Slices", [_heads("  PART OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *parts]
+    heads = _heads("  FORM", "MAY SERVE", "BYTES", "MS A ROW", "DEVIATION", "METRIC", "WHY NOT")
+    yield "Other forms", [heads, *(_form(name, form) for name, form in sorted((lineage.get("forms") or {}).items()))]
     yield "Parameters", _pairs(model.parameters)
     yield "Rows", _pairs({name: f"{rows:,}" for name, rows in (lineage.get("rows") or {}).items()})
     yield "Data that was read", [_heads("  VIEW", "VERSION", "BUILD", "ROWS", "FROM, TO (UTC)"), *_data(report)]
     yield "Inputs", [_heads("  NAME", "DTYPE", "MAY BE MISSING", "CATEGORIES"), *_inputs(model.signature)]
     yield "Libraries", _pairs(lineage.get("libraries") or {})
     yield "Artefact", _pairs({"format": model.format, "sha256": model.sha256, "file": model.artifact})
+
+
+def _alias(alias: ModelAlias, now: datetime) -> tuple[str, str, str, str]:
+    since = ago(now - alias.since) if alias.since is not None else ""
+    why = f"{alias.deployment}: {alias.subject}".strip(": ") if alias.deployment is not None else alias.subject
+    return since, short(alias.commit), alias.author, why
 
 
 def _part(row: Mapping[str, Any]) -> str:
@@ -176,6 +202,15 @@ def _gate(gate: Mapping[str, Any]) -> Line:
         verdict,
         Span(one_line(gate["bar"])),
     )
+
+
+def _form(name: str, form: Mapping[str, Any]) -> Line:
+    """Sizes, times and the metric as before -> after."""
+    both = [(form.get(what) or {}, shown) for what, shown in _OF_FORMS.items()]
+    told = [f"{shown(one['native'])} -> {shown(one['form'])}" if one else "-" for one, shown in both]
+    may = Span("yes", ADDED) if form["passed"] else Span("no", REMOVED)
+    cells = [*told[:2], number(form.get("deviation")) or "-", told[2], one_line(form["reason"]) or "-"]
+    return (Span(f"  {one_line(name)}"), may, *map(Span, cells))
 
 
 def _data(report: ModelReport) -> Iterator[Line]:
@@ -217,6 +252,7 @@ def model_json(environment: str, report: ModelReport) -> str:
             "metrics": {one.name: _figures(one) for one in report.figures},
             "gates": list(model.gates),
             "slices": lineage.get("slices") or [],
+            "forms": lineage.get("forms") or {},
             "parameters": model.parameters,
             "rows": lineage.get("rows") or {},
             "data": dict(model.read),

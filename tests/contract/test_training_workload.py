@@ -185,6 +185,24 @@ def test_each_task_is_trained_measured_and_answers(
     assert (Path(found["profile"]) / "whole.bin").stat().st_size > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "form", "format"), [("numbers", "onnx", "onnx"), ("network", "quantized", "torch-safetensors")]
+)
+def test_another_form_of_the_model_answers_as_it_does(
+    outcomes: dict[str, Any], name: str, form: str, format: str
+) -> None:
+    found = outcomes[name]
+    made = found["lineage"]["forms"][form]
+    assert (made["passed"], made["reason"], made["format"]) == (True, "", format)
+    assert "forms" not in outcomes["classes"]["lineage"]
+    rows = [{"carrier": "AA", "hour": 20, "near": 0.5}, {"carrier": "none seen", "hour": 2, "near": -0.5}]
+    native = models.load(found["artifact"], found["sha256"], found["format"], found["signature"])
+    other = models.load(made["artifact"], made["sha256"], made["format"], found["signature"])
+    frame = models.frame_of(rows, found["signature"])
+    assert other.predict(frame) == pytest.approx(native.predict(frame), abs=0.02)
+    assert f"The form {form} may serve." in (Path(found["artifact"]).parent / "README.md").read_text()
+
+
 def test_a_search_with_xgboost_fits_its_best_trial(outcomes: dict[str, Any]) -> None:
     found = outcomes["classes-by-xgboost"]
     assert found["format"] == "xgboost-ubj"

@@ -32,7 +32,7 @@ XGBOOSTED = {"xgboost": {"params": {"max_depth": 4, "subsample": 0.8}, "rounds":
 NETWORK = {
     "torch": {
         "entrypoint": "tests.unit.training.networks:layers",
-        "params": {"hidden": 16},
+        "params": {"hidden": 64},
         "epochs": 6,
         "batchSize": 64,
         "learningRate": 0.01,
@@ -233,7 +233,7 @@ def main(folder: Path) -> None:
     classes = task("multiclass", "season", inputs, "f1", classWeights="balanced")
     live = runs.run("classes", classes)
     runs.run("classes-by-xgboost", {**classes, "trainer": XGBOOSTED, "tune": DEPTHS})
-    runs.run("numbers", task("regression", "delay", inputs, "rmse"))
+    runs.run("numbers", {**task("regression", "delay", inputs, "rmse"), "export": {"onnx": "required"}})
     asked = {**TUNE, "metric": "validation_pinball", "mode": "min", "trials": 2}
     quantiles = task("quantile", "delay", inputs, "coverage", quantiles=[0.1, 0.5, 0.9])
     runs.run("quantiles", {**quantiles, "tune": asked})
@@ -245,7 +245,8 @@ def main(folder: Path) -> None:
     runs.run("two-workers", spec(BOOSTED, resources={"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}))
     two = {"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
     runs.run("two-workers-of-xgboost", {**classes, "trainer": XGBOOSTED, "resources": two})
-    network = {**classes, "trainer": NETWORK}
+    fewer = {"onnx": "never", "quantize": {"to": "float16", "maxDeviation": 0.02, "maxLoss": 0.01}}
+    network = {**classes, "trainer": NETWORK, "export": fewer}
     runs.run("network", network)
     runs.run("two-workers-of-torch", {**network, "resources": two})
     one_fails = {"torch": {**NETWORK["torch"], "entrypoint": "tests.unit.training.networks:failing_beside"}}

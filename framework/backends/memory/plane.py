@@ -44,10 +44,21 @@ def _bars(gates: Any) -> Iterator[tuple[str, float]]:
         yield gate["metric"], low if low is not None else high if high is not None else ASSUMED_METRIC
 
 
+def passing_forms(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Every other form that a spec asks for is made, and may serve."""
+    export, folder = payload["spec"].get("export") or {}, payload["model_folder"]
+    asked = {"onnx": export.get("onnx", "never") != "never", "quantized": export.get("quantize") is not None}
+    return {
+        name: {"passed": True, "reason": "", "artifact": f"{folder}/{name}", "sha256": "1" * 64, "format": "onnx"}
+        for name, wanted in asked.items()
+        if wanted
+    }
+
+
 @dataclass
 class DataPlane:
-    """``seconds`` says how long a run takes, ``metrics`` how good a model is (by the run's payload), ``error_rate`` how
-    an app behaves. Callers make ``requests_per_second`` on every route."""
+    """``seconds`` says how long a run takes, ``metrics`` how good a model is (by the run's payload), ``forms`` in which
+    it may serve besides, ``error_rate`` how an app behaves. Callers make ``requests_per_second`` on every route."""
 
     runs: MemoryRuns
     serving: MemoryServing
@@ -55,6 +66,7 @@ class DataPlane:
     clock: Clock
     seconds: Callable[[RunSpec], float] = lambda run: 0.0
     metrics: Callable[[Mapping[str, Json]], Mapping[str, float]] = passing_metrics
+    forms: Callable[[Mapping[str, Json]], Mapping[str, Any]] = passing_forms
     error_rate: Callable[[str], float] = lambda app: 0.0
     requests_per_second: float = 100.0
     values: Callable[[MaterializeRequest], str] = lambda asked: asked.build
@@ -113,6 +125,7 @@ class DataPlane:
     def _trained(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         folder, metrics, champion = payload["model_folder"], dict(self.metrics(payload)), payload.get("champion")
         views = {name: ReadTable(**view).model_dump(mode="json") for name, view in payload["views"].items()}
+        forms = dict(self.forms(payload))
         meanings = {name: {key: view[key] for key in MEANING} for name, view in payload["views"].items()}
         return {
             "artifact": f"{folder}/model",
@@ -127,6 +140,7 @@ class DataPlane:
                 "views": views,
                 "meanings": meanings,
                 "champion": champion["version"] if champion else None,
+                **({"forms": forms} if forms else {}),
             },
             "champion_metrics": metrics if champion else None,
             "trial_rows": 20,

@@ -8,6 +8,7 @@ from typing import Any
 
 from framework.api.metrics import measure_of, written
 from framework.kinds.training_job.evaluation import Evaluation, Gate, Slice
+from framework.kinds.training_job.recipe import KEY
 from framework.ports import ModelVersion
 
 _NOT_FINITE = "not_finite"
@@ -20,12 +21,29 @@ def compares(evaluation: Evaluation) -> bool:
 
 
 def judged(evaluation: Evaluation, version: ModelVersion) -> tuple[dict[str, Any], ...]:
-    """``judge`` of a version by what was measured when it was trained."""
+    """``judge`` of a version by what was measured when it was trained, and whether it has the form that it was required
+    to have."""
     known = version.lineage
     champion, problem = known.get("champion_metrics"), known.get("champion_problem")
-    return judge(
+    bars = judge(
         evaluation, version.metrics, champion, known.get("slices", ()), problem, known.get("comparisons") or {}
     )
+    return (*bars, *_required_form(known))
+
+
+def _required_form(lineage: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    asked = ((lineage.get(KEY) or {}).get("spec") or {}).get("export") or {}
+    if asked.get("onnx") == "required":
+        made = (lineage.get("forms") or {}).get("onnx") or {"passed": False, "reason": "it was not made"}
+        value, bar = made.get("deviation"), f"<= {made.get('bound', 0):g} from what the model answers"
+        verdict = "answers as the model does" if made["passed"] else f"may not serve: {made['reason']}"
+        yield {
+            "gate": "onnx",
+            "value": value,
+            "bar": bar,
+            "passed": made["passed"],
+            "message": f"the graph of ONNX {verdict}",
+        }
 
 
 def failed(gates: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -11,7 +11,7 @@ from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.meta import Ref
 from framework.api.tasks import TASKS, of_signature
-from framework.kinds.training_job import needs, tasks
+from framework.kinds.training_job import aliases, needs, tasks
 from framework.kinds.training_job.asked import Triggers
 from framework.kinds.training_job.build import RENEWS, read_of
 from framework.kinds.training_job.gates import best, compares, failed, judged
@@ -28,7 +28,7 @@ from framework.planning.plan.outcomes import Outcome
 from framework.ports import ModelVersion, ReadView, RunSpec, TrainRequest
 
 WORKLOAD = "framework.workloads.training.train:run"
-_NOT_TOLD: dict[str, Any] = {"read": {}, "identity": "", "triggers": None}
+_NOT_TOLD: dict[str, Any] = {"read": {}, "identity": "", "triggers": None, "aliases": {}}
 """What may differ in what is remembered of a version and tells nobody anything."""
 _HOUR = 3600.0
 IN_USE_POLL = timedelta(seconds=5)
@@ -53,7 +53,8 @@ def plan(
     if desired is None:
         return _remove(observed, status, now)
     previous = state_of(status, TrainingJobState)
-    return _Training(desired, observed, status, previous, now).decide()
+    change = _Training(desired, observed, status, previous, now).decide()
+    return aliases.followed(change, desired, observed, previous, now)
 
 
 @dataclass(frozen=True)

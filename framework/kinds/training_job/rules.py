@@ -14,7 +14,7 @@ from framework.api.meta import Ref
 from framework.api.metrics import VALIDATION, Measure, measure_of
 from framework.kinds.feature_view.columns import INPUTS, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.kinds.training_job import network, parameters, population, space, tasks
+from framework.kinds.training_job import aliases, export, network, parameters, population, space, tasks
 from framework.kinds.training_job.dataset import FeatureRef
 from framework.kinds.training_job.evaluation import Gate, Slice
 from framework.kinds.training_job.spec import TrainingJobSpec
@@ -64,6 +64,8 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
         yield from space.problems(spec.tune)
         yield from population.problems(spec, task)
     yield from _bars(spec)
+    yield from aliases.problems(spec)
+    yield from export.problems(spec.export, spec.trainer)
     for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ()):
         monitor = specs.get(Ref("ModelMonitor", name))  # a kind above this one, which it cannot import
         if monitor is not None and getattr(monitor, "drift", None) is None:

@@ -6,24 +6,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any
 
+from framework.api.aliases import LATEST
 from framework.api.errors import ConfigurationError
-from framework.api.meta import Ref
 from framework.api.metrics import VALIDATION, measure_of, measured
 from framework.api.nearest import did_you_mean
 from framework.api.tasks import TASKS, Task, of_signature
+from framework.planning.reports.aliases import ModelAlias, ModelUse, version_called
 from framework.ports import Json, ModelVersion, ReadTable
 
 _NAMED = 5
 """Versions that a message names."""
-
-
-@dataclass(frozen=True)
-class ModelUse:
-    """A deployment that a version is in, as ``stable`` or ``candidate``, and its share of the traffic in per cent."""
-
-    ref: Ref
-    role: str
-    weight: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +27,7 @@ class ModelRow:
     metric: str
     value: float | None
     uses: tuple[ModelUse, ...] = ()
+    aliases: tuple[ModelAlias, ...] = ()
 
     @property
     def label(self) -> str:
@@ -85,10 +78,12 @@ class ModelComparison:
     same_rows: bool | None
 
 
-def model_row(model: ModelVersion, uses: Iterable[ModelUse] = ()) -> ModelRow:
+def model_row(model: ModelVersion, uses: Iterable[ModelUse] = (), aliases: Iterable[ModelAlias] = ()) -> ModelRow:
+    """``aliases`` are those of the training job; the version's own are taken."""
     task = of_signature(model.signature)
     metric = TASKS[task].headline
-    return ModelRow(model, task, metric, model.metrics.get(metric), tuple(uses))
+    own = tuple(alias for alias in aliases if alias.version == model.version)
+    return ModelRow(model, task, metric, model.metrics.get(metric), tuple(uses), own)
 
 
 def model_report(row: ModelRow, kept: Mapping[str, Any] | None) -> ModelReport:
@@ -127,10 +122,13 @@ def is_loss(name: str) -> bool | None:
 
 
 def found_model(
-    name: str, trainings: Collection[str], versions: Callable[[str], Sequence[ModelVersion]]
+    name: str,
+    trainings: Collection[str],
+    versions: Callable[[str], Sequence[ModelVersion]],
+    aliases: Callable[[str], Sequence[ModelAlias]] = lambda training: (),
 ) -> ModelVersion:
-    """The version that ``TRAINING@VERSION`` names, where the start of a version is enough as long as there is one like
-    it, or ``TRAINING``: the newest that passed its gates. ``versions`` are newest first.
+    """The version that ``TRAINING@VERSION`` names, where an alias will do, and the start of a version as long as there
+    is one like it, or ``TRAINING``: the newest that passed its gates. ``versions`` are newest first.
 
     Raises:
         ConfigurationError: there is none, or more than one.
@@ -138,13 +136,16 @@ def found_model(
     training, at, version = name.partition("@")
     ensure_known(training, trainings)
     known = versions(training)
-    if not at:
+    if not at or version == LATEST:
         passed = next((model for model in known if model.deployable), None)
         if passed is None:
             raise ConfigurationError(f"no version of {training!r} passed its gates: name one; {_have(known)}")
         return passed
     if not version:
         raise ConfigurationError(f"{name!r} names no version: say {training}@VERSION; {_have(known)}")
+    called = aliases(training)
+    meant = version_called(version, training, called)
+    alias, version = (f", which {version} stands for", meant) if meant is not None else ("", version)
     alike = [model for model in known if model.version.startswith(version)]
     exact = [model for model in alike if model.version == version]
     if len(exact or alike) == 1:
@@ -152,8 +153,9 @@ def found_model(
     if alike:
         told = f"{len(alike)} versions of {training!r} begin with {version!r}"
         raise ConfigurationError(f"{told}: {_listed(alike)}")
-    near = did_you_mean(version, [model.version for model in known])
-    raise ConfigurationError(f"the registry has no version {version!r} of {training!r}{near}; {_have(known)}")
+    near = did_you_mean(version, [*(item.name for item in called), *(model.version for model in known)])
+    told = f"the registry has no version {version!r} of {training!r}{alias}"
+    raise ConfigurationError(f"{told}{near}; {_have(known)}")
 
 
 def ensure_known(training: str, trainings: Collection[str]) -> None:

@@ -23,7 +23,7 @@ from framework.ports import MEANING, ReadTable, TrainRequest
 from framework.workloads import formats, models, profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
-from framework.workloads.training import cluster, judging, labels, metrics
+from framework.workloads.training import cluster, judging, labels, metrics, serving_forms
 from framework.workloads.training.card import card_html, card_markdown, model_card
 from framework.workloads.training.dataset import TrainingSet, build, extents
 from framework.workloads.training.fit import fit
@@ -79,6 +79,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
     started, asked = time.perf_counter(), TrainRequest.model_validate(context.payload)
     spec = asked.spec
     name, settings = chosen(spec["trainer"], asked.seed, threads=max(1, int(spec["resources"]["cpusPerWorker"])))
+    serving_forms.ready(spec)
     learned = _prepared(context, asked, name)
     data = learned.data
 
@@ -94,6 +95,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
 
     context.progress(None, "judging on the test rows")
     judged = judging.judge(asked, predictor, output, learned.parts["test"], data, validated, learned.wanted)
+
+    forms = serving_forms.made(spec, asked.model_folder, fitted.artifact, signature, learned.parts)
 
     context.progress(None, "profiling what it was trained on")
     train, dataset = learned.parts["train"], learned.dataset
@@ -118,7 +121,10 @@ def run(context: RunContext) -> Mapping[str, Any]:
             **(found.parameters if found else {}),
             "rounds": fitted.rounds,
         },
-        "lineage": _lineage(asked, learned, judged, fitted, settings.threads),
+        "lineage": {
+            **_lineage(asked, learned, judged, fitted, settings.threads),
+            **({"forms": forms} if forms else {}),
+        },
         "rows": {**{label: part.height for label, part in learned.parts.items()}, "dropped": dataset.dropped},
         "trials": found.trials if found else [],
         "trial_rows": len(trial["rows"]),

@@ -313,3 +313,38 @@ def test_newer_data_is_what_differs_in_what_is_read() -> None:
     assert newer_data(ASKED.spec, unknown, {"departures": published(version=4)}) == ("departures",)
     assert newer_data(ASKED.spec, unknown, {"departures": published(uri="/elsewhere", version=4)}) == ()
     assert newer_data(ASKED.spec, read, {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("made", "passes"),
+    [
+        ({"passed": True, "reason": "", "deviation": 1e-7, "bound": 1e-4}, True),
+        ({"passed": False, "reason": "it answers up to 0.2 in probability otherwise", "deviation": 0.2}, False),
+        ({"passed": False, "reason": "no graph can be written of it"}, False),
+        (None, False),
+    ],
+)
+def test_a_form_that_is_required_is_a_gate(made: dict[str, Any] | None, passes: bool) -> None:
+    asked = desired(REF, training_spec(export={"onnx": "required"}), upstream={VIEW: "v1"})
+    lineage = {"forms": {"onnx": made}} if made else {}
+    run = RunState(RunPhase.SUCCEEDED, attempt=1, result={**RESULT, "lineage": lineage})
+    (register,) = plan(look(run=run), asked=asked).actions
+    assert isinstance(register, RegisterModel)
+    gate = register.version.gates[-1]
+    assert (gate["gate"], gate["passed"], register.version.deployable) == ("onnx", passes, passes)
+    again = plan(look(versions=(register.version,)), asked=asked)
+    assert again.status is not None
+    assert again.status.conditions.ready.status is passes
+    reason = (made or {"reason": "it was not made"})["reason"]
+    told = f"may not serve: {reason}" if reason else "answers as the model does"
+    assert gate["message"] == f"the graph of ONNX {told}"
+
+
+def test_a_form_that_nobody_requires_is_none() -> None:
+    lineage = {"forms": {"onnx": {"passed": False, "reason": "no"}}}
+    for onnx in ("auto", "never"):
+        asked = desired(REF, training_spec(export={"onnx": onnx}), upstream={VIEW: "v1"})
+        run = RunState(RunPhase.SUCCEEDED, attempt=1, result={**RESULT, "lineage": lineage})
+        (register,) = plan(look(run=run), asked=asked).actions
+        assert isinstance(register, RegisterModel)
+        assert [gate["gate"] for gate in register.version.gates] == ["auc"]

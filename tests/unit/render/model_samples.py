@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.reports.models import ModelReport, ModelRow, ModelUse, model_report, model_row
+from framework.planning.reports.aliases import ModelAlias, ModelUse
+from framework.planning.reports.models import ModelReport, ModelRow, model_report, model_row
 from framework.ports import ModelVersion
 from tests.unit.render.samples import COMMIT, NOW
 
@@ -26,6 +27,23 @@ LINEAGE: dict[str, Any] = {
     },
     "libraries": {"lightgbm": "4.6.0", "python": "3.11.9"},
     "rows": {"train": 6000, "validation": 2000, "test": 2000, "dropped": 12},
+    "forms": {
+        "onnx": {
+            "passed": True,
+            "reason": "",
+            "format": "onnx",
+            "rows": 4200,
+            "deviation": 2.5e-7,
+            "bound": 1e-4,
+            "unit": "in probability",
+            "bytes": {"native": 91234, "form": 60321},
+            "milliseconds": {"native": 14.9, "form": 0.05},
+            "metric": {"name": "auc", "native": 0.8342, "form": 0.8342},
+            "artifact": "s3://b/models/delay-classifier/aa11bb22cc/model.onnx",
+            "sha256": "ef" * 32,
+        },
+        "quantized": {"passed": False, "reason": "onnxmltools is not installed"},
+    },
     "champion": "1122334455",
     "champion_metrics": {"auc": 0.8125},
     "slices": [
@@ -82,7 +100,12 @@ def version(**more: Any) -> ModelVersion:
     )  # fmt: skip
 
 
-ROW: ModelRow = model_row(version(), [ModelUse(DEPLOYMENT, "candidate", 10)])
+ALIASES = [
+    ModelAlias("challenger", "aa11bb22cc", commit=COMMIT, deployment=DEPLOYMENT),
+    ModelAlias("stable", "aa11bb22cc", NOW - timedelta(hours=1), COMMIT, "Ada <ada@example.org>", "Serve it"),
+    ModelAlias("old", "dd33ee44ff", NOW - timedelta(days=9), "f" * 40),
+]
+ROW: ModelRow = model_row(version(), [ModelUse(DEPLOYMENT, "candidate", 10)], ALIASES)
 REPORT: ModelReport = model_report(ROW, KEPT)
 LATER: ModelRow = model_row(
     version(

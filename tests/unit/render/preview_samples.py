@@ -8,7 +8,8 @@ from typing import Any
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import FieldDiff
-from framework.planning.reports.models import ModelUse, model_row
+from framework.planning.reports.aliases import ModelUse
+from framework.planning.reports.models import model_row
 from framework.planning.reports.preview import (
     PreviewCost,
     PreviewedJob,

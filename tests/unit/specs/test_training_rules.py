@@ -11,7 +11,7 @@ import pytest
 
 from framework.api.lightgbm import CANONICAL
 from tests.unit.specs.conftest import Project
-from tests.unit.specs.rules import JOB, MONITOR, WEATHER, Rule, project, told
+from tests.unit.specs.rules import BATCH, DEPLOYMENT, JOB, MONITOR, WEATHER, Rule, project, told
 
 __all__ = ["project"]
 
@@ -22,6 +22,48 @@ RULES = [
     # -- references
     Rule(JOB, "timeout: 1h", SCHEDULED % "wacth", "spec.retrain.onDrift[0]", "there is no ModelMonitor named 'wacth'",
         "watch", "watch"),
+    # -- aliases
+    *(
+        Rule(JOB, "timeout: 1h", f"aliases: {{{written}}}", f"spec.aliases.{name}", says, *meant)
+        for name, written, says, meant in (
+            ("latest", 'latest: "0123456789"', "'latest' is reserved", ()),
+            ("champion", "champion: latest", "'champion' is reserved", ()),
+            ("0123456789", '"0123456789": latest', "looks like a version", ()),
+            ("best", "best: champion", "champion follows what serves", ()),
+            ("best", "best: best", "best stands for itself", ()),
+            ("a", "a: b, b: c, c: a", "a goes round in a circle: a -> b -> c -> a", ()),
+            ("best", 'best: stabel, stable: "0123456789"', "'stabel' is no version (10", ("stable", "latest")),
+            ("best", "best: 012345678", "or quote it", ()),
+            ("best", "best: 3142718590", "expected text, found the number 3142718590", ()),
+            ("best", "best: ''", "is no version", ()),
+            ("best", 'best: "ABCDEF0123"', "is no version", ()),
+        )
+    ),
+    Rule(JOB, "timeout: 1h", f"aliases: {{{', '.join(f'a{number}: latest' for number in range(51))}}}", "spec.aliases",
+        "at most 50"),
+    *(
+        Rule(file, "training: late", f"training: late, version: {word}", "spec.model.version", says, *meant)
+        for file in (DEPLOYMENT, BATCH)
+        for word, says, meant in (
+            ("lates", "TrainingJob/late has no alias of that name", ("latest", "latest")),
+            ("stable", "'stable' is no version (10 hexadecimal digits)", ()),
+            ('"12345"', "'12345' is no version", ()),
+        )
+    ),
+    Rule(DEPLOYMENT, "training: late", "training: late, version: champion", "spec.model.version",
+        "champion is what a deployment makes of a version"),
+    Rule(DEPLOYMENT, "training: late", "training: late, version: challenger", "spec.model.version",
+        "challenger is what"),
+    # -- other forms
+    Rule(JOB, "timeout: 1h", "export: {quantize: {to: int8}}", "spec.export.quantize",
+        "trees compare inputs with thresholds"),
+    Rule(JOB, "timeout: 1h", "export: {quantize: {to: int4}}", "spec.export.quantize.to",
+        "'int4' is not allowed here", "int8"),
+    Rule(JOB, "timeout: 1h", "export: {onnx: nevr}", "spec.export.onnx", "'nevr' is not allowed here", "never"),
+    Rule(DEPLOYMENT, "route: /late", "route: /late\n    form: onnx", "spec.serving.form",
+        "TrainingJob/late makes no graph of ONNX: set export.onnx there"),
+    Rule(DEPLOYMENT, "route: /late", "route: /late\n    form: quantized", "spec.serving.form",
+        "TrainingJob/late makes no quantized form"),
     # -- TrainingJob
     Rule(JOB, "label: late", "label: time", "spec.dataset.label", "time is Datetime; a label is a number, Boolean or"),
     Rule(JOB, "spine: trips", "spine: trips\n    columns: [late]", "spec.dataset.columns[0]",
@@ -250,3 +292,17 @@ def test_dtypes_of_inputs_are_those_of_the_workloads() -> None:
     from framework.workloads.models import INPUT_DTYPES
 
     assert INPUTS == INPUT_DTYPES
+
+
+@pytest.mark.parametrize("version", ["latest", "stable", "again", '"0123456789"', "deadbeef00"])
+def test_a_version_may_be_asked_for_by_its_name_or_an_alias(project: Project, version: str) -> None:
+    project.edit(JOB, ("timeout: 1h", 'aliases: {stable: "0123456789", again: stable, newest: latest}'))
+    for file in (DEPLOYMENT, BATCH):
+        project.edit(file, ("training: late", f"training: late, version: {version}"))
+    assert project.check().errors == ()
+
+
+@pytest.mark.parametrize("version", ["champion", "challenger"])
+def test_predictions_may_follow_what_serves(project: Project, version: str) -> None:
+    project.edit(BATCH, ("training: late", f"training: late, version: {version}"))
+    assert project.check().errors == ()

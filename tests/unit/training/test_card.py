@@ -238,6 +238,23 @@ def test_gates_are_told_where_the_version_was_judged() -> None:
     assert "| f1 |  | &gt;= 0.9 | failed |" in text
 
 
+def test_other_forms_are_told_with_what_they_save_and_cost() -> None:
+    known = result(Task.BINARY)
+    form = {
+        "passed": True, "reason": "", "rows": 4200, "deviation": 2.5e-7, "bound": 1e-4, "unit": "in probability",
+        "bytes": {"native": 91234, "form": 60321}, "milliseconds": {"native": 14.9, "form": 0.05},
+        "metric": {"name": "auc", "native": 0.8342, "form": None},
+    }  # fmt: skip
+    forms = {"quantized": {"passed": False, "reason": HOSTILE}, "onnx": form}
+    card = model_card("delay", "1", {**known, "lineage": {**known["lineage"], "forms": forms}})
+    (section,) = (one for one in card.sections if one.title == "Other forms")
+    assert section.sentences == ("The form onnx may serve.", f"The form quantized may not serve: {HOSTILE}.")
+    assert ("onnx", "milliseconds for one row", "14.9000", "0.0500") in section.tables[0].rows
+    assert ("onnx", "auc on the test rows", "0.8342", "") in section.tables[0].rows
+    assert "<script>" not in card_html(card)
+    assert all(one.title != "Other forms" for one in model_card("delay", "1", known).sections)
+
+
 def test_the_best_so_far_never_gets_worse() -> None:
     plot = progress([(0, 0.6, ""), (1, 0.5, ""), (2, 0.7, "")], [(0, 0.6), (1, 0.6), (2, 0.7)], "t", "auc")
     assert [dot.x for dot in plot.dots] == sorted(dot.x for dot in plot.dots)

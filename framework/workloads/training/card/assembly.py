@@ -12,6 +12,7 @@ from framework.api.printing import number
 from framework.api.tasks import TASKS, Task
 from framework.workloads.training.card.content import CardSection, ModelCard, table
 from framework.workloads.training.card.evidence import evidence
+from framework.workloads.training.card.forms import forms
 from framework.workloads.training.card.search import searched, value
 
 _PREDICTS = {
@@ -44,6 +45,7 @@ def model_card(
         *_gates(gates),
         *evidence(task, result.get("diagnosis"), label),
         *_slices(result.get("slices") or ()),
+        *forms((result.get("lineage") or {}).get("forms") or {}),
         *searched(task, result.get("trials"), origin.get("search") or {}),
         _data(result, origin),
         _inputs(result["signature"]),
