@@ -12,6 +12,8 @@ from framework.ports import ModelVersion
 
 _NOT_FINITE = "not_finite"
 """What the training workload calls it; a test holds the two together."""
+JUDGED = ("champion_metrics", "comparisons", "slices")
+"""What of a run's result bars go by, beside its metrics: kept with the version."""
 
 
 def compares(evaluation: Evaluation) -> bool:
@@ -21,11 +23,7 @@ def compares(evaluation: Evaluation) -> bool:
 
 def judged(evaluation: Evaluation, version: ModelVersion) -> tuple[dict[str, Any], ...]:
     """``judge`` of a version by what was measured when it was trained."""
-    known = version.lineage
-    champion, problem = known.get("champion_metrics"), known.get("champion_problem")
-    return judge(
-        evaluation, version.metrics, champion, known.get("slices", ()), problem, known.get("comparisons") or {}
-    )
+    return judge(evaluation, version.metrics, version.lineage)
 
 
 def failed(gates: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -40,26 +38,28 @@ def best(evaluation: Evaluation, versions: Sequence[ModelVersion]) -> ModelVersi
 
 
 def judge(
-    evaluation: Evaluation,
-    metrics: Mapping[str, float],
-    champion: Mapping[str, float] | None,
-    slices: Sequence[Mapping[str, Any]],
-    champion_problem: str | None = None,
-    comparisons: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    evaluation: Evaluation, metrics: Mapping[str, float], known: Mapping[str, Any] = MappingProxyType({})
 ) -> tuple[dict[str, Any], ...]:
     """One row per bar: ``{gate, value, bar, passed, message}``, and one for answers that are no numbers, if there are.
 
     A bar against the live model passes when nothing is live yet. A metric that was not measured fails its bar, because
-    a bar that cannot be checked must not let a model through: ``champion_problem`` says why the live model was not
-    measured, ``not_finite`` among the metrics how many answers to test rows were NaN or infinite. ``comparisons`` hold
-    by metric how much better the version is than the live model, with ``quantiles`` of that at steps of 0.005.
-    ``slices`` are rows {by, value, metric, score, rows}; a bar that none of them is large enough for fails, too.
+    a bar that cannot be checked must not let a model through.
+
+    Args:
+        metrics: of the test rows; ``not_finite`` among them says how many answers to these were NaN or infinite.
+        known: what else was measured, as a version's lineage has it, each left out where it was not:
+            champion_metrics, the live model's on the same rows, and champion_problem, why it was not measured;
+            comparisons, by metric how much better the version is than the live model, with ``quantiles`` of that at
+            steps of 0.005; slices, rows {by, value, metric, score, rows}: a bar that none of them is large enough for
+            fails, too.
     """
     unscored = int(metrics.get(_NOT_FINITE, 0))
     why = f"{unscored:,} answers to test rows are not finite" if unscored else ""
-    rows = [_gate(gate, metrics, champion, champion_problem, why, comparisons) for gate in evaluation.gates]
+    rows = [_gate(gate, metrics, known, why) for gate in evaluation.gates]
     for bar in evaluation.slices:
-        measured = [row for row in slices if row.get("by") == bar.by and row.get("metric") == bar.metric]
+        measured = [
+            row for row in known.get("slices") or () if row.get("by") == bar.by and row.get("metric") == bar.metric
+        ]
         rows += _slice_rows(bar, measured, why)
     counted = [name for name in (_NOT_FINITE, f"validation_{_NOT_FINITE}") if name in metrics]
     return (*rows, *(_unscored(name, int(metrics[name])) for name in counted))
@@ -70,18 +70,12 @@ def _unscored(name: str, count: int) -> dict[str, Any]:
     return {"gate": "every answer is a number", "value": float(count), "bar": "0", "passed": False, "message": told}
 
 
-def _gate(
-    gate: Gate,
-    metrics: Mapping[str, float],
-    champion: Mapping[str, float] | None,
-    problem: str | None,
-    why: str,
-    comparisons: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
+def _gate(gate: Gate, metrics: Mapping[str, float], known: Mapping[str, Any], why: str) -> dict[str, Any]:
     value = metrics.get(written(gate.metric))
     if gate.comparedTo is None:
         return _row(gate.metric, value, _bar(gate.min, gate.max), _within(value, gate.min, gate.max), why)
-    name = f"{gate.metric} against live"
+    name, problem = f"{gate.metric} against live", known.get("champion_problem")
+    champion: Mapping[str, float] | None = known.get("champion_metrics")
     if champion is None:
         return _row(name, value, "nothing is live", True, why)
     live = champion.get(written(gate.metric))
@@ -92,7 +86,7 @@ def _gate(
     sign = "<= {:.4f} + {:g}" if loss else ">= {:.4f} - {:g}"
     bar = f"{sign.format(live, allowed)} (live, same rows)"
     passed = _within(value, None, live + allowed) if loss else _within(value, live - allowed, None)
-    spread = comparisons.get(written(gate.metric), {}).get("quantiles")
+    spread = (known.get("comparisons") or {}).get(written(gate.metric), {}).get("quantiles")
     if spread:
         bar += f"; difference {_at(spread, 0.025):+.4f} to {_at(spread, 0.975):+.4f} in 95 of 100 draws"
     if gate.confidence is None:

@@ -14,7 +14,7 @@ from framework.api.tasks import TASKS, of_signature
 from framework.kinds.training_job import needs, tasks
 from framework.kinds.training_job.asked import Triggers
 from framework.kinds.training_job.build import RENEWS, read_of
-from framework.kinds.training_job.gates import best, compares, failed, judged
+from framework.kinds.training_job.gates import JUDGED, best, compares, failed, judged
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.recipe import KEY, recipe_of
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
@@ -303,9 +303,7 @@ class _Training:
         desired = self.desired
         lineage = {
             **result.get("lineage", {}),
-            "champion_metrics": result.get("champion_metrics"),
-            "comparisons": result.get("comparisons", {}),
-            "slices": result.get("slices", []),
+            **{name: result[name] for name in JUDGED if name in result},
             "run": run_name(desired.ref.name, self.observed.build),
             "rows": result.get("rows", {}),
             KEY: recipe_of(desired, self.observed.files),

@@ -31,6 +31,17 @@ class Judged:
     slices: list[dict[str, Any]]
     diagnosis: dict[str, Any]
 
+    @property
+    def result(self) -> dict[str, Any]:
+        """As the run returns it."""
+        return {
+            "metrics": self.metrics,
+            "champion_metrics": self.champion,
+            "comparisons": self.comparisons,
+            "slices": self.slices,
+            "diagnosis": self.diagnosis,
+        }
+
 
 def decided(spec: Mapping[str, Any], output: ModelOutput, data: TrainingData, answers: Matrix) -> ModelOutput:
     """The output with the threshold that the spec's ``decision`` chooses on the validation rows; ``answers`` are those
@@ -44,7 +55,7 @@ def judge(
     asked: TrainRequest,
     predictor: models.Predictor,
     output: ModelOutput,
-    test: pl.DataFrame,
+    parts: Mapping[str, pl.DataFrame],
     data: TrainingData,
     validated: Matrix,
     wanted: Sequence[str],
@@ -52,13 +63,14 @@ def judge(
     """
     Args:
         output: with its threshold, which ``predictor`` may have been opened without.
+        parts: of the training set, by name.
         validated: the answers to the validation rows.
         wanted: metrics that the spec names, beside those of every model of the task.
 
     Raises:
         WorkloadError: what ``evaluation.slices`` raises.
     """
-    spec, task = asked.spec, output.task
+    spec, task, test = asked.spec, output.task, parts["test"]
     lists = labels.lists(test, spec["dataset"].get("query"), task)
     known = metrics.answered(output, output.truth(test), predictor.predict(test), lists)
     live, champion, problem = None, None, "nothing is live"

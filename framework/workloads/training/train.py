@@ -69,9 +69,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
     writes the same ones.
 
     Returns:
-        {artifact, sha256, format, signature, profile, metrics, champion_metrics, parameters, lineage, rows, trials,
-        trial_rows, slices, diagnosis, origin, seconds}; ``diagnosis`` see there, ``origin`` is what its card tells of
-        where it comes from: {trainer, spine, label, description, views, search}
+        {artifact, sha256, format, signature, profile, parameters, lineage, rows, trials, trial_rows, origin, seconds}
+        and what ``Judged.result`` holds; ``origin`` is what its card tells of where it comes from: {trainer, spine,
+        label, description, views, search}
 
     Raises:
         WorkloadError: what the parts raise; see ``dataset.build``, ``split.split``, ``search.search``, ``fit.fit``.
@@ -93,7 +93,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
     signature = {**learned.signature, "output": output.to_json()}
 
     context.progress(None, "judging on the test rows")
-    judged = judging.judge(asked, predictor, output, learned.parts["test"], data, validated, learned.wanted)
+    judged = judging.judge(asked, predictor, output, learned.parts, data, validated, learned.wanted)
 
     context.progress(None, "profiling what it was trained on")
     train, dataset = learned.parts["train"], learned.dataset
@@ -109,9 +109,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "format": fitted.artifact.format,
         "signature": signature,
         "profile": profile,
-        "metrics": judged.metrics,
-        "champion_metrics": judged.champion,
-        "comparisons": judged.comparisons,
+        **judged.result,
         "parameters": {
             **settings.loop,
             **settings.params,
@@ -122,8 +120,6 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "rows": {**{label: part.height for label, part in learned.parts.items()}, "dropped": dataset.dropped},
         "trials": found.trials if found else [],
         "trial_rows": len(trial["rows"]),
-        "slices": judged.slices,
-        "diagnosis": judged.diagnosis,
         "origin": _origin(asked, name, dataset.label, found),
         "seconds": round(time.perf_counter() - started, 3),
     }

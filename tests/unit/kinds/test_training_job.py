@@ -162,14 +162,14 @@ def test_a_run_that_failed_for_good_is_told_with_its_reason() -> None:
 
 def test_gates_compare_with_the_live_model_on_the_same_rows() -> None:
     evaluation = Evaluation.model_validate({"gates": [{"metric": "auc", "comparedTo": "live", "maxDrop": 0.005}]})
-    assert judge(evaluation, {"auc": 0.70}, {"auc": 0.704}, [])[0]["passed"]
-    assert not judge(evaluation, {"auc": 0.70}, {"auc": 0.706}, [])[0]["passed"]
-    assert judge(evaluation, {"auc": 0.1}, None, [])[0]["passed"]
+    assert judge(evaluation, {"auc": 0.70}, {"champion_metrics": {"auc": 0.704}})[0]["passed"]
+    assert not judge(evaluation, {"auc": 0.70}, {"champion_metrics": {"auc": 0.706}})[0]["passed"]
+    assert judge(evaluation, {"auc": 0.1})[0]["passed"]
 
 
 def test_a_metric_that_was_not_measured_lets_nothing_through() -> None:
     evaluation = Evaluation.model_validate({"gates": [{"metric": "accuracy", "min": 0.1}]})
-    assert not judge(evaluation, {"auc": 0.9}, None, [])[0]["passed"]
+    assert not judge(evaluation, {"auc": 0.9})[0]["passed"]
 
 
 def test_slices_with_enough_rows_are_judged() -> None:
@@ -179,7 +179,7 @@ def test_slices_with_enough_rows_are_judged() -> None:
         {"by": "carrier", "value": "AA", "metric": "auc", "score": 0.5, "rows": 500},
         {"by": "carrier", "value": "HA", "metric": "auc", "score": 0.1, "rows": 20},
     ]
-    rows = judge(evaluation, {}, None, measured)
+    rows = judge(evaluation, {}, {"slices": measured})
     assert [(row["passed"], "AA" in row["gate"]) for row in rows] == [(False, True)]
 
 
@@ -195,7 +195,7 @@ def test_slices_with_enough_rows_are_judged() -> None:
 )
 def test_a_slice_bar_that_nothing_could_be_measured_against_fails(measured: list[dict[str, Any]], largest: int) -> None:
     bar = {"by": "carrier", "metric": "auc", "min": 0.55, "minRows": 200}
-    (row,) = judge(Evaluation.model_validate({"slices": [bar]}), {"auc": 0.9}, None, measured)
+    (row,) = judge(Evaluation.model_validate({"slices": [bar]}), {"auc": 0.9}, {"slices": measured})
     assert (row["gate"], row["value"], row["passed"]) == ("auc by carrier", None, False)
     assert f"no part has 200 test rows, the largest has {largest}" in row["message"]
 
@@ -207,7 +207,7 @@ def test_a_bar_bounds_the_side_on_which_a_model_is_bad(metric: str, bound: str) 
     """For a slice there is that side only; a gate may bound the other one as well."""
     other = {"min": "max", "max": "min"}[bound]
     sliced = Evaluation.model_validate({"slices": [{"by": "c", "metric": metric, bound: 0.5}]})
-    passing = {score for score in (0.4, 0.6) if judge(sliced, {}, None, [_of("c", metric, score)])[0]["passed"]}
+    passing = {score for score in (0.4, 0.6) if judge(sliced, {}, {"slices": [_of("c", metric, score)]})[0]["passed"]}
     assert passing == ({0.6} if bound == "min" else {0.4})
     Evaluation.model_validate({"gates": [{"metric": metric, "min": 0.1, "max": 0.9}]})
     for wrong in (
@@ -235,7 +235,7 @@ def test_a_model_that_answers_with_no_number_passes_no_bar_and_is_never_deployab
         }
     )
     nothing = {"by": "c", "value": "a", "metric": "auc", "score": None, "rows": 200}
-    rows = judge(evaluation, measured, None, [nothing])
+    rows = judge(evaluation, measured, {"slices": [nothing]})
     assert [row["passed"] for row in rows] == [False] * 4
     assert all("100 answers to test rows are not finite" in row["message"] for row in rows)
     asked = replace(ASKED, spec=training_spec(evaluation={}))
