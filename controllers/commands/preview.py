@@ -261,6 +261,7 @@ class _Told:
         return replace(
             shown, model=row, beside=found, figures=figures, gates=state.gates,
             slices=worst_first(model.lineage.get("slices") or ()),
+            fairness=tuple(model.lineage.get("fairness") or ()),
             differences=differences(row, found.row if found is not None else None),
             cost=self._cost(desired, model.lineage.get("seconds")), cards=_cards(model),
         )  # fmt: skip

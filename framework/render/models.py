@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from framework.api.credentials import redacted_value
+from framework.api.fairness import bar_name, group_name
 from framework.api.printing import number
 from framework.planning.reports.health import SHORT_COMMIT
 from framework.planning.reports.models import (
@@ -151,6 +152,7 @@ def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
         for row in lineage.get("slices") or ()
     ]
     yield "Slices", [_heads("  PART OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *parts]
+    yield "Fairness", [_heads("  GROUP OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *_fairness(lineage)]
     yield "Parameters", _pairs(model.parameters)
     yield "Rows", _pairs({name: f"{rows:,}" for name, rows in (lineage.get("rows") or {}).items()})
     yield "Data that was read", [_heads("  VIEW", "VERSION", "BUILD", "ROWS", "FROM, TO (UTC)"), *_data(report)]
@@ -161,6 +163,17 @@ def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
 
 def _part(row: Mapping[str, Any]) -> str:
     return "largest part, too small" if row["value"] is None else str(row["value"])
+
+
+def _fairness(lineage: Mapping[str, Any]) -> Iterator[Line]:
+    """By bar the largest difference, and below it what each group has."""
+    for row in lineage.get("fairness") or ():
+        name = bar_name(row["metric"], row["loss"], row["attribute"])
+        yield _cells(name, "largest difference", number(row["value"]) or row["problem"], "")
+        for group in row["groups"]:
+            for rate, value in group["values"].items():
+                part = f"{row['attribute']} = {group_name(group['group'])}"
+                yield _cells(part, rate, number(value), f"{group['rows']:,}")
 
 
 def _figure(one: ModelFigure) -> Line:
@@ -217,6 +230,7 @@ def model_json(environment: str, report: ModelReport) -> str:
             "metrics": {one.name: _figures(one) for one in report.figures},
             "gates": list(model.gates),
             "slices": lineage.get("slices") or [],
+            "fairness": lineage.get("fairness") or [],
             "parameters": model.parameters,
             "rows": lineage.get("rows") or {},
             "data": dict(model.read),

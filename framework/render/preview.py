@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from framework.api.credentials import redacted_value
+from framework.api.fairness import bar_name, group_name
 from framework.api.printing import number
 from framework.planning.reports.models import ModelDifference, ModelRow, is_loss
 from framework.planning.reports.preview import (
@@ -97,6 +98,10 @@ def _tables(job: PreviewedJob) -> Iterator[list[Line]]:
     yield [
         headings("  SLICE, THE WORST FIRST", "METRIC", "ROWS", "VALUE"),
         *(_cells(f"  {_part(row)}", row["metric"], f"{row['rows']:,}", number(row["score"])) for row in job.slices),
+    ]
+    yield [
+        headings("  FAIRNESS", "GROUP", "ROWS", "VALUE"),
+        *(_cells(f"  {name}", *cells) for name, *cells in _fairness(job)),
     ]
     yield [
         headings("  DIFFERS", "NAME", _role(job.beside, "").upper(), "NEW"),
@@ -197,6 +202,16 @@ def _part(row: Mapping[str, Any]) -> str:
     return one_line(f"{row['by']} = {value}", _LONGEST_CELL)
 
 
+def _fairness(job: PreviewedJob) -> Iterator[tuple[str, str, str, str]]:
+    """By bar the largest difference, then what each group has."""
+    for row in job.fairness:
+        value = number(row["value"]) or row["problem"]
+        yield bar_name(row["metric"], row["loss"], row["attribute"]), "largest difference", "", value
+        for group in row["groups"]:
+            for rate, found in group["values"].items():
+                yield rate, group_name(group["group"]), f"{group['rows']:,}", number(found)
+
+
 def _sides(item: ModelDifference) -> tuple[str, str]:
     """Before and after; what is called secret is hidden."""
     before, after = (redacted_value(value, item.name) for value in (item.before, item.after))
@@ -281,6 +296,10 @@ def _block(job: PreviewedJob) -> str:
         [(escaped(_part(row)), escaped(row["metric"]), f"{row['rows']:,}", number(row["score"])) for row in job.slices],
     )
     parts += _table(
+        ("fairness", "group", "rows", "value"),
+        [tuple(escaped(_short(cell)) for cell in cells) for cells in _fairness(job)],
+    )
+    parts += _table(
         ("differs", "name", _role(job.beside, ""), "new"),
         [tuple(escaped(_short(text)) for text in (item.about, item.name, *_sides(item))) for item in job.differences],
     )
@@ -359,6 +378,7 @@ def _job_facts(job: PreviewedJob) -> dict[str, Json]:
         },
         "gates": [dict(gate) for gate in job.gates],
         "slices": [dict(row) for row in job.slices],
+        "fairness": [dict(row) for row in job.fairness],
         "differences": [_difference_facts(item) for item in job.differences],
         "diffs": [
             {"path": diff.path, "before": diff.before, "after": diff.after, "category": diff.category.label}

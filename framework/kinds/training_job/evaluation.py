@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from framework.api.fairness import FairnessMetric
 from framework.api.fields import exactly_one, ordered
 from framework.api.meta import Strict
 from framework.api.metrics import Metric, measure_of
@@ -83,13 +84,28 @@ class Slice(Strict):
 
 
 class Fairness(Strict):
-    """A bound on how differently groups of people are treated."""
+    """A bound on how differently groups of people are treated. Where there are no two groups to compare, it fails."""
 
-    attribute: str = Field(description="The column whose values make the groups")
-    metric: Literal["demographic_parity_difference", "equalized_odds_difference"] = Field(
-        description="Largest difference between two groups: of the share predicted positive, or of the error rates"
+    attribute: str = Field(description="The column whose values make the groups; it need not be an input")
+    metric: FairnessMetric = Field(
+        description="Largest difference between two groups: of the share predicted positive, of the share of the "
+        "positives that is found, of either that or the false alarms, or of a loss"
     )
-    max: float = Field(ge=0, le=1, description="The most that passes, as a difference of shares: 0 to 1")
+    loss: Metric | None = Field(
+        None, description="For group_loss_difference, which loss; default: rmse, pinball, or of classes log_loss"
+    )
+    max: float = Field(ge=0, description="The most that passes: of shares 0 to 1, of a loss in its own unit")
+    minRows: int = Field(1, ge=1, description="Groups with fewer test rows are not compared")
+
+    @model_validator(mode="after")
+    def _of_loss(self) -> Self:
+        if self.loss is None:
+            return self
+        if self.metric is not FairnessMetric.GROUP_LOSS:
+            raise ValueError(f"loss is for {FairnessMetric.GROUP_LOSS}, not for {self.metric}")
+        if not measure_of(self.loss).loss:
+            raise ValueError(f"{self.loss} is no loss: it is better when larger")
+        return self
 
 
 class Evaluation(Strict):

@@ -6,13 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from framework.api.fairness import bar_name, group_name
 from framework.api.metrics import measure_of, written
-from framework.kinds.training_job.evaluation import Evaluation, Gate, Slice
+from framework.api.printing import number
+from framework.kinds.training_job.evaluation import Evaluation, Fairness, Gate, Slice
 from framework.ports import ModelVersion
 
+_MOST_GROUPS = 6
+"""That a message names."""
 _NOT_FINITE = "not_finite"
 """What the training workload calls it; a test holds the two together."""
-JUDGED = ("champion_metrics", "comparisons", "slices")
+JUDGED = ("champion_metrics", "comparisons", "slices", "fairness")
 """What of a run's result bars go by, beside its metrics: kept with the version."""
 
 
@@ -29,6 +33,12 @@ def judged(evaluation: Evaluation, version: ModelVersion) -> tuple[dict[str, Any
 def failed(gates: Sequence[Mapping[str, Any]]) -> list[str]:
     """What there is to say of bars that were not passed."""
     return [row["message"] for row in gates if not row["passed"]]
+
+
+def fairness_of(evaluation: Evaluation, gates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What there is to say of bars on fairness that were passed: what each group has is told wherever a version is."""
+    names = {bar_name(bar.metric, bar.loss, bar.attribute) for bar in evaluation.fairness}
+    return [row["message"] for row in gates if row["passed"] and row["gate"] in names]
 
 
 def best(evaluation: Evaluation, versions: Sequence[ModelVersion]) -> ModelVersion | None:
@@ -51,7 +61,7 @@ def judge(
             champion_metrics, the live model's on the same rows, and champion_problem, why it was not measured;
             comparisons, by metric how much better the version is than the live model, with ``quantiles`` of that at
             steps of 0.005; slices, rows {by, value, metric, score, rows}: a bar that none of them is large enough for
-            fails, too.
+            fails, too; fairness, see ``workloads.training.fairness``.
     """
     unscored = int(metrics.get(_NOT_FINITE, 0))
     why = f"{unscored:,} answers to test rows are not finite" if unscored else ""
@@ -61,6 +71,7 @@ def judge(
             row for row in known.get("slices") or () if row.get("by") == bar.by and row.get("metric") == bar.metric
         ]
         rows += _slice_rows(bar, measured, why)
+    rows += [_fairness_row(item, known.get("fairness") or ()) for item in evaluation.fairness]
     counted = [name for name in (_NOT_FINITE, f"validation_{_NOT_FINITE}") if name in metrics]
     return (*rows, *(_unscored(name, int(metrics[name])) for name in counted))
 
@@ -115,6 +126,27 @@ def _slice_rows(bar: Slice, measured: Sequence[Mapping[str, Any]], why: str) -> 
         yield _row(f"{bar.metric} by {bar.by}", None, bound, False, small)
 
 
+def _fairness_row(bar: Fairness, measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    asked = {"attribute": bar.attribute, "metric": bar.metric.value, "loss": bar.loss, "minRows": bar.minRows}
+    row = next((row for row in measured if {key: row.get(key) for key in asked} == asked), None)
+    name = bar_name(bar.metric, bar.loss, bar.attribute)
+    value, problem = (row.get("value"), row.get("problem") or "") if row is not None else (None, "")
+    told = of_groups(row["groups"]) if row is not None and not problem else problem
+    return _row(name, value, _bar(None, bar.max), _within(value, None, bar.max), told)
+
+
+def of_groups(groups: Sequence[Mapping[str, Any]]) -> str:
+    """``selection_rate EWR 0.5210, JFK 0.2100``: the values of each group, of many those furthest apart."""
+    told = []
+    for name in groups[0]["values"]:
+        ranked = sorted(groups, key=lambda row: -row["values"][name])
+        shown = groups if len(groups) <= _MOST_GROUPS else (ranked[0], ranked[-1])
+        rest = f", {len(groups) - 2} in between" if len(groups) > _MOST_GROUPS else ""
+        each = [f"{group_name(row['group'])} {number(row['values'][name])}" for row in shown]
+        told.append(f"{name} {', '.join(each)}{rest}")
+    return "; ".join(told)
+
+
 def _bar(least: float | None, most: float | None) -> str:
     parts = [f">= {least:g}"] if least is not None else []
     return " and ".join([*parts, *([f"<= {most:g}"] if most is not None else [])])
@@ -124,7 +156,7 @@ def _within(value: float | None, least: float | None, most: float | None) -> boo
     return value is not None and (least is None or value >= least) and (most is None or value <= most)
 
 
-def _row(gate: str, value: float | None, bar: str, passed: bool, why: str = "") -> dict[str, Any]:
-    """``why`` says why there may be no value."""
-    shown = f"not measured{f' ({why})' if why else ''}" if value is None else f"{value:.4f}"
+def _row(gate: str, value: float | None, bar: str, passed: bool, told: str = "") -> dict[str, Any]:
+    """``told`` says more of the value, or why there is none."""
+    shown = f"{'not measured' if value is None else f'{value:.4f}'}{f' ({told})' if told else ''}"
     return {"gate": gate, "value": value, "bar": bar, "passed": passed, "message": f"{gate} = {shown}, bar {bar}"}

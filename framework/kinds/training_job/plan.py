@@ -14,7 +14,7 @@ from framework.api.tasks import TASKS, of_signature
 from framework.kinds.training_job import needs, tasks
 from framework.kinds.training_job.asked import Triggers
 from framework.kinds.training_job.build import RENEWS, read_of
-from framework.kinds.training_job.gates import JUDGED, best, compares, failed, judged
+from framework.kinds.training_job.gates import JUDGED, best, compares, failed, fairness_of, judged
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.recipe import KEY, recipe_of
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
@@ -128,7 +128,7 @@ class _Training:
             gates=gates,
             read=dict(version.read),
         )
-        summary = _told(version)
+        summary, noted = _told(version), fairness_of(self.desired.spec.evaluation, gates)
         decision = self._triggered(version, summary)
         state = state.model_copy(update={"triggers": decision.state})
         changed = state.model_copy(update=_NOT_TOLD) != self.previous.model_copy(update=_NOT_TOLD)
@@ -150,13 +150,15 @@ class _Training:
             )
             # In a plan, where the field that differs is no more than Metadata, this is what the reader has to see.
             return replace(change, reason=f"GateFailed: {message}")
-        event = NewEvent(reasons.MODEL_READY, summary, {"version": version.version, "metrics": version.metrics, **told})
+        facts = {"version": version.version, "metrics": version.metrics, **told}
+        event = NewEvent(reasons.MODEL_READY, "; ".join([summary, *noted]), facts)
         events = (*((event,) if changed else ()), *decision.events)
         if decision.refused:
             return self.outcome.stalled(
                 state, summary, reasons.NO_WRITE_ACCESS, decision.refused, ready=True, events=events, **more
             )
-        change = self.outcome.converged(state, summary, reasons.MODEL_READY, decision.words, events=events, **more)
+        message = "; ".join(filter(None, [*noted, decision.words]))
+        change = self.outcome.converged(state, summary, reasons.MODEL_READY, message, events=events, **more)
         if decision.asks is None:
             return change
         return replace(

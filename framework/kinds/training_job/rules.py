@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
+from framework.api.fairness import most_of
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.api.metrics import VALIDATION, Measure, measure_of
@@ -218,6 +219,11 @@ def _bars(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
         for side, bound in (("min", bar.min), ("max", bar.max)):
             if bound is not None and not measure.holds(bound):
                 yield CrossProblem(f"spec.{path}.{side}", f"{metric} {_range(measure)}, found {bound:g}")
+    for index, item in enumerate(spec.evaluation.fairness):
+        most = most_of(item.metric, item.loss)
+        if item.max > most:
+            told = f"{item.metric} is {most:g} at most, found {item.max:g}"
+            yield CrossProblem(f"spec.evaluation.fairness[{index}].max", told)
     for index, gate in enumerate(gates):
         span = measure_of(gate.metric).span
         for name, verb in (("maxDrop", "drop"), ("maxRise", "rise")):

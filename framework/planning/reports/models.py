@@ -103,7 +103,7 @@ def result_of(report: ModelReport) -> dict[str, Any]:
     known = model.model_dump(
         include={"artifact", "sha256", "format", "signature", "profile", "metrics", "parameters", "lineage"}
     )
-    told = {name: model.lineage.get(name) for name in ("champion_metrics", "slices", "rows")}
+    told = {name: model.lineage.get(name) for name in ("champion_metrics", "slices", "fairness", "rows")}
     return {**(report.kept or {}), **known, **told, "lineage": {"commit": model.commit, **model.lineage}}
 
 

@@ -112,7 +112,8 @@ class PreviewBeside:
 class PreviewedJob:
     """A training job as the branch has it. ``diffs`` are the fields that differ from the base, ``differences`` those of
     the models; ``gates`` are rows {gate, value, bar, passed, message}, ``slices`` rows {by, value, metric, rows,
-    score}, the worst first. ``model`` is None while there is none, ``beside`` where nothing is compared with it."""
+    score}, the worst first, ``fairness`` those of ``workloads.training.fairness``. ``model`` is None while there is
+    none, ``beside`` where nothing is compared with it."""
 
     ref: Ref
     outcome: PreviewOutcome
@@ -125,6 +126,7 @@ class PreviewedJob:
     figures: tuple[PreviewFigure, ...] = ()
     gates: tuple[Mapping[str, Any], ...] = ()
     slices: tuple[Mapping[str, Any], ...] = ()
+    fairness: tuple[Mapping[str, Any], ...] = ()
     differences: tuple[ModelDifference, ...] = ()
     cost: PreviewCost | None = None
     cards: tuple[str, ...] = ()

@@ -11,10 +11,12 @@ import polars as pl
 
 from framework.answers import Matrix, ModelOutput
 from framework.api.metrics import VALIDATION
+from framework.api.tasks import Task
 from framework.ports import TrainRequest
 from framework.workloads import models
 from framework.workloads.training import decision, evaluation, labels, metrics
 from framework.workloads.training.diagnosis import diagnose
+from framework.workloads.training.fairness import check, fairness
 from framework.workloads.training.trainer import TrainingData
 
 
@@ -29,6 +31,7 @@ class Judged:
     problem: str
     comparisons: dict[str, dict[str, Any]]
     slices: list[dict[str, Any]]
+    fairness: list[dict[str, Any]]
     diagnosis: dict[str, Any]
 
     @property
@@ -39,8 +42,20 @@ class Judged:
             "champion_metrics": self.champion,
             "comparisons": self.comparisons,
             "slices": self.slices,
+            "fairness": self.fairness,
             "diagnosis": self.diagnosis,
         }
+
+
+def wanted(bars: Mapping[str, Any], task: Task) -> list[str]:
+    """The metrics that a spec's ``evaluation`` names, as results have them.
+
+    Raises:
+        WorkloadError: "UnknownMetric", "PackageMissing": a bar that could not be measured once a model is there.
+    """
+    check(bars.get("fairness", ()), task)
+    named = [bar["metric"] for bar in (*bars.get("gates", ()), *bars.get("slices", ()))]
+    return list(dict.fromkeys(metrics.checked(one, task) for one in named))
 
 
 def decided(spec: Mapping[str, Any], output: ModelOutput, data: TrainingData, answers: Matrix) -> ModelOutput:
@@ -68,7 +83,7 @@ def judge(
         wanted: metrics that the spec names, beside those of every model of the task.
 
     Raises:
-        WorkloadError: what ``evaluation.slices`` raises.
+        WorkloadError: what ``evaluation.slices`` and ``fairness`` raise.
     """
     spec, task, test = asked.spec, output.task, parts["test"]
     lists = labels.lists(test, spec["dataset"].get("query"), task)
@@ -85,5 +100,6 @@ def judge(
         problem=problem,
         comparisons=evaluation.comparisons(bars.get("gates", ()), known, live, asked.seed, also=asked.compare),
         slices=evaluation.slices(bars.get("slices", ()), test, known),
+        fairness=fairness(bars.get("fairness", ()), test, known),
         diagnosis=diagnose(known, output.classes),
     )

@@ -23,7 +23,7 @@ from framework.ports import MEANING, ReadTable, TrainRequest
 from framework.workloads import formats, models, profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
-from framework.workloads.training import cluster, judging, labels, metrics
+from framework.workloads.training import cluster, judging, labels
 from framework.workloads.training.card import card_html, card_markdown, model_card
 from framework.workloads.training.dataset import TrainingSet, build, extents
 from framework.workloads.training.fit import fit
@@ -40,6 +40,7 @@ REFERENCE_PERIOD = timedelta(days=7)
 """Natural movement of a column is learned from week to week."""
 
 _LIBRARIES = (
+    "fairlearn",
     "polars",
     "numpy",
     "lightgbm",
@@ -269,7 +270,8 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
     """The metrics that the spec names, as results have them.
 
     Raises:
-        WorkloadError: "UnsupportedTask" where the trainer cannot learn the task; "UnknownMetric"; "GridNeedsChoice".
+        WorkloadError: "UnsupportedTask" where the trainer cannot learn the task; "UnknownMetric"; "GridNeedsChoice";
+            "PackageMissing".
     """
     able = TRAINERS[trainer].tasks
     if task not in able:
@@ -279,11 +281,9 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
         raise WorkloadError(
             "UnsupportedTask", f"decision chooses a threshold of a binary label, and the task is {task}"
         )
-    evaluated, tune = spec["evaluation"], spec.get("tune")
-    if tune:
-        checked_search(tune, task)
-    named = [bar["metric"] for bar in (*evaluated.get("gates", ()), *evaluated.get("slices", ()))]
-    return list(dict.fromkeys(metrics.checked(one, task) for one in named))
+    if spec.get("tune"):
+        checked_search(spec["tune"], task)
+    return judging.wanted(spec["evaluation"], task)
 
 
 def _matrices(

@@ -71,6 +71,20 @@ def result(task: Task, **more: Any) -> dict[str, Any]:
             {"by": "origin", "value": "JFK", "metric": headline, "rows": 800, "score": 0.62},
             {"by": "origin", "value": HOSTILE, "metric": headline, "rows": 700, "score": None},
         ],
+        "fairness": [
+            {
+                "attribute": "origin", "metric": "group_loss_difference", "loss": None, "minRows": 1, "value": 0.25,
+                "problem": "", "groups": [
+                    {"group": HOSTILE, "rows": 900, "values": {"log_loss": 0.5}},
+                    {"group": None, "rows": 800, "values": {"log_loss": 0.75}},
+                ],
+            },
+            {
+                "attribute": "carrier", "metric": "group_loss_difference", "loss": "brier", "minRows": 1, "value": None,
+                "problem": "all 4,000 test rows have carrier = AA, so there is nothing to compare",
+                "groups": [{"group": "AA", "rows": 4000, "values": {}}],
+            },
+        ],
         "diagnosis": diagnose(drawn(task), tuple(classes)),
         "origin": {
             "trainer": "lightgbm",
@@ -123,8 +137,8 @@ def headings(markdown: str) -> list[str]:
 def test_a_card_has_every_section_of_its_task(task: Task) -> None:
     card = model_card("delay", "0123456789", result(task))
     wanted = [
-        "Intended use", "How good it is", *EVIDENCE[task], "Slices", "Search", "Data that was read", "Inputs",
-        "Parameters", "Lineage", "Limits",
+        "Intended use", "How good it is", *EVIDENCE[task], "Slices", "Fairness", "Search", "Data that was read",
+        "Inputs", "Parameters", "Lineage", "Limits",
     ]  # fmt: skip
     assert [section.title for section in card.sections] == wanted
     text = card_markdown(card)
@@ -134,11 +148,13 @@ def test_a_card_has_every_section_of_its_task(task: Task) -> None:
         "# delay 0123456789", "Tells travellers when to leave.", "6,000 rows to learn from",
         "The live model is 0123456789",
         "12 rows without a label", "Worst by origin: ", "| flights | 3 | bbbbbbbbbb | 12,012 | 2013-01-01 00:00:00 |",
-        "TrainerFailed: too deep", "| lightgbm | 4.6.0 |", "| seed | 7 |", "Fairness was not looked at",
+        "TrainerFailed: too deep", "| lightgbm | 4.6.0 |", "| seed | 7 |",
+        "group\\_loss\\_difference of brier by carrier: not measured, for all 4,000 test rows have carrier = AA",
+        "| no value | 800 | 0.7500 |",
     ):  # fmt: skip
         assert told in text, told
     drawn_of = {section.title for section in card.sections if section.plots}
-    assert drawn_of == {*EVIDENCE[task], "Search"} - {"Confusion matrix"}
+    assert drawn_of == {*EVIDENCE[task], "Search", "Fairness"} - {"Confusion matrix"}
 
 
 @pytest.mark.parametrize("task", Task)
@@ -191,7 +207,7 @@ def test_a_sentence_begins_nothing_else(sign: str) -> None:
 
 
 def test_no_page_names_another_address() -> None:
-    found = result(Task.BINARY, slices=[])
+    found = result(Task.BINARY, slices=[], fairness=[])
     found["signature"]["inputs"].pop()
     page = card_html(model_card("delay", "1", found))
     assert "//" not in page
@@ -206,7 +222,7 @@ def test_a_secret_is_in_neither() -> None:
 
 
 def test_a_version_from_before_says_what_is_not_on_record() -> None:
-    found = result(Task.BINARY, champion_metrics=None, slices=[])
+    found = result(Task.BINARY, champion_metrics=None, slices=[], fairness=None)
     for name in ("diagnosis", "origin", "trials"):
         del found[name]
     found["lineage"] = {"commit": "c0ffee", "champion_problem": "nothing is live"}
@@ -215,6 +231,7 @@ def test_a_version_from_before_says_what_is_not_on_record() -> None:
     assert "No confusion matrix and calibration on record: this version is from before that was kept." in text
     assert "No other model was live" in text
     assert "No part of the test rows was judged by itself." in text
+    assert "Fairness was not looked at" in text
     assert "Intended use" not in text
     assert "Search" not in headings(text)
     assert "this version is from before" in card_html(card)

@@ -12,6 +12,7 @@ from framework.api.printing import number
 from framework.api.tasks import TASKS, Task
 from framework.workloads.training.card.content import CardSection, ModelCard, table
 from framework.workloads.training.card.evidence import evidence
+from framework.workloads.training.card.parts import fairness, slices
 from framework.workloads.training.card.search import searched, value
 
 _PREDICTS = {
@@ -43,7 +44,8 @@ def model_card(
         _metrics(task, result),
         *_gates(gates),
         *evidence(task, result.get("diagnosis"), label),
-        *_slices(result.get("slices") or ()),
+        *slices(result.get("slices") or ()),
+        *fairness(result.get("fairness") or ()),
         *searched(task, result.get("trials"), origin.get("search") or {}),
         _data(result, origin),
         _inputs(result["signature"]),
@@ -115,31 +117,6 @@ def _gates(gates: Sequence[Mapping[str, Any]]) -> Iterator[CardSection]:
         yield CardSection("Gates", (), (table(("gate", "value", "bar", "verdict"), rows),))
 
 
-def _slices(slices: Sequence[Mapping[str, Any]]) -> Iterator[CardSection]:
-    if not slices:
-        return
-    rows = [(_part(row), row["metric"], number(row["score"]), f"{row['rows']:,}") for row in slices]
-    worst = [
-        f"Worst by {row['by']}: {row['value']}, with {row['metric']} {number(row['score'])} on {row['rows']:,} rows."
-        for row in _worst(slices)
-    ]
-    yield CardSection("Slices", tuple(worst), (table(("part of the test rows", "metric", "value", "rows"), rows),))
-
-
-def _part(row: Mapping[str, Any]) -> str:
-    value = row["value"]
-    return f"largest part by {row['by']}, too small" if value is None else f"{row['by']} = {value}"
-
-
-def _worst(slices: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Of each bar the part that is furthest from good."""
-    for by, metric in dict.fromkeys((row["by"], row["metric"]) for row in slices):
-        known = [r for r in slices if (r["by"], r["metric"]) == (by, metric) and r["score"] is not None]
-        if known:
-            sign = 1 if measure_of(metric).loss else -1
-            yield max(known, key=lambda row: sign * row["score"])
-
-
 def _data(result: Mapping[str, Any], origin: Mapping[str, Any]) -> CardSection:
     rows, lineage = result.get("rows") or {}, result.get("lineage") or {}
     parts = [f"{rows[part]:,} rows {what}" for part, what in _PARTS if part in rows]
@@ -198,10 +175,11 @@ def _lineage(result: Mapping[str, Any], origin: Mapping[str, Any]) -> CardSectio
 
 def _limits(result: Mapping[str, Any]) -> CardSection:
     found = [
-        "Fairness was not looked at: nothing here says how groups of people fare.",
         "Robustness was not looked at: neither odd, noisy or hostile inputs, nor times beyond those of the data.",
         "Everything was measured on one split; another one would give somewhat other numbers.",
     ]
+    if not result.get("fairness"):
+        found.append("Fairness was not looked at: nothing here says how groups of people fare.")
     if not result.get("slices"):
         found.append("No part of the test rows was judged by itself.")
     return CardSection("Limits", tuple(found))
