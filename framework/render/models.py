@@ -144,7 +144,7 @@ def _searched(report: ModelReport) -> str:
 def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
     """By title; each begins with its heads."""
     model, lineage = report.row.model, report.row.model.lineage
-    heads = _heads("  METRIC", "TEST", "VALIDATION", "LIVE, SAME ROWS", "BETTER")
+    heads = _heads("  METRIC", "TEST", "95 OF 100 DRAWS", "VALIDATION", "LIVE, SAME ROWS", "BETTER")
     yield "Metrics", [heads, *(_figure(one) for one in report.figures)]
     yield "Gates", [_heads("  GATE", "VALUE", "VERDICT", "BAR"), *(_gate(gate) for gate in model.gates)]
     parts = [
@@ -178,7 +178,8 @@ def _fairness(lineage: Mapping[str, Any]) -> Iterator[Line]:
 
 def _figure(one: ModelFigure) -> Line:
     better = {True: "lower", False: "higher", None: ""}[one.loss]
-    return _cells(one.name, number(one.test), number(one.validation), number(one.live), better)
+    drawn = f"{number(one.interval[0])} to {number(one.interval[1])}" if one.interval else ""
+    return _cells(one.name, number(one.test), drawn, number(one.validation), number(one.live), better)
 
 
 def _gate(gate: Mapping[str, Any]) -> Line:
@@ -247,7 +248,8 @@ def model_json(environment: str, report: ModelReport) -> str:
 
 
 def _figures(one: ModelFigure) -> dict[str, Json]:
-    return {"test": one.test, "validation": one.validation, "live": one.live, "loss": one.loss}
+    ends = None if one.interval is None else list(one.interval)
+    return {"test": one.test, "interval": ends, "validation": one.validation, "live": one.live, "loss": one.loss}
 
 
 # ------------------------------------------------------------------- two of them

@@ -30,6 +30,7 @@ class Judged:
     champion: dict[str, float] | None
     problem: str
     comparisons: dict[str, dict[str, Any]]
+    intervals: dict[str, list[float]]
     slices: list[dict[str, Any]]
     fairness: list[dict[str, Any]]
     diagnosis: dict[str, Any]
@@ -41,6 +42,7 @@ class Judged:
             "metrics": self.metrics,
             "champion_metrics": self.champion,
             "comparisons": self.comparisons,
+            "intervals": self.intervals,
             "slices": self.slices,
             "fairness": self.fairness,
             "diagnosis": self.diagnosis,
@@ -99,7 +101,8 @@ def judge(
         champion=champion,
         problem=problem,
         comparisons=evaluation.comparisons(bars.get("gates", ()), known, live, asked.seed, also=asked.compare),
-        slices=evaluation.slices(bars.get("slices", ()), test, known),
+        slices=evaluation.slices(bars.get("slices", ()), test, known, asked.seed),
+        intervals=evaluation.intervals(wanted, known, asked.seed),
         fairness=fairness(bars.get("fairness", ()), test, known),
         diagnosis=diagnose(known, output.classes),
     )

@@ -50,6 +50,7 @@ def result(task: Task, **more: Any) -> dict[str, Any]:
         },
         "metrics": {**metrics, headline: 0.875},
         "champion_metrics": {headline: 0.8125},
+        "intervals": {headline: [0.85, 0.9]},
         "parameters": {"num_leaves": 7, "learning_rate": 0.1},
         "lineage": {
             "commit": "c0ffee" * 6,
@@ -68,7 +69,8 @@ def result(task: Task, **more: Any) -> dict[str, Any]:
         ],
         "slices": [
             {"by": "origin", "value": "EWR", "metric": headline, "rows": 900, "score": 0.91},
-            {"by": "origin", "value": "JFK", "metric": headline, "rows": 800, "score": 0.62},
+            {"by": "origin", "value": "JFK", "metric": headline, "rows": 800, "score": 0.62, "of": 3,
+             "interval": [0.58, 0.66]},
             {"by": "origin", "value": HOSTILE, "metric": headline, "rows": 700, "score": None},
         ],
         "fairness": [
@@ -162,7 +164,7 @@ def test_metrics_of_test_validation_and_the_live_model_stand_side_by_side(task: 
     text = card_markdown(model_card("delay", "0123456789", result(task))).replace("\\", "")
     headline = TASKS[task].headline
     better = "lower" if task in {Task.REGRESSION, Task.QUANTILE} else "higher"
-    assert f"| {headline} | {better} | 0.8750 | 0.7500 | 0.8125 |" in text
+    assert f"| {headline} | {better} | 0.8750 | 0.8500 to 0.9000 | 0.7500 | 0.8125 |" in text
     rows = [name for name in measured(task) if f"\n| {name} | " in text]
     assert rows == list(measured(task))
 

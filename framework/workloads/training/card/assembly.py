@@ -89,11 +89,15 @@ def _metrics(task: Task, result: Mapping[str, Any]) -> CardSection:
     found, live, lineage = result["metrics"], result.get("champion_metrics") or {}, result.get("lineage") or {}
     own = sorted({name.removeprefix(VALIDATION) for name in found})
     names = [name for name in dict.fromkeys((*measured(task), *own)) if name in own or name in live]
-    head = ["metric", "better", "test", "validation", *(["live model, same test rows"] if live else [])]
+    drawn = result.get("intervals") or {}
+    between = ["95 of 100 draws of the test rows"] if drawn else []
+    head = ["metric", "better", "test", *between, "validation", *(["live model, same test rows"] if live else [])]
     rows = []
     for name in names:
-        values = [found.get(name), found.get(f"{VALIDATION}{name}"), *([live.get(name)] if live else [])]
-        rows.append((name, _better(name), *map(number, values)))
+        ends = drawn.get(name)
+        spread = [f"{number(ends[0])} to {number(ends[1])}" if ends else ""] if drawn else []
+        others = [found.get(f"{VALIDATION}{name}"), *([live.get(name)] if live else [])]
+        rows.append((name, _better(name), number(found.get(name)), *spread, *map(number, others)))
     said = {"nothing is live": "No other model was live to be compared with."}
     problem, champion = lineage.get("champion_problem"), lineage.get("champion")
     sentences = [f"The live model is {champion}."] if live and champion else []

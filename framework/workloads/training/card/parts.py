@@ -18,10 +18,16 @@ def slices(found: Sequence[Mapping[str, Any]]) -> Iterator[CardSection]:
         return
     rows = [(_part(row), row["metric"], number(row["score"]), f"{row['rows']:,}") for row in found]
     worst = [
-        f"Worst by {row['by']}: {row['value']}, with {row['metric']} {number(row['score'])} on {row['rows']:,} rows."
+        f"Worst by {row['by']}: {row['value']}, with {row['metric']} {number(row['score'])}{_spread(row)} "
+        f"on {row['rows']:,} rows."
         for row in _worst(found)
     ]
     yield CardSection("Slices", tuple(worst), (table(("part of the test rows", "metric", "value", "rows"), rows),))
+
+
+def _spread(row: Mapping[str, Any]) -> str:
+    ends = row.get("interval")
+    return f" ({number(ends[0])} to {number(ends[1])} in 95 of 100 draws)" if ends else ""
 
 
 def _part(row: Mapping[str, Any]) -> str:
