@@ -40,6 +40,8 @@ _HASHES = {"commit": SHORT_COMMIT, "training set": 12, "sha256": 12}
 """Characters that are shown to people where two of them differ."""
 _LONGEST_NAME = 48
 """Columns of a name in a table; JSON has it in full."""
+_TOP = 5
+"""Inputs that are told of what a model goes by; JSON and the card have all."""
 _VERDICTS = {"better": ADDED, "worse": REMOVED, "added": ADDED, "removed": REMOVED, "retyped": CHANGED}
 _CAUSES = {"git": "git asked for it", "data": "its data had changed"}
 
@@ -153,6 +155,9 @@ def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
     ]
     yield "Slices", [_heads("  PART OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *parts]
     yield "Fairness", [_heads("  GROUP OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *_fairness(lineage)]
+    kept = report.kept or {}
+    yield "What it goes by", [_heads("  INPUT", "METRIC", "WORSE WITHOUT"), *_importance(kept.get("importance"))]
+    yield "What moves its answers", [_heads("  INPUT", "MEAN SHAPLEY VALUE"), *_moved(kept.get("contributions"))]
     yield "Parameters", _pairs(model.parameters)
     yield "Rows", _pairs({name: f"{rows:,}" for name, rows in (lineage.get("rows") or {}).items()})
     yield "Data that was read", [_heads("  VIEW", "VERSION", "BUILD", "ROWS", "FROM, TO (UTC)"), *_data(report)]
@@ -174,6 +179,16 @@ def _fairness(lineage: Mapping[str, Any]) -> Iterator[Line]:
             for rate, value in group["values"].items():
                 part = f"{row['attribute']} = {group_name(group['group'])}"
                 yield _cells(part, rate, number(value), f"{group['rows']:,}")
+
+
+def _importance(found: Mapping[str, Any] | None) -> Iterator[Line]:
+    for row in (found or {}).get("inputs", ())[:_TOP]:
+        yield _cells(row["input"], found["metric"] if found else "", number(row["drop"]))
+
+
+def _moved(found: Mapping[str, Any] | None) -> Iterator[Line]:
+    for row in (found or {}).get("inputs", ())[:_TOP]:
+        yield _cells(row["input"], number(row["mean"]))
 
 
 def _figure(one: ModelFigure) -> Line:
@@ -243,6 +258,8 @@ def model_json(environment: str, report: ModelReport) -> str:
             "trials": kept.get("trials"),
             "search": (kept.get("origin") or {}).get("search"),
             "diagnosis": kept.get("diagnosis"),
+            "importance": kept.get("importance"),
+            "contributions": kept.get("contributions"),
         }
     )
 

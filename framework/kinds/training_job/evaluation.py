@@ -114,3 +114,6 @@ class Evaluation(Strict):
     gates: tuple[Gate, ...] = Field((), description="Bars on the whole test part")
     slices: tuple[Slice, ...] = Field((), description="Bars on parts of the test rows")
     fairness: tuple[Fairness, ...] = Field((), description="Bounds on differences between groups")
+    importance: Literal["auto", "always", "never"] = Field(
+        "auto", description="What the model goes by, told on its card; auto: where a run takes hardly longer for it"
+    )

@@ -10,11 +10,11 @@ from framework.workloads.formats import lightgbm_text, skops, torch_safetensors,
 from framework.workloads.formats.form import Format
 
 FORMATS: Mapping[str, Format] = {
-    "lightgbm-text": Format("model.txt", lightgbm_text.load),
-    "lightgbm-quantiles": Format("models.json", lightgbm_text.load_several),
+    "lightgbm-text": Format("model.txt", lightgbm_text.load, lightgbm_text.contributions),
+    "lightgbm-quantiles": Format("models.json", lightgbm_text.load_several, lightgbm_text.contributions_of_several),
     "skops": Format("model.skops", skops.load),
     "torch-safetensors": Format("model.safetensors", torch_safetensors.load),
-    "xgboost-ubj": Format("model.ubj", xgboost_ubj.load),
+    "xgboost-ubj": Format("model.ubj", xgboost_ubj.load, xgboost_ubj.contributions),
 }
 
 

@@ -17,14 +17,15 @@ from framework.workloads import models
 from framework.workloads.training import decision, evaluation, labels, metrics
 from framework.workloads.training.diagnosis import diagnose
 from framework.workloads.training.fairness import check, fairness
-from framework.workloads.training.trainer import TrainingData
+from framework.workloads.training.importance import contributions, permutation
+from framework.workloads.training.trainer import Artifact, TrainingData
 
 
 @dataclass(frozen=True)
 class Judged:
     """``metrics`` are those of the test rows, and under ``validation_`` those of the rows that the model was chosen on;
     ``champion`` the live model's on the same test rows, None where nothing is live, empty where ``problem`` says why it
-    could not be asked."""
+    could not be asked; ``importance`` and ``contributions`` None where the spec says never."""
 
     metrics: dict[str, float]
     champion: dict[str, float] | None
@@ -33,6 +34,8 @@ class Judged:
     intervals: dict[str, list[float]]
     slices: list[dict[str, Any]]
     fairness: list[dict[str, Any]]
+    importance: dict[str, Any] | None
+    contributions: dict[str, Any] | None
     diagnosis: dict[str, Any]
 
     @property
@@ -45,6 +48,8 @@ class Judged:
             "intervals": self.intervals,
             "slices": self.slices,
             "fairness": self.fairness,
+            "importance": self.importance,
+            "contributions": self.contributions,
             "diagnosis": self.diagnosis,
         }
 
@@ -70,6 +75,7 @@ def decided(spec: Mapping[str, Any], output: ModelOutput, data: TrainingData, an
 
 def judge(
     asked: TrainRequest,
+    artifact: Artifact,
     predictor: models.Predictor,
     output: ModelOutput,
     parts: Mapping[str, pl.DataFrame],
@@ -96,6 +102,7 @@ def judge(
         champion = {} if live is None else metrics.measure(live, also=wanted)
     chosen_by = metrics.validated(replace(data, output=output), validated)
     bars = spec["evaluation"]
+    looked, always = bars.get("importance") != "never", bars.get("importance") == "always"
     return Judged(
         metrics={**metrics.measure(known, also=wanted), **metrics.measure(chosen_by, VALIDATION, wanted)},
         champion=champion,
@@ -104,5 +111,7 @@ def judge(
         slices=evaluation.slices(bars.get("slices", ()), test, known, asked.seed),
         intervals=evaluation.intervals(wanted, known, asked.seed),
         fairness=fairness(bars.get("fairness", ()), test, known),
+        importance=permutation(predictor, output, test, lists, asked.seed, always=always) if looked else None,
+        contributions=contributions(artifact, predictor.signature, test, asked.seed, always=always) if looked else None,
         diagnosis=diagnose(known, output.classes),
     )

@@ -94,7 +94,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
     signature = {**learned.signature, "output": output.to_json()}
 
     context.progress(None, "judging on the test rows")
-    judged = judging.judge(asked, predictor, output, learned.parts, data, validated, learned.wanted)
+    judged = judging.judge(asked, fitted.artifact, predictor, output, learned.parts, data, validated, learned.wanted)
 
     context.progress(None, "profiling what it was trained on")
     train, dataset = learned.parts["train"], learned.dataset

@@ -17,6 +17,7 @@ from framework.workloads.training.diagnosis import diagnose
 from tests.unit.training.test_diagnosis import drawn
 
 HOSTILE = '<script>alert("1")</script> | a\n## b `c` *d* ![x](https://example.com/x.png) {{ 7 * 7 }}'
+INSIDE = ["What it goes by", "What moves its answers"]
 EVIDENCE = {
     Task.BINARY: ["Confusion matrix", "Calibration"],
     Task.MULTICLASS: ["Confusion matrix", "Calibration"],
@@ -87,6 +88,13 @@ def result(task: Task, **more: Any) -> dict[str, Any]:
                 "groups": [{"group": "AA", "rows": 4000, "values": {}}],
             },
         ],
+        "importance": {
+            "metric": headline, "value": 0.875, "rows": 1000, "repeats": 3, "problem": "",
+            "inputs": [
+                {"input": HOSTILE, "drop": 0.125, "spread": 0.01}, {"input": "hour", "drop": -0.01, "spread": 0.0},
+            ],
+        },
+        "contributions": {"rows": 200, "problem": "", "inputs": [{"input": HOSTILE, "mean": 0.25}]},
         "diagnosis": diagnose(drawn(task), tuple(classes)),
         "origin": {
             "trainer": "lightgbm",
@@ -139,8 +147,8 @@ def headings(markdown: str) -> list[str]:
 def test_a_card_has_every_section_of_its_task(task: Task) -> None:
     card = model_card("delay", "0123456789", result(task))
     wanted = [
-        "Intended use", "How good it is", *EVIDENCE[task], "Slices", "Fairness", "Search", "Data that was read",
-        "Inputs", "Parameters", "Lineage", "Limits",
+        "Intended use", "How good it is", *EVIDENCE[task], "Slices", "Fairness", "What it goes by",
+        "What moves its answers", "Search", "Data that was read", "Inputs", "Parameters", "Lineage", "Limits",
     ]  # fmt: skip
     assert [section.title for section in card.sections] == wanted
     text = card_markdown(card)
@@ -156,7 +164,7 @@ def test_a_card_has_every_section_of_its_task(task: Task) -> None:
     ):  # fmt: skip
         assert told in text, told
     drawn_of = {section.title for section in card.sections if section.plots}
-    assert drawn_of == {*EVIDENCE[task], "Search", "Fairness"} - {"Confusion matrix"}
+    assert drawn_of == {*EVIDENCE[task], "Search", "Fairness", *INSIDE} - {"Confusion matrix"}
 
 
 @pytest.mark.parametrize("task", Task)
@@ -209,7 +217,7 @@ def test_a_sentence_begins_nothing_else(sign: str) -> None:
 
 
 def test_no_page_names_another_address() -> None:
-    found = result(Task.BINARY, slices=[], fairness=[])
+    found = result(Task.BINARY, slices=[], fairness=[], importance=None, contributions=None)
     found["signature"]["inputs"].pop()
     page = card_html(model_card("delay", "1", found))
     assert "//" not in page
@@ -225,7 +233,7 @@ def test_a_secret_is_in_neither() -> None:
 
 def test_a_version_from_before_says_what_is_not_on_record() -> None:
     found = result(Task.BINARY, champion_metrics=None, slices=[], fairness=None)
-    for name in ("diagnosis", "origin", "trials"):
+    for name in ("diagnosis", "origin", "trials", "importance", "contributions"):
         del found[name]
     found["lineage"] = {"commit": "c0ffee", "champion_problem": "nothing is live"}
     card = model_card("delay", "1", found)
@@ -245,6 +253,12 @@ def test_answers_that_are_no_numbers_are_told() -> None:
     )
     assert "none of them was a finite number" in text
     assert "| not\\_finite |  | 3.0000 |" in text
+
+
+def test_what_was_not_looked_at_for_its_time_is_told() -> None:
+    left = {"metric": "auc", "value": 0.9, "rows": 9, "repeats": 3, "inputs": [], "problem": "it would take about 90 s"}
+    text = card_markdown(model_card("delay", "1", result(Task.BINARY, importance=left, contributions=left)))
+    assert text.count("Not looked at: it would take about 90 s.") == 2
 
 
 def test_gates_are_told_where_the_version_was_judged() -> None:

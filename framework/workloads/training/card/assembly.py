@@ -12,6 +12,7 @@ from framework.api.printing import number
 from framework.api.tasks import TASKS, Task
 from framework.workloads.training.card.content import CardSection, ModelCard, table
 from framework.workloads.training.card.evidence import evidence
+from framework.workloads.training.card.inside import importance
 from framework.workloads.training.card.parts import fairness, slices
 from framework.workloads.training.card.search import searched, value
 
@@ -46,6 +47,7 @@ def model_card(
         *evidence(task, result.get("diagnosis"), label),
         *slices(result.get("slices") or ()),
         *fairness(result.get("fairness") or ()),
+        *importance(result.get("importance"), result.get("contributions")),
         *searched(task, result.get("trials"), origin.get("search") or {}),
         _data(result, origin),
         _inputs(result["signature"]),
