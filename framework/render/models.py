@@ -8,6 +8,7 @@ from typing import Any
 
 from framework.api.credentials import redacted_value
 from framework.api.fairness import bar_name, group_name
+from framework.api.perturbations import check_name
 from framework.api.printing import number
 from framework.planning.reports.health import SHORT_COMMIT
 from framework.planning.reports.models import (
@@ -40,6 +41,7 @@ _HASHES = {"commit": SHORT_COMMIT, "training set": 12, "sha256": 12}
 """Characters that are shown to people where two of them differ."""
 _LONGEST_NAME = 48
 """Columns of a name in a table; JSON has it in full."""
+_CHECK = ("metric", "perturb", "amount")
 _TOP = 5
 """Inputs that are told of what a model goes by; JSON and the card have all."""
 _VERDICTS = {"better": ADDED, "worse": REMOVED, "added": ADDED, "removed": REMOVED, "retyped": CHANGED}
@@ -155,6 +157,11 @@ def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
     ]
     yield "Slices", [_heads("  PART OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *parts]
     yield "Fairness", [_heads("  GROUP OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *_fairness(lineage)]
+    checks = [
+        _cells(check_name(*map(row.get, _CHECK)), number(row["clean"]), number(row["value"]) or row["problem"])
+        for row in lineage.get("robustness") or ()
+    ]
+    yield "Robustness", [_heads("  DISTURBED TEST ROWS", "AS THEY ARE", "DISTURBED"), *checks]
     kept = report.kept or {}
     yield "What it goes by", [_heads("  INPUT", "METRIC", "WORSE WITHOUT"), *_importance(kept.get("importance"))]
     yield "What moves its answers", [_heads("  INPUT", "MEAN SHAPLEY VALUE"), *_moved(kept.get("contributions"))]
@@ -247,6 +254,7 @@ def model_json(environment: str, report: ModelReport) -> str:
             "gates": list(model.gates),
             "slices": lineage.get("slices") or [],
             "fairness": lineage.get("fairness") or [],
+            "robustness": lineage.get("robustness") or [],
             "parameters": model.parameters,
             "rows": lineage.get("rows") or {},
             "data": dict(model.read),

@@ -10,6 +10,7 @@ from framework.api.fairness import FairnessMetric
 from framework.api.fields import exactly_one, ordered
 from framework.api.meta import Strict
 from framework.api.metrics import Metric, measure_of
+from framework.api.perturbations import PERTURBATIONS, Perturbation
 
 
 class Gate(Strict):
@@ -35,11 +36,7 @@ class Gate(Strict):
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         if self.comparedTo is not None:
-            loss = measure_of(self.metric).loss
-            needed, other = ("maxRise", "maxDrop") if loss else ("maxDrop", "maxRise")
-            if getattr(self, other) is not None:
-                better = "smaller" if loss else "larger"
-                raise ValueError(f"{self.metric} is better when {better}: bound it with {needed}, not {other}")
+            needed = _allowed(self.metric, self.maxDrop, self.maxRise)
             if getattr(self, needed) is None or self.min is not None or self.max is not None:
                 raise ValueError(f"comparedTo needs {needed} and excludes min and max")
         elif self.maxDrop is not None or self.maxRise is not None:
@@ -52,6 +49,20 @@ class Gate(Strict):
         if self.confidence is not None and self.comparedTo is None:
             raise ValueError("confidence needs comparedTo")
         return self
+
+
+def _allowed(metric: str, drop: float | None, rise: float | None) -> str:
+    """The name of the bound on how much worse a metric may be.
+
+    Raises:
+        ValueError: it is bounded on the side where it gets better.
+    """
+    loss = measure_of(metric).loss
+    needed, other = ("maxRise", "maxDrop") if loss else ("maxDrop", "maxRise")
+    if (drop if loss else rise) is not None:
+        better = "smaller" if loss else "larger"
+        raise ValueError(f"{metric} is better when {better}: bound it with {needed}, not {other}")
+    return needed
 
 
 def _bounded(metric: str, least: float | None, most: float | None) -> None:
@@ -108,12 +119,47 @@ class Fairness(Strict):
         return self
 
 
+class Robustness(Strict):
+    """A bar on how much worse a model may be on test rows that were disturbed by chance, always the same one."""
+
+    perturb: Perturbation = Field(
+        description="noise is added to numbers, whole ones stay whole; values become missing, where they may; Strings "
+        "become ones that training never saw"
+    )
+    amount: float | None = Field(
+        None,
+        gt=0,
+        description="noise: in standard deviations of the column; else: the share of the values; default: 0.1",
+    )
+    columns: tuple[str, ...] | Literal["all"] = Field(
+        "all", description="The inputs that it is done to; all: every one that it can be done to"
+    )
+    metric: Metric = Field(description="What is measured, with and without")
+    maxDrop: float | None = Field(None, ge=0, description="How much less still passes")
+    maxRise: float | None = Field(
+        None, ge=0, description="For a metric that is better when smaller: how much more still passes"
+    )
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        needed = _allowed(self.metric, self.maxDrop, self.maxRise)
+        if getattr(self, needed) is None:
+            raise ValueError(f"robustness in {self.metric} needs {needed}")
+        most = PERTURBATIONS[self.perturb].most
+        if self.amount is not None and not self.amount <= most:
+            raise ValueError(f"amount of {self.perturb} is a share: {most:g} at most, found {self.amount:g}")
+        if self.columns != "all" and len(set(self.columns)) < max(len(self.columns), 1):
+            raise ValueError("columns names inputs, each once, or all")
+        return self
+
+
 class Evaluation(Strict):
     """What a model must achieve to be deployable. One that fails is recorded, and never serves."""
 
     gates: tuple[Gate, ...] = Field((), description="Bars on the whole test part")
     slices: tuple[Slice, ...] = Field((), description="Bars on parts of the test rows")
     fairness: tuple[Fairness, ...] = Field((), description="Bounds on differences between groups")
+    robustness: tuple[Robustness, ...] = Field((), description="Bars on disturbed test rows")
     importance: Literal["auto", "always", "never"] = Field(
         "auto", description="What the model goes by, told on its card; auto: where a run takes hardly longer for it"
     )

@@ -8,15 +8,16 @@ from typing import Any
 
 from framework.api.fairness import bar_name, group_name
 from framework.api.metrics import measure_of, written
+from framework.api.perturbations import amount_of, check_name
 from framework.api.printing import number
-from framework.kinds.training_job.evaluation import Evaluation, Fairness, Gate, Slice
+from framework.kinds.training_job.evaluation import Evaluation, Fairness, Gate, Robustness, Slice
 from framework.ports import ModelVersion
 
 _MOST_GROUPS = 6
 """That a message names."""
 _NOT_FINITE = "not_finite"
 """What the training workload calls it; a test holds the two together."""
-JUDGED = ("champion_metrics", "comparisons", "intervals", "slices", "fairness")
+JUDGED = ("champion_metrics", "comparisons", "intervals", "slices", "fairness", "robustness")
 """What of a run's result is kept with the version beside its metrics: what bars go by, and what is told with them."""
 
 
@@ -61,7 +62,7 @@ def judge(
             champion_metrics, the live model's on the same rows, and champion_problem, why it was not measured;
             comparisons, by metric how much better the version is than the live model, with ``quantiles`` of that at
             steps of 0.005; slices, rows {by, value, metric, score, rows}: a bar that none of them is large enough for
-            fails, too; fairness, see ``workloads.training.fairness``.
+            fails, too; fairness and robustness, see these workloads.
     """
     unscored = int(metrics.get(_NOT_FINITE, 0))
     why = f"{unscored:,} answers to test rows are not finite" if unscored else ""
@@ -72,6 +73,7 @@ def judge(
         ]
         rows += _slice_rows(bar, measured, why)
     rows += [_fairness_row(item, known.get("fairness") or ()) for item in evaluation.fairness]
+    rows += [_robustness_row(check, known.get("robustness") or ()) for check in evaluation.robustness]
     counted = [name for name in (_NOT_FINITE, f"validation_{_NOT_FINITE}") if name in metrics]
     return (*rows, *(_unscored(name, int(metrics[name])) for name in counted))
 
@@ -142,6 +144,28 @@ def _fairness_row(bar: Fairness, measured: Sequence[Mapping[str, Any]]) -> dict[
     value, problem = (row.get("value"), row.get("problem") or "") if row is not None else (None, "")
     told = of_groups(row["groups"]) if row is not None and not problem else problem
     return _row(name, value, _bar(None, bar.max), _within(value, None, bar.max), told)
+
+
+def _robustness_row(check: Robustness, measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    name, amount = check_name(check.metric, check.perturb, check.amount), amount_of(check.perturb, check.amount)
+    asked: dict[str, Any] = {"perturb": check.perturb.value, "amount": amount, "metric": check.metric}
+    columns = None if check.columns == "all" else list(check.columns)
+    row = next(
+        (
+            row
+            for row in measured
+            if {key: row.get(key) for key in asked} == asked and columns in (None, row.get("columns"))
+        ),
+        {},
+    )
+    value, clean = row.get("value"), row.get("clean")
+    loss, allowed = measure_of(check.metric).loss, check.maxDrop or check.maxRise or 0.0
+    if value is None or clean is None:
+        bar = f"{'a rise' if loss else 'a drop'} of at most {allowed:g}"
+        return _row(name, None, bar, False, str(row.get("problem") or ""))
+    sign = "<= {:.4f} + {:g}" if loss else ">= {:.4f} - {:g}"
+    passed = value <= clean + allowed if loss else value >= clean - allowed
+    return _row(name, value, f"{sign.format(clean, allowed)} (the rows as they are)", passed)
 
 
 def of_groups(groups: Sequence[Mapping[str, Any]]) -> str:

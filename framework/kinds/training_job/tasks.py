@@ -64,6 +64,8 @@ def _metrics(spec: TrainingJobSpec) -> Iterator[tuple[str, str]]:
         yield f"spec.evaluation.gates[{index}].metric", gate.metric
     for index, item in enumerate(spec.evaluation.slices):
         yield f"spec.evaluation.slices[{index}].metric", item.metric
+    for index, check in enumerate(spec.evaluation.robustness):
+        yield f"spec.evaluation.robustness[{index}].metric", check.metric
     if spec.tune is not None:
         yield "spec.tune.metric", spec.tune.metric.removeprefix(VALIDATION)
         for index, constraint in enumerate(spec.tune.constraints):

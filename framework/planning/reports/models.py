@@ -13,6 +13,8 @@ from framework.api.nearest import did_you_mean
 from framework.api.tasks import TASKS, Task, of_signature
 from framework.ports import Json, ModelVersion, ReadTable
 
+_JUDGED = ("champion_metrics", "intervals", "slices", "fairness", "robustness", "rows")
+"""What a version's lineage keeps of how it was judged."""
 _NAMED = 5
 """Versions that a message names."""
 
@@ -105,7 +107,7 @@ def result_of(report: ModelReport) -> dict[str, Any]:
     known = model.model_dump(
         include={"artifact", "sha256", "format", "signature", "profile", "metrics", "parameters", "lineage"}
     )
-    told = {name: model.lineage.get(name) for name in ("champion_metrics", "intervals", "slices", "fairness", "rows")}
+    told = {name: model.lineage.get(name) for name in _JUDGED}
     return {**(report.kept or {}), **known, **told, "lineage": {"commit": model.commit, **model.lineage}}
 
 

@@ -14,9 +14,8 @@ from framework.api.metrics import VALIDATION
 from framework.api.tasks import Task
 from framework.ports import TrainRequest
 from framework.workloads import models
-from framework.workloads.training import decision, evaluation, labels, metrics
+from framework.workloads.training import decision, evaluation, fairness, labels, metrics, robustness
 from framework.workloads.training.diagnosis import diagnose
-from framework.workloads.training.fairness import check, fairness
 from framework.workloads.training.importance import contributions, permutation
 from framework.workloads.training.trainer import Artifact, TrainingData
 
@@ -34,6 +33,7 @@ class Judged:
     intervals: dict[str, list[float]]
     slices: list[dict[str, Any]]
     fairness: list[dict[str, Any]]
+    robustness: list[dict[str, Any]]
     importance: dict[str, Any] | None
     contributions: dict[str, Any] | None
     diagnosis: dict[str, Any]
@@ -48,6 +48,7 @@ class Judged:
             "intervals": self.intervals,
             "slices": self.slices,
             "fairness": self.fairness,
+            "robustness": self.robustness,
             "importance": self.importance,
             "contributions": self.contributions,
             "diagnosis": self.diagnosis,
@@ -60,7 +61,8 @@ def wanted(bars: Mapping[str, Any], task: Task) -> list[str]:
     Raises:
         WorkloadError: "UnknownMetric", "PackageMissing": a bar that could not be measured once a model is there.
     """
-    check(bars.get("fairness", ()), task)
+    fairness.check(bars.get("fairness", ()), task)
+    robustness.check(bars.get("robustness", ()), task)
     named = [bar["metric"] for bar in (*bars.get("gates", ()), *bars.get("slices", ()))]
     return list(dict.fromkeys(metrics.checked(one, task) for one in named))
 
@@ -110,7 +112,8 @@ def judge(
         comparisons=evaluation.comparisons(bars.get("gates", ()), known, live, asked.seed, also=asked.compare),
         slices=evaluation.slices(bars.get("slices", ()), test, known, asked.seed),
         intervals=evaluation.intervals(wanted, known, asked.seed),
-        fairness=fairness(bars.get("fairness", ()), test, known),
+        fairness=fairness.fairness(bars.get("fairness", ()), test, known),
+        robustness=robustness.robustness(bars.get("robustness", ()), predictor, output, test, lists, asked.seed),
         importance=permutation(predictor, output, test, lists, asked.seed, always=always) if looked else None,
         contributions=contributions(artifact, predictor.signature, test, asked.seed, always=always) if looked else None,
         diagnosis=diagnose(known, output.classes),

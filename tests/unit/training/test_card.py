@@ -88,6 +88,10 @@ def result(task: Task, **more: Any) -> dict[str, Any]:
                 "groups": [{"group": "AA", "rows": 4000, "values": {}}],
             },
         ],
+        "robustness": [
+            {"perturb": "noise", "amount": 0.1, "metric": headline, "columns": [HOSTILE], "clean": 0.9, "value": 0.8,
+             "problem": ""},
+        ],
         "importance": {
             "metric": headline, "value": 0.875, "rows": 1000, "repeats": 3, "problem": "",
             "inputs": [
@@ -147,7 +151,7 @@ def headings(markdown: str) -> list[str]:
 def test_a_card_has_every_section_of_its_task(task: Task) -> None:
     card = model_card("delay", "0123456789", result(task))
     wanted = [
-        "Intended use", "How good it is", *EVIDENCE[task], "Slices", "Fairness", "What it goes by",
+        "Intended use", "How good it is", *EVIDENCE[task], "Slices", "Fairness", "Robustness", "What it goes by",
         "What moves its answers", "Search", "Data that was read", "Inputs", "Parameters", "Lineage", "Limits",
     ]  # fmt: skip
     assert [section.title for section in card.sections] == wanted
@@ -232,7 +236,7 @@ def test_a_secret_is_in_neither() -> None:
 
 
 def test_a_version_from_before_says_what_is_not_on_record() -> None:
-    found = result(Task.BINARY, champion_metrics=None, slices=[], fairness=None)
+    found = result(Task.BINARY, champion_metrics=None, slices=[], fairness=None, robustness=[])
     for name in ("diagnosis", "origin", "trials", "importance", "contributions"):
         del found[name]
     found["lineage"] = {"commit": "c0ffee", "champion_problem": "nothing is live"}
@@ -241,7 +245,8 @@ def test_a_version_from_before_says_what_is_not_on_record() -> None:
     assert "No confusion matrix and calibration on record: this version is from before that was kept." in text
     assert "No other model was live" in text
     assert "No part of the test rows was judged by itself." in text
-    assert "Fairness was not looked at" in text
+    for name in ("Fairness was", "Robustness was", "What the model goes by was"):
+        assert f"{name} not looked at" in text
     assert "Intended use" not in text
     assert "Search" not in headings(text)
     assert "this version is from before" in card_html(card)

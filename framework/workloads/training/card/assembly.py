@@ -13,7 +13,7 @@ from framework.api.tasks import TASKS, Task
 from framework.workloads.training.card.content import CardSection, ModelCard, table
 from framework.workloads.training.card.evidence import evidence
 from framework.workloads.training.card.inside import importance
-from framework.workloads.training.card.parts import fairness, slices
+from framework.workloads.training.card.parts import fairness, robustness, slices
 from framework.workloads.training.card.search import searched, value
 
 _PREDICTS = {
@@ -47,6 +47,7 @@ def model_card(
         *evidence(task, result.get("diagnosis"), label),
         *slices(result.get("slices") or ()),
         *fairness(result.get("fairness") or ()),
+        *robustness(result.get("robustness") or ()),
         *importance(result.get("importance"), result.get("contributions")),
         *searched(task, result.get("trials"), origin.get("search") or {}),
         _data(result, origin),
@@ -179,13 +180,19 @@ def _lineage(result: Mapping[str, Any], origin: Mapping[str, Any]) -> CardSectio
     return CardSection("Lineage", (), (table(("what", "which"), [fact for fact in facts if fact[1] is not None]),))
 
 
+_NOT_LOOKED_AT = {
+    "slices": "No part of the test rows was judged by itself.",
+    "fairness": "Fairness was not looked at: nothing here says how groups of people fare.",
+    "robustness": "Robustness was not looked at: nothing here says how it answers noisy or incomplete rows.",
+    "importance": "What the model goes by was not looked at.",
+}
+"""By what the result of a run has where it was asked for."""
+
+
 def _limits(result: Mapping[str, Any]) -> CardSection:
-    found = [
-        "Robustness was not looked at: neither odd, noisy or hostile inputs, nor times beyond those of the data.",
+    left = [told for name, told in _NOT_LOOKED_AT.items() if not result.get(name)]
+    always = (
+        "Nothing says how it answers hostile inputs, or times beyond those of the data.",
         "Everything was measured on one split; another one would give somewhat other numbers.",
-    ]
-    if not result.get("fairness"):
-        found.append("Fairness was not looked at: nothing here says how groups of people fare.")
-    if not result.get("slices"):
-        found.append("No part of the test rows was judged by itself.")
-    return CardSection("Limits", tuple(found))
+    )
+    return CardSection("Limits", (*left, *always))

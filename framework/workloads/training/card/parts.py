@@ -7,6 +7,7 @@ from typing import Any
 
 from framework.api.fairness import bar_name, group_name
 from framework.api.metrics import measure_of
+from framework.api.perturbations import check_name
 from framework.api.printing import number
 from framework.workloads.training.card import plots
 from framework.workloads.training.card.content import CardSection, table
@@ -69,3 +70,20 @@ def fairness(found: Sequence[Mapping[str, Any]]) -> Iterator[CardSection]:
 
 def _bar(row: Mapping[str, Any]) -> str:
     return bar_name(row["metric"], row["loss"], row["attribute"])
+
+
+def robustness(found: Sequence[Mapping[str, Any]]) -> Iterator[CardSection]:
+    """The value of each check on the rows as they are and on the disturbed ones."""
+    if not found:
+        return
+    rows = [
+        (
+            check_name(row["metric"], row["perturb"], row["amount"]),
+            f"{len(row['columns']):,}",
+            number(row["clean"]),
+            number(row["value"]) or f"not measured, for {row['problem']}",
+        )
+        for row in found
+    ]
+    told = "Noise is in standard deviations of each column; of values that are missing or were never seen, the share."
+    yield CardSection("Robustness", (told,), (table(("test rows", "inputs", "as they are", "disturbed"), rows),))
