@@ -116,6 +116,8 @@ def model_text(report: ModelReport, now: datetime, *, width: int = DEFAULT_WIDTH
     serving = f"serves in {serves}" if serves else "serves nowhere"
     for sentence in filter(None, (told, _searched(report), _passed(report), serving)):
         lines += paragraph(sentence, width=width, indent="  ")
+    for hint in lineage.get("hints") or ():
+        lines += paragraph(f"hint: {one_line(hint)}", width=width, indent="  ", style=CHANGED)
     for title, table in _tables(report):
         if len(table) > 1:
             lines += [(), (Span(title, "bold"),), *_table(table, width)]
@@ -255,6 +257,7 @@ def model_json(environment: str, report: ModelReport) -> str:
             "slices": lineage.get("slices") or [],
             "fairness": lineage.get("fairness") or [],
             "robustness": lineage.get("robustness") or [],
+            "hints": lineage.get("hints") or [],
             "parameters": model.parameters,
             "rows": lineage.get("rows") or {},
             "data": dict(model.read),
@@ -268,6 +271,7 @@ def model_json(environment: str, report: ModelReport) -> str:
             "diagnosis": kept.get("diagnosis"),
             "importance": kept.get("importance"),
             "contributions": kept.get("contributions"),
+            "leakage": kept.get("leakage"),
         }
     )
 

@@ -177,6 +177,8 @@ def _notes(job: PreviewedJob) -> Iterator[str]:
     elif job.model is not None:
         serves = _serves(job.model)
         yield f"it serves in {serves}" if serves else "there is no other model to compare it with"
+    if job.model is not None:
+        yield from (f"hint: {one_line(hint)}" for hint in job.model.model.lineage.get("hints") or ())
 
 
 def _serves(row: ModelRow) -> str:

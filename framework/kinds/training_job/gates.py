@@ -17,7 +17,7 @@ _MOST_GROUPS = 6
 """That a message names."""
 _NOT_FINITE = "not_finite"
 """What the training workload calls it; a test holds the two together."""
-JUDGED = ("champion_metrics", "comparisons", "intervals", "slices", "fairness", "robustness")
+JUDGED = ("champion_metrics", "comparisons", "intervals", "slices", "fairness", "robustness", "hints")
 """What of a run's result is kept with the version beside its metrics: what bars go by, and what is told with them."""
 
 

@@ -128,7 +128,8 @@ class _Training:
             gates=gates,
             read=dict(version.read),
         )
-        summary, noted = _told(version), fairness_of(self.desired.spec.evaluation, gates)
+        hints = [f"hint: {hint}" for hint in version.lineage.get("hints") or ()]
+        summary, noted = _told(version), [*fairness_of(self.desired.spec.evaluation, gates), *hints]
         decision = self._triggered(version, summary)
         state = state.model_copy(update={"triggers": decision.state})
         changed = state.model_copy(update=_NOT_TOLD) != self.previous.model_copy(update=_NOT_TOLD)

@@ -17,6 +17,7 @@ from framework.workloads import models
 from framework.workloads.training import decision, evaluation, fairness, labels, metrics, robustness
 from framework.workloads.training.diagnosis import diagnose
 from framework.workloads.training.importance import contributions, permutation
+from framework.workloads.training.leakage import leakage
 from framework.workloads.training.trainer import Artifact, TrainingData
 
 
@@ -36,6 +37,7 @@ class Judged:
     robustness: list[dict[str, Any]]
     importance: dict[str, Any] | None
     contributions: dict[str, Any] | None
+    leakage: dict[str, Any]
     diagnosis: dict[str, Any]
 
     @property
@@ -51,6 +53,8 @@ class Judged:
             "robustness": self.robustness,
             "importance": self.importance,
             "contributions": self.contributions,
+            "leakage": self.leakage,
+            "hints": self.leakage["hints"],
             "diagnosis": self.diagnosis,
         }
 
@@ -104,6 +108,7 @@ def judge(
         champion = {} if live is None else metrics.measure(live, also=wanted)
     chosen_by = metrics.validated(replace(data, output=output), validated)
     bars = spec["evaluation"]
+    spine = asked.views[spec["dataset"]["spine"]]
     looked, always = bars.get("importance") != "never", bars.get("importance") == "always"
     return Judged(
         metrics={**metrics.measure(known, also=wanted), **metrics.measure(chosen_by, VALIDATION, wanted)},
@@ -116,5 +121,6 @@ def judge(
         robustness=robustness.robustness(bars.get("robustness", ()), predictor, output, test, lists, asked.seed),
         importance=permutation(predictor, output, test, lists, asked.seed, always=always) if looked else None,
         contributions=contributions(artifact, predictor.signature, test, asked.seed, always=always) if looked else None,
+        leakage=leakage(parts, predictor.signature, known, spine.entities, spec["dataset"]["split"]["by"], asked.seed),
         diagnosis=diagnose(known, output.classes),
     )

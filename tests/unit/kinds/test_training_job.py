@@ -315,13 +315,13 @@ def test_newer_data_is_what_differs_in_what_is_read() -> None:
     assert newer_data(ASKED.spec, read, {}) == ()
 
 
-def test_fairness_that_was_passed_is_told_with_the_version_and_keeps_nothing_else() -> None:
+def test_fairness_that_was_passed_and_hints_are_told_with_the_version() -> None:
     bar = {"attribute": "origin", "metric": "demographic_parity_difference", "max": 0.6}
     groups = [{"group": "EWR", "rows": 9, "values": {"selection_rate": 0.75}},
               {"group": None, "rows": 5, "values": {"selection_rate": 0.25}}]  # fmt: skip
     measured = {"attribute": "origin", "metric": bar["metric"], "loss": None, "minRows": 1, "value": 0.5,
                 "groups": groups, "problem": ""}  # fmt: skip
-    result = {**RESULT, "fairness": [measured]}
+    result = {**RESULT, "fairness": [measured], "hints": ["paid alone reaches auc 0.9900"]}
     asked = replace(ASKED, spec=training_spec(evaluation={"fairness": [bar]}))
     (register,) = plan(look(run=RunState(RunPhase.SUCCEEDED, 1, result=result, finished=NOW)), asked=asked).actions
     assert isinstance(register, RegisterModel)
@@ -331,6 +331,8 @@ def test_fairness_that_was_passed_is_told_with_the_version_and_keeps_nothing_els
     assert "difference by origin = 0.5000 (selection_rate EWR 0.7500, no value 0.2500), bar <= 0.6" in (
         change.status.conditions.ready.message
     )
+    assert change.status.conditions.ready.message.endswith("; hint: paid alone reaches auc 0.9900")
+    assert "hint: paid" in change.events[0].message
     strict = replace(ASKED, spec=training_spec(evaluation={"fairness": [{**bar, "max": 0.4}]}))
     change = plan(look(versions=(register.version,), build=""), asked=strict)
     assert change.status is not None

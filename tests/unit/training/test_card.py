@@ -98,6 +98,11 @@ def result(task: Task, **more: Any) -> dict[str, Any]:
                 {"input": HOSTILE, "drop": 0.125, "spread": 0.01}, {"input": "hour", "drop": -0.01, "spread": 0.0},
             ],
         },
+        "leakage": {
+            "metric": "auc", "model": 0.9, "inputs": [{"input": HOSTILE, "value": 0.89}],
+            "rows": {"equal": 3, "of": 4000}, "entities": {"columns": ["flight"], "shared": 7, "of": 4000},
+            "hints": ["hour alone reaches auc 0.8900 on the test rows: is it known before the label is?"],
+        },
         "contributions": {"rows": 200, "problem": "", "inputs": [{"input": HOSTILE, "mean": 0.25}]},
         "diagnosis": diagnose(drawn(task), tuple(classes)),
         "origin": {
@@ -152,7 +157,8 @@ def test_a_card_has_every_section_of_its_task(task: Task) -> None:
     card = model_card("delay", "0123456789", result(task))
     wanted = [
         "Intended use", "How good it is", *EVIDENCE[task], "Slices", "Fairness", "Robustness", "What it goes by",
-        "What moves its answers", "Search", "Data that was read", "Inputs", "Parameters", "Lineage", "Limits",
+        "What moves its answers", "Signs of leakage", "Search", "Data that was read", "Inputs",
+        "Parameters", "Lineage", "Limits",
     ]  # fmt: skip
     assert [section.title for section in card.sections] == wanted
     text = card_markdown(card)
@@ -164,7 +170,8 @@ def test_a_card_has_every_section_of_its_task(task: Task) -> None:
         "12 rows without a label", "Worst by origin: ", "| flights | 3 | bbbbbbbbbb | 12,012 | 2013-01-01 00:00:00 |",
         "TrainerFailed: too deep", "| lightgbm | 4.6.0 |", "| seed | 7 |",
         "group\\_loss\\_difference of brier by carrier: not measured, for all 4,000 test rows have carrier = AA",
-        "| no value | 800 | 0.7500 |",
+        "| no value | 800 | 0.7500 |", "Warning: hour alone reaches auc 0.8900",
+        "7 of 4,000 test rows are of an entity",
     ):  # fmt: skip
         assert told in text, told
     drawn_of = {section.title for section in card.sections if section.plots}
@@ -221,7 +228,7 @@ def test_a_sentence_begins_nothing_else(sign: str) -> None:
 
 
 def test_no_page_names_another_address() -> None:
-    found = result(Task.BINARY, slices=[], fairness=[], importance=None, contributions=None)
+    found = result(Task.BINARY, slices=[], fairness=[], importance=None, contributions=None, leakage=None)
     found["signature"]["inputs"].pop()
     page = card_html(model_card("delay", "1", found))
     assert "//" not in page
@@ -237,7 +244,7 @@ def test_a_secret_is_in_neither() -> None:
 
 def test_a_version_from_before_says_what_is_not_on_record() -> None:
     found = result(Task.BINARY, champion_metrics=None, slices=[], fairness=None, robustness=[])
-    for name in ("diagnosis", "origin", "trials", "importance", "contributions"):
+    for name in ("diagnosis", "origin", "trials", "importance", "contributions", "leakage"):
         del found[name]
     found["lineage"] = {"commit": "c0ffee", "champion_problem": "nothing is live"}
     card = model_card("delay", "1", found)

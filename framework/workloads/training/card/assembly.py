@@ -12,7 +12,7 @@ from framework.api.printing import number
 from framework.api.tasks import TASKS, Task
 from framework.workloads.training.card.content import CardSection, ModelCard, table
 from framework.workloads.training.card.evidence import evidence
-from framework.workloads.training.card.inside import importance
+from framework.workloads.training.card.inside import importance, leakage
 from framework.workloads.training.card.parts import fairness, robustness, slices
 from framework.workloads.training.card.search import searched, value
 
@@ -49,6 +49,7 @@ def model_card(
         *fairness(result.get("fairness") or ()),
         *robustness(result.get("robustness") or ()),
         *importance(result.get("importance"), result.get("contributions")),
+        *leakage(result.get("leakage")),
         *searched(task, result.get("trials"), origin.get("search") or {}),
         _data(result, origin),
         _inputs(result["signature"]),

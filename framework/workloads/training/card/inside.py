@@ -1,4 +1,5 @@
-"""What a card shows of what a model goes by: see ``training.importance``."""
+"""What a card shows of what a model goes by, and of what it may have known too much: see ``training.importance`` and
+``training.leakage``."""
 
 from __future__ import annotations
 
@@ -20,6 +21,27 @@ def importance(permuted: Mapping[str, Any] | None, moved: Mapping[str, Any] | No
         yield _permuted(permuted)
     if moved is not None:
         yield _moved(moved)
+
+
+def leakage(found: Mapping[str, Any] | None) -> Iterator[CardSection]:
+    """What may have told the model more than it will know. A version from before has no such section."""
+    if not found:
+        return
+    equal, shared = found["rows"], found["entities"]
+    facts = [f"{equal['equal']:,} of {equal['of']:,} test rows are equal to training rows, label included."]
+    if shared["columns"]:
+        told = f"{shared['shared']:,} of {shared['of']:,} test rows are of an entity ({', '.join(shared['columns'])})"
+        facts.append(f"{told} that training rows are of, too.")
+    rows = [(row["input"], number(row["value"])) for row in found["inputs"][:_DRAWN]]
+    if rows:
+        metric = found["metric"]
+        facts.append(
+            f"The model's {metric} is {number(found['model'])}; below it, that of the best answer by one input."
+        )
+    warnings = [f"Warning: {hint}{'' if hint.endswith('?') else '.'}" for hint in found["hints"]]
+    sentences = (*warnings, *facts) if warnings else ("No sign of leakage was found.", *facts)
+    tables = (table(("input alone", found["metric"]), rows),) if rows else ()
+    yield CardSection("Signs of leakage", sentences, tables)
 
 
 def _permuted(found: Mapping[str, Any]) -> CardSection:
