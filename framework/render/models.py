@@ -116,6 +116,10 @@ def model_text(report: ModelReport, now: datetime, *, width: int = DEFAULT_WIDTH
     serving = f"serves in {serves}" if serves else "serves nowhere"
     for sentence in filter(None, (told, _searched(report), _passed(report), serving)):
         lines += paragraph(sentence, width=width, indent="  ")
+    if lineage.get("champion_told"):
+        lines += paragraph(
+            f"the live model was measured {one_line(lineage['champion_told'])}", width=width, indent="  "
+        )
     for hint in lineage.get("hints") or ():
         lines += paragraph(f"hint: {one_line(hint)}", width=width, indent="  ", style=CHANGED)
     for title, table in _tables(report):
@@ -158,7 +162,7 @@ def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
         for row in lineage.get("slices") or ()
     ]
     yield "Slices", [_heads("  PART OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *parts]
-    yield "Fairness", [_heads("  GROUP OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *_fairness(lineage)]
+    yield "Fairness", [_heads("  GROUP OF THE TEST ROWS", "METRIC", "ROWS", "VALUE"), *_fairness(lineage)]
     checks = [
         _cells(check_name(*map(row.get, _CHECK)), number(row["clean"]), number(row["value"]) or row["problem"])
         for row in lineage.get("robustness") or ()
@@ -183,11 +187,11 @@ def _fairness(lineage: Mapping[str, Any]) -> Iterator[Line]:
     """By bar the largest difference, and below it what each group has."""
     for row in lineage.get("fairness") or ():
         name = bar_name(row["metric"], row["loss"], row["attribute"])
-        yield _cells(name, "largest difference", number(row["value"]) or row["problem"], "")
+        yield _cells(name, "largest difference", "", number(row["value"]) or row["problem"])
         for group in row["groups"]:
             for rate, value in group["values"].items():
                 part = f"{row['attribute']} = {group_name(group['group'])}"
-                yield _cells(part, rate, number(value), f"{group['rows']:,}")
+                yield _cells(part, rate, f"{group['rows']:,}", number(value))
 
 
 def _importance(found: Mapping[str, Any] | None) -> Iterator[Line]:

@@ -171,6 +171,8 @@ def _notes(job: PreviewedJob) -> Iterator[str]:
         serves = _serves(found.row)
         role = f"live, serves in {serves}" if serves else "live" if found.role == "live" else "what the base asks for"
         yield f"beside {found.row.label}: {role}"
+        if found.told:
+            yield f"both are measured {found.told}"
         if not found.same_rows:
             why = f": {found.problem}" if found.problem else "; on its own test rows it says nothing about the new one"
             yield f"it was not measured on the same test rows{why}"

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from framework.api.fairness import FairnessMetric
 from framework.api.fields import exactly_one, ordered
-from framework.api.meta import Strict
+from framework.api.meta import Name, Strict
 from framework.api.metrics import Metric, measure_of
 from framework.api.perturbations import PERTURBATIONS, Perturbation
 
@@ -21,6 +21,10 @@ class Gate(Strict):
     max: float | None = Field(None, description="The most that passes")
     comparedTo: Literal["live"] | None = Field(
         None, description="live: the model that serves now, on the same test rows"
+    )
+    deployment: Name | None = Field(
+        None,
+        description="Whose live model; to be said where several deployments serve models of this job",
     )
     maxDrop: float | None = Field(None, ge=0, description="How much below the live model's metric still passes")
     maxRise: float | None = Field(
@@ -46,8 +50,9 @@ class Gate(Strict):
         else:
             _bounded(self.metric, self.min, self.max)
             ordered(self, "min", "max")
-        if self.confidence is not None and self.comparedTo is None:
-            raise ValueError("confidence needs comparedTo")
+        for name in ("confidence", "deployment"):
+            if getattr(self, name) is not None and self.comparedTo is None:
+                raise ValueError(f"{name} needs comparedTo")
         return self
 
 
@@ -163,3 +168,15 @@ class Evaluation(Strict):
     importance: Literal["auto", "always", "never"] = Field(
         "auto", description="What the model goes by, told on its card; auto: where a run takes hardly longer for it"
     )
+
+    @model_validator(mode="after")
+    def _one_champion(self) -> Self:
+        named = sorted({gate.deployment for gate in self.gates if gate.deployment is not None})
+        if len(named) > 1:
+            raise ValueError(f"gates compare with the live models of {' and '.join(named)}: a run compares with one")
+        return self
+
+    @property
+    def deployment(self) -> str | None:
+        """Whose live model gates compare with, where they say so."""
+        return next((gate.deployment for gate in self.gates if gate.deployment is not None), None)

@@ -17,7 +17,17 @@ _MOST_GROUPS = 6
 """That a message names."""
 _NOT_FINITE = "not_finite"
 """What the training workload calls it; a test holds the two together."""
-JUDGED = ("champion_metrics", "comparisons", "intervals", "slices", "fairness", "robustness", "hints")
+JUDGED = (
+    "champion_metrics",
+    "champion_told",
+    "paired_metrics",
+    "comparisons",
+    "intervals",
+    "slices",
+    "fairness",
+    "robustness",
+    "hints",
+)
 """What of a run's result is kept with the version beside its metrics: what bars go by, and what is told with them."""
 
 
@@ -59,7 +69,8 @@ def judge(
     Args:
         metrics: of the test rows; ``not_finite`` among them says how many answers to these were NaN or infinite.
         known: what else was measured, as a version's lineage has it, each left out where it was not:
-            champion_metrics, the live model's on the same rows, and champion_problem, why it was not measured;
+            champion_metrics, the live model's on the same rows, champion_problem, why it was not measured, and
+            champion_deployment, whose it is; champion_told, on what else it was measured, and paired_metrics on that;
             comparisons, by metric how much better the version is than the live model, with ``quantiles`` of that at
             steps of 0.005; slices, rows {by, value, metric, score, rows}: a bar that none of them is large enough for
             fails, too; fairness and robustness, see these workloads.
@@ -91,13 +102,18 @@ def _gate(gate: Gate, metrics: Mapping[str, float], known: Mapping[str, Any], wh
     champion: Mapping[str, float] | None = known.get("champion_metrics")
     if champion is None:
         return _row(name, value, "nothing is live", True, why)
+    other = known.get("champion_deployment")
+    if gate.deployment is not None and other not in (None, gate.deployment):
+        told = f"unknown: it was compared with the live model of ModelDeployment/{other}, not of {gate.deployment}"
+        return _row(name, value, told, False, why)
+    value = (known.get("paired_metrics") or {}).get(written(gate.metric), value)
     live = champion.get(written(gate.metric))
     if live is None:
         unknown = f"unknown: {problem}; lift this gate for one commit if that is meant" if problem else "not measured"
         return _row(name, value, unknown, False, why)
     loss, allowed = measure_of(gate.metric).loss, gate.maxDrop or gate.maxRise or 0.0
     sign = "<= {:.4f} + {:g}" if loss else ">= {:.4f} - {:g}"
-    bar = f"{sign.format(live, allowed)} (live, same rows)"
+    bar = f"{sign.format(live, allowed)} (live, {known.get('champion_told') or 'same rows'})"
     passed = _within(value, None, live + allowed) if loss else _within(value, live - allowed, None)
     spread = (known.get("comparisons") or {}).get(written(gate.metric), {}).get("quantiles")
     if spread:

@@ -285,10 +285,8 @@ class _Training:
             model_folder=layout.model_folder(desired.storage, desired.ref.name, self.observed.build),
             commit=desired.commit,
             seed=desired.spec.seed,
-            champion=champion.model_dump(mode="json", include={"version", "artifact", "sha256", "format", "signature"})
-            if champion is not None and compares(desired.spec.evaluation)
-            else None,
-            live_task=of_signature(champion.signature) if champion is not None else "",
+            champion=champion.asked() if champion is not None and compares(desired.spec.evaluation) else None,
+            live_task=of_signature(champion.model.signature) if champion is not None else "",
             description=desired.metadata.description or "",
         )
         name = run_name(desired.ref.name, self.observed.build)

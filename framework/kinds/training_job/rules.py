@@ -16,7 +16,7 @@ from framework.api.metrics import VALIDATION, Measure, measure_of
 from framework.api.perturbations import PERTURBATIONS
 from framework.kinds.feature_view.columns import INPUTS, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.kinds.training_job import network, parameters, population, space, tasks
+from framework.kinds.training_job import champion, network, parameters, population, space, tasks
 from framework.kinds.training_job.dataset import FeatureRef
 from framework.kinds.training_job.evaluation import Gate, Robustness, Slice
 from framework.kinds.training_job.spec import TrainingJobSpec
@@ -66,6 +66,7 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
         yield from space.problems(spec.tune)
         yield from population.problems(spec, task)
     yield from _bars(spec)
+    yield from champion.problems(spec, specs)
     yield from _disturbed(spec, inputs(spec, specs)) if whole else ()
     for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ()):
         monitor = specs.get(Ref("ModelMonitor", name))  # a kind above this one, which it cannot import

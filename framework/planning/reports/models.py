@@ -13,7 +13,7 @@ from framework.api.nearest import did_you_mean
 from framework.api.tasks import TASKS, Task, of_signature
 from framework.ports import Json, ModelVersion, ReadTable
 
-_JUDGED = ("champion_metrics", "intervals", "slices", "fairness", "robustness", "hints", "rows")
+_JUDGED = ("champion_metrics", "champion_told", "intervals", "slices", "fairness", "robustness", "hints", "rows")
 """What a version's lineage keeps of how it was judged."""
 _NAMED = 5
 """Versions that a message names."""

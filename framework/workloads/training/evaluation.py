@@ -1,64 +1,21 @@
-"""How good a model is, on rows it has never seen: as a whole, in slices, and next to the model that serves now."""
+"""How good a model is, on rows it has never seen: as a whole, in slices, and by how much better than another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from framework.answers import Matrix, ModelOutput
+from framework.answers import Matrix
 from framework.api.metrics import measure_of
-from framework.api.tasks import TASKS, Task
+from framework.api.tasks import TASKS
 from framework.scores import Answered, score
-from framework.workloads import models
 from framework.workloads.context import WorkloadError
-from framework.workloads.failures import first_line
 from framework.workloads.missing import nan_as_null
 from framework.workloads.training import metrics
 from framework.workloads.training.comparison import compare, interval
-
-
-def champion_answers(
-    champion: Mapping[str, Any], test: pl.DataFrame, task: Task = Task.BINARY, groups: Matrix | None = None
-) -> tuple[Answered | None, str]:
-    """The live model's answers to the challenger's test rows. None where it cannot be asked, and why, e.g. because it
-    needs a column that this training set does not have, or has as something else: a bar against it then counts as
-    failed rather than as passed unseen, and the version is on record with the reason.
-    """
-    name, signature = f"the live model {champion['version']}", champion["signature"]
-    output = ModelOutput.of(signature)
-    if output.task is not task:
-        return None, f"{name} is a model of {output.task.value}, this one of {task.value}"
-    missing = [column["name"] for column in signature["inputs"] if column["name"] not in test.columns]
-    if missing:
-        return None, f"{name} needs {', '.join(missing)}, which this training set does not have"
-    retyped = list(_retyped(signature, test))
-    if retyped:
-        return None, f"{name} knows {' and '.join(retyped)}"
-    try:
-        answers = models.load(champion["artifact"], champion["sha256"], champion["format"], signature).predict(test)
-        truth = output.truth(test)
-    except WorkloadError as error:
-        return None, f"{name} cannot be loaded: {error}"
-    except Exception as error:
-        return None, f"{name} cannot be asked: {type(error).__name__}: {first_line(error)}"
-    unscored = metrics.not_finite(answers)
-    if unscored:
-        return None, f"{name} answers {unscored:,} of {test.height:,} rows with no finite number"
-    unknown = int(np.count_nonzero(np.isnan(truth)))
-    if unknown:
-        return None, f"{name} does not know the classes of {unknown:,} of {test.height:,} rows"
-    return metrics.answered(output, truth, answers, groups), ""
-
-
-def _retyped(signature: models.Signature, test: pl.DataFrame) -> Iterator[str]:
-    """Inputs that are something else now. One number is as good as another: the model sees floats."""
-    for column in signature["inputs"]:
-        known, now = column["dtype"], str(test.schema[column["name"]].base_type())
-        if known != now and not {known, now} <= models.NUMBERS:
-            yield f"{column['name']} as {known}, this training set has {now}"
 
 
 def comparisons(

@@ -15,6 +15,7 @@ from framework.api.tasks import Task
 from framework.ports import TrainRequest
 from framework.workloads import models
 from framework.workloads.training import decision, evaluation, fairness, labels, metrics, robustness
+from framework.workloads.training.champion import LiveAnswers, live_answers
 from framework.workloads.training.diagnosis import diagnose
 from framework.workloads.training.importance import contributions, permutation
 from framework.workloads.training.leakage import leakage
@@ -25,11 +26,14 @@ from framework.workloads.training.trainer import Artifact, TrainingData
 class Judged:
     """``metrics`` are those of the test rows, and under ``validation_`` those of the rows that the model was chosen on;
     ``champion`` the live model's on the same test rows, None where nothing is live, empty where ``problem`` says why it
-    could not be asked; ``importance`` and ``contributions`` None where the spec says never."""
+    could not be asked. Where it was asked other than all test rows as they are, ``told`` says what, and ``paired`` are
+    this model's metrics on those. ``importance`` and ``contributions`` None where the spec says never."""
 
     metrics: dict[str, float]
     champion: dict[str, float] | None
     problem: str
+    told: str
+    paired: dict[str, float]
     comparisons: dict[str, dict[str, Any]]
     intervals: dict[str, list[float]]
     slices: list[dict[str, Any]]
@@ -46,6 +50,8 @@ class Judged:
         return {
             "metrics": self.metrics,
             "champion_metrics": self.champion,
+            "champion_told": self.told,
+            "paired_metrics": self.paired,
             "comparisons": self.comparisons,
             "intervals": self.intervals,
             "slices": self.slices,
@@ -102,19 +108,23 @@ def judge(
     spec, task, test = asked.spec, output.task, parts["test"]
     lists = labels.lists(test, spec["dataset"].get("query"), task)
     known = metrics.answered(output, output.truth(test), predictor.predict(test), lists)
-    live, champion, problem = None, None, "nothing is live"
+    spine = asked.views[spec["dataset"]["spine"]]
+    live, champion = LiveAnswers(None, "nothing is live"), None
     if asked.champion is not None:
-        live, problem = evaluation.champion_answers(asked.champion, test, task, lists)
-        champion = {} if live is None else metrics.measure(live, also=wanted)
+        live = live_answers(asked.champion, test, task, lists, (spine.timestamp, *spine.entities))
+        champion = {} if live.answered is None else metrics.measure(live.answered, also=wanted)
     chosen_by = metrics.validated(replace(data, output=output), validated)
     bars = spec["evaluation"]
-    spine = asked.views[spec["dataset"]["spine"]]
     looked, always = bars.get("importance") != "never", bars.get("importance") == "always"
     return Judged(
         metrics={**metrics.measure(known, also=wanted), **metrics.measure(chosen_by, VALIDATION, wanted)},
         champion=champion,
-        problem=problem,
-        comparisons=evaluation.comparisons(bars.get("gates", ()), known, live, asked.seed, also=asked.compare),
+        problem=live.problem,
+        told=live.told,
+        paired={} if live.rows is None else metrics.measure(live.beside(known), also=wanted),
+        comparisons=evaluation.comparisons(
+            bars.get("gates", ()), live.beside(known), live.answered, asked.seed, also=asked.compare
+        ),
         slices=evaluation.slices(bars.get("slices", ()), test, known, asked.seed),
         intervals=evaluation.intervals(wanted, known, asked.seed),
         fairness=fairness.fairness(bars.get("fairness", ()), test, known),

@@ -185,6 +185,7 @@ def _lineage(asked: TrainRequest, learned: Learned, judged: Judged, fitted: Fitt
         "libraries": {"python": platform.python_version(), **_versions()},
         "machine": machine(asked.spec["resources"], threads),
         "champion": (asked.champion or {}).get("version"),
+        "champion_deployment": (asked.champion or {}).get("deployment"),
         "champion_problem": judged.problem,
         "resumed_at_rounds": list(fitted.resumed),
     }

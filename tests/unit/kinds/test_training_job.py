@@ -167,6 +167,26 @@ def test_gates_compare_with_the_live_model_on_the_same_rows() -> None:
     assert judge(evaluation, {"auc": 0.1})[0]["passed"]
 
 
+def test_a_live_model_that_was_asked_other_rows_is_compared_on_these_and_says_so() -> None:
+    evaluation = Evaluation.model_validate({"gates": [{"metric": "auc", "comparedTo": "live", "maxDrop": 0.01}]})
+    told = (
+        "on 90 of 100 test rows as the tables have them that it was trained on (weather version 3), for it needs rain"
+    )
+    known = {"champion_metrics": {"auc": 0.8}, "champion_told": told, "paired_metrics": {"auc": 0.81}}
+    (row,) = judge(evaluation, {"auc": 0.7}, known)
+    assert (row["value"], row["passed"]) == (0.81, True)
+    assert f"(live, {told})" in row["message"]
+
+
+@pytest.mark.parametrize(("recorded", "passed"), [("delay", True), (None, True), ("delay-eu", False)])
+def test_a_bar_is_not_passed_by_a_comparison_with_another_deployments_model(recorded: str | None, passed: bool) -> None:
+    gate = {"metric": "auc", "comparedTo": "live", "maxDrop": 0.01, "deployment": "delay"}
+    known = {"champion_metrics": {"auc": 0.8}, "champion_deployment": recorded}
+    (row,) = judge(Evaluation.model_validate({"gates": [gate]}), {"auc": 0.8}, known)
+    assert row["passed"] is passed
+    assert ("of ModelDeployment/delay-eu, not of delay" in row["message"]) is not passed
+
+
 def test_a_metric_that_was_not_measured_lets_nothing_through() -> None:
     evaluation = Evaluation.model_validate({"gates": [{"metric": "accuracy", "min": 0.1}]})
     assert not judge(evaluation, {"auc": 0.9})[0]["passed"]

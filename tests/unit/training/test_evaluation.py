@@ -20,9 +20,10 @@ from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.formats import skops
 from framework.workloads.training.card import card_markdown, model_card
+from framework.workloads.training.champion import live_answers
 from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
 from framework.workloads.training.cluster import shortage, worker_resources
-from framework.workloads.training.evaluation import champion_answers, slices
+from framework.workloads.training.evaluation import slices
 from framework.workloads.training.metrics import measure
 from framework.workloads.training.trainer import Part, TrainingData
 from framework.workloads.training.tuning import checked_metric
@@ -39,8 +40,8 @@ def known(rows: pl.DataFrame, answers: Any) -> Answered:
 
 
 def champion_metrics(champion: dict[str, Any], rows: pl.DataFrame) -> tuple[dict[str, float] | None, str]:
-    answered, problem = champion_answers(champion, rows)
-    return None if answered is None else measure(answered), problem
+    found = live_answers(champion, rows)
+    return None if found.answered is None else measure(found.answered), found.problem
 
 
 def judged_on(truth: Any) -> TrainingData:

@@ -105,6 +105,8 @@ def _metrics(task: Task, result: Mapping[str, Any]) -> CardSection:
     said = {"nothing is live": "No other model was live to be compared with."}
     problem, champion = lineage.get("champion_problem"), lineage.get("champion")
     sentences = [f"The live model is {champion}."] if live and champion else []
+    if result.get("champion_told"):
+        sentences.append(f"It was measured {result['champion_told']}.")
     if problem and not live:
         sentences.append(said.get(problem, f"The live model was not measured: {problem}."))
     return CardSection("How good it is", tuple(sentences), (table(head, rows),))
