@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from framework.api.credentials import redacted_value
-from framework.api.fairness import bar_name, group_name
-from framework.api.perturbations import check_name
 from framework.api.printing import number
 from framework.planning.reports.health import SHORT_COMMIT
 from framework.planning.reports.models import (
@@ -23,7 +21,8 @@ from framework.planning.reports.models import (
 from framework.ports import Json, ModelVersion
 from framework.render.canonical import document
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED, flow
-from framework.render.terminal import DEFAULT_WIDTH, Line, Span, fitted, one_line, paragraph, shortened, text_of, under
+from framework.render.model_tables import cells, evaluation_tables, heads, named
+from framework.render.terminal import DEFAULT_WIDTH, Line, Span, fitted, one_line, paragraph, text_of, under
 from framework.render.wording import ago, count, short
 
 FORMAT = 1
@@ -39,11 +38,6 @@ LIBRARIES = {
 _ALL_LIBRARIES = "what mlopsctl[train] brings"
 _HASHES = {"commit": SHORT_COMMIT, "training set": 12, "sha256": 12}
 """Characters that are shown to people where two of them differ."""
-_LONGEST_NAME = 48
-"""Columns of a name in a table; JSON has it in full."""
-_CHECK = ("metric", "perturb", "amount")
-_TOP = 5
-"""Inputs that are told of what a model goes by; JSON and the card have all."""
 _VERDICTS = {"better": ADDED, "worse": REMOVED, "added": ADDED, "removed": REMOVED, "retyped": CHANGED}
 _CAUSES = {"git": "git asked for it", "data": "its data had changed"}
 
@@ -55,8 +49,8 @@ def models_text(rows: Sequence[ModelRow], now: datetime, *, width: int = DEFAULT
     """A line each, in the order given."""
     if not rows:
         return "No model was trained yet.\n"
-    heads = _heads("VERSION", "TASK", "METRIC", "GATES", "COMMIT", "TRAINED", "SERVES")
-    return text_of(_table([heads, *(_row(row, now) for row in rows)], width), colour=colour)
+    titles = heads("VERSION", "TASK", "METRIC", "GATES", "COMMIT", "TRAINED", "SERVES")
+    return text_of(_table([titles, *(_row(row, now) for row in rows)], width), colour=colour)
 
 
 def _row(row: ModelRow, now: datetime) -> Line:
@@ -154,27 +148,19 @@ def _searched(report: ModelReport) -> str:
 def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
     """By title; each begins with its heads."""
     model, lineage = report.row.model, report.row.model.lineage
-    heads = _heads("  METRIC", "TEST", "95 OF 100 DRAWS", "VALIDATION", "LIVE, SAME ROWS", "BETTER")
-    yield "Metrics", [heads, *(_figure(one) for one in report.figures)]
-    yield "Gates", [_heads("  GATE", "VALUE", "VERDICT", "BAR"), *(_gate(gate) for gate in model.gates)]
+    titles = heads("  METRIC", "TEST", "95 OF 100 DRAWS", "VALIDATION", "LIVE, SAME ROWS", "BETTER")
+    yield "Metrics", [titles, *(_figure(one) for one in report.figures)]
+    yield "Gates", [heads("  GATE", "VALUE", "VERDICT", "BAR"), *(_gate(gate) for gate in model.gates)]
     parts = [
-        _cells(f"{row['by']} = {_part(row)}", row["metric"], number(row["score"]), f"{row['rows']:,}")
+        cells(f"{row['by']} = {_part(row)}", row["metric"], number(row["score"]), f"{row['rows']:,}")
         for row in lineage.get("slices") or ()
     ]
-    yield "Slices", [_heads("  PART OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *parts]
-    yield "Fairness", [_heads("  GROUP OF THE TEST ROWS", "METRIC", "ROWS", "VALUE"), *_fairness(lineage)]
-    checks = [
-        _cells(check_name(*map(row.get, _CHECK)), number(row["clean"]), number(row["value"]) or row["problem"])
-        for row in lineage.get("robustness") or ()
-    ]
-    yield "Robustness", [_heads("  DISTURBED TEST ROWS", "AS THEY ARE", "DISTURBED"), *checks]
-    kept = report.kept or {}
-    yield "What it goes by", [_heads("  INPUT", "METRIC", "WORSE WITHOUT"), *_importance(kept.get("importance"))]
-    yield "What moves its answers", [_heads("  INPUT", "MEAN SHAPLEY VALUE"), *_moved(kept.get("contributions"))]
+    yield "Slices", [heads("  PART OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *parts]
+    yield from evaluation_tables(lineage, report.kept or {})
     yield "Parameters", _pairs(model.parameters)
     yield "Rows", _pairs({name: f"{rows:,}" for name, rows in (lineage.get("rows") or {}).items()})
-    yield "Data that was read", [_heads("  VIEW", "VERSION", "BUILD", "ROWS", "FROM, TO (UTC)"), *_data(report)]
-    yield "Inputs", [_heads("  NAME", "DTYPE", "MAY BE MISSING", "CATEGORIES"), *_inputs(model.signature)]
+    yield "Data that was read", [heads("  VIEW", "VERSION", "BUILD", "ROWS", "FROM, TO (UTC)"), *_data(report)]
+    yield "Inputs", [heads("  NAME", "DTYPE", "MAY BE MISSING", "CATEGORIES"), *_inputs(model.signature)]
     yield "Libraries", _pairs(lineage.get("libraries") or {})
     yield "Artefact", _pairs({"format": model.format, "sha256": model.sha256, "file": model.artifact})
 
@@ -183,31 +169,10 @@ def _part(row: Mapping[str, Any]) -> str:
     return "largest part, too small" if row["value"] is None else str(row["value"])
 
 
-def _fairness(lineage: Mapping[str, Any]) -> Iterator[Line]:
-    """By bar the largest difference, and below it what each group has."""
-    for row in lineage.get("fairness") or ():
-        name = bar_name(row["metric"], row["loss"], row["attribute"])
-        yield _cells(name, "largest difference", "", number(row["value"]) or row["problem"])
-        for group in row["groups"]:
-            for rate, value in group["values"].items():
-                part = f"{row['attribute']} = {group_name(group['group'])}"
-                yield _cells(part, rate, f"{group['rows']:,}", number(value))
-
-
-def _importance(found: Mapping[str, Any] | None) -> Iterator[Line]:
-    for row in (found or {}).get("inputs", ())[:_TOP]:
-        yield _cells(row["input"], found["metric"] if found else "", number(row["drop"]))
-
-
-def _moved(found: Mapping[str, Any] | None) -> Iterator[Line]:
-    for row in (found or {}).get("inputs", ())[:_TOP]:
-        yield _cells(row["input"], number(row["mean"]))
-
-
 def _figure(one: ModelFigure) -> Line:
     better = {True: "lower", False: "higher", None: ""}[one.loss]
     drawn = f"{number(one.interval[0])} to {number(one.interval[1])}" if one.interval else ""
-    return _cells(one.name, number(one.test), drawn, number(one.validation), number(one.live), better)
+    return cells(one.name, number(one.test), drawn, number(one.validation), number(one.live), better)
 
 
 def _gate(gate: Mapping[str, Any]) -> Line:
@@ -226,19 +191,19 @@ def _data(report: ModelReport) -> Iterator[Line]:
         known = extents.get(name) or {}
         ends = [(known.get(end) or "")[:19].replace("T", " ") for end in ("since", "until")]
         rows = f"{known['rows']:,}" if "rows" in known else "-"
-        yield _cells(name, str(table.version), table.name, rows, ", ".join(filter(None, ends)) or "-")
+        yield cells(name, str(table.version), table.name, rows, ", ".join(filter(None, ends)) or "-")
 
 
 def _inputs(signature: Mapping[str, Any]) -> Iterator[Line]:
     for column in signature.get("inputs", ()):
         categories = f"{len(column['categories']):,}" if "categories" in column else "-"
-        yield _cells(column["name"], column["dtype"], "yes" if column["nullable"] else "no", categories)
+        yield cells(column["name"], column["dtype"], "yes" if column["nullable"] else "no", categories)
 
 
 def _pairs(known: Mapping[str, Any]) -> list[Line]:
     """What is called secret is hidden."""
     shown = redacted_value(known)
-    return [_heads("  NAME", "VALUE"), *(_cells(name, _plain(value)) for name, value in sorted(shown.items()))]
+    return [heads("  NAME", "VALUE"), *(cells(name, _plain(value)) for name, value in sorted(shown.items()))]
 
 
 def _plain(value: Any) -> str:
@@ -307,14 +272,14 @@ def comparison_text(found: ModelComparison, *, width: int = DEFAULT_WIDTH, colou
         lines += [
             (),
             (Span(about.capitalize(), "bold"),),
-            *_table([_heads("  NAME", "BEFORE", "AFTER", ""), *rows], width),
+            *_table([heads("  NAME", "BEFORE", "AFTER", ""), *rows], width),
         ]
     return text_of(lines, colour=colour)
 
 
 def _difference(item: ModelDifference) -> Line:
     values = [_side(item, value) for value in (item.before, item.after)]
-    return (Span(_name(item.name)), *values, Span(item.verdict, _VERDICTS.get(item.verdict, "")))
+    return (Span(named(item.name)), *values, Span(item.verdict, _VERDICTS.get(item.verdict, "")))
 
 
 def _side(item: ModelDifference, value: Json) -> Span:
@@ -394,18 +359,6 @@ def download_json(model: ModelVersion, folder: str, artifact: str, written: Sequ
 def card_json(label: str, content: Mapping[str, Any], file: str | None) -> str:
     """What a card says, as plain data. ``file`` is where its page was written."""
     return document({"format": FORMAT, "label": label, **content, "file": file})
-
-
-def _heads(*titles: str) -> Line:
-    return tuple(Span(title, "bold") for title in titles)
-
-
-def _cells(first: str, *others: str) -> Line:
-    return (Span(_name(first)), *(Span(one_line(text) or "-") for text in others))
-
-
-def _name(text: str) -> str:
-    return f"  {shortened(one_line(text), _LONGEST_NAME)}"
 
 
 def _table(rows: Iterable[Line], width: int) -> list[Line]:
