@@ -15,7 +15,7 @@ WHOLE = "embedded"
 
 EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
-    **dict.fromkeys(("lightgbm", "sklearn", "skops", "xgboost"), "train"),
+    **dict.fromkeys(("fairlearn", "lightgbm", "sklearn", "skops", "xgboost"), "train"),
     **dict.fromkeys(("hyperopt", "optuna", "ray"), "ray"),
     **dict.fromkeys(("onnxscript", "safetensors", "torch"), "torch"),
     **dict.fromkeys(("onnx", "onnxruntime", "onnxmltools", "skl2onnx"), "onnx"),

@@ -91,9 +91,15 @@ class Predictor:
     def predict(self, frame: pl.DataFrame) -> Matrix:
         """The answers (see ``answers.ModelOutput``), float64 (rows,) or (rows, numbers of an answer). ``frame`` has the
         signature's inputs."""
-        if frame.height == 0:
-            return self.output.empty()
-        return self._score(self._encoder.matrix(frame))
+        return self.answer(self.encode(frame))
+
+    def encode(self, frame: pl.DataFrame) -> Matrix:
+        """The signature's inputs as the model sees them, each by itself: see ``Encoder.matrix``."""
+        return self._encoder.matrix(frame)
+
+    def answer(self, matrix: Matrix) -> Matrix:
+        """The answers to rows as ``encode`` has them."""
+        return self._score(matrix) if len(matrix) else self.output.empty()
 
 
 def save(folder: str, data: bytes, format: str) -> tuple[str, str]:

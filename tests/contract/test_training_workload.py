@@ -158,6 +158,29 @@ def test_a_threshold_is_chosen_on_validation_rows_and_the_live_model_compared_by
     assert compared["quantiles"][4] < compared["difference"] < compared["quantiles"][-5]
 
 
+def test_a_model_is_looked_at_from_all_sides(outcomes: dict[str, Any]) -> None:
+    """At the threshold that was chosen, on the file that was stored, and told on its card."""
+    found = outcomes["decided"]
+    (fair,) = found["fairness"]
+    rates = {row["group"]: (row["rows"], row["values"]["true_positive_rate"]) for row in fair["groups"]}
+    assert sum(rows for rows, _ in rates.values()) == found["rows"]["test"]
+    assert (
+        min(rate for _, rate in rates.values()) <= found["metrics"]["recall"] <= max(rate for _, rate in rates.values())
+    )
+    (robust,) = found["robustness"]
+    assert robust["columns"] == ["carrier"]
+    assert robust["value"] < robust["clean"] == found["metrics"]["auc"]
+    low, high = found["intervals"]["auc"]
+    assert low < found["metrics"]["auc"] < high
+    for looked, by in (("importance", "drop"), ("contributions", "mean")):
+        assert found[looked]["problem"] == ""
+        assert found[looked]["inputs"][0][by] > 0
+    assert found["leakage"]["model"] == pytest.approx(found["metrics"]["auc"], abs=1e-5)
+    card = (Path(found["artifact"]).parent / "README.md").read_text()
+    for title in ("Fairness", "Robustness", "What it goes by", "What moves its answers", "Signs of leakage"):
+        assert f"## {title}" in card
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "metric", "least"),
     [

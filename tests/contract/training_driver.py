@@ -227,7 +227,11 @@ def main(folder: Path) -> None:
     joined = kill_worker_after_checkpoint(folder / "runs" / "killed", ray_folder)
     runs.run("killed", spec(long))
     joined()
-    compared = {"gates": [{"metric": "auc", "comparedTo": "live", "maxDrop": 0.1, "confidence": 0.9}]}
+    compared = {
+        "gates": [{"metric": "auc", "comparedTo": "live", "maxDrop": 0.1, "confidence": 0.9}],
+        "fairness": [{"attribute": "carrier", "metric": "equal_opportunity_difference", "max": 0.5}],
+        "robustness": [{"perturb": "unseen", "amount": 1.0, "metric": "auc", "maxDrop": 0.5}],
+    }
     runs.run("decided", spec(BOOSTED, decision={"recall": 0.9}, evaluation=compared), champion)
     inputs = ["carrier", "hour", "near"]
     classes = task("multiclass", "season", inputs, "f1", classWeights="balanced")

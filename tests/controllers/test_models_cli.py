@@ -57,7 +57,8 @@ def made(folder: Path, version: str, task: Task, **more: Any) -> ModelVersion:
     found = {**found, **more}
     storage.write_bytes(found["artifact"], MODEL)
     storage.write_sealed(str(folder / version / "version.json"), found)
-    lineage = {**found["lineage"], **{name: found[name] for name in ("champion_metrics", "slices", "rows")}}
+    kept = ("champion_metrics", "intervals", "slices", "fairness", "robustness", "rows")
+    lineage = {**found["lineage"], **{name: found[name] for name in kept}}
     fields = {name: found[name] for name in ("artifact", "sha256", "format", "signature", "metrics", "parameters")}
     return ModelVersion(
         training="other", version=version, commit="c0ffee" * 6, created=STARTED - timedelta(days=2), lineage=lineage,
@@ -193,8 +194,11 @@ def test_show_tells_what_is_known_of_a_version(lived: Shelf, monkeypatch: pytest
         "other@abc1230000 binary, auc 0.8750",
         "passed 1 gate",
         "serves nowhere",
-        "auc 0.8750 0.7500 0.8125 higher",
-        "log_loss 0.7500 0.7500 - lower",
+        "auc 0.8750 0.8500 to 0.9000 0.7500 0.8125 higher",
+        "log_loss 0.7500 - 0.7500 - lower",
+        "origin = no value log_loss 800 0.7500",
+        "auc under noise of 0.1 0.9000 0.8000",
+        "hour auc -0.0100",
         "auc 0.8750 passed >= 0.6",
         "origin = JFK auc 0.6200 800",
         "num_leaves 7",
@@ -207,9 +211,13 @@ def test_show_tells_what_is_known_of_a_version(lived: Shelf, monkeypatch: pytest
     ):
         assert line in lines, line
     found = asked(lived, "show", "other@abc1230000")
-    assert found["metrics"]["auc"] == {"test": 0.875, "validation": 0.75, "live": 0.8125, "loss": False}
+    assert found["metrics"]["auc"] == {
+        "test": 0.875, "interval": [0.85, 0.9], "validation": 0.75, "live": 0.8125, "loss": False,
+    }  # fmt: skip
     assert found["gates"] == list(GATES)
     assert found["diagnosis"]["rows"] == 4000
+    assert found["fairness"][0]["value"] == 0.25
+    assert found["leakage"]["model"] == 0.9
     assert found["extents"]["flights"]["rows"] == 12012
     assert found["data"]["flights"]["version"] == 3
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from framework.api.perturbations import Perturbation, amount_of
 from framework.backends.memory.data import MemoryTables
 from framework.backends.memory.runs import Clock, MemoryRuns
 from framework.backends.memory.serving import MemoryServing
@@ -36,6 +37,36 @@ def passing_slices(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for bar in bars
     ]
+
+
+def passing_fairness(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Groups that are treated alike, for each bar on fairness."""
+    bars = payload["spec"].get("evaluation", {}).get("fairness", ())
+    groups = [{"group": group, "rows": 1, "values": {"any": 0.0}} for group in ("one", "another")]
+    return [
+        {**_of(bar, "attribute", "metric", "loss", "minRows"), "value": 0.0, "groups": groups, "problem": ""}
+        for bar in bars
+    ]
+
+
+def passing_robustness(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For each bar on disturbed rows the same value as on those that are not."""
+    bars = payload["spec"].get("evaluation", {}).get("robustness", ())
+    return [
+        {
+            **_of(bar, "perturb", "metric"),
+            "amount": amount_of(Perturbation(bar["perturb"]), bar.get("amount")),
+            "columns": [] if bar.get("columns", "all") == "all" else list(bar["columns"]),
+            "clean": ASSUMED_METRIC,
+            "value": ASSUMED_METRIC,
+            "problem": "",
+        }
+        for bar in bars
+    ]
+
+
+def _of(bar: Mapping[str, Any], *fields: str) -> dict[str, Any]:
+    return {field: bar.get(field) for field in fields}
 
 
 def _bars(gates: Any) -> Iterator[tuple[str, float]]:
@@ -135,6 +166,8 @@ class DataPlane:
             "profile": f"{folder}/profile",
             "metrics": metrics,
             "slices": passing_slices(payload),
+            "fairness": passing_fairness(payload),
+            "robustness": passing_robustness(payload),
             "lineage": {
                 "commit": payload["commit"],
                 "views": views,

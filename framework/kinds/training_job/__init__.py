@@ -44,7 +44,6 @@ def _unsupported(spec: TrainingJobSpec) -> tuple[str, ...]:
     fields = {
         "spec.resources.elastic": spec.resources.elastic is not None,
         "spec.resources.accelerator": spec.resources.accelerator is not None,
-        "spec.evaluation.fairness": bool(spec.evaluation.fairness),
     }
     return tuple(path for path, used in fields.items() if used)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from framework.api.meta import Ref, Stored
 from framework.kinds.feature_view.observed import Published
 from framework.kinds.training_job.asked import Triggers
+from framework.kinds.training_job.champion import Champion
 from framework.ports import CommitInfo, ModelVersion, ReadTable, RunState
 
 
@@ -83,7 +84,7 @@ class TrainingJobObserved:
     views: Mapping[str, Published | None] = field(default_factory=dict)
     build: str = ""
     equal: ModelVersion | None = None
-    champion: ModelVersion | None = None
+    champion: Champion | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     named: Mapping[str, ModelVersion | None] = field(default_factory=dict)
     moved_by: CommitInfo | None = None

@@ -9,14 +9,16 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
+from framework.api.fairness import most_of
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.api.metrics import VALIDATION, Measure, measure_of
+from framework.api.perturbations import PERTURBATIONS
 from framework.kinds.feature_view.columns import INPUTS, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.kinds.training_job import aliases, export, network, parameters, population, space, tasks
+from framework.kinds.training_job import aliases, champion, export, network, parameters, population, space, tasks
 from framework.kinds.training_job.dataset import FeatureRef
-from framework.kinds.training_job.evaluation import Gate, Slice
+from framework.kinds.training_job.evaluation import Gate, Robustness, Slice
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.kinds.training_job.tuning import Constraint
 from framework.planning.grammar.kind import CrossProblem
@@ -66,6 +68,8 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     yield from _bars(spec)
     yield from aliases.problems(spec)
     yield from export.problems(spec.export, spec.trainer)
+    yield from champion.problems(spec, specs)
+    yield from _disturbed(spec, inputs(spec, specs)) if whole else ()
     for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ()):
         monitor = specs.get(Ref("ModelMonitor", name))  # a kind above this one, which it cannot import
         if monitor is not None and getattr(monitor, "drift", None) is None:
@@ -220,13 +224,38 @@ def _bars(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
         for side, bound in (("min", bar.min), ("max", bar.max)):
             if bound is not None and not measure.holds(bound):
                 yield CrossProblem(f"spec.{path}.{side}", f"{metric} {_range(measure)}, found {bound:g}")
-    for index, gate in enumerate(gates):
-        span = measure_of(gate.metric).span
+    for index, item in enumerate(spec.evaluation.fairness):
+        most = most_of(item.metric, item.loss)
+        if item.max > most:
+            told = f"{item.metric} is {most:g} at most, found {item.max:g}"
+            yield CrossProblem(f"spec.evaluation.fairness[{index}].max", told)
+    against: list[tuple[str, Gate | Robustness]] = [(f"gates[{index}]", gate) for index, gate in enumerate(gates)]
+    against += [(f"robustness[{index}]", check) for index, check in enumerate(spec.evaluation.robustness)]
+    for path, one in against:
+        span = measure_of(one.metric).span
         for name, verb in (("maxDrop", "drop"), ("maxRise", "rise")):
-            asked = getattr(gate, name)
+            asked = getattr(one, name)
             if asked is not None and asked > span:
-                told = f"{gate.metric} can {verb} by {span:g} at most, found {asked:g}"
-                yield CrossProblem(f"spec.evaluation.gates[{index}].{name}", told)
+                told = f"{one.metric} can {verb} by {span:g} at most, found {asked:g}"
+                yield CrossProblem(f"spec.evaluation.{path}.{name}", told)
+
+
+def _disturbed(spec: TrainingJobSpec, known: Mapping[str, str]) -> Iterator[CrossProblem]:
+    """What is disturbed has to be there, and such as can be; whether an input may be missing, a run alone can say.
+    ``known`` are all inputs with their dtypes."""
+    for index, check in enumerate(spec.evaluation.robustness):
+        form, path = PERTURBATIONS[check.perturb], f"spec.evaluation.robustness[{index}]"
+        fit = [name for name, dtype in known.items() if form.dtypes is None or dtype in form.dtypes]
+        if check.columns == "all":
+            if not fit:
+                yield CrossProblem(f"{path}.perturb", f"{check.perturb} needs {form.needs}, and there is none")
+            continue
+        for place, name in enumerate(check.columns):
+            at = f"{path}.columns[{place}]"
+            if name not in known:
+                yield no_column(at, name, "the signature", known)
+            elif name not in fit:
+                yield CrossProblem(at, f"{check.perturb} needs {form.needs}, and {name} is {known[name]}")
 
 
 def _range(measure: Measure) -> str:

@@ -71,5 +71,5 @@ CATEGORIES = {
     "aliases": Category.METADATA,
     "evaluation": Category.METADATA,
 }
-"""Gates judge a model that exists already; slices and fairness are measured in the run."""
-CATEGORIES |= {"evaluation.slices": Category.RETRAIN, "evaluation.fairness": Category.RETRAIN}
+"""Gates judge a model that exists already; what else is measured is measured in the run."""
+CATEGORIES |= {f"evaluation.{name}": Category.RETRAIN for name in ("slices", "fairness", "robustness")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from framework.api.fairness import why_unfit
 from framework.api.metrics import VALIDATION, measure_of, measured, why_not
 from framework.api.tasks import LABELS, TASKS, Task, of_dtype
 from framework.kinds.training_job.spec import TrainingJobSpec
@@ -50,6 +51,11 @@ def problems(spec: TrainingJobSpec, dtype: str | None) -> Iterator[CrossProblem]
         unfit = _unfit(name, task, dtype)
         if unfit is not None:
             yield CrossProblem(path, unfit)
+    for index, bar in enumerate(spec.evaluation.fairness):
+        undeclared = _unfit(bar.loss, None, dtype) if bar.loss is not None else None
+        unfit = why_unfit(bar.metric, bar.loss, task) if task is not None else undeclared
+        if unfit is not None:
+            yield CrossProblem(f"spec.evaluation.fairness[{index}].metric", unfit)
 
 
 def _metrics(spec: TrainingJobSpec) -> Iterator[tuple[str, str]]:
@@ -58,6 +64,8 @@ def _metrics(spec: TrainingJobSpec) -> Iterator[tuple[str, str]]:
         yield f"spec.evaluation.gates[{index}].metric", gate.metric
     for index, item in enumerate(spec.evaluation.slices):
         yield f"spec.evaluation.slices[{index}].metric", item.metric
+    for index, check in enumerate(spec.evaluation.robustness):
+        yield f"spec.evaluation.robustness[{index}].metric", check.metric
     if spec.tune is not None:
         yield "spec.tune.metric", spec.tune.metric.removeprefix(VALIDATION)
         for index, constraint in enumerate(spec.tune.constraints):

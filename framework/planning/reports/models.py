@@ -14,6 +14,8 @@ from framework.api.tasks import TASKS, Task, of_signature
 from framework.planning.reports.aliases import ModelAlias, ModelUse, version_called
 from framework.ports import Json, ModelVersion, ReadTable
 
+_JUDGED = ("champion_metrics", "champion_told", "intervals", "slices", "fairness", "robustness", "hints", "rows")
+"""What a version's lineage keeps of how it was judged."""
 _NAMED = 5
 """Versions that a message names."""
 
@@ -37,13 +39,15 @@ class ModelRow:
 @dataclass(frozen=True)
 class ModelFigure:
     """One metric: on the test rows, on the validation rows, and of the live model on the same test rows. ``loss``:
-    better when smaller; None where nobody knows the metric."""
+    better when smaller; None where nobody knows the metric. ``interval``: where it lies in 95 of 100 draws of the test
+    rows; None where that was not drawn."""
 
     name: str
     test: float | None
     validation: float | None
     live: float | None
     loss: bool | None
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,17 +102,25 @@ def result_of(report: ModelReport) -> dict[str, Any]:
     known = model.model_dump(
         include={"artifact", "sha256", "format", "signature", "profile", "metrics", "parameters", "lineage"}
     )
-    told = {name: model.lineage.get(name) for name in ("champion_metrics", "slices", "rows")}
+    told = {name: model.lineage.get(name) for name in _JUDGED}
     return {**(report.kept or {}), **known, **told, "lineage": {"commit": model.commit, **model.lineage}}
 
 
 def figures(model: ModelVersion) -> tuple[ModelFigure, ...]:
     """Those of its task first, in the order of their table."""
     found, live = model.metrics, model.lineage.get("champion_metrics") or {}
+    drawn = model.lineage.get("intervals") or {}
     own = {name.removeprefix(VALIDATION) for name in (*found, *live)}
     names = dict.fromkeys((*(name for name in measured(of_signature(model.signature)) if name in own), *sorted(own)))
     return tuple(
-        ModelFigure(name, found.get(name), found.get(f"{VALIDATION}{name}"), live.get(name), is_loss(name))
+        ModelFigure(
+            name,
+            found.get(name),
+            found.get(f"{VALIDATION}{name}"),
+            live.get(name),
+            is_loss(name),
+            (drawn[name][0], drawn[name][1]) if name in drawn else None,
+        )
         for name in names
     )
 

@@ -23,7 +23,7 @@ from framework.ports import MEANING, ReadTable, TrainRequest
 from framework.workloads import formats, models, profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.profiling import write_reference
-from framework.workloads.training import cluster, judging, labels, metrics, serving_forms
+from framework.workloads.training import cluster, judging, labels, serving_forms
 from framework.workloads.training.card import card_html, card_markdown, model_card
 from framework.workloads.training.dataset import TrainingSet, build, extents
 from framework.workloads.training.fit import fit
@@ -40,6 +40,7 @@ REFERENCE_PERIOD = timedelta(days=7)
 """Natural movement of a column is learned from week to week."""
 
 _LIBRARIES = (
+    "fairlearn",
     "polars",
     "numpy",
     "lightgbm",
@@ -69,9 +70,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
     writes the same ones.
 
     Returns:
-        {artifact, sha256, format, signature, profile, metrics, champion_metrics, parameters, lineage, rows, trials,
-        trial_rows, slices, diagnosis, origin, seconds}; ``diagnosis`` see there, ``origin`` is what its card tells of
-        where it comes from: {trainer, spine, label, description, views, search}
+        {artifact, sha256, format, signature, profile, parameters, lineage, rows, trials, trial_rows, origin, seconds}
+        and what ``Judged.result`` holds; ``origin`` is what its card tells of where it comes from: {trainer, spine,
+        label, description, views, search}
 
     Raises:
         WorkloadError: what the parts raise; see ``dataset.build``, ``split.split``, ``search.search``, ``fit.fit``.
@@ -94,7 +95,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
     signature = {**learned.signature, "output": output.to_json()}
 
     context.progress(None, "judging on the test rows")
-    judged = judging.judge(asked, predictor, output, learned.parts["test"], data, validated, learned.wanted)
+    judged = judging.judge(asked, fitted.artifact, predictor, output, learned.parts, data, validated, learned.wanted)
 
     forms = serving_forms.made(spec, asked.model_folder, fitted.artifact, signature, learned.parts)
 
@@ -112,9 +113,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "format": fitted.artifact.format,
         "signature": signature,
         "profile": profile,
-        "metrics": judged.metrics,
-        "champion_metrics": judged.champion,
-        "comparisons": judged.comparisons,
+        **judged.result,
         "parameters": {
             **settings.loop,
             **settings.params,
@@ -128,8 +127,6 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "rows": {**{label: part.height for label, part in learned.parts.items()}, "dropped": dataset.dropped},
         "trials": found.trials if found else [],
         "trial_rows": len(trial["rows"]),
-        "slices": judged.slices,
-        "diagnosis": judged.diagnosis,
         "origin": _origin(asked, name, dataset.label, found),
         "seconds": round(time.perf_counter() - started, 3),
     }
@@ -194,6 +191,7 @@ def _lineage(asked: TrainRequest, learned: Learned, judged: Judged, fitted: Fitt
         "libraries": {"python": platform.python_version(), **_versions()},
         "machine": machine(asked.spec["resources"], threads),
         "champion": (asked.champion or {}).get("version"),
+        "champion_deployment": (asked.champion or {}).get("deployment"),
         "champion_problem": judged.problem,
         "resumed_at_rounds": list(fitted.resumed),
     }
@@ -279,7 +277,8 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
     """The metrics that the spec names, as results have them.
 
     Raises:
-        WorkloadError: "UnsupportedTask" where the trainer cannot learn the task; "UnknownMetric"; "GridNeedsChoice".
+        WorkloadError: "UnsupportedTask" where the trainer cannot learn the task; "UnknownMetric"; "GridNeedsChoice";
+            "PackageMissing".
     """
     able = TRAINERS[trainer].tasks
     if task not in able:
@@ -289,11 +288,9 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
         raise WorkloadError(
             "UnsupportedTask", f"decision chooses a threshold of a binary label, and the task is {task}"
         )
-    evaluated, tune = spec["evaluation"], spec.get("tune")
-    if tune:
-        checked_search(tune, task)
-    named = [bar["metric"] for bar in (*evaluated.get("gates", ()), *evaluated.get("slices", ()))]
-    return list(dict.fromkeys(metrics.checked(one, task) for one in named))
+    if spec.get("tune"):
+        checked_search(spec["tune"], task)
+    return judging.wanted(spec["evaluation"], task)
 
 
 def _matrices(

@@ -50,7 +50,28 @@ LINEAGE: dict[str, Any] = {
         {"by": "origin", "value": "EWR", "metric": "auc", "rows": 900, "score": 0.84},
         {"by": "origin", "value": None, "metric": "f1", "rows": 20, "score": None},
     ],
-}
+    "intervals": {"auc": [0.8211, 0.8467]},
+    "fairness": [
+        {
+            "attribute": "origin", "metric": "demographic_parity_difference", "loss": None, "minRows": 1, "value": 0.25,
+            "problem": "", "groups": [
+                {"group": "EWR", "rows": 900, "values": {"selection_rate": 0.5}},
+                {"group": None, "rows": 80, "values": {"selection_rate": 0.25}},
+            ],
+        },
+        {
+            "attribute": "carrier", "metric": "equalized_odds_difference", "loss": None, "minRows": 1, "value": None,
+            "problem": "all 2,000 test rows have carrier = AA, so there is nothing to compare", "groups": [],
+        },
+    ],
+    "robustness": [
+        {
+            "perturb": "noise", "amount": 0.2, "metric": "auc", "columns": ["hour"], "clean": 0.8342, "value": 0.8211,
+            "problem": "",
+        },
+    ],
+    "hints": ["20 of 2,000 test rows are equal to training rows, label included"],
+}  # fmt: skip
 GATES: tuple[dict[str, Any], ...] = (
     {"gate": "auc", "value": 0.8342, "bar": ">= 0.8", "passed": True, "message": "auc = 0.8342, bar >= 0.8"},
     {
@@ -65,6 +86,19 @@ KEPT: dict[str, Any] = {
         {"number": 0, "parameters": {"num_leaves": 31}, "rounds": 40, "validation_auc": 0.81, "error": None},
         {"number": 1, "parameters": {"num_leaves": 15}, "rounds": 60, "validation_auc": 0.84, "error": None},
     ],
+    "importance": {
+        "metric": "auc",
+        "value": 0.8342,
+        "rows": 1000,
+        "repeats": 3,
+        "problem": "",
+        "inputs": [{"input": f"x{place}", "drop": 0.2 / (place + 1), "spread": 0.01} for place in range(6)],
+    },
+    "contributions": {
+        "rows": 200,
+        "problem": "",
+        "inputs": [{"input": "hour", "mean": 0.75}, {"input": "carrier", "mean": 0.5}],
+    },
     "origin": {
         "search": {
             "metric": "validation_auc",

@@ -62,7 +62,8 @@ PASSING: PreviewedJob = PreviewedJob(
     gates=(
         {"gate": "auc", "value": 0.85, "bar": ">= 0.8", "passed": True, "message": "auc = 0.8500, bar >= 0.8"},
     ),
-    slices=worst_first(SLICES), differences=differences(ROW, OTHER), cost=PreviewCost(74.5, 4.0, 1.0),
+    slices=worst_first(SLICES), fairness=LINEAGE["fairness"], differences=differences(ROW, OTHER),
+    cost=PreviewCost(74.5, 4.0, 1.0),
     cards=("s3://b/models/delay-classifier/cc33dd44ee/README.md", "s3://b/models/delay-classifier/cc33dd44ee/card.html"),
 )  # fmt: skip
 GATED = replace(
