@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.api.metrics import VALIDATION, Measure, measure_of
-from framework.kinds.feature_view.columns import INPUTS, no_column
+from framework.kinds.feature_view.columns import no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.training_job import network, parameters, population, space, tasks
 from framework.kinds.training_job.dataset import FeatureRef
@@ -125,18 +125,12 @@ def _dataset(spec: TrainingJobSpec, views: Mapping[str, _View]) -> Iterator[Cros
 def _input(path: str, column: str, owner: str, known: Mapping[str, str]) -> Iterator[CrossProblem]:
     if column not in known:
         yield no_column(path, column, owner, known)
-    elif known[column] not in INPUTS:
-        yield CrossProblem(path, f"{column} is {known[column]}; a model input is a number, a Boolean or a String")
 
 
 def _brought(path: str, feature: FeatureRef, view: _View, together: Mapping[str, str]) -> Iterator[CrossProblem]:
     """What a feature adds to the training set."""
     owner = f"FeatureView/{feature.view}"
     if feature.columns == "all":
-        unfit = [f"{name} ({view.dtypes[name]})" for name in view.values if view.dtypes[name] not in INPUTS]
-        if unfit:
-            message = f"{owner} also has {', '.join(unfit[:_SHOWN])}, which a model cannot be asked with"
-            yield CrossProblem(f"{path}.view", f"{message}: name the columns to use")
         again = [name for name in view.values if name in together]
         if again:
             yield CrossProblem(f"{path}.view", _taken_already(owner, again))
