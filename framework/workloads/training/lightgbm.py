@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.answers import ModelOutput
+from framework.answers import Matrix, ModelOutput
 from framework.api.lightgbm import DERIVED, OBJECTIVES, names
 from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
@@ -23,6 +23,7 @@ from framework.workloads.training.trainer import (
     SeveralWorkers,
     TrainingData,
     Watch,
+    answers_to,
     sizes_of_lists,
     sorted_by_list,
     stride,
@@ -81,8 +82,7 @@ def _one(data: TrainingData, params: dict[str, Any], settings: FitSettings, watc
     def look(env: Any) -> None:
         rounds = done + env.iteration - env.begin_iteration + 1
         if rounds % every == 0 or rounds == settings.rounds:
-            answers = np.asarray(env.model.predict(data.validation.x, num_threads=settings.threads), dtype=np.float64)
-            watch.report(rounds, answers, lambda: _artifact(env.model))
+            watch.report(rounds, _answers(env.model, data, settings), lambda: _artifact(env.model))
 
     rows = _rows(data, params, settings)
     return _artifact(lightgbm.train(params, rows, settings.rounds - done, init_model=before, callbacks=[look]))
@@ -111,9 +111,16 @@ def _quantiles(data: TrainingData, params: dict[str, Any], settings: FitSettings
         for booster in boosters:
             booster.update()
         if number % every == 0 or number == settings.rounds:
-            each = [booster.predict(data.validation.x, num_threads=settings.threads) for booster in boosters]
+            each = [_answers(booster, data, settings) for booster in boosters]
             watch.report(number, lightgbm_text.rising(each), artifact)
     return artifact()
+
+
+def _answers(booster: Any, data: TrainingData, settings: FitSettings) -> Matrix:
+    """To the validation rows."""
+    return answers_to(
+        data.validation, lambda x: np.asarray(booster.predict(x, num_threads=settings.threads), dtype=np.float64)
+    )
 
 
 def _params(settings: FitSettings, output: ModelOutput) -> dict[str, Any]:

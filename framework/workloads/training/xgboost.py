@@ -26,6 +26,7 @@ from framework.workloads.training.trainer import (
     SeveralWorkers,
     TrainingData,
     Watch,
+    answers_to,
     sizes_of_lists,
     sorted_by_list,
     stride,
@@ -92,7 +93,7 @@ def _boosted(data: TrainingData, params: dict[str, Any], settings: FitSettings, 
         for number in range(first, done):
             booster.update(rows, number)
         model = Artifact(xgboost_ubj.dump(booster), "xgboost-ubj")
-        answers = xgboost_ubj.answers(booster, data.validation.x, data.output)
+        answers = answers_to(data.validation, partial(xgboost_ubj.answers, booster, output=data.output))
         watch.report(done, answers, partial(Artifact, model.data, model.format))
     return model
 
