@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.api.metrics import VALIDATION, Measure, measure_of
+from framework.api.tasks import Task
 from framework.kinds.feature_view.columns import no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.training_job import network, parameters, population, space, tasks
@@ -63,6 +64,7 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     if spec.tune is not None:
         yield from space.problems(spec.tune)
         yield from population.problems(spec, task)
+    yield from _streamed(spec, task)
     yield from _bars(spec)
     for index, name in enumerate(spec.retrain.onDrift if spec.retrain else ()):
         monitor = specs.get(Ref("ModelMonitor", name))  # a kind above this one, which it cannot import
@@ -180,6 +182,30 @@ def _by_column(spec: TrainingJobSpec, together: Mapping[str, str]) -> Iterator[C
     for path, column in named:
         if column not in together:
             yield no_column(path, column, "the training set", together)
+
+
+STREAM = frozenset({"lightgbm", "xgboost", "torch"})
+"""Trainers that learn from batches; a test holds this and the trainers together."""
+
+
+def _streamed(spec: TrainingJobSpec, task: Task | None) -> Iterator[CrossProblem]:
+    """What needs all of its rows at once."""
+    if spec.dataset.loading != "stream":
+        return
+    params = spec.trainer.xgboost.params if spec.trainer.xgboost else {}
+    whole = [f"{name}: {params[name]}" for name, words in _WHOLE.items() if params.get(name) in words]
+    if spec.trainer.name not in STREAM:
+        told = f"trainer {spec.trainer.name} learns from all of its rows at once (streams: {', '.join(sorted(STREAM))})"
+    elif task is Task.RANKING:
+        told = "a ranking is learned from all of its lists at once"
+    elif whole:
+        told = f"XGBoost needs all of its rows at once with {whole[0]}"
+    else:
+        return
+    yield CrossProblem("spec.dataset.loading", f"{told}: write memory or auto")
+
+
+_WHOLE = {"tree_method": ("exact", "approx"), "booster": ("gblinear",)}
 
 
 # -- the job itself --------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from framework.workloads.formats import lightgbm_text
 from framework.workloads.training.trainer import (
     Artifact,
     FitSettings,
+    Part,
     SeveralWorkers,
     TrainingData,
     Watch,
@@ -49,11 +50,13 @@ class LightGBM:
     """The objective follows from the task: see ``framework.api.lightgbm.OBJECTIVES``. A fit that goes on from a
     checkpoint adds the missing rounds to it: a good model, but not to the bit the one of an undisturbed run, because
     LightGBM does not keep its random state and its float32 scores. Quantiles are boosted side by side, one model each,
-    on one worker, and start over."""
+    on one worker, and start over, and so does a
+    fit that streams its rows: LightGBM cannot go on from a model there."""
 
     tasks = frozenset(Task)
     boosts = True
     several: SeveralWorkers | None = SeveralWorkers(_trainer, _network)
+    streams = True
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Boost for ``settings.rounds``, reporting every tenth of them and at the end."""
@@ -73,7 +76,7 @@ def _one(data: TrainingData, params: dict[str, Any], settings: FitSettings, watc
 
     done, before = 0, None
     checkpoint = watch.resume()
-    if checkpoint is not None:
+    if checkpoint is not None and (not settings.stream or checkpoint[0] >= settings.rounds):
         done, before = checkpoint[0], lightgbm.Booster(model_str=checkpoint[1].data.decode())
     if before is not None and done >= settings.rounds:
         return _artifact(before)
@@ -153,7 +156,7 @@ def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) 
 
     part = sorted_by_list(data.train.shard(settings.rank, settings.workers))
     return lightgbm.Dataset(
-        part.x,
+        _sequences(part) if settings.stream else part.x,
         part.y,
         weight=part.weight,
         group=None if part.groups is None else sizes_of_lists(part.groups),
@@ -162,6 +165,29 @@ def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) 
         params=dict(params),
         free_raw_data=False,
     )
+
+
+def _sequences(part: Part) -> list[Any]:
+    """Each batch as LightGBM asks for rows: some of each first, then all. One batch is in memory at a time."""
+    import lightgbm
+
+    held: dict[int, Matrix] = {}
+
+    class Batch(lightgbm.Sequence):  # type: ignore[misc]
+        def __init__(self, number: int, rows: int) -> None:
+            self.number, self.rows = number, rows
+            self.batch_size = max(1, rows)
+
+        def __len__(self) -> int:
+            return self.rows
+
+        def __getitem__(self, asked: Any) -> Any:
+            if self.number not in held:
+                held.clear()
+                held[self.number] = part.batch(self.number).x
+            return held[self.number][asked]
+
+    return [Batch(number, rows) for number, rows in enumerate(part.sizes) if rows]
 
 
 _SPECIAL = re.compile(r'[\s",:\[\]{}]')

@@ -23,6 +23,7 @@ class Sklearn:
     tasks = frozenset({Task.BINARY, Task.MULTICLASS, Task.REGRESSION})
     boosts = False
     several: SeveralWorkers | None = None
+    streams = False
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Fit ``settings.entrypoint`` (a class below sklearn) with ``settings.params``."""

@@ -63,6 +63,7 @@ class Torch:
     tasks = frozenset({Task.BINARY, Task.MULTICLASS, Task.REGRESSION})
     boosts = True
     several: SeveralWorkers | None = SeveralWorkers(_trainer)
+    streams = True
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Learn for ``settings.rounds`` epochs, reporting after every tenth of them and at the end.

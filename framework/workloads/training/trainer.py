@@ -30,7 +30,12 @@ class Part:
     @property
     def batches(self) -> int:
         """Of how many batches it consists: one, where all of it is in memory."""
-        return 1
+        return len(self.sizes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Rows of each batch."""
+        return (len(self.y),)
 
     def batch(self, number: int) -> Part:
         """Some of its rows; those of all batches, in their order, are all of them."""
@@ -104,8 +109,8 @@ class FitSettings:
     """``rounds`` counts boosting rounds or epochs (1 for what is fitted at once). ``threads`` is fixed because it can
     change sums. ``network`` is what ``SeveralWorkers.network`` said, None for one worker. ``loop`` is what else the
     spec says of the way a model is fitted, by its names there. ``stages`` are (rounds done by then, params) where these
-    change on the way, the last one up to ``rounds``: see ``stages.fitted``. ``stream``: no more than a batch of the rows
-    may be in memory at a time."""
+    change on the way, the last one up to ``rounds``: see ``stages.fitted``. ``stream``: no more than a batch of the
+    rows may be in memory at a time."""
 
     params: Mapping[str, Any]
     rounds: int
@@ -164,11 +169,13 @@ class SeveralWorkers:
 
 class TrainerAdapter(Protocol):
     """One way to fit a model. ``boosts``: it works in rounds, so that progress, early stop and checkpoints make
-    sense. ``tasks`` are those that it can learn. ``several`` is None where one worker fits alone."""
+    sense. ``tasks`` are those that it can learn. ``several`` is None where one worker fits alone. ``streams``: it can
+    learn from batches, so that not all rows have to be in memory."""
 
     tasks: frozenset[Task]
     boosts: bool
     several: SeveralWorkers | None
+    streams: bool
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Fit once, reporting at least at the end. Equal arguments give equal bytes unless the trainer's doc says

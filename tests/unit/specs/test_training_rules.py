@@ -42,6 +42,18 @@ RULES = [
         "spec.dataset.features[0].columns[1]", "rain is named already"),
     Rule(JOB, "label: late", "label: late\n    columns: [trip, trip]", "spec.dataset.columns[1]",
         "trip is an input already"),
+    Rule(JOB, "label: late", "label: late\n    task: ranking\n    query: trip\n    loading: stream",
+        "spec.dataset.loading", "a ranking is learned from all of its lists at once: write memory or auto"),
+    Rule(JOB, "label: late", "label: late\n    loading: streamed", "spec.dataset.loading", "", "stream", "memory"),
+    *(
+        Rule(JOB, "timeout: 1h", f"resources: {{memoryPerWorker: {size}}}", "spec.resources.memoryPerWorker", told)
+        for size, told in (
+            ("4", "4 is not a size such as 512MiB or 4GiB"),
+            ("4G", "is not a size"),
+            ("0GiB", "more than nothing"),
+            ("-1GiB", "is not a size"),
+        )
+    ),
     *(
         Rule(JOB, "timeout: 1h", f"seed: {seed}", "spec.seed", f"from 0 to 4294967295, found {seed}")
         for seed in (-1, 2**32, 2**40)

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from framework.answers import ModelOutput
 from framework.backends.profiles.store import Profiles
 from framework.drift.verdict import DriftFinding, DriftRules, judge_window
 from framework.workloads import models, temporal
@@ -130,7 +131,7 @@ async def asked(arguments: dict[str, Any], sent: list[dict[str, Any]]) -> list[d
 def test_categories_of_a_source_are_strings_of_a_view_and_categories_of_a_model(dtype: pl.DataType) -> None:
     source = pl.DataFrame({"x": pl.Series(["b", None, "a"], dtype=dtype)})
     frame = select_declared(source, [("x", "String")])
-    signature = models.signature_of(frame, ["x"], [], train.ModelOutput("y"))
+    signature = models.signature_of(frame, ["x"], [], ModelOutput("y"))
     assert signature["inputs"][0]["categories"] == ["a", "b"]
     assert models.Encoder(signature).matrix(frame)[[0, 2], 0].tolist() == [1.0, 0.0]
 
@@ -165,5 +166,5 @@ def test_a_year_that_no_request_can_write_is_told(dtype: pl.DataType) -> None:
     days = pl.Series("x", [0, -1_000_000, None, 4_000_000], dtype=pl.Int64)
     found = days.cast(pl.Int32).cast(pl.Date) if dtype == pl.Date else (days * 86_400_000_000).cast(dtype)
     with pytest.raises(WorkloadError, match="2 of 4 rows of x lie outside of the years 1 to 9999") as caught:
-        models.signature_of(found.to_frame(), ["x"], [], train.ModelOutput("y"))
+        models.signature_of(found.to_frame(), ["x"], [], ModelOutput("y"))
     assert caught.value.reason == "WrongType"
