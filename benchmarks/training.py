@@ -16,6 +16,8 @@ from benchmarks.bare import PARAMS, ROUNDS, TRIAL_ROUNDS, TRIALS, WORKER_ROUNDS
 from benchmarks.gitops import Line, exit_status, table
 from benchmarks.measure import FailedError, Timing
 from benchmarks.project import ROOT, Project, running
+from benchmarks.rows import BOUND, ROWS
+from framework.api.fields import parse_memory
 
 _OVER_TASK, _OVER_ALONE, _HIT = 1.25, 8.0, 2.0
 _JOIN, _MEMORY = 1.15, 2.0
@@ -142,6 +144,30 @@ def unchanged(runs: int, say: Callable[[str], None]) -> Line:
     return Line(f"plan of {_JOBS} unchanged training jobs", Timing(tuple(found["seconds"]), 0.0), _UNCHANGED)
 
 
+def _measured(module: str, kind: str, folder: Path) -> dict[str, float]:
+    """What a process of ``module`` prints of itself."""
+    command = [sys.executable, "-m", module, kind, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise FailedError(f"{module} {kind}: {done.stderr.strip()[-400:]}")
+    found: dict[str, float] = json.loads(done.stdout or "{}")
+    return found
+
+
+def large(work: Path, say: Callable[[str], None]) -> Iterator[Line]:
+    """What a worker holds that learns from a table of 10,000,000 rows under a bound."""
+    found = {}
+    for kind, told in (("write", "writing"), ("place", "preparing"), ("fit", "learning from")):
+        say(f"{told} {ROWS:,} rows")
+        found[kind] = _measured("benchmarks.rows", kind, work / "large")
+    bound = parse_memory(BOUND)
+    most, run = found["fit"]["most"], found["place"]["most"]
+    yield Line(f"a fit of {ROWS:,} rows, streamed", Timing((found["fit"]["seconds"],), 0.0))
+    yield Line("  peak memory of its worker", figure=f"{most / 2**20:,.0f} MiB (bar memoryPerWorker: {BOUND})",
+               kept=most <= bound and bool(found["fit"]["streamed"]))  # fmt: skip
+    yield Line("  peak memory of the run that prepares it", figure=f"{run / 2**20:,.0f} MiB")
+
+
 def joins(work: Path, runs: int, say: Callable[[str], None]) -> Iterator[Line]:
     """A training set of 1,000,000 rows by 5,000,000 feature rows, beside Polars' own join of the same tables."""
 
@@ -150,6 +176,7 @@ def joins(work: Path, runs: int, say: Callable[[str], None]) -> Iterator[Line]:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         found: dict[str, float] = json.loads(done.stdout or "{}")
         return found
+        return _measured("benchmarks.join", kind, work / "tables")
 
     say("writing tables of 1,000,000 and of 5,000,000 rows")
     one("write")
@@ -175,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=200_000, help="rows that are learned from (default 200000)")
     parser.add_argument("--runs", type=int, default=3, help="of each (default 3)")
     parser.add_argument("--no-joins", action="store_true", help="leave the join of training sets out")
+    parser.add_argument("--large", action="store_true", help=f"a table of {ROWS:,} rows, too: minutes and 4 GiB")
     chosen = parser.parse_args(arguments)
     if chosen.rows < 1_000 or chosen.runs < 1:
         parser.error("--rows is at least 1000, --runs at least 1")
@@ -196,6 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lines += beside(Path(work), "trials", _TRIALS, trials, _SEARCH, chosen.rows, chosen.runs, say)
             lines.append(unchanged(chosen.runs, say))
             lines += [] if chosen.no_joins else joins(Path(work), chosen.runs, say)
+            lines += large(Path(work), say) if chosen.large else []
         except FailedError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

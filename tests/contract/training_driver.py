@@ -121,6 +121,11 @@ def spec(trainer: dict[str, Any], tune: dict[str, Any] | None = None, **changes:
     }
 
 
+def streamed(form: dict[str, Any]) -> dict[str, Any]:
+    """The same with rows that come from files, a batch at a time."""
+    return {**form, "dataset": {**form["dataset"], "loading": "stream"}}
+
+
 class Runs:
     """Runs by name, with everything that was said on the way."""
 
@@ -244,7 +249,10 @@ def main(folder: Path) -> None:
     runs.run("another-metric", wrong, {**champion, "signature": live["signature"]})
     runs.run("two-workers", spec(BOOSTED, resources={"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}))
     two = {"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
-    runs.run("two-workers-of-xgboost", {**classes, "trainer": XGBOOSTED, "resources": two})
+    bound = {**two, "workers": 1, "memoryPerWorker": "256MiB"}
+    runs.run("held", spec(BOOSTED))
+    runs.run("streamed", streamed(spec(BOOSTED, resources=bound)))
+    runs.run("two-workers-of-xgboost", streamed({**classes, "trainer": XGBOOSTED, "resources": two}))
     network = {**classes, "trainer": NETWORK}
     runs.run("network", network)
     runs.run("two-workers-of-torch", {**network, "resources": two})

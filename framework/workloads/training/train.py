@@ -85,6 +85,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
     data = learned.data
 
     cluster.join()
+    several = TRAINERS[name].several if spec["resources"]["workers"] > 1 else None
+    if several is not None:
+        several.trainer()  # loaded now: two threads that load one library at a time find it half loaded
     threading.Thread(target=_warm, args=(name,), daemon=True).start()
     settings = replace(settings, stream=learned.streamed)
     found, fitted = _learn(context, name, settings, learned)

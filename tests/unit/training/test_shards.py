@@ -189,7 +189,7 @@ def test_size_decides_how_rows_come_to_the_workers(
 
 def test_rows_that_cannot_fit_are_told_before_anybody_tries() -> None:
     with pytest.raises(
-        WorkloadError, match=r"take 2,048 MiB as a matrix, and resources\.memoryPerWorker is 1GiB: "
+        WorkloadError, match=r"2,048 MiB as a matrix, and resources\.memoryPerWorker is 1GiB: "
     ) as caught:
         loading.way("auto", (2**31, 0), 1, 2**30, False)
     assert caught.value.reason == "NotEnoughMemory"
