@@ -11,6 +11,7 @@ from framework.answers import Matrix
 from framework.ports import FailureKind
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line, traceback_of
+from framework.workloads.persistence import persistently
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.checkpoints import Checkpoints, CheckpointState
@@ -78,7 +79,8 @@ class FitWorker:
             artifact = fitted(trainer, rows, settings, watch)
         except WorkloadError as error:
             return error.reason, str(error), traceback_of(error)
-        kept.add(CheckpointState(settings.rounds, artifact.format, True, watch.resumed), artifact.data)
+        state = CheckpointState(settings.rounds, artifact.format, True, watch.resumed)
+        persistently(lambda: kept.add(state, artifact.data))
         return None
 
 

@@ -22,6 +22,7 @@ from framework.api.tasks import Task
 from framework.ports import MEANING, ReadTable, TrainRequest
 from framework.workloads import formats, models, profiling
 from framework.workloads.context import RunContext, WorkloadError
+from framework.workloads.persistence import persistently
 from framework.workloads.profiling import write_reference
 from framework.workloads.training import cluster, judging, labels, metrics, shards
 from framework.workloads.training.card import card_html, card_markdown, model_card
@@ -92,7 +93,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
     settings = replace(settings, stream=learned.streamed)
     found, fitted = _learn(context, name, settings, learned)
 
-    artifact, sha256 = models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
+    artifact, sha256 = persistently(
+        lambda: models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
+    )
     predictor = models.load(artifact, sha256, fitted.artifact.format, learned.signature)
     validated = _validated(fitted, predictor, learned)
     output = judging.decided(spec, data.output, data, validated)
@@ -104,10 +107,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
     context.progress(None, "profiling what it was trained on")
     train, dataset = learned.parts["train"], learned.dataset
     profile, seen = f"{asked.model_folder}/profile", learned.both if _refitted(spec) else train
-    write_reference(profile, _reference(seen, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD)
-
+    profiled = _reference(seen, predictor)
+    persistently(lambda: write_reference(profile, profiled, dataset.time, _profiled(dataset), REFERENCE_PERIOD))
     trial = trial_document(train, signature, dataset.label)
-    storage.write_json(trial_file(asked.model_folder), trial)
 
     result = {
         "artifact": artifact,
@@ -133,13 +135,19 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "origin": _origin(asked, name, dataset.label, found),
         "seconds": round(time.perf_counter() - started, 3),
     }
-    storage.write_sealed(f"{asked.model_folder}/signature.json", signature)
+    persistently(lambda: _write(asked, trial, result))
+    shards.remove(_absolute(context.folder))
+    return result
+
+
+def _write(asked: TrainRequest, trial: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """What lies beside the model."""
+    storage.write_json(trial_file(asked.model_folder), trial)
+    storage.write_sealed(f"{asked.model_folder}/signature.json", result["signature"])
     storage.write_sealed(f"{asked.model_folder}/version.json", result)
     card = model_card(asked.training, asked.build, result)
     storage.write_bytes(f"{asked.model_folder}/README.md", card_markdown(card).encode())
     storage.write_bytes(f"{asked.model_folder}/card.html", card_html(card).encode())
-    shards.remove(_absolute(context.folder))
-    return result
 
 
 @dataclass(frozen=True)
