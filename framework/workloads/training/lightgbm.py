@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,7 @@ class LightGBM:
     """The objective follows from the task: see ``framework.api.lightgbm.OBJECTIVES``. A fit that goes on from a
     checkpoint adds the missing rounds to it: a good model, but not to the bit the one of an undisturbed run, because
     LightGBM does not keep its random state and its float32 scores. Quantiles are boosted side by side, one model each,
-    on one worker, and start over, and so does a
-    fit that streams its rows: LightGBM cannot go on from a model there."""
+    on one worker, and start over."""
 
     tasks = frozenset(Task)
     boosts = True
@@ -76,7 +76,7 @@ def _one(data: TrainingData, params: dict[str, Any], settings: FitSettings, watc
 
     done, before = 0, None
     checkpoint = watch.resume()
-    if checkpoint is not None and (not settings.stream or checkpoint[0] >= settings.rounds):
+    if checkpoint is not None:
         done, before = checkpoint[0], lightgbm.Booster(model_str=checkpoint[1].data.decode())
     if before is not None and done >= settings.rounds:
         return _artifact(before)
@@ -155,7 +155,8 @@ def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) 
     import lightgbm
 
     part = sorted_by_list(data.train.shard(settings.rank, settings.workers))
-    return lightgbm.Dataset(
+    kind = _dataset_of_batches() if settings.stream else lightgbm.Dataset
+    return kind(
         _sequences(part) if settings.stream else part.x,
         part.y,
         weight=part.weight,
@@ -165,6 +166,22 @@ def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) 
         params=dict(params),
         free_raw_data=False,
     )
+
+
+def _dataset_of_batches() -> Any:
+    """Where a fit goes on from a model, that one is asked about all rows; LightGBM does not know how to ask it about
+    batches."""
+    import lightgbm
+
+    class BatchedDataset(lightgbm.Dataset):  # type: ignore[misc]
+        def _set_init_score_by_predictor(self, predictor: Any, data: Any, used_indices: Any) -> Any:
+            def predict(data: Any, **how: Any) -> Any:
+                return np.concatenate([predictor.predict(data=batch[0 : len(batch)], **how) for batch in data])
+
+            asked = None if predictor is None else SimpleNamespace(num_class=predictor.num_class, predict=predict)
+            return super()._set_init_score_by_predictor(asked, data, used_indices)
+
+    return BatchedDataset
 
 
 def _sequences(part: Part) -> list[Any]:

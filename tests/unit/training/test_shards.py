@@ -20,11 +20,13 @@ from framework.scores import auc
 from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import loading, shards
+from framework.workloads.training.dataset import TrainingSet
 from framework.workloads.training.shards import Shards
 from framework.workloads.training.torch_rows import StreamedRows
 from framework.workloads.training.trainer import FitSettings, Part, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 from tests.unit.training.test_tasks import Reports
+from tests.unit.training.test_xgboost import Kept
 
 NETWORK = "tests.unit.training.networks:layers"
 
@@ -133,6 +135,35 @@ def test_one_that_streams_never_asks_for_all_rows_and_learns_as_much_and_twice_t
     assert auc(data.validation.y, watches[0].answers) > auc(data.validation.y, alone.answers) - 0.02
     if name == "lightgbm":
         assert artifacts[0].data == expected.data, "it draws the same rows to find its bins from, in whatever form"
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
+def test_one_that_streams_goes_on_from_a_checkpoint(name: str, tmp_path: Path) -> None:
+    found, data = written(tmp_path)
+    streaming = replace(FITS[name], stream=True)
+    before = (12, TRAINERS[name].fit(data, replace(FITS[name], rounds=12), Reports()))
+    watches = [Kept(before), Kept(before)]
+    artifact = TRAINERS[name].fit(loading.opened(found, streaming), streaming, watches[0])
+    expected = TRAINERS[name].fit(data, FITS[name], watches[1])
+    assert watches[0].rounds == watches[1].rounds
+    assert watches[0].rounds[0] > 12
+    if name == "lightgbm":
+        assert artifact.data == expected.data
+
+
+def test_the_last_fit_learns_from_other_rows_of_the_same_files(tmp_path: Path) -> None:
+    found, data = written(tmp_path, weight=True)
+    both = pl.concat([frame(1200, 1), frame(250, 2)])
+    dataset = TrainingSet(both, ("carrier", "x", "n"), (), "late", "at", 0, "d" * 64)
+    spec = {"dataset": {"weight": "n"}}
+    again = loading.replaced(found, both, dataset, found.signature, spec)
+    sent = loading.replaced(data, both, dataset, found.signature, spec)
+    assert isinstance(again, Shards)
+    assert isinstance(sent, TrainingData)
+    opened = again.open(held=False)
+    assert equal(opened.train, sent.train)
+    assert equal(opened.validation, data.validation)
+    assert len(opened.train.y) == 1450
 
 
 def test_a_network_sees_each_row_once_an_epoch_in_another_order(tmp_path: Path) -> None:
