@@ -262,6 +262,13 @@ def test_workers_do_not_wait_for_one_that_failed(outcomes: dict[str, Any]) -> No
     assert outcomes["one-worker-fails"]["wall"] < 200
 
 
+def test_rows_that_stream_to_a_worker_make_the_same_model(outcomes: dict[str, Any], folder: Path) -> None:
+    found, held = outcomes["streamed"], outcomes["held"]
+    assert found["sha256"] == held["sha256"]
+    assert found["metrics"] == held["metrics"]
+    assert list((folder / "runs").glob("*/shards/*")) == []
+
+
 def test_two_workers_fit_one_model(outcomes: dict[str, Any]) -> None:
     found = outcomes["two-workers"]
     assert found["metrics"]["auc"] == pytest.approx(outcomes["boosted"]["metrics"]["auc"], abs=0.03)

@@ -121,6 +121,11 @@ def spec(trainer: dict[str, Any], tune: dict[str, Any] | None = None, **changes:
     }
 
 
+def streamed(form: dict[str, Any]) -> dict[str, Any]:
+    """The same with rows that come from files, a batch at a time."""
+    return {**form, "dataset": {**form["dataset"], "loading": "stream"}}
+
+
 class Runs:
     """Runs by name, with everything that was said on the way."""
 
@@ -248,7 +253,10 @@ def main(folder: Path) -> None:
     runs.run("another-metric", wrong, {**champion, "signature": live["signature"]})
     runs.run("two-workers", spec(BOOSTED, resources={"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}))
     two = {"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
-    runs.run("two-workers-of-xgboost", {**classes, "trainer": XGBOOSTED, "resources": two})
+    bound = {**two, "workers": 1, "memoryPerWorker": "256MiB"}
+    runs.run("held", spec(BOOSTED))
+    runs.run("streamed", streamed(spec(BOOSTED, resources=bound)))
+    runs.run("two-workers-of-xgboost", streamed({**classes, "trainer": XGBOOSTED, "resources": two}))
     fewer = {"onnx": "never", "quantize": {"to": "float16", "maxDeviation": 0.02, "maxLoss": 0.01}}
     network = {**classes, "trainer": NETWORK, "export": fewer}
     runs.run("network", network)

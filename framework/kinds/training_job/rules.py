@@ -14,7 +14,8 @@ from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.api.metrics import VALIDATION, Measure, measure_of
 from framework.api.perturbations import PERTURBATIONS
-from framework.kinds.feature_view.columns import INPUTS, no_column
+from framework.api.tasks import Task
+from framework.kinds.feature_view.columns import no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.kinds.training_job import aliases, champion, export, network, parameters, population, space, tasks
 from framework.kinds.training_job.dataset import FeatureRef
@@ -65,6 +66,7 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     if spec.tune is not None:
         yield from space.problems(spec.tune)
         yield from population.problems(spec, task)
+    yield from _streamed(spec, task)
     yield from _bars(spec)
     yield from aliases.problems(spec)
     yield from export.problems(spec.export, spec.trainer)
@@ -131,18 +133,12 @@ def _dataset(spec: TrainingJobSpec, views: Mapping[str, _View]) -> Iterator[Cros
 def _input(path: str, column: str, owner: str, known: Mapping[str, str]) -> Iterator[CrossProblem]:
     if column not in known:
         yield no_column(path, column, owner, known)
-    elif known[column] not in INPUTS:
-        yield CrossProblem(path, f"{column} is {known[column]}; a model input is a number, a Boolean or a String")
 
 
 def _brought(path: str, feature: FeatureRef, view: _View, together: Mapping[str, str]) -> Iterator[CrossProblem]:
     """What a feature adds to the training set."""
     owner = f"FeatureView/{feature.view}"
     if feature.columns == "all":
-        unfit = [f"{name} ({view.dtypes[name]})" for name in view.values if view.dtypes[name] not in INPUTS]
-        if unfit:
-            message = f"{owner} also has {', '.join(unfit[:_SHOWN])}, which a model cannot be asked with"
-            yield CrossProblem(f"{path}.view", f"{message}: name the columns to use")
         again = [name for name in view.values if name in together]
         if again:
             yield CrossProblem(f"{path}.view", _taken_already(owner, again))
@@ -192,6 +188,30 @@ def _by_column(spec: TrainingJobSpec, together: Mapping[str, str]) -> Iterator[C
     for path, column in named:
         if column not in together:
             yield no_column(path, column, "the training set", together)
+
+
+STREAM = frozenset({"lightgbm", "xgboost", "torch"})
+"""Trainers that learn from batches; a test holds this and the trainers together."""
+
+
+def _streamed(spec: TrainingJobSpec, task: Task | None) -> Iterator[CrossProblem]:
+    """What needs all of its rows at once."""
+    if spec.dataset.loading != "stream":
+        return
+    params = spec.trainer.xgboost.params if spec.trainer.xgboost else {}
+    whole = [f"{name}: {params[name]}" for name, words in _WHOLE.items() if params.get(name) in words]
+    if spec.trainer.name not in STREAM:
+        told = f"trainer {spec.trainer.name} learns from all of its rows at once (streams: {', '.join(sorted(STREAM))})"
+    elif task is Task.RANKING:
+        told = "a ranking is learned from all of its lists at once"
+    elif whole:
+        told = f"XGBoost needs all of its rows at once with {whole[0]}"
+    else:
+        return
+    yield CrossProblem("spec.dataset.loading", f"{told}: write memory or auto")
+
+
+_WHOLE = {"tree_method": ("exact", "approx"), "booster": ("gblinear",)}
 
 
 # -- the job itself --------------------------------------------------------------------------------------------------

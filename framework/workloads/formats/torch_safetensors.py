@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,16 +41,18 @@ class NetworkInputs:
     label: Matrix
 
     @classmethod
-    def learned(cls, x: Matrix, categories: dict[int, int], y: Matrix | None) -> NetworkInputs:
-        """Of training rows; ``y`` where the label is a number. An input without any value is 0 throughout."""
-        inputs = x.shape[1]
+    def learned(
+        cls, column: Callable[[int], Matrix], inputs: int, categories: Mapping[int, int], y: Matrix | None
+    ) -> NetworkInputs:
+        """Of training rows, a ``column`` at a time; ``y`` where the label is a number. An input without any value is 0
+        throughout."""
         counts = np.array([categories.get(index, 0) for index in range(inputs)], dtype=np.int64)
         fill, mean, scale = np.zeros(inputs), np.zeros(inputs), np.ones(inputs)
         for index in np.flatnonzero(counts == 0):
-            column = np.clip(x[:, index], -_NUMBER, _NUMBER)
-            known = column[~np.isnan(column)]
+            values = np.clip(column(int(index)), -_NUMBER, _NUMBER)
+            known = values[~np.isnan(values)]
             fill[index] = np.median(known) if len(known) else 0.0
-            mean[index], scale[index] = _moments(np.where(np.isnan(column), fill[index], column))
+            mean[index], scale[index] = _moments(np.where(np.isnan(values), fill[index], values))
         return cls(fill, mean, scale, counts, np.array((0.0, 1.0) if y is None else _moments(y)))
 
     def prepared(self, x: Matrix) -> NDArray[np.float32]:

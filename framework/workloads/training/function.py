@@ -20,6 +20,7 @@ class Function:
     tasks = frozenset(Task)
     boosts = False
     several: SeveralWorkers | None = None
+    streams = False
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Call the function once and save what it returns in a format that does not execute code."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from framework.answers import ModelOutput
+from framework.answers import Matrix, ModelOutput
 from framework.api.lightgbm import DERIVED, OBJECTIVES, names
 from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
@@ -20,9 +21,11 @@ from framework.workloads.formats import lightgbm_text
 from framework.workloads.training.trainer import (
     Artifact,
     FitSettings,
+    Part,
     SeveralWorkers,
     TrainingData,
     Watch,
+    answers_to,
     sizes_of_lists,
     sorted_by_list,
     stride,
@@ -53,6 +56,7 @@ class LightGBM:
     tasks = frozenset(Task)
     boosts = True
     several: SeveralWorkers | None = SeveralWorkers(_trainer, _network)
+    streams = True
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Boost for ``settings.rounds``, reporting every tenth of them and at the end."""
@@ -81,8 +85,7 @@ def _one(data: TrainingData, params: dict[str, Any], settings: FitSettings, watc
     def look(env: Any) -> None:
         rounds = done + env.iteration - env.begin_iteration + 1
         if rounds % every == 0 or rounds == settings.rounds:
-            answers = np.asarray(env.model.predict(data.validation.x, num_threads=settings.threads), dtype=np.float64)
-            watch.report(rounds, answers, lambda: _artifact(env.model))
+            watch.report(rounds, _answers(env.model, data, settings), lambda: _artifact(env.model))
 
     rows = _rows(data, params, settings)
     return _artifact(lightgbm.train(params, rows, settings.rounds - done, init_model=before, callbacks=[look]))
@@ -111,9 +114,16 @@ def _quantiles(data: TrainingData, params: dict[str, Any], settings: FitSettings
         for booster in boosters:
             booster.update()
         if number % every == 0 or number == settings.rounds:
-            each = [booster.predict(data.validation.x, num_threads=settings.threads) for booster in boosters]
+            each = [_answers(booster, data, settings) for booster in boosters]
             watch.report(number, lightgbm_text.rising(each), artifact)
     return artifact()
+
+
+def _answers(booster: Any, data: TrainingData, settings: FitSettings) -> Matrix:
+    """To the validation rows."""
+    return answers_to(
+        data.validation, lambda x: np.asarray(booster.predict(x, num_threads=settings.threads), dtype=np.float64)
+    )
 
 
 def _params(settings: FitSettings, output: ModelOutput) -> dict[str, Any]:
@@ -145,8 +155,9 @@ def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) 
     import lightgbm
 
     part = sorted_by_list(data.train.shard(settings.rank, settings.workers))
-    return lightgbm.Dataset(
-        part.x,
+    kind = _dataset_of_batches() if settings.stream else lightgbm.Dataset
+    return kind(
+        _sequences(part) if settings.stream else part.x,
         part.y,
         weight=part.weight,
         group=None if part.groups is None else sizes_of_lists(part.groups),
@@ -155,6 +166,45 @@ def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) 
         params=dict(params),
         free_raw_data=False,
     )
+
+
+def _dataset_of_batches() -> Any:
+    """Where a fit goes on from a model, that one is asked about all rows; LightGBM does not know how to ask it about
+    batches."""
+    import lightgbm
+
+    class BatchedDataset(lightgbm.Dataset):  # type: ignore[misc]
+        def _set_init_score_by_predictor(self, predictor: Any, data: Any, used_indices: Any) -> Any:
+            def predict(data: Any, **how: Any) -> Any:
+                return np.concatenate([predictor.predict(data=batch[0 : len(batch)], **how) for batch in data])
+
+            asked = None if predictor is None else SimpleNamespace(num_class=predictor.num_class, predict=predict)
+            return super()._set_init_score_by_predictor(asked, data, used_indices)
+
+    return BatchedDataset
+
+
+def _sequences(part: Part) -> list[Any]:
+    """Each batch as LightGBM asks for rows: some of each first, then all. One batch is in memory at a time."""
+    import lightgbm
+
+    held: dict[int, Matrix] = {}
+
+    class Batch(lightgbm.Sequence):  # type: ignore[misc]
+        def __init__(self, number: int, rows: int) -> None:
+            self.number, self.rows = number, rows
+            self.batch_size = max(1, rows)
+
+        def __len__(self) -> int:
+            return self.rows
+
+        def __getitem__(self, asked: Any) -> Any:
+            if self.number not in held:
+                held.clear()
+                held[self.number] = part.batch(self.number).x
+            return held[self.number][asked]
+
+    return [Batch(number, rows) for number, rows in enumerate(part.sizes) if rows]
 
 
 _SPECIAL = re.compile(r'[\s",:\[\]{}]')

@@ -16,22 +16,25 @@ from typing import Any
 import polars as pl
 
 from framework import installed, scores, storage
-from framework.answers import Matrix, ModelOutput
+from framework.answers import Matrix
 from framework.api.layout import trial_file
 from framework.api.tasks import Task
 from framework.ports import MEANING, ReadTable, TrainRequest
 from framework.workloads import formats, models, profiling
 from framework.workloads.context import RunContext, WorkloadError
+from framework.workloads.persistence import persistently
 from framework.workloads.profiling import write_reference
-from framework.workloads.training import cluster, judging, labels, serving_forms
+from framework.workloads.training import cluster, judging, labels, serving_forms, shards
 from framework.workloads.training.card import card_html, card_markdown, model_card
 from framework.workloads.training.dataset import TrainingSet, build, extents
 from framework.workloads.training.fit import fit
 from framework.workloads.training.judging import Judged
+from framework.workloads.training.loading import placed, replaced
 from framework.workloads.training.machine import machine
 from framework.workloads.training.progress import Pace, of_fit
+from framework.workloads.training.shards import Shards
 from framework.workloads.training.split import split
-from framework.workloads.training.trainer import FitSettings, Fitted, Part, TrainingData
+from framework.workloads.training.trainer import FitSettings, Fitted, TrainingData, answers_to
 from framework.workloads.training.trainers import TRAINERS, chosen
 from framework.workloads.training.trial import trial_document
 from framework.workloads.training.tuning import SearchResult, checked_search, search
@@ -85,10 +88,16 @@ def run(context: RunContext) -> Mapping[str, Any]:
     data = learned.data
 
     cluster.join()
+    several = TRAINERS[name].several if spec["resources"]["workers"] > 1 else None
+    if several is not None:
+        several.trainer()  # loaded now: two threads that load one library at a time find it half loaded
     threading.Thread(target=_warm, args=(name,), daemon=True).start()
+    settings = replace(settings, stream=learned.streamed)
     found, fitted = _learn(context, name, settings, learned)
 
-    artifact, sha256 = models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
+    artifact, sha256 = persistently(
+        lambda: models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
+    )
     predictor = models.load(artifact, sha256, fitted.artifact.format, learned.signature)
     validated = _validated(fitted, predictor, learned)
     output = judging.decided(spec, data.output, data, validated)
@@ -102,10 +111,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
     context.progress(None, "profiling what it was trained on")
     train, dataset = learned.parts["train"], learned.dataset
     profile, seen = f"{asked.model_folder}/profile", learned.both if _refitted(spec) else train
-    write_reference(profile, _reference(seen, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD)
-
+    profiled = _reference(seen, predictor)
+    persistently(lambda: write_reference(profile, profiled, dataset.time, _profiled(dataset), REFERENCE_PERIOD))
     trial = trial_document(train, signature, dataset.label)
-    storage.write_json(trial_file(asked.model_folder), trial)
 
     result = {
         "artifact": artifact,
@@ -130,24 +138,34 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "origin": _origin(asked, name, dataset.label, found),
         "seconds": round(time.perf_counter() - started, 3),
     }
-    storage.write_sealed(f"{asked.model_folder}/signature.json", signature)
+    persistently(lambda: _write(asked, trial, result))
+    shards.remove(_absolute(context.folder))
+    return result
+
+
+def _write(asked: TrainRequest, trial: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """What lies beside the model."""
+    storage.write_json(trial_file(asked.model_folder), trial)
+    storage.write_sealed(f"{asked.model_folder}/signature.json", result["signature"])
     storage.write_sealed(f"{asked.model_folder}/version.json", result)
     card = model_card(asked.training, asked.build, result)
     storage.write_bytes(f"{asked.model_folder}/README.md", card_markdown(card).encode())
     storage.write_bytes(f"{asked.model_folder}/card.html", card_html(card).encode())
-    return result
 
 
 @dataclass(frozen=True)
 class Learned:
     """What is learned from: the training set, its three parts, the same as matrices, and the signature that the model
-    will have. ``wanted`` are the metrics that the spec names."""
+    will have. ``wanted`` are the metrics that the spec names; ``sent`` is what goes to the workers, a batch at a time
+    where it is ``streamed``."""
 
     dataset: TrainingSet
     parts: Mapping[str, pl.DataFrame]
     signature: dict[str, Any]
     data: TrainingData
     wanted: list[str]
+    sent: TrainingData | Shards
+    streamed: bool
 
     @property
     def both(self) -> pl.DataFrame:
@@ -171,8 +189,8 @@ def _prepared(context: RunContext, asked: TrainRequest, trainer: str) -> Learned
     context.progress(None, f"{told} rows of {len(dataset.inputs)} inputs, task {task}")
     output = labels.output_of(parts["train"], dataset.label, task, spec["dataset"].get("quantiles") or [])
     signature = models.signature_of(parts["train"], dataset.inputs, dataset.nullable, output)
-    data = _matrices(parts, dataset, signature, output, spec["dataset"])
-    return Learned(dataset, parts, signature, data, wanted)
+    sent, data, streamed = placed(parts, dataset, signature, output, spec, trainer, _absolute(context.folder))
+    return Learned(dataset, parts, signature, data, wanted, sent, streamed)
 
 
 def _views(asked: TrainRequest) -> dict[str, dict[str, Any]]:
@@ -228,7 +246,7 @@ def _learn(
 ) -> tuple[SearchResult | None, Fitted]:
     """Search if the spec asks for it, then fit with what was found; and once more with the rows that it was found by,
     where that is asked for."""
-    spec, data = context.payload["spec"], learned.data
+    spec, data = context.payload["spec"], learned.sent
     workers, checkpoint = int(spec["resources"]["workers"]), spec["checkpoint"]
     resources = cluster.worker_resources(spec["resources"])
     cluster.require(resources, workers, "the fit")
@@ -255,8 +273,7 @@ def _learn(
         left = again_pace.left(done, rounds)
         context.progress(*of_fit(name, workers, rounds, done, resources, "on train and validation rows", left))
 
-    encoder = models.Encoder(learned.signature)
-    both = replace(data, train=_part(learned.both, encoder, data.output, spec["dataset"], weighted=True))
+    both = replaced(data, learned.both, learned.dataset, learned.signature, spec)
     again = fit(both, name, settings, workers, resources, checkpoint, folder, "refit", tell_again)
     return found, replace(again, blind=fitted.artifact)
 
@@ -265,8 +282,8 @@ def _validated(fitted: Fitted, predictor: models.Predictor, learned: Learned) ->
     """Answers to the validation rows of the model that never saw them."""
     if fitted.blind is None:
         return predictor.predict(learned.parts["validation"])
-    output, x = learned.data.output, learned.data.validation.x
-    return formats.known(fitted.blind.format).load(fitted.blind.data, output)(x)
+    score = formats.known(fitted.blind.format).load(fitted.blind.data, learned.data.output)
+    return answers_to(learned.data.validation, score)
 
 
 def _refitted(spec: Mapping[str, Any]) -> bool:
@@ -291,33 +308,6 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
     if spec.get("tune"):
         checked_search(spec["tune"], task)
     return judging.wanted(spec["evaluation"], task)
-
-
-def _matrices(
-    parts: Mapping[str, pl.DataFrame],
-    dataset: TrainingSet,
-    signature: Mapping[str, Any],
-    output: ModelOutput,
-    spec: Mapping[str, Any],
-) -> TrainingData:
-    encoder = models.Encoder(signature)
-    learn = _part(parts["train"], encoder, output, spec, weighted=True)
-    choose = _part(parts["validation"], encoder, output, spec, weighted=False)
-    categories = {
-        index: len(column["categories"]) for index, column in enumerate(signature["inputs"]) if "categories" in column
-    }
-    return TrainingData(learn, choose, dataset.inputs, categories, output)
-
-
-def _part(
-    frame: pl.DataFrame, encoder: models.Encoder, output: ModelOutput, spec: Mapping[str, Any], *, weighted: bool
-) -> Part:
-    return Part(
-        encoder.matrix(frame),
-        output.truth(frame),
-        labels.weights(frame, output, spec) if weighted else None,
-        labels.lists(frame, spec.get("query"), output.task),
-    )
 
 
 def _profiled(dataset: TrainingSet) -> list[str]:

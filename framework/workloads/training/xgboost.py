@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from framework.workloads.training.trainer import (
     SeveralWorkers,
     TrainingData,
     Watch,
+    answers_to,
     sizes_of_lists,
     sorted_by_list,
     stride,
@@ -51,6 +52,7 @@ class XGBoost:
     boosts = True
     several: SeveralWorkers | None = SeveralWorkers(_trainer)
     """What a worker has to know of the others, that trainer sets up around it."""
+    streams = True
 
     def fit(self, data: TrainingData, settings: FitSettings, watch: Watch) -> Artifact:
         """Boost for ``settings.rounds``, reporting every tenth of them and at the end.
@@ -83,7 +85,7 @@ def _boosted(data: TrainingData, params: dict[str, Any], settings: FitSettings, 
     if _UNSTORED in params:
         done, model = 0, None
     anew = _UNSTORED not in params and not _DRAWN.isdisjoint(params)
-    rows, booster = _rows(data, settings), None
+    rows, booster = _rows(data, params, settings), None
     while model is None or done < settings.rounds:
         if booster is None or anew:
             booster = xgboost.Booster(params, [rows], model_file=None if model is None else bytearray(model.data))
@@ -92,7 +94,7 @@ def _boosted(data: TrainingData, params: dict[str, Any], settings: FitSettings, 
         for number in range(first, done):
             booster.update(rows, number)
         model = Artifact(xgboost_ubj.dump(booster), "xgboost-ubj")
-        answers = xgboost_ubj.answers(booster, data.validation.x, data.output)
+        answers = answers_to(data.validation, partial(xgboost_ubj.answers, booster, output=data.output))
         watch.report(done, answers, partial(Artifact, model.data, model.format))
     return model
 
@@ -136,21 +138,50 @@ def _params(settings: FitSettings, output: ModelOutput) -> dict[str, Any]:
     }
 
 
-def _rows(data: TrainingData, settings: FitSettings) -> Any:
+def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) -> Any:
     """A worker's share of the training rows."""
     import xgboost
 
     part = sorted_by_list(data.train.shard(settings.rank, settings.workers))
+    columns = {
+        "feature_names": told_apart(data.names, _SPECIAL),
+        "feature_types": ["c" if index in data.categories else "float" for index in range(len(data.names))],
+    }
+    if settings.stream:
+        batches = _batches(part, columns)
+        most = int(params.get("max_bin", 256))
+        return xgboost.QuantileDMatrix(batches, max_bin=most, enable_categorical=True, nthread=settings.threads)
     return xgboost.DMatrix(
         xgboost_ubj.narrowed(part.x),
         part.y,
         weight=_weight(part),
         group=None if part.groups is None else sizes_of_lists(part.groups),
-        feature_names=told_apart(data.names, _SPECIAL),
-        feature_types=["c" if index in data.categories else "float" for index in range(len(data.names))],
+        **columns,
         enable_categorical=True,
         nthread=settings.threads,
     )
+
+
+def _batches(part: Part, columns: Mapping[str, list[str]]) -> Any:
+    """One after the other, as XGBoost asks for them; it keeps a byte or two of each value."""
+    import xgboost
+
+    class Batches(xgboost.DataIter):  # type: ignore[misc]
+        left: Iterator[Part] = iter(())
+
+        def reset(self) -> None:
+            self.left = part.each_batch()
+
+        def next(self, input_data: Callable[..., None]) -> bool:
+            batch = next((one for one in self.left if len(one.y)), None)
+            if batch is None:
+                return False
+            input_data(data=xgboost_ubj.narrowed(batch.x), label=batch.y, weight=batch.weight, **columns)
+            return True
+
+    batches = Batches()
+    batches.reset()
+    return batches
 
 
 def _weight(part: Part) -> Matrix | None:

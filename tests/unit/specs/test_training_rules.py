@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from typing import get_args
 
 import pytest
 
@@ -68,8 +69,6 @@ RULES = [
     Rule(JOB, "label: late", "label: time", "spec.dataset.label", "time is Datetime; a label is a number, Boolean or"),
     Rule(JOB, "spine: trips", "spine: trips\n    columns: [late]", "spec.dataset.columns[0]",
         "'late' is also an input"),
-    Rule(JOB, "spine: trips", "spine: trips\n    columns: [time]", "spec.dataset.columns[0]",
-        "time is Datetime; a model"),
     Rule(JOB, "spine: trips", "spine: trips\n    columns: [trp]", "spec.dataset.columns[0]", "has no column 'trp'",
         "trip"),
     Rule(JOB, "columns: [rain]", "columns: [rian]", "spec.dataset.features[0].columns[0]",
@@ -85,6 +84,18 @@ RULES = [
         "spec.dataset.features[0].columns[1]", "rain is named already"),
     Rule(JOB, "label: late", "label: late\n    columns: [trip, trip]", "spec.dataset.columns[1]",
         "trip is an input already"),
+    Rule(JOB, "label: late", "label: late\n    task: ranking\n    query: trip\n    loading: stream",
+        "spec.dataset.loading", "a ranking is learned from all of its lists at once: write memory or auto"),
+    Rule(JOB, "label: late", "label: late\n    loading: streamed", "spec.dataset.loading", "", "stream", "memory"),
+    *(
+        Rule(JOB, "timeout: 1h", f"resources: {{memoryPerWorker: {size}}}", "spec.resources.memoryPerWorker", told)
+        for size, told in (
+            ("4", "4 is not a size such as 512MiB or 4GiB"),
+            ("4G", "is not a size"),
+            ("0GiB", "more than nothing"),
+            ("-1GiB", "is not a size"),
+        )
+    ),
     *(
         Rule(JOB, "timeout: 1h", f"seed: {seed}", "spec.seed", f"from 0 to 4294967295, found {seed}")
         for seed in (-1, 2**32, 2**40)
@@ -313,12 +324,12 @@ def test_what_lightgbm_knows_is_what_the_installed_one_knows() -> None:
     assert {name: of for of, names in found.items() for name in {of, *names}} == CANONICAL
 
 
-def test_dtypes_of_inputs_are_those_of_the_workloads() -> None:
+def test_whatever_dtype_a_view_declares_can_be_an_input() -> None:
     pytest.importorskip("polars")
-    from framework.kinds.feature_view.columns import INPUTS
+    from framework.kinds.feature_view.spec import Dtype
     from framework.workloads.models import INPUT_DTYPES
 
-    assert INPUTS == INPUT_DTYPES
+    assert set(get_args(Dtype)) == INPUT_DTYPES
 
 
 @pytest.mark.parametrize("version", ["latest", "stable", "again", '"0123456789"', "deadbeef00"])

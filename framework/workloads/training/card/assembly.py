@@ -157,7 +157,7 @@ def _inputs(signature: Mapping[str, Any]) -> CardSection:
     rows = [
         (
             column["name"],
-            column["dtype"],
+            f"{column['dtype']} ({column['encoding']} since 1970)" if "encoding" in column else column["dtype"],
             "yes" if column["nullable"] else "no",
             f"{len(column['categories']):,}" if "categories" in column else "",
         )
