@@ -22,7 +22,7 @@ from framework.workloads.training.trainer import FitSettings
 from framework.workloads.training.trainers import TRAINERS
 from tests.contract import training_driver as driver
 from tests.unit.training.test_tasks import data
-from tests.unit.training.test_train import FORMS, learn
+from tests.unit.training.test_train import FORMS, fit
 
 
 class AwayStorage:
@@ -48,10 +48,11 @@ def test_a_model_is_written_once_its_storage_is_back(tmp_path: Path, monkeypatch
 
     def once(*given: Any) -> Any:
         fits.append(given)
-        return learn(*given)
+        return fit(*given)
 
     monkeypatch.setattr(train.cluster, "join", lambda: None)
-    monkeypatch.setattr(train, "_learn", once)
+    monkeypatch.setattr(train.cluster, "require", lambda *_: None)
+    monkeypatch.setattr(train, "fit", once)
     payload = {
         "training": "delay", "identity": "i", "build": "b", "spec": FORMS[Task.BINARY], "views": driver.views(tmp_path),
         "model_folder": str(tmp_path / "model"), "commit": "c0ffee0000", "seed": 7,

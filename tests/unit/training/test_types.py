@@ -20,7 +20,7 @@ from framework.workloads.features.dtypes import DTYPES, select_declared
 from framework.workloads.serving.model import ModelReplica
 from framework.workloads.training import train
 from tests.unit.training.tables import published
-from tests.unit.training.test_train import learn
+from tests.unit.training.test_train import fit
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 ROWS = 1200
@@ -62,7 +62,8 @@ TRAINERS = {
 @pytest.fixture(params=TRAINERS)
 def ran(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(train.cluster, "join", lambda: None)
-    monkeypatch.setattr(train, "_learn", learn)
+    monkeypatch.setattr(train.cluster, "require", lambda *_: None)
+    monkeypatch.setattr(train, "fit", fit)
     fractions = {"train": 0.6, "validation": 0.2, "test": 0.2}
     spec = {
         "dataset": {
@@ -70,6 +71,7 @@ def ran(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
             "split": {"by": "random", "fractions": fractions},
         },
         "trainer": TRAINERS[request.param], "resources": {"workers": 1, "cpusPerWorker": 1}, "evaluation": {},
+        "checkpoint": {"every": 1, "keep": 2},
     }  # fmt: skip
     payload = {
         "training": "delay", "identity": "i", "build": "b", "spec": spec, "seed": 1, "commit": "c0ffee0000",
