@@ -16,6 +16,8 @@ from benchmarks.bare import PARAMS, ROUNDS, TRIAL_ROUNDS, TRIALS, WORKER_ROUNDS
 from benchmarks.gitops import Line, exit_status, table
 from benchmarks.measure import FailedError, Timing
 from benchmarks.project import ROOT, Project, running
+from benchmarks.rows import BOUND, ROWS
+from framework.api.fields import parse_memory
 
 _OVER_TASK, _OVER_ALONE, _HIT = 1.25, 8.0, 2.0
 _JOIN, _MEMORY = 1.15, 2.0
@@ -142,21 +144,53 @@ def unchanged(runs: int, say: Callable[[str], None]) -> Line:
     return Line(f"plan of {_JOBS} unchanged training jobs", Timing(tuple(found["seconds"]), 0.0), _UNCHANGED)
 
 
-def joins(runs: int, say: Callable[[str], None]) -> Iterator[Line]:
-    """A training set of 1,000,000 rows by 5,000,000 feature rows, beside Polars' own join."""
-    say("joining 1,000,000 rows with 5,000,000")
-    found = json.loads(
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.join", str(runs)],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        ).stdout
-    )  # fmt: skip
-    ratio, memory = min(found["ours"]) / min(found["bare"]), found["memory"]
-    yield Line("training set, 1M x 5M rows", Timing(tuple(found["ours"]), 0.0))
-    yield Line("Polars' join_asof of sorted rows", Timing(tuple(found["bare"]), 0.0))
-    yield Line("  over Polars", figure=f"{ratio:.2f} times (bar {_JOIN:g})", kept=ratio <= _JOIN)
-    yield Line("  peak memory over inputs and result", figure=f"{memory:.2f} times the result (bar {_MEMORY:g})",
+def _measured(module: str, kind: str, folder: Path) -> dict[str, float]:
+    """What a process of ``module`` prints of itself."""
+    command = [sys.executable, "-m", module, kind, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise FailedError(f"{module} {kind}: {done.stderr.strip()[-400:]}")
+    found: dict[str, float] = json.loads(done.stdout or "{}")
+    return found
+
+
+def large(work: Path, say: Callable[[str], None]) -> Iterator[Line]:
+    """What a worker holds that learns from a table of 10,000,000 rows under a bound."""
+    found = {}
+    for kind, told in (("write", "writing"), ("place", "preparing"), ("fit", "learning from")):
+        say(f"{told} {ROWS:,} rows")
+        found[kind] = _measured("benchmarks.rows", kind, work / "large")
+    bound = parse_memory(BOUND)
+    most, run = found["fit"]["most"], found["place"]["most"]
+    yield Line(f"a fit of {ROWS:,} rows, streamed", Timing((found["fit"]["seconds"],), 0.0))
+    yield Line("  peak memory of its worker", figure=f"{most / 2**20:,.0f} MiB (bar memoryPerWorker: {BOUND})",
+               kept=most <= bound and bool(found["fit"]["streamed"]))  # fmt: skip
+    yield Line("  peak memory of the run that prepares it", figure=f"{run / 2**20:,.0f} MiB")
+
+
+def joins(work: Path, runs: int, say: Callable[[str], None]) -> Iterator[Line]:
+    """A training set of 1,000,000 rows by 5,000,000 feature rows, beside Polars' own join of the same tables."""
+
+    def one(kind: str) -> dict[str, float]:
+        return _measured("benchmarks.join", kind, work / "tables")
+
+    say("writing tables of 1,000,000 and of 5,000,000 rows")
+    one("write")
+    found: dict[str, list[dict[str, float]]] = {"ours": [], "bare": []}
+    for number in range(runs):
+        say(f"joining them, {number + 1} of {runs}")
+        for kind, each in found.items():
+            each.append(one(kind))
+    least = {kind: {key: min(run[key] for run in each) for key in each[0]} for kind, each in found.items()}
+    for kind, name in (("ours", "training set, 1M x 5M rows"), ("bare", "Polars' join_asof of the same tables")):
+        yield Line(name, Timing(tuple(run["seconds"] for run in found[kind]), least[kind]["cpu"]))
+    ours, bare = least["ours"], least["bare"]
+    ratio, memory = ours["cpu"] / bare["cpu"], ours["more"] / (ours["read"] + ours["result"])
+    alone = [f"{one['more'] / one['result']:.1f} times" for one in (ours, bare)]
+    yield Line("  over Polars, in CPU", figure=f"{ratio:.2f} times (bar {_JOIN:g})", kept=ratio <= _JOIN)
+    yield Line("  peak memory over inputs and result", figure=f"{memory:.2f} times (bar {_MEMORY:g})",
                kept=memory <= _MEMORY)  # fmt: skip
+    yield Line("  peak memory over the result alone", figure=f"{alone[0]}, Polars' own {alone[1]}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -164,6 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=200_000, help="rows that are learned from (default 200000)")
     parser.add_argument("--runs", type=int, default=3, help="of each (default 3)")
     parser.add_argument("--no-joins", action="store_true", help="leave the join of training sets out")
+    parser.add_argument("--large", action="store_true", help=f"a table of {ROWS:,} rows, too: minutes and 4 GiB")
     chosen = parser.parse_args(arguments)
     if chosen.rows < 1_000 or chosen.runs < 1:
         parser.error("--rows is at least 1000, --runs at least 1")
@@ -184,7 +219,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             lines += beside(Path(work), "trials", _TRIALS, trials, _SEARCH, chosen.rows, chosen.runs, say)
             lines.append(unchanged(chosen.runs, say))
-            lines += [] if chosen.no_joins else joins(chosen.runs, say)
+            lines += [] if chosen.no_joins else joins(Path(work), chosen.runs, say)
+            lines += large(Path(work), say) if chosen.large else []
         except FailedError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

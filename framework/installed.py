@@ -15,9 +15,10 @@ WHOLE = "embedded"
 
 EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("deltalake", "numpy", "polars", "pyarrow"), "data"),
-    **dict.fromkeys(("lightgbm", "sklearn", "skops", "xgboost"), "train"),
+    **dict.fromkeys(("fairlearn", "lightgbm", "sklearn", "skops", "xgboost"), "train"),
     **dict.fromkeys(("hyperopt", "optuna", "ray"), "ray"),
-    **dict.fromkeys(("onnx", "onnxruntime", "onnxscript", "safetensors", "torch"), "torch"),
+    **dict.fromkeys(("onnxscript", "safetensors", "torch"), "torch"),
+    **dict.fromkeys(("onnx", "onnxruntime", "onnxmltools", "skl2onnx"), "onnx"),
     "whylogs": "profiling",
     "psycopg": "postgres",
     "s3fs": "s3",
@@ -25,6 +26,8 @@ EXTRAS: Mapping[str, str] = {
 """The extra that brings a package, by the package's name when it is imported."""
 DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {"sklearn": ("scikit-learn",), "xgboost": ("xgboost-cpu", "xgboost")}
 """What brings a package, where that goes by another name or by several."""
+_BRINGS: Mapping[str, str] = {"torch": "onnx"}
+"""The extra that another one holds, by the outer one."""
 _OF_WHOLE = frozenset({"data", "train", "ray", "profiling"})
 
 
@@ -38,6 +41,7 @@ def advice(packages: Iterable[str]) -> str:
     """``deltalake and ray are not installed: pip install 'mlopsctl[embedded]'``."""
     names = sorted(packages)
     extras = {EXTRAS[name] for name in names}
+    extras -= {inner for outer, inner in _BRINGS.items() if outer in extras}
     extra = next(iter(extras)) if len(extras) == 1 else WHOLE if extras <= _OF_WHOLE else ",".join(sorted(extras))
     listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     source = origin()

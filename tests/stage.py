@@ -184,7 +184,7 @@ class Stage:
         for deployment in serving.routes():
             for app in self.world.ports.serving.apps(deployment):
                 shape = [1_000, 50, 50, 50, 50] if self.moved else [200] * 5
-                folder = f"memory://store/profiles/{deployment}/{app}"
+                folder = f"memory://store/environments/local/profiles/{deployment}/{app}"
                 self._profile(folder, shape)
 
     def _profile(self, folder: str, shape: list[int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from controllers.commands.models import model_named
 from controllers.kinds import models
 from controllers.kinds.observer import Observer
 from controllers.kinds.trail import LineagePart, Trail, refs
@@ -29,16 +30,13 @@ def lineage_of(
         ConfigurationError: nobody knows it, or the name has another shape.
     """
     walk = _Walk(desired, ports, observers)
-    training, at, version = name.partition("@")
+    training, at, _ = name.partition("@")
     wanted: Callable[[Node], bool]
     more: list[LineagePart] = []
     if at:
-        model = ports.registry.get(training, version)
-        if model is None:
-            known = [item.version for item in ports.registry.versions(training)]
-            told = f"it has {', '.join(known[:5])}" if known else "it has none"
-            raise ConfigurationError(f"the registry has no version {version!r} of {training!r}; {told}")
-        ref, more = models.job(training), [*models.of_version(training, version, walk.trail)]
+        model = model_named(ports, name).model
+        name = f"{model.training}@{model.version}"
+        ref, more = models.job(training), [*models.of_version(training, model.version, walk.trail)]
         wanted = lambda node: node.sort is Sort.MODEL and node.key == name  # noqa: E731
     else:
         try:

@@ -7,13 +7,15 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from controllers.kinds.aliases import own_aliases
 from controllers.kinds.served import uses
 from framework import storage
 from framework.api.errors import ConfigurationError, MlopsError
+from framework.planning.reports.aliases import ModelAlias, ModelUse, aliases_of
 from framework.planning.reports.models import (
     ModelComparison,
     ModelReport,
@@ -49,26 +51,55 @@ def listed(ports: Ports, training: str | None) -> list[ModelRow]:
     if training is not None:
         ensure_known(training, known)
     serving = uses(ports.state, training)
-    models = [model for name in ([training] if training else known) for model in ports.registry.versions(name)]
-    models.sort(key=lambda model: model.created, reverse=True)
-    return [model_row(model, serving.get(f"{model.training}@{model.version}", ())) for model in models]
+    rows: list[ModelRow] = []
+    for name in [training] if training else known:
+        models = ports.registry.versions(name)
+        names = _aliases(ports, name, models, serving)
+        rows += [model_row(model, serving.get(f"{name}@{model.version}", ()), names) for model in models]
+    return sorted(rows, key=lambda row: row.model.created, reverse=True)
+
+
+def _aliases(
+    ports: Ports, training: str, models: Sequence[ModelVersion], serving: Mapping[str, Sequence[ModelUse]]
+) -> tuple[ModelAlias, ...]:
+    used = {
+        version: uses
+        for label, uses in serving.items()
+        for job, _, version in [label.partition("@")]
+        if job == training
+    }
+    return aliases_of(models, used, tuple(own_aliases(ports.state, training)))
 
 
 def model_named(ports: Ports, name: str) -> ModelRow:
-    """What ``TRAINING@VERSION``, or the start of it, or ``TRAINING`` means.
+    """What ``TRAINING@VERSION``, the start of it, ``TRAINING@ALIAS`` or ``TRAINING`` means.
 
     Raises:
         ConfigurationError: nothing, or more than one version.
     """
-    model = found_model(name, trainings(ports.registry), ports.registry.versions)
+
+    def aliases(training: str) -> tuple[ModelAlias, ...]:
+        return _aliases(ports, training, ports.registry.versions(training), uses(ports.state, training))
+
+    model = found_model(name, trainings(ports.registry), ports.registry.versions, aliases)
     serving = uses(ports.state, model.training)
-    return model_row(model, serving.get(f"{model.training}@{model.version}", ()))
+    return model_row(model, serving.get(f"{model.training}@{model.version}", ()), aliases(model.training))
 
 
 def report_of(ports: Ports, name: str) -> ModelReport:
     """All that is known of one version. Raises ConfigurationError as ``model_named`` does."""
     row = model_named(ports, name)
+    row = replace(row, aliases=tuple(_with_author(alias, ports) for alias in row.aliases))
     return model_report(row, _kept(row.model))
+
+
+def _with_author(alias: ModelAlias, ports: Ports) -> ModelAlias:
+    """With what the commit that moved it says of itself, where it can be read here."""
+    try:
+        commit = ports.source.info(alias.commit)
+    except MlopsError:
+        return alias
+    return replace(alias, author=commit.author, subject=commit.subject)
 
 
 def comparison(ports: Ports, before: str, after: str) -> ModelComparison:

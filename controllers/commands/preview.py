@@ -30,6 +30,7 @@ from framework.api.errors import ConfigurationError, MlopsError, SpecError
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState
 from framework.kinds.feature_view.plan import run_name
+from framework.kinds.training_job.evaluation import Evaluation
 from framework.kinds.training_job.gates import best
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.kinds.training_job.plan import WORKLOAD
@@ -50,7 +51,7 @@ from framework.planning.reports.preview import (
     differences,
     worst_first,
 )
-from framework.ports import ModelVersion, Ports, RunSpec
+from framework.ports import ModelVersion, Ports, RunSpec, TrainRequest
 from framework.specs.worktree import WORKTREE
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,6 @@ HOLDER = "preview"
 _FOREVER = timedelta(days=365)
 _PACE = timedelta(seconds=0.2)
 _CARDS = ("README.md", "card.html")
-_CHAMPION = {"version", "artifact", "sha256", "format", "signature"}
 
 
 @dataclass(frozen=True)
@@ -195,10 +195,11 @@ def _beside_live(run: RunSpec, ports: Ports) -> RunSpec:
     """A training run that asks what serves now the same test rows, also where no gate wants that."""
     if run.workload != WORKLOAD:
         return run
-    live = champion(str(run.payload["training"]), ports)
+    asked = TrainRequest.model_validate(run.payload)
+    live = champion(asked.training, ports, Evaluation.model_validate(asked.spec["evaluation"]).deployment)
     if live is None:
         return run
-    told = {"champion": live.model_dump(mode="json", include=_CHAMPION), "compare": True}
+    told = {"champion": live.asked(), "compare": True}
     return replace(run, payload={**run.payload, **told})
 
 
@@ -261,6 +262,7 @@ class _Told:
         return replace(
             shown, model=row, beside=found, figures=figures, gates=state.gates,
             slices=worst_first(model.lineage.get("slices") or ()),
+            fairness=tuple(model.lineage.get("fairness") or ()),
             differences=differences(row, found.row if found is not None else None),
             cost=self._cost(desired, model.lineage.get("seconds")), cards=_cards(model),
         )  # fmt: skip
@@ -283,9 +285,10 @@ class _Told:
     def _other(self, desired: Desired[Any]) -> tuple[ModelRow | None, str]:
         """What the new model is compared with, and what that is: what serves, else what the base asks for."""
         name, ports = desired.ref.name, self.ports
-        live = champion(name, ports)
+        live = champion(name, ports, desired.spec.evaluation.deployment)
         if live is not None:
-            return model_row(live, uses(ports.state, name).get(f"{name}@{live.version}", ())), "live"
+            model = live.model
+            return model_row(model, uses(ports.state, name).get(f"{name}@{model.version}", ())), "live"
         before = self.asked.before.desired.get(desired.ref)
         if before is None:
             return None, ""

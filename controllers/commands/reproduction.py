@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
-
 from controllers.commands.models import model_named
 from controllers.commands.training import JOB, job_named, jobs_of
 from controllers.revision.snapshot import Read, Snapshot
 from framework.api import layout
 from framework.api.errors import ConfigurationError, MlopsError, TransientError
 from framework.api.meta import Ref
+from framework.kinds.training_job.champion import kept_views
 from framework.kinds.training_job.plan import WORKLOAD
 from framework.kinds.training_job.recipe import KeptRecipe, kept_code, kept_recipe, kept_spec
 from framework.kinds.training_job.spec import TrainingJobSpec
@@ -60,7 +59,7 @@ def rerun_of(ports: Ports, read: Read, name: str, now: datetime) -> Rerun:
     """
     model = model_named(ports, name).model
     label, kept = f"{model.training}@{model.version}", kept_recipe(model)
-    read_views = _kept_views(model)
+    read_views = kept_views(model)
     needs_commit = kept is None or len(read_views) < len(model.read)
     loaded = _commit(model, label, read) if needs_commit else None
     spec, code = _recipe(model, label, kept, loaded)
@@ -89,17 +88,6 @@ def _recipe(
     assert loaded is not None
     asked = job_named(jobs_of(loaded), model.training)
     return asked.spec, asked.code
-
-
-def _kept_views(model: ModelVersion) -> dict[str, ReadView]:
-    """Of the tables that were read, those of which it is kept what their columns mean."""
-    found, meanings = {}, model.lineage.get("meanings") or {}
-    for name, table in model.read.items():
-        try:
-            found[name] = ReadView.model_validate({**table.model_dump(), **meanings[name]})
-        except (KeyError, TypeError, ValidationError):
-            continue
-    return found
 
 
 def _view(

@@ -11,8 +11,11 @@ from controllers.kinds import models
 from controllers.kinds.observer import Observer, Specs
 from controllers.kinds.trail import LineagePart, Trail, code
 from framework.api import layout
+from framework.api.aliases import LATEST
 from framework.api.errors import ConfigurationError, DamagedError, TransientError
 from framework.api.meta import Ref
+from framework.kinds.model_deployment.forms import in_form
+from framework.kinds.model_deployment.named_version import wanted
 from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, ServedVersion
 from framework.kinds.model_deployment.spec import ModelRef
 from framework.kinds.model_deployment.target import served, terms
@@ -52,7 +55,9 @@ def observe(
 
 def _serving(desired: Desired[Any], app: str, ports: Ports) -> ServedVersion | None:
     """The version that ``app`` serves, where nobody remembers it: one of the models that the spec may mean."""
-    versions = (served(desired, model) for model in ports.registry.versions(desired.spec.model.training))
+    known = ports.registry.versions(desired.spec.model.training)
+    formed = (in_form(model, desired.spec.serving.form)[0] for model in known)
+    versions = (served(desired, model) for model in formed if model is not None)
     return next((version for version in versions if version.app == app), None)
 
 
@@ -87,18 +92,26 @@ def job_digest(desired: Desired[Any], ports: Ports) -> str:
 
 
 def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:
-    """The model version that the spec means now, or None and why.
+    """The model version that the spec means now, in the form that it asks for, or None and why."""
+    found, reason = _meant(desired, ports)
+    return (None, reason) if found is None else in_form(found, desired.spec.serving.form)
+
+
+def _meant(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:
+    """The model version, or None and why.
 
     ``latest`` is the newest build of the training job's current identity that passed its gates. Until there is one what
     serves goes on serving, so an older version never comes back by itself.
     """
     model: ModelRef = desired.spec.model
     job = Ref("TrainingJob", model.training)
-    if model.version != "latest":
-        pinned = ports.registry.get(model.training, model.version)
+    named = wanted(desired, model)
+    if named != LATEST:
+        pinned = ports.registry.get(model.training, named)
+        told = f"version {named}{'' if named == model.version else f', which its alias {model.version} stands for,'}"
         if pinned is None:
-            return None, f"{job} has no version {model.version}"
-        return (pinned, "") if pinned.deployable else (None, f"version {model.version} failed its gates")
+            return None, f"{job} has no {told.rstrip(',')}"
+        return (pinned, "") if pinned.deployable else (None, f"{told} failed its gates")
     identity = desired.upstream.get(job, "")
     try:
         status = status_of(ports.state.load(job))
@@ -144,18 +157,20 @@ def _left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
 
 def model_then(asked: Desired[Any], specs: Specs, ports: Ports) -> tuple[ModelVersion | None, Kept]:
     """The model that a deployment would serve at a commit that asked for ``specs``, or why there is none."""
-    training, version = asked.spec.model.training, asked.spec.model.version
+    training, version = asked.spec.model.training, wanted(asked, asked.spec.model)
+    follows = version == LATEST
     job = Ref("TrainingJob", training)
-    if version == "latest":
+    if follows:
         left = models.left(specs[job], specs, ports)
         if not left.there:
             return None, Kept(False, f"waits for {job}")
         version = left.version
     model = ports.registry.get(training, version)
-    if model is None or (asked.spec.model.version != "latest" and not model.deployable):
+    if model is None or (not follows and not model.deployable):
         why = "is not in the registry" if model is None else "failed its gates"
         return None, Kept(False, f"{training}@{version} {why}", blocked=True)
-    return model, Kept(True, "")
+    formed, problem = in_form(model, asked.spec.serving.form)
+    return formed, Kept(formed is not None, problem, blocked=formed is None)
 
 
 def _remembered(ref: Ref, ports: Ports) -> DeploymentState:

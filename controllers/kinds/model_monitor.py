@@ -10,10 +10,9 @@ from controllers.kinds.model_deployment import model_then
 from controllers.kinds.observer import Observer, Specs
 from controllers.kinds.tables import published
 from controllers.kinds.trail import LineagePart, Trail
-from framework.api import layout
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.api.meta import Ref
-from framework.kinds.model_deployment.observed import DeploymentState
+from framework.kinds.model_deployment.observed import DeploymentState, ServedVersion
 from framework.kinds.model_monitor.judgement import metric_of
 from framework.kinds.model_monitor.observed import (
     MonitorObserved,
@@ -49,9 +48,8 @@ def observe(
         return MonitorObserved(ref, live, stable.app, live_since, flush=flush)
     since, until = found
     reference, damage = _reference(live.profile, ports)
-    folder = layout.profile_folder(ports.storage, spec.deployment, stable.app)
-    profiles = ports.profiles.window(folder, since, until, reference or ReferenceProfile({}, ()))
-    performance = _performance(spec, live, stable.app, live_since, until, ports)
+    profiles = ports.profiles.window(stable.arguments.profiles, since, until, reference or ReferenceProfile({}, ()))
+    performance = _performance(spec, live, stable, live_since, until, ports)
     return MonitorObserved(
         ref=ref,
         live=live,
@@ -74,14 +72,18 @@ def _reference(profile: str, ports: Ports) -> tuple[ReferenceProfile | None, str
 
 
 def _performance(
-    spec: ModelMonitorSpec, live: ModelVersion, app: str, live_since: datetime, until: datetime, ports: Ports
+    spec: ModelMonitorSpec,
+    live: ModelVersion,
+    stable: ServedVersion,
+    live_since: datetime,
+    until: datetime,
+    ports: Ports,
 ) -> LabelledWindow | None:
     """None while the labels' view has published nothing. Labels come from elsewhere: whatever is wrong with them is
     told with the window, and keeps nothing else from being judged."""
     asked = spec.performance
     if asked is None:
         return None
-    folder = layout.prediction_folder(ports.storage, spec.deployment, app)
     since, metric = performance_since(asked.window, live_since, until), metric_of(asked, live)
     try:
         labels = published(Ref("FeatureView", asked.labels.view), ports)
@@ -89,9 +91,11 @@ def _performance(
         if table is None:
             return None
         known = LabelTable(table, asked.labels.key, asked.labels.column)
-        return ports.profiles.performance(folder, known, metric, live.signature["output"], since, until)
+        return ports.profiles.performance(
+            stable.arguments.predictions, known, metric, live.signature["output"], since, until
+        )
     except (TerminalError, TransientError) as error:
-        return LabelledWindow(app, 0, 0, metric, None, problem=str(error))
+        return LabelledWindow(stable.app, 0, 0, metric, None, problem=str(error))
 
 
 def _left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:

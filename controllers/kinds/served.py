@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from framework.api.meta import Ref
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.planning.grammar.remembered import state_of, status_of
-from framework.planning.reports.models import ModelUse
+from framework.planning.reports.aliases import ModelUse
 from framework.ports import StateStore
 from framework.rollout.state import CanaryPhase
 
@@ -29,6 +29,6 @@ def _of(ref: Ref, state: DeploymentState) -> Iterator[tuple[str, ModelUse]]:
         stepping = rollout.canary.phase is CanaryPhase.STEPPING and state.stable is not None
         weight = rollout.canary.weight if stepping else 0
         share -= weight
-        yield rollout.version.label, ModelUse(ref, "candidate", weight)
+        yield rollout.version.label, ModelUse(ref, "candidate", weight, commit=rollout.version.commit)
     if state.stable is not None:
-        yield state.stable.label, ModelUse(ref, "stable", share)
+        yield state.stable.label, ModelUse(ref, "stable", share, state.stable_since, state.stable.commit)

@@ -3,29 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from controllers.kinds import models
 from controllers.kinds.observer import Observer
 from controllers.kinds.tables import published_view
+from framework.api.aliases import is_version
 from framework.api.errors import DamagedError, MlopsError
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState, Published
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_monitor.observed import MonitorState
 from framework.kinds.training_job import build
+from framework.kinds.training_job.aliases import meanings
+from framework.kinds.training_job.champion import Champion
 from framework.kinds.training_job.observed import OpenEpisode, Surroundings, TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
-from framework.ports import CodeRef, ModelVersion, Ports, RunPhase, RunState
+from framework.ports import CodeRef, CommitInfo, Ports, RunPhase, RunState
 from framework.specs.rules.code import ManyDigests
 
 
 def observe(
     ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports, now: datetime
 ) -> TrainingJobObserved:
+    """Where its aliases point, and what it would need to train."""
+    found = _build(ref, desired, status, ports)
+    if desired is None or not (desired.spec.aliases or state_of(status, TrainingJobState).aliases):
+        return found
+    named = {word for word in meanings(desired.spec).values() if is_version(word)}
+    return replace(
+        found,
+        named={version: ports.registry.get(ref.name, version) for version in sorted(named)},
+        moved_by=_commit(desired.commit, ports),
+    )
+
+
+def _commit(commit: str, ports: Ports) -> CommitInfo | None:
+    """None where it cannot be read now."""
+    try:
+        return ports.source.info(commit)
+    except MlopsError:
+        return None
+
+
+def _build(ref: Ref, desired: Desired[Any] | None, status: Status | None, ports: Ports) -> TrainingJobObserved:
     """What it would learn from and the run only while the registry has no build of this identity; the champion only
     when a run is about to start: it may be judged against it, and must not learn something else unasked."""
     absent = RunState(RunPhase.ABSENT)
@@ -52,7 +77,7 @@ def observe(
     starts = run.phase in (RunPhase.ABSENT, RunPhase.FAILED)
     return TrainingJobObserved(
         ref, ports.storage, (), run, views, name,
-        champion=champion(ref.name, ports) if starts else None,
+        champion=champion(ref.name, ports, desired.spec.evaluation.deployment) if starts else None,
         files=code_files(desired.code, ports) if run.phase is RunPhase.SUCCEEDED else {},
     )  # fmt: skip
 
@@ -111,15 +136,18 @@ def _under_way(desired: Desired[Any], status: Status | None, ports: Ports) -> tu
     return built_by(desired.ref.name, begun), ports.runs.observe(ports.storage, begun)
 
 
-def champion(training: str, ports: Ports) -> ModelVersion | None:
-    """The version of this training job that serves as some deployment's stable one."""
+def champion(training: str, ports: Ports, deployment: str | None = None) -> Champion | None:
+    """The version of this training job that serves as the stable one of ``deployment``, or else of any."""
     for ref in _may_serve(training, ports):
+        if deployment is not None and ref.name != deployment:
+            continue
         try:
             state = _deployment(ref, ports)
         except DamagedError:
             continue
         if state is not None and state.stable is not None and state.stable.training == training:
-            return ports.registry.get(training, state.stable.version)
+            model = ports.registry.get(training, state.stable.version)
+            return Champion(model, ref.name) if model is not None else None
     return None
 
 

@@ -307,7 +307,7 @@ class Stage:
 
     @property
     def report(self) -> str:
-        return layout.report_file(self._project.ports.storage, "delay-monitor")
+        return layout.report_file(layout.seen(self._project.ports.storage, "local"), "delay-monitor")
 
     def links(self) -> Mapping[str, Any]:
         return {"Endpoint": self.url, **self._project.cluster.links(), "Monitor's report": self.report}

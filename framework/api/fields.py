@@ -61,6 +61,45 @@ def format_duration(value: timedelta) -> str:
     return f"{Decimal(microseconds) / _UNITS['ms']}ms"
 
 
+_SIZES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_MEMORY = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(Ki|Mi|Gi|Ti)B?", re.ASCII)
+
+
+def parse_memory(value: Any) -> int:
+    """``512MiB``, ``4GiB`` or, as Kubernetes writes it, ``4Gi`` in bytes.
+
+    Raises:
+        ValueError: no unit or an unknown one, or less than a byte.
+    """
+    match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is not a size such as 512MiB or 4GiB")
+    found = round(Decimal(match[1]) * _SIZES[match[2]])
+    if not found:
+        raise ValueError("must be more than nothing")
+    return found
+
+
+def format_memory(value: int) -> str:
+    """The text in the largest unit that reads back as ``value``.
+
+    >>> format_memory(4 * 2**30), format_memory(1536 * 2**20), format_memory(3 * 2**29 + 1)
+    ('4GiB', '1536MiB', '1572864.000977KiB')
+    """
+    for unit, size in reversed(_SIZES.items()):
+        if value >= size and value % size == 0:
+            return f"{value // size}{unit}B"
+    return f"{round(Decimal(value) / _SIZES['Ki'], 6)}KiB"
+
+
+Memory = Annotated[
+    int,
+    BeforeValidator(parse_memory),
+    PlainSerializer(format_memory, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_MEMORY.pattern}$", "examples": ["512MiB", "4GiB"]}),
+]
+
+
 def _positive(value: timedelta) -> timedelta:
     if not value:
         raise ValueError("must be longer than nothing")

@@ -49,19 +49,25 @@ def traffic_folder(storage: str, deployment: str) -> str:
     return f"{storage}/traffic/{deployment}"
 
 
-def profile_folder(storage: str, deployment: str, app: str) -> str:
+def seen(storage: str, environment: str) -> str:
+    """What was asked and answered in one environment. Models, tables and runs are alike for all that share a storage;
+    what callers see of equal models is not."""
+    return f"{storage}/environments/{environment}"
+
+
+def profile_folder(seen: str, deployment: str, app: str) -> str:
     """whylogs profiles of one serving app: ``<start-ms>-<replica>-<n>.bin``."""
-    return f"{storage}/profiles/{deployment}/{app}"
+    return f"{seen}/profiles/{deployment}/{app}"
 
 
-def prediction_folder(storage: str, deployment: str, app: str) -> str:
+def prediction_folder(seen: str, deployment: str, app: str) -> str:
     """The prediction log of one serving app: Parquet files with request_id, key, prediction and time."""
-    return f"{storage}/predictions/{deployment}/{app}"
+    return f"{seen}/predictions/{deployment}/{app}"
 
 
-def report_file(storage: str, monitor: str) -> str:
+def report_file(seen: str, monitor: str) -> str:
     """The newest HTML report of a ModelMonitor."""
-    return f"{storage}/reports/{monitor}/index.html"
+    return f"{seen}/reports/{monitor}/index.html"
 
 
 def names_below(value: Any, storage: str) -> bool:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 _WHOLE = frozenset({"Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"})
-_NUMBERS = _WHOLE | {"Float32", "Float64"}
+NUMBERS = _WHOLE | {"Float32", "Float64"}
 
 MOST_CLASSES = 20
 """Where the task is left out: a label of whole numbers with no more distinct values than these is a class."""
@@ -35,13 +35,13 @@ class TaskForm:
 
 
 TASKS: Mapping[Task, TaskForm] = {
-    Task.BINARY: TaskForm("Boolean, or a number that is 0 or 1", _NUMBERS | {"Boolean"}, "probability", "auc"),
+    Task.BINARY: TaskForm("Boolean, or a number that is 0 or 1", NUMBERS | {"Boolean"}, "probability", "auc"),
     Task.MULTICLASS: TaskForm(
         "a String, a whole number or Boolean", _WHOLE | {"String", "Boolean"}, "probabilities", "accuracy"
     ),
-    Task.REGRESSION: TaskForm("a number", _NUMBERS, "number", "rmse"),
-    Task.QUANTILE: TaskForm("a number", _NUMBERS, "quantiles", "pinball"),
-    Task.RANKING: TaskForm("a number from 0 on: how relevant the row is", _NUMBERS, "score", "ndcg@10"),
+    Task.REGRESSION: TaskForm("a number", NUMBERS, "number", "rmse"),
+    Task.QUANTILE: TaskForm("a number", NUMBERS, "quantiles", "pinball"),
+    Task.RANKING: TaskForm("a number from 0 on: how relevant the row is", NUMBERS, "score", "ndcg@10"),
 }
 
 BINARY_CLASSES: Mapping[str, int] = {"0": 0, "1": 1, "false": 0, "true": 1}

@@ -51,6 +51,7 @@ class BoostedTrainer(TrainerForm):
     """What trainers of boosted trees have in common."""
 
     counted_by: ClassVar[str | None] = "rounds"
+    streams: ClassVar[bool] = True
 
     params: dict[str, Any] = Field(default_factory=dict, description="The library's own parameters; default: its own")
     rounds: int = Field(100, ge=1, description="Boosting rounds: how many trees")
@@ -63,6 +64,7 @@ class TorchTrainer(TrainerForm):
 
     tasks: ClassVar[frozenset[Task]] = _PLAIN
     counted_by: ClassVar[str | None] = "epochs"
+    streams: ClassVar[bool] = True
 
     entrypoint: Entrypoint = Field(
         description="package.module:attribute, called with (data, params); returns the torch.nn.Module"

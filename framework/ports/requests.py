@@ -55,7 +55,8 @@ MEANING = ("entities", "timestamp", "columns")
 
 class TrainRequest(Request):
     """A version of a model. ``spec`` is a TrainingJobSpec as JSON by alias; ``champion`` the fields of the live version
-    that it takes to ask it the same rows, where a gate compares with it; ``live_task`` what it learned, empty where
+    that it takes to ask it the same rows, where a gate compares with it: those of its file, ``deployment``, and
+    ``own``, None or {dataset, views} that it was trained on; ``live_task`` what it learned, empty where
     nothing is live; ``description`` what the model is for, in the words of its spec; ``compare``: say how sure the
     difference to the champion is also where no gate asks."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from framework.api.credentials import redacted_value
 from framework.api.printing import number
+from framework.planning.reports.aliases import ModelAlias, ModelUse
 from framework.planning.reports.health import SHORT_COMMIT
 from framework.planning.reports.models import (
     ModelComparison,
@@ -15,13 +16,13 @@ from framework.planning.reports.models import (
     ModelFigure,
     ModelReport,
     ModelRow,
-    ModelUse,
     is_loss,
 )
 from framework.ports import Json, ModelVersion
 from framework.render.canonical import document
 from framework.render.diffs import ADDED, CHANGED, QUIET, REMOVED, flow
-from framework.render.terminal import DEFAULT_WIDTH, Line, Span, fitted, one_line, paragraph, shortened, text_of, under
+from framework.render.model_tables import cells, evaluation_tables, heads, named
+from framework.render.terminal import DEFAULT_WIDTH, Line, Span, fitted, one_line, paragraph, text_of, under
 from framework.render.wording import ago, count, short
 
 FORMAT = 1
@@ -29,6 +30,7 @@ FORMAT = 1
 LIBRARIES = {
     "lightgbm-text": "lightgbm",
     "lightgbm-quantiles": "lightgbm",
+    "onnx": "onnx and onnxruntime",
     "skops": "scikit-learn and skops",
     "torch-safetensors": "safetensors, onnx and onnxruntime",
     "xgboost-ubj": "xgboost",
@@ -37,8 +39,6 @@ LIBRARIES = {
 _ALL_LIBRARIES = "what mlopsctl[train] brings"
 _HASHES = {"commit": SHORT_COMMIT, "training set": 12, "sha256": 12}
 """Characters that are shown to people where two of them differ."""
-_LONGEST_NAME = 48
-"""Columns of a name in a table; JSON has it in full."""
 _VERDICTS = {"better": ADDED, "worse": REMOVED, "added": ADDED, "removed": REMOVED, "retyped": CHANGED}
 _CAUSES = {"git": "git asked for it", "data": "its data had changed"}
 
@@ -50,8 +50,8 @@ def models_text(rows: Sequence[ModelRow], now: datetime, *, width: int = DEFAULT
     """A line each, in the order given."""
     if not rows:
         return "No model was trained yet.\n"
-    heads = _heads("VERSION", "TASK", "METRIC", "GATES", "COMMIT", "TRAINED", "SERVES")
-    return text_of(_table([heads, *(_row(row, now) for row in rows)], width), colour=colour)
+    titles = heads("VERSION", "TASK", "METRIC", "GATES", "COMMIT", "TRAINED", "ALIASES", "SERVES")
+    return text_of(_table([titles, *(_row(row, now) for row in rows)], width), colour=colour)
 
 
 def _row(row: ModelRow, now: datetime) -> Line:
@@ -62,6 +62,7 @@ def _row(row: ModelRow, now: datetime) -> Line:
         _gates_word(row),
         Span(short(row.model.commit)),
         Span(ago(now - row.model.created), QUIET),
+        Span(", ".join(dict.fromkeys(alias.name for alias in row.aliases)) or "-"),
         Span(", ".join(_use(use) for use in row.uses) or "-"),
     )
 
@@ -91,9 +92,21 @@ def _facts(row: ModelRow) -> dict[str, Json]:
         "task": row.task,
         "headline": {"metric": row.metric, "value": row.value, "loss": is_loss(row.metric)},
         "deployable": model.deployable,
+        "aliases": [_alias_facts(alias) for alias in row.aliases],
         "serves": [{"deployment": use.ref, "role": use.role, "weight": use.weight} for use in row.uses],
         "commit": model.commit,
         "created": model.created,
+    }
+
+
+def _alias_facts(alias: ModelAlias) -> dict[str, Json]:
+    return {
+        "name": alias.name,
+        "since": alias.since,
+        "commit": alias.commit,
+        "author": alias.author or None,
+        "why": alias.subject or None,
+        "deployment": alias.deployment,
     }
 
 
@@ -109,9 +122,15 @@ def model_text(report: ModelReport, now: datetime, *, width: int = DEFAULT_WIDTH
     told = f"trained {ago(now - model.created)} at commit {short(model.commit)}{f', because {cause}' if cause else ''}"
     serves = ", ".join(_use(use) for use in row.uses)
     serving = f"serves in {serves}" if serves else "serves nowhere"
-    for sentence in filter(None, (told, _searched(report), _passed(report), serving)):
+    for sentence in filter(None, (told, _searched(report), _decided(report), _passed(report), serving)):
         lines += paragraph(sentence, width=width, indent="  ")
-    for title, table in _tables(report):
+    if lineage.get("champion_told"):
+        lines += paragraph(
+            f"the live model was measured {one_line(lineage['champion_told'])}", width=width, indent="  "
+        )
+    for hint in lineage.get("hints") or ():
+        lines += paragraph(f"hint: {one_line(hint)}", width=width, indent="  ", style=CHANGED)
+    for title, table in _tables(report, now):
         if len(table) > 1:
             lines += [(), (Span(title, "bold"),), *_table(table, width)]
     return text_of(lines, colour=colour)
@@ -123,6 +142,11 @@ def _passed(report: ModelReport) -> str:
     if not gates:
         return "no gate judged it" if report.row.model.deployable else "it may not be deployed"
     return f"failed {failed} of {count(len(gates), 'gate')}" if failed else f"passed {count(len(gates), 'gate')}"
+
+
+def _decided(report: ModelReport) -> str:
+    threshold = (report.row.model.signature.get("output") or {}).get("threshold")
+    return "" if threshold is None else f"a row counts as positive from a probability of {number(threshold)} on"
 
 
 def _searched(report: ModelReport) -> str:
@@ -140,39 +164,40 @@ def _searched(report: ModelReport) -> str:
     return f"its parameters are those of trial {best['number']} of {len(trials):,} {by}{again}"
 
 
-def _tables(report: ModelReport) -> Iterator[tuple[str, list[Line]]]:
+def _tables(report: ModelReport, now: datetime) -> Iterator[tuple[str, list[Line]]]:
     """By title; each begins with its heads."""
     model, lineage = report.row.model, report.row.model.lineage
-    heads = _heads("  METRIC", "TEST", "VALIDATION", "LIVE, SAME ROWS", "BETTER")
-    yield "Metrics", [heads, *(_figure(one) for one in report.figures)]
-    heads = _heads("  METRIC", "MEAN", "STANDARD DEVIATION", "EACH FOLD")
-    yield "Cross-validation", [heads, *(_folds(one) for one in report.figures if one.cv is not None)]
-    yield "Gates", [_heads("  GATE", "VALUE", "VERDICT", "BAR"), *(_gate(gate) for gate in model.gates)]
-    parts = [
-        _cells(f"{row['by']} = {_part(row)}", row["metric"], number(row["score"]), f"{row['rows']:,}")
-        for row in lineage.get("slices") or ()
-    ]
-    yield "Slices", [_heads("  PART OF THE TEST ROWS", "METRIC", "VALUE", "ROWS"), *parts]
+    names = [cells(alias.name, *_alias(alias, now)) for alias in report.row.aliases]
+    yield "Aliases", [heads("  NAME", "SINCE", "COMMIT", "BY", "WHY"), *names]
+    titles = heads("  METRIC", "TEST", "95 OF 100 DRAWS", "VALIDATION", "LIVE, SAME ROWS", "BETTER")
+    yield "Metrics", [titles, *(_figure(one) for one in report.figures)]
+    titles = heads("  METRIC", "MEAN", "STANDARD DEVIATION", "EACH FOLD")
+    yield "Cross-validation", [titles, *(_folds(one) for one in report.figures if one.cv is not None)]
+    yield "Gates", [heads("  GATE", "VALUE", "VERDICT", "BAR"), *(_gate(gate) for gate in model.gates)]
+    yield from evaluation_tables(lineage, report.kept or {})
     yield "Parameters", _pairs(model.parameters)
     yield "Rows", _pairs({name: f"{rows:,}" for name, rows in (lineage.get("rows") or {}).items()})
-    yield "Data that was read", [_heads("  VIEW", "VERSION", "BUILD", "ROWS", "FROM, TO (UTC)"), *_data(report)]
-    yield "Inputs", [_heads("  NAME", "DTYPE", "MAY BE MISSING", "CATEGORIES"), *_inputs(model.signature)]
+    yield "Data that was read", [heads("  VIEW", "VERSION", "BUILD", "ROWS", "FROM, TO (UTC)"), *_data(report)]
+    yield "Inputs", [heads("  NAME", "DTYPE", "MAY BE MISSING", "CATEGORIES"), *_inputs(model.signature)]
     yield "Libraries", _pairs(lineage.get("libraries") or {})
     yield "Artefact", _pairs({"format": model.format, "sha256": model.sha256, "file": model.artifact})
 
 
-def _part(row: Mapping[str, Any]) -> str:
-    return "largest part, too small" if row["value"] is None else str(row["value"])
+def _alias(alias: ModelAlias, now: datetime) -> tuple[str, str, str, str]:
+    since = ago(now - alias.since) if alias.since is not None else ""
+    why = f"{alias.deployment}: {alias.subject}".strip(": ") if alias.deployment is not None else alias.subject
+    return since, short(alias.commit), alias.author, why
 
 
 def _figure(one: ModelFigure) -> Line:
     better = {True: "lower", False: "higher", None: ""}[one.loss]
-    return _cells(one.name, number(one.test), number(one.validation), number(one.live), better)
+    drawn = f"{number(one.interval[0])} to {number(one.interval[1])}" if one.interval else ""
+    return cells(one.name, number(one.test), drawn, number(one.validation), number(one.live), better)
 
 
 def _folds(one: ModelFigure) -> Line:
     mean, spread = one.cv or (None, None)
-    return _cells(one.name, number(mean), number(spread), ", ".join(number(value) for value in one.folds))
+    return cells(one.name, number(mean), number(spread), ", ".join(number(value) for value in one.folds))
 
 
 def _gate(gate: Mapping[str, Any]) -> Line:
@@ -191,19 +216,19 @@ def _data(report: ModelReport) -> Iterator[Line]:
         known = extents.get(name) or {}
         ends = [(known.get(end) or "")[:19].replace("T", " ") for end in ("since", "until")]
         rows = f"{known['rows']:,}" if "rows" in known else "-"
-        yield _cells(name, str(table.version), table.name, rows, ", ".join(filter(None, ends)) or "-")
+        yield cells(name, str(table.version), table.name, rows, ", ".join(filter(None, ends)) or "-")
 
 
 def _inputs(signature: Mapping[str, Any]) -> Iterator[Line]:
     for column in signature.get("inputs", ()):
         categories = f"{len(column['categories']):,}" if "categories" in column else "-"
-        yield _cells(column["name"], column["dtype"], "yes" if column["nullable"] else "no", categories)
+        yield cells(column["name"], column["dtype"], "yes" if column["nullable"] else "no", categories)
 
 
 def _pairs(known: Mapping[str, Any]) -> list[Line]:
     """What is called secret is hidden."""
     shown = redacted_value(known)
-    return [_heads("  NAME", "VALUE"), *(_cells(name, _plain(value)) for name, value in sorted(shown.items()))]
+    return [heads("  NAME", "VALUE"), *(cells(name, _plain(value)) for name, value in sorted(shown.items()))]
 
 
 def _plain(value: Any) -> str:
@@ -224,6 +249,10 @@ def model_json(environment: str, report: ModelReport) -> str:
             "metrics": {one.name: _figures(one) for one in report.figures},
             "gates": list(model.gates),
             "slices": lineage.get("slices") or [],
+            "forms": lineage.get("forms") or {},
+            "fairness": lineage.get("fairness") or [],
+            "robustness": lineage.get("robustness") or [],
+            "hints": lineage.get("hints") or [],
             "cross_validation": lineage.get("cross_validation"),
             "parameters": model.parameters,
             "rows": lineage.get("rows") or {},
@@ -236,12 +265,16 @@ def model_json(environment: str, report: ModelReport) -> str:
             "trials": kept.get("trials"),
             "search": (kept.get("origin") or {}).get("search"),
             "diagnosis": kept.get("diagnosis"),
+            "importance": kept.get("importance"),
+            "contributions": kept.get("contributions"),
+            "leakage": kept.get("leakage"),
         }
     )
 
 
 def _figures(one: ModelFigure) -> dict[str, Json]:
-    return {"test": one.test, "validation": one.validation, "live": one.live, "loss": one.loss}
+    ends = None if one.interval is None else list(one.interval)
+    return {"test": one.test, "interval": ends, "validation": one.validation, "live": one.live, "loss": one.loss}
 
 
 # ------------------------------------------------------------------- two of them
@@ -266,14 +299,14 @@ def comparison_text(found: ModelComparison, *, width: int = DEFAULT_WIDTH, colou
         lines += [
             (),
             (Span(about.capitalize(), "bold"),),
-            *_table([_heads("  NAME", "BEFORE", "AFTER", ""), *rows], width),
+            *_table([heads("  NAME", "BEFORE", "AFTER", ""), *rows], width),
         ]
     return text_of(lines, colour=colour)
 
 
 def _difference(item: ModelDifference) -> Line:
     values = [_side(item, value) for value in (item.before, item.after)]
-    return (Span(_name(item.name)), *values, Span(item.verdict, _VERDICTS.get(item.verdict, "")))
+    return (Span(named(item.name)), *values, Span(item.verdict, _VERDICTS.get(item.verdict, "")))
 
 
 def _side(item: ModelDifference, value: Json) -> Span:
@@ -353,18 +386,6 @@ def download_json(model: ModelVersion, folder: str, artifact: str, written: Sequ
 def card_json(label: str, content: Mapping[str, Any], file: str | None) -> str:
     """What a card says, as plain data. ``file`` is where its page was written."""
     return document({"format": FORMAT, "label": label, **content, "file": file})
-
-
-def _heads(*titles: str) -> Line:
-    return tuple(Span(title, "bold") for title in titles)
-
-
-def _cells(first: str, *others: str) -> Line:
-    return (Span(_name(first)), *(Span(one_line(text) or "-") for text in others))
-
-
-def _name(text: str) -> str:
-    return f"  {shortened(one_line(text), _LONGEST_NAME)}"
 
 
 def _table(rows: Iterable[Line], width: int) -> list[Line]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from framework.api.credentials import redacted_value
+from framework.api.fairness import bar_name, group_name
 from framework.api.printing import number
 from framework.planning.reports.models import ModelDifference, ModelRow, is_loss
 from framework.planning.reports.preview import (
@@ -99,6 +100,10 @@ def _tables(job: PreviewedJob) -> Iterator[list[Line]]:
         *(_cells(f"  {_part(row)}", row["metric"], f"{row['rows']:,}", number(row["score"])) for row in job.slices),
     ]
     yield [
+        headings("  FAIRNESS", "GROUP", "ROWS", "VALUE"),
+        *(_cells(f"  {name}", *cells) for name, *cells in _fairness(job)),
+    ]
+    yield [
         headings("  DIFFERS", "NAME", _role(job.beside, "").upper(), "NEW"),
         *(_cells(f"  {item.about}", item.name, *_sides(item)) for item in job.differences),
     ]
@@ -166,12 +171,16 @@ def _notes(job: PreviewedJob) -> Iterator[str]:
         serves = _serves(found.row)
         role = f"live, serves in {serves}" if serves else "live" if found.role == "live" else "what the base asks for"
         yield f"beside {found.row.label}: {role}"
+        if found.told:
+            yield f"both are measured {found.told}"
         if not found.same_rows:
             why = f": {found.problem}" if found.problem else "; on its own test rows it says nothing about the new one"
             yield f"it was not measured on the same test rows{why}"
     elif job.model is not None:
         serves = _serves(job.model)
         yield f"it serves in {serves}" if serves else "there is no other model to compare it with"
+    if job.model is not None:
+        yield from (f"hint: {one_line(hint)}" for hint in job.model.model.lineage.get("hints") or ())
 
 
 def _serves(row: ModelRow) -> str:
@@ -195,6 +204,16 @@ def _values(one: PreviewFigure) -> tuple[str, str, str, str]:
 def _part(row: Mapping[str, Any]) -> str:
     value = "no part is large enough" if row["value"] is None else row["value"]
     return one_line(f"{row['by']} = {value}", _LONGEST_CELL)
+
+
+def _fairness(job: PreviewedJob) -> Iterator[tuple[str, str, str, str]]:
+    """By bar the largest difference, then what each group has."""
+    for row in job.fairness:
+        value = number(row["value"]) or row["problem"]
+        yield bar_name(row["metric"], row["loss"], row["attribute"]), "largest difference", "", value
+        for group in row["groups"]:
+            for rate, found in group["values"].items():
+                yield rate, group_name(group["group"]), f"{group['rows']:,}", number(found)
 
 
 def _sides(item: ModelDifference) -> tuple[str, str]:
@@ -281,6 +300,10 @@ def _block(job: PreviewedJob) -> str:
         [(escaped(_part(row)), escaped(row["metric"]), f"{row['rows']:,}", number(row["score"])) for row in job.slices],
     )
     parts += _table(
+        ("fairness", "group", "rows", "value"),
+        [tuple(escaped(_short(cell)) for cell in cells) for cells in _fairness(job)],
+    )
+    parts += _table(
         ("differs", "name", _role(job.beside, ""), "new"),
         [tuple(escaped(_short(text)) for text in (item.about, item.name, *_sides(item))) for item in job.differences],
     )
@@ -359,6 +382,7 @@ def _job_facts(job: PreviewedJob) -> dict[str, Json]:
         },
         "gates": [dict(gate) for gate in job.gates],
         "slices": [dict(row) for row in job.slices],
+        "fairness": [dict(row) for row in job.fairness],
         "differences": [_difference_facts(item) for item in job.differences],
         "diffs": [
             {"path": diff.path, "before": diff.before, "after": diff.after, "category": diff.category.label}

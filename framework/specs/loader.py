@@ -206,6 +206,7 @@ def _facts(draft: Draft, spec: BaseModel, kind: Kind) -> Facts:
         warnings=tuple(problem_at(draft.positions, finding, "warning") for finding in _warnings(draft.ref, spec, kind)),
         secrets=(*secrets, *(problem for problem in exposed if problem.path not in told)),
         places=kind.places(spec),
+        borrows=kind.borrows(spec),
     )
 
 

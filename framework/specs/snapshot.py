@@ -43,13 +43,27 @@ def fingerprints(
     for ref in graph.topological(above):
         resource, kind = resources[ref], kinds[ref.kind]
         built_of = {upstream: found[upstream].identity for upstream in above[ref] if upstream in found}
-        earlier = known(resource, code.get(ref), built_of) if known else None
+        meant = meanings(resource, resources, kinds)
+        earlier = known(resource, code.get(ref), built_of) if known and not meant else None
         if earlier is None:
             digests = [code[ref].digest] if ref in code else []
-            identity = fingerprint.identity_of(resource.texts.rebuilding, digests, built_of, kind.workload_version)
+            identity = fingerprint.identity_of(
+                resource.texts.rebuilding, digests, built_of, kind.workload_version, meant
+            )
             digest = fingerprint.digest_of(ref, resource.metadata, resource.texts.whole, identity)
             earlier = Fingerprint(identity, digest)
         found[ref] = earlier
+    return found
+
+
+def meanings(resource: Resource, resources: Mapping[Ref, Resource], kinds: Mapping[str, Kind]) -> Mapping[str, str]:
+    """By path what the words mean that others explain. One that nobody explains is a mistake; validation tells it."""
+    found: dict[str, str] = {}
+    for borrowed in resource.facts.borrows:
+        other = resources.get(borrowed.ref)
+        known = kinds[borrowed.ref.kind].meanings(other.spec) if other is not None else {}
+        if borrowed.word in known:
+            found[borrowed.path] = known[borrowed.word]
     return found
 
 
@@ -88,6 +102,7 @@ def desired(
                 storage=storage,
                 root=root,
                 upstream={one: prints[one].identity for one in above[ref] if one in prints},
+                meanings=meanings(resources[ref], resources, kinds),
                 code=code.get(ref),
                 workload_version=kinds[ref.kind].workload_version,
             )

@@ -31,6 +31,9 @@ _LOST_IN_RAY = {
 }
 """Ray's exceptions for what befell a process or a node, by name: most workloads never import Ray, nor does this."""
 
+_NO_MEMORY = "OutOfMemoryError"
+_KILLED = "OOM killer"
+"""In what Ray tells of a process that is suddenly gone."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 _LONGEST_LINE = 500
@@ -51,9 +54,13 @@ def failure_of(error: BaseException) -> dict[str, Any]:
         if isinstance(cause, TerminalError):
             return _failure(FailureKind.USER, cause.reason, str(cause), traceback_of(error))
     for cause in chain:
+        if type(cause).__name__ == _NO_MEMORY and _of_ray(cause):
+            told = f"a process was ended because its node ran out of memory: {first_line(cause)}"
+            return _failure(FailureKind.INFRASTRUCTURE, "OutOfMemory", told, traceback_of(error))
+    for cause in chain:
         if _is_infrastructure(cause):
             return _described(cause, FailureKind.INFRASTRUCTURE, error)
-    own = [cause for cause in chain if not type(cause).__module__.startswith("ray.")]
+    own = [cause for cause in chain if not _of_ray(cause)]
     return _described((own or chain)[0], FailureKind.USER, error)
 
 
@@ -88,7 +95,14 @@ def _failure(
 
 def _described(cause: BaseException, kind: FailureKind, error: BaseException) -> dict[str, Any]:
     place = _place(cause, _own) or _place(cause, _any)
-    return _failure(kind, type(cause).__name__, f"{first_line(cause)}{_told(place)}", traceback_of(error))
+    killed = ""
+    if _of_ray(cause) and _KILLED in str(cause):
+        killed = "; a process that takes more memory than there is ends so"
+    return _failure(kind, type(cause).__name__, f"{first_line(cause)}{_told(place)}{killed}", traceback_of(error))
+
+
+def _of_ray(error: BaseException) -> bool:
+    return type(error).__module__.startswith("ray.")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -1,14 +1,15 @@
 """Trained models as files: saved, verified, loaded and asked, the same way in training, in serving and in batch.
 
-Models see a float64 matrix: numbers as they are, Booleans as 0 and 1, strings as their
-position in the signature's categories, and NaN for what is missing or was never seen in training.
+Models see a float64 matrix: numbers as they are, Booleans as 0 and 1, strings as their position in the signature's
+categories, dates as days and times as seconds since 1970 (see ``temporal``), and NaN for what is missing or was never
+seen in training.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,22 @@ import polars as pl
 
 from framework import storage
 from framework.answers import Matrix, ModelOutput
+from framework.workloads import temporal
 from framework.workloads.context import WorkloadError
+from framework.workloads.features.dtypes import DTYPES
 from framework.workloads.formats import known
 from framework.workloads.formats.form import Score
 from framework.workloads.missing import nan_as_null
 
 Signature = Mapping[str, Any]
-"""{"inputs": [{"name", "dtype", "nullable", "categories" (String only)}], "output": see ``answers.ModelOutput``}"""
+"""{"inputs": [{"name", "dtype", "nullable", "categories" (of a String), "encoding" (of a date or time)}], "output": see
+``answers.ModelOutput``}"""
 
 NUMBERS = frozenset({
     "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64",
 })  # fmt: skip
-INPUT_DTYPES = NUMBERS | {"Boolean", "String"}
-"""Dtypes that a model input can have; dates must be turned into numbers by the view."""
+INPUT_DTYPES = NUMBERS | {"Boolean", "String", *temporal.ENCODINGS}
+"""Dtypes that a model input can have: those that a FeatureView declares."""
 
 
 def signature_of(
@@ -40,14 +44,16 @@ def signature_of(
     like that can only be asked about with null.
 
     Raises:
-        WorkloadError: "WrongType" for an input that is neither number, Boolean nor String.
+        WorkloadError: "WrongType" for an input of a dtype that no FeatureView declares, or with dates that no request
+            could have.
     """
     columns: list[dict[str, Any]] = []
     known = nan_as_null(frame.select(list(dict.fromkeys(inputs))))
     for name in inputs:
         dtype = str(known.schema[name].base_type())
         if dtype not in INPUT_DTYPES:
-            raise WorkloadError("WrongType", f"{name} is {dtype}; a model input is a number, a Boolean or a String")
+            told = f"{name} is {dtype}; a model input is a number, Boolean, a String, Date or Datetime"
+            raise WorkloadError("WrongType", told)
         column: dict[str, Any] = {
             "name": name,
             "dtype": dtype,
@@ -55,6 +61,9 @@ def signature_of(
         }
         if dtype == "String":
             column["categories"] = known[name].drop_nulls().unique().sort().to_list()
+        if dtype in temporal.ENCODINGS:
+            temporal.check(known[name])
+            column["encoding"] = temporal.ENCODINGS[dtype]
         columns.append(column)
     return {"inputs": columns, "output": output.to_json()}
 
@@ -63,20 +72,31 @@ class Encoder:
     """Frames to matrices by one signature. Built once, used for every request."""
 
     def __init__(self, signature: Signature) -> None:
-        self._columns: list[tuple[str, pl.Enum | None]] = [
-            (column["name"], pl.Enum(column["categories"]) if column["dtype"] == "String" else None)
-            for column in signature["inputs"]
+        self._columns: list[tuple[str, Callable[[pl.Series], Matrix]]] = [
+            (column["name"], _encoded(column)) for column in signature["inputs"]
         ]
 
     def matrix(self, frame: pl.DataFrame) -> Matrix:
         """float64 (rows, inputs), C-contiguous; NaN for null and for strings that are no category."""
         matrix = np.empty((frame.height, len(self._columns)), dtype=np.float64)
-        for index, (name, categories) in enumerate(self._columns):
-            series = frame.get_column(name)
-            if categories is not None:
-                series = series.cast(categories, strict=False).to_physical()
-            matrix[:, index] = series.cast(pl.Float64).to_numpy()
+        for index, (name, encode) in enumerate(self._columns):
+            matrix[:, index] = encode(frame.get_column(name))
         return matrix
+
+
+def _encoded(column: Mapping[str, Any]) -> Callable[[pl.Series], Matrix]:
+    """How a column of a signature becomes float64 (rows,)."""
+    if "encoding" in column:
+        return temporal.ENCODED[column["encoding"]]
+    categories = pl.Enum(column["categories"]) if column["dtype"] == "String" else None
+
+    def numbers(series: pl.Series) -> Matrix:
+        if categories is not None:
+            series = series.cast(categories, strict=False).to_physical()
+        found: Matrix = series.cast(pl.Float64).to_numpy()
+        return found
+
+    return numbers
 
 
 class Predictor:
@@ -91,9 +111,15 @@ class Predictor:
     def predict(self, frame: pl.DataFrame) -> Matrix:
         """The answers (see ``answers.ModelOutput``), float64 (rows,) or (rows, numbers of an answer). ``frame`` has the
         signature's inputs."""
-        if frame.height == 0:
-            return self.output.empty()
-        return self._score(self._encoder.matrix(frame))
+        return self.answer(self.encode(frame))
+
+    def encode(self, frame: pl.DataFrame) -> Matrix:
+        """The signature's inputs as the model sees them, each by itself: see ``Encoder.matrix``."""
+        return self._encoder.matrix(frame)
+
+    def answer(self, matrix: Matrix) -> Matrix:
+        """The answers to rows as ``encode`` has them."""
+        return self._score(matrix) if len(matrix) else self.output.empty()
 
 
 def save(folder: str, data: bytes, format: str) -> tuple[str, str]:
@@ -152,8 +178,15 @@ def check_rows(rows: Sequence[Any], signature: Signature, first: int = 0) -> lis
                     f"instances[{index}].{name} holds half a surrogate pair, which is no text: {shown(value)}"
                 )
             elif not _fits(value, dtype):
-                problems.append(f"instances[{index}].{name} must be {dtype}, found {kind_of(value)} {shown(value)}")
+                problems.append(
+                    f"instances[{index}].{name} must be {required(dtype)}, found {kind_of(value)} {shown(value)}"
+                )
     return problems
+
+
+def required(dtype: str) -> str:
+    """What a request has to have for ``dtype``, as a message says it."""
+    return f"{dtype} (ISO 8601, as {temporal.EXAMPLES[dtype]})" if dtype in temporal.EXAMPLES else dtype
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]], signature: Signature) -> pl.DataFrame:
@@ -168,7 +201,9 @@ def _series(name: str, dtype: str, rows: Sequence[Mapping[str, Any]]) -> pl.Seri
     values = [row.get(name) for row in rows]
     if any(isinstance(value, _FLOATS) and value != value for value in values):
         values = [None if _missing(value) else value for value in values]
-    return pl.Series(name, values, dtype=_dtype(dtype), strict=False)
+    if dtype in temporal.ENCODINGS:
+        values = [temporal.parsed(value, dtype) for value in values]
+    return pl.Series(name, values, dtype=DTYPES[dtype], strict=False)
 
 
 _RANGES = {
@@ -206,6 +241,8 @@ def _fits(value: Any, dtype: str) -> bool:
         return isinstance(value, str)
     if dtype == "Boolean":
         return isinstance(value, _BOOLEANS)
+    if dtype in temporal.ENCODINGS:
+        return temporal.parsed(value, dtype) is not None
     if isinstance(value, _BOOLEANS) or not isinstance(value, _REALS):
         return False
     try:
@@ -225,10 +262,6 @@ def shown(value: Any) -> str:
         return repr(str(value)[:40])
     except ValueError:  # Python refuses to write out integers of more than 4,300 digits
         return f"of {value.bit_length()} bits"
-
-
-def _dtype(word: str) -> Any:
-    return getattr(pl, word)
 
 
 def kind_of(value: Any) -> str:

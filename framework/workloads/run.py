@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NoReturn
 
 from framework.api.layout import run_folder
@@ -24,6 +25,7 @@ from framework.ports import FailureKind
 from framework.storage import DamagedFileError, read_json, write_sealed
 from framework.workloads.context import RunContext
 from framework.workloads.failures import failure_of
+from framework.workloads.persistence import persistently
 from framework.workloads.priority import give_way
 
 HEARTBEAT_SECONDS = 1.0
@@ -52,7 +54,9 @@ class Attempt:
         if not self._finished.acquire(blocking=False):
             return False
         times = {"started": self._started, "finished": datetime.now(UTC).isoformat()}
-        write_sealed(f"{self._folder}/result-{self._attempt}.json", {"attempt": self._attempt, **outcome, **times})
+        result = {"attempt": self._attempt, **outcome, **times}
+        write = partial(write_sealed, f"{self._folder}/result-{self._attempt}.json", result)
+        persistently(write) if outcome["status"] == "succeeded" else write()
         return True
 
     def fail_now(self, kind: FailureKind, reason: str, message: str) -> None:

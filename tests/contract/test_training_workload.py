@@ -158,6 +158,29 @@ def test_a_threshold_is_chosen_on_validation_rows_and_the_live_model_compared_by
     assert compared["quantiles"][4] < compared["difference"] < compared["quantiles"][-5]
 
 
+def test_a_model_is_looked_at_from_all_sides(outcomes: dict[str, Any]) -> None:
+    """At the threshold that was chosen, on the file that was stored, and told on its card."""
+    found = outcomes["decided"]
+    (fair,) = found["fairness"]
+    rates = {row["group"]: (row["rows"], row["values"]["true_positive_rate"]) for row in fair["groups"]}
+    assert sum(rows for rows, _ in rates.values()) == found["rows"]["test"]
+    assert (
+        min(rate for _, rate in rates.values()) <= found["metrics"]["recall"] <= max(rate for _, rate in rates.values())
+    )
+    (robust,) = found["robustness"]
+    assert robust["columns"] == ["carrier"]
+    assert robust["value"] < robust["clean"] == found["metrics"]["auc"]
+    low, high = found["intervals"]["auc"]
+    assert low < found["metrics"]["auc"] < high
+    for looked, by in (("importance", "drop"), ("contributions", "mean")):
+        assert found[looked]["problem"] == ""
+        assert found[looked]["inputs"][0][by] > 0
+    assert found["leakage"]["model"] == pytest.approx(found["metrics"]["auc"], abs=1e-5)
+    card = (Path(found["artifact"]).parent / "README.md").read_text()
+    for title in ("Fairness", "Robustness", "What it goes by", "What moves its answers", "Signs of leakage"):
+        assert f"## {title}" in card
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "metric", "least"),
     [
@@ -183,6 +206,24 @@ def test_each_task_is_trained_measured_and_answers(
     answers = predictor.predict(models.frame_of(rows, found["signature"]))
     predictor.output.check(answers, 2)
     assert (Path(found["profile"]) / "whole.bin").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "format"), [("numbers", "onnx", "onnx"), ("network", "quantized", "torch-safetensors")]
+)
+def test_another_form_of_the_model_answers_as_it_does(
+    outcomes: dict[str, Any], name: str, form: str, format: str
+) -> None:
+    found = outcomes[name]
+    made = found["lineage"]["forms"][form]
+    assert (made["passed"], made["reason"], made["format"]) == (True, "", format)
+    assert "forms" not in outcomes["classes"]["lineage"]
+    rows = [{"carrier": "AA", "hour": 20, "near": 0.5}, {"carrier": "none seen", "hour": 2, "near": -0.5}]
+    native = models.load(found["artifact"], found["sha256"], found["format"], found["signature"])
+    other = models.load(made["artifact"], made["sha256"], made["format"], found["signature"])
+    frame = models.frame_of(rows, found["signature"])
+    assert other.predict(frame) == pytest.approx(native.predict(frame), abs=0.02)
+    assert f"The form {form} may serve." in (Path(found["artifact"]).parent / "README.md").read_text()
 
 
 def test_a_search_with_xgboost_fits_its_best_trial(outcomes: dict[str, Any]) -> None:
@@ -219,6 +260,13 @@ def test_two_workers_fit_one_network(outcomes: dict[str, Any]) -> None:
 def test_workers_do_not_wait_for_one_that_failed(outcomes: dict[str, Any]) -> None:
     """They would for five minutes, and tell that somebody is gone."""
     assert outcomes["one-worker-fails"]["wall"] < 200
+
+
+def test_rows_that_stream_to_a_worker_make_the_same_model(outcomes: dict[str, Any], folder: Path) -> None:
+    found, held = outcomes["streamed"], outcomes["held"]
+    assert found["sha256"] == held["sha256"]
+    assert found["metrics"] == held["metrics"]
+    assert list((folder / "runs").glob("*/shards/*")) == []
 
 
 def test_two_workers_stop_at_the_same_round(outcomes: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ XGBOOSTED = {"xgboost": {"params": {"max_depth": 4, "subsample": 0.8}, "rounds":
 NETWORK = {
     "torch": {
         "entrypoint": "tests.unit.training.networks:layers",
-        "params": {"hidden": 16},
+        "params": {"hidden": 64},
         "epochs": 6,
         "batchSize": 64,
         "learningRate": 0.01,
@@ -120,6 +120,11 @@ def spec(trainer: dict[str, Any], tune: dict[str, Any] | None = None, **changes:
         "checkpoint": {"every": 1, "keep": 2},
         **changes,
     }
+
+
+def streamed(form: dict[str, Any]) -> dict[str, Any]:
+    """The same with rows that come from files, a batch at a time."""
+    return {**form, "dataset": {**form["dataset"], "loading": "stream"}}
 
 
 class Runs:
@@ -228,7 +233,11 @@ def main(folder: Path) -> None:
     joined = kill_worker_after_checkpoint(folder / "runs" / "killed", ray_folder)
     runs.run("killed", spec(long))
     joined()
-    compared = {"gates": [{"metric": "auc", "comparedTo": "live", "maxDrop": 0.1, "confidence": 0.9}]}
+    compared = {
+        "gates": [{"metric": "auc", "comparedTo": "live", "maxDrop": 0.1, "confidence": 0.9}],
+        "fairness": [{"attribute": "carrier", "metric": "equal_opportunity_difference", "max": 0.5}],
+        "robustness": [{"perturb": "unseen", "amount": 1.0, "metric": "auc", "maxDrop": 0.5}],
+    }
     runs.run("decided", spec(BOOSTED, decision={"recall": 0.9}, evaluation=compared), champion)
     inputs = ["carrier", "hour", "near"]
     classes = task("multiclass", "season", inputs, "f1", classWeights="balanced")
@@ -236,7 +245,7 @@ def main(folder: Path) -> None:
     runs.run("classes-by-xgboost", {**classes, "trainer": XGBOOSTED, "tune": DEPTHS})
     numbers = task("regression", "delay", inputs, "rmse")
     folds = {**numbers["evaluation"], "crossValidation": {"folds": 2, "gap": "1h"}}
-    runs.run("numbers", {**numbers, "evaluation": folds})
+    runs.run("numbers", {**numbers, "evaluation": folds, "export": {"onnx": "required"}})
     asked = {**TUNE, "metric": "validation_pinball", "mode": "min", "trials": 2}
     quantiles = task("quantile", "delay", inputs, "coverage", quantiles=[0.1, 0.5, 0.9])
     runs.run("quantiles", {**quantiles, "tune": asked})
@@ -247,10 +256,14 @@ def main(folder: Path) -> None:
     runs.run("another-metric", wrong, {**champion, "signature": live["signature"]})
     two = {"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
     stops = {"lightgbm": {**STOPPED, "earlyStopping": {"metric": "validation_log_loss", "patience": 4}}}
-    runs.run("two-workers-that-stop", spec(stops, resources=two))
+    runs.run("two-workers-that-stop", streamed(spec(stops, resources=two)))
     runs.run("two-workers", spec(BOOSTED, resources=two))
-    runs.run("two-workers-of-xgboost", {**classes, "trainer": XGBOOSTED, "resources": two})
-    network = {**classes, "trainer": NETWORK}
+    bound = {**two, "workers": 1, "memoryPerWorker": "256MiB"}
+    runs.run("held", spec(BOOSTED))
+    runs.run("streamed", streamed(spec(BOOSTED, resources=bound)))
+    runs.run("two-workers-of-xgboost", streamed({**classes, "trainer": XGBOOSTED, "resources": two}))
+    fewer = {"onnx": "never", "quantize": {"to": "float16", "maxDeviation": 0.02, "maxLoss": 0.01}}
+    network = {**classes, "trainer": NETWORK, "export": fewer}
     runs.run("network", network)
     runs.run("two-workers-of-torch", {**network, "resources": two})
     one_fails = {"torch": {**NETWORK["torch"], "entrypoint": "tests.unit.training.networks:failing_beside"}}

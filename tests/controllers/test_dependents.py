@@ -78,6 +78,34 @@ def test_the_champion_is_what_serves_whatever_the_deployment_asks_for_now() -> N
     assert job.payload["champion"]["version"] == serving
 
 
+def test_a_gate_says_whose_live_model_is_meant() -> None:
+    """Of two deployments one keeps what it serves, for it pins a version."""
+    world = World({**World().files, "mlops_specs/classifier.yaml": JUDGED})
+    world.run()
+    first = world.served()
+    other = DEPLOYMENT.replace("name: delay", "name: delay-eu").replace("/delay", "/delay-eu")
+    pinned = other.replace("training: classifier", f"training: classifier, version: {first}")
+    named = JUDGED.replace("maxDrop: 0.1}", "maxDrop: 0.1, deployment: delay-eu}")
+    world.commit(eu=pinned, classifier=named.replace("rounds: 50", "rounds: 60"))
+    world.run()
+    assert world.served() != first
+    world.commit(classifier=named.replace("rounds: 50", "rounds: 70"))
+    world.pass_()
+    job = next(run for run in world.ports.runs.active() if run.metadata["resource"] == str(JOB))
+    assert (job.payload["champion"]["version"], job.payload["champion"]["deployment"]) == (first, "delay-eu")
+
+
+def test_a_run_is_told_what_the_live_model_was_trained_on() -> None:
+    world = World({**World().files, "mlops_specs/classifier.yaml": JUDGED})
+    world.run()
+    world.commit(classifier=JUDGED.replace("rounds: 50", "rounds: 60"))
+    world.pass_()
+    job = next(run for run in world.ports.runs.active() if run.metadata["resource"] == str(JOB))
+    own = job.payload["champion"]["own"]
+    assert own["dataset"]["spine"] == "departures"
+    assert own["views"].keys() == job.payload["views"].keys()
+
+
 def test_what_the_live_model_learned_is_told_to_a_run_that_no_gate_compares_with_it() -> None:
     """So that values alone never turn it into a model of something else."""
     world = World()

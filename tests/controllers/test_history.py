@@ -297,7 +297,7 @@ def test_all_versions_of_a_job() -> None:
     ("name", "told"),
     [
         ("classifier@nothing", "no version 'nothing'"),
-        ("nobody@nothing", "it has none"),
+        ("nobody@nothing", "it has those of classifier"),
         ("classifier", "neither KIND/NAME nor TRAINING@VERSION"),
         ("FeatureView/nothing", "nothing came of"),
     ],

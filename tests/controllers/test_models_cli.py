@@ -57,7 +57,8 @@ def made(folder: Path, version: str, task: Task, **more: Any) -> ModelVersion:
     found = {**found, **more}
     storage.write_bytes(found["artifact"], MODEL)
     storage.write_sealed(str(folder / version / "version.json"), found)
-    lineage = {**found["lineage"], **{name: found[name] for name in ("champion_metrics", "slices", "rows")}}
+    kept = ("champion_metrics", "intervals", "slices", "fairness", "robustness", "rows")
+    lineage = {**found["lineage"], **{name: found[name] for name in kept}}
     fields = {name: found[name] for name in ("artifact", "sha256", "format", "signature", "metrics", "parameters")}
     return ModelVersion(
         training="other", version=version, commit="c0ffee" * 6, created=STARTED - timedelta(days=2), lineage=lineage,
@@ -135,12 +136,14 @@ def test_the_list_says_what_serves_and_what_passed(lived: Shelf, monkeypatch: py
     newest, before = rows[0], rows[1]
     assert newest["serves"] == [{"deployment": "ModelDeployment/delay", "role": "stable", "weight": 100}]
     assert before["serves"] == []
+    names = [[alias["name"] for alias in row["aliases"]] for row in rows]
+    assert names == [["champion"], [], ["challenger"], []]
     assert newest["headline"] == {"metric": "auc", "value": 0.7, "loss": False}
     text = call(lived.project, "models", "list").stdout.splitlines()
-    assert text[0].split() == ["VERSION", "TASK", "METRIC", "GATES", "COMMIT", "TRAINED", "SERVES"]
+    assert text[0].split() == ["VERSION", "TASK", "METRIC", "GATES", "COMMIT", "TRAINED", "ALIASES", "SERVES"]
     assert f"classifier@{newest['version']}  binary  auc 0.7000  passed" in text[1]
     assert "ModelDeployment/delay (stable, 100 %)" in text[1]
-    assert text[3].split()[-3:] == ["2d", "ago", "-"]
+    assert text[3].split()[-4:] == ["2d", "ago", "challenger", "-"]
 
 
 def test_the_list_of_one_training_job(lived: Shelf) -> None:
@@ -191,8 +194,11 @@ def test_show_tells_what_is_known_of_a_version(lived: Shelf, monkeypatch: pytest
         "other@abc1230000 binary, auc 0.8750",
         "passed 1 gate",
         "serves nowhere",
-        "auc 0.8750 0.7500 0.8125 higher",
-        "log_loss 0.7500 0.7500 - lower",
+        "auc 0.8750 0.8500 to 0.9000 0.7500 0.8125 higher",
+        "log_loss 0.7500 - 0.7500 - lower",
+        "origin = no value log_loss 800 0.7500",
+        "auc under noise of 0.1 0.9000 0.8000",
+        "hour auc -0.0100",
         "auc 0.8750 passed >= 0.6",
         "origin = JFK auc 0.6200 800",
         "num_leaves 7",
@@ -205,11 +211,33 @@ def test_show_tells_what_is_known_of_a_version(lived: Shelf, monkeypatch: pytest
     ):
         assert line in lines, line
     found = asked(lived, "show", "other@abc1230000")
-    assert found["metrics"]["auc"] == {"test": 0.875, "validation": 0.75, "live": 0.8125, "loss": False}
+    assert found["metrics"]["auc"] == {
+        "test": 0.875, "interval": [0.85, 0.9], "validation": 0.75, "live": 0.8125, "loss": False,
+    }  # fmt: skip
     assert found["gates"] == list(GATES)
     assert found["diagnosis"]["rows"] == 4000
+    assert found["fairness"][0]["value"] == 0.25
+    assert found["leakage"]["model"] == 0.9
     assert found["extents"]["flights"]["rows"] == 12012
     assert found["data"]["flights"]["version"] == 3
+
+
+def test_a_version_is_found_by_what_it_is_called(lived: Shelf, tmp_path: Path) -> None:
+    newest, before = lived.versions()
+    assert asked(lived, "show", "classifier@champion")["version"] == newest
+    assert asked(lived, "show", "classifier@latest")["version"] == newest
+    (alias,) = asked(lived, "show", "classifier")["aliases"]
+    assert (alias["name"], alias["deployment"], alias["since"][:10]) == (
+        "champion", "ModelDeployment/delay", f"{STARTED:%Y-%m-%d}",
+    )  # fmt: skip
+    assert alias["author"]
+    assert alias["why"]
+    assert asked(lived, "diff", f"classifier@{before}", "classifier@champion")["after"]["version"] == newest
+    assert asked(lived, "show", "other@challenger")["version"] == "abc4560000"
+    assert asked(lived, "download", "other@challenger", str(tmp_path / "it"))["label"] == "other@abc4560000"
+    assert call(lived.project, "lineage", "classifier@champion").stdout == (
+        call(lived.project, "lineage", f"classifier@{newest}").stdout
+    )
 
 
 def test_a_name_alone_is_the_newest_that_passed(mine: Shelf) -> None:

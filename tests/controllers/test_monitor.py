@@ -46,7 +46,7 @@ class Watched(World):
 
     def watch(self, *columns: ColumnSummary) -> MonitorState:
         """Until two windows are over."""
-        folder = layout.profile_folder(self.ports.storage, "delay", self.app)
+        folder = layout.profile_folder(layout.seen(self.ports.storage, "local"), "delay", self.app)
         for _ in range(15):
             self.ports.profiles.add_profile(folder, self.now, columns or [MOVED])
             self.pass_()
@@ -88,7 +88,7 @@ def test_a_training_profile_that_is_damaged_leaves_quality_and_performance(world
         raise TerminalError("ProfileDamaged", f"{profile}/whole.bin: cut short")
 
     world.ports.profiles.reference = damaged  # type: ignore[method-assign]
-    folder = layout.prediction_folder(world.ports.storage, "delay", world.app)
+    folder = layout.prediction_folder(layout.seen(world.ports.storage, "local"), "delay", world.app)
     world.ports.profiles.add_performance(folder, world.now, LabelledWindow(world.app, 900, 900, "auc", 0.5, 0.48, 0.52))
     state = world.watch()
     assert set(state.episodes) == {"quality", "performance"}
@@ -106,3 +106,12 @@ def test_a_missing_training_profile_is_nothing_to_wait_for(world: Watched) -> No
     world.ports.profiles.references[world.profile] = reference(numeric([2_000] * 5))
     assert set(world.watch().episodes) == {"drift", "quality"}
     assert world.standing().converged
+
+
+def test_what_another_environment_on_the_same_storage_saw_is_not_judged(world: Watched) -> None:
+    elsewhere = layout.profile_folder(layout.seen(world.ports.storage, "other"), "delay", world.app)
+    world.ports.profiles.add_profile(elsewhere, world.now, [MOVED])
+    here = layout.profile_folder(layout.seen(world.ports.storage, "local"), "delay", world.app)
+    assert here != elsewhere
+    state = world.watch(numeric([200] * 5))
+    assert "drift" not in state.episodes

@@ -162,7 +162,10 @@ def test_what_has_no_room_waits_in_a_simulation_as_well() -> None:
 
 def test_bars_on_parts_of_the_rows_are_passed() -> None:
     gates = "gates: [{metric: auc, min: 0.6}]"
-    bars = TRAINING.replace(gates, f"{gates}, slices: [{{by: distance, metric: auc, min: 0.6, minRows: 50}}]")
+    parts = "slices: [{by: distance, metric: auc, min: 0.6, minRows: 50}]"
+    groups = "fairness: [{attribute: distance, metric: equalized_odds_difference, max: 0.1, minRows: 50}]"
+    disturbed = "robustness: [{perturb: noise, columns: [distance], metric: auc, maxDrop: 0.1}]"
+    bars = TRAINING.replace(gates, f"{gates}, {parts}, {groups}, {disturbed}")
     world = World()
     found = tried(world).go_to(world.read(world.commit(classifier=bars)))
     assert {item.word for item in found.endings} == {"ready"}

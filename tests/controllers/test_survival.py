@@ -106,7 +106,7 @@ class Running:
             self.world.advance(0.5)
             for deployment in self.world.ports.serving.routes():
                 for app in self.world.ports.serving.apps(deployment):
-                    folder = f"memory://store/profiles/{deployment}/{app}"
+                    folder = f"memory://store/environments/local/profiles/{deployment}/{app}"
                     shape = [1_000, 50, 50, 50, 50] if self.moved else [200] * 5
                     self.world.ports.profiles.add_profile(folder, self.world.now, [numeric(shape, name="distance")])
 

@@ -103,11 +103,12 @@ FILES: Mapping[str, Sequence[str]] = {
     "specs/more.yaml": [view("more"), "# nothing\n", view("orders", LATE), ""],
     "specs/late.yaml": [
         training(), training(more="  timeout: 1h\n"), training("ordesr"), training(label="lat"), training("more"),
-        training(more="  resources: {workers: 0}\n"),
+        training(more="  resources: {workers: 0}\n"), training(more='  aliases: {stable: "0123456789"}\n'),
+        training(more="  aliases: {stable: latest}\n"),
     ],
     "specs/serve.yml": [
         deployment("a"), deployment("a", "/other") + "---\n" + deployment("b"),
-        deployment("a") + "---\n" + deployment("b"),
+        deployment("a") + "---\n" + deployment("b"), deployment("a").replace("late}", "late, version: stable}"),
     ],
     "specs/notes.txt": ["no spec\n"],
     "shop/code.py": ["def tidy(rows): ...\n", "def tidy(row): ...\n", "def other(): ...\n", "def tidy(:\n"],

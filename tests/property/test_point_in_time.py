@@ -52,12 +52,14 @@ def slow(
     rows=st.lists(st.tuples(KEYS, TICKS, st.none() | st.integers(-3, 3), st.integers(0, 3)), max_size=25),
     max_age=SPANS,
     delay=SPANS,
+    slice_rows=st.integers(1, 30),
 )
 def test_the_join_is_its_definition(
     events: list[tuple[Any, int]],
     rows: list[tuple[Any, int, int | None, int]],
     max_age: int | None,
     delay: int | None,
+    slice_rows: int,
 ) -> None:
     if max_age is not None and delay is not None and max_age < delay:
         max_age = delay
@@ -72,6 +74,7 @@ def test_the_join_is_its_definition(
         columns=["value", "tie"],
         max_age=None if max_age is None else timedelta(hours=max_age),
         delay=None if delay is None else timedelta(hours=delay),
+        slice_rows=slice_rows,
     )
     assert found["number"].to_list() == list(range(len(events)))
     expected = [slow(event, rows, max_age, delay) for event in events]
@@ -87,10 +90,11 @@ NUMBERS = st.sampled_from([None, math.nan, -1.0, 0.0, 2.0])
     order=st.permutations(["a", "b", "c"]),
     taken=st.integers(1, 3),
     lazy=st.booleans(),
+    slice_rows=st.integers(1, 30),
     seed=st.randoms(use_true_random=False),
 )
 def test_ties_are_broken_by_all_columns_of_the_view_whichever_are_taken(
-    rows: list[tuple[Any, ...]], order: list[str], taken: int, lazy: bool, seed: Any
+    rows: list[tuple[Any, ...]], order: list[str], taken: int, lazy: bool, slice_rows: int, seed: Any
 ) -> None:
     """The declared order decides, NaN and null are the lowest value, and a table's own order or how it is read do
     not matter."""
@@ -103,7 +107,7 @@ def test_ties_are_broken_by_all_columns_of_the_view_whichever_are_taken(
     spine = frame([(key, at(tick)) for key in ("AA", "UA") for tick in (1, 2, 3)], "at")
     found = join_as_of(
         spine, table.lazy() if lazy else table,
-        by=["key"], spine_time="at", feature_time="seen", columns=order[:taken],
+        by=["key"], spine_time="at", feature_time="seen", columns=order[:taken], slice_rows=slice_rows,
     )  # fmt: skip
 
     def lowest(value: float | None) -> float:

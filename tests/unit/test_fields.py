@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from framework.api import cron
-from framework.api.fields import LONGEST_DURATION, CronExpression, format_duration, parse_duration
+from framework.api.fields import (
+    LONGEST_DURATION,
+    CronExpression,
+    format_duration,
+    format_memory,
+    parse_duration,
+    parse_memory,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +63,11 @@ def test_what_is_no_duration_is_told(text: object, says: str) -> None:
 @given(st.timedeltas(min_value=timedelta(), max_value=LONGEST_DURATION))
 def test_every_duration_reads_back(value: timedelta) -> None:
     assert parse_duration(format_duration(value)) == value
+
+
+@given(st.integers(1, 2**42))
+def test_every_size_of_memory_reads_back(value: int) -> None:
+    assert parse_memory(format_memory(value)) == value
 
 
 def test_times_of_our_days_take_any_duration() -> None:

@@ -140,9 +140,9 @@ def test_unseen_and_missing_values_are_missing() -> None:
 def test_the_signature_is_what_the_rows_are(frame: pl.DataFrame) -> None:
     with_gaps = frame.with_columns(delay=pl.lit(None, pl.Float64))
     assert models.signature_of(with_gaps, frame.columns, ["carrier"], ModelOutput("delayed")) == SIGNATURE
-    with pytest.raises(WorkloadError, match="at is Datetime"):
+    with pytest.raises(WorkloadError, match="took is Duration; a model input is"):
         models.signature_of(
-            pl.DataFrame({"at": [None]}, schema={"at": pl.Datetime}), ["at"], [], ModelOutput("delayed")
+            pl.DataFrame({"took": [None]}, schema={"took": pl.Duration}), ["took"], [], ModelOutput("delayed")
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from framework.api.perturbations import Perturbation, amount_of
 from framework.backends.memory.data import MemoryTables
 from framework.backends.memory.runs import Clock, MemoryRuns
 from framework.backends.memory.serving import MemoryServing
@@ -38,16 +39,57 @@ def passing_slices(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def passing_fairness(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Groups that are treated alike, for each bar on fairness."""
+    bars = payload["spec"].get("evaluation", {}).get("fairness", ())
+    groups = [{"group": group, "rows": 1, "values": {"any": 0.0}} for group in ("one", "another")]
+    return [
+        {**_of(bar, "attribute", "metric", "loss", "minRows"), "value": 0.0, "groups": groups, "problem": ""}
+        for bar in bars
+    ]
+
+
+def passing_robustness(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For each bar on disturbed rows the same value as on those that are not."""
+    bars = payload["spec"].get("evaluation", {}).get("robustness", ())
+    return [
+        {
+            **_of(bar, "perturb", "metric"),
+            "amount": amount_of(Perturbation(bar["perturb"]), bar.get("amount")),
+            "columns": [] if bar.get("columns", "all") == "all" else list(bar["columns"]),
+            "clean": ASSUMED_METRIC,
+            "value": ASSUMED_METRIC,
+            "problem": "",
+        }
+        for bar in bars
+    ]
+
+
+def _of(bar: Mapping[str, Any], *fields: str) -> dict[str, Any]:
+    return {field: bar.get(field) for field in fields}
+
+
 def _bars(gates: Any) -> Iterator[tuple[str, float]]:
     for gate in gates:
         low, high = gate.get("min"), gate.get("max")
         yield gate["metric"], low if low is not None else high if high is not None else ASSUMED_METRIC
 
 
+def passing_forms(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Every other form that a spec asks for is made, and may serve."""
+    export, folder = payload["spec"].get("export") or {}, payload["model_folder"]
+    asked = {"onnx": export.get("onnx", "never") != "never", "quantized": export.get("quantize") is not None}
+    return {
+        name: {"passed": True, "reason": "", "artifact": f"{folder}/{name}", "sha256": "1" * 64, "format": "onnx"}
+        for name, wanted in asked.items()
+        if wanted
+    }
+
+
 @dataclass
 class DataPlane:
-    """``seconds`` says how long a run takes, ``metrics`` how good a model is (by the run's payload), ``error_rate`` how
-    an app behaves. Callers make ``requests_per_second`` on every route."""
+    """``seconds`` says how long a run takes, ``metrics`` how good a model is (by the run's payload), ``forms`` in which
+    it may serve besides, ``error_rate`` how an app behaves. Callers make ``requests_per_second`` on every route."""
 
     runs: MemoryRuns
     serving: MemoryServing
@@ -55,6 +97,7 @@ class DataPlane:
     clock: Clock
     seconds: Callable[[RunSpec], float] = lambda run: 0.0
     metrics: Callable[[Mapping[str, Json]], Mapping[str, float]] = passing_metrics
+    forms: Callable[[Mapping[str, Json]], Mapping[str, Any]] = passing_forms
     error_rate: Callable[[str], float] = lambda app: 0.0
     requests_per_second: float = 100.0
     values: Callable[[MaterializeRequest], str] = lambda asked: asked.build
@@ -113,6 +156,7 @@ class DataPlane:
     def _trained(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         folder, metrics, champion = payload["model_folder"], dict(self.metrics(payload)), payload.get("champion")
         views = {name: ReadTable(**view).model_dump(mode="json") for name, view in payload["views"].items()}
+        forms = dict(self.forms(payload))
         meanings = {name: {key: view[key] for key in MEANING} for name, view in payload["views"].items()}
         return {
             "artifact": f"{folder}/model",
@@ -122,11 +166,14 @@ class DataPlane:
             "profile": f"{folder}/profile",
             "metrics": metrics,
             "slices": passing_slices(payload),
+            "fairness": passing_fairness(payload),
+            "robustness": passing_robustness(payload),
             "lineage": {
                 "commit": payload["commit"],
                 "views": views,
                 "meanings": meanings,
                 "champion": champion["version"] if champion else None,
+                **({"forms": forms} if forms else {}),
             },
             "champion_metrics": metrics if champion else None,
             "trial_rows": 20,

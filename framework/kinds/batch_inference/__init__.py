@@ -9,9 +9,10 @@ from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.batch_inference.spec import CATEGORIES, BatchInferenceSpec
 from framework.kinds.feature_view.columns import columns_of
+from framework.kinds.model_deployment.named_version import borrowed, misnamed
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.grammar.changes import Change, Desired, Status
-from framework.planning.grammar.kind import Claim, CrossProblem, Kind, Needs, Reference
+from framework.planning.grammar.kind import Borrowed, Claim, CrossProblem, Kind, Needs, Reference
 from framework.planning.plan.outcomes import removed, unsupported
 
 
@@ -28,6 +29,10 @@ def _references(spec: BatchInferenceSpec) -> tuple[Reference, ...]:
     )
 
 
+def _borrows(spec: BatchInferenceSpec) -> tuple[Borrowed, ...]:
+    return borrowed(spec.model)
+
+
 def _unsupported(spec: BatchInferenceSpec) -> tuple[str, ...]:
     return ("spec",)
 
@@ -38,12 +43,15 @@ def _check(spec: BatchInferenceSpec, specs: Mapping[Ref, BaseModel]) -> tuple[Cr
     if not isinstance(training, TrainingJobSpec):
         return ()
     known, view, job = columns_of(specs, spec.input.view), spec.input.view, spec.model.training
-    return tuple(
-        CrossProblem(
-            "spec.input.view", f"FeatureView/{view} has no column {column!r}, which TrainingJob/{job} learns from"
-        )
-        for column in training.dataset.columns
-        if column not in known
+    return (
+        *misnamed(spec.model, training),
+        *(
+            CrossProblem(
+                "spec.input.view", f"FeatureView/{view} has no column {column!r}, which TrainingJob/{job} learns from"
+            )
+            for column in training.dataset.columns
+            if column not in known
+        ),
     )
 
 
@@ -70,6 +78,7 @@ KIND = Kind(
     categories=CATEGORIES,
     plan=_plan,
     references=_references,
+    borrows=_borrows,
     unsupported=_unsupported,
     check=_check,
     claims=_claims,

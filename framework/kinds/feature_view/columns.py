@@ -14,8 +14,6 @@ INTEGERS = frozenset({"Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UIn
 FLOATS = frozenset({"Float32", "Float64"})
 NUMBERS = INTEGERS | FLOATS
 TIMES = frozenset({"Date", "Datetime"})
-INPUTS = NUMBERS | {"Boolean", "String"}
-"""Dtypes that a model input can have."""
 KEYS = INTEGERS | {"String"}
 """Dtypes of what names a row for certain: two floats that look alike need not be equal."""
 

@@ -9,13 +9,16 @@ from pydantic import BaseModel
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
+from framework.kinds.model_deployment import forms
 from framework.kinds.model_deployment.blind import blind_spots
+from framework.kinds.model_deployment.named_version import borrowed, follows_itself, misnamed
 from framework.kinds.model_deployment.observed import DeploymentState
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec
 from framework.kinds.model_deployment.target import WORKLOAD_VERSION, owns
 from framework.kinds.model_deployment.versions import SERVING, VERSIONS
+from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.planning.grammar.changes import Change, Desired, Status
-from framework.planning.grammar.kind import Claim, CrossProblem, Kind, Needs, Reference
+from framework.planning.grammar.kind import Borrowed, Claim, CrossProblem, Kind, Needs, Reference
 from framework.rollout.analysis.comparison import EVALUATED
 
 
@@ -26,6 +29,10 @@ def _references(spec: ModelDeploymentSpec) -> tuple[Reference, ...]:
         for index, name in enumerate(spec.serving.onlineFeatures)
     )
     return (training, *online)
+
+
+def _borrows(spec: ModelDeploymentSpec) -> tuple[Borrowed, ...]:
+    return borrowed(spec.model)
 
 
 def _entrypoints(spec: ModelDeploymentSpec) -> Mapping[str, str]:
@@ -48,8 +55,14 @@ def _unsupported(spec: ModelDeploymentSpec) -> tuple[str, ...]:
 
 
 def _check(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
-    canary = spec.strategy.canary
-    return (*_offline_features(spec, specs), *(blind_spots(canary) if canary else ()))
+    canary, job = spec.strategy.canary, specs.get(Ref("TrainingJob", spec.model.training))
+    return (
+        *follows_itself(spec.model),
+        *(misnamed(spec.model, job) if isinstance(job, TrainingJobSpec) else ()),
+        *(forms.problems(spec, job) if isinstance(job, TrainingJobSpec) else ()),
+        *_offline_features(spec, specs),
+        *(blind_spots(canary) if canary else ()),
+    )
 
 
 def _offline_features(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
@@ -105,6 +118,7 @@ KIND = Kind(
     ensure=_ensure,
     references=_references,
     entrypoints=_entrypoints,
+    borrows=_borrows,
     unsupported=_unsupported,
     check=_check,
     state=DeploymentState,

@@ -40,7 +40,7 @@ def sentence(found: tuple[FieldDiff, ...]) -> str:
 
 def takes(dtype: str, other: str) -> bool:
     """Whether every value that an input of dtype ``other`` takes fits one of ``dtype``."""
-    if dtype == other or (dtype in _FLOATS and other in _BITS):
+    if dtype == other or (dtype in _FLOATS and other in _BITS) or (dtype, other) == ("Datetime", "Date"):
         return True
     if dtype in _FLOATS or other in _FLOATS:
         return (dtype, other) == ("Float64", "Float32")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
@@ -41,7 +41,8 @@ class ModelRef(Strict):
     training: Name = Field(description="The TrainingJob whose model it is")
     version: Annotated[str, Field(min_length=1)] = Field(
         "latest",
-        description="latest: of the current spec of the training job, once it passed its gates; or a version by name",
+        description="latest: of the current spec of the training job, once it passed its gates; a version; or an alias "
+        "of the training job",
     )
 
 
@@ -100,6 +101,11 @@ class Serving(Strict):
     batching: Batching | None = Field(None, description="Answer requests together; default: each for itself")
     transformer: Entrypoint | None = Field(
         None, description="package.module:attribute; rows (list of dict) in, rows out; runs before the model"
+    )
+    form: Literal["native", "onnx", "quantized"] = Field(
+        "native",
+        description="native: the model as its library stores it; onnx, quantized: a form that the training job makes "
+        "beside it; a version of which that may not serve is waited for",
     )
     trial: Trial | None = Field(
         None,

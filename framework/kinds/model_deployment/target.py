@@ -38,7 +38,7 @@ def served(
     if identity not in known and (former := _former_identity(desired, model)) in known:
         identity = former
     app = f"{name}-{identity}"
-    batching = serving.batching
+    batching, seen = serving.batching, layout.seen(desired.storage, desired.environment)
     arguments = AppArguments(
         deployment=name,
         app=app,
@@ -48,8 +48,8 @@ def served(
         format=model.format,
         signature=model.signature,
         transformer=serving.transformer,
-        profiles=layout.profile_folder(desired.storage, name, app),
-        predictions=layout.prediction_folder(desired.storage, name, app),
+        profiles=layout.profile_folder(seen, name, app),
+        predictions=layout.prediction_folder(seen, name, app),
         flushSeconds=serving.profiling.flush.total_seconds(),
         predictionKey=serving.profiling.key,
         trial=_trial(serving, model),

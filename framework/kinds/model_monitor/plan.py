@@ -53,7 +53,8 @@ class _Monitor:
 
     @property
     def report(self) -> str:
-        return layout.report_file(self.desired.storage, self.desired.ref.name)
+        seen = layout.seen(self.desired.storage, self.desired.environment)
+        return layout.report_file(seen, self.desired.ref.name)
 
     def decide(self) -> Change:
         live, window = self.observed.live, self.observed.window

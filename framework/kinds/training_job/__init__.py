@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import FeatureViewState
+from framework.kinds.training_job.aliases import meanings
 from framework.kinds.training_job.build import RENEWS, consumes, newer_data
 from framework.kinds.training_job.observed import TrainingJobState
 from framework.kinds.training_job.question import question
@@ -45,7 +46,6 @@ def _unsupported(spec: TrainingJobSpec) -> tuple[str, ...]:
     fields = {
         "spec.resources.elastic": spec.resources.elastic is not None,
         "spec.resources.accelerator": spec.resources.accelerator is not None,
-        "spec.evaluation.fairness": bool(spec.evaluation.fairness),
     }
     return tuple(path for path, used in fields.items() if used)
 
@@ -97,6 +97,7 @@ KIND = Kind(
     plan=_plan,
     references=_references,
     entrypoints=_entrypoints,
+    meanings=meanings,
     unsupported=_unsupported,
     check=_check,
     remarks=_remarks,

@@ -123,6 +123,11 @@ class Dataset(Strict):
     refresh: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         0, description="Raised to train again on the data of its day, by hand or by retrain; equal rows train nothing"
     )
+    loading: Literal["auto", "memory", "stream"] = Field(
+        "auto",
+        description="How a worker has its rows: memory: all of its share; stream: a batch at a time, from files; auto: "
+        "stream where they would not fit resources.memoryPerWorker, memory otherwise",
+    )
     window: Window = Field(description="Which event times count")
     split: Split = Field(description="Which rows train, which choose and which judge")
 

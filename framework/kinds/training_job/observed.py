@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from framework.api.meta import Ref, Stored
 from framework.kinds.feature_view.observed import Published
 from framework.kinds.training_job.asked import Triggers
-from framework.ports import ModelVersion, ReadTable, RunState
+from framework.kinds.training_job.champion import Champion
+from framework.ports import CommitInfo, ModelVersion, ReadTable, RunState
+
+
+class AliasPlace(Stored):
+    """Where an alias points: since when, and which commit moved it there. ``version`` is empty where ``latest`` is none
+    yet; ``problem`` says why nobody can have that version."""
+
+    version: str
+    commit: str
+    since: datetime
+    problem: str = ""
 
 
 class OpenEpisode(NamedTuple):
@@ -47,6 +59,7 @@ class TrainingJobState(Stored):
     """The run that is under way, if one is."""
     triggers: Triggers | None = None
     """None without any."""
+    aliases: dict[str, AliasPlace] = {}  # noqa: RUF012 (pydantic copies it)
 
     def build_of(self, identity: str) -> str | None:
         """The build that is on record for ``identity``; None while there is none."""
@@ -59,8 +72,10 @@ class TrainingJobObserved:
     each upstream's published version, None where it is not ready at the identity that git asks for; ``build`` names
     what would be trained on them, empty until all are there; ``equal`` is the version of that build, where it was
     trained for another identity; ``champion`` is what serves now; ``files`` are git's names of the files of the code,
-    by path, looked at once the run has succeeded. ``used_by`` is looked at for a removal only: deployments that serve a
-    version of it or are about to. ``surroundings`` are for triggers, where there are any."""
+    by path, looked at once the run has succeeded. ``named`` are the versions that its aliases stand for, None for one
+    that the registry does not have; ``moved_by`` is the commit in force, looked at where there are aliases.
+    ``used_by`` is looked at for a removal only: deployments that serve a version of it or are about to.
+    ``surroundings`` are for triggers, where there are any."""
 
     ref: Ref
     storage: str
@@ -69,7 +84,9 @@ class TrainingJobObserved:
     views: Mapping[str, Published | None] = field(default_factory=dict)
     build: str = ""
     equal: ModelVersion | None = None
-    champion: ModelVersion | None = None
+    champion: Champion | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    named: Mapping[str, ModelVersion | None] = field(default_factory=dict)
+    moved_by: CommitInfo | None = None
     used_by: tuple[Ref, ...] = ()
     surroundings: Surroundings | None = None

@@ -11,10 +11,10 @@ from framework.api.categories import Category
 from framework.api.conditions import transition
 from framework.api.meta import Ref
 from framework.api.tasks import TASKS, of_signature
-from framework.kinds.training_job import needs, tasks
+from framework.kinds.training_job import aliases, needs, tasks
 from framework.kinds.training_job.asked import Triggers
 from framework.kinds.training_job.build import RENEWS, read_of
-from framework.kinds.training_job.gates import best, compares, failed, judged
+from framework.kinds.training_job.gates import JUDGED, best, compares, failed, fairness_of, judged
 from framework.kinds.training_job.observed import TrainingJobObserved, TrainingJobState
 from framework.kinds.training_job.recipe import KEY, recipe_of
 from framework.kinds.training_job.spec import CATEGORIES, TrainingJobSpec
@@ -28,7 +28,7 @@ from framework.planning.plan.outcomes import Outcome
 from framework.ports import ModelVersion, ReadView, RunSpec, TrainRequest
 
 WORKLOAD = "framework.workloads.training.train:run"
-_NOT_TOLD: dict[str, Any] = {"read": {}, "identity": "", "triggers": None}
+_NOT_TOLD: dict[str, Any] = {"read": {}, "identity": "", "triggers": None, "aliases": {}}
 """What may differ in what is remembered of a version and tells nobody anything."""
 _HOUR = 3600.0
 IN_USE_POLL = timedelta(seconds=5)
@@ -53,7 +53,8 @@ def plan(
     if desired is None:
         return _remove(observed, status, now)
     previous = state_of(status, TrainingJobState)
-    return _Training(desired, observed, status, previous, now).decide()
+    change = _Training(desired, observed, status, previous, now).decide()
+    return aliases.followed(change, desired, observed, previous, now)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ class _Training:
             gates=gates,
             read=dict(version.read),
         )
-        summary = _told(version)
+        hints = [f"hint: {hint}" for hint in version.lineage.get("hints") or ()]
+        summary, noted = _told(version), [*fairness_of(self.desired.spec.evaluation, gates), *hints]
         decision = self._triggered(version, summary)
         state = state.model_copy(update={"triggers": decision.state})
         changed = state.model_copy(update=_NOT_TOLD) != self.previous.model_copy(update=_NOT_TOLD)
@@ -150,13 +152,15 @@ class _Training:
             )
             # In a plan, where the field that differs is no more than Metadata, this is what the reader has to see.
             return replace(change, reason=f"GateFailed: {message}")
-        event = NewEvent(reasons.MODEL_READY, summary, {"version": version.version, "metrics": version.metrics, **told})
+        facts = {"version": version.version, "metrics": version.metrics, **told}
+        event = NewEvent(reasons.MODEL_READY, "; ".join([summary, *noted]), facts)
         events = (*((event,) if changed else ()), *decision.events)
         if decision.refused:
             return self.outcome.stalled(
                 state, summary, reasons.NO_WRITE_ACCESS, decision.refused, ready=True, events=events, **more
             )
-        change = self.outcome.converged(state, summary, reasons.MODEL_READY, decision.words, events=events, **more)
+        message = "; ".join(filter(None, [*noted, decision.words]))
+        change = self.outcome.converged(state, summary, reasons.MODEL_READY, message, events=events, **more)
         if decision.asks is None:
             return change
         return replace(
@@ -282,10 +286,8 @@ class _Training:
             model_folder=layout.model_folder(desired.storage, desired.ref.name, self.observed.build),
             commit=desired.commit,
             seed=desired.spec.seed,
-            champion=champion.model_dump(mode="json", include={"version", "artifact", "sha256", "format", "signature"})
-            if champion is not None and compares(desired.spec.evaluation)
-            else None,
-            live_task=of_signature(champion.signature) if champion is not None else "",
+            champion=champion.asked() if champion is not None and compares(desired.spec.evaluation) else None,
+            live_task=of_signature(champion.model.signature) if champion is not None else "",
             description=desired.metadata.description or "",
         )
         name = run_name(desired.ref.name, self.observed.build)
@@ -303,9 +305,7 @@ class _Training:
         desired = self.desired
         lineage = {
             **result.get("lineage", {}),
-            "champion_metrics": result.get("champion_metrics"),
-            "comparisons": result.get("comparisons", {}),
-            "slices": result.get("slices", []),
+            **{name: result[name] for name in JUDGED if name in result},
             "run": run_name(desired.ref.name, self.observed.build),
             "rows": result.get("rows", {}),
             KEY: recipe_of(desired, self.observed.files),

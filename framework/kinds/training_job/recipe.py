@@ -16,7 +16,7 @@ from framework.ports import CodeRef, ModelVersion
 
 KEY = "recipe"
 """Of a version's lineage."""
-_OPERATING = frozenset({"retries", "timeout", "retrain", "deletion"})
+_OPERATING = frozenset({"retries", "timeout", "retrain", "deletion", "aliases"})
 """Fields that make no difference to what a run comes to."""
 
 

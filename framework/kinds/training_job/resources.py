@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from framework.api.fields import Cpus, DurationOrZero, Gpus, Workers, default_duration, ordered
+from framework.api.fields import Cpus, DurationOrZero, Gpus, Memory, Workers, default_duration, ordered
 from framework.api.meta import Strict
 from framework.api.written import Text
 
@@ -29,6 +29,11 @@ class Resources(Strict):
     workers: Workers = Field(1, description="Processes that train together; part of the model's identity")
     cpusPerWorker: Cpus = Field(1.0, description="CPUs of each worker")
     gpusPerWorker: Gpus = Field(0.0, description="GPUs of each worker")
+    memoryPerWorker: Memory | None = Field(
+        None,
+        description="Memory of each worker: reserved, and with loading: auto the bound by which rows stay in files; "
+        "default: not said",
+    )
     accelerator: Text | None = Field(None, description="Only nodes with this accelerator, e.g. H100; default: any")
     elastic: Elastic | None = Field(None, description="A range instead of a fixed number of workers")
 

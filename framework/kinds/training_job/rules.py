@@ -9,14 +9,18 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
+from framework.api.fairness import most_of
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.api.metrics import Measure, bare, is_known, measure_of
-from framework.kinds.feature_view.columns import INPUTS, no_column
+from framework.api.perturbations import PERTURBATIONS
+from framework.api.tasks import Task
+from framework.api.trainers import TRAINER_FORMS
+from framework.kinds.feature_view.columns import no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.kinds.training_job import network, parameters, population, space, tasks
+from framework.kinds.training_job import aliases, champion, export, network, parameters, population, space, tasks
 from framework.kinds.training_job.dataset import FeatureRef
-from framework.kinds.training_job.evaluation import Gate, Slice
+from framework.kinds.training_job.evaluation import Gate, Robustness, Slice
 from framework.kinds.training_job.spec import TrainingJobSpec
 from framework.kinds.training_job.tuning import Constraint
 from framework.planning.grammar.kind import CrossProblem
@@ -63,7 +67,12 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     if spec.tune is not None:
         yield from space.problems(spec.tune)
         yield from population.problems(spec, task)
+    yield from _streamed(spec, task)
     yield from _bars(spec)
+    yield from aliases.problems(spec)
+    yield from export.problems(spec.export, spec.trainer)
+    yield from champion.problems(spec, specs)
+    yield from _disturbed(spec, inputs(spec, specs)) if whole else ()
     folds = spec.evaluation.crossValidation
     if folds is not None and folds.gap is not None and spec.dataset.split.by != "time":
         told = f"is for rows that are divided by time, and dataset.split.by is {spec.dataset.split.by}"
@@ -129,18 +138,12 @@ def _dataset(spec: TrainingJobSpec, views: Mapping[str, _View]) -> Iterator[Cros
 def _input(path: str, column: str, owner: str, known: Mapping[str, str]) -> Iterator[CrossProblem]:
     if column not in known:
         yield no_column(path, column, owner, known)
-    elif known[column] not in INPUTS:
-        yield CrossProblem(path, f"{column} is {known[column]}; a model input is a number, a Boolean or a String")
 
 
 def _brought(path: str, feature: FeatureRef, view: _View, together: Mapping[str, str]) -> Iterator[CrossProblem]:
     """What a feature adds to the training set."""
     owner = f"FeatureView/{feature.view}"
     if feature.columns == "all":
-        unfit = [f"{name} ({view.dtypes[name]})" for name in view.values if view.dtypes[name] not in INPUTS]
-        if unfit:
-            message = f"{owner} also has {', '.join(unfit[:_SHOWN])}, which a model cannot be asked with"
-            yield CrossProblem(f"{path}.view", f"{message}: name the columns to use")
         again = [name for name in view.values if name in together]
         if again:
             yield CrossProblem(f"{path}.view", _taken_already(owner, again))
@@ -197,6 +200,27 @@ def _by_column(spec: TrainingJobSpec, together: Mapping[str, str]) -> Iterator[C
             yield no_column(path, column, "the training set", together)
 
 
+def _streamed(spec: TrainingJobSpec, task: Task | None) -> Iterator[CrossProblem]:
+    """What needs all of its rows at once."""
+    if spec.dataset.loading != "stream":
+        return
+    params = spec.trainer.xgboost.params if spec.trainer.xgboost else {}
+    whole = [f"{name}: {params[name]}" for name, words in _WHOLE.items() if params.get(name) in words]
+    if not spec.trainer.form.streams:
+        able = sorted(name for name, form in TRAINER_FORMS.items() if form.streams)
+        told = f"trainer {spec.trainer.name} learns from all of its rows at once (streams: {', '.join(able)})"
+    elif task is Task.RANKING:
+        told = "a ranking is learned from all of its lists at once"
+    elif whole:
+        told = f"XGBoost needs all of its rows at once with {whole[0]}"
+    else:
+        return
+    yield CrossProblem("spec.dataset.loading", f"{told}: write memory or auto")
+
+
+_WHOLE = {"tree_method": ("exact", "approx"), "booster": ("gblinear",)}
+
+
 # -- the job itself --------------------------------------------------------------------------------------------------
 
 
@@ -234,13 +258,38 @@ def _bars(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
         for side, bound in (("min", bar.min), ("max", bar.max)):
             if bound is not None and not measure.holds(bound):
                 yield CrossProblem(f"spec.{path}.{side}", f"{metric} {_range(measure)}, found {bound:g}")
-    for index, gate in enumerate(gates):
-        span = measure_of(bare(gate.metric), own).span if is_known(bare(gate.metric)) else math.inf
+    for index, item in enumerate(spec.evaluation.fairness):
+        most = most_of(item.metric, item.loss)
+        if item.max > most:
+            told = f"{item.metric} is {most:g} at most, found {item.max:g}"
+            yield CrossProblem(f"spec.evaluation.fairness[{index}].max", told)
+    against: list[tuple[str, Gate | Robustness]] = [(f"gates[{index}]", gate) for index, gate in enumerate(gates)]
+    against += [(f"robustness[{index}]", check) for index, check in enumerate(spec.evaluation.robustness)]
+    for path, one in against:
+        span = measure_of(bare(one.metric)).span if is_known(bare(one.metric)) else math.inf
         for name, verb in (("maxDrop", "drop"), ("maxRise", "rise")):
-            asked = getattr(gate, name)
+            asked = getattr(one, name)
             if asked is not None and asked > span:
-                told = f"{gate.metric} can {verb} by {span:g} at most, found {asked:g}"
-                yield CrossProblem(f"spec.evaluation.gates[{index}].{name}", told)
+                told = f"{one.metric} can {verb} by {span:g} at most, found {asked:g}"
+                yield CrossProblem(f"spec.evaluation.{path}.{name}", told)
+
+
+def _disturbed(spec: TrainingJobSpec, known: Mapping[str, str]) -> Iterator[CrossProblem]:
+    """What is disturbed has to be there, and such as can be; whether an input may be missing, a run alone can say.
+    ``known`` are all inputs with their dtypes."""
+    for index, check in enumerate(spec.evaluation.robustness):
+        form, path = PERTURBATIONS[check.perturb], f"spec.evaluation.robustness[{index}]"
+        fit = [name for name, dtype in known.items() if form.dtypes is None or dtype in form.dtypes]
+        if check.columns == "all":
+            if not fit:
+                yield CrossProblem(f"{path}.perturb", f"{check.perturb} needs {form.needs}, and there is none")
+            continue
+        for place, name in enumerate(check.columns):
+            at = f"{path}.columns[{place}]"
+            if name not in known:
+                yield no_column(at, name, "the signature", known)
+            elif name not in fit:
+                yield CrossProblem(at, f"{check.perturb} needs {form.needs}, and {name} is {known[name]}")
 
 
 def _range(measure: Measure) -> str:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from framework.api.metrics import CV, MEASURES, VALIDATION, Measures, bare, is_known, measure_of, measured, why_not
+from framework.api.fairness import why_unfit
+from framework.api.metrics import (
+    CV,
+    MEASURES,
+    NO_OWN,
+    VALIDATION,
+    Measures,
+    bare,
+    is_known,
+    measure_of,
+    measured,
+    why_not,
+)
 from framework.api.tasks import BINARY_CLASSES, LABELS, TASKS, Task, of_dtype
 from framework.api.trainer_form import EarlyStopping
 from framework.kinds.training_job.spec import TrainingJobSpec
@@ -62,6 +74,11 @@ def problems(spec: TrainingJobSpec, dtype: str | None) -> Iterator[CrossProblem]
             yield CrossProblem(path, unfit)
         elif name.startswith(CV) and spec.evaluation.crossValidation is None:
             yield CrossProblem(path, f"{name} is what evaluation.crossValidation measures, and there is none")
+    for index, bar in enumerate(spec.evaluation.fairness):
+        undeclared = _unfit(bar.loss, None, dtype, NO_OWN) if bar.loss is not None else None
+        unfit = why_unfit(bar.metric, bar.loss, task) if task is not None else undeclared
+        if unfit is not None:
+            yield CrossProblem(f"spec.evaluation.fairness[{index}].metric", unfit)
 
 
 def _costs(costs: Mapping[str, Mapping[str, float]]) -> Iterator[CrossProblem]:
@@ -83,6 +100,8 @@ def _metrics(spec: TrainingJobSpec) -> Iterator[tuple[str, str]]:
     stop: EarlyStopping | None = getattr(spec.trainer.form, "earlyStopping", None)
     if stop is not None and stop.metric is not None:
         yield f"spec.trainer.{spec.trainer.name}.earlyStopping.metric", stop.metric
+    for index, check in enumerate(spec.evaluation.robustness):
+        yield f"spec.evaluation.robustness[{index}].metric", check.metric
     if spec.tune is not None:
         yield "spec.tune.metric", spec.tune.metric
         for index, constraint in enumerate(spec.tune.constraints):

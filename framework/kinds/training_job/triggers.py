@@ -249,7 +249,8 @@ class _Look:
 
     def _retraining(self, state: Triggers, causes: _Causes) -> Retraining:
         job, refresh = self.desired.ref.name, state.highest + 1
-        reports = [layout.report_file(self.desired.storage, name) for name in causes.drift]
+        seen = layout.seen(self.desired.storage, self.desired.environment)
+        reports = [layout.report_file(seen, name) for name in causes.drift]
         lines = [
             f"Retrain {job} on the data of its day",
             "",

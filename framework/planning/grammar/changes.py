@@ -33,7 +33,7 @@ class Desired(Generic[SpecT]):
     spec: SpecT
     commit: str
     identity: str
-    """10 hex characters: spec fields that rebuild + user code + upstream identities + workload version."""
+    """10 hex characters: spec fields that rebuild + user code + upstream identities + meanings + workload version."""
     digest: str
     """10 hex characters over everything a user wrote, labels included: equal means nothing changed at all."""
     environment: str
@@ -44,6 +44,8 @@ class Desired(Generic[SpecT]):
     """Identity by upstream resource."""
     code: CodeRef | None = None
     file: str = ""
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    """By the dotted path of a word that an upstream explains: what it says that the word means."""
     recipe: str = ""
     """10 hex characters: what ``identity`` is made of, less the upstreams and what only asks for the same anew. The
     same recipe over the same data makes the same, whatever names that data had."""

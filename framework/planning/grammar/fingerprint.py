@@ -110,11 +110,18 @@ def identity(
     return identity_of(_text(_rebuilding(spec, categories)), code, upstream, workload_version)
 
 
-def identity_of(rebuilding: str, code: Iterable[str], upstream: Mapping[Ref, str], workload_version: str) -> str:
-    """``identity`` of a spec whose text is known."""
+def identity_of(
+    rebuilding: str,
+    code: Iterable[str],
+    upstream: Mapping[Ref, str],
+    workload_version: str,
+    meanings: Mapping[str, str] | None = None,
+) -> str:
+    """``identity`` of a spec whose text is known. ``meanings`` are those of its words that an upstream explains."""
     above = {str(ref): name for ref, name in upstream.items()}
+    borrowed = {"meanings": _text(meanings)} if meanings else {}
     return _hash_of(
-        code=_text(sorted(code)), form=_text(_FORM), spec=rebuilding, upstream=_text(above),
+        code=_text(sorted(code)), form=_text(_FORM), **borrowed, spec=rebuilding, upstream=_text(above),
         workload=_text(workload_version),
     )  # fmt: skip
 

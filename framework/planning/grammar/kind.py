@@ -32,6 +32,16 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Borrowed:
+    """A word at a dotted path of a spec that means what ``ref`` says it does, e.g. an alias of a model. A commit in
+    which that says something else asks for something else here."""
+
+    path: str
+    word: str
+    ref: Ref
+
+
+@dataclass(frozen=True)
 class CrossProblem:
     """A mistake that shows only between resources, at a dotted path of this one, or of ``ref`` where it is set.
     ``wanted`` is the name that was written where one of ``allowed`` is needed, so that a guess can be made."""
@@ -188,6 +198,10 @@ class Kind:
     """Part of every identity: bumped when our own workload would build something else from the same spec."""
     references: Callable[[Any], tuple[Reference, ...]] = _none
     entrypoints: Callable[[Any], Mapping[str, str]] = _nothing
+    borrows: Callable[[Any], tuple[Borrowed, ...]] = _none
+    """Words of a spec that an upstream explains."""
+    meanings: Callable[[Any], Mapping[str, str]] = _nothing
+    """Words that a spec explains to others, and what each means."""
     rebuild: Category = Category.METADATA
     """What it costs when an upstream or the user's code changed and none of its own fields did."""
     renews: str = ""

@@ -76,12 +76,24 @@ def _change(
 
 def _diffs(old: Desired[Any], new: Desired[Any], kind: Kind) -> tuple[FieldDiff, ...]:
     """Fields of the spec, then of the metadata, then the code that the spec names."""
-    fields = diff(spec_json(old.spec), spec_json(new.spec), kind.categories)
+    fields = diff(_explained(old), _explained(new), kind.categories)
     if old.identity == new.identity:
         # Only what identity leaves out differs, e.g. the description of a column.
         fields = tuple(replace(item, category=Category.METADATA) if item.category.rebuilds else item for item in fields)
     named = diff({"metadata": _metadata(old)}, {"metadata": _metadata(new)}, _METADATA)
     return (*fields, *named, *_code(old.code, new.code, kind))
+
+
+def _explained(desired: Desired[Any]) -> dict[str, Any]:
+    """The spec, with what its words mean that others explain: ``stable (3f2a91c0de)``."""
+    spec = spec_json(desired.spec)
+    for path, meaning in desired.meanings.items():
+        *above, last = path.split(".")
+        part = spec
+        for key in above:
+            part = part[key]
+        part[last] = f"{part[last]} ({meaning})"
+    return spec
 
 
 def _metadata(desired: Desired[Any]) -> dict[str, Any]:

@@ -7,24 +7,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from framework.api.aliases import LATEST
 from framework.api.errors import ConfigurationError
-from framework.api.meta import Ref
 from framework.api.metrics import VALIDATION, bare, measure_of, measured
 from framework.api.nearest import did_you_mean
 from framework.api.tasks import TASKS, Task, of_signature
+from framework.planning.reports.aliases import ModelAlias, ModelUse, version_called
 from framework.ports import Json, ModelVersion, ReadTable
 
+_JUDGED = ("champion_metrics", "champion_told", "intervals", "slices", "fairness", "robustness", "hints", "rows")
+"""What a version's lineage keeps of how it was judged."""
 _NAMED = 5
 """Versions that a message names."""
-
-
-@dataclass(frozen=True)
-class ModelUse:
-    """A deployment that a version is in, as ``stable`` or ``candidate``, and its share of the traffic in per cent."""
-
-    ref: Ref
-    role: str
-    weight: int
 
 
 @dataclass(frozen=True)
@@ -36,6 +30,7 @@ class ModelRow:
     metric: str
     value: float | None
     uses: tuple[ModelUse, ...] = ()
+    aliases: tuple[ModelAlias, ...] = ()
 
     @property
     def label(self) -> str:
@@ -45,14 +40,16 @@ class ModelRow:
 @dataclass(frozen=True)
 class ModelFigure:
     """One metric: on the test rows, on the validation rows, and of the live model on the same test rows. ``loss``:
-    better when smaller; None where nobody knows the metric. ``folds`` are its values in a cross-validation, with their
-    mean and standard deviation in ``cv``; None where it was not defined on all of them, or there was none."""
+    better when smaller; None where nobody knows the metric. ``interval``: where it lies in 95 of 100 draws of the test
+    rows; None where that was not drawn. ``folds`` are its values in a cross-validation, with their mean and standard
+    deviation in ``cv``; None where it was not defined on all of them, or there was none."""
 
     name: str
     test: float | None
     validation: float | None
     live: float | None
     loss: bool | None
+    interval: tuple[float, float] | None = None
     cv: tuple[float, float] | None = None
     folds: tuple[float, ...] = ()
 
@@ -89,10 +86,12 @@ class ModelComparison:
     same_rows: bool | None
 
 
-def model_row(model: ModelVersion, uses: Iterable[ModelUse] = ()) -> ModelRow:
+def model_row(model: ModelVersion, uses: Iterable[ModelUse] = (), aliases: Iterable[ModelAlias] = ()) -> ModelRow:
+    """``aliases`` are those of the training job; the version's own are taken."""
     task = of_signature(model.signature)
     metric = TASKS[task].headline
-    return ModelRow(model, task, metric, model.metrics.get(metric), tuple(uses))
+    own = tuple(alias for alias in aliases if alias.version == model.version)
+    return ModelRow(model, task, metric, model.metrics.get(metric), tuple(uses), own)
 
 
 def model_report(row: ModelRow, kept: Mapping[str, Any] | None) -> ModelReport:
@@ -107,15 +106,15 @@ def result_of(report: ModelReport) -> dict[str, Any]:
     known = model.model_dump(
         include={"artifact", "sha256", "format", "signature", "profile", "metrics", "parameters", "lineage"}
     )
-    told = {name: model.lineage.get(name) for name in ("champion_metrics", "slices", "rows")}
+    told = {name: model.lineage.get(name) for name in _JUDGED}
     return {**(report.kept or {}), **known, **told, "lineage": {"commit": model.commit, **model.lineage}}
 
 
 def figures(model: ModelVersion) -> tuple[ModelFigure, ...]:
     """Those of its task first, in the order of their table."""
     found, live = model.metrics, model.lineage.get("champion_metrics") or {}
-    own = {bare(name) for name in (*found, *live)}
-    crossed, added = model.lineage.get("cross_validation") or {}, model.lineage.get("own_metrics") or {}
+    drawn, crossed = model.lineage.get("intervals") or {}, model.lineage.get("cross_validation") or {}
+    own, added = {bare(name) for name in (*found, *live)}, model.lineage.get("own_metrics") or {}
     names = dict.fromkeys((*(name for name in measured(of_signature(model.signature)) if name in own), *sorted(own)))
     return tuple(
         ModelFigure(
@@ -124,6 +123,7 @@ def figures(model: ModelVersion) -> tuple[ModelFigure, ...]:
             found.get(f"{VALIDATION}{name}"),
             live.get(name),
             is_loss(name, added),
+            (drawn[name][0], drawn[name][1]) if name in drawn else None,
             *_of_folds(name, crossed),
         )
         for name in names
@@ -150,10 +150,13 @@ def is_loss(name: str, own: Mapping[str, str] = MappingProxyType({})) -> bool | 
 
 
 def found_model(
-    name: str, trainings: Collection[str], versions: Callable[[str], Sequence[ModelVersion]]
+    name: str,
+    trainings: Collection[str],
+    versions: Callable[[str], Sequence[ModelVersion]],
+    aliases: Callable[[str], Sequence[ModelAlias]] = lambda training: (),
 ) -> ModelVersion:
-    """The version that ``TRAINING@VERSION`` names, where the start of a version is enough as long as there is one like
-    it, or ``TRAINING``: the newest that passed its gates. ``versions`` are newest first.
+    """The version that ``TRAINING@VERSION`` names, where an alias will do, and the start of a version as long as there
+    is one like it, or ``TRAINING``: the newest that passed its gates. ``versions`` are newest first.
 
     Raises:
         ConfigurationError: there is none, or more than one.
@@ -161,13 +164,16 @@ def found_model(
     training, at, version = name.partition("@")
     ensure_known(training, trainings)
     known = versions(training)
-    if not at:
+    if not at or version == LATEST:
         passed = next((model for model in known if model.deployable), None)
         if passed is None:
             raise ConfigurationError(f"no version of {training!r} passed its gates: name one; {_have(known)}")
         return passed
     if not version:
         raise ConfigurationError(f"{name!r} names no version: say {training}@VERSION; {_have(known)}")
+    called = aliases(training)
+    meant = version_called(version, training, called)
+    alias, version = (f", which {version} stands for", meant) if meant is not None else ("", version)
     alike = [model for model in known if model.version.startswith(version)]
     exact = [model for model in alike if model.version == version]
     if len(exact or alike) == 1:
@@ -175,8 +181,9 @@ def found_model(
     if alike:
         told = f"{len(alike)} versions of {training!r} begin with {version!r}"
         raise ConfigurationError(f"{told}: {_listed(alike)}")
-    near = did_you_mean(version, [model.version for model in known])
-    raise ConfigurationError(f"the registry has no version {version!r} of {training!r}{near}; {_have(known)}")
+    near = did_you_mean(version, [*(item.name for item in called), *(model.version for model in known)])
+    told = f"the registry has no version {version!r} of {training!r}{alias}"
+    raise ConfigurationError(f"{told}{near}; {_have(known)}")
 
 
 def ensure_known(training: str, trainings: Collection[str]) -> None:

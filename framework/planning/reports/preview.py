@@ -100,19 +100,21 @@ class PreviewFigure:
 class PreviewBeside:
     """The model that a new one is compared with. ``role`` says what it is: ``live`` serves now, ``base`` is what the
     base asks for. ``same_rows``: both were measured on the same test rows; else figures of it are left out, and
-    ``problem`` says why where somebody knows."""
+    ``problem`` says why where somebody knows; ``told`` where these are not the test rows as they are."""
 
     row: ModelRow
     role: str
     same_rows: bool
     problem: str = ""
+    told: str = ""
 
 
 @dataclass(frozen=True)
 class PreviewedJob:
     """A training job as the branch has it. ``diffs`` are the fields that differ from the base, ``differences`` those of
     the models; ``gates`` are rows {gate, value, bar, passed, message}, ``slices`` rows {by, value, metric, rows,
-    score}, the worst first. ``model`` is None while there is none, ``beside`` where nothing is compared with it."""
+    score}, the worst first, ``fairness`` those of ``workloads.training.fairness``. ``model`` is None while there is
+    none, ``beside`` where nothing is compared with it."""
 
     ref: Ref
     outcome: PreviewOutcome
@@ -125,6 +127,7 @@ class PreviewedJob:
     figures: tuple[PreviewFigure, ...] = ()
     gates: tuple[Mapping[str, Any], ...] = ()
     slices: tuple[Mapping[str, Any], ...] = ()
+    fairness: tuple[Mapping[str, Any], ...] = ()
     differences: tuple[ModelDifference, ...] = ()
     cost: PreviewCost | None = None
     cards: tuple[str, ...] = ()
@@ -192,11 +195,15 @@ def beside(
     if not measured and same_split and lineage.get("dataset") and lineage.get("dataset") == theirs.get("dataset"):
         measured, problem = other.model.metrics, ""
     drawn = lineage.get("comparisons") or {} if asked else {}
+    paired: Mapping[str, float] = (lineage.get("paired_metrics") or {}) if asked else {}
     found = tuple(
-        PreviewFigure(one.name, one.test, measured.get(one.name), _interval(drawn.get(one.name)), one.loss)
+        PreviewFigure(
+            one.name, paired.get(one.name, one.test), measured.get(one.name), _interval(drawn.get(one.name)), one.loss
+        )
         for one in _tested(model)
     )
-    return PreviewBeside(other, role, bool(measured), problem), found
+    told = str(lineage.get("champion_told") or "") if asked else ""
+    return PreviewBeside(other, role, bool(measured), problem, told), found
 
 
 def _tested(model: ModelVersion) -> Iterable[Any]:

@@ -60,11 +60,11 @@ class LazyFacts(Facts):
 
 
 _FACTS = frozenset(item.name for item in fields(Facts))
-_REST = ("claims", "warnings", "secrets", "places")
+_REST = ("claims", "warnings", "secrets", "places", "borrows")
 
 
 def has_of(facts: Facts) -> int:
-    """Which facts there are besides references and entrypoints: a bit for claims, warnings, secrets and places."""
+    """Which facts there are besides references and entrypoints: a bit for each of :data:`_REST`."""
     if isinstance(facts, LazyFacts):
         return facts.has
     return sum(bool(getattr(facts, name)) << bit for bit, name in enumerate(_REST))
@@ -155,13 +155,13 @@ class LazyDesired(Desired[BaseModel]):
     @classmethod
     def of(
         cls, resource: Resource, *, commit: str, identity: str, digest: str, environment: str, storage: str, root: str,
-        upstream: Mapping[Ref, str], code: CodeRef | None, workload_version: str,
+        upstream: Mapping[Ref, str], meanings: Mapping[str, str], code: CodeRef | None, workload_version: str,
     ) -> LazyDesired:  # fmt: skip
         desired = cls.__new__(cls)
         desired.__dict__.update(
             ref=resource.ref, commit=commit, identity=identity, digest=digest, environment=environment,
-            storage=storage, root=root, upstream=upstream, code=code, file=resource.file, resource=resource,
-            _workload_version=workload_version,
+            storage=storage, root=root, upstream=upstream, meanings=meanings, code=code, file=resource.file,
+            resource=resource, _workload_version=workload_version,
         )  # fmt: skip
         return desired
 

@@ -13,7 +13,7 @@ from framework.api.errors import Problem
 from framework.api.meta import Metadata, Ref
 from framework.api.places import Place
 from framework.planning.grammar.fingerprint import Texts
-from framework.planning.grammar.kind import Claim, Reference
+from framework.planning.grammar.kind import Borrowed, Claim, Reference
 from framework.specs.language.explain import Finding
 from framework.specs.yaml import paths
 from framework.specs.yaml.positions import Positions
@@ -53,6 +53,7 @@ class Facts:
     warnings: tuple[Problem, ...]
     secrets: tuple[Problem, ...]
     places: tuple[Place, ...]
+    borrows: tuple[Borrowed, ...]
 
     @cached_property
     def upstreams(self) -> tuple[Ref, ...]:

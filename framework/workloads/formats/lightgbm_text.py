@@ -23,6 +23,25 @@ def load(data: bytes, output: ModelOutput) -> Score:
     return score
 
 
+def contributions(data: bytes, output: ModelOutput) -> Score:
+    """Exact ones, by TreeSHAP; the last column of each number of an answer is the mean one."""
+    import lightgbm
+
+    booster = lightgbm.Booster(model_str=data.decode())
+
+    def explain(matrix: Matrix) -> Matrix:
+        found = np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=1), dtype=np.float64)
+        shares: Matrix = np.abs(found.reshape(len(matrix), -1, matrix.shape[1] + 1)[:, :, :-1]).sum(axis=1)
+        return shares
+
+    return explain
+
+
+def contributions_of_several(data: bytes, output: ModelOutput) -> Score:
+    each = [contributions(text.encode(), output) for text in json.loads(data)]
+    return lambda matrix: np.sum([explain(matrix) for explain in each], axis=0)
+
+
 def load_several(data: bytes, output: ModelOutput) -> Score:
     """In the order of the quantiles. Where two cross they change places (Chernozhukov, Fernandez-Val and Galichon,
     Econometrica 78, 2010)."""

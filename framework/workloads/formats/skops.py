@@ -16,7 +16,14 @@ from framework.workloads.formats.form import Score
 
 
 def load(data: bytes, output: ModelOutput) -> Score:
-    """
+    """Raises what ``opened`` does."""
+    estimator = opened(data)
+    return lambda matrix: ask(estimator, matrix, output)
+
+
+def opened(data: bytes) -> Any:
+    """The estimator.
+
     Raises:
         WorkloadError: "UntrustedTypes" when the file names types outside scikit-learn and numpy.
     """
@@ -25,8 +32,7 @@ def load(data: bytes, output: ModelOutput) -> Score:
     untrusted = _untrusted(data)
     if untrusted:
         raise WorkloadError("UntrustedTypes", f"the model file names types that could run code: {', '.join(untrusted)}")
-    estimator = loads(data, trusted=sorted(_HARMLESS))
-    return lambda matrix: ask(estimator, matrix, output)
+    return loads(data, trusted=sorted(_HARMLESS))
 
 
 def ask(estimator: Any, matrix: Matrix, output: ModelOutput) -> Matrix:

@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framework import installed
 from framework.answers import Matrix, ModelOutput
 from framework.api.tasks import Task
-from framework.workloads.context import WorkloadError
+from framework.workloads.formats import onnx_graph
 from framework.workloads.formats.form import Score
 
 PACKAGES = ("onnx", "onnxruntime", "safetensors")
@@ -42,16 +41,18 @@ class NetworkInputs:
     label: Matrix
 
     @classmethod
-    def learned(cls, x: Matrix, categories: dict[int, int], y: Matrix | None) -> NetworkInputs:
-        """Of training rows; ``y`` where the label is a number. An input without any value is 0 throughout."""
-        inputs = x.shape[1]
+    def learned(
+        cls, column: Callable[[int], Matrix], inputs: int, categories: Mapping[int, int], y: Matrix | None
+    ) -> NetworkInputs:
+        """Of training rows, a ``column`` at a time; ``y`` where the label is a number. An input without any value is 0
+        throughout."""
         counts = np.array([categories.get(index, 0) for index in range(inputs)], dtype=np.int64)
         fill, mean, scale = np.zeros(inputs), np.zeros(inputs), np.ones(inputs)
         for index in np.flatnonzero(counts == 0):
-            column = np.clip(x[:, index], -_NUMBER, _NUMBER)
-            known = column[~np.isnan(column)]
+            values = np.clip(column(int(index)), -_NUMBER, _NUMBER)
+            known = values[~np.isnan(values)]
             fill[index] = np.median(known) if len(known) else 0.0
-            mean[index], scale[index] = _moments(np.where(np.isnan(column), fill[index], column))
+            mean[index], scale[index] = _moments(np.where(np.isnan(values), fill[index], values))
         return cls(fill, mean, scale, counts, np.array((0.0, 1.0) if y is None else _moments(y)))
 
     def prepared(self, x: Matrix) -> NDArray[np.float32]:
@@ -86,7 +87,7 @@ def dump(graph: Any, preparation: NetworkInputs) -> bytes:
 
     bare = onnx.ModelProto()
     bare.CopyFrom(graph)
-    _without_traces(bare)
+    onnx_graph.without_traces(bare)
     tensors: dict[str, NDArray[Any]] = {f"{_PREPARED}{name}": value for name, value in vars(preparation).items()}
     for weight in bare.graph.initializer:
         tensors[f"{_WEIGHTS}{weight.name}"] = np.ascontiguousarray(onnx.numpy_helper.to_array(weight))
@@ -101,28 +102,8 @@ def load(data: bytes, output: ModelOutput) -> Score:
         WorkloadError: "PackageMissing", with what to install.
         ValueError: these are no bytes of a model.
     """
-    lacking = [package for package in PACKAGES if not installed.is_there(package)]
-    if lacking:
-        raise WorkloadError("PackageMissing", installed.advice(lacking))
-    import onnx
-    import onnxruntime
-    from safetensors.numpy import load as opened
-
-    tensors = opened(data)
-    graph = onnx.ModelProto.FromString(base64.b64decode(_metadata(data)[_GRAPH], validate=True))
-    for name, value in sorted(tensors.items()):
-        if name.startswith(_WEIGHTS):
-            graph.graph.initializer.append(onnx.numpy_helper.from_array(value, name.removeprefix(_WEIGHTS)))
-    if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in _tensors(graph.graph)):
-        raise ValueError("its graph names other files")
-    preparation = NetworkInputs(
-        **{name.removeprefix(_PREPARED): value for name, value in tensors.items() if name.startswith(_PREPARED)}
-    )
-    options = onnxruntime.SessionOptions()
-    # One thread: a request has few rows, and replicas share the machine's cores.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    graph, preparation = parts_of(data)
+    session = onnx_graph.opened(graph)
 
     def score(matrix: Matrix) -> Matrix:
         if not len(matrix):
@@ -133,40 +114,29 @@ def load(data: bytes, output: ModelOutput) -> Score:
     return score
 
 
+def parts_of(data: bytes) -> tuple[Any, NetworkInputs]:
+    """What ``dump`` was given. Raises what ``load`` raises."""
+    onnx_graph.require(*PACKAGES)
+    import onnx
+    from safetensors.numpy import load as opened
+
+    tensors = opened(data)
+    graph = onnx.ModelProto.FromString(base64.b64decode(_metadata(data)[_GRAPH], validate=True))
+    for name, value in sorted(tensors.items()):
+        if name.startswith(_WEIGHTS):
+            graph.graph.initializer.append(onnx.numpy_helper.from_array(value, name.removeprefix(_WEIGHTS)))
+    preparation = NetworkInputs(
+        **{name.removeprefix(_PREPARED): value for name, value in tensors.items() if name.startswith(_PREPARED)}
+    )
+    return graph, preparation
+
+
 def _moments(values: Matrix) -> tuple[float, float]:
     """Mean and standard deviation; 1 in place of a deviation that is none."""
     if not len(values):
         return 0.0, 1.0
     deviation = float(values.std())
     return float(values.mean()), deviation if deviation > 0 else 1.0
-
-
-def _without_traces(graph: Any) -> None:
-    """Where in which file a node was written is no matter of the model's, and differs between machines."""
-    del graph.metadata_props[:]
-    for one in _graphs(graph.graph):
-        del one.metadata_props[:]
-        one.doc_string = ""
-        for part in (*one.node, *one.input, *one.output, *one.value_info, *one.initializer):
-            del part.metadata_props[:]
-            part.doc_string = ""
-
-
-def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph, and those that its loops and branches have."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                yield from _graphs(inner)
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    for one in _graphs(graph):
-        yield from one.initializer
-        for node in one.node:
-            for attribute in node.attribute:
-                yield from (*attribute.tensors, *([attribute.t] if attribute.HasField("t") else []))
 
 
 def _metadata(data: bytes) -> dict[str, str]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from framework.workloads.models import check_rows, kind_of, shown
+from framework.workloads.models import check_rows, kind_of, required, shown
+from framework.workloads.temporal import EXAMPLES
 
 MAX_ROWS = 5
 """Rows of one request that are looked into."""
@@ -212,7 +213,7 @@ def _sentence(row: Row, step: _Step, index: int) -> str:
     where, dtype = f"instances[{index}].{step.field}", step.dtype
     if row.get(step.field) is None:
         return f"{where} is {'null' if step.field in row else 'missing'}" + (f"; {dtype} is required" if dtype else "")
-    found, wanted = kind_of(row[step.field]), dtype or f"a {kind_of(step.value)}"
+    found, wanted = kind_of(row[step.field]), required(dtype) or f"a {kind_of(step.value)}"
     told = f"found {found} {shown(row[step.field])}"
     return f"{where} cannot be used, {told}" if wanted == f"a {found}" else f"{where} must be {wanted}, {told}"
 
@@ -220,6 +221,8 @@ def _sentence(row: Row, step: _Step, index: int) -> str:
 def _fitting(column: Mapping[str, Any]) -> Any:
     if column["dtype"] == "String":
         return next(iter(column.get("categories", ())), "x")
+    if column["dtype"] in EXAMPLES:
+        return EXAMPLES[column["dtype"]]
     return True if column["dtype"] == "Boolean" else 1
 
 

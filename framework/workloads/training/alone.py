@@ -11,10 +11,13 @@ from framework.answers import Matrix
 from framework.ports import FailureKind
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line, traceback_of
+from framework.workloads.persistence import persistently
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.checkpoints import Checkpoints, CheckpointState, kept_rounds
+from framework.workloads.training.loading import opened
 from framework.workloads.training.progress import Rounds
+from framework.workloads.training.shards import Shards
 from framework.workloads.training.stages import fitted
 from framework.workloads.training.trainer import Artifact, FitSettings, Fitted, TrainingData
 
@@ -60,24 +63,30 @@ class FitWorker:
     """What runs in the actor."""
 
     def fit(
-        self, data: TrainingData, trainer: str, settings: FitSettings, checkpoint: Mapping[str, int], place: str
+        self,
+        data: TrainingData | Shards,
+        trainer: str,
+        settings: FitSettings,
+        checkpoint: Mapping[str, int],
+        place: str,
     ) -> _Failure | None:
         """Leave the finished model as the last checkpoint of ``place``; or say what another try would repeat."""
         give_way()
         kept, told = Checkpoints(f"{place}/checkpoints", int(checkpoint["keep"])), Rounds(place)
-        watch = AloneWatch(data, settings.rounds, int(checkpoint["every"]), kept, told)
+        rows = opened(data, settings)
+        watch = AloneWatch(rows, settings.rounds, int(checkpoint["every"]), kept, told)
         told.tell(0)
         try:
-            artifact = fitted(trainer, data, settings, watch)
+            artifact = fitted(trainer, rows, settings, watch)
         except WorkloadError as error:
             return error.reason, str(error), traceback_of(error)
         state = CheckpointState(settings.rounds, artifact.format, True, watch.resumed, best=artifact.best)
-        kept.add(state, artifact.data)
+        persistently(lambda: kept.add(state, artifact.data))
         return None
 
 
 def fit_alone(
-    data: TrainingData,
+    data: TrainingData | Shards,
     trainer: str,
     settings: FitSettings,
     resources: Mapping[str, float],
@@ -97,7 +106,8 @@ def fit_alone(
     finished = _finished(kept)
     if finished is not None:
         return finished
-    worker: Any = ray.remote(num_cpus=resources.get("CPU", 0), max_restarts=0)(FitWorker)
+    taken = {"num_cpus": resources.get("CPU", 0), "memory": resources.get("memory")}
+    worker: Any = ray.remote(**taken, max_restarts=0)(FitWorker)
     reference, rounds = ray.put(data), Rounds(place)
     for left in reversed(range(TRIES)):
         with rounds.followed(tell):

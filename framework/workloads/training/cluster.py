@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
+from framework.api.fields import parse_memory
 from framework.ports import FailureKind
 from framework.workloads.context import WorkloadError
 
@@ -48,19 +50,30 @@ def shortage(needed: Mapping[str, float], total: Mapping[str, float]) -> list[st
     ['the cluster has 0 GPU of 1 needed']
     """
     return [
-        f"the cluster has {total.get(name, 0.0):g} {name} of {amount:g} needed"
-        for name, amount in needed.items()
-        if amount > total.get(name, 0.0)
+        f"the cluster has {number(name, total.get(name, 0.0))} {name} of {number(name, value)} needed"
+        for name, value in needed.items()
+        if value > total.get(name, 0.0)
     ]
 
 
-def worker_resources(spec: Mapping[str, float]) -> dict[str, float]:
+def worker_resources(spec: Mapping[str, Any]) -> dict[str, float]:
     """What one worker asks for, from the spec's ``resources``."""
     resources = {"CPU": float(spec.get("cpusPerWorker", 1.0))}
     if spec.get("gpusPerWorker"):
         resources["GPU"] = float(spec["gpusPerWorker"])
+    if spec.get("memoryPerWorker"):
+        resources["memory"] = float(parse_memory(spec["memoryPerWorker"]))
     return resources
 
 
+def number(name: str, value: float) -> str:
+    """How much of a resource, in its unit.
+
+    >>> number("CPU", 1.5), number("memory", 2.0**31)
+    ('1.5', '2,048 MiB')
+    """
+    return f"{value / 2**20:,.0f} MiB" if name == "memory" else f"{value:g}"
+
+
 def _told(resources: Mapping[str, float]) -> str:
-    return " and ".join(f"{amount:g} {name}" for name, amount in resources.items())
+    return " and ".join(f"{number(name, value)} {name}" for name, value in resources.items())

@@ -1,16 +1,42 @@
-"""How much better one model is than another on the same rows, and how sure that is."""
+"""How sure a metric is that was measured on so many rows, and how much better one model is than another on the same."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from framework.answers import Matrix
 from framework.scores import Answered, each_list, rows_of_lists, score
 
 LEVELS = tuple(round(step / 200, 3) for step in range(1, 200))
 """The quantiles that are kept: gates may ask for other confidences later, and nothing is drawn again for that."""
 _MOST_DRAWS, _FEWEST_DRAWS, _ROWS_DRAWN = 1_000, 100, 10_000_000
+_OF_ONE = 5
+"""Times fewer draws are enough for an interval that no bar goes by."""
+SURE = 0.95
+"""Of the draws, as many give a value within an interval."""
+
+
+def interval(metric: str, known: Answered, seed: int) -> list[float] | None:
+    """[low, high]: where the metric lies in 95 of 100 draws of the rows with replacement (percentile bootstrap, Efron
+    and Tibshirani, chapter 13), of a ranking of its lists. None where it is not defined, or on hardly any draw.
+
+    200 draws of up to 10,000 rows, fewer of more, a hundred at least. Equal arguments give equal results.
+    """
+    if not np.isfinite(score(metric, known)):
+        return None
+    generator = np.random.default_rng(seed)
+    if known.groups is not None and metric in known.own:
+        found = _of_whole_lists(lambda rows: score(metric, known.of(rows)), known.groups, generator, _OF_ONE)
+    elif known.groups is not None:
+        found = _of_lists(each_list(metric, known), generator)
+    else:
+        found = _of_rows(lambda rows: score(metric, known.of(rows)), len(known.truth), generator, _OF_ONE)
+    ends = _quantiles(found, ((1 - SURE) / 2, (1 + SURE) / 2))
+    return ends if ends is None else [_short(end) for end in ends]
 
 
 def compare(metric: str, ours: Answered, theirs: Answered, seed: int) -> dict[str, Any] | None:
@@ -25,31 +51,54 @@ def compare(metric: str, ours: Answered, theirs: Answered, seed: int) -> dict[st
     if not np.isfinite(difference):
         return None
     generator = np.random.default_rng(seed)
-    if ours.groups is not None:
-        found = _of_lists(metric, ours, theirs, generator)
+    if ours.groups is not None and metric in ours.own:
+        found = _of_whole_lists(
+            lambda rows: score(metric, ours.of(rows)) - score(metric, theirs.of(rows)), ours.groups, generator
+        )
+    elif ours.groups is not None:
+        found = _of_lists(each_list(metric, ours) - each_list(metric, theirs), generator)
     else:
-        rows = len(ours.truth)
-        found = []
-        for _ in range(max(_FEWEST_DRAWS, min(_MOST_DRAWS, _ROWS_DRAWN // rows))):
-            drawn = generator.integers(0, rows, rows)
-            found.append(score(metric, ours.of(drawn)) - score(metric, theirs.of(drawn)))
-    known = np.array(found)[np.isfinite(found)]
-    if len(known) < len(found) / 2:
+        found = _of_rows(
+            lambda rows: score(metric, ours.of(rows)) - score(metric, theirs.of(rows)), len(ours.truth), generator
+        )
+    quantiles = _quantiles(found, LEVELS)
+    if quantiles is None:
         return None
-    quantiles = np.quantile(known, LEVELS)
-    return {"difference": difference, "draws": len(known), "quantiles": [float(f"{value:.6g}") for value in quantiles]}
+    draws = int(np.count_nonzero(np.isfinite(found)))
+    return {"difference": difference, "draws": draws, "quantiles": [_short(value) for value in quantiles]}
 
 
-def _of_lists(metric: str, ours: Answered, theirs: Answered, generator: np.random.Generator) -> list[float]:
-    """The metric is a mean over lists, so each is measured once and drawn as a number. One of a spec's own may be
-    anything, and is measured on the rows of all lists that are drawn."""
-    if metric in ours.own:
-        lists = rows_of_lists(ours.groups)
-        draws = max(_FEWEST_DRAWS, min(_MOST_DRAWS, _ROWS_DRAWN // len(ours.truth)))
-        taken = [
-            np.concatenate([lists[one] for one in generator.integers(0, len(lists), len(lists))]) for _ in range(draws)
-        ]
-        return [score(metric, ours.of(rows)) - score(metric, theirs.of(rows)) for rows in taken]
-    differences = each_list(metric, ours) - each_list(metric, theirs)
-    known = differences[np.isfinite(differences)]
+def _of_rows(
+    statistic: Callable[[NDArray[np.int64]], float], rows: int, generator: np.random.Generator, fewer: int = 1
+) -> list[float]:
+    """The statistic of each draw of row numbers."""
+    return [statistic(generator.integers(0, rows, rows)) for _ in range(_draws(rows, fewer))]
+
+
+def _draws(rows: int, fewer: int) -> int:
+    return max(_FEWEST_DRAWS, min(_MOST_DRAWS, _ROWS_DRAWN // rows) // fewer)
+
+
+def _of_whole_lists(
+    statistic: Callable[[NDArray[np.int64]], float], groups: Matrix, generator: np.random.Generator, fewer: int = 1
+) -> list[float]:
+    """The statistic of the rows of all lists that are drawn: of a metric that may be no mean over lists."""
+    lists = rows_of_lists(groups)
+    draws = (generator.integers(0, len(lists), len(lists)) for _ in range(_draws(len(groups), fewer)))
+    return [statistic(np.concatenate([lists[one] for one in drawn])) for drawn in draws]
+
+
+def _of_lists(each: NDArray[np.float64], generator: np.random.Generator) -> list[float]:
+    """The metric is a mean over lists, so each is measured once and drawn as a number."""
+    known = each[np.isfinite(each)]
     return [float(known[generator.integers(0, len(known), len(known))].mean()) for _ in range(_MOST_DRAWS)]
+
+
+def _quantiles(found: Sequence[float], levels: Sequence[float]) -> list[float] | None:
+    """Of the draws on which the statistic is defined; None where these are hardly any."""
+    known = np.array(found)[np.isfinite(found)]
+    return None if len(known) < len(found) / 2 else [float(value) for value in np.quantile(known, levels)]
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")

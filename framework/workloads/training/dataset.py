@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from io import BytesIO
+from io import RawIOBase
 from typing import Any
 
 import polars as pl
@@ -17,7 +17,7 @@ from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
 from framework.workloads.features import delta
 from framework.workloads.training import labels
-from framework.workloads.training.as_of import MOMENT, join_as_of
+from framework.workloads.training.as_of import MOMENT, in_canonical_order, join_as_of
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,7 @@ def build(spec: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]]) -> Tr
         raise WorkloadError(
             "EmptyWindow", f"FeatureView/{spec['spine']} has no labelled row in {_told(spec['window'])}"
         )
-    keys = [moment, *spine["entities"]]
-    frame = labelled.sort([*keys, *(name for name in labelled.columns if name not in keys)])
+    frame = in_canonical_order(labelled, [moment, *spine["entities"]])
     inputs, joined = list(spec.get("columns", ())), []
     for feature in spec.get("features", ()):
         names = _feature_columns(feature, views[feature["view"]])
@@ -75,7 +74,6 @@ def build(spec: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]]) -> Tr
         if name is not None and name in inputs:
             raise WorkloadError("LabelIsInput", f"the {role} {name!r} is also an input")
     _need([name for name in (spec.get("query"), spec.get("weight")) if name], frame.columns, "the training set")
-    frame = frame.rechunk()
     return TrainingSet(
         frame, tuple(inputs), tuple(joined), label, moment, rows.height - labelled.height, _digest(frame), task
     )
@@ -167,7 +165,22 @@ def _need(wanted: Sequence[str], there: Sequence[str], owner: str, reason: str =
         raise WorkloadError("MissingColumn", f"{owner} has no column {told}{reason} (it has {', '.join(there)})")
 
 
+class _Digesting(RawIOBase):
+    """A file that keeps nothing of what is written to it but its SHA-256."""
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        return len(data)
+
+
 def _digest(frame: pl.DataFrame) -> str:
-    buffer = BytesIO()
-    frame.write_ipc(buffer, compression="uncompressed")
-    return hashlib.sha256(buffer.getbuffer()).hexdigest()
+    file: Any = _Digesting()
+    frame.write_ipc(file, compression="uncompressed")
+    found: str = file.sha256.hexdigest()
+    return found

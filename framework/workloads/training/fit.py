@@ -17,7 +17,9 @@ from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.alone import fit_alone
 from framework.workloads.training.checkpoints import CheckpointState, kept_rounds, read_checkpoint, write_checkpoint
+from framework.workloads.training.loading import opened
 from framework.workloads.training.progress import Rounds
+from framework.workloads.training.shards import Shards
 from framework.workloads.training.stages import fitted
 from framework.workloads.training.trainer import Artifact, FitSettings, Fitted, SeveralWorkers, TrainingData
 from framework.workloads.training.trainers import TRAINERS
@@ -91,7 +93,7 @@ class TrainWatch:
 
 
 def fit(
-    data: TrainingData,
+    data: TrainingData | Shards,
     trainer: str,
     settings: FitSettings,
     workers: int,
@@ -152,28 +154,28 @@ def fit(
     return Fitted(Artifact(model, state.format, state.best), kept_rounds(state), state.resumed)
 
 
-def work(data: TrainingData, trainer: str, settings: FitSettings, every: int, told: Rounds) -> None:
+def work(data: TrainingData | Shards, trainer: str, settings: FitSettings, every: int, told: Rounds) -> None:
     """One worker's part of the fit."""
     import ray.train.collective
 
     give_way()
     world = ray.train.get_context()
     workers = world.get_world_size()
-    watch = TrainWatch(data, settings.rounds, every, told)
+    several = TRAINERS[trainer].several
+    if workers > 1 and several is not None:
+        settings = replace(
+            settings,
+            rank=world.get_world_rank(),
+            workers=workers,
+            network=several.network(),
+            agree=ray.train.collective.broadcast_from_rank_zero,
+        )
+    rows = opened(data, settings)
+    watch = TrainWatch(rows, settings.rounds, every, told)
     if _first():
         told.tell(0)
     try:
-        several = TRAINERS[trainer].several
-        if workers > 1 and several is not None:
-            network = several.network()
-            settings = replace(
-                settings,
-                rank=world.get_world_rank(),
-                workers=workers,
-                network=network,
-                agree=ray.train.collective.broadcast_from_rank_zero,
-            )
-        watch.publish(fitted(trainer, data, settings, watch))
+        watch.publish(fitted(trainer, rows, settings, watch))
     except WorkloadError as error:
         watch.fail(error)
 

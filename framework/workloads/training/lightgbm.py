@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,11 @@ from framework.workloads.training.trainer import (
     Artifact,
     BestRound,
     FitSettings,
+    Part,
     SeveralWorkers,
     TrainingData,
     Watch,
+    answers_to,
     sizes_of_lists,
     sorted_by_list,
     stride,
@@ -79,9 +82,6 @@ def _one(data: TrainingData, params: dict[str, Any], settings: FitSettings, watc
         return _artifact(before, checkpoint[1].best)
     every, stopping = stride(settings.rounds), Stopping(data, settings, checkpoint and checkpoint[1].best)
 
-    def predicted(booster: Any) -> Matrix:
-        return np.asarray(booster.predict(data.validation.x, num_threads=settings.threads), dtype=np.float64)
-
     def look(env: Any) -> None:
         rounds = done + env.iteration - env.begin_iteration + 1
         if stopping.asked:
@@ -89,17 +89,17 @@ def _one(data: TrainingData, params: dict[str, Any], settings: FitSettings, watc
             if stopping.over() or rounds == settings.rounds:
                 raise lightgbm.callback.EarlyStopException(stopping.kept(rounds) - 1, env.evaluation_result_list)
         if rounds % every == 0 or rounds == settings.rounds:
-            watch.report(rounds, predicted(env.model), lambda: _artifact(env.model, stopping.best))
+            watch.report(rounds, _answers(env.model, data, settings), lambda: _artifact(env.model, stopping.best))
 
     rows, followed = _rows(data, params, settings), _Followed()
     more: dict[str, Any] = {}
     if stopping.asked:
         params = {**params, "metric": "None"}
-        more = {"valid_sets": [rows.create_valid(data.validation.x)], "feval": followed}
+        more = {"valid_sets": [_validation(data, rows, params, settings)], "feval": followed}
     booster = lightgbm.train(params, rows, settings.rounds - done, init_model=before, callbacks=[look], **more)
     artifact = _artifact(booster, stopping.best)
     if stopping.asked:
-        watch.report(stopping.kept(settings.rounds), predicted(booster), lambda: artifact, last=True)
+        watch.report(stopping.kept(settings.rounds), _answers(booster, data, settings), lambda: artifact, last=True)
     return artifact
 
 
@@ -133,7 +133,7 @@ def _quantiles(data: TrainingData, params: dict[str, Any], settings: FitSettings
     params, followed = {**params, **({"metric": "None"} if stopping.asked else {})}, _Followed()
     boosters = [lightgbm.Booster({**params, "alpha": alpha}, rows) for alpha in data.output.quantiles]
     if stopping.asked:
-        validation = rows.create_valid(data.validation.x)
+        validation = _validation(data, rows, params, settings)
         boosters = [booster.add_valid(validation, "validation") for booster in boosters]
 
     def artifact(rounds: int = -1) -> Artifact:
@@ -141,8 +141,7 @@ def _quantiles(data: TrainingData, params: dict[str, Any], settings: FitSettings
         return Artifact(lightgbm_text.dump_several(texts), "lightgbm-quantiles", stopping.best)
 
     def predicted(rounds: int = -1) -> Matrix:
-        x, threads = data.validation.x, settings.threads
-        return lightgbm_text.rising([one.predict(x, num_iteration=rounds, num_threads=threads) for one in boosters])
+        return lightgbm_text.rising([_answers(booster, data, settings, rounds) for booster in boosters])
 
     def finished(rounds: int) -> Artifact:
         found = artifact(rounds)
@@ -159,6 +158,14 @@ def _quantiles(data: TrainingData, params: dict[str, Any], settings: FitSettings
         if number % every == 0 or number == settings.rounds:
             watch.report(number, predicted(), artifact)
     return artifact()
+
+
+def _answers(booster: Any, data: TrainingData, settings: FitSettings, rounds: int | None = None) -> Matrix:
+    """To the validation rows; of a model after so many rounds."""
+    return answers_to(
+        data.validation,
+        lambda x: np.asarray(booster.predict(x, num_iteration=rounds, num_threads=settings.threads), dtype=np.float64),
+    )
 
 
 def _params(settings: FitSettings, output: ModelOutput) -> dict[str, Any]:
@@ -187,12 +194,11 @@ def _params(settings: FitSettings, output: ModelOutput) -> dict[str, Any]:
 
 def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) -> Any:
     """A worker's share of the training rows."""
-    import lightgbm
-
     part = sorted_by_list(data.train.shard(settings.rank, settings.workers))
-    return lightgbm.Dataset(
-        part.x,
-        part.y,
+    return _dataset(
+        part,
+        settings,
+        label=part.y,
         weight=part.weight,
         group=None if part.groups is None else sizes_of_lists(part.groups),
         feature_name=told_apart(data.names, _SPECIAL),
@@ -200,6 +206,57 @@ def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) 
         params=dict(params),
         free_raw_data=False,
     )
+
+
+def _validation(data: TrainingData, rows: Any, params: Mapping[str, Any], settings: FitSettings) -> Any:
+    """The validation rows, cut up as ``rows`` are, for what a booster keeps of its answers to them."""
+    return _dataset(data.validation, settings, reference=rows, params=dict(params), free_raw_data=False)
+
+
+def _dataset(part: Part, settings: FitSettings, **more: Any) -> Any:
+    import lightgbm
+
+    kind = _dataset_of_batches() if settings.stream else lightgbm.Dataset
+    return kind(_sequences(part) if settings.stream else part.x, **more)
+
+
+def _dataset_of_batches() -> Any:
+    """Where a fit goes on from a model, that one is asked about all rows; LightGBM does not know how to ask it about
+    batches."""
+    import lightgbm
+
+    class BatchedDataset(lightgbm.Dataset):  # type: ignore[misc]
+        def _set_init_score_by_predictor(self, predictor: Any, data: Any, used_indices: Any) -> Any:
+            def predict(data: Any, **how: Any) -> Any:
+                return np.concatenate([predictor.predict(data=batch[0 : len(batch)], **how) for batch in data])
+
+            asked = None if predictor is None else SimpleNamespace(num_class=predictor.num_class, predict=predict)
+            return super()._set_init_score_by_predictor(asked, data, used_indices)
+
+    return BatchedDataset
+
+
+def _sequences(part: Part) -> list[Any]:
+    """Each batch as LightGBM asks for rows: some of each first, then all. One batch is in memory at a time."""
+    import lightgbm
+
+    held: dict[int, Matrix] = {}
+
+    class Batch(lightgbm.Sequence):  # type: ignore[misc]
+        def __init__(self, number: int, rows: int) -> None:
+            self.number, self.rows = number, rows
+            self.batch_size = max(1, rows)
+
+        def __len__(self) -> int:
+            return self.rows
+
+        def __getitem__(self, asked: Any) -> Any:
+            if self.number not in held:
+                held.clear()
+                held[self.number] = part.batch(self.number).x
+            return held[self.number][asked]
+
+    return [Batch(number, rows) for number, rows in enumerate(part.sizes) if rows]
 
 
 _SPECIAL = re.compile(r'[\s",:\[\]{}]')

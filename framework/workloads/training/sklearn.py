@@ -27,6 +27,7 @@ class Sklearn:
         done = watch.resume()
         if done is not None:
             return done[1]
+        _finite(data)
         pipeline = _pipeline(data, build(settings.entrypoint, settings.params, settings.seed, data.output.task))
         try:
             pipeline.fit(data.train.x, _target(data), **_weights(data, pipeline))
@@ -36,6 +37,18 @@ class Sklearn:
         artifact = Artifact(skops.dump(pipeline), "skops")
         watch.report(1, answers, lambda: artifact)
         return artifact
+
+
+def _finite(data: TrainingData) -> None:
+    """
+    Raises:
+        WorkloadError: "InfiniteInput", with the column and how many: scikit-learn takes none.
+    """
+    for index, name in enumerate(data.names):
+        infinite = sum(int(np.isinf(part.column(index)).sum()) for part in (data.train, data.validation))
+        if infinite:
+            told = f"{name} is infinite in {infinite:,} rows, which scikit-learn cannot learn from"
+            raise WorkloadError("InfiniteInput", f"{told}: make it null in the view, or take another trainer")
 
 
 def _target(data: TrainingData) -> Any:

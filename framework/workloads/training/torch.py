@@ -28,6 +28,7 @@ from framework.workloads.formats import torch_safetensors
 from framework.workloads.formats.torch_safetensors import NetworkInputs
 from framework.workloads.training import torch_network
 from framework.workloads.training.stopping import Stopping
+from framework.workloads.training.torch_rows import HeldRows, StreamedRows, Tensors
 from framework.workloads.training.trainer import (
     Artifact,
     FitSettings,
@@ -98,12 +99,13 @@ class _Fit:
         params, self._loop = _divided(settings)
         task, part = data.output.task, data.train
         self._preparation = NetworkInputs.learned(
-            part.x, dict(data.categories), part.y if task is Task.REGRESSION else None
+            part.column, len(data.names), data.categories, part.y if task is Task.REGRESSION else None
         )
         self._device = _device()
-        self._mine = part.shard(settings.rank, settings.workers)
+        mine = part.shard(settings.rank, settings.workers)
         self._steps = _steps(len(part.y), settings.workers, self._loop["batchSize"])
-        self._x, self._y, self._weight = self._tensors(self._mine, part)
+        self._mean_weight = 1.0 if part.weight is None else float(part.weight.mean()) or 1.0
+        self._rows = (StreamedRows if settings.stream else HeldRows)(mine, self._tensors)
         _seed(settings.seed)
         self._network = torch_network.build(settings.entrypoint, data, params)
         torch_network.try_out(self._network, data, self._preparation, settings.entrypoint)
@@ -145,29 +147,27 @@ class _Fit:
         Raises:
             WorkloadError: "LossNotFinite".
         """
-        import torch
-
         settings, loss = self._settings, 0.0
         _seed(settings.seed, epoch, settings.rank)
-        order = np.random.default_rng([settings.seed, epoch, settings.rank]).permutation(len(self._mine.y))
-        for step, rows in enumerate(np.array_split(order, self._steps)):
+        for step, rows in enumerate(self._rows.steps([settings.seed, epoch, settings.rank], self._steps)):
             size = _rows_of_step(len(self._data.train.y), settings.workers, self._steps, step)
-            loss += self._step(torch.from_numpy(rows).to(self._device), size)
+            loss += self._step(rows, size)
         if not np.isfinite(loss):
             told = f"the loss of epoch {epoch} is {loss}"
             raise WorkloadError("LossNotFinite", f"{told}: lower learningRate, or scale what the network computes")
 
-    def _step(self, rows: Any, size: int) -> float:
+    def _step(self, rows: Tensors, size: int) -> float:
         """One step of all workers, of ``size`` rows together; their loss, summed."""
         import torch
 
+        x, y, weight = rows
         total, trouble = torch.zeros((), device=self._device), None
         self._optimizer.zero_grad()
         try:
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._loop["precision"] == "bfloat16"):
-                outputs = self._network(self._x[rows])
-            outputs = torch_network.check_outputs(outputs, len(rows), self._data, self._entrypoint)
-            total = (self._loss(outputs.float(), self._y[rows]) * self._weight[rows]).sum()
+                outputs = self._network(x)
+            outputs = torch_network.check_outputs(outputs, len(x), self._data, self._entrypoint)
+            total = (self._loss(outputs.float(), y) * weight).sum()
             (total / size).backward()
         except WorkloadError as error:
             trouble = error
@@ -231,18 +231,15 @@ class _Fit:
             raise WorkloadError("ScoresNotFinite", f"{told} with no finite number: lower learningRate")
         return found
 
-    def _tensors(self, mine: Part, whole: Part) -> tuple[Any, Any, Any]:
-        """A worker's rows; weights are 1 on average over those of all workers."""
+    def _tensors(self, part: Part) -> Tensors:
+        """Some of a worker's rows; weights are 1 on average over those of all workers."""
         import torch
 
         task, (mean, scale) = self._data.output.task, self._preparation.label
-        y = mine.y.astype(np.int64) if task is Task.MULTICLASS else ((mine.y - mean) / scale).astype(np.float32)
-        weight = np.ones(len(mine.y))
-        if mine.weight is not None and whole.weight is not None:
-            weight = mine.weight / (whole.weight.mean() or 1.0)
-        found: tuple[NDArray[Any], ...] = (self._preparation.prepared(mine.x), y, weight.astype(np.float32))
-        tensors = [torch.from_numpy(one).to(self._device) for one in found]
-        return tensors[0], tensors[1], tensors[2]
+        y = part.y.astype(np.int64) if task is Task.MULTICLASS else ((part.y - mean) / scale).astype(np.float32)
+        weight = np.ones(len(part.y)) if part.weight is None else part.weight / self._mean_weight
+        found: tuple[NDArray[Any], ...] = (self._preparation.prepared(part.x), y, weight.astype(np.float32))
+        return tuple(torch.from_numpy(one).to(self._device) for one in found)
 
 
 def _divided(settings: FitSettings) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -19,7 +19,7 @@ from framework.workloads.failures import raised
 from framework.workloads.features.sources import load_entrypoint
 from framework.workloads.formats import torch_safetensors
 from framework.workloads.formats.torch_safetensors import NetworkInputs
-from framework.workloads.training.trainer import Artifact, BestRound, TrainingData
+from framework.workloads.training.trainer import Artifact, BestRound, TrainingData, answers_to
 
 CHECKPOINT = "torch-checkpoint"
 """The form of what a fit goes on from, which nothing else reads: weights, and what the optimizer knows of each."""
@@ -80,7 +80,7 @@ def try_out(network: Any, data: TrainingData, preparation: NetworkInputs, entryp
 
     was = network.training
     network.eval()
-    rows = torch.from_numpy(preparation.prepared(data.train.x[:2]))
+    rows = torch.from_numpy(preparation.prepared(data.train.batch(0).x[:2]))
     try:
         with torch.no_grad():
             outputs = network(rows)
@@ -96,14 +96,15 @@ def ask(network: Any, data: TrainingData, preparation: NetworkInputs, device: An
     """What the network says of the validation rows by now; see ``answers.ModelOutput``."""
     import torch
 
-    x, was = data.validation.x, network.training
+    was = network.training
     network.eval()
     found = [np.empty((0,) if data.output.width is None else (0, data.output.width), dtype=np.float32)]
     with torch.no_grad():
-        for start in range(0, len(x), _AT_ONCE):
-            rows = torch.from_numpy(preparation.prepared(x[start : start + _AT_ONCE])).to(device)
-            outputs = network(rows).float().cpu().numpy()
-            found.append(outputs.reshape(len(rows)) if data.output.width is None else outputs)
+        for batch in data.validation.each_batch():
+            for start in range(0, len(batch.y), _AT_ONCE):
+                rows = torch.from_numpy(preparation.prepared(batch.x[start : start + _AT_ONCE])).to(device)
+                outputs = network(rows).float().cpu().numpy()
+                found.append(outputs.reshape(len(rows)) if data.output.width is None else outputs)
     network.train(was)
     return preparation.answers(np.concatenate(found), data.output)
 
@@ -116,7 +117,7 @@ def export(network: Any, data: TrainingData, preparation: NetworkInputs, entrypo
     """
     import torch
 
-    rows = torch.from_numpy(preparation.prepared(data.train.x[:2]))
+    rows = torch.from_numpy(preparation.prepared(data.train.batch(0).x[:2]))
     try:
         alone = copy.deepcopy(network).cpu().eval()
         with _quiet():
@@ -145,7 +146,7 @@ def stored_answers(
     Raises:
         WorkloadError: "StoredDiffers", with how far it is off.
     """
-    stored = torch_safetensors.load(artifact.data, data.output)(data.validation.x)
+    stored = answers_to(data.validation, torch_safetensors.load(artifact.data, data.output))
     unit = float(preparation.label[1]) if data.output.task is Task.REGRESSION else 1.0
     off = float(np.abs(stored - ask(network, data, preparation, device)).max(initial=0.0)) / unit
     if not off <= LARGEST_DIFFERENCE:

@@ -18,26 +18,28 @@ import polars as pl
 from framework import installed, scores, storage
 from framework.answers import Matrix, ModelOutput
 from framework.api.layout import trial_file
-from framework.api.metrics import bare, own_measures
+from framework.api.metrics import own_measures
 from framework.api.tasks import Task
 from framework.api.trainers import TRAINER_FORMS
 from framework.ports import MEANING, ReadTable, TrainRequest
 from framework.workloads import formats, models, profiling
 from framework.workloads.context import RunContext, WorkloadError
+from framework.workloads.persistence import persistently
 from framework.workloads.profiling import write_reference
-from framework.workloads.training import cluster, judging, labels, metrics
+from framework.workloads.training import cluster, judging, labels, serving_forms, shards
 from framework.workloads.training.card import card_html, card_markdown, model_card
-from framework.workloads.training.cross_validation import CrossValidated, cross_validate
+from framework.workloads.training.cross_validation import CrossValidated, FoldFits
 from framework.workloads.training.dataset import TrainingSet, build, extents
 from framework.workloads.training.fit import fit
 from framework.workloads.training.folds import Fold, folds
 from framework.workloads.training.judging import Judged
+from framework.workloads.training.loading import placed, replaced
 from framework.workloads.training.machine import machine
-from framework.workloads.training.own_metrics import OwnMetrics, own_metrics
 from framework.workloads.training.progress import Pace, of_fit
+from framework.workloads.training.shards import Shards
 from framework.workloads.training.split import split
-from framework.workloads.training.trainer import FitSettings, Fitted, Part, TrainingData
-from framework.workloads.training.trainers import chosen
+from framework.workloads.training.trainer import FitSettings, Fitted, TrainingData, answers_to
+from framework.workloads.training.trainers import TRAINERS, chosen
 from framework.workloads.training.trial import trial_document
 from framework.workloads.training.tuning import SearchResult, checked_search, search
 
@@ -45,6 +47,7 @@ REFERENCE_PERIOD = timedelta(days=7)
 """Natural movement of a column is learned from week to week."""
 
 _LIBRARIES = (
+    "fairlearn",
     "polars",
     "numpy",
     "lightgbm",
@@ -74,9 +77,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
     writes the same ones.
 
     Returns:
-        {artifact, sha256, format, signature, profile, metrics, champion_metrics, parameters, lineage, rows, trials,
-        trial_rows, slices, diagnosis, origin, seconds}; ``diagnosis`` see there, ``origin`` is what its card tells of
-        where it comes from: {trainer, spine, label, description, views, search}
+        {artifact, sha256, format, signature, profile, parameters, lineage, rows, trials, trial_rows, origin, seconds}
+        and what ``Judged.result`` holds; ``origin`` is what its card tells of where it comes from: {trainer, spine,
+        label, description, views, search}
 
     Raises:
         WorkloadError: what the parts raise; see ``dataset.build``, ``split.split``, ``search.search``, ``fit.fit``.
@@ -84,31 +87,40 @@ def run(context: RunContext) -> Mapping[str, Any]:
     started, asked = time.perf_counter(), TrainRequest.model_validate(context.payload)
     spec = asked.spec
     name, settings = chosen(spec["trainer"], asked.seed, threads=max(1, int(spec["resources"]["cpusPerWorker"])))
+    serving_forms.ready(spec)
     learned = _prepared(context, asked, name)
     data = learned.data
 
     cluster.join()
+    several = TRAINERS[name].several if spec["resources"]["workers"] > 1 else None
+    if several is not None:
+        several.trainer()  # loaded now: two threads that load one library at a time find it half loaded
     threading.Thread(target=_warm, args=(name,), daemon=True).start()
+    settings = replace(settings, stream=learned.streamed)
     found, fitted = _learn(context, name, settings, learned)
 
-    artifact, sha256 = models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
+    artifact, sha256 = persistently(
+        lambda: models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
+    )
     predictor = models.load(artifact, sha256, fitted.artifact.format, learned.signature)
     validated = _validated(fitted, predictor, learned)
     output = judging.decided(spec, data.output, data, validated)
     signature = {**learned.signature, "output": output.to_json()}
 
-    folded = _cross_validated(context, asked, name, settings, learned, output, found, fitted)
+    final = replace(found.settings(settings) if found else settings, rounds=fitted.rounds, stop=None)
+    crossed = _cross_validated(context, asked, name, final, learned, output)
 
     context.progress(None, "judging on the test rows")
-    judged = judging.judge(asked, predictor, output, learned.parts["test"], data, validated, learned.wanted)
+    judged = judging.judge(asked, fitted.artifact, predictor, output, learned.parts, data, validated, learned.wanted)
+
+    forms = serving_forms.made(spec, asked.model_folder, fitted.artifact, signature, learned.parts)
 
     context.progress(None, "profiling what it was trained on")
     train, dataset = learned.parts["train"], learned.dataset
     profile, seen = f"{asked.model_folder}/profile", learned.both if _refitted(spec) else train
-    write_reference(profile, _reference(seen, predictor), dataset.time, _profiled(dataset), REFERENCE_PERIOD)
-
+    profiled = _reference(seen, predictor)
+    persistently(lambda: write_reference(profile, profiled, dataset.time, _profiled(dataset), REFERENCE_PERIOD))
     trial = trial_document(train, signature, dataset.label)
-    storage.write_json(trial_file(asked.model_folder), trial)
 
     result = {
         "artifact": artifact,
@@ -116,9 +128,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
         "format": fitted.artifact.format,
         "signature": signature,
         "profile": profile,
-        "metrics": {**judged.metrics, **(folded.means if folded else {})},
-        "champion_metrics": judged.champion,
-        "comparisons": judged.comparisons,
+        **judged.result,
+        "metrics": {**judged.metrics, **(crossed.means if crossed else {})},
         "parameters": {
             **settings.loop,
             **settings.params,
@@ -127,7 +138,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
         },
         "lineage": {
             **_lineage(asked, learned, judged, fitted, settings.threads),
-            **({"cross_validation": folded.kept} if folded else {}),
+            **({"forms": forms} if forms else {}),
+            **({"cross_validation": crossed.kept} if crossed else {}),
         },
         "rows": {
             **{label: part.height for label, part in learned.parts.items()},
@@ -136,30 +148,37 @@ def run(context: RunContext) -> Mapping[str, Any]:
         },
         "trials": found.trials if found else [],
         "trial_rows": len(trial["rows"]),
-        "slices": judged.slices,
-        "diagnosis": judged.diagnosis,
         "origin": _origin(asked, name, dataset.label, found),
         "seconds": round(time.perf_counter() - started, 3),
     }
-    storage.write_sealed(f"{asked.model_folder}/signature.json", signature)
+    persistently(lambda: _write(asked, trial, result))
+    shards.remove(_absolute(context.folder))
+    return result
+
+
+def _write(asked: TrainRequest, trial: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """What lies beside the model."""
+    storage.write_json(trial_file(asked.model_folder), trial)
+    storage.write_sealed(f"{asked.model_folder}/signature.json", result["signature"])
     storage.write_sealed(f"{asked.model_folder}/version.json", result)
     card = model_card(asked.training, asked.build, result)
     storage.write_bytes(f"{asked.model_folder}/README.md", card_markdown(card).encode())
     storage.write_bytes(f"{asked.model_folder}/card.html", card_html(card).encode())
-    return result
 
 
 @dataclass(frozen=True)
 class Learned:
     """What is learned from: the training set, its three parts, the same as matrices, and the signature that the model
-    will have. ``wanted`` are the metrics that the spec names, ``folds`` those of a cross-validation of
-    ``both``."""
+    will have. ``wanted`` are the metrics that the spec names; ``sent`` is what goes to the workers, a batch at a time
+    where it is ``streamed``; ``folds`` are those of a cross-validation of ``both``."""
 
     dataset: TrainingSet
     parts: Mapping[str, pl.DataFrame]
     signature: dict[str, Any]
     data: TrainingData
     wanted: list[str]
+    sent: TrainingData | Shards
+    streamed: bool
     folds: Sequence[Fold] = ()
 
     @property
@@ -184,9 +203,8 @@ def _prepared(context: RunContext, asked: TrainRequest, trainer: str) -> Learned
     context.progress(None, f"{told} rows of {len(dataset.inputs)} inputs, task {task}")
     output = labels.output_of(parts["train"], dataset.label, task, spec["dataset"].get("quantiles") or [])
     signature = models.signature_of(parts["train"], dataset.inputs, dataset.nullable, output)
-    own = own_metrics(spec["evaluation"], output, dataset.frame.columns)
-    data = _matrices(parts, dataset, signature, output, spec["dataset"], own)
-    learned = Learned(dataset, parts, signature, data, wanted)
+    sent, data, streamed = placed(parts, dataset, signature, output, spec, trainer, _absolute(context.folder))
+    learned = Learned(dataset, parts, signature, data, wanted, sent, streamed)
     crossed = spec["evaluation"].get("crossValidation")
     if not crossed:
         return learned
@@ -194,41 +212,14 @@ def _prepared(context: RunContext, asked: TrainRequest, trainer: str) -> Learned
 
 
 def _cross_validated(
-    context: RunContext,
-    asked: TrainRequest,
-    trainer: str,
-    settings: FitSettings,
-    learned: Learned,
-    output: ModelOutput,
-    found: SearchResult | None,
-    fitted: Fitted,
+    context: RunContext, asked: TrainRequest, trainer: str, final: FitSettings, learned: Learned, output: ModelOutput
 ) -> CrossValidated | None:
-    """Fits of the folds, one after the other, with the parameters and rounds of the final model; None where none is
-    asked for."""
+    """None where none is asked for."""
     if not learned.folds:
         return None
-    spec, dataset, number = asked.spec, learned.dataset, len(learned.folds)
-    settings = replace(found.settings(settings) if found else settings, rounds=fitted.rounds, stop=None)
-    workers, resources = int(spec["resources"]["workers"]), cluster.worker_resources(spec["resources"])
-    folder = _absolute(context.folder)
-
-    def data_of(learn: pl.DataFrame, held: pl.DataFrame) -> TrainingData:
-        own_output = labels.output_of(learn, dataset.label, dataset.task, spec["dataset"].get("quantiles") or [])
-        signature = models.signature_of(learn, dataset.inputs, dataset.nullable, own_output)
-        own = own_metrics(spec["evaluation"], own_output, learn.columns)
-        parts = {"train": learn, "validation": held}
-        return _matrices(parts, dataset, signature, own_output, spec["dataset"], own)
-
-    def fit_fold(data: TrainingData, fold: int) -> Fitted:
-        def tell(done: int | None, measured: str) -> None:
-            part, told = of_fit(trainer, workers, settings.rounds, done, resources, measured)
-            context.progress((fold - 1 + (part or 0.0)) / number, f"fold {fold} of {number}: {told}")
-
-        name = f"fold-{fold}"
-        return fit(data, trainer, settings, workers, resources, spec["checkpoint"], folder, name, tell)
-
-    by = spec["dataset"]["split"]["by"]
-    return cross_validate(by, learned.both, learned.folds, dataset, output, learned.wanted, data_of, fit_fold)
+    place, rows = _absolute(context.folder), learned.both
+    fits = FoldFits(asked.spec, trainer, final, rows, learned.folds, learned.dataset, place, fit, context.progress)
+    return fits.measured(output, learned.wanted)
 
 
 def _in_gaps(learned: Learned) -> int:
@@ -252,6 +243,7 @@ def _lineage(asked: TrainRequest, learned: Learned, judged: Judged, fitted: Fitt
         "libraries": {"python": platform.python_version(), **_versions()},
         "machine": machine(asked.spec["resources"], threads),
         "champion": (asked.champion or {}).get("version"),
+        "champion_deployment": (asked.champion or {}).get("deployment"),
         "champion_problem": judged.problem,
         **({"own_metrics": dict(learned.data.own.told)} if learned.data.own.functions else {}),
         "resumed_at_rounds": list(fitted.resumed),
@@ -286,7 +278,7 @@ def _learn(
 ) -> tuple[SearchResult | None, Fitted]:
     """Search if the spec asks for it, then fit with what was found; and once more with the rows that it was found by,
     where that is asked for."""
-    spec, data = context.payload["spec"], learned.data
+    spec, data = context.payload["spec"], learned.sent
     workers, checkpoint = int(spec["resources"]["workers"]), spec["checkpoint"]
     resources = cluster.worker_resources(spec["resources"])
     cluster.require(resources, workers, "the fit")
@@ -313,8 +305,7 @@ def _learn(
         left = again_pace.left(done, fitted.rounds)
         context.progress(*of_fit(name, workers, fitted.rounds, done, resources, "on train and validation rows", left))
 
-    encoder = models.Encoder(learned.signature)
-    both = replace(data, train=_part(learned.both, encoder, data.output, spec["dataset"], weighted=True))
+    both = replaced(data, learned.both, learned.dataset, learned.signature, spec)
     settings = replace(settings, rounds=fitted.rounds, stop=None)
     again = fit(both, name, settings, workers, resources, checkpoint, folder, "refit", tell_again)
     return found, replace(again, blind=fitted.artifact)
@@ -324,8 +315,8 @@ def _validated(fitted: Fitted, predictor: models.Predictor, learned: Learned) ->
     """Answers to the validation rows of the model that never saw them."""
     if fitted.blind is None:
         return predictor.predict(learned.parts["validation"])
-    output, x = learned.data.output, learned.data.validation.x
-    return formats.known(fitted.blind.format).load(fitted.blind.data, output)(x)
+    score = formats.known(fitted.blind.format).load(fitted.blind.data, learned.data.output)
+    return answers_to(learned.data.validation, score)
 
 
 def _refitted(spec: Mapping[str, Any]) -> bool:
@@ -336,7 +327,8 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
     """The metrics that the spec names, as results have them.
 
     Raises:
-        WorkloadError: "UnsupportedTask" where the trainer cannot learn the task; "UnknownMetric"; "GridNeedsChoice".
+        WorkloadError: "UnsupportedTask" where the trainer cannot learn the task; "UnknownMetric"; "GridNeedsChoice";
+            "PackageMissing".
     """
     able = TRAINER_FORMS[trainer].tasks
     if task not in able:
@@ -346,40 +338,9 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
         raise WorkloadError(
             "UnsupportedTask", f"decision chooses a threshold of a binary label, and the task is {task}"
         )
-    evaluated, tune, own = spec["evaluation"], spec.get("tune"), own_measures(spec["evaluation"])
-    if tune:
-        checked_search(tune, task, own)
-    named = [bar["metric"] for bar in (*evaluated.get("gates", ()), *evaluated.get("slices", ()))]
-    return list(dict.fromkeys(metrics.checked(bare(one), task, own) for one in named))
-
-
-def _matrices(
-    parts: Mapping[str, pl.DataFrame],
-    dataset: TrainingSet,
-    signature: Mapping[str, Any],
-    output: ModelOutput,
-    spec: Mapping[str, Any],
-    own: OwnMetrics,
-) -> TrainingData:
-    encoder = models.Encoder(signature)
-    learn = _part(parts["train"], encoder, output, spec, weighted=True)
-    choose = _part(parts["validation"], encoder, output, spec, weighted=False)
-    choose = replace(choose, rows=own.rows(parts["validation"]))
-    categories = {
-        index: len(column["categories"]) for index, column in enumerate(signature["inputs"]) if "categories" in column
-    }
-    return TrainingData(learn, choose, dataset.inputs, categories, output, own)
-
-
-def _part(
-    frame: pl.DataFrame, encoder: models.Encoder, output: ModelOutput, spec: Mapping[str, Any], *, weighted: bool
-) -> Part:
-    return Part(
-        encoder.matrix(frame),
-        output.truth(frame),
-        labels.weights(frame, output, spec) if weighted else None,
-        labels.lists(frame, spec.get("query"), output.task),
-    )
+    if spec.get("tune"):
+        checked_search(spec["tune"], task, own_measures(spec["evaluation"]))
+    return judging.wanted(spec["evaluation"], task)
 
 
 def _profiled(dataset: TrainingSet) -> list[str]:

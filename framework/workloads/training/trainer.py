@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -29,6 +29,27 @@ class Part:
     groups: Matrix | None = None
     rows: Any = None
 
+    @property
+    def batches(self) -> int:
+        """Of how many batches it consists: one, where all of it is in memory."""
+        return len(self.sizes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Rows of each batch."""
+        return (len(self.y),)
+
+    def batch(self, number: int) -> Part:
+        """Some of its rows; those of all batches, in their order, are all of them."""
+        return self
+
+    def each_batch(self) -> Iterator[Part]:
+        return (self.batch(number) for number in range(self.batches))
+
+    def column(self, index: int) -> Matrix:
+        """An input of all rows, float64 (rows,)."""
+        return self.x[:, index]
+
     def of(self, rows: NDArray[np.int64]) -> Part:
         """The same of some rows, by position."""
         weight = None if self.weight is None else self.weight[rows]
@@ -41,6 +62,11 @@ class Part:
             return self
         turn = np.arange(len(self.y)) if self.groups is None else np.unique(self.groups, return_inverse=True)[1]
         return self.of(np.flatnonzero(turn % workers == rank))
+
+
+def answers_to(part: Part, ask: Callable[[Matrix], Matrix]) -> Matrix:
+    """What a model says of a part, batch after batch."""
+    return np.concatenate([ask(batch.x) for batch in part.each_batch()])
 
 
 def sorted_by_list(part: Part) -> Part:
@@ -107,8 +133,9 @@ class FitSettings:
     """``rounds`` counts boosting rounds or epochs (1 for what is fitted at once). ``threads`` is fixed because it can
     change sums. ``network`` is what ``SeveralWorkers.network`` said, None for one worker. ``loop`` is what else the
     spec says of the trainer, by its names there. ``stages`` are (rounds done by then, params) where these change on the
-    way, the last one up to ``rounds``: see ``stages.fitted``. ``stop`` is when to end early, None for never; ``agree``
-    gives every worker the number of the first one."""
+    way, the last one up to ``rounds``: see ``stages.fitted``. ``stream``: no more than a batch of the rows may be in
+    memory at a time. ``stop`` is when to end early, None for never; ``agree`` gives every worker the number of the
+    first one."""
 
     params: Mapping[str, Any]
     rounds: int
@@ -120,6 +147,7 @@ class FitSettings:
     network: Mapping[str, Any] | None = None
     loop: Mapping[str, Any] = field(default_factory=dict)
     stages: tuple[tuple[int, Mapping[str, Any]], ...] = ()
+    stream: bool = False
     stop: StopRule | None = None
     agree: Callable[[float | None], float | None] = _as_it_is
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from framework.workloads.training.trainer import (
     SeveralWorkers,
     TrainingData,
     Watch,
+    answers_to,
     sizes_of_lists,
     sorted_by_list,
     stride,
@@ -84,8 +85,8 @@ def _boosted(data: TrainingData, params: dict[str, Any], settings: FitSettings, 
     if _UNSTORED in params:
         done, model, stopping = 0, None, Stopping(data, settings)
     anew = _UNSTORED not in params and not _DRAWN.isdisjoint(params)
-    rows, booster, over = _rows(data, settings), None, False
-    validation = _matrix(data, data.validation, settings, label=data.validation.y) if stopping.asked else None
+    rows, booster, over = _rows(data, params, settings), None, False
+    validation = _validation(data, rows, params, settings) if stopping.asked else None
     while model is None or done < settings.rounds:
         if booster is None or anew:
             known = [rows] if validation is None else [rows, validation]
@@ -106,7 +107,7 @@ def _boosted(data: TrainingData, params: dict[str, Any], settings: FitSettings, 
             done = stopping.kept(done)
             booster = booster[:done]
         model = Artifact(xgboost_ubj.dump(booster), "xgboost-ubj", stopping.best)
-        answers = xgboost_ubj.answers(booster, data.validation.x, data.output)
+        answers = answers_to(data.validation, partial(xgboost_ubj.answers, booster, output=data.output))
         watch.report(done, answers, partial(Artifact, model.data, model.format, model.best), last=ended)
         if ended:
             break
@@ -152,30 +153,55 @@ def _params(settings: FitSettings, output: ModelOutput) -> dict[str, Any]:
     }
 
 
-def _rows(data: TrainingData, settings: FitSettings) -> Any:
+def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) -> Any:
     """A worker's share of the training rows."""
     part = sorted_by_list(data.train.shard(settings.rank, settings.workers))
-    return _matrix(
-        data,
-        part,
-        settings,
-        label=part.y,
-        weight=_weight(part),
-        group=None if part.groups is None else sizes_of_lists(part.groups),
-    )
+    more = {"weight": _weight(part), "group": None if part.groups is None else sizes_of_lists(part.groups)}
+    return _matrix(data, part, params, settings, None, more)
 
 
-def _matrix(data: TrainingData, part: Part, settings: FitSettings, **more: Any) -> Any:
+def _validation(data: TrainingData, rows: Any, params: Mapping[str, Any], settings: FitSettings) -> Any:
+    """The validation rows, for what a booster keeps of its answers to them."""
+    return _matrix(data, data.validation, params, settings, rows, {})
+
+
+def _matrix(
+    data: TrainingData, part: Part, params: Mapping[str, Any], settings: FitSettings, cut_as: Any, more: dict[str, Any]
+) -> Any:
+    """``cut_as``: rows that stream are cut up as those of that matrix are."""
     import xgboost
 
-    return xgboost.DMatrix(
-        xgboost_ubj.narrowed(part.x),
-        feature_names=told_apart(data.names, _SPECIAL),
-        feature_types=["c" if index in data.categories else "float" for index in range(len(data.names))],
-        enable_categorical=True,
-        nthread=settings.threads,
-        **more,
-    )
+    columns = {
+        "feature_names": told_apart(data.names, _SPECIAL),
+        "feature_types": ["c" if index in data.categories else "float" for index in range(len(data.names))],
+    }
+    how: dict[str, Any] = {"enable_categorical": True, "nthread": settings.threads}
+    if settings.stream:
+        most = int(params.get("max_bin", 256))
+        return xgboost.QuantileDMatrix(_batches(part, columns), max_bin=most, ref=cut_as, **how)
+    return xgboost.DMatrix(xgboost_ubj.narrowed(part.x), part.y, **more, **columns, **how)
+
+
+def _batches(part: Part, columns: Mapping[str, list[str]]) -> Any:
+    """One after the other, as XGBoost asks for them; it keeps a byte or two of each value."""
+    import xgboost
+
+    class Batches(xgboost.DataIter):  # type: ignore[misc]
+        left: Iterator[Part] = iter(())
+
+        def reset(self) -> None:
+            self.left = part.each_batch()
+
+        def next(self, input_data: Callable[..., None]) -> bool:
+            batch = next((one for one in self.left if len(one.y)), None)
+            if batch is None:
+                return False
+            input_data(data=xgboost_ubj.narrowed(batch.x), label=batch.y, weight=batch.weight, **columns)
+            return True
+
+    batches = Batches()
+    batches.reset()
+    return batches
 
 
 def _weight(part: Part) -> Matrix | None:

@@ -48,7 +48,7 @@ def test_the_whole_is_what_the_extra_for_a_ray_here_holds() -> None:
     held = set(whole.partition("[")[2].rstrip("]").split(","))
 
     assert {installed.EXTRAS[package] for package in (*installed.missing(installed.WHOLE), "ray")} <= held
-    assert held == {extra for extra in installed.EXTRAS.values() if extra not in {"postgres", "s3", "torch"}}
+    assert held == {extra for extra in installed.EXTRAS.values() if extra not in {"onnx", "postgres", "s3", "torch"}}
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,8 @@ def test_the_whole_is_what_the_extra_for_a_ray_here_holds() -> None:
             "deltalake, polars and ray are not installed: pip install 'mlopsctl[embedded]'",
         ),
         (["psycopg"], "psycopg is not installed: pip install 'mlopsctl[postgres]'"),
+        (["onnxmltools"], "onnxmltools is not installed: pip install 'mlopsctl[onnx]'"),
+        (["torch", "onnx"], "onnx and torch are not installed: pip install 'mlopsctl[torch]'"),
         (["torch"], "torch is not installed: pip install 'mlopsctl[torch]'"),
         (["s3fs", "psycopg"], "psycopg and s3fs are not installed: pip install 'mlopsctl[postgres,s3]'"),
     ],

@@ -162,14 +162,34 @@ def test_a_run_that_failed_for_good_is_told_with_its_reason() -> None:
 
 def test_gates_compare_with_the_live_model_on_the_same_rows() -> None:
     evaluation = Evaluation.model_validate({"gates": [{"metric": "auc", "comparedTo": "live", "maxDrop": 0.005}]})
-    assert judge(evaluation, {"auc": 0.70}, {"auc": 0.704}, [])[0]["passed"]
-    assert not judge(evaluation, {"auc": 0.70}, {"auc": 0.706}, [])[0]["passed"]
-    assert judge(evaluation, {"auc": 0.1}, None, [])[0]["passed"]
+    assert judge(evaluation, {"auc": 0.70}, {"champion_metrics": {"auc": 0.704}})[0]["passed"]
+    assert not judge(evaluation, {"auc": 0.70}, {"champion_metrics": {"auc": 0.706}})[0]["passed"]
+    assert judge(evaluation, {"auc": 0.1})[0]["passed"]
+
+
+def test_a_live_model_that_was_asked_other_rows_is_compared_on_these_and_says_so() -> None:
+    evaluation = Evaluation.model_validate({"gates": [{"metric": "auc", "comparedTo": "live", "maxDrop": 0.01}]})
+    told = (
+        "on 90 of 100 test rows as the tables have them that it was trained on (weather version 3), for it needs rain"
+    )
+    known = {"champion_metrics": {"auc": 0.8}, "champion_told": told, "paired_metrics": {"auc": 0.81}}
+    (row,) = judge(evaluation, {"auc": 0.7}, known)
+    assert (row["value"], row["passed"]) == (0.81, True)
+    assert f"(live, {told})" in row["message"]
+
+
+@pytest.mark.parametrize(("recorded", "passed"), [("delay", True), (None, True), ("delay-eu", False)])
+def test_a_bar_is_not_passed_by_a_comparison_with_another_deployments_model(recorded: str | None, passed: bool) -> None:
+    gate = {"metric": "auc", "comparedTo": "live", "maxDrop": 0.01, "deployment": "delay"}
+    known = {"champion_metrics": {"auc": 0.8}, "champion_deployment": recorded}
+    (row,) = judge(Evaluation.model_validate({"gates": [gate]}), {"auc": 0.8}, known)
+    assert row["passed"] is passed
+    assert ("of ModelDeployment/delay-eu, not of delay" in row["message"]) is not passed
 
 
 def test_a_metric_that_was_not_measured_lets_nothing_through() -> None:
     evaluation = Evaluation.model_validate({"gates": [{"metric": "accuracy", "min": 0.1}]})
-    assert not judge(evaluation, {"auc": 0.9}, None, [])[0]["passed"]
+    assert not judge(evaluation, {"auc": 0.9})[0]["passed"]
 
 
 def test_slices_with_enough_rows_are_judged() -> None:
@@ -179,7 +199,7 @@ def test_slices_with_enough_rows_are_judged() -> None:
         {"by": "carrier", "value": "AA", "metric": "auc", "score": 0.5, "rows": 500},
         {"by": "carrier", "value": "HA", "metric": "auc", "score": 0.1, "rows": 20},
     ]
-    rows = judge(evaluation, {}, None, measured)
+    rows = judge(evaluation, {}, {"slices": measured})
     assert [(row["passed"], "AA" in row["gate"]) for row in rows] == [(False, True)]
 
 
@@ -195,7 +215,7 @@ def test_slices_with_enough_rows_are_judged() -> None:
 )
 def test_a_slice_bar_that_nothing_could_be_measured_against_fails(measured: list[dict[str, Any]], largest: int) -> None:
     bar = {"by": "carrier", "metric": "auc", "min": 0.55, "minRows": 200}
-    (row,) = judge(Evaluation.model_validate({"slices": [bar]}), {"auc": 0.9}, None, measured)
+    (row,) = judge(Evaluation.model_validate({"slices": [bar]}), {"auc": 0.9}, {"slices": measured})
     assert (row["gate"], row["value"], row["passed"]) == ("auc by carrier", None, False)
     assert f"no part has 200 test rows, the largest has {largest}" in row["message"]
 
@@ -207,7 +227,7 @@ def test_a_bar_bounds_the_side_on_which_a_model_is_bad(metric: str, bound: str) 
     """For a slice there is that side only; a gate may bound the other one as well."""
     other = {"min": "max", "max": "min"}[bound]
     sliced = Evaluation.model_validate({"slices": [{"by": "c", "metric": metric, bound: 0.5}]})
-    passing = {score for score in (0.4, 0.6) if judge(sliced, {}, None, [_of("c", metric, score)])[0]["passed"]}
+    passing = {score for score in (0.4, 0.6) if judge(sliced, {}, {"slices": [_of("c", metric, score)]})[0]["passed"]}
     assert passing == ({0.6} if bound == "min" else {0.4})
     Evaluation.model_validate({"gates": [{"metric": metric, "min": 0.1, "max": 0.9}]})
     for wrong in (
@@ -235,7 +255,7 @@ def test_a_model_that_answers_with_no_number_passes_no_bar_and_is_never_deployab
         }
     )
     nothing = {"by": "c", "value": "a", "metric": "auc", "score": None, "rows": 200}
-    rows = judge(evaluation, measured, None, [nothing])
+    rows = judge(evaluation, measured, {"slices": [nothing]})
     assert [row["passed"] for row in rows] == [False] * 4
     assert all("100 answers to test rows are not finite" in row["message"] for row in rows)
     asked = replace(ASKED, spec=training_spec(evaluation={}))
@@ -313,3 +333,62 @@ def test_newer_data_is_what_differs_in_what_is_read() -> None:
     assert newer_data(ASKED.spec, unknown, {"departures": published(version=4)}) == ("departures",)
     assert newer_data(ASKED.spec, unknown, {"departures": published(uri="/elsewhere", version=4)}) == ()
     assert newer_data(ASKED.spec, read, {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("made", "passes"),
+    [
+        ({"passed": True, "reason": "", "deviation": 1e-7, "bound": 1e-4}, True),
+        ({"passed": False, "reason": "it answers up to 0.2 in probability otherwise", "deviation": 0.2}, False),
+        ({"passed": False, "reason": "no graph can be written of it"}, False),
+        (None, False),
+    ],
+)
+def test_a_form_that_is_required_is_a_gate(made: dict[str, Any] | None, passes: bool) -> None:
+    asked = desired(REF, training_spec(export={"onnx": "required"}), upstream={VIEW: "v1"})
+    lineage = {"forms": {"onnx": made}} if made else {}
+    run = RunState(RunPhase.SUCCEEDED, attempt=1, result={**RESULT, "lineage": lineage})
+    (register,) = plan(look(run=run), asked=asked).actions
+    assert isinstance(register, RegisterModel)
+    gate = register.version.gates[-1]
+    assert (gate["gate"], gate["passed"], register.version.deployable) == ("onnx", passes, passes)
+    again = plan(look(versions=(register.version,)), asked=asked)
+    assert again.status is not None
+    assert again.status.conditions.ready.status is passes
+    reason = (made or {"reason": "it was not made"})["reason"]
+    told = f"may not serve: {reason}" if reason else "answers as the model does"
+    assert gate["message"] == f"the graph of ONNX {told}"
+
+
+def test_a_form_that_nobody_requires_is_none() -> None:
+    lineage = {"forms": {"onnx": {"passed": False, "reason": "no"}}}
+    for onnx in ("auto", "never"):
+        asked = desired(REF, training_spec(export={"onnx": onnx}), upstream={VIEW: "v1"})
+        run = RunState(RunPhase.SUCCEEDED, attempt=1, result={**RESULT, "lineage": lineage})
+        (register,) = plan(look(run=run), asked=asked).actions
+        assert isinstance(register, RegisterModel)
+        assert [gate["gate"] for gate in register.version.gates] == ["auc"]
+
+
+def test_fairness_that_was_passed_and_hints_are_told_with_the_version() -> None:
+    bar = {"attribute": "origin", "metric": "demographic_parity_difference", "max": 0.6}
+    groups = [{"group": "EWR", "rows": 9, "values": {"selection_rate": 0.75}},
+              {"group": None, "rows": 5, "values": {"selection_rate": 0.25}}]  # fmt: skip
+    measured = {"attribute": "origin", "metric": bar["metric"], "loss": None, "minRows": 1, "value": 0.5,
+                "groups": groups, "problem": ""}  # fmt: skip
+    result = {**RESULT, "fairness": [measured], "hints": ["paid alone reaches auc 0.9900"]}
+    asked = replace(ASKED, spec=training_spec(evaluation={"fairness": [bar]}))
+    (register,) = plan(look(run=RunState(RunPhase.SUCCEEDED, 1, result=result, finished=NOW)), asked=asked).actions
+    assert isinstance(register, RegisterModel)
+    assert register.version.deployable
+    change = plan(look(versions=(register.version,), build=""), asked=asked)
+    assert change.status is not None
+    assert "difference by origin = 0.5000 (selection_rate EWR 0.7500, no value 0.2500), bar <= 0.6" in (
+        change.status.conditions.ready.message
+    )
+    assert change.status.conditions.ready.message.endswith("; hint: paid alone reaches auc 0.9900")
+    assert "hint: paid" in change.events[0].message
+    strict = replace(ASKED, spec=training_spec(evaluation={"fairness": [{**bar, "max": 0.4}]}))
+    change = plan(look(versions=(register.version,), build=""), asked=strict)
+    assert change.status is not None
+    assert change.status.conditions.stalled.reason == "GateFailed"

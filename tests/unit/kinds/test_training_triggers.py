@@ -168,7 +168,7 @@ def test_an_episode_asks_once_and_links_its_report() -> None:
     found = look(retrain, Triggers(), NOW, holds=view("v2"), episodes={"watch": DRIFT})
     asks = asked(found)
     assert "Trigger: ModelMonitor/watch sees drift: 2 of 5 columns drift" in asks.message
-    assert f"Report: {STORAGE}/reports/watch/index.html" in asks.message
+    assert f"Report: {STORAGE}/environments/local/reports/watch/index.html" in asks.message
     again = look(retrain, found.state, NOW + DAY, holds=view("v3"), episodes={"watch": DRIFT})
     assert again.asks is None
     other = look(retrain, again.state, NOW + DAY, holds=view("v3"), episodes={"watch": OpenEpisode("2", "worse")})

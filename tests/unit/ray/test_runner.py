@@ -150,6 +150,8 @@ def test_starting_a_run_loads_neither_ray_nor_anything_else_that_is_slow() -> No
 
 # Named and placed like Ray's own, so that what is matched by name is matched here too.
 _Lost = type("NodeDiedError", (Exception,), {"__module__": "ray.exceptions"})
+_NoMemory = type("OutOfMemoryError", (Exception,), {"__module__": "ray.exceptions"})
+_Died = type("ActorDiedError", (Exception,), {"__module__": "ray.exceptions"})
 _Wrapper = type("RayTaskError", (Exception,), {"__module__": "ray.exceptions"})
 _SameName = type("NodeDiedError", (Exception,), {"__module__": "project.errors"})
 
@@ -171,6 +173,7 @@ def _with(error: Exception, **attributes: object) -> Exception:
         (TerminalError("DriverMissing", "pip install it"), "User", "DriverMissing"),
         (_Lost("gone"), "Infrastructure", "NodeDiedError"),
         (_SameName("gone"), "User", "NodeDiedError"),
+        (_with(_Wrapper("outer"), worker_failures={1: _NoMemory("7.6GB / 8GB")}), "Infrastructure", "OutOfMemory"),
         (_with(_Wrapper("outer"), cause=ValueError("inner")), "User", "ValueError"),
         (_with(_Wrapper("outer"), worker_failures={0: _Lost("gone")}), "Infrastructure", "NodeDiedError"),
         (
@@ -187,6 +190,13 @@ def test_the_cause_decides_whether_another_attempt_can_help(error: Exception, ki
     found = failure_of(error)
     assert (found["kind"], found["reason"]) == (kind, reason)
     assert found["message"]
+
+
+def test_a_process_that_memory_was_too_small_for_is_told_so() -> None:
+    assert "because its node ran out of memory: 7.6GB / 8GB" in failure_of(_NoMemory("7.6GB / 8GB\nessay"))["message"]
+    killed = _Died("The actor died unexpectedly.\nSome common causes: (1) the process was killed by the OOM killer.")
+    assert failure_of(killed)["message"].endswith("a process that takes more memory than there is ends so")
+    assert "memory" not in failure_of(_Died("The actor died because its node has died."))["message"]
 
 
 def _deep(depth: int) -> None:

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from framework.api.meta import Ref
-from framework.planning.reports.models import ModelReport, ModelRow, ModelUse, model_report, model_row
+from framework.planning.reports.aliases import ModelAlias, ModelUse
+from framework.planning.reports.models import ModelReport, ModelRow, model_report, model_row
 from framework.ports import ModelVersion
 from tests.unit.render.samples import COMMIT, NOW
 
@@ -26,13 +27,51 @@ LINEAGE: dict[str, Any] = {
     },
     "libraries": {"lightgbm": "4.6.0", "python": "3.11.9"},
     "rows": {"train": 6000, "validation": 2000, "test": 2000, "dropped": 12},
+    "forms": {
+        "onnx": {
+            "passed": True,
+            "reason": "",
+            "format": "onnx",
+            "rows": 4200,
+            "deviation": 2.5e-7,
+            "bound": 1e-4,
+            "unit": "in probability",
+            "bytes": {"native": 91234, "form": 60321},
+            "milliseconds": {"native": 14.9, "form": 0.05},
+            "metric": {"name": "auc", "native": 0.8342, "form": 0.8342},
+            "artifact": "s3://b/models/delay-classifier/aa11bb22cc/model.onnx",
+            "sha256": "ef" * 32,
+        },
+        "quantized": {"passed": False, "reason": "onnxmltools is not installed"},
+    },
     "champion": "1122334455",
     "champion_metrics": {"auc": 0.8125},
     "slices": [
         {"by": "origin", "value": "EWR", "metric": "auc", "rows": 900, "score": 0.84},
         {"by": "origin", "value": None, "metric": "f1", "rows": 20, "score": None},
     ],
-}
+    "intervals": {"auc": [0.8211, 0.8467]},
+    "fairness": [
+        {
+            "attribute": "origin", "metric": "demographic_parity_difference", "loss": None, "minRows": 1, "value": 0.25,
+            "problem": "", "groups": [
+                {"group": "EWR", "rows": 900, "values": {"selection_rate": 0.5}},
+                {"group": None, "rows": 80, "values": {"selection_rate": 0.25}},
+            ],
+        },
+        {
+            "attribute": "carrier", "metric": "equalized_odds_difference", "loss": None, "minRows": 1, "value": None,
+            "problem": "all 2,000 test rows have carrier = AA, so there is nothing to compare", "groups": [],
+        },
+    ],
+    "robustness": [
+        {
+            "perturb": "noise", "amount": 0.2, "metric": "auc", "columns": ["hour"], "clean": 0.8342, "value": 0.8211,
+            "problem": "",
+        },
+    ],
+    "hints": ["20 of 2,000 test rows are equal to training rows, label included"],
+}  # fmt: skip
 GATES: tuple[dict[str, Any], ...] = (
     {"gate": "auc", "value": 0.8342, "bar": ">= 0.8", "passed": True, "message": "auc = 0.8342, bar >= 0.8"},
     {
@@ -47,6 +86,19 @@ KEPT: dict[str, Any] = {
         {"number": 0, "parameters": {"num_leaves": 31}, "rounds": 40, "validation_auc": 0.81, "error": None},
         {"number": 1, "parameters": {"num_leaves": 15}, "rounds": 60, "validation_auc": 0.84, "error": None},
     ],
+    "importance": {
+        "metric": "auc",
+        "value": 0.8342,
+        "rows": 1000,
+        "repeats": 3,
+        "problem": "",
+        "inputs": [{"input": f"x{place}", "drop": 0.2 / (place + 1), "spread": 0.01} for place in range(6)],
+    },
+    "contributions": {
+        "rows": 200,
+        "problem": "",
+        "inputs": [{"input": "hour", "mean": 0.75}, {"input": "carrier", "mean": 0.5}],
+    },
     "origin": {
         "search": {
             "metric": "validation_auc",
@@ -82,7 +134,12 @@ def version(**more: Any) -> ModelVersion:
     )  # fmt: skip
 
 
-ROW: ModelRow = model_row(version(), [ModelUse(DEPLOYMENT, "candidate", 10)])
+ALIASES = [
+    ModelAlias("challenger", "aa11bb22cc", commit=COMMIT, deployment=DEPLOYMENT),
+    ModelAlias("stable", "aa11bb22cc", NOW - timedelta(hours=1), COMMIT, "Ada <ada@example.org>", "Serve it"),
+    ModelAlias("old", "dd33ee44ff", NOW - timedelta(days=9), "f" * 40),
+]
+ROW: ModelRow = model_row(version(), [ModelUse(DEPLOYMENT, "candidate", 10)], ALIASES)
 REPORT: ModelReport = model_report(ROW, KEPT)
 LATER: ModelRow = model_row(
     version(

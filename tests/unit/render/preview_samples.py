@@ -8,7 +8,8 @@ from typing import Any
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.planning.grammar.changes import FieldDiff
-from framework.planning.reports.models import ModelUse, model_row
+from framework.planning.reports.aliases import ModelUse
+from framework.planning.reports.models import model_row
 from framework.planning.reports.preview import (
     PreviewCost,
     PreviewedJob,
@@ -61,7 +62,8 @@ PASSING: PreviewedJob = PreviewedJob(
     gates=(
         {"gate": "auc", "value": 0.85, "bar": ">= 0.8", "passed": True, "message": "auc = 0.8500, bar >= 0.8"},
     ),
-    slices=worst_first(SLICES), differences=differences(ROW, OTHER), cost=PreviewCost(74.5, 4.0, 1.0),
+    slices=worst_first(SLICES), fairness=LINEAGE["fairness"], differences=differences(ROW, OTHER),
+    cost=PreviewCost(74.5, 4.0, 1.0),
     cards=("s3://b/models/delay-classifier/cc33dd44ee/README.md", "s3://b/models/delay-classifier/cc33dd44ee/card.html"),
 )  # fmt: skip
 GATED = replace(

@@ -66,6 +66,10 @@ def test_nothing_secret_is_told() -> None:
 def test_json_has_everything_in_full() -> None:
     found = json.loads(model_json("local", REPORT))
     assert found["serves"] == [{"deployment": "ModelDeployment/delay", "role": "candidate", "weight": 10}]
+    assert [(one["name"], one["author"], one["why"]) for one in found["aliases"]] == [
+        ("challenger", None, None),
+        ("stable", "Ada <ada@example.org>", "Serve it"),
+    ]
     assert found["artifact"]["sha256"] == "ab" * 32
     assert found["inputs"] == INPUTS
     assert found["seed"] == 7

@@ -49,6 +49,13 @@ RULES = [
     search("learningRate: {choice: [0.1, fast]}", "learningRate", "a number above 0, found 'fast'"),
     Rule(
         JOB,
+        f"{_LIGHTGBM}\n",
+        f"torch: {{{_OWN}}}\n  export: {{onnx: auto}}\n",
+        "spec.export.onnx",
+        "a network is stored as a graph of ONNX already",
+    ),
+    Rule(
+        JOB,
         f"label: late\n    window: {{from: 2013-01-01, to: 2013-04-01}}\n    split: "
         f"{{by: time, fractions: {{train: 0.7, validation: 0.15, test: 0.15}}}}\n  trainer:\n    {_LIGHTGBM}",
         f"label: late\n    task: quantile\n    quantiles: [0.5]\n    window: {{last: 3d}}\n    split: "

@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 import time
+from typing import get_args
 
 import pytest
 
 from framework.api.lightgbm import CANONICAL
 from tests.unit.specs.conftest import Project
-from tests.unit.specs.rules import JOB, MONITOR, WEATHER, Rule, project, told
+from tests.unit.specs.rules import BATCH, DEPLOYMENT, JOB, MONITOR, WEATHER, Rule, project, told
 
 __all__ = ["project"]
 
@@ -22,12 +23,52 @@ RULES = [
     # -- references
     Rule(JOB, "timeout: 1h", SCHEDULED % "wacth", "spec.retrain.onDrift[0]", "there is no ModelMonitor named 'wacth'",
         "watch", "watch"),
+    # -- aliases
+    *(
+        Rule(JOB, "timeout: 1h", f"aliases: {{{written}}}", f"spec.aliases.{name}", says, *meant)
+        for name, written, says, meant in (
+            ("latest", 'latest: "0123456789"', "'latest' is reserved", ()),
+            ("champion", "champion: latest", "'champion' is reserved", ()),
+            ("0123456789", '"0123456789": latest', "looks like a version", ()),
+            ("best", "best: champion", "champion follows what serves", ()),
+            ("best", "best: best", "best stands for itself", ()),
+            ("a", "a: b, b: c, c: a", "a goes round in a circle: a -> b -> c -> a", ()),
+            ("best", 'best: stabel, stable: "0123456789"', "'stabel' is no version (10", ("stable", "latest")),
+            ("best", "best: 012345678", "or quote it", ()),
+            ("best", "best: 3142718590", "expected text, found the number 3142718590", ()),
+            ("best", "best: ''", "is no version", ()),
+            ("best", 'best: "ABCDEF0123"', "is no version", ()),
+        )
+    ),
+    Rule(JOB, "timeout: 1h", f"aliases: {{{', '.join(f'a{number}: latest' for number in range(51))}}}", "spec.aliases",
+        "at most 50"),
+    *(
+        Rule(file, "training: late", f"training: late, version: {word}", "spec.model.version", says, *meant)
+        for file in (DEPLOYMENT, BATCH)
+        for word, says, meant in (
+            ("lates", "TrainingJob/late has no alias of that name", ("latest", "latest")),
+            ("stable", "'stable' is no version (10 hexadecimal digits)", ()),
+            ('"12345"', "'12345' is no version", ()),
+        )
+    ),
+    Rule(DEPLOYMENT, "training: late", "training: late, version: champion", "spec.model.version",
+        "champion is what a deployment makes of a version"),
+    Rule(DEPLOYMENT, "training: late", "training: late, version: challenger", "spec.model.version",
+        "challenger is what"),
+    # -- other forms
+    Rule(JOB, "timeout: 1h", "export: {quantize: {to: int8}}", "spec.export.quantize",
+        "trees compare inputs with thresholds"),
+    Rule(JOB, "timeout: 1h", "export: {quantize: {to: int4}}", "spec.export.quantize.to",
+        "'int4' is not allowed here", "int8"),
+    Rule(JOB, "timeout: 1h", "export: {onnx: nevr}", "spec.export.onnx", "'nevr' is not allowed here", "never"),
+    Rule(DEPLOYMENT, "route: /late", "route: /late\n    form: onnx", "spec.serving.form",
+        "TrainingJob/late makes no graph of ONNX: set export.onnx there"),
+    Rule(DEPLOYMENT, "route: /late", "route: /late\n    form: quantized", "spec.serving.form",
+        "TrainingJob/late makes no quantized form"),
     # -- TrainingJob
     Rule(JOB, "label: late", "label: time", "spec.dataset.label", "time is Datetime; a label is a number, Boolean or"),
     Rule(JOB, "spine: trips", "spine: trips\n    columns: [late]", "spec.dataset.columns[0]",
         "'late' is also an input"),
-    Rule(JOB, "spine: trips", "spine: trips\n    columns: [time]", "spec.dataset.columns[0]",
-        "time is Datetime; a model"),
     Rule(JOB, "spine: trips", "spine: trips\n    columns: [trp]", "spec.dataset.columns[0]", "has no column 'trp'",
         "trip"),
     Rule(JOB, "columns: [rain]", "columns: [rian]", "spec.dataset.features[0].columns[0]",
@@ -43,6 +84,18 @@ RULES = [
         "spec.dataset.features[0].columns[1]", "rain is named already"),
     Rule(JOB, "label: late", "label: late\n    columns: [trip, trip]", "spec.dataset.columns[1]",
         "trip is an input already"),
+    Rule(JOB, "label: late", "label: late\n    task: ranking\n    query: trip\n    loading: stream",
+        "spec.dataset.loading", "a ranking is learned from all of its lists at once: write memory or auto"),
+    Rule(JOB, "label: late", "label: late\n    loading: streamed", "spec.dataset.loading", "", "stream", "memory"),
+    *(
+        Rule(JOB, "timeout: 1h", f"resources: {{memoryPerWorker: {size}}}", "spec.resources.memoryPerWorker", told)
+        for size, told in (
+            ("4", "4 is not a size such as 512MiB or 4GiB"),
+            ("4G", "is not a size"),
+            ("0GiB", "more than nothing"),
+            ("-1GiB", "is not a size"),
+        )
+    ),
     *(
         Rule(JOB, "timeout: 1h", f"seed: {seed}", "spec.seed", f"from 0 to 4294967295, found {seed}")
         for seed in (-1, 2**32, 2**40)
@@ -106,12 +159,39 @@ RULES = [
                 "auc can drop by 1 at most, found 2"),
             ("slices: [{by: rain, metric: brier, max: 3}]", "slices[0].max", "brier lies between 0 and 1, found 3"),
             ("slices: [{by: rain, metric: accuracy, min: 60}]", "slices[0].min", "accuracy lies between 0 and 1"),
+            ("robustness: [{perturb: noise, metric: auc, maxRise: 0.1}]", "robustness[0]",
+                "auc is better when larger: bound it with maxDrop, not maxRise"),
+            ("robustness: [{perturb: noise, metric: auc}]", "robustness[0]", "robustness in auc needs maxDrop"),
+            ("robustness: [{perturb: missing, amount: 2, metric: auc, maxDrop: 0.1}]", "robustness[0]",
+                "amount of missing is a share: 1 at most, found 2"),
+            ("robustness: [{perturb: noise, metric: auc, maxDrop: 2}]", "robustness[0].maxDrop",
+                "auc can drop by 1 at most, found 2"),
+            ("robustness: [{perturb: unseen, metric: auc, maxDrop: 0.1}]", "robustness[0].perturb",
+                "unseen needs an input that is a String, and there is none"),
+            ("robustness: [{perturb: noise, columns: [], metric: auc, maxDrop: 0.1}]", "robustness[0]",
+                "columns names inputs, each once, or all"),
+            ("robustness: [{perturb: unseen, columns: [rain], metric: auc, maxDrop: 0.1}]", "robustness[0].columns[0]",
+                "unseen needs an input that is a String, and rain is Float64"),
+            ("fairness: [{attribute: trip, metric: equalized_odds_difference, max: 2}]", "fairness[0].max",
+                "equalized_odds_difference is 1 at most, found 2"),
+            ("fairness: [{attribute: trip, metric: group_loss_difference, loss: brier, max: 2}]", "fairness[0].max",
+                "group_loss_difference is 1 at most, found 2"),
+            ("fairness: [{attribute: trip, metric: group_loss_difference, loss: auc, max: 1}]", "fairness[0]",
+                "auc is no loss: it is better when larger"),
+            ("fairness: [{attribute: trip, metric: equalized_odds_difference, loss: brier, max: 1}]", "fairness[0]",
+                "loss is for group_loss_difference, not for equalized_odds_difference"),
+            ("fairness: [{attribute: trip, metric: group_loss_difference, loss: pinball, max: 1}]",
+                "fairness[0].metric",
+                "pinball needs a task that dataset.task declares"),
         )
     ),
     Rule(JOB, "timeout: 1h", "evaluation: {gates: [{metric: log_loss, comparedTo: live, maxDrop: 0.1}]}",
         "spec.evaluation.gates[0]", "log_loss is better when smaller: bound it with maxRise, not maxDrop"),
     Rule(JOB, "timeout: 1h", "evaluation: {fairness: [{attribute: tip, metric: equalized_odds_difference, max: 0.1}]}",
         "spec.evaluation.fairness[0].attribute", "the training set has no column 'tip'", "trip"),
+    Rule(JOB, "timeout: 1h",
+        "evaluation: {robustness: [{perturb: noise, columns: [rian], metric: auc, maxDrop: 0.1}]}",
+        "spec.evaluation.robustness[0].columns[0]", "the signature has no column 'rian'", "rain"),
     Rule(JOB, "max_depth: 3", "max_dept: 3", "spec.trainer.lightgbm.params.max_dept",
         "LightGBM has no parameter 'max_dept'", "max_depth"),
     Rule(JOB, "timeout: 1h", "tune: {search: {num_leafs: {randint: [2, 9]}}}", "spec.tune.search.num_leafs",
@@ -244,9 +324,23 @@ def test_what_lightgbm_knows_is_what_the_installed_one_knows() -> None:
     assert {name: of for of, names in found.items() for name in {of, *names}} == CANONICAL
 
 
-def test_dtypes_of_inputs_are_those_of_the_workloads() -> None:
+def test_whatever_dtype_a_view_declares_can_be_an_input() -> None:
     pytest.importorskip("polars")
-    from framework.kinds.feature_view.columns import INPUTS
+    from framework.kinds.feature_view.spec import Dtype
     from framework.workloads.models import INPUT_DTYPES
 
-    assert INPUTS == INPUT_DTYPES
+    assert set(get_args(Dtype)) == INPUT_DTYPES
+
+
+@pytest.mark.parametrize("version", ["latest", "stable", "again", '"0123456789"', "deadbeef00"])
+def test_a_version_may_be_asked_for_by_its_name_or_an_alias(project: Project, version: str) -> None:
+    project.edit(JOB, ("timeout: 1h", 'aliases: {stable: "0123456789", again: stable, newest: latest}'))
+    for file in (DEPLOYMENT, BATCH):
+        project.edit(file, ("training: late", f"training: late, version: {version}"))
+    assert project.check().errors == ()
+
+
+@pytest.mark.parametrize("version", ["champion", "challenger"])
+def test_predictions_may_follow_what_serves(project: Project, version: str) -> None:
+    project.edit(BATCH, ("training: late", f"training: late, version: {version}"))
+    assert project.check().errors == ()

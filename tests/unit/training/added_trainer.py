@@ -66,6 +66,7 @@ def trained(payload: Any, folder: Path) -> dict[str, Any]:
     train.cluster.join = lambda: None  # type: ignore[assignment]
     train.cluster.require = lambda *needed: None  # type: ignore[assignment]
     train.fit = fitted  # type: ignore[assignment]
+    train._warm = lambda trainer: None  # which loads the library that the fit loads elsewhere, and here beside it
     return json.loads(json.dumps(dict(train.run(context))))
 
 

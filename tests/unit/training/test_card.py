@@ -17,6 +17,7 @@ from framework.workloads.training.diagnosis import diagnose
 from tests.unit.training.test_diagnosis import drawn
 
 HOSTILE = '<script>alert("1")</script> | a\n## b `c` *d* ![x](https://example.com/x.png) {{ 7 * 7 }}'
+INSIDE = ["What it goes by", "What moves its answers"]
 EVIDENCE = {
     Task.BINARY: ["Confusion matrix", "Calibration"],
     Task.MULTICLASS: ["Confusion matrix", "Calibration"],
@@ -50,6 +51,7 @@ def result(task: Task, **more: Any) -> dict[str, Any]:
         },
         "metrics": {**metrics, headline: 0.875},
         "champion_metrics": {headline: 0.8125},
+        "intervals": {headline: [0.85, 0.9]},
         "parameters": {"num_leaves": 7, "learning_rate": 0.1},
         "lineage": {
             "commit": "c0ffee" * 6,
@@ -68,9 +70,40 @@ def result(task: Task, **more: Any) -> dict[str, Any]:
         ],
         "slices": [
             {"by": "origin", "value": "EWR", "metric": headline, "rows": 900, "score": 0.91},
-            {"by": "origin", "value": "JFK", "metric": headline, "rows": 800, "score": 0.62},
+            {"by": "origin", "value": "JFK", "metric": headline, "rows": 800, "score": 0.62, "of": 3,
+             "interval": [0.58, 0.66]},
             {"by": "origin", "value": HOSTILE, "metric": headline, "rows": 700, "score": None},
         ],
+        "fairness": [
+            {
+                "attribute": "origin", "metric": "group_loss_difference", "loss": None, "minRows": 1, "value": 0.25,
+                "problem": "", "groups": [
+                    {"group": HOSTILE, "rows": 900, "values": {"log_loss": 0.5}},
+                    {"group": None, "rows": 800, "values": {"log_loss": 0.75}},
+                ],
+            },
+            {
+                "attribute": "carrier", "metric": "group_loss_difference", "loss": "brier", "minRows": 1, "value": None,
+                "problem": "all 4,000 test rows have carrier = AA, so there is nothing to compare",
+                "groups": [{"group": "AA", "rows": 4000, "values": {}}],
+            },
+        ],
+        "robustness": [
+            {"perturb": "noise", "amount": 0.1, "metric": headline, "columns": [HOSTILE], "clean": 0.9, "value": 0.8,
+             "problem": ""},
+        ],
+        "importance": {
+            "metric": headline, "value": 0.875, "rows": 1000, "repeats": 3, "problem": "",
+            "inputs": [
+                {"input": HOSTILE, "drop": 0.125, "spread": 0.01}, {"input": "hour", "drop": -0.01, "spread": 0.0},
+            ],
+        },
+        "leakage": {
+            "metric": "auc", "model": 0.9, "inputs": [{"input": HOSTILE, "value": 0.89}],
+            "rows": {"equal": 3, "of": 4000}, "entities": {"columns": ["flight"], "shared": 7, "of": 4000},
+            "hints": ["hour alone reaches auc 0.8900 on the test rows: is it known before the label is?"],
+        },
+        "contributions": {"rows": 200, "problem": "", "inputs": [{"input": HOSTILE, "mean": 0.25}]},
         "diagnosis": diagnose(drawn(task), tuple(classes)),
         "origin": {
             "trainer": "lightgbm",
@@ -123,7 +156,8 @@ def headings(markdown: str) -> list[str]:
 def test_a_card_has_every_section_of_its_task(task: Task) -> None:
     card = model_card("delay", "0123456789", result(task))
     wanted = [
-        "Intended use", "How good it is", *EVIDENCE[task], "Slices", "Search", "Data that was read", "Inputs",
+        "Intended use", "How good it is", *EVIDENCE[task], "Slices", "Fairness", "Robustness", "What it goes by",
+        "What moves its answers", "Signs of leakage", "Search", "Data that was read", "Inputs",
         "Parameters", "Lineage", "Limits",
     ]  # fmt: skip
     assert [section.title for section in card.sections] == wanted
@@ -134,11 +168,14 @@ def test_a_card_has_every_section_of_its_task(task: Task) -> None:
         "# delay 0123456789", "Tells travellers when to leave.", "6,000 rows to learn from",
         "The live model is 0123456789",
         "12 rows without a label", "Worst by origin: ", "| flights | 3 | bbbbbbbbbb | 12,012 | 2013-01-01 00:00:00 |",
-        "TrainerFailed: too deep", "| lightgbm | 4.6.0 |", "| seed | 7 |", "Fairness was not looked at",
+        "TrainerFailed: too deep", "| lightgbm | 4.6.0 |", "| seed | 7 |",
+        "group\\_loss\\_difference of brier by carrier: not measured, for all 4,000 test rows have carrier = AA",
+        "| no value | 800 | 0.7500 |", "Warning: hour alone reaches auc 0.8900",
+        "7 of 4,000 test rows are of an entity",
     ):  # fmt: skip
         assert told in text, told
     drawn_of = {section.title for section in card.sections if section.plots}
-    assert drawn_of == {*EVIDENCE[task], "Search"} - {"Confusion matrix"}
+    assert drawn_of == {*EVIDENCE[task], "Search", "Fairness", *INSIDE} - {"Confusion matrix"}
 
 
 @pytest.mark.parametrize("task", Task)
@@ -146,7 +183,7 @@ def test_metrics_of_test_validation_and_the_live_model_stand_side_by_side(task: 
     text = card_markdown(model_card("delay", "0123456789", result(task))).replace("\\", "")
     headline = TASKS[task].headline
     better = "lower" if task in {Task.REGRESSION, Task.QUANTILE} else "higher"
-    assert f"| {headline} | {better} | 0.8750 | 0.7500 | 0.8125 |" in text
+    assert f"| {headline} | {better} | 0.8750 | 0.8500 to 0.9000 | 0.7500 | 0.8125 |" in text
     rows = [name for name in measured(task) if f"\n| {name} | " in text]
     assert rows == list(measured(task))
 
@@ -191,7 +228,7 @@ def test_a_sentence_begins_nothing_else(sign: str) -> None:
 
 
 def test_no_page_names_another_address() -> None:
-    found = result(Task.BINARY, slices=[])
+    found = result(Task.BINARY, slices=[], fairness=[], importance=None, contributions=None, leakage=None)
     found["signature"]["inputs"].pop()
     page = card_html(model_card("delay", "1", found))
     assert "//" not in page
@@ -206,8 +243,8 @@ def test_a_secret_is_in_neither() -> None:
 
 
 def test_a_version_from_before_says_what_is_not_on_record() -> None:
-    found = result(Task.BINARY, champion_metrics=None, slices=[])
-    for name in ("diagnosis", "origin", "trials"):
+    found = result(Task.BINARY, champion_metrics=None, slices=[], fairness=None, robustness=[])
+    for name in ("diagnosis", "origin", "trials", "importance", "contributions", "leakage"):
         del found[name]
     found["lineage"] = {"commit": "c0ffee", "champion_problem": "nothing is live"}
     card = model_card("delay", "1", found)
@@ -215,6 +252,8 @@ def test_a_version_from_before_says_what_is_not_on_record() -> None:
     assert "No confusion matrix and calibration on record: this version is from before that was kept." in text
     assert "No other model was live" in text
     assert "No part of the test rows was judged by itself." in text
+    for name in ("Fairness was", "Robustness was", "What the model goes by was"):
+        assert f"{name} not looked at" in text
     assert "Intended use" not in text
     assert "Search" not in headings(text)
     assert "this version is from before" in card_html(card)
@@ -228,6 +267,12 @@ def test_answers_that_are_no_numbers_are_told() -> None:
     assert "| not\\_finite |  | 3.0000 |" in text
 
 
+def test_what_was_not_looked_at_for_its_time_is_told() -> None:
+    left = {"metric": "auc", "value": 0.9, "rows": 9, "repeats": 3, "inputs": [], "problem": "it would take about 90 s"}
+    text = card_markdown(model_card("delay", "1", result(Task.BINARY, importance=left, contributions=left)))
+    assert text.count("Not looked at: it would take about 90 s.") == 2
+
+
 def test_gates_are_told_where_the_version_was_judged() -> None:
     gates = [
         {"gate": "auc", "value": 0.875, "bar": ">= 0.6", "passed": True},
@@ -236,6 +281,23 @@ def test_gates_are_told_where_the_version_was_judged() -> None:
     text = card_markdown(model_card("delay", "1", result(Task.BINARY), gates))
     assert "| auc | 0.8750 | &gt;= 0.6 | passed |" in text
     assert "| f1 |  | &gt;= 0.9 | failed |" in text
+
+
+def test_other_forms_are_told_with_what_they_save_and_cost() -> None:
+    known = result(Task.BINARY)
+    form = {
+        "passed": True, "reason": "", "rows": 4200, "deviation": 2.5e-7, "bound": 1e-4, "unit": "in probability",
+        "bytes": {"native": 91234, "form": 60321}, "milliseconds": {"native": 14.9, "form": 0.05},
+        "metric": {"name": "auc", "native": 0.8342, "form": None},
+    }  # fmt: skip
+    forms = {"quantized": {"passed": False, "reason": HOSTILE}, "onnx": form}
+    card = model_card("delay", "1", {**known, "lineage": {**known["lineage"], "forms": forms}})
+    (section,) = (one for one in card.sections if one.title == "Other forms")
+    assert section.sentences == ("The form onnx may serve.", f"The form quantized may not serve: {HOSTILE}.")
+    assert ("onnx", "milliseconds for one row", "14.9000", "0.0500") in section.tables[0].rows
+    assert ("onnx", "auc on the test rows", "0.8342", "") in section.tables[0].rows
+    assert "<script>" not in card_html(card)
+    assert all(one.title != "Other forms" for one in model_card("delay", "1", known).sections)
 
 
 def test_the_best_so_far_never_gets_worse() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from framework.api.tasks import Task
+from framework.api.tasks import TASKS, Task
 from framework.kinds.training_job.evaluation import Evaluation
 from framework.kinds.training_job.gates import judge
-from framework.scores import Answered
+from framework.scores import Answered, score
 from framework.workloads.training import comparison
 from framework.workloads.training.comparison import LEVELS, compare
-from framework.workloads.training.evaluation import comparisons
+from framework.workloads.training.evaluation import comparisons, intervals
+from tests.unit.training.test_diagnosis import drawn
 
 
 def models(seed: int, rows: int = 400, better: float = 0.0) -> tuple[Answered, Answered]:
@@ -94,7 +95,7 @@ def test_a_gate_counts_the_worst_that_is_likely_where_it_is_asked_to(
     gate: dict[str, Any], passed: bool, told: str
 ) -> None:
     evaluation = Evaluation.model_validate({"gates": [{"metric": "auc", "comparedTo": "live", **gate}]})
-    (row,) = judge(evaluation, {"auc": 0.696}, {"auc": 0.7}, (), None, COMPARED)
+    (row,) = judge(evaluation, {"auc": 0.696}, {"champion_metrics": {"auc": 0.7}, "comparisons": COMPARED})
     assert row["passed"] is passed
     assert told in row["message"]
 
@@ -103,7 +104,8 @@ def test_a_loss_is_sure_on_the_other_side() -> None:
     gate = {"metric": "rmse", "comparedTo": "live", "maxRise": 0.01, "confidence": 0.9}
     evaluation = Evaluation.model_validate({"gates": [gate]})
     compared = {"rmse": {**COMPARED["auc"], "difference": 0.0}}
-    (row,) = judge(evaluation, {"rmse": 2.0}, {"rmse": 2.0}, (), None, compared)
+    known = {"champion_metrics": {"rmse": 2.0}, "comparisons": compared}
+    (row,) = judge(evaluation, {"rmse": 2.0}, known)
     assert not row["passed"]
     assert "<= 2.0000 + 0.01 (live, same rows)" in row["message"]
     assert "sure by 0.9: at worst +0.0158" in row["message"]
@@ -111,9 +113,45 @@ def test_a_loss_is_sure_on_the_other_side() -> None:
 
 def test_a_gate_that_nobody_measured_the_certainty_of_fails() -> None:
     gate = {"metric": "auc", "comparedTo": "live", "maxDrop": 0.1, "confidence": 0.9}
-    (row,) = judge(Evaluation.model_validate({"gates": [gate]}), {"auc": 0.7}, {"auc": 0.7}, ())
+    (row,) = judge(Evaluation.model_validate({"gates": [gate]}), {"auc": 0.7}, {"champion_metrics": {"auc": 0.7}})
     assert not row["passed"]
     assert "how sure it is was not measured" in row["message"]
+
+
+# -- one model by itself -----------------------------------------------------------------------------------------------
+
+
+def test_an_interval_holds_the_true_value_as_often_as_it_says() -> None:
+    held = 0
+    for seed in range(60):
+        errors = np.random.default_rng(seed).normal(size=150)
+        low, high = comparison.interval("rmse", Answered(errors, np.zeros(150), Task.REGRESSION), seed) or (0.0, 0.0)
+        held += low <= 1.0 <= high
+    assert 51 <= held < 60  # 57 are expected
+
+
+@pytest.mark.parametrize("task", Task)
+def test_an_interval_is_around_what_was_measured_and_the_same_again(task: Task) -> None:
+    known, name = drawn(task), TASKS[task].headline
+    found = comparison.interval(name, known, 7)
+    assert found is not None
+    assert found == comparison.interval(name, known, 7)
+    assert found[0] < score(name, known) < found[1]
+
+
+def test_more_rows_are_surer_and_what_is_not_defined_has_none() -> None:
+    def width(rows: int) -> float:
+        low, high = comparison.interval("rmse", models(1, rows)[0], 7) or (0.0, 0.0)
+        return high - low
+
+    assert width(4_000) < width(400) < width(40)
+    assert comparison.interval("auc", Answered(np.ones(50), np.linspace(0, 1, 50)), 7) is None
+    assert comparison.interval("rmse", Answered(np.array([1.0]), np.array([2.0]), Task.REGRESSION), 7) == [1.0, 1.0]
+
+
+def test_what_the_task_is_told_by_and_what_bars_name_has_an_interval() -> None:
+    known = models(1, rows=50)[0]
+    assert intervals(["mae"], known, 7).keys() == {"rmse", "mae"}
 
 
 def test_a_preview_is_told_how_sure_it_is_also_where_no_gate_compares() -> None:

@@ -13,14 +13,17 @@ from sklearn.linear_model import LogisticRegression
 
 from framework.api.metrics import measured
 from framework.api.tasks import Task
+from framework.kinds.training_job.evaluation import Evaluation
+from framework.kinds.training_job.gates import judge
 from framework.scores import Answered, auc
 from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.formats import skops
 from framework.workloads.training.card import card_markdown, model_card
+from framework.workloads.training.champion import live_answers
 from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
 from framework.workloads.training.cluster import shortage, worker_resources
-from framework.workloads.training.evaluation import champion_answers, slices
+from framework.workloads.training.evaluation import slices
 from framework.workloads.training.metrics import measure
 from framework.workloads.training.trainer import Part, TrainingData
 from framework.workloads.training.tuning import checked_metric
@@ -37,8 +40,8 @@ def known(rows: pl.DataFrame, answers: Any) -> Answered:
 
 
 def champion_metrics(champion: dict[str, Any], rows: pl.DataFrame) -> tuple[dict[str, float] | None, str]:
-    answered, problem = champion_answers(champion, rows)
-    return None if answered is None else measure(answered), problem
+    found = live_answers(champion, rows)
+    return None if found.answered is None else measure(found.answered), found.problem
 
 
 def judged_on(truth: Any) -> TrainingData:
@@ -134,6 +137,25 @@ def test_slices_have_numbers_and_small_ones_are_left_out(rows: pl.DataFrame) -> 
         assert (row["value"], row["rows"], row["score"]) == (None, 200, None)
     with pytest.raises(WorkloadError, match="'carrier'"):
         slices([{"by": "carrier", "metric": "auc"}], rows, known(rows, scores))
+
+
+@pytest.mark.parametrize(("metric", "bound"), [("accuracy", {"min": 0.9}), ("brier", {"max": 0.01})])
+def test_the_worst_slice_is_named_with_its_rows_and_an_interval(
+    metric: str, bound: dict[str, float], rows: pl.DataFrame
+) -> None:
+    wrong = (rows["origin"] == "JFK").fill_null(False).to_numpy()
+    truth = rows["late"].cast(pl.Float64).to_numpy()
+    answered = Answered(truth, np.where(wrong & (np.arange(400) % 2 == 0), 1 - truth, truth))
+    bar = {"by": "origin", "metric": metric, **bound}
+    found = slices([bar], rows, answered, 7)
+    assert [row["value"] for row in found if "of" in row] == ["JFK"]
+    gates = judge(Evaluation.model_validate({"slices": [bar]}), {}, {"slices": found})
+    assert [row["passed"] for row in gates] == [True, False, True]
+    low, high = found[1]["interval"]
+    assert low < found[1]["score"] < high
+    told = f"(the worst of 3 parts, 195 rows, {low:.4f} to {high:.4f} in 95 of 100 draws), bar"
+    assert told in gates[1]["message"]
+    assert "worst" not in gates[0]["message"]
 
 
 def test_rows_without_a_value_are_one_slice(rows: pl.DataFrame) -> None:

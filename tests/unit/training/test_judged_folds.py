@@ -124,10 +124,7 @@ def test_all_of_it_is_on_record_judged_and_shown(ran: Ran) -> None:
     assert result["champion_metrics"]["gain"] == found["gain"]
     assert result["comparisons"]["miss"]["difference"] == 0.0
 
-    rows = judge(
-        Evaluation.model_validate(EVALUATION), found, result["champion_metrics"], result["slices"], None,
-        result["comparisons"],
-    )  # fmt: skip
+    rows = judge(Evaluation.model_validate(EVALUATION), found, result)
     verdicts = {row["gate"]: row["passed"] for row in rows}
     assert verdicts == {
         "cv_auc": True, "cv_cost": False, "gain": True, "miss against live": True, "miss where carrier = AA": True,

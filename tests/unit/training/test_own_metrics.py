@@ -90,7 +90,7 @@ def test_without_a_finite_number_it_is_not_defined_and_its_gate_fails_with_the_r
     found = metrics.measure(known(spec))
     assert name not in found
     assert "auc" in found
-    (row,) = judge(Evaluation.model_validate(spec), found, None, ())
+    (row,) = judge(Evaluation.model_validate(spec), found)
     assert not row["passed"]
     assert row["message"] == f"{name} = not measured ({KPI}:{name} gave no finite number), bar >= 0"
 
@@ -156,7 +156,7 @@ def test_it_is_compared_with_the_live_model_by_the_same_draws() -> None:
     alone = metrics.measure(ours)["profit"] - metrics.measure(theirs)["profit"]
     assert found["profit"]["difference"] == pytest.approx(alone)
     assert found["profit"]["quantiles"][0] < alone < found["profit"]["quantiles"][-1]
-    parts = evaluation.slices([{"by": "city", "metric": "profit", "min": 0}], FRAME, known(spec), own)
+    parts = evaluation.slices([{"by": "city", "metric": "profit", "min": 0}], FRAME, known(spec), own=own)
     assert {row["value"]: row["score"] for row in parts} == {"Bern": -10.0, "Zürich": 20.0, "None": 0.0}
 
 

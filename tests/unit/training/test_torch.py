@@ -90,7 +90,7 @@ def test_gaps_and_categories_that_were_never_seen_are_answered(tmp_path: Path) -
 
 def test_what_a_network_sees_is_standardised_and_one_column_for_each_category() -> None:
     x = np.array([[1.0, 0, np.nan, 5], [np.nan, 2, np.nan, 5], [3, np.nan, np.nan, 5], [4, 0, np.nan, 5]])
-    prepared = NetworkInputs.learned(x, {1: 3, 3: 0}, None).prepared(x)
+    prepared = NetworkInputs.learned(lambda index: x[:, index], x.shape[1], {1: 3, 3: 0}, None).prepared(x)
     filled = np.array([1.0, 3, 3, 4])
     np.testing.assert_allclose(prepared[:, 0], (filled - filled.mean()) / filled.std(), rtol=1e-6)
     assert prepared[:, 1:4].tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0], [1, 0, 0]]
@@ -234,7 +234,7 @@ def test_bytes_that_are_no_network_are_told(spoilt: bytes, tmp_path: Path) -> No
 
 
 def test_probabilities_are_exact_at_both_ends() -> None:
-    preparation = NetworkInputs.learned(np.zeros((2, 1)), {}, None)
+    preparation = NetworkInputs.learned(lambda index: np.zeros(2), 1, {}, None)
     ends = np.array([-800.0, -20.0, 0.0, 800.0], dtype=np.float32)
     binary = preparation.answers(ends, ModelOutput("y"))
     assert binary.tolist() == [0.0, pytest.approx(2.0611536e-09), 0.5, 1.0]

@@ -14,9 +14,11 @@ from framework.api.tasks import Task
 from framework.backends.profiles.files import read_profile
 from framework.ports import ReadView
 from framework.workloads.context import RunContext
-from framework.workloads.training import train
+from framework.workloads.training import shards, train
 from framework.workloads.training.card import card_html, card_markdown, model_card
 from framework.workloads.training.fit import Fitted
+from framework.workloads.training.loading import opened
+from framework.workloads.training.shards import Shards
 from framework.workloads.training.trainer import FitSettings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 from framework.workloads.training.tuning import SearchResult
@@ -43,8 +45,8 @@ TRIAL = {"number": 0, "parameters": {"num_leaves": 5}, "rounds": 8, "reports": 8
 FOUND = SearchResult({"num_leaves": 5}, 8, [TRIAL], winner=0)
 
 
-def fit(data: TrainingData, trainer: str, settings: FitSettings, *_: Any) -> Fitted:
-    return Fitted(TRAINERS[trainer].fit(data, settings, Reports()), settings.rounds, ())
+def fit(data: TrainingData | Shards, trainer: str, settings: FitSettings, *_: Any) -> Fitted:
+    return Fitted(TRAINERS[trainer].fit(opened(data, settings), settings, Reports()), settings.rounds, ())
 
 
 @pytest.fixture
@@ -121,3 +123,16 @@ def test_a_model_that_learned_from_the_validation_rows_is_judged_on_them_by_the_
     assert profiled(tmp_path) == parts["train"] + parts["validation"]
     card = (tmp_path / "model" / "README.md").read_text()
     assert "the model learned once more from the train and the validation part" in card
+
+
+def test_a_run_whose_rows_stream_comes_to_the_same_version(
+    ran: Callable[[Task], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tune = {**driver.TUNE, "refit": "trainAndValidation"}
+    held = ran(Task.BINARY, tune=tune)
+    monkeypatch.setattr(shards, "FILE_BYTES", 8 * 3 * 500)
+    dataset = {**FORMS[Task.BINARY]["dataset"], "loading": "stream"}
+    streamed = ran(Task.BINARY, tune=tune, dataset=dataset)
+    told = ("sha256", "metrics", "signature", "slices", "rows")
+    assert {name: streamed[name] for name in told} == {name: held[name] for name in told}
+    assert not (tmp_path / "run" / "shards").exists()

@@ -12,6 +12,9 @@ from framework.api.printing import number
 from framework.api.tasks import TASKS, Task
 from framework.workloads.training.card.content import CardSection, ModelCard, table
 from framework.workloads.training.card.evidence import evidence
+from framework.workloads.training.card.forms import forms
+from framework.workloads.training.card.inside import importance, leakage
+from framework.workloads.training.card.parts import fairness, robustness, slices
 from framework.workloads.training.card.search import searched, value
 
 _PREDICTS = {
@@ -44,7 +47,12 @@ def model_card(
         *_cross_validation((result.get("lineage") or {}).get("cross_validation")),
         *_gates(gates),
         *evidence(task, result.get("diagnosis"), label),
-        *_slices(result.get("slices") or ()),
+        *slices(result.get("slices") or ()),
+        *fairness(result.get("fairness") or ()),
+        *robustness(result.get("robustness") or ()),
+        *importance(result.get("importance"), result.get("contributions")),
+        *leakage(result.get("leakage")),
+        *forms((result.get("lineage") or {}).get("forms") or {}),
         *searched(task, result.get("trials"), origin.get("search") or {}),
         _data(result, origin),
         _inputs(result["signature"]),
@@ -88,14 +96,20 @@ def _metrics(task: Task, result: Mapping[str, Any]) -> CardSection:
     found, live, lineage = result["metrics"], result.get("champion_metrics") or {}, result.get("lineage") or {}
     own, added = sorted({bare(name) for name in found}), lineage.get("own_metrics") or {}
     names = [name for name in dict.fromkeys((*measured(task), *own)) if name in own or name in live]
-    head = ["metric", "better", "test", "validation", *(["live model, same test rows"] if live else [])]
+    drawn = result.get("intervals") or {}
+    between = ["95 of 100 draws of the test rows"] if drawn else []
+    head = ["metric", "better", "test", *between, "validation", *(["live model, same test rows"] if live else [])]
     rows = []
     for name in names:
-        values = [found.get(name), found.get(f"{VALIDATION}{name}"), *([live.get(name)] if live else [])]
-        rows.append((name, _better(name, added), *map(number, values)))
+        ends = drawn.get(name)
+        spread = [f"{number(ends[0])} to {number(ends[1])}" if ends else ""] if drawn else []
+        others = [found.get(f"{VALIDATION}{name}"), *([live.get(name)] if live else [])]
+        rows.append((name, _better(name, added), number(found.get(name)), *spread, *map(number, others)))
     said = {"nothing is live": "No other model was live to be compared with."}
     problem, champion = lineage.get("champion_problem"), lineage.get("champion")
     sentences = [f"The live model is {champion}."] if live and champion else []
+    if result.get("champion_told"):
+        sentences.append(f"It was measured {result['champion_told']}.")
     if problem and not live:
         sentences.append(said.get(problem, f"The live model was not measured: {problem}."))
     return CardSection("How good it is", tuple(sentences), (table(head, rows),))
@@ -139,32 +153,6 @@ def _gates(gates: Sequence[Mapping[str, Any]]) -> Iterator[CardSection]:
         yield CardSection("Gates", (), (table(("gate", "value", "bar", "verdict"), rows),))
 
 
-def _slices(slices: Sequence[Mapping[str, Any]]) -> Iterator[CardSection]:
-    if not slices:
-        return
-    rows = [(_part(row), row["metric"], number(row["score"]), f"{row['rows']:,}") for row in slices]
-    worst = [
-        f"Worst by {row['by']}: {row['value']}, with {row['metric']} {number(row['score'])} on {row['rows']:,} rows."
-        for row in _worst(slices)
-    ]
-    yield CardSection("Slices", tuple(worst), (table(("part of the test rows", "metric", "value", "rows"), rows),))
-
-
-def _part(row: Mapping[str, Any]) -> str:
-    value = row["value"]
-    return f"largest part by {row['by']}, too small" if value is None else f"{row['by']} = {value}"
-
-
-def _worst(slices: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Of each bar the part that is furthest from good."""
-    for by, metric in dict.fromkeys((row["by"], row["metric"]) for row in slices):
-        known = [r for r in slices if (r["by"], r["metric"]) == (by, metric) and r["score"] is not None]
-        if known:
-            loss = known[0]["loss"] if "loss" in known[0] else measure_of(metric).loss
-            sign = 1 if loss else -1
-            yield max(known, key=lambda row: sign * row["score"])
-
-
 def _data(result: Mapping[str, Any], origin: Mapping[str, Any]) -> CardSection:
     rows, lineage = result.get("rows") or {}, result.get("lineage") or {}
     parts = [f"{rows[part]:,} rows {what}" for part, what in _PARTS if part in rows]
@@ -195,7 +183,7 @@ def _inputs(signature: Mapping[str, Any]) -> CardSection:
     rows = [
         (
             column["name"],
-            column["dtype"],
+            f"{column['dtype']} ({column['encoding']} since 1970)" if "encoding" in column else column["dtype"],
             "yes" if column["nullable"] else "no",
             f"{len(column['categories']):,}" if "categories" in column else "",
         )
@@ -223,13 +211,18 @@ def _lineage(result: Mapping[str, Any], origin: Mapping[str, Any]) -> CardSectio
     return CardSection("Lineage", (), (table(("what", "which"), [fact for fact in facts if fact[1] is not None]),))
 
 
+_NOT_LOOKED_AT = {
+    "slices": "No part of the test rows was judged by itself.",
+    "fairness": "Fairness was not looked at: nothing here says how groups of people fare.",
+    "robustness": "Robustness was not looked at: nothing here says how it answers noisy or incomplete rows.",
+    "importance": "What the model goes by was not looked at.",
+}
+"""By what the result of a run has where it was asked for."""
+
+
 def _limits(result: Mapping[str, Any]) -> CardSection:
-    found = [
-        "Fairness was not looked at: nothing here says how groups of people fare.",
-        "Robustness was not looked at: neither odd, noisy or hostile inputs, nor times beyond those of the data.",
-    ]
+    left = [told for name, told in _NOT_LOOKED_AT.items() if not result.get(name)]
     if not (result.get("lineage") or {}).get("cross_validation"):
-        found.append("Everything was measured on one split; another one would give somewhat other numbers.")
-    if not result.get("slices"):
-        found.append("No part of the test rows was judged by itself.")
-    return CardSection("Limits", tuple(found))
+        left.append("Everything was measured on one split; another one would give somewhat other numbers.")
+    always = "Nothing says how it answers hostile inputs, or times beyond those of the data."
+    return CardSection("Limits", (*left, always))

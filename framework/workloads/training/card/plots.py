@@ -14,6 +14,10 @@ MARGIN = 12.0
 """Above and below of what is drawn, in pixels."""
 SIDE = 3.0
 """On either side of what is drawn, in per cent."""
+BAR = 20.0
+"""What a bar takes in height where they lie one below the other, in pixels."""
+_LONGEST = 10
+"""Characters of a bar's name that have room beside it."""
 LINES = 4
 """About so many lines that tell the scale."""
 _NEAREST, _LEAST = 1e-9, 1e-300
@@ -216,6 +220,19 @@ def histogram(edges: Sequence[float], counts: Sequence[int], told: str, across: 
         text = f"{low:g} to {high:g}: {rows:,} rows"
         bars.append(CardBar(x, max(axis.x(high) - x - 0.2, 0.4), top, up.y(0) - top, text))
     return CardPlot(told, across, "rows", up.levels, axis.ticks, bars=tuple(bars))
+
+
+def bars(values: Sequence[tuple[str, float]], told: str, across: str) -> CardPlot:
+    """A bar for each (name, value), one below the other, from 0 on."""
+    axis = CardAxis.over([0.0, *(value for _, value in values)])
+    names, drawn = [], []
+    for place, (name, value) in enumerate(values):
+        top = MARGIN + place * BAR
+        left, right = sorted((axis.x(0.0), axis.x(value)))
+        names.append(CardMark(top + BAR / 2, name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"))
+        drawn.append(CardBar(left, max(right - left, 0.2), top + 2, BAR - 4, f"{name}: {value:.6g}"))
+    height = len(values) * BAR + 2 * MARGIN
+    return CardPlot(told, across, told, tuple(names), axis.ticks, bars=tuple(drawn), height=height)
 
 
 def _joined(dots: Sequence[CardDot]) -> Iterator[CardStroke]:

@@ -18,6 +18,7 @@ from framework.api.trainers import TRAINER_FORMS
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import metrics
 from framework.workloads.training.progress import Pace, of_search, trials_in_all
+from framework.workloads.training.shards import Shards
 from framework.workloads.training.trainer import REPORTS, FitSettings, TrainingData
 from framework.workloads.training.tuning.algorithms import ALGORITHMS, Space
 from framework.workloads.training.tuning.constraints import Bound, bounds_of, metrics_of, missed, worth
@@ -62,7 +63,7 @@ class SearchResult:
 
 
 def search(
-    data: TrainingData,
+    data: TrainingData | Shards,
     trainer: str,
     settings: FitSettings,
     tune: Mapping[str, Any],

@@ -52,7 +52,7 @@ class TrialWatch:
         if self._metric not in found:
             raise WorkloadError("MetricUndefined", f"{self._metric} is not defined on the validation rows")
         if any(bound.name == LATENCY for bound in self._bounds):
-            taken = latency_ms(model(), self._data.validation.x, self._data.output)
+            taken = latency_ms(model(), self._data.validation.batch(0).x, self._data.output)
             found |= {} if taken is None else {LATENCY: taken}
         if self._best is None or self._latest or self._worth(found) > self._worth(self._best):
             self._best = found

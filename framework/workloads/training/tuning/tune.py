@@ -14,6 +14,8 @@ from framework.api.spaces import Parameter
 from framework.workloads.context import WorkloadError
 from framework.workloads.priority import give_way
 from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
+from framework.workloads.training.loading import opened
+from framework.workloads.training.shards import Shards
 from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 from framework.workloads.training.tuning.constraints import LATENCY, Bound
@@ -38,7 +40,13 @@ class TrialTask:
     latest: bool
     known: Mapping[int, tuple[Sequence[Mapping[str, Any]], str | None]]
 
-    def run(self, number: int, asked: TrialOrder, data: TrainingData, emit: Callable[[dict[str, Any]], None]) -> None:
+    def run(
+        self,
+        number: int,
+        asked: TrialOrder,
+        data: TrainingData | Shards,
+        emit: Callable[[dict[str, Any]], None],
+    ) -> None:
         """Fit, or tell again what came of it.
 
         Raises:
@@ -54,8 +62,9 @@ class TrialTask:
         params = {**self.settings.params, **spaces.nested(self.among, asked.values, self.settings.params)}
         settings = replace(self.settings, params=params, rounds=asked.until or self.settings.rounds)
         start = None if asked.after is None else self._model(asked.after)
-        watch = TrialWatch(data, self.metric, self.mode, emit, self.bounds, latest=self.latest, start=start)
-        artifact = TRAINERS[self.trainer].fit(data, settings, watch)
+        rows = opened(data, settings)
+        watch = TrialWatch(rows, self.metric, self.mode, emit, self.bounds, latest=self.latest, start=start)
+        artifact = TRAINERS[self.trainer].fit(rows, settings, watch)
         if self.latest:
             write_checkpoint(
                 self._place(number), CheckpointState(settings.rounds, artifact.format, True), artifact.data
@@ -72,7 +81,7 @@ class TrialTask:
 def carry_out(
     course: SearchCourse,
     task: TrialTask,
-    data: TrainingData,
+    data: TrainingData | Shards,
     scheduler: Any,
     resources: Mapping[str, float],
     folder: str,
@@ -86,7 +95,7 @@ def carry_out(
     # It misses the per-trial log files that ``cluster.join`` turned off.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
 
-    def trial(form: dict[str, Any], data: TrainingData) -> None:
+    def trial(form: dict[str, Any], data: TrainingData | Shards) -> None:
         give_way()
         task.run(form[_NUMBER], TrialOrder(**form[_ASKED]), data, ray_tune.report)
 
