@@ -252,6 +252,10 @@ def main(folder: Path) -> None:
     wrong = {**classes, "evaluation": {"gates": [{"metric": "rmse", "max": 1}]}}
     runs.run("another-metric", wrong, {**champion, "signature": live["signature"]})
     runs.run("two-workers", spec(BOOSTED, resources={"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}))
+    between = {"workers": 1, "elastic": {"min": 1, "max": 8}, "cpusPerWorker": 0.75, "gpusPerWorker": 0.0}
+    runs.run("elastic", spec(XGBOOSTED, resources=between))
+    elsewhere = {"workers": 1, "accelerator": "H100", "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
+    runs.run("no-such-accelerator", spec(BOOSTED, resources=elsewhere))
     two = {"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
     bound = {**two, "workers": 1, "memoryPerWorker": "256MiB"}
     runs.run("held", spec(BOOSTED))

@@ -25,6 +25,8 @@ from framework.kinds.training_job.tuning import Constraint
 from framework.planning.grammar.kind import CrossProblem
 
 Specs = Mapping[Ref, BaseModel]
+TOGETHER = ("lightgbm", "torch", "xgboost")
+"""Trainers that several workers fit by; a test holds this and the trainers together."""
 _SHOWN = 5
 """Columns that one message names."""
 
@@ -63,6 +65,9 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     task = tasks.task_of(spec, label)
     yield from parameters.problems(spec, inputs(spec, specs) if whole else None, task)
     yield from network.problems(spec)
+    if spec.resources.elastic is not None and spec.trainer.name not in TOGETHER:
+        told = f"{spec.trainer.name} fits on one worker (several: {', '.join(TOGETHER)})"
+        yield CrossProblem("spec.resources.elastic", told, allowed=TOGETHER)
     if spec.tune is not None:
         yield from space.problems(spec.tune)
         yield from population.problems(spec, task)

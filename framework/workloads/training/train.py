@@ -88,7 +88,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
     data = learned.data
 
     cluster.join()
-    several = TRAINERS[name].several if spec["resources"]["workers"] > 1 else None
+    together = spec["resources"]["workers"] > 1 or spec["resources"].get("elastic")
+    several = TRAINERS[name].several if together else None
     if several is not None:
         several.trainer()  # loaded now: two threads that load one library at a time find it half loaded
     threading.Thread(target=_warm, args=(name,), daemon=True).start()
@@ -207,7 +208,7 @@ def _lineage(asked: TrainRequest, learned: Learned, judged: Judged, fitted: Fitt
         "views": {name: ReadTable(**dict(view)).model_dump(mode="json") for name, view in asked.views.items()},
         "meanings": {name: {key: view[key] for key in MEANING} for name, view in _views(asked).items()},
         "libraries": {"python": platform.python_version(), **_versions()},
-        "machine": machine(asked.spec["resources"], threads),
+        "machine": machine(asked.spec["resources"], threads, fitted.workers),
         "champion": (asked.champion or {}).get("version"),
         "champion_deployment": (asked.champion or {}).get("deployment"),
         "champion_problem": judged.problem,
@@ -247,9 +248,11 @@ def _learn(
     """Search if the spec asks for it, then fit with what was found; and once more with the rows that it was found by,
     where that is asked for."""
     spec, data = context.payload["spec"], learned.sent
-    workers, checkpoint = int(spec["resources"]["workers"]), spec["checkpoint"]
+    elastic, checkpoint = spec["resources"].get("elastic"), spec["checkpoint"]
+    workers = int(elastic["max"] if elastic else spec["resources"]["workers"])
+    fewest = int(elastic["min"]) if elastic else None
     resources = cluster.worker_resources(spec["resources"])
-    cluster.require(resources, workers, "the fit")
+    cluster.require(resources, fewest or workers, "the fit")
     folder = _absolute(context.folder)
     found = None
     if spec.get("tune"):
@@ -263,7 +266,7 @@ def _learn(
     def tell(done: int | None, measured: str) -> None:
         context.progress(*of_fit(name, workers, rounds, done, resources, measured, pace.left(done, rounds)))
 
-    fitted = fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell)
+    fitted = fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell, fewest)
     if not _refitted(spec):
         return found, fitted
 
@@ -274,7 +277,7 @@ def _learn(
         context.progress(*of_fit(name, workers, rounds, done, resources, "on train and validation rows", left))
 
     both = replaced(data, learned.both, learned.dataset, learned.signature, spec)
-    again = fit(both, name, settings, workers, resources, checkpoint, folder, "refit", tell_again)
+    again = fit(both, name, settings, workers, resources, checkpoint, folder, "refit", tell_again, fewest)
     return found, replace(again, blind=fitted.artifact)
 
 

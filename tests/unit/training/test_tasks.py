@@ -11,7 +11,7 @@ import pytest
 from framework.answers import Matrix, ModelOutput
 from framework.api.metrics import measured
 from framework.api.tasks import TASKS, Task
-from framework.kinds.training_job import tasks
+from framework.kinds.training_job import rules, tasks
 from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import labels
@@ -148,6 +148,7 @@ def test_rows_that_weigh_nothing_teach_nothing() -> None:
 def test_the_rules_know_what_each_trainer_learns() -> None:
     for name, trainer in TRAINERS.items():
         assert tasks._TRAINERS.get(name, frozenset(Task)) == trainer.tasks
+        assert (name in rules.TOGETHER) == (trainer.several is not None)
 
 
 @pytest.mark.parametrize(
