@@ -32,6 +32,8 @@ class TrainerForm(Strict):
     counted_by: ClassVar[str | None] = None
     """The field that says for how many rounds or epochs it learns, so that progress, early stops and checkpoints make
     sense; None where a model is fitted at once."""
+    together: ClassVar[bool] = False
+    """Whether several workers can fit one model."""
     streams: ClassVar[bool] = False
     """Whether it can learn from batches, so that not all rows have to be in memory."""
     package: ClassVar[str | None] = None

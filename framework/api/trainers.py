@@ -51,6 +51,7 @@ class BoostedTrainer(TrainerForm):
     """What trainers of boosted trees have in common."""
 
     counted_by: ClassVar[str | None] = "rounds"
+    together: ClassVar[bool] = True
     streams: ClassVar[bool] = True
 
     params: dict[str, Any] = Field(default_factory=dict, description="The library's own parameters; default: its own")
@@ -64,6 +65,7 @@ class TorchTrainer(TrainerForm):
 
     tasks: ClassVar[frozenset[Task]] = _PLAIN
     counted_by: ClassVar[str | None] = "epochs"
+    together: ClassVar[bool] = True
     streams: ClassVar[bool] = True
 
     entrypoint: Entrypoint = Field(

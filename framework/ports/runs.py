@@ -76,11 +76,12 @@ class RunState:
 class Capacity:
     """What the cluster has and what of it is free, by Ray's resource name (``CPU``, ``GPU``). ``held`` is what of the
     rest this environment's own holds, by item of an inventory (``app:x``, ``route:d``, ``run:r``); None where nobody
-    tells whose it is."""
+    tells whose it is. ``accelerators`` are the types that some node has; None where nobody tells."""
 
     total: Mapping[str, float]
     free: Mapping[str, float]
     held: Mapping[str, Mapping[str, float]] | None = None
+    accelerators: tuple[str, ...] | None = None
 
 
 class RunBackend(Protocol):

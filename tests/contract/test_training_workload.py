@@ -306,3 +306,15 @@ def test_what_cannot_work_is_named(outcomes: dict[str, Any], name: str, reason: 
     found = outcomes[name]
     assert (found["reason"], found["kind"]) == (reason, kind)
     assert told in found["message"]
+
+
+def test_as_many_workers_fit_as_there_is_room_for(outcomes: dict[str, Any]) -> None:
+    found = outcomes["elastic"]
+    assert found["metrics"]["auc"] > 0.7
+    assert found["lineage"]["machine"]["workers"] == int(2 / 0.75)
+
+
+def test_an_accelerator_that_no_node_has_is_not_waited_for(outcomes: dict[str, Any]) -> None:
+    found = outcomes["no-such-accelerator"]
+    assert found["reason"] == "NotEnoughResources"
+    assert "no node of the cluster has H100" in found["message"]

@@ -254,6 +254,10 @@ def main(folder: Path) -> None:
     runs.run("another-task", undeclared, live_task="binary")
     wrong = {**classes, "evaluation": {"gates": [{"metric": "rmse", "max": 1}]}}
     runs.run("another-metric", wrong, {**champion, "signature": live["signature"]})
+    between = {"workers": 1, "elastic": {"min": 1, "max": 8}, "cpusPerWorker": 0.75, "gpusPerWorker": 0.0}
+    runs.run("elastic", spec(XGBOOSTED, resources=between))
+    elsewhere = {"workers": 1, "accelerator": "H100", "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
+    runs.run("no-such-accelerator", spec(BOOSTED, resources=elsewhere))
     two = {"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
     stops = {"lightgbm": {**STOPPED, "earlyStopping": {"metric": "validation_log_loss", "patience": 4}}}
     runs.run("two-workers-that-stop", streamed(spec(stops, resources=two)))

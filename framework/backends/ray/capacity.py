@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from framework.api.names import own_name
@@ -14,6 +14,8 @@ from framework.backends.ray.tenancy import Tenant
 from framework.ports import Capacity
 
 RESOURCES = ("CPU", "GPU")
+ACCELERATOR = "accelerator_type:"
+"""Before the type, in the name of a resource of Ray's that every node with such an accelerator has."""
 _LIMIT = 10_000
 """Ray refuses to list more."""
 _REPLICA = re.compile(r"SERVE_REPLICA::(?P<app>[^#]+)#")
@@ -39,7 +41,7 @@ def read_capacity(rest: RayRest, tenant: Tenant, runs: Callable[[], Mapping[str,
 
 
 def capacity_of(
-    nodes: Iterable[Mapping[str, Any]],
+    nodes: Sequence[Mapping[str, Any]],
     groups: Iterable[Mapping[str, Any]],
     actors: Iterable[Mapping[str, Any]],
     tenant: Tenant,
@@ -60,7 +62,9 @@ def capacity_of(
     held = {item: _sum(found) for item, found in taken.items()}
     used = _sum(held.values())
     free = {name: max(total[name] - used[name], 0.0) for name in RESOURCES}
-    return Capacity(total, free, {item: found for item, found in held.items() if item and any(found.values())})
+    own = {item: found for item, found in held.items() if item and any(found.values())}
+    types = [name for node in nodes for name in node.get("resources_total") or {} if name.startswith(ACCELERATOR)]
+    return Capacity(total, free, own, tuple(sorted({name.removeprefix(ACCELERATOR) for name in types})))
 
 
 def _run_of(job: str | None, runs: Mapping[str, str]) -> str | None:

@@ -43,11 +43,7 @@ def _entrypoints(spec: TrainingJobSpec) -> Mapping[str, str]:
 
 
 def _unsupported(spec: TrainingJobSpec) -> tuple[str, ...]:
-    fields = {
-        "spec.resources.elastic": spec.resources.elastic is not None,
-        "spec.resources.accelerator": spec.resources.accelerator is not None,
-    }
-    return tuple(path for path, used in fields.items() if used)
+    return ()
 
 
 def _check(spec: TrainingJobSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
@@ -66,11 +62,9 @@ def needs(spec: TrainingJobSpec) -> Needs:
     """Of one run: the workers of its fit, or the trials that go on at a time before it, which have one worker each.
     Trials can go one after the other."""
     resources, trials = spec.resources, min(spec.tune.concurrency, spec.tune.trials) if spec.tune else 1
-    fewest, most = (
-        (resources.elastic.min, resources.elastic.max) if resources.elastic else (resources.workers, resources.workers)
-    )
+    fewest, most = resources.fewest, resources.most
     peak, cpus, gpus = max(most, trials), resources.cpusPerWorker, resources.gpusPerWorker
-    return Needs(peak * cpus, peak * gpus, least=(fewest * cpus, fewest * gpus))
+    return Needs(peak * cpus, peak * gpus, least=(fewest * cpus, fewest * gpus), accelerator=resources.accelerator)
 
 
 def _plan(desired: Desired[Any] | None, observed: Any, status: Status | None, now: datetime) -> Change:

@@ -24,15 +24,15 @@ def problems(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
         if name in (*LOOP, "epochs", "earlyStopping"):
             told = f"{name} is no matter of the function's: write trainer.torch.{name}"
             yield CrossProblem(f'spec.trainer.torch.params["{name}"]', told)
-    if trainer.batchSize < spec.resources.workers:
-        told = f"a step of {trainer.batchSize} rows cannot be shared by {spec.resources.workers} workers"
+    if trainer.batchSize < spec.resources.most:
+        told = f"a step of {trainer.batchSize} rows cannot be shared by {spec.resources.most} workers"
         yield CrossProblem("spec.trainer.torch.batchSize", told)
     for name, space in spec.tune.search.items() if spec.tune else ():
         path = f'spec.tune.search["{name}"]'
         if name in ("epochs", "earlyStopping"):
             yield CrossProblem(path, f"{name} is no parameter: write trainer.torch.{name}, which no search varies")
         elif name in LOOP:
-            yield from _searched(path, name, space, spec.resources.workers)
+            yield from _searched(path, name, space, spec.resources.most)
 
 
 def _searched(path: str, name: str, space: SearchSpace, workers: int) -> Iterator[CrossProblem]:

@@ -12,7 +12,8 @@ from framework.api.written import Text
 
 
 class Elastic(Strict):
-    """Go on with fewer workers where the cluster shrinks, and with more where it grows."""
+    """As many workers as there is room for when they start. Where one is lost, as many go on from the checkpoint as
+    there is room for then. How many they are changes the last digits of sums, and so the bytes of the model."""
 
     min: Workers = Field(description="The fewest workers to train with")
     max: Workers = Field(description="The most workers to train with")
@@ -36,6 +37,20 @@ class Resources(Strict):
     )
     accelerator: Text | None = Field(None, description="Only nodes with this accelerator, e.g. H100; default: any")
     elastic: Elastic | None = Field(None, description="A range instead of a fixed number of workers")
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Self:
+        if self.elastic is not None and self.workers != 1:
+            raise ValueError("elastic says how many workers there are, in the place of workers")
+        return self
+
+    @property
+    def fewest(self) -> int:
+        return self.elastic.min if self.elastic else self.workers
+
+    @property
+    def most(self) -> int:
+        return self.elastic.max if self.elastic else self.workers
 
 
 class Checkpoint(Strict):

@@ -64,6 +64,10 @@ def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     task = tasks.task_of(spec, label)
     yield from parameters.problems(spec, inputs(spec, specs) if whole else None, task)
     yield from network.problems(spec)
+    if spec.resources.elastic is not None and not spec.trainer.form.together:
+        able = tuple(sorted(name for name, form in TRAINER_FORMS.items() if form.together))
+        told = f"{spec.trainer.name} fits on one worker (several: {', '.join(able)})"
+        yield CrossProblem("spec.resources.elastic", told, allowed=able)
     if spec.tune is not None:
         yield from space.problems(spec.tune)
         yield from population.problems(spec, task)

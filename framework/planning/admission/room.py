@@ -91,6 +91,7 @@ def within_room(
     let_in: dict[str, Take] = {}
     room: dict[str, Take] = {}
     by_quota, by_cluster, for_good = _Held(), _Held(), _Held()
+    nowhere = _nowhere(needs, capacity)
     for action in change.actions:
         asked = _asks(action, needs)
         if asked is None:
@@ -100,6 +101,9 @@ def within_room(
         exceeded = line.exceeded(peak, quotas)
         if exceeded:
             by_quota.add(asked.item, peak, exceeded)
+            continue
+        if nowhere:
+            for_good.add(asked.item, peak, ())
             continue
         granted = line.grant(asked, cluster)
         if granted.over and cluster is not None:
@@ -118,7 +122,7 @@ def within_room(
     rollouts: tuple[Ref, ...] = ()
     soon = LOOK_AGAIN
     if for_good.items and cluster is not None:
-        reason, message = CLUSTER_TOO_SMALL, _too_small(for_good, cluster)
+        reason, message = CLUSTER_TOO_SMALL, nowhere or _too_small(for_good, cluster)
     elif by_quota.items or cluster is None:
         ending = line.ending(by_quota.over, quotas)
         reason, message = WAITING_FOR_QUOTA if ending else QUOTA_EXCEEDED, line.quota_message(by_quota, quotas)
@@ -342,6 +346,14 @@ def _take(resources: Mapping[str, float]) -> Take:
 def _needs(held: _Held, name: str) -> str:
     amount, unit = getattr(held.want, name), UNITS[name]
     return f"needs {amount:g} {unit if amount != 1 else unit[:-1]}"
+
+
+def _nowhere(needs: Needs, capacity: Capacity | None) -> str:
+    """Why no node will do; empty where one may."""
+    there = None if capacity is None else capacity.accelerators
+    if needs.accelerator is None or there is None or needs.accelerator in there:
+        return ""
+    return f"needs nodes with {needs.accelerator}, and the cluster has {', '.join(there) or 'no accelerator'}"
 
 
 def _too_small(held: _Held, cluster: _Bound) -> str:

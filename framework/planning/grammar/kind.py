@@ -71,12 +71,14 @@ class Claim:
 @dataclass(frozen=True)
 class Needs:
     """What a resource takes from the cluster at its peak: while its run lasts, or ``standing`` for as long as it is
-    there (replicas). ``least`` are the CPUs and GPUs that it cannot do without; None: all of it."""
+    there (replicas). ``least`` are the CPUs and GPUs that it cannot do without; None: all of it. ``accelerator`` is the
+    type that its nodes must have."""
 
     cpus: float = 0.0
     gpus: float = 0.0
     standing: bool = False
     least: tuple[float, float] | None = None
+    accelerator: str | None = None
 
 
 @dataclass(frozen=True)

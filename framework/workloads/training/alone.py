@@ -106,8 +106,10 @@ def fit_alone(
     finished = _finished(kept)
     if finished is not None:
         return finished
-    taken = {"num_cpus": resources.get("CPU", 0), "memory": resources.get("memory")}
-    worker: Any = ray.remote(**taken, max_restarts=0)(FitWorker)
+    own = {"CPU": "num_cpus", "memory": "memory"}
+    taken = {own[name]: value for name, value in resources.items() if name in own}
+    others = {name: value for name, value in resources.items() if name not in own}
+    worker: Any = ray.remote(**taken, resources=others, max_restarts=0)(FitWorker)
     reference, rounds = ray.put(data), Rounds(place)
     for left in reversed(range(TRIES)):
         with rounds.followed(tell):

@@ -10,6 +10,11 @@ from framework.api.fields import parse_memory
 from framework.ports import FailureKind
 from framework.workloads.context import WorkloadError
 
+ACCELERATOR = "accelerator_type:"
+"""Before the type, in the name of a resource of Ray's that every node with such an accelerator has one of."""
+_HARDLY_ANY = 0.001
+_RESERVED_WITHIN = 5
+
 
 def join() -> None:
     """Connect to the cluster this job was started on; its code and environment apply to every worker."""
@@ -50,10 +55,18 @@ def shortage(needed: Mapping[str, float], total: Mapping[str, float]) -> list[st
     ['the cluster has 0 GPU of 1 needed']
     """
     return [
-        f"the cluster has {number(name, total.get(name, 0.0))} {name} of {number(name, value)} needed"
+        f"no node of the cluster has {name.removeprefix(ACCELERATOR)}"
+        if name.startswith(ACCELERATOR)
+        else f"the cluster has {number(name, total.get(name, 0.0))} {name} of {number(name, value)} needed"
         for name, value in needed.items()
         if value > total.get(name, 0.0)
     ]
+
+
+def workers_of(spec: Mapping[str, Any]) -> tuple[int, int | None]:
+    """How many workers fit, at most, and how few of them where the spec's ``resources`` leave that open."""
+    elastic = spec.get("elastic")
+    return (int(elastic["max"]), int(elastic["min"])) if elastic else (int(spec["workers"]), None)
 
 
 def worker_resources(spec: Mapping[str, Any]) -> dict[str, float]:
@@ -61,9 +74,44 @@ def worker_resources(spec: Mapping[str, Any]) -> dict[str, float]:
     resources = {"CPU": float(spec.get("cpusPerWorker", 1.0))}
     if spec.get("gpusPerWorker"):
         resources["GPU"] = float(spec["gpusPerWorker"])
+    if spec.get("accelerator"):
+        resources[f"{ACCELERATOR}{spec['accelerator']}"] = _HARDLY_ANY
     if spec.get("memoryPerWorker"):
         resources["memory"] = float(parse_memory(spec["memoryPerWorker"]))
     return resources
+
+
+def at_hand(resources: Mapping[str, float], fewest: int, most: int) -> int:
+    """How many workers can start now, tried by reserving them: what is free where nobody but Ray can tell. ``fewest``
+    where there is room for fewer, and they are waited for.
+
+    Ray Train's own elastic policy counts what the nodes have, replicas that serve included, and waits for ever for what
+    these hold."""
+    import ray
+    from ray.util.placement_group import placement_group, remove_placement_group
+
+    free = ray.available_resources()
+    count = min(most, *(int(free.get(name, 0.0) / value) for name, value in resources.items() if value))
+    while count > fewest:
+        group = placement_group([dict(resources)] * count)
+        try:
+            if group.wait(_RESERVED_WITHIN):
+                return count
+        finally:
+            remove_placement_group(group)
+        count -= 1
+    return fewest
+
+
+def amount(name: str, value: float) -> str:
+    """How much of a resource, as a sentence has it.
+
+    >>> amount("CPU", 2.0), amount("accelerator_type:H100", 0.001)
+    ('2 CPUs', 'a node with H100')
+    """
+    if name.startswith(ACCELERATOR):
+        return f"a node with {name.removeprefix(ACCELERATOR)}"
+    return f"{number(name, value)} {name}{'' if value == 1 or name == 'memory' else 's'}"
 
 
 def number(name: str, value: float) -> str:
@@ -76,4 +124,4 @@ def number(name: str, value: float) -> str:
 
 
 def _told(resources: Mapping[str, float]) -> str:
-    return " and ".join(f"{number(name, value)} {name}" for name, value in resources.items())
+    return " and ".join(amount(name, value) for name, value in resources.items() if value)

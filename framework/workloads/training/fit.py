@@ -12,10 +12,10 @@ from typing import Any
 from framework.answers import Matrix
 from framework.ports import FailureKind
 from framework.workloads.context import WorkloadError
-from framework.workloads.failures import traceback_of
+from framework.workloads.failures import first_line, traceback_of
 from framework.workloads.priority import give_way
-from framework.workloads.training import metrics
-from framework.workloads.training.alone import fit_alone
+from framework.workloads.training import cluster, metrics
+from framework.workloads.training.alone import TRIES, fit_alone
 from framework.workloads.training.checkpoints import CheckpointState, kept_rounds, read_checkpoint, write_checkpoint
 from framework.workloads.training.loading import opened
 from framework.workloads.training.progress import Rounds
@@ -102,17 +102,20 @@ def fit(
     folder: str,
     name: str,
     tell: Callable[[int | None, str], None],
+    fewest: int | None = None,
 ) -> Fitted:
     """Fit with ``settings`` on ``workers`` workers. ``name`` and ``folder`` carry the fingerprint: the same fit goes
     on from its checkpoint, whichever attempt it is. ``tell`` is called with the rounds that are done, None while no
-    worker runs yet, and how good the model is by then.
+    worker runs yet, and how good the model is by then. With ``fewest`` as many workers fit as there is room for when
+    they start, from that many to ``workers``; where one is lost, as many go on from the checkpoint as there is room for
+    then.
 
     Raises:
         WorkloadError: "UnsupportedWorkers" for a trainer that cannot share one fit; what the trainer raised;
             "WorkersLost" (Infrastructure) when the fit left no model.
         ray.train.TrainingFailedError: workers died more than twice; its causes say of what.
     """
-    if workers == 1 and not resources.get("GPU"):
+    if workers == 1 and not resources.get("GPU") and fewest is None:
         return fit_alone(data, trainer, settings, resources, checkpoint, f"{folder}/{name}", tell)
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -130,20 +133,26 @@ def fit(
     def loop() -> None:
         work(ray.get(reference), trainer, settings, int(checkpoint["every"]), rounds)
 
-    fitting = _trainer_class(several)(
-        loop,
-        scaling_config=ScalingConfig(
-            num_workers=workers, resources_per_worker=dict(resources), use_gpu=resources.get("GPU", 0) > 0
-        ),
-        run_config=RunConfig(
-            name=name,
-            storage_path=folder,
-            failure_config=FailureConfig(max_failures=2),
-            checkpoint_config=CheckpointConfig(num_to_keep=int(checkpoint["keep"])),
-        ),
-    )
+    def start(count: int, failures: int) -> Any:
+        fitting = _trainer_class(several if count > 1 else None)(
+            loop,
+            scaling_config=ScalingConfig(
+                num_workers=count, resources_per_worker=dict(resources), use_gpu=resources.get("GPU", 0) > 0
+            ),
+            run_config=RunConfig(
+                name=name,
+                storage_path=folder,
+                failure_config=FailureConfig(max_failures=failures),
+                checkpoint_config=CheckpointConfig(num_to_keep=int(checkpoint["keep"])),
+            ),
+        )
+        return fitting.fit()
+
     with rounds.followed(tell):
-        result = fitting.fit()
+        if fewest is None:
+            result = start(workers, TRIES - 1)
+        else:
+            result, workers = _elastic(start, resources, fewest, workers)
     if result.checkpoint is None:
         raise WorkloadError("WorkersLost", "the fit ended without a model", kind=FailureKind.INFRASTRUCTURE)
     with result.checkpoint.as_directory() as path:
@@ -151,7 +160,25 @@ def fit(
     if state.failure is not None:
         reason, message, trace = state.failure
         raise WorkloadError(reason, message, data={"traceback": trace})
-    return Fitted(Artifact(model, state.format, state.best), kept_rounds(state), state.resumed)
+    artifact = Artifact(model, state.format, state.best)
+    return Fitted(artifact, kept_rounds(state), state.resumed, workers=workers)
+
+
+def _elastic(
+    start: Callable[[int, int], Any], resources: Mapping[str, float], fewest: int, most: int
+) -> tuple[Any, int]:
+    """What ``start`` gives with as many workers as there is room for, each time anew, and how many these were."""
+    from ray.train import TrainingFailedError
+
+    for left in reversed(range(TRIES)):
+        try:
+            count = cluster.at_hand(resources, fewest, most)
+            return start(count, 0), count
+        except TrainingFailedError as error:
+            if not left:
+                raise
+            log.warning("workers of the fit were lost, and as many go on as there is room for: %s", first_line(error))
+    raise AssertionError
 
 
 def work(data: TrainingData | Shards, trainer: str, settings: FitSettings, every: int, told: Rounds) -> None:

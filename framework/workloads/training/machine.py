@@ -11,7 +11,7 @@ from typing import Any
 _CPUINFO = Path("/proc/cpuinfo")
 
 
-def machine(resources: Mapping[str, Any], threads: int) -> dict[str, Any]:
+def machine(resources: Mapping[str, Any], threads: int, workers: int) -> dict[str, Any]:
     """{system, architecture, processor, cpus, threads, workers, gpus}: of the node that joins and judges. ``threads``
     are those of each of the ``workers``, which may be on other nodes; ``resources`` the spec's, as JSON by alias."""
     return {
@@ -20,7 +20,7 @@ def machine(resources: Mapping[str, Any], threads: int) -> dict[str, Any]:
         "processor": _processor(),
         "cpus": os.cpu_count(),
         "threads": threads,
-        "workers": int(resources["workers"]),
+        "workers": workers,
         "gpus": float(resources.get("gpusPerWorker") or 0),
     }
 

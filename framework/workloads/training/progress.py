@@ -13,7 +13,7 @@ from typing import Any
 from framework import storage
 from framework.api import spaces
 from framework.workloads.context import WorkloadError
-from framework.workloads.training.cluster import number
+from framework.workloads.training.cluster import amount
 
 log = logging.getLogger(__name__)
 
@@ -133,14 +133,10 @@ def of_fit(
 
 
 def _waits(workers: int, needs: Mapping[str, float]) -> str:
-    told = " and ".join(_amount(name, value) for name, value in needs.items() if value)
+    told = " and ".join(amount(name, value) for name, value in needs.items() if value)
     if workers == 1:
         return f"waits for a worker (needs {told})"
     return f"waits for {workers} workers (each needs {told})"
-
-
-def _amount(name: str, value: float) -> str:
-    return f"{number(name, value)} {name}{'' if value == 1 or name == 'memory' else 's'}"
 
 
 class Rounds:

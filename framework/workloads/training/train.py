@@ -92,7 +92,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
     data = learned.data
 
     cluster.join()
-    several = TRAINERS[name].several if spec["resources"]["workers"] > 1 else None
+    together = spec["resources"]["workers"] > 1 or spec["resources"].get("elastic")
+    several = TRAINERS[name].several if together else None
     if several is not None:
         several.trainer()  # loaded now: two threads that load one library at a time find it half loaded
     threading.Thread(target=_warm, args=(name,), daemon=True).start()
@@ -241,7 +242,7 @@ def _lineage(asked: TrainRequest, learned: Learned, judged: Judged, fitted: Fitt
         "views": {name: ReadTable(**dict(view)).model_dump(mode="json") for name, view in asked.views.items()},
         "meanings": {name: {key: view[key] for key in MEANING} for name, view in _views(asked).items()},
         "libraries": {"python": platform.python_version(), **_versions()},
-        "machine": machine(asked.spec["resources"], threads),
+        "machine": machine(asked.spec["resources"], threads, fitted.workers),
         "champion": (asked.champion or {}).get("version"),
         "champion_deployment": (asked.champion or {}).get("deployment"),
         "champion_problem": judged.problem,
@@ -279,9 +280,9 @@ def _learn(
     """Search if the spec asks for it, then fit with what was found; and once more with the rows that it was found by,
     where that is asked for."""
     spec, data = context.payload["spec"], learned.sent
-    workers, checkpoint = int(spec["resources"]["workers"]), spec["checkpoint"]
+    (workers, fewest), checkpoint = cluster.workers_of(spec["resources"]), spec["checkpoint"]
     resources = cluster.worker_resources(spec["resources"])
-    cluster.require(resources, workers, "the fit")
+    cluster.require(resources, fewest or workers, "the fit")
     folder = _absolute(context.folder)
     found = None
     if spec.get("tune"):
@@ -295,7 +296,7 @@ def _learn(
     def tell(done: int | None, measured: str) -> None:
         context.progress(*of_fit(name, workers, rounds, done, resources, measured, pace.left(done, rounds)))
 
-    fitted = fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell)
+    fitted = fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell, fewest)
     if not _refitted(spec):
         return found, fitted
 
@@ -307,7 +308,7 @@ def _learn(
 
     both = replaced(data, learned.both, learned.dataset, learned.signature, spec)
     settings = replace(settings, rounds=fitted.rounds, stop=None)
-    again = fit(both, name, settings, workers, resources, checkpoint, folder, "refit", tell_again)
+    again = fit(both, name, settings, workers, resources, checkpoint, folder, "refit", tell_again, fewest)
     return found, replace(again, blind=fitted.artifact)
 
 

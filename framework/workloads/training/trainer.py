@@ -165,12 +165,13 @@ class Artifact:
 @dataclass(frozen=True)
 class Fitted:
     """``resumed`` lists the rounds at which a worker went on after a crash; empty for an undisturbed fit. ``blind`` is
-    the same model without the validation rows, where this one learned from them, too."""
+    the same model without the validation rows, where this one learned from them, too; ``workers`` fitted it."""
 
     artifact: Artifact
     rounds: int
     resumed: tuple[int, ...]
     blind: Artifact | None = None
+    workers: int = 1
 
 
 class Watch(Protocol):

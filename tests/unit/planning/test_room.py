@@ -302,3 +302,20 @@ def test_the_cluster_is_never_promised_twice_and_everybody_gets_in_at_last(
         for index in reversed(range(len(refs))):
             look(index)
     assert done | granted.keys() | never == set(refs)
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        (("A100", "T4"), "needs nodes with H100, and the cluster has A100, T4"),
+        ((), "needs nodes with H100, and the cluster has no accelerator"),
+        (("H100",), ""),
+        (None, ""),
+    ],
+)
+def test_an_accelerator_that_no_node_has_is_no_matter_of_waiting(there: tuple[str, ...] | None, told: str) -> None:
+    capacity = replace(cluster(8), accelerators=there)
+    found = asked(submit(A), needs=replace(ONE, accelerator="H100"), capacity=capacity)
+    assert found.over == bool(told)
+    assert found.withheld == (CLUSTER_TOO_SMALL if told else "")
+    assert not told or found.change.reason == told

@@ -14,7 +14,8 @@ from tests.unit.ray.fake_ray import FakeRay
 
 TENANT = Tenant("local", "memory://store")
 Listed = list[dict[str, Any]]
-NODES: Listed = [{"state": "ALIVE", "resources_total": {"CPU": 8.0, "GPU": 2.0, "memory": 1e9, "node:10.0.0.1": 1.0}}]
+HAS = {"CPU": 8.0, "GPU": 2.0, "memory": 1e9, "node:10.0.0.1": 1.0, "accelerator_type:H100": 1.0}
+NODES: Listed = [{"state": "ALIVE", "resources_total": HAS}]
 GROUPS: Listed = [
     {"state": "CREATED", "bundles": [{"unit_resources": {"CPU": 1.5}}, {"unit_resources": {"CPU": 1.0, "GPU": 1.0}}]}
 ]
@@ -33,7 +34,7 @@ def cluster(**state: Listed) -> FakeRay:
 
 def test_what_is_reserved_or_held_is_not_free() -> None:
     found = capacity_of(NODES, GROUPS, ACTORS, TENANT, {})
-    assert found == Capacity({"CPU": 8.0, "GPU": 2.0}, {"CPU": 3.5, "GPU": 1.0}, {})
+    assert found == Capacity({"CPU": 8.0, "GPU": 2.0}, {"CPU": 3.5, "GPU": 1.0}, {}, ("H100",))
 
 
 def test_it_is_told_what_of_ours_holds_how_much() -> None:
@@ -85,7 +86,7 @@ def test_only_what_is_there_counts() -> None:
     removed = {"state": "REMOVED", "bundles": [{"unit_resources": {"CPU": 8.0}}]}
     ray = cluster(nodes=[*NODES, dead], placement_groups=[removed], actors=[{**ACTORS[1], "state": "DEAD"}])
     assert RayJobs(ray.rest(), lambda: TENANT).capacity() == Capacity(
-        {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}, {}
+        {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}, {}, ("H100",)
     )
     assert ray.changes() == []
 

@@ -258,6 +258,11 @@ RULES = [
     Rule(JOB, "lightgbm: {params: {max_depth: 3}, rounds: 20}",
         "sklearn: {estimator: sklearn.linear_model.LogisticRegression}\n"
         "  tune: {search: {C: {uniform: [0.1, 1]}}, scheduler: pbt}", "spec.tune.scheduler", "sklearn cannot"),
+    Rule(JOB, "lightgbm: {params: {max_depth: 3}, rounds: 20}",
+        "sklearn: {estimator: sklearn.linear_model.LogisticRegression}\n  resources: {elastic: {min: 1, max: 2}}",
+        "spec.resources.elastic", "sklearn fits on one worker"),
+    Rule(JOB, "timeout: 1h", "resources: {workers: 2, elastic: {min: 1, max: 2}}", "spec.resources",
+         "elastic says how many workers there are, in the place of workers"),
     Rule(JOB, "timeout: 1h", "resources: {elastic: {min: 4, max: 2}}", "spec.resources.elastic",
         "min must not exceed max"),
     Rule(JOB, "timeout: 1h", "retrain: {cooldown: 24h}", "spec.retrain",

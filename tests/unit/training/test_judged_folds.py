@@ -62,7 +62,7 @@ class Ran:
         self.told, self.fitted = list[tuple[float | None, str]](), list[str]()
 
     def fit(self, data: Any, trainer: str, settings: Any, workers: int, resources: Any, checkpoint: Any,
-            folder: str, name: str, tell: Any) -> Fitted:  # fmt: skip
+            folder: str, name: str, tell: Any, fewest: Any = None) -> Fitted:  # fmt: skip
         kept = Checkpoints(f"{folder}/{name}/checkpoints", 2)
         tell(None, "")
         if _finished(kept) is None:

@@ -213,7 +213,8 @@ def network(learnt: Learnt, width: int) -> Artifact:
     layers = [torch.nn.Linear(inputs, width), torch.nn.ReLU(), torch.nn.Linear(width, width), torch.nn.ReLU()]
     made = torch.nn.Sequential(*layers, torch.nn.Linear(width, answers))
     label = learnt.data.train.y if learnt.output.task is Task.REGRESSION else None
-    prepared = NetworkInputs.learned(learnt.data.train.x, {0: 3}, label)
+    x = learnt.data.train.x
+    prepared = NetworkInputs.learned(lambda index: x[:, index], x.shape[1], {0: 3}, label)
     return torch_network.export(made, learnt.data, prepared, "tests")
 
 

@@ -147,6 +147,8 @@ def test_rows_that_weigh_nothing_teach_nothing() -> None:
 
 def test_what_a_spec_may_name_can_be_fitted_and_the_other_way_round() -> None:
     assert TRAINERS.keys() == TRAINER_FORMS.keys()
+    for name, trainer in TRAINERS.items():
+        assert TRAINER_FORMS[name].together == (trainer.several is not None)
 
 
 @pytest.mark.parametrize(
