@@ -8,6 +8,7 @@ import platform
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -88,10 +89,11 @@ def run(context: RunContext) -> Mapping[str, Any]:
     spec = asked.spec
     name, settings = chosen(spec["trainer"], asked.seed, threads=max(1, int(spec["resources"]["cpusPerWorker"])))
     serving_forms.ready(spec)
+    beside = ThreadPoolExecutor(1)
+    joined = cluster.joining(beside)
     learned = _prepared(context, asked, name)
     data = learned.data
-
-    cluster.join()
+    joined.result()
     together = spec["resources"]["workers"] > 1 or spec["resources"].get("elastic")
     several = TRAINERS[name].several if together else None
     if several is not None:
@@ -105,6 +107,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
     )
     predictor = models.load(artifact, sha256, fitted.artifact.format, learned.signature)
     validated = _validated(fitted, predictor, learned)
+    seen = learned.both if _refitted(spec) else learned.parts["train"]
+    profiled = beside.submit(_reference, seen, predictor)
     output = judging.decided(spec, data.output, data, validated)
     signature = {**learned.signature, "output": output.to_json()}
 
@@ -118,9 +122,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
 
     context.progress(None, "profiling what it was trained on")
     train, dataset = learned.parts["train"], learned.dataset
-    profile, seen = f"{asked.model_folder}/profile", learned.both if _refitted(spec) else train
-    profiled = _reference(seen, predictor)
-    persistently(lambda: write_reference(profile, profiled, dataset.time, _profiled(dataset), REFERENCE_PERIOD))
+    profile, reference = f"{asked.model_folder}/profile", profiled.result()
+    persistently(lambda: write_reference(profile, reference, dataset.time, _profiled(dataset), REFERENCE_PERIOD))
     trial = trial_document(train, signature, dataset.label)
 
     result = {
