@@ -89,7 +89,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
     spec = asked.spec
     name, settings = chosen(spec["trainer"], asked.seed, threads=max(1, int(spec["resources"]["cpusPerWorker"])))
     serving_forms.ready(spec)
-    beside = ThreadPoolExecutor(1)
+    beside = ThreadPoolExecutor(2)
     joined = cluster.joining(beside)
     learned = _prepared(context, asked, name)
     data = learned.data
@@ -116,12 +116,14 @@ def run(context: RunContext) -> Mapping[str, Any]:
     crossed = _cross_validated(context, asked, name, final, learned, output)
 
     context.progress(None, "judging on the test rows")
-    judged = judging.judge(asked, fitted.artifact, predictor, output, learned.parts, data, validated, learned.wanted)
+    judged = judging.judge(
+        asked, fitted.artifact, predictor, output, learned.parts, data, validated, learned.wanted, beside
+    )
 
-    forms = serving_forms.made(spec, asked.model_folder, fitted.artifact, signature, learned.parts)
+    forms = serving_forms.made(spec, asked.model_folder, fitted.artifact, signature, parts)
 
     context.progress(None, "profiling what it was trained on")
-    train, dataset = learned.parts["train"], learned.dataset
+    train, dataset = parts["train"], learned.dataset
     profile, reference = f"{asked.model_folder}/profile", profiled.result()
     persistently(lambda: write_reference(profile, reference, dataset.time, _profiled(dataset), REFERENCE_PERIOD))
     trial = trial_document(train, signature, dataset.label)
@@ -146,7 +148,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
             **({"cross_validation": crossed.kept} if crossed else {}),
         },
         "rows": {
-            **{label: part.height for label, part in learned.parts.items()},
+            **{label: part.height for label, part in parts.items()},
             "dropped": dataset.dropped,
             **({"gap": gap} if (gap := _in_gaps(learned)) else {}),
         },
