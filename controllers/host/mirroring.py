@@ -17,7 +17,7 @@ from controllers.commands.project import Project
 from controllers.runtime.trouble import in_a_line
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.planning.grammar.reasons import MIRROR_CAUGHT_UP, MIRROR_DOWN, MIRROR_REFUSED, Reason
-from framework.planning.reports.mirroring import moved_aliases, pending, tracked, with_aliases, with_version
+from framework.planning.reports.mirroring import in_doubt, moved_aliases, pending, tracked, with_aliases, with_version
 from framework.planning.reports.models import ModelRow
 from framework.ports import Event, MirrorMark, Outage, TrackingMirror
 
@@ -61,9 +61,12 @@ class Mirroring:
             return EVERY
         started = time.thread_time()
         rows = listed(self.project.ports, None)
-        found, told, failure = self._send(rows, mark)
+        told: list[tuple[Reason, str]] = []
+        found, failure = self._put(rows, mark, told)
+        if failure is None and not pending(rows, found):
+            found, failure = self._name(rows, found)
         left = bool(pending(rows, found) or moved_aliases(rows, found))
-        self._keep(mark, *self._outcome(found, told, failure, left=left))
+        self._keep(*self._outcome(found, told, failure, left=left))
         if failure is not None:
             self._failures += 1
             return min(LONGEST, EVERY * 2.0 ** min(self._failures, 20))
@@ -78,33 +81,44 @@ class Mirroring:
         if self._mark is None or self._mark.address != address:
             kept = self.project.ports.state.mirror_mark()
             self._mark = kept if kept is not None and kept.address == address else MirrorMark(address=address)
-            self._mirror, self._seen, self.outage = None, -1, self._mark.outage
+            self._mirror, self._seen, self._failures, self.outage = None, -1, 0, self._mark.outage
         return self._mark
 
-    def _send(
-        self, rows: list[ModelRow], mark: MirrorMark
-    ) -> tuple[MirrorMark, list[tuple[Reason, str]], Exception | None]:
-        """How far it is then, what is to be told of that, and what it failed of."""
-        told: list[tuple[Reason, str]] = []
-        try:
-            if self._mirror is None:
-                self._mirror = self.project.mirror(mark.address)
-            for row in pending(rows, mark)[:AT_A_TIME]:
-                if not self.going():
-                    return mark, told, None
-                try:
-                    self._mirror.put(tracked(row.model, self.project.settings.environment, _files(row)))
-                except TerminalError as error:
-                    told.append((MIRROR_REFUSED, str(error)))
-                mark = with_version(mark, row.model)
-            if pending(rows, mark):
-                return mark, told, None
-            for training, moved in moved_aliases(rows, mark).items():
-                self._mirror.name(training, moved)
-                mark = with_aliases(mark, training, moved)
-        except Exception as error:  # whatever a vendor's library raises, nothing else is to suffer from it
-            return mark, told, error
-        return mark, told, None
+    def _put(
+        self, rows: list[ModelRow], mark: MirrorMark, told: list[tuple[Reason, str]]
+    ) -> tuple[MirrorMark, Exception | None]:
+        """How far it is with some more versions there, and what kept others from it."""
+        for row in pending(rows, mark)[:AT_A_TIME]:
+            if not self.going():
+                break
+            try:
+                version = tracked(row.model, self.project.settings.environment, _files(row))
+                self._opened(mark.address).put(version)
+            except TerminalError as error:
+                told.append((MIRROR_REFUSED, str(error)))
+            except Exception as error:  # whatever a vendor's library raises: the mirror alone is to suffer from it
+                return mark, error
+            mark = with_version(mark, row.model)
+        return mark, None
+
+    def _name(self, rows: list[ModelRow], mark: MirrorMark) -> tuple[MirrorMark, Exception | None]:
+        """The same with aliases. That they move is noted before: one that was set just before a crash is known to be
+        there, should nothing be called so any more."""
+        moves = moved_aliases(rows, mark) if self.going() else {}
+        mark = in_doubt(mark, moves)
+        self._keep(mark, [])
+        for training, moved in moves.items():
+            try:
+                self._opened(mark.address).name(training, moved)
+            except Exception as error:
+                return mark, error
+            mark = with_aliases(mark, training, moved)
+        return mark, None
+
+    def _opened(self, address: str) -> TrackingMirror:
+        if self._mirror is None:
+            self._mirror = self.project.mirror(address)
+        return self._mirror
 
     def _outcome(
         self, mark: MirrorMark, told: list[tuple[Reason, str]], failure: Exception | None, *, left: bool
@@ -125,8 +139,8 @@ class Mirroring:
         actor = self.project.settings.holder
         return Event(time=now, commit="", ref=None, reason=reason, message=message, actor=actor)
 
-    def _keep(self, before: MirrorMark, mark: MirrorMark, events: list[Event]) -> None:
-        if mark != before or events:
+    def _keep(self, mark: MirrorMark, events: list[Event]) -> None:
+        if mark != self._mark or events:
             self.project.ports.state.set_mirror_mark(mark, self.token(), events)
         self._mark, self.outage = mark, mark.outage
 

@@ -40,7 +40,7 @@ class MirrorMark(Stored):
     versions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Those that are there, by training job."""
     aliases: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """Versions by alias, by training job."""
+    """Versions by alias, by training job; an empty one where nobody knows what the alias stands for."""
     outage: Outage | None = None
     """Since when it lags behind, and why."""
 

@@ -28,7 +28,10 @@ class TestMemoryMirror(TrackingMirrorContract):
             patch.setattr(mirror, "failure", TransientError("down"))
 
         return MirrorWorld(
-            lambda: mirror, lambda: list(mirror.versions.values()), lambda training: mirror.aliases[training], break_down
+            lambda: mirror,
+            lambda: list(mirror.versions.values()),
+            lambda training: mirror.aliases[training],
+            break_down,
         )
 
 
@@ -48,7 +51,9 @@ class Mlflow(TrackingMirrorContract):
             patch.setattr("mlflow.MlflowClient.get_experiment_by_name", Mock(side_effect=OSError("line\nline")))
             patch.setattr("mlflow.MlflowClient.search_registered_models", Mock(side_effect=OSError("line\nline")))
 
-        return MirrorWorld(lambda: MlflowMirror(address, environment, artifacts), seen.versions, seen.aliases, break_down)
+        return MirrorWorld(
+            lambda: MlflowMirror(address, environment, artifacts), seen.versions, seen.aliases, break_down
+        )
 
     def test_one_that_was_written_in_part_is_completed(
         self, world: MirrorWorld, monkeypatch: pytest.MonkeyPatch

@@ -50,6 +50,13 @@ def with_aliases(mark: MirrorMark, training: str, moved: Mapping[str, str | None
     return mark.model_copy(update={"aliases": {**mark.aliases, training: kept}})
 
 
+def in_doubt(mark: MirrorMark, moves: Mapping[str, Mapping[str, str | None]]) -> MirrorMark:
+    """``moves`` are about to be said there: until they were, nobody knows what these aliases stand for."""
+    for training, moved in moves.items():
+        mark = with_aliases(mark, training, dict.fromkeys(moved, ""))
+    return mark
+
+
 def tracked(model: ModelVersion, environment: str, files: Mapping[str, bytes]) -> TrackedVersion:
     """As it is told elsewhere, without what looks like a credential. A parameter that is no text is told as JSON."""
     known = {

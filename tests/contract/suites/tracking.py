@@ -95,7 +95,7 @@ class TrackingMirrorContract:
 
     def test_many_values_are_told(self, world: MirrorWorld) -> None:
         many = {f"m{number:04}": float(number) for number in range(1100)}
-        world.open().put(tracked("0a1b2c3d4e", metrics=many, parameters={name: "1" for name in list(many)[:210]}))
+        world.open().put(tracked("0a1b2c3d4e", metrics=many, parameters=dict.fromkeys(list(many)[:210], "1")))
         (found,) = world.versions()
         assert (found.metrics, len(found.parameters)) == (many, 210)
 
