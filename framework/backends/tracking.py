@@ -175,8 +175,11 @@ def _answering() -> Iterator[None]:
     except MlopsError:
         raise
     except Exception as error:
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, OSError):  # so are those of requests, which quote all that was asked for
+            raise TransientError(f"MLflow does not answer: {type(cause).__name__}") from None
         lines = str(error).splitlines() or [""]
-        raise TransientError(f"MLflow: {type(error).__name__}: {shown(lines[0])[:300]}") from None
+        raise TransientError(f"MLflow failed: {type(error).__name__}: {shown(lines[0])[:300]}") from None
 
 
 @contextmanager

@@ -101,6 +101,18 @@ class TestMlflowServer(Mlflow):
             yield address, None
 
 
+def test_a_server_that_is_not_there_is_told_in_a_few_words() -> None:
+    for address in ("http://127.0.0.1:1", "http://nowhere.invalid:5000"):
+        with pytest.raises(TransientError, match=r"^MLflow does not answer: \w+$"):
+            MlflowMirror(address, "local").put(tracked("a" * 10))
+
+
+def test_without_its_package_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framework.installed.is_there", lambda package: package != "mlflow")
+    with pytest.raises(TransientError, match=r"mlflow is not installed: pip install 'mlopsctl\[mlflow\]"):
+        MlflowMirror("http://127.0.0.1:1", "local").put(tracked("a" * 10))
+
+
 class MlflowSeen:
     """What MLflow's own client finds of an environment."""
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from controllers.commands.project import Project
 from controllers.host import passes
 from controllers.host.mirroring import EVERY, LONGEST, Mirroring
 from controllers.host.passes import lead
+from controllers.host.wiring import mirrors
 from framework import storage
 from framework.api.errors import ConflictError, TerminalError, TransientError
 from framework.backends.memory import MemoryMirror
@@ -370,3 +372,47 @@ def test_a_commit_that_names_another_address_is_followed(world: World, monkeypat
         until(lambda: bool(mirrors[AT].versions))
         world.commit(env=environment('tracking: "http://elsewhere"'))
         until(lambda: mirrors["http://elsewhere"].versions == mirrors[AT].versions)
+
+
+# ------------------------------------------------------------------- MLflow itself
+
+
+def wired(mirrored: Mirrored, root: Path, address: str) -> Mirroring:
+    mirrored.address = address
+    process = mirrored.started()
+    settings = replace(process.project.settings, root=root)
+    process.project = replace(process.project, settings=settings, mirror=mirrors(settings))
+    return process
+
+
+@pytest.mark.slow
+def test_mlflow_has_what_the_registry_has(mirrored: Mirrored, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    model, other = mirrored.world.ports.registry.versions(JOB.name)[0], mirrored.registered(9)
+    process = wired(mirrored, tmp_path, "sqlite:///.mlops/mlflow.db")
+    assert process() >= EVERY
+    assert process.outage is None
+    client = MlflowClient(*[f"sqlite:///{tmp_path}/.mlops/mlflow.db"] * 2)
+    named = client.get_model_version_by_alias(f"local.{JOB.name}", "champion")
+    assert named.tags["mlops.build"] == model.version
+    run = client.get_run(named.run_id)
+    assert run.data.metrics == model.metrics
+    assert run.data.tags["mlops.commit"] == model.commit
+    (second,) = client.search_model_versions("name = 'local.other'")
+    files = {item.path for item in client.list_artifacts(second.run_id, "model")}
+    assert files == {f"model/{name}" for name in ("model.txt", "signature.json", "README.md", "card.html")}
+    kept = next((tmp_path / ".mlops" / "mlflow-artifacts").rglob("model.txt"))
+    assert kept.read_bytes() == MODEL
+    assert second.tags["mlops.sha256"] == other.sha256
+
+
+def test_a_link_does_not_lead_a_mirror_out_of_the_project(mirrored: Mirrored, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    (root / ".mlops").mkdir(parents=True)
+    (root / ".mlops" / "mlflow.db").symlink_to(tmp_path / "elsewhere.db")
+    process = wired(mirrored, root, "sqlite:///.mlops/mlflow.db")
+    process()
+    assert process.outage is not None
+    assert "leads to" in process.outage.message
+    assert [path.name for path in tmp_path.iterdir()] == ["project"]
