@@ -116,9 +116,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
     crossed = _cross_validated(context, asked, name, final, learned, output)
 
     context.progress(None, "judging on the test rows")
-    judged = judging.judge(
-        asked, fitted.artifact, predictor, output, learned.parts, data, validated, learned.wanted, beside
-    )
+    parts, wanted = learned.parts, learned.wanted
+    judged = judging.judge(asked, fitted.artifact, predictor, output, parts, data, validated, wanted, beside)
 
     forms = serving_forms.made(spec, asked.model_folder, fitted.artifact, signature, parts)
 
