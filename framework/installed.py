@@ -20,11 +20,16 @@ EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("onnxscript", "safetensors", "torch"), "torch"),
     **dict.fromkeys(("onnx", "onnxruntime", "onnxmltools", "skl2onnx"), "onnx"),
     "whylogs": "profiling",
+    **dict.fromkeys(("alembic", "mlflow"), "mlflow"),
     "psycopg": "postgres",
     "s3fs": "s3",
 }
 """The extra that brings a package, by the package's name when it is imported."""
-DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {"sklearn": ("scikit-learn",), "xgboost": ("xgboost-cpu", "xgboost")}
+DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
+    "mlflow": ("mlflow-skinny", "mlflow"),
+    "sklearn": ("scikit-learn",),
+    "xgboost": ("xgboost-cpu", "xgboost"),
+}
 """What brings a package, where that goes by another name or by several."""
 _BRINGS: Mapping[str, str] = {"torch": "onnx"}
 """The extra that another one holds, by the outer one."""

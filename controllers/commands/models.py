@@ -89,7 +89,11 @@ def model_named(ports: Ports, name: str) -> ModelRow:
 def report_of(ports: Ports, name: str) -> ModelReport:
     """All that is known of one version. Raises ConfigurationError as ``model_named`` does."""
     row = model_named(ports, name)
-    row = replace(row, aliases=tuple(_with_author(alias, ports) for alias in row.aliases))
+    return known_of(replace(row, aliases=tuple(_with_author(alias, ports) for alias in row.aliases)))
+
+
+def known_of(row: ModelRow) -> ModelReport:
+    """With what its run left beside it, as far as that can be read."""
     return model_report(row, _kept(row.model))
 
 
@@ -151,17 +155,22 @@ def download(ports: Ports, name: str, folder: Path) -> ModelDownload:
     """
     report = report_of(ports, name)
     model = report.row.model
-    card, artifact = card_of(report), model.artifact.rpartition("/")[2]
-    files = {
-        artifact: _verified(model),
-        "signature.json": (json.dumps(model.signature, indent=2, sort_keys=True) + "\n").encode(),
-        "README.md": card_markdown(card).encode(),
-        "card.html": card_html(card).encode(),
-    }
+    artifact = model.artifact.rpartition("/")[2]
+    files = {artifact: verified(model), **told_in_files(report)}
     kept = put({folder / file: data for file, data in files.items()})
     names = [path.name for path in kept]
     written = tuple(file for file in files if file not in names)
     return ModelDownload(model, folder, artifact, written, tuple(names))
+
+
+def told_in_files(report: ModelReport) -> Mapping[str, bytes]:
+    """The signature and the card of a version, by the names of the files that they are taken along in."""
+    card = card_of(report)
+    return {
+        "signature.json": (json.dumps(report.row.model.signature, indent=2, sort_keys=True) + "\n").encode(),
+        "README.md": card_markdown(card).encode(),
+        "card.html": card_html(card).encode(),
+    }
 
 
 def put(files: Mapping[Path, bytes]) -> Sequence[Path]:
@@ -185,8 +194,9 @@ def put(files: Mapping[Path, bytes]) -> Sequence[Path]:
     return there
 
 
-def _verified(model: ModelVersion) -> bytes:
-    """The bytes of the model file. Raises ConfigurationError where they are not those that were registered."""
+def verified(model: ModelVersion) -> bytes:
+    """The bytes of the model file. Raises ConfigurationError where they are not those that were registered; because of
+    an OSError where they cannot be read."""
     label = f"{model.training}@{model.version}"
     try:
         data = storage.read_bytes(model.artifact)

@@ -25,7 +25,7 @@ from controllers.runtime.clock import uptime
 from controllers.runtime.leadership import Leadership
 from controllers.runtime.trouble import in_a_line
 from controllers.settings import Settings
-from framework.api.errors import MlopsError, SpecError
+from framework.api.errors import ConfigurationError, MlopsError, SpecError
 from framework.api.meta import Ref
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.admission.admit import admit_all
@@ -39,7 +39,7 @@ from framework.planning.plan.estimate import Known
 from framework.planning.plan.planner import Compared, Inputs, Looked, build_plan, plan_resource, unread_plan
 from framework.planning.reports.asked import Uncommitted
 from framework.planning.reports.convergence import Withheld
-from framework.ports import Capacity, Lease, Pin, Ports, Record, Recorded, Revision
+from framework.ports import Capacity, Lease, Pin, Ports, Record, Recorded, Revision, TrackingMirror
 from framework.process import dead
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,10 @@ class Cluster(Protocol):
         ...
 
 
+def _no_mirror(address: str) -> TrackingMirror:
+    raise ConfigurationError(f"nothing here could mirror models to {address}")
+
+
 @dataclass(frozen=True)
 class Project:
     settings: Settings
@@ -99,6 +103,8 @@ class Project:
     """What of the specs, and of the code and data that they name, differs in the work tree from the commit that is
     followed; None where that commit is not the checked-out one."""
     examine: Examine = unexamined
+    mirror: Callable[[str], TrackingMirror] = _no_mirror
+    """What repeats the registry at an address. Raises ConfigurationError where that leads where it may not."""
     aside: MakeAside = nothing_aside
     """Ports for building beside the environment."""
 

@@ -40,6 +40,8 @@ class Beats:
     manager: Manager
     source: SourceController
     token: Callable[[], int]
+    mirror: Callable[[], Outage | None] = lambda: None
+    """Why the mirror lags behind."""
     started: datetime = field(init=False)
     _outages: dict[str, Outage] = field(default_factory=dict, init=False)
 
@@ -68,6 +70,7 @@ class Beats:
             source=self._outage("source", source.unreachable, now),
             cluster=self._outage("cluster", self.project.cluster.trouble(), now),
             loop=self._outage("loop", str(failure) if failure else "", now),
+            mirror=self.mirror(),
         )
         self.project.ports.state.beat(heartbeat, self.token())
 

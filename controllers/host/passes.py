@@ -7,7 +7,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -17,11 +18,13 @@ from controllers.commands.following import follow
 from controllers.commands.outcome import outcome
 from controllers.commands.project import Project
 from controllers.host.heartbeat import Beats, looks_of
+from controllers.host.mirroring import Mirroring
 from controllers.loop.manager import LONGEST_POLL, LONGEST_REST, Manager
 from controllers.loop.reconciler import Result
 from controllers.loop.timekeeping import Timekeeper
 from controllers.revision.source import SourceController
 from controllers.runtime.backoff import Backoff
+from controllers.runtime.beside import Beside
 from controllers.runtime.clock import WatchedClock
 from controllers.runtime.door import Door
 from controllers.runtime.leadership import Leadership
@@ -41,6 +44,8 @@ log = logging.getLogger(__name__)
 
 POLL, REST = timedelta(seconds=1.0), 0.1
 """Of one pass: between two looks at git, and seconds until it sees that it is over."""
+FOR_A_MIRROR, FAREWELL = 30.0, 5.0
+"""Seconds for which a mirror that answers is waited for, at the end of one pass and at that of a controller."""
 PATIENCE = 5
 """Looks at git in a row that may fail before one pass gives up, where waiting does not help by itself."""
 
@@ -81,7 +86,7 @@ def lead(
             revival.look()
             return False
 
-        with _pulse(project, leadership, manager, source):
+        with _beside(project, leadership, manager, source, FOR_A_MIRROR):
             manager.run(enough)
         if not leadership.held:
             raise ConfigurationError("another controller took the lease of this environment meanwhile")
@@ -167,7 +172,7 @@ def _serve(
             revival.look()
             return False
 
-        with door, _pulse(project, leadership, manager, source):
+        with door, _beside(project, leadership, manager, source, FAREWELL):
             manager.run(over)
     finally:
         leadership.release()
@@ -234,5 +239,20 @@ def _manager(
     return manager, source
 
 
-def _pulse(project: Project, leadership: Leadership, manager: Manager, source: SourceController) -> Pulse:
-    return Pulse(Beats(project, manager, source, lambda: leadership.token))
+@contextmanager
+def _beside(
+    project: Project, leadership: Leadership, manager: Manager, source: SourceController, patience: float
+) -> Iterator[None]:
+    """What goes on beside the loop: the heartbeat, and the mirror, which is waited for at the end while it answers."""
+
+    def address() -> str | None:
+        return source.loaded.environment.tracking if source.loaded is not None else None
+
+    def wait() -> float:
+        return patience if mirroring.outage is None else 0.0
+
+    mirroring = Mirroring(project, address, lambda: leadership.token, lambda: leadership.held and not beside.left)
+    beside = Beside(mirroring, wait, Trouble(log, "nobody knows what to mirror"))
+    beats = Beats(project, manager, source, lambda: leadership.token, lambda: mirroring.outage)
+    with Pulse(beats), beside:
+        yield

@@ -50,13 +50,14 @@ from framework.backends.state.store import SqlStateStore
 from framework.backends.storage.code import CodeArchive
 from framework.backends.storage.files import FileReports
 from framework.backends.storage.premises import entered, secret
+from framework.backends.tracking import MlflowMirror, sqlite_url
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.remembered import sound
 from framework.planning.reports.asked import Uncommitted
-from framework.ports import Ports, Record, RunSpec, SpecWriter, StateStore
+from framework.ports import Ports, Record, RunSpec, SpecWriter, StateStore, TrackingMirror
 from framework.process import dead
 from framework.sources.contents import Contents
 from framework.specs.cache.parse_cache import ParseCache, cache_for
@@ -140,6 +141,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         uncommitted=_uncommitted(settings),
         examine=_examiner(source, settings),
         aside=asides(settings, clock),
+        mirror=mirrors(settings),
     )
 
 
@@ -216,6 +218,19 @@ def dry_runs(live: Ports) -> MakeDryRun:
         return DryRun(ports, DataPlane(ports.runs, ports.serving, ports.tables, clock, seconds), clock)
 
     return world
+
+
+def mirrors(settings: Settings) -> Callable[[str], TrackingMirror]:
+    """Mirrors of the environment's registry by their addresses. The files of a SQLite database lie beside it."""
+
+    def make(address: str) -> TrackingMirror:
+        path = database_path(address)
+        if path is None:
+            return MlflowMirror(address, settings.environment)
+        file = entered(path, Use.DATABASE, settings.premises)
+        return MlflowMirror(sqlite_url(file), settings.environment, file.with_name(f"{file.stem}-artifacts"))
+
+    return make
 
 
 def asides(settings: Settings, clock: Callable[[], datetime]) -> MakeAside:

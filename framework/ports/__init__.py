@@ -78,6 +78,7 @@ from framework.ports.state import (
     Word,
     is_asked_for,
 )
+from framework.ports.tracking import MirrorMark, TrackedVersion, TrackingMirror
 
 __all__ = [
     "BAD_REQUEST",
@@ -113,6 +114,7 @@ __all__ = [
     "Lease",
     "Log",
     "MaterializeRequest",
+    "MirrorMark",
     "ModelRegistry",
     "ModelVersion",
     "Notifier",
@@ -148,6 +150,8 @@ __all__ = [
     "StateStore",
     "TableCatalog",
     "TableState",
+    "TrackedVersion",
+    "TrackingMirror",
     "TrainRequest",
     "TrialRows",
     "Unusable",

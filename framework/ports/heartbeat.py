@@ -52,3 +52,5 @@ class Heartbeat(Stored):
     """Why Ray does not answer."""
     loop: Outage | None = None
     """What else keeps the controller from its work, such as a state store that is locked."""
+    mirror: Outage | None = None
+    """Why the mirror of the registry lags behind."""

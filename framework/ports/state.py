@@ -13,6 +13,7 @@ from framework.api.credentials import redacted_value
 from framework.api.meta import Ref, Stored
 from framework.api.printing import Told
 from framework.ports.heartbeat import Heartbeat
+from framework.ports.tracking import MirrorMark
 from framework.ports.verbs import changes
 
 
@@ -303,6 +304,15 @@ class StateStore(Protocol):
     ) -> None:
         """Note how it stands. ``records`` are what it moved, each at the version that was read; all is kept, or
         nothing."""
+        ...
+
+    def mirror_mark(self) -> MirrorMark | None:
+        """How far the mirror of the registry is; None where nobody noted it, or what is kept cannot be read."""
+        ...
+
+    @changes
+    def set_mirror_mark(self, mark: MirrorMark, token: int, events: Sequence[Event] = ()) -> None:
+        """Put ``mark`` in the place of the last one."""
         ...
 
     def owner(self, claim: str | None = None) -> str:

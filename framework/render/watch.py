@@ -69,9 +69,13 @@ def _troubles(oversight: Oversight) -> Iterator[tuple[str, str]]:
     beat = oversight.heartbeat
     if beat is None or oversight.presence is not Presence.AT_WORK:
         return
-    for what, outage in (("git cannot be read", beat.source), ("the controller is in trouble", beat.loop)):
+    for what, outage, style in (
+        ("git cannot be read", beat.source, "red"),
+        ("the controller is in trouble", beat.loop, "red"),
+        ("models are not mirrored", beat.mirror, "yellow"),
+    ):
         if outage is not None:
-            yield f"Since {stamp(outage.since)} {what}: {outage.message}", "red"
+            yield f"Since {stamp(outage.since)} {what}: {outage.message}", style
 
 
 def _ray(oversight: Oversight) -> tuple[str, str]:
@@ -111,6 +115,7 @@ def controller_document(oversight: Oversight | None) -> dict[str, Any] | None:
         "note": beat.note if beat else "",
         "git": beat.source if beat else None,
         "trouble": beat.loop if beat else None,
+        "mirror": beat.mirror if beat else None,
     }
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
-from framework.ports import Heartbeat
+from framework.ports import Heartbeat, Outage
 from framework.process import identity
 from tests.controllers.test_cli import Project
 from tests.controllers.test_history_cli import STARTED, call, head, live
@@ -128,6 +128,15 @@ def test_a_controller_that_is_gone_vouches_for_nothing(mine: Project, how: str) 
         state.beat(found.model_copy(update=change), lease.token)
     assert words(mine) == UNSEEN
     assert ("died" if how == "killed" else "is dated") in call(mine, "status").stdout
+
+
+def test_a_mirror_that_lags_behind_is_a_warning_and_nothing_else(mine: Project) -> None:
+    since = datetime.now(UTC) - timedelta(hours=1)
+    beat(mine, mirror=Outage(since=since, message="MLflow: no route to host"))
+    told = " ".join(call(mine, "status").stdout.split())
+    assert f"Since {since:%Y-%m-%d %H:%M} UTC models are not mirrored: MLflow: no route to host" in told
+    assert shown(mine)["controller"]["mirror"]["message"] == "MLflow: no route to host"
+    assert words(mine)["TrainingJob"] == "Synced ModelReady"
 
 
 # ------------------------------------------------------------------- commits

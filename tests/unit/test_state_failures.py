@@ -22,7 +22,7 @@ from framework.backends.state import tables
 from framework.backends.state.database import StateDatabase, open_database
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.stored import dump
-from framework.ports import Heartbeat, Pin, Record
+from framework.ports import Heartbeat, MirrorMark, Pin, Record
 from tests.unit.state_files import NOW, TTL, VIEW, as_version_1, by_hand, database, event, file, store, token
 
 __all__ = ["database", "file", "store", "token"]
@@ -97,6 +97,14 @@ def test_a_heartbeat_that_cannot_be_read_is_none_and_the_next_one_takes_its_plac
     assert store.heartbeat() is None
     store.beat(beat, token)
     assert store.heartbeat() == beat
+
+
+def test_how_far_a_mirror_is_that_cannot_be_read_is_none_and_told(file: Path, store: SqlStateStore, token: int) -> None:
+    store.set_mirror_mark(MirrorMark(address="http://mlflow"), token)
+    for junk in ("no JSON", "{}", '{"address": "x", "versions": []}'):
+        by_hand(file, f"UPDATE mlops_notes SET body = '{junk}'")
+        assert store.mirror_mark() is None, junk
+        assert "how far the mirror is" in "".join(store.damage())
 
 
 def test_records_of_a_newer_version_are_read_without_what_is_new(file: Path, store: SqlStateStore, token: int) -> None:

@@ -14,6 +14,7 @@ from framework.backends.memory.runs import Clock, MemoryRuns, utc_now
 from framework.backends.memory.serving import MemoryServing, Served
 from framework.backends.memory.source import MemoryCode, MemorySource, SymbolicLink
 from framework.backends.memory.state import MemoryRegistry, MemoryStateStore
+from framework.backends.memory.tracking import MemoryMirror
 from framework.backends.state.damage import Check
 from framework.ports import Ports
 
@@ -21,6 +22,7 @@ __all__ = [
     "Call",
     "Calls",
     "MemoryCode",
+    "MemoryMirror",
     "MemoryNotifier",
     "MemoryPorts",
     "MemoryProfiles",

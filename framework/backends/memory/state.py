@@ -16,7 +16,7 @@ from framework.backends.state.project_paths import ProjectPaths
 from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.backends.state.stored import dump
-from framework.ports import ClockMark, Event, ModelVersion, Pin, Record, Revision, Word
+from framework.ports import ClockMark, Event, MirrorMark, ModelVersion, Pin, Record, Revision, Word
 
 _HERE = {"environment": "memory"}
 
@@ -91,6 +91,10 @@ class MemoryStateStore(SqlStateStore):
     ) -> None:
         self._calls.record("state.set_clock", mark.wall)
         super().set_clock(mark, token, records, events)
+
+    def set_mirror_mark(self, mark: MirrorMark, token: int, events: Sequence[Event] = ()) -> None:
+        self._calls.record("state.set_mirror_mark", mark.address)
+        super().set_mirror_mark(mark, token, events)
 
 
 class MemoryRegistry(SqlModelRegistry):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
@@ -14,12 +14,12 @@ from framework.api.meta import Ref, Stored
 from framework.backends.state import chain, tables
 from framework.backends.state.counters import lease_of, row_of
 from framework.backends.state.stored import is_count, load
-from framework.ports import ClockMark, Heartbeat, ModelVersion, Pin, Record, Recorded, Revision, Word
+from framework.ports import ClockMark, Heartbeat, MirrorMark, ModelVersion, Pin, Record, Recorded, Revision, Word
 
 log = logging.getLogger(__name__)
 
 StoredT = TypeVar("StoredT", bound=Stored)
-WORD, CLOCK, HEARTBEAT, OWNER = "word/", "clock", "heartbeat", "owner"
+WORD, CLOCK, HEARTBEAT, MIRROR, OWNER = "word/", "clock", "heartbeat", "mirror", "owner"
 """Among the notes: how the names of an operator's words begin, and the names of the others."""
 
 
@@ -123,12 +123,19 @@ def heartbeat_of(body: Any) -> Heartbeat:
     return load(Heartbeat, body, "the last heartbeat")
 
 
+def mirror_mark_of(body: Any) -> MirrorMark:
+    return load(MirrorMark, body, "how far the mirror is")
+
+
 def model_of(training: Any, version: Any, body: Any) -> ModelVersion:
     where = f"model version {_text(training)}@{_text(version)}"
     found = load(ModelVersion, body, where)
     if (found.training, found.version) != (training, version):
         raise DamagedError(where, f"it is {found.training}@{found.version}")
     return found
+
+
+_NOTES: Mapping[Callable[..., Stored], str] = {clock_of: CLOCK, heartbeat_of: HEARTBEAT, mirror_mark_of: MIRROR}
 
 
 def damage(connection: Connection, environment: str, records: Records) -> Iterator[str]:
@@ -142,14 +149,15 @@ def damage(connection: Connection, environment: str, records: Records) -> Iterat
         ((tables.notes.c.name, tables.notes.c.body), word_of),
         ((tables.notes.c.body,), clock_of),
         ((tables.notes.c.body,), heartbeat_of),
+        ((tables.notes.c.body,), mirror_mark_of),
         ((tables.models.c.training, tables.models.c.version, tables.models.c.body), model_of),
     ):
         table = columns[0].table
         query = select(*columns).where(table.c.environment == environment)
         if read is word_of:
             query = query.where(tables.notes.c.name.startswith(WORD, autoescape=True))
-        if read in {clock_of, heartbeat_of}:
-            query = query.where(tables.notes.c.name == (CLOCK if read is clock_of else HEARTBEAT))
+        if read in _NOTES:
+            query = query.where(tables.notes.c.name == _NOTES[read])
         for row in connection.execute(query):
             try:
                 read(*row)

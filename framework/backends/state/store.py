@@ -15,6 +15,7 @@ from framework.backends.state.counters import ROW, counters, fence, fresh, lease
 from framework.backends.state.damage import (
     CLOCK,
     HEARTBEAT,
+    MIRROR,
     OWNER,
     WORD,
     Check,
@@ -23,6 +24,7 @@ from framework.backends.state.damage import (
     clock_of,
     damage,
     heartbeat_of,
+    mirror_mark_of,
     pin_of,
     ref_of,
     revision_of,
@@ -31,7 +33,7 @@ from framework.backends.state.damage import (
 from framework.backends.state.database import StateDatabase
 from framework.backends.state.events import EventLog
 from framework.backends.state.stored import dump
-from framework.ports import ClockMark, Event, Heartbeat, Lease, Pin, Record, Recorded, Revision, Seal, Word
+from framework.ports import ClockMark, Event, Heartbeat, Lease, MirrorMark, Pin, Record, Recorded, Revision, Seal, Word
 
 _KEPT = tables.records.c
 _ONE = select(_KEPT.kind, _KEPT.name, _KEPT.version, _KEPT.body).where(
@@ -287,6 +289,14 @@ class SqlStateStore:
             self._put_note(connection, CLOCK, dump(mark))
             for record in records:
                 self._put(connection, record)
+
+    def mirror_mark(self) -> MirrorMark | None:
+        return next(self._damages.readable(mirror_mark_of, self._note(MIRROR)), None)
+
+    def set_mirror_mark(self, mark: MirrorMark, token: int, events: Sequence[Event] = ()) -> None:
+        with self._database.write() as connection:
+            self._events.append(connection, fence(connection, self._environment, token), events)
+            self._put_note(connection, MIRROR, dump(mark))
 
     def owner(self, claim: str | None = None) -> str:
         """Made here where there is none.

@@ -65,6 +65,25 @@ def _anywhere(value: str) -> str:
     return value
 
 
+_ABOUT_TRACKING = f"http://mlflow:5000 or sqlite:///{OWN_FOLDER}/mlflow.db"
+
+
+def _tracking(value: str) -> str:
+    scheme, separator, _ = value.partition("://")
+    if separator and scheme == "sqlite":
+        return _database(value)
+    if separator and scheme in {"http", "https"}:
+        why = mistake_of_base(value)
+        if why is not None:
+            raise FieldError(f"is no address of an MLflow server, such as http://mlflow:5000: {why}")
+        return value
+    known = f"MLflow is a server or a SQLite database, such as {_ABOUT_TRACKING}"
+    if not separator:
+        raise FieldError(f"{value!r} is no address; {known}")
+    near = nearest(scheme.casefold().partition("+")[0], ("http", "https", "sqlite"))
+    raise FieldError(f"{scheme}:// is not supported; {known}", f"{near}://" if near else None)
+
+
 def _storage(value: str) -> str:
     unknown = unknown_scheme(_anywhere(value))
     if unknown is not None:
@@ -246,7 +265,9 @@ class EnvironmentSpec(Strict):
     state: DatabaseUrl | Database = Field(
         "sqlite:///.mlops/state.db", description="Where records and history lie: sqlite or postgresql"
     )
-    tracking: Anywhere | None = Field(None, description="An MLflow server or database that runs are mirrored to")
+    tracking: Annotated[Text, AfterValidator(_tracking)] | None = Field(
+        None, description="An MLflow server, or a SQLite database of MLflow, that models are mirrored to"
+    )
     onlineStore: Anywhere | None = Field(None, description="Where features for serving lie: sqlite or redis")
     quotas: Quotas = Field(Quotas(), description="The most that everything here may take together")
     policies: tuple[Policy, ...] = Field((), description="Rules that specs and changes are held to here")

@@ -29,6 +29,10 @@ SOURCE_AVAILABLE = Reason("SourceAvailable")
 
 LEASE_BROKEN = Reason("LeaseBroken")
 CLOCK_SET = Reason("ClockSet")
+MIRROR_DOWN = Reason("MirrorDown")
+MIRROR_CAUGHT_UP = Reason("MirrorCaughtUp")
+MIRROR_REFUSED = Reason("MirrorRefused")
+"""It cannot hold one version, which is left out."""
 RAY_LOST = Reason("RayLost")
 RAY_STARTED = Reason("RayStarted")
 TRANSIENT_ERROR = Reason("TransientError")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import Executor, Future
 from typing import Any
 
 from framework.api.fields import parse_memory
@@ -28,7 +29,15 @@ def join() -> None:
     # What user code prints in a worker belongs into the log of the run; without colours, because that is a file.
     os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     if not ray.is_initialized():
-        ray.init(address="auto", log_to_driver=True, logging_level="warning")
+        ray.init(address="auto", log_to_driver=True, logging_level="error")
+
+
+def joining(beside: Executor) -> Future[None]:
+    """``join``, while something else is done. Ray's modules are loaded before that: two threads that load one at a time
+    find it half loaded."""
+    import ray  # noqa: F401
+
+    return beside.submit(join)
 
 
 def require(resources: Mapping[str, float], copies: int, purpose: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from framework.answers import Matrix
 from framework.scores import Answered, each_list, rows_of_lists, score
+from framework.workloads.training.draws import Statistic, statistic
 
 LEVELS = tuple(round(step / 200, 3) for step in range(1, 200))
 """The quantiles that are kept: gates may ask for other confidences later, and nothing is drawn again for that."""
@@ -28,13 +29,13 @@ def interval(metric: str, known: Answered, seed: int) -> list[float] | None:
     """
     if not np.isfinite(score(metric, known)):
         return None
-    generator = np.random.default_rng(seed)
+    generator, drawn = np.random.default_rng(seed), statistic(metric, known)
     if known.groups is not None and metric in known.own:
-        found = _of_whole_lists(lambda rows: score(metric, known.of(rows)), known.groups, generator, _OF_ONE)
+        found = _of_whole_lists(drawn, known.groups, generator, _OF_ONE)
     elif known.groups is not None:
         found = _of_lists(each_list(metric, known), generator)
     else:
-        found = _of_rows(lambda rows: score(metric, known.of(rows)), len(known.truth), generator, _OF_ONE)
+        found = _of_rows(drawn, len(known.truth), generator, _OF_ONE)
     ends = _quantiles(found, ((1 - SURE) / 2, (1 + SURE) / 2))
     return ends if ends is None else [_short(end) for end in ends]
 
@@ -51,16 +52,17 @@ def compare(metric: str, ours: Answered, theirs: Answered, seed: int) -> dict[st
     if not np.isfinite(difference):
         return None
     generator = np.random.default_rng(seed)
+    one, other = statistic(metric, ours), statistic(metric, theirs)
+
+    def drawn(rows: NDArray[np.int64]) -> float:
+        return one(rows) - other(rows)
+
     if ours.groups is not None and metric in ours.own:
-        found = _of_whole_lists(
-            lambda rows: score(metric, ours.of(rows)) - score(metric, theirs.of(rows)), ours.groups, generator
-        )
+        found = _of_whole_lists(drawn, ours.groups, generator)
     elif ours.groups is not None:
         found = _of_lists(each_list(metric, ours) - each_list(metric, theirs), generator)
     else:
-        found = _of_rows(
-            lambda rows: score(metric, ours.of(rows)) - score(metric, theirs.of(rows)), len(ours.truth), generator
-        )
+        found = _of_rows(drawn, len(ours.truth), generator)
     quantiles = _quantiles(found, LEVELS)
     if quantiles is None:
         return None
@@ -68,24 +70,20 @@ def compare(metric: str, ours: Answered, theirs: Answered, seed: int) -> dict[st
     return {"difference": difference, "draws": draws, "quantiles": [_short(value) for value in quantiles]}
 
 
-def _of_rows(
-    statistic: Callable[[NDArray[np.int64]], float], rows: int, generator: np.random.Generator, fewer: int = 1
-) -> list[float]:
+def _of_rows(of: Statistic, rows: int, generator: np.random.Generator, fewer: int = 1) -> list[float]:
     """The statistic of each draw of row numbers."""
-    return [statistic(generator.integers(0, rows, rows)) for _ in range(_draws(rows, fewer))]
+    return [of(generator.integers(0, rows, rows)) for _ in range(_draws(rows, fewer))]
 
 
 def _draws(rows: int, fewer: int) -> int:
     return max(_FEWEST_DRAWS, min(_MOST_DRAWS, _ROWS_DRAWN // rows) // fewer)
 
 
-def _of_whole_lists(
-    statistic: Callable[[NDArray[np.int64]], float], groups: Matrix, generator: np.random.Generator, fewer: int = 1
-) -> list[float]:
+def _of_whole_lists(of: Statistic, groups: Matrix, generator: np.random.Generator, fewer: int = 1) -> list[float]:
     """The statistic of the rows of all lists that are drawn: of a metric that may be no mean over lists."""
     lists = rows_of_lists(groups)
     draws = (generator.integers(0, len(lists), len(lists)) for _ in range(_draws(len(groups), fewer)))
-    return [statistic(np.concatenate([lists[one] for one in drawn])) for drawn in draws]
+    return [of(np.concatenate([lists[one] for one in drawn])) for drawn in draws]
 
 
 def _of_lists(each: NDArray[np.float64], generator: np.random.Generator) -> list[float]:

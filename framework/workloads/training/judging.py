@@ -4,6 +4,7 @@ rows that it has never seen. What a version says of its quality comes from here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,6 +98,7 @@ def judge(
     data: TrainingData,
     validated: Matrix,
     wanted: Sequence[str],
+    beside: Executor,
 ) -> Judged:
     """
     Args:
@@ -104,6 +106,7 @@ def judge(
         parts: of the training set, by name.
         validated: the answers to the validation rows.
         wanted: metrics that the spec names, beside those of every model of the task.
+        beside: looks inside the model while its answers are measured.
 
     Raises:
         WorkloadError: what ``evaluation.slices`` and ``fairness`` raise.
@@ -112,14 +115,19 @@ def judge(
     lists = labels.lists(test, spec["dataset"].get("query"), task)
     own, bars = data.own, spec["evaluation"]
     known = metrics.answered(output, output.truth(test), predictor.predict(test), lists, own, own.rows(test))
-    spine = asked.views[spec["dataset"]["spine"]]
+    spine, by = asked.views[spec["dataset"]["spine"]], spec["dataset"]["split"]["by"]
+    looked, always = bars.get("importance") != "never", bars.get("importance") == "always"
+    moved = explained = None
+    if looked:
+        moved = beside.submit(permutation, predictor, output, test, lists, asked.seed, always=always)
+        explained = beside.submit(contributions, artifact, predictor.signature, test, asked.seed, always=always)
+    leaks = beside.submit(leakage, parts, predictor.signature, known, spine.entities, by, asked.seed)
     live, champion = LiveAnswers(None, "nothing is live"), None
     if asked.champion is not None:
         live = live_answers(asked.champion, test, task, lists, (spine.timestamp, *spine.entities))
         live = _measurable(live, asked.champion, bars, test)
         champion = {} if live.answered is None else metrics.measure(live.answered, also=wanted)
     chosen_by = metrics.validated(replace(data, output=output), validated)
-    looked, always = bars.get("importance") != "never", bars.get("importance") == "always"
     return Judged(
         metrics={**metrics.measure(known, also=wanted), **metrics.measure(chosen_by, VALIDATION, wanted)},
         champion=champion,
@@ -133,9 +141,9 @@ def judge(
         intervals=evaluation.intervals(wanted, known, asked.seed),
         fairness=fairness.fairness(bars.get("fairness", ()), test, known),
         robustness=robustness.robustness(bars.get("robustness", ()), predictor, output, test, lists, asked.seed),
-        importance=permutation(predictor, output, test, lists, asked.seed, always=always) if looked else None,
-        contributions=contributions(artifact, predictor.signature, test, asked.seed, always=always) if looked else None,
-        leakage=leakage(parts, predictor.signature, known, spine.entities, spec["dataset"]["split"]["by"], asked.seed),
+        importance=moved.result() if moved else None,
+        contributions=explained.result() if explained else None,
+        leakage=leaks.result(),
         diagnosis=diagnose(known, output.classes),
     )
 

@@ -8,6 +8,7 @@ import platform
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -88,10 +89,11 @@ def run(context: RunContext) -> Mapping[str, Any]:
     spec = asked.spec
     name, settings = chosen(spec["trainer"], asked.seed, threads=max(1, int(spec["resources"]["cpusPerWorker"])))
     serving_forms.ready(spec)
+    beside = ThreadPoolExecutor(2)
+    joined = cluster.joining(beside)
     learned = _prepared(context, asked, name)
     data = learned.data
-
-    cluster.join()
+    joined.result()
     together = spec["resources"]["workers"] > 1 or spec["resources"].get("elastic")
     several = TRAINERS[name].several if together else None
     if several is not None:
@@ -105,6 +107,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
     )
     predictor = models.load(artifact, sha256, fitted.artifact.format, learned.signature)
     validated = _validated(fitted, predictor, learned)
+    seen = learned.both if _refitted(spec) else learned.parts["train"]
+    profiled = beside.submit(_reference, seen, predictor)
     output = judging.decided(spec, data.output, data, validated)
     signature = {**learned.signature, "output": output.to_json()}
 
@@ -112,15 +116,15 @@ def run(context: RunContext) -> Mapping[str, Any]:
     crossed = _cross_validated(context, asked, name, final, learned, output)
 
     context.progress(None, "judging on the test rows")
-    judged = judging.judge(asked, fitted.artifact, predictor, output, learned.parts, data, validated, learned.wanted)
+    parts, wanted = learned.parts, learned.wanted
+    judged = judging.judge(asked, fitted.artifact, predictor, output, parts, data, validated, wanted, beside)
 
-    forms = serving_forms.made(spec, asked.model_folder, fitted.artifact, signature, learned.parts)
+    forms = serving_forms.made(spec, asked.model_folder, fitted.artifact, signature, parts)
 
     context.progress(None, "profiling what it was trained on")
-    train, dataset = learned.parts["train"], learned.dataset
-    profile, seen = f"{asked.model_folder}/profile", learned.both if _refitted(spec) else train
-    profiled = _reference(seen, predictor)
-    persistently(lambda: write_reference(profile, profiled, dataset.time, _profiled(dataset), REFERENCE_PERIOD))
+    train, dataset = parts["train"], learned.dataset
+    profile, reference = f"{asked.model_folder}/profile", profiled.result()
+    persistently(lambda: write_reference(profile, reference, dataset.time, _profiled(dataset), REFERENCE_PERIOD))
     trial = trial_document(train, signature, dataset.label)
 
     result = {
@@ -143,7 +147,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
             **({"cross_validation": crossed.kept} if crossed else {}),
         },
         "rows": {
-            **{label: part.height for label, part in learned.parts.items()},
+            **{label: part.height for label, part in parts.items()},
             "dropped": dataset.dropped,
             **({"gap": gap} if (gap := _in_gaps(learned)) else {}),
         },

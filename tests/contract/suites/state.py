@@ -18,6 +18,8 @@ from framework.ports import (
     Event,
     Heartbeat,
     Lease,
+    MirrorMark,
+    Outage,
     Pin,
     Record,
     Recorded,
@@ -315,6 +317,19 @@ class StateStoreContract:
         with pytest.raises(ConflictError):
             store.set_clock(first, token + 1)
         assert (store.clock(), [item.version for item in store.records()]) == (second, [2, 2])
+
+    def test_how_far_a_mirror_is_is_kept_with_what_is_told_of_it_or_nothing_is(self, store: StateStore) -> None:
+        assert store.mirror_mark() is None
+        token = taken(store).token
+        first = MirrorMark(address="http://mlflow", versions={"delay": ("a" * 10,)}, aliases={"delay": {"x": "a" * 10}})
+        store.set_mirror_mark(first, token)
+        assert store.mirror_mark() == first
+        second = first.model_copy(update={"outage": Outage(since=NOW, message="down")})
+        store.set_mirror_mark(second, token, [event(1)])
+        assert (store.mirror_mark(), _numbers(store.events())) == (second, [1])
+        with pytest.raises(ConflictError):
+            store.set_mirror_mark(first, token + 1, [event(2)])
+        assert (store.mirror_mark(), _numbers(store.events()), list(store.damage())) == (second, [1], [])
 
     def test_a_record_that_is_forgotten_is_gone_or_another_takes_its_place(self, store: StateStore) -> None:
         token = taken(store).token

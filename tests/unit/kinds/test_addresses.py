@@ -38,6 +38,14 @@ PORT, BRACKETS = "a port is a number from 1 to 65535", "stand around an IPv6 add
         ("storage: §'sftp://h:abc/x'", "storage", PORT),
         ("storage: §'simplecache::https://[::1/x'", "storage", BRACKETS),
         ("tracking: §'http://mlflow:abc'", "tracking", PORT),
+        ("tracking: §'https://mlflow/?a=b'", "tracking", "neither a query nor a fragment"),
+        ("tracking: §mlruns", "tracking", "'mlruns' is no address; MLflow is a server or a SQLite database"),
+        ("tracking: §'file:///mlruns'", "tracking", "file:// is not supported"),
+        ("tracking: §'postgresql://db/mlflow'", "tracking", "postgresql:// is not supported"),
+        ("tracking: §'sqlite://'", "tracking", "a SQLite database is a file"),
+        ("tracking: §'sqlite:////srv/mlflow.db'", "tracking", "lies outside of the project"),
+        ("tracking: §'sqlite:///../mlflow.db'", "tracking", "lies outside of the project"),
+        ("tracking: §'sqlite:///.mlops/cache/mlflow.db'", "tracking", "keeps .mlops/cache for itself"),
         ("onlineStore: §'redis://cache:99999/0'", "onlineStore", PORT),
     ],
 )
@@ -90,3 +98,9 @@ def test_of_a_database_that_may_be_one(address: str) -> None:
 )  # fmt: skip
 def test_of_links_that_may_lead_somewhere(link: str) -> None:
     assert mistake_of_link(link) is None
+
+
+@pytest.mark.parametrize("address", ["sqlite:///.mlops/mlflow.db", "http://mlflow:5000", "https://m.example/ml/flow"])
+def test_of_an_mlflow_that_may_be_one(project: Project, address: str) -> None:
+    project.write("environments/local.yaml", f"{HEAD}  tracking: {address}\n")
+    assert project.check().errors == ()

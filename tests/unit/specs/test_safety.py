@@ -62,7 +62,7 @@ def unsafe(project: Project, premises: Premises | None = None) -> list[Problem]:
         (ENVIRONMENT, "storage: .mlops/store", f"ray: {{address: 'http://u:{SECRET}@h:8265'}}", "4:23 spec.ray.address",
          "the token comes from MLOPS_RAY_TOKEN"),
         (ENVIRONMENT, "storage: .mlops/store", f"tracking: 'https://{SECRET}@mlflow'", "4:18 spec.tracking",
-         "credentials before the @; take it out, and have it replaced"),
+         "credentials before the @; MLflow has credentials from MLFLOW_TRACKING_USERNAME"),
         (ENVIRONMENT, "storage: .mlops/store", f"onlineStore: 'redis://:{SECRET}@h/0'", "4:21 spec.onlineStore",
          "a password"),
         (ENVIRONMENT, "storage: .mlops/store",
