@@ -50,3 +50,8 @@ def lacks(truth: Any, answers: Any) -> float:
 def error(truth: Any, answers: Any, rows: Any) -> Any:
     """As numpy has numbers."""
     return np.abs(truth - answers).mean().astype(np.float32)
+
+
+def weighed(truth: Any, answers: Any, rows: Any) -> float:
+    """How far off, by a column of the rows."""
+    return float(np.average(np.abs(truth - answers), weights=rows["fee"].to_numpy()))

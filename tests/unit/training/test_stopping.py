@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from framework.answers import Matrix
@@ -19,10 +20,14 @@ from framework.workloads.formats import FORMATS
 from framework.workloads.training import metrics
 from framework.workloads.training.alone import FitWorker, _finished
 from framework.workloads.training.checkpoints import Checkpoints
+from framework.workloads.training.loading import opened
+from framework.workloads.training.own_metrics import own_metrics
+from framework.workloads.training.shards import StreamedPart
 from framework.workloads.training.stopping import Stopping
 from framework.workloads.training.trainer import Artifact, BestRound, FitSettings, Part, StopRule, TrainingData
 from framework.workloads.training.trainers import TRAINERS, chosen
 from framework.workloads.training.tuning.trials import TrialWatch
+from tests.unit.training.test_shards import written
 from tests.unit.training.test_tasks import data, settings
 
 FITS = [(name, task) for name in ("lightgbm", "xgboost", "torch") for task in Task if task in TRAINER_FORMS[name].tasks]
@@ -226,3 +231,46 @@ def test_a_spec_says_what_it_goes_by() -> None:
     _, found = chosen(trainer, 1, 1)
     assert (found.stop, found.loop) == (StopRule("mae", 5, 0.1), {})
     assert chosen({"xgboost": {"rounds": 7, "earlyStopping": {"patience": 5}}}, 1, 1)[1].stop == StopRule("", 5)
+
+
+STREAMED: dict[str, FitSettings] = {
+    "lightgbm": FitSettings({"num_leaves": 31, "min_data_in_leaf": 2, "learning_rate": 0.3}, 60, 7),
+    "xgboost": FitSettings({"max_depth": 6, "learning_rate": 0.4}, 60, 7),
+    "torch": FitSettings(
+        {}, 20, 7, entrypoint="tests.unit.training.networks:layers", loop={"learningRate": 0.05, "batchSize": 64}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_rows_that_stream_stop_a_fit_likewise_and_are_never_asked_for_all_at_once(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, held = written(tmp_path)
+    own = own_metrics(
+        {"metrics": [{"name": "error", "entrypoint": "tests.unit.training.kpi:weighed", "better": "smaller",
+                      "columns": ["fee"]}]}, held.output, ["fee"],
+    )  # fmt: skip
+    rows = own.rows(pl.DataFrame({"fee": np.arange(len(held.validation.y)) % 5 + 1.0}))
+    files, held = replace(files, own=own, rows=rows), replace(held, own=own, validation=with_rows(held, rows))
+    asked = replace(STREAMED[name], stop=StopRule("error", 3))
+    streaming = replace(asked, stream=True)
+
+    def refuse(self: Any) -> Matrix:
+        raise AssertionError("all rows at once")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StreamedPart, "x", property(refuse))
+        watches = [Watching(), Watching()]
+        found = [TRAINERS[name].fit(opened(files, streaming), streaming, watch) for watch in watches]
+    assert found[0] == found[1]
+    assert found[0].best is not None
+    assert watches[0].rounds[-1] == found[0].best.rounds < asked.rounds
+    measured = metrics.measured_by(["error"], metrics.validated(held, watches[0].answers))["error"]
+    assert measured == pytest.approx(found[0].best.value, abs=1e-6)
+    if name == "lightgbm":
+        assert TRAINERS[name].fit(held, asked, Watching()) == found[0]
+
+
+def with_rows(data: TrainingData, rows: Any) -> Part:
+    return replace(data.validation, rows=rows)
