@@ -36,12 +36,13 @@ class Resources(Strict):
         "default: not said",
     )
     accelerator: Text | None = Field(None, description="Only nodes with this accelerator, e.g. H100; default: any")
-    elastic: Elastic | None = Field(None, description="A range instead of a fixed number of workers")
+    elastic: Elastic | None = Field(None, description="A range of workers, which goes before a fixed number of them")
 
     @model_validator(mode="after")
-    def _one_number(self) -> Self:
-        if self.elastic is not None and self.workers != 1:
-            raise ValueError("elastic says how many workers there are, in the place of workers")
+    def _within_range(self) -> Self:
+        range_ = self.elastic
+        if range_ is not None and self.workers != 1 and not range_.min <= self.workers <= range_.max:
+            raise ValueError(f"workers must lie between the {range_.min} and {range_.max} of elastic")
         return self
 
     @property
