@@ -25,7 +25,7 @@ from framework.ports import FailureKind, RunSpec
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.training import train
 from framework.workloads.training.fit import Fitted
-from framework.workloads.training.trainer import FitSettings, TrainingData
+from framework.workloads.training.trainer import FitSettings
 from framework.workloads.training.trainers import TRAINERS
 from tests.controllers.test_passes import NoCluster
 from tests.unit.training.test_tasks import Reports
@@ -49,9 +49,9 @@ class RunsHere(MemoryRuns):
             self.succeed(run.name, result)
 
 
-def learn(context: RunContext, name: str, settings: FitSettings, data: TrainingData) -> tuple[None, Fitted]:
+def learn(context: RunContext, name: str, settings: FitSettings, learned: train.Learned) -> tuple[None, Fitted]:
     """A fit without a worker of its own."""
-    return None, Fitted(TRAINERS[name].fit(data, settings, Reports()), settings.rounds, ())
+    return None, Fitted(TRAINERS[name].fit(learned.data, settings, Reports()), settings.rounds, ())
 
 
 def example(name: str, folder: Path) -> None:

@@ -43,11 +43,12 @@ ERRORS = [
 BY_COMMANDS = frozenset(
     {
         "state.damage", "state.forget", "state.log", "state.naming", "state.owner", "state.recorded", "state.say",
+        "state.mirror_mark", "state.set_mirror_mark",
         "state.set_pin", "state.verify_events", "registry.adopt", "registry.naming", "registry.versions",
         "runs.logs", "runs.runs", "serving.logs",
     }
 )  # fmt: skip
-"""Verbs that people's commands call, and no controller at work."""
+"""Verbs that people's commands call, or a mirror that nobody asked for, and no controller at work."""
 BY_BACKENDS = frozenset({"source.archive"})
 """Verbs that only other ports call."""
 WHEN_THE_CLOCK_IS_SET = frozenset({"state.records"})

@@ -30,8 +30,8 @@ from framework.specs.cache.store import FILE, Store
 from framework.workloads.context import WorkloadError
 from framework.workloads.features import delta
 from framework.workloads.run import run as run_workload
-from framework.workloads.training import search
 from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
+from framework.workloads.training.tuning import searching
 from tests.unit.ray.fake_ray import FakeRay
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -149,21 +149,21 @@ def test_a_search_that_is_damaged_is_made_again(tmp_path: Path, monkeypatch: pyt
     def again(*_: Any) -> Any:
         raise InterruptedError
 
-    tune = {"metric": "validation_auc", "mode": "max"}
-    data = SimpleNamespace(output=ModelOutput())
+    tune = {"metric": "validation_auc", "mode": "max", "search": {}}
+    data = SimpleNamespace(output=ModelOutput(), own=SimpleNamespace(measures=searching.NO_OWN))
     arguments: Any = (data, "sklearn", None, tune, {}, str(tmp_path), print)
-    monkeypatch.setattr(search, "_run", again)
-    right = search.SearchResult({"C": 0.5}, 1, [{"number": 0}])
+    monkeypatch.setattr(searching, "_choosing", again)
+    right = searching.SearchResult({"C": 0.5}, 1, [{"number": 0}])
     storage.write_sealed(str(tmp_path / "search.json"), vars(right))
     good = (tmp_path / "search.json").read_bytes()
     for bad in damaged(good):
         (tmp_path / "search.json").write_bytes(bad)
         try:
-            assert search.search(*arguments) == right
+            assert searching.search(*arguments) == right
         except InterruptedError:
             continue
     (tmp_path / "search.json").write_bytes(good)
-    assert search.search(*arguments) == right
+    assert searching.search(*arguments) == right
 
 
 # ---------------------------------------------------------------------- tables

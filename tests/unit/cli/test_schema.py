@@ -76,7 +76,7 @@ def test_the_schema_of_all_kinds_is_one_of_them() -> None:
         (("spec", "tune"), {"search": {}}),
         (("spec", "resources", "workers"), 0),
         (("spec", "dataset", "split"), {"fractions": {"train": 1, "validation": 0, "test": 0}}),
-        (("spec", "evaluation"), {"gates": [{"metric": "acu", "min": 0.5}]}),
+        (("spec", "evaluation"), {"gates": [{"metric": "a u c", "min": 0.5}]}),
         (("metadata", "annotations"), {"mlops/acknowledge": "x"}),
         (("metadata", "annotations"), {"mlops/acknowledge-breaking": True}),
     ],
