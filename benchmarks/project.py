@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _LOOK = 0.02
 _PATIENCE = 240.0
 
-_SPECS = {
+SPECS = {
     "environments/local.yaml": """\
 apiVersion: mlops/v1alpha1
 kind: Environment
@@ -67,10 +67,10 @@ class Project:
         names = [f"x{number}" for number in range(INPUTS)]
         columns = "".join(f"    - {{name: {name}, dtype: Float64}}\n" for name in names)
         filled = {
-            "features/rows.yaml": _SPECS["features/rows.yaml"] + columns,
-            "training/fit.yaml": _SPECS["training/fit.yaml"] % (", ".join(names), trainer),
+            "features/rows.yaml": SPECS["features/rows.yaml"] + columns,
+            "training/fit.yaml": SPECS["training/fit.yaml"] % (", ".join(names), trainer),
         }
-        for path, text in {**_SPECS, **filled}.items():
+        for path, text in {**SPECS, **filled}.items():
             file = folder / "mlops_specs" / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)

@@ -11,50 +11,19 @@ from pathlib import Path
 
 from benchmarks import repository
 from benchmarks.fleet import Fleet
+from benchmarks.project import SPECS
 from controllers.cli.main import SELDOM
 
-_ENVIRONMENT = """\
-apiVersion: mlops/v1alpha1
-kind: Environment
-metadata: {name: local}
-spec:
-  storage: .mlops/store
-  ray: {address: embedded}
-"""
-_VIEW = """\
-apiVersion: mlops/v1alpha1
-kind: FeatureView
-metadata: {name: rows}
-spec:
-  entities: [id]
-  timestamp: at
-  sources: {raw: {format: parquet, path: data/rows.parquet}}
-  columns:
-    - {name: id, dtype: Int64}
-    - {name: at, dtype: Datetime}
-    - {name: late, dtype: Boolean}
-    - {name: x, dtype: Float64}
-"""
-_JOB = """\
-apiVersion: mlops/v1alpha1
-kind: TrainingJob
-metadata: {name: fit-%d}
-spec:
-  dataset:
-    spine: rows
-    columns: [x]
-    label: late
-    window: {from: 2024-01-01, to: 2025-01-01}
-    split: {by: time, fractions: {train: 0.7, validation: 0.15, test: 0.15}}
-  trainer:
-    lightgbm: {params: {num_leaves: 15}, rounds: 100}
-  seed: %d
-"""
+_TRAINER = "  trainer:\n    lightgbm: {params: {num_leaves: 15}, rounds: 100}\n"
 
 
 def measure(root: Path, jobs: int, runs: int) -> dict[str, object]:
-    texts = {"environments/local.yaml": _ENVIRONMENT, "features/rows.yaml": _VIEW}
-    texts |= {f"training/fit-{number}.yaml": _JOB % (number, number) for number in range(jobs)}
+    job = SPECS["training/fit.yaml"] % ("x0", _TRAINER)
+    texts = {**SPECS, "features/rows.yaml": SPECS["features/rows.yaml"] + "    - {name: x0, dtype: Float64}\n"}
+    del texts["training/fit.yaml"]
+    for number in range(jobs):
+        named = job.replace("name: fit", f"name: fit-{number}").replace("seed: 0", f"seed: {number}")
+        texts[f"training/fit-{number}.yaml"] = named
     fleet = Fleet(root, repository.commit_of(root, texts))
     converged = fleet.once()
     found = [fleet.plan() for _ in range(runs)]

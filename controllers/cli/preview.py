@@ -36,7 +36,8 @@ def preview(options: dict[str, Any], base: str, head: str | None, timeout: timed
     from controllers.commands.preview import branch
     from controllers.commands.preview import preview as previewed
     from framework.planning.reports.preview import PreviewVerdict
-    from framework.render.preview import preview_json, preview_markdown, preview_text
+    from framework.render.preview import preview_markdown, preview_text
+    from framework.render.preview_document import preview_json
 
     project, stop = project_of(options, fresh=True), threading.Event()
     asked = branch(project, base, head or project.settings.revision)

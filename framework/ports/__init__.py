@@ -29,7 +29,7 @@ from framework.ports.monitoring import (
 )
 from framework.ports.registry import ModelRegistry, ModelVersion
 from framework.ports.requests import MEANING, Cause, MaterializeRequest, ReadView, Request, TrainRequest
-from framework.ports.runs import Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
+from framework.ports.runs import ACCELERATOR, Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from framework.ports.serving import (
     BAD_REQUEST,
     LATENCY_BOUNDS,
@@ -81,6 +81,7 @@ from framework.ports.state import (
 from framework.ports.tracking import MirrorMark, TrackedVersion, TrackingMirror
 
 __all__ = [
+    "ACCELERATOR",
     "BAD_REQUEST",
     "ITEM_CHARACTERS",
     "LATENCY_BOUNDS",

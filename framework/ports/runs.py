@@ -72,6 +72,10 @@ class RunState:
     link: str = ""
 
 
+ACCELERATOR = "accelerator_type:"
+"""Before the type, in the name of a resource of Ray's that every node with such an accelerator has one of."""
+
+
 @dataclass(frozen=True)
 class Capacity:
     """What the cluster has and what of it is free, by Ray's resource name (``CPU``, ``GPU``). ``held`` is what of the

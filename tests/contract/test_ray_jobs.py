@@ -77,8 +77,10 @@ def test_a_running_job_tells_its_progress_and_the_dashboard_its_commit(
 def test_the_log_of_a_run_has_what_its_workers_print_and_how_far_it_is(world: RunWorld) -> None:
     run = world.spec(f"{WORKLOADS}:worker_that_prints", "prints")
     world.submit(run)
-    world.ended(run)
-    (log,) = world.backend.logs(world.storage, run.name, 50)
+    assert world.ended(run).reason == "Refused"
+    (log,) = world.patience.until(
+        lambda: world.backend.logs(world.storage, run.name, 50), lambda found: "said by a worker" in found[0].text
+    )
     assert re.search(r"^\(.*pid=\d+\) said by a worker$", log.text, re.MULTILINE), log.text
     assert re.search(r"^\d\d:\d\d:\d\d halfway$", log.text, re.MULTILINE), log.text
 

@@ -22,7 +22,8 @@ from framework.render.markdown import plan_markdown
 from framework.render.models import comparison_text, model_json, model_text, models_text
 from framework.render.plan import plan_text
 from framework.render.plan_document import plan_json
-from framework.render.preview import preview_json, preview_markdown, preview_text
+from framework.render.preview import preview_markdown, preview_text
+from framework.render.preview_document import preview_json
 from framework.render.status import resource_json, resource_text, status_json, status_text
 from framework.render.why import why_json, why_text
 from tests.golden.conftest import FOLDER

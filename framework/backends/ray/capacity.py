@@ -11,11 +11,9 @@ from framework.api.names import own_name
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve_config import deployment_of, is_router_name
 from framework.backends.ray.tenancy import Tenant
-from framework.ports import Capacity
+from framework.ports import ACCELERATOR, Capacity
 
 RESOURCES = ("CPU", "GPU")
-ACCELERATOR = "accelerator_type:"
-"""Before the type, in the name of a resource of Ray's that every node with such an accelerator has."""
 _LIMIT = 10_000
 """Ray refuses to list more."""
 _REPLICA = re.compile(r"SERVE_REPLICA::(?P<app>[^#]+)#")

@@ -42,10 +42,6 @@ def _entrypoints(spec: TrainingJobSpec) -> Mapping[str, str]:
     return {**named, **{f"spec.evaluation.metrics[{index}].entrypoint": one.entrypoint for index, one in measures}}
 
 
-def _unsupported(spec: TrainingJobSpec) -> tuple[str, ...]:
-    return ()
-
-
 def _check(spec: TrainingJobSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
     return tuple(problems(spec, specs))
 
@@ -92,7 +88,6 @@ KIND = Kind(
     references=_references,
     entrypoints=_entrypoints,
     meanings=meanings,
-    unsupported=_unsupported,
     check=_check,
     remarks=_remarks,
     state=TrainingJobState,

@@ -194,10 +194,10 @@ class Kind:
     spec: type[BaseModel]
     categories: Mapping[str, Category]
     plan: PlanFunction
-    unsupported: Callable[[Any], tuple[str, ...]]
     check: Callable[[Any, Mapping[Ref, BaseModel]], tuple[CrossProblem, ...]]
     workload_version: str
     """Part of every identity: bumped when our own workload would build something else from the same spec."""
+    unsupported: Callable[[Any], tuple[str, ...]] = _none
     references: Callable[[Any], tuple[Reference, ...]] = _none
     entrypoints: Callable[[Any], Mapping[str, str]] = _nothing
     borrows: Callable[[Any], tuple[Borrowed, ...]] = _none

@@ -8,11 +8,9 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 from framework.api.fields import parse_memory
-from framework.ports import FailureKind
+from framework.ports import ACCELERATOR, FailureKind
 from framework.workloads.context import WorkloadError
 
-ACCELERATOR = "accelerator_type:"
-"""Before the type, in the name of a resource of Ray's that every node with such an accelerator has one of."""
 _HARDLY_ANY = 0.001
 _RESERVED_WITHIN = 5
 

@@ -170,15 +170,14 @@ def _elastic(
     """What ``start`` gives with as many workers as there is room for, each time anew, and how many these were."""
     from ray.train import TrainingFailedError
 
-    for left in reversed(range(TRIES)):
+    for _ in range(TRIES - 1):
+        count = cluster.at_hand(resources, fewest, most)
         try:
-            count = cluster.at_hand(resources, fewest, most)
             return start(count, 0), count
         except TrainingFailedError as error:
-            if not left:
-                raise
             log.warning("workers of the fit were lost, and as many go on as there is room for: %s", first_line(error))
-    raise AssertionError
+    count = cluster.at_hand(resources, fewest, most)
+    return start(count, 0), count
 
 
 def work(data: TrainingData | Shards, trainer: str, settings: FitSettings, every: int, told: Rounds) -> None:

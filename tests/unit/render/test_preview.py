@@ -19,7 +19,8 @@ from framework.planning.reports.preview import (
     worst_first,
 )
 from framework.render.markdown import LIMIT
-from framework.render.preview import MARKER, preview_json, preview_markdown, preview_text
+from framework.render.preview import MARKER, preview_markdown, preview_text
+from framework.render.preview_document import preview_json
 from tests.unit.render.model_samples import version
 from tests.unit.render.preview_samples import (
     BROKEN,
