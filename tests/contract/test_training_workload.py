@@ -314,6 +314,12 @@ def test_as_many_workers_fit_as_there_is_room_for(outcomes: dict[str, Any]) -> N
     assert found["lineage"]["machine"]["workers"] == int(2 / 0.75)
 
 
+def test_a_worker_gets_the_gpu_that_its_spec_asks_for_on_a_node_that_has_it(outcomes: dict[str, Any]) -> None:
+    found = outcomes["on-a-gpu"]
+    assert found["metrics"]["auc"] > 0.7
+    assert found["lineage"]["machine"]["gpus"] == 1.0
+
+
 def test_an_accelerator_that_no_node_has_is_not_waited_for(outcomes: dict[str, Any]) -> None:
     found = outcomes["no-such-accelerator"]
     assert found["reason"] == "NotEnoughResources"

@@ -217,7 +217,15 @@ def main(folder: Path) -> None:
     import ray
 
     ray_folder = str(folder / "ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="warning", _temp_dir=ray_folder)
+    ray.init(
+        num_cpus=2,
+        num_gpus=1,
+        resources={"accelerator_type:T4": 1},
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="warning",
+        _temp_dir=ray_folder,
+    )
     runs = Runs(folder)
     first = runs.run("logistic", spec(LOGISTIC, CHOICES))
     champion = {"version": "logistic", **{key: first[key] for key in ("artifact", "sha256", "format", "signature")}}
@@ -257,6 +265,7 @@ def main(folder: Path) -> None:
     between = {"workers": 1, "elastic": {"min": 1, "max": 8}, "cpusPerWorker": 0.75, "gpusPerWorker": 0.0}
     runs.run("elastic", spec(XGBOOSTED, resources=between))
     elsewhere = {"workers": 1, "accelerator": "H100", "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
+    runs.run("on-a-gpu", spec(BOOSTED, resources={**elsewhere, "accelerator": "T4", "gpusPerWorker": 1.0}))
     runs.run("no-such-accelerator", spec(BOOSTED, resources=elsewhere))
     two = {"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
     stops = {"lightgbm": {**STOPPED, "earlyStopping": {"metric": "validation_log_loss", "patience": 4}}}
