@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from framework.kinds.feature_view.columns import FLOATS, NUMBERS, TIMES
-from framework.kinds.feature_view.spec import Expectation, FeatureViewSpec
+from framework.kinds.feature_view.expectation import Expectation
+from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.planning.grammar.kind import CrossProblem
 
 ENCODINGS = ("utf8", "utf8-lossy", "latin1", "windows-1252", "utf16")

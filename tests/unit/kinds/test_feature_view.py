@@ -6,9 +6,9 @@ from framework.api.categories import Category
 from framework.api.conditions import violations
 from framework.api.meta import Ref
 from framework.kinds.feature_view import KIND
+from framework.kinds.feature_view.materialization import Materialization
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState
 from framework.kinds.feature_view.plan import run_name
-from framework.kinds.feature_view.spec import Materialization
 from framework.planning.grammar.actions import DeleteTable, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Status, Verb
 from framework.ports import FailureKind, RunPhase, RunState
