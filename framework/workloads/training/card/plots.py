@@ -16,8 +16,10 @@ SIDE = 3.0
 """On either side of what is drawn, in per cent."""
 BAR = 20.0
 """What a bar takes in height where they lie one below the other, in pixels."""
-_LONGEST = 10
-"""Characters of a bar's name that have room beside it."""
+_LONGEST = 28
+"""Characters of a bar's name that are shown beside it."""
+_LETTER, _LEVELS = 7, 64
+"""What a character takes in width, and what the numbers of a scale take, in pixels."""
 LINES = 4
 """About so many lines that tell the scale."""
 _NEAREST, _LEAST = 1e-9, 1e-300
@@ -75,6 +77,11 @@ class CardPlot:
     strokes: tuple[CardStroke, ...] = ()
     bars: tuple[CardBar, ...] = ()
     height: float = HEIGHT
+
+    @property
+    def side(self) -> int:
+        """The width of what stands left of it, in pixels."""
+        return max([_LEVELS, *(_LETTER * (len(level.text) + 2) for level in self.levels)])
 
 
 @dataclass(frozen=True)
