@@ -30,7 +30,7 @@ from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.features import delta
 from framework.workloads.training.dataset import build
-from framework.workloads.training.split import split
+from framework.workloads.training.split import divided, split
 
 PART = "part"
 """The column of a training frame that says which part a row is in: train, validation or test."""
@@ -101,7 +101,7 @@ class ProjectReader:
         form = asked.spec.model_dump(mode="json", by_alias=True)
         with _in_our_words(f"the training set of {job!r} cannot be made"):
             dataset = build(form["dataset"], views)
-            parts = split(dataset, form["dataset"]["split"], asked.spec.seed)
+            parts = split(dataset, divided(form["dataset"]), asked.spec.seed)
         if PART in dataset.frame.columns:
             raise ConfigurationError(
                 f"the training set of {job!r} has a column {PART!r} of its own; rename it in its view"

@@ -109,7 +109,9 @@ def _view(
 
 def _view_of(table: ReadTable, spec: Any, known: TableState) -> ReadView:
     columns = known.columns or tuple((column.name, column.dtype) for column in spec.columns)
-    return ReadView(**dict(table), entities=spec.entities, timestamp=spec.timestamp, columns=columns)
+    return ReadView(
+        **dict(table), entities=spec.entities, timestamp=spec.timestamp, available=spec.available, columns=columns
+    )
 
 
 def _run(

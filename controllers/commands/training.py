@@ -78,10 +78,7 @@ def views_to_read(asked: Desired[Any], ports: Ports) -> dict[str, ReadView]:
         told = f"{asked.ref} reads {', '.join(f'FeatureView/{name}' for name in missing)}, not published as commit"
         raise ConfigurationError(f"{told} {asked.commit[:7]} asks for: run mlopsctl reconcile")
     reads = read_of(asked.spec, ready)
-    return {
-        name: ReadView(**dict(reads[name]), entities=view.entities, timestamp=view.timestamp, columns=view.columns)
-        for name, view in ready.items()
-    }
+    return {name: ReadView(**dict(reads[name]), **view.meaning, columns=view.columns) for name, view in ready.items()}
 
 
 def published_table(view: str, version: int | None, ports: Ports) -> ReadView:
@@ -95,16 +92,15 @@ def published_table(view: str, version: int | None, ports: Ports) -> ReadView:
     now = published(ref, ports)
     if now is None:
         raise ConfigurationError(f"{ref} is not published: nothing is on record of it in this environment")
-    meaning = {"entities": now.entities, "timestamp": now.timestamp}
     if version is None or version == now.version:
-        return ReadView(**dict(now.read()), **meaning, columns=now.columns)
+        return ReadView(**dict(now.read()), **now.meaning, columns=now.columns)
     known = {item.version: item for item in ports.tables.versions(now.uri)}
     if version not in known:
         told = ", ".join(map(str, sorted(known))) or "none"
         raise ConfigurationError(f"{ref} has no version {version} on record at {now.uri}; it has {told}")
     then = known[version]
     return ReadView(
-        uri=now.uri, version=version, identity=then.identity, build=then.build, **meaning,
+        uri=now.uri, version=version, identity=then.identity, build=then.build, **now.meaning,
         columns=then.columns or now.columns,
     )  # fmt: skip
 

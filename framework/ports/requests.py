@@ -45,11 +45,17 @@ class ReadView(ReadTable):
     """A version of a FeatureView to learn from, with what its columns mean."""
 
     entities: tuple[str, ...]
-    timestamp: str
+    timestamp: str | None = None
     columns: tuple[tuple[str, str], ...]
+    available: str | None = None
+
+    @property
+    def named_by(self) -> tuple[str, ...]:
+        """What names a row: event time, if there is one, and entities."""
+        return (*([self.timestamp] if self.timestamp else []), *self.entities)
 
 
-MEANING = ("entities", "timestamp", "columns")
+MEANING = ("entities", "timestamp", "columns", "available")
 """Of the fields of a ReadView those that say what its columns mean; a version keeps them beside what was read."""
 
 

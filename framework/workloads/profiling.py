@@ -81,15 +81,23 @@ def profile_bytes(frame: pl.DataFrame, when: datetime, metadata: Mapping[str, st
     return bytes(profile_frame(frame, when, metadata).serialize())
 
 
-def write_reference(folder: str, frame: pl.DataFrame, time: str, columns: Sequence[str], period: timedelta) -> None:
+def write_reference(
+    folder: str, frame: pl.DataFrame, time: str | None, columns: Sequence[str], period: timedelta
+) -> None:
     """Profile what a model was trained on: ``<folder>/whole.bin``, and ``<folder>/period-<k>.bin`` per period in order.
 
     Periods are half-open, ``period`` long and start at the earliest ``time`` (a Date or Datetime column; UTC where it
-    has no zone). ``whole.bin`` is written last, so a folder that has it is complete.
+    has no zone). Rows without any time (None) are one period. ``whole.bin`` is written last, so a folder that has it is
+    complete.
 
     Raises:
         ValueError: no row has a time.
     """
+    if time is None:
+        data = profile_bytes(frame.select(columns), _NEVER)
+        for name in ("period-0", "whole"):
+            write_bytes(f"{folder}/{name}.bin", data)
+        return
     start = frame[time].min()
     if start is None:
         raise ValueError(f"no row has a {time}")
@@ -97,6 +105,10 @@ def write_reference(folder: str, frame: pl.DataFrame, time: str, columns: Sequen
         when = _utc(rows[time].min())
         write_bytes(f"{folder}/period-{index}.bin", profile_bytes(rows.select(columns), when))
     write_bytes(f"{folder}/whole.bin", profile_bytes(frame.select(columns), _utc(start)))
+
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""What stands for a time where there is none: the bytes of a profile are to be the same each time."""
 
 
 def split_periods(frame: pl.DataFrame, time: str, period: timedelta) -> Iterator[pl.DataFrame]:

@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.workloads.training.as_of import join_as_of
+from framework.workloads.training.as_of import join_as_of, join_by_key
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 KEYS = st.sampled_from(["AA", "UA", None])
@@ -149,3 +149,60 @@ def test_no_row_is_ever_later_than_allowed_and_table_order_does_not_matter(
     assert joins[0].equals(joins[1])
     for (_, moment), tick in zip(events, joins[0]["tick"], strict=True):
         assert tick is None or (tick < moment if delay is None else tick + delay <= moment)
+
+
+def newest_note(
+    event: tuple[Any, int], notes: list[tuple[Any, int | None, int | None, int]], max_age: int | None
+) -> int | None:
+    """The definition of a view whose rows become known later than they happened."""
+    key, moment = event
+    known = [
+        (happened, noted, value)
+        for note_key, happened, noted, value in notes
+        if key is not None and note_key == key and happened is not None and noted is not None
+        if happened <= moment and noted <= moment and (max_age is None or moment - happened <= max_age)
+    ]
+    return max(known, default=(0, 0, None))[2]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    events=st.lists(st.tuples(KEYS, TICKS), max_size=12),
+    notes=st.lists(st.tuples(KEYS, st.none() | TICKS, st.none() | TICKS, st.integers(0, 3)), max_size=25),
+    max_age=SPANS,
+    slice_rows=st.integers(1, 30),
+    order=st.randoms(use_true_random=False),
+)
+def test_of_what_was_known_the_newest_by_event_time_counts(
+    events: list[tuple[Any, int]],
+    notes: list[tuple[Any, int | None, int | None, int]],
+    max_age: int | None,
+    slice_rows: int,
+    order: Any,
+) -> None:
+    spine = frame([(key, at(tick), number) for number, (key, tick) in enumerate(events)], "at", "number")
+    rows = [(key, *(None if tick is None else at(tick) for tick in ticks), value) for key, *ticks, value in notes]
+    order.shuffle(rows)
+    moment = pl.Datetime("us", "UTC")
+    features = pl.DataFrame(
+        rows, schema={"entity": pl.String, "seen": moment, "noted": moment, "value": pl.Int64}, orient="row"
+    )
+    found = join_as_of(
+        spine, features, by=["entity"], keys=["key"], spine_time="at", feature_time="seen", available="noted",
+        columns=["value"], max_age=None if max_age is None else timedelta(hours=max_age), slice_rows=slice_rows,
+    )  # fmt: skip
+    assert found["number"].to_list() == list(range(len(events)))
+    assert found["value"].to_list() == [newest_note(event, notes, max_age) for event in events]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    events=st.lists(KEYS, max_size=12),
+    rows=st.dictionaries(KEYS, st.none() | st.integers(0, 3), max_size=3),
+)
+def test_a_table_without_event_times_is_joined_by_its_key(events: list[Any], rows: dict[Any, int | None]) -> None:
+    spine = pl.DataFrame({"key": pl.Series(events, dtype=pl.String), "entity": range(len(events))})
+    features = pl.DataFrame(list(rows.items()), schema={"entity": pl.String, "value": pl.Int64}, orient="row")
+    found = join_by_key(spine, features, by=["entity"], keys=["key"], columns=["value"])
+    assert found["entity"].to_list() == list(range(len(events)))
+    assert found["value"].to_list() == [None if key is None else rows.get(key) for key in events]

@@ -59,7 +59,7 @@ def _contract(spec: FeatureViewSpec) -> Mapping[str, str]:
 
 
 def _keys(spec: FeatureViewSpec) -> frozenset[str]:
-    return frozenset({*spec.entities, spec.timestamp})
+    return spec.meant
 
 
 def _consumes(spec: FeatureViewSpec) -> Mapping[Ref, frozenset[str] | None]:

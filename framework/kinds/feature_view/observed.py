@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from framework.api.meta import Ref, Stored
 from framework.planning.grammar.fingerprint import short_hash
@@ -23,11 +24,17 @@ class Published(Stored):
     commit: str
     at: DatedElsewhere
     entities: tuple[str, ...]
-    timestamp: str
+    timestamp: str | None = None
     columns: tuple[tuple[str, str], ...]
+    available: str | None = None
     build: str = ""
     digests: dict[str, str] = {}  # noqa: RUF012 (pydantic copies it)
     upstream: dict[str, ReadTable] = {}  # noqa: RUF012
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """What its keys and times are, in the words of a :class:`framework.ports.ReadView`."""
+        return {"entities": self.entities, "timestamp": self.timestamp, "available": self.available}
 
     @property
     def name(self) -> str:
@@ -36,9 +43,11 @@ class Published(Stored):
 
     def read(self, columns: Collection[str] | None = None) -> ReadTable:
         """This version as whoever reads ``columns`` of it (None: all), and the keys, sees it."""
-        names = None if columns is None else {*columns, *self.entities, self.timestamp}
+        late = [self.available] if self.available else []
+        times = [*([self.timestamp] if self.timestamp else []), *late]
+        names = None if columns is None else {*columns, *self.entities, *times}
         held = content(self.columns, self.digests, names)
-        keyed = short_hash([list(self.entities), self.timestamp, held]) if held else ""
+        keyed = short_hash([list(self.entities), self.timestamp, *late, held]) if held else ""
         return ReadTable(
             uri=self.uri,
             version=self.version,

@@ -155,6 +155,8 @@ class _View:
         )
         run = runs.request(desired, name, attempt, WORKLOAD, asked)
         message = "materialises" if attempt == 1 else f"materialises, attempt {attempt}"
+        if desired.spec.timestamp is None:
+            message = f"{message}; without event times it is joined by {', '.join(desired.spec.entities)} alone"
         return self.outcome.acting(
             state,
             summary,
@@ -246,6 +248,7 @@ def _published(table: TableState, desired: Desired[FeatureViewSpec], identity: s
         at=table.published,
         entities=desired.spec.entities,
         timestamp=desired.spec.timestamp,
+        available=desired.spec.available,
         columns=tuple((column.name, column.dtype) for column in desired.spec.columns),
         build=table.build,
         digests=dict(table.digests),

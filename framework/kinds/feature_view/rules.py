@@ -46,9 +46,7 @@ def _listed(value: Any) -> list[Any]:
 
 def problems(spec: FeatureViewSpec) -> Iterator[CrossProblem]:
     dtypes = {column.name: column.dtype for column in spec.columns}
-    event = dtypes.get(spec.timestamp)
-    if event not in TIMES:
-        yield CrossProblem("spec.timestamp", f"{spec.timestamp} is {event}; an event time is a Datetime or a Date")
+    yield from _times(spec, dtypes)
     for name, source in spec.sources.items():
         known = OPTIONS.get(source.format or "", {})
         for option, value in source.options.items():
@@ -60,6 +58,21 @@ def problems(spec: FeatureViewSpec) -> Iterator[CrossProblem]:
                 yield CrossProblem(path, f"expected {known[option][0]}, found {value!r}")
     for index, item in enumerate(spec.expectations):
         yield from _expectation(f"spec.expectations[{index}]", item, dtypes)
+
+
+def _times(spec: FeatureViewSpec, dtypes: Mapping[str, str]) -> Iterator[CrossProblem]:
+    for field, column in (("timestamp", spec.timestamp), ("available", spec.available)):
+        if column is not None and dtypes.get(column) not in TIMES:
+            told = f"{column} is {dtypes.get(column)}; an event time is a Datetime or a Date"
+            yield CrossProblem(f"spec.{field}", told)
+    if spec.timestamp is not None:
+        return
+    fresh = [f"expectations[{index}].freshness" for index, item in enumerate(spec.expectations) if item.freshness]
+    parts = (("materialization.mode", spec.materialization.mode == "incremental"),
+             ("materialization.retention", spec.materialization.retention is not None),
+             ("online.ttl", spec.online.ttl is not None))  # fmt: skip
+    for path in (*fresh, *(path for path, asked in parts if asked)):
+        yield CrossProblem(f"spec.{path}", "goes by event times, and the view has no timestamp")
 
 
 def _expectation(path: str, item: Expectation, dtypes: Mapping[str, str]) -> Iterator[CrossProblem]:

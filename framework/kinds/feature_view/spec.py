@@ -43,7 +43,16 @@ class Column(Strict):
 
 class FeatureViewSpec(Strict):
     entities: tuple[str, ...] = Field(min_length=1, description="The key columns")
-    timestamp: str = Field(description="Event time; point-in-time joins use it")
+    timestamp: str | None = Field(
+        None,
+        description="Event time; point-in-time joins use it. Left out: a table that never had one, with one row for "
+        "each key, by which it is joined",
+    )
+    available: str | None = Field(
+        None,
+        description="The column of when a row became known, for those that do later than they happened; never joined "
+        "before",
+    )
     sources: dict[str, Source] = Field(min_length=1, description="Where rows come from, each under a name of your own")
     transform: Transform | None = Field(
         None, description="Sources in, one table out; default: the only source as it is"
@@ -65,12 +74,25 @@ class FeatureViewSpec(Strict):
         if len(set(self.entities)) < len(self.entities):
             raise ValueError("entities repeat")
         known = set(names)
-        missing = [name for name in (*self.entities, self.timestamp) if name not in known]
+        missing = [name for name in (*self.entities, self.timestamp, self.available) if name and name not in known]
         if missing:
-            raise ValueError(f"columns lack {', '.join(missing)}, which entities and timestamp name")
+            where = [name for name in ("entities", "timestamp", "available") if getattr(self, name)]
+            raise ValueError(f"columns lack {', '.join(missing)}, which {' and '.join(where)} name")
+        if self.available is not None and self.timestamp is None:
+            raise ValueError("available says when a row became known that has an event time: it needs timestamp")
         if self.transform is None and len(self.sources) > 1:
             raise ValueError("several sources need a transform")
         return self
+
+    @property
+    def named_by(self) -> tuple[str, ...]:
+        """What names a row: event time, if there is one, and entities."""
+        return (*([self.timestamp] if self.timestamp else []), *self.entities)
+
+    @property
+    def meant(self) -> frozenset[str]:
+        """Columns that say which row is meant, and when it was: those that are no values."""
+        return frozenset({*self.named_by, *([self.available] if self.available else [])})
 
 
 CATEGORIES = {

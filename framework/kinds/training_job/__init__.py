@@ -48,7 +48,7 @@ def _check(spec: TrainingJobSpec, specs: Mapping[Ref, BaseModel]) -> tuple[Cross
 
 def _remarks(spec: TrainingJobSpec) -> tuple[CrossProblem, ...]:
     window = spec.dataset.window
-    if spec.retrain is None or window.to is None:
+    if spec.retrain is None or window is None or window.to is None:
         return ()
     told = f"newer rows are not learned from: the window ends at {window.to}; window: {{last: 90d}} moves along"
     return (CrossProblem("spec.retrain", told),)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from framework.api.fields import Day, Duration, DurationOrZero, exactly_one
 from framework.api.meta import Name, Strict
 from framework.api.tasks import MOST_CLASSES, Task
+from framework.api.written import Text
 
 Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -19,8 +20,13 @@ class FeatureRef(Strict):
 
     view: Name = Field(description="The FeatureView; it is joined by its entities")
     columns: tuple[str, ...] | Literal["all"] = Field(
-        "all", description="Which columns become inputs; all: every one but its entities and its event time"
+        "all", description="Which columns become inputs; all: every one but its entities and its times"
     )
+    keys: dict[str, str] = Field(
+        default_factory=dict,
+        description="An entity of the view: the column of the training set that has it under another name",
+    )
+    prefix: Text | None = Field(None, description="Goes before the names of its columns, to tell them from others")
     maxAge: DurationOrZero | None = Field(None, description="Older rows count as missing; default: however old")
     delay: DurationOrZero | None = Field(
         None, description="How long after its event time a row becomes available; never joined before"
@@ -128,7 +134,12 @@ class Dataset(Strict):
         description="How a worker has its rows: memory: all of its share; stream: a batch at a time, from files; auto: "
         "stream where they would not fit resources.memoryPerWorker, memory otherwise",
     )
-    window: Window = Field(description="Which event times count")
+    labelDelay: Duration | None = Field(
+        None,
+        description="How long after its event time a label is final: rows that are younger than that beside the newest "
+        "of the spine are left out, and with split.by: time so are those so close before the next part",
+    )
+    window: Window | None = Field(None, description="Which event times count; default: all")
     split: Split = Field(description="Which rows train, which choose and which judge")
 
     @model_validator(mode="after")

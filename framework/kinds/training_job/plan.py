@@ -297,8 +297,7 @@ class _Training:
         ready = {name: view for name, view in self.observed.views.items() if view is not None}
         read = read_of(self.desired.spec, ready)
         return {
-            name: ReadView(**dict(read[name]), entities=view.entities, timestamp=view.timestamp, columns=view.columns)
-            for name, view in ready.items()
+            name: ReadView(**dict(read[name]), **view.meaning, columns=view.columns) for name, view in ready.items()
         }
 
     def _version(self, result: Any) -> ModelVersion:

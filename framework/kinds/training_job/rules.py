@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from pydantic import BaseModel
 
 from framework.api.fairness import most_of
-from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.api.metrics import Measure, bare, is_known, measure_of
 from framework.api.perturbations import PERTURBATIONS
@@ -18,7 +16,7 @@ from framework.api.tasks import Task
 from framework.api.trainers import TRAINER_FORMS
 from framework.kinds.feature_view.columns import no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.kinds.training_job import aliases, champion, export, network, parameters, population, space, tasks
+from framework.kinds.training_job import aliases, champion, export, network, parameters, population, space, tasks, times
 from framework.kinds.training_job.dataset import FeatureRef
 from framework.kinds.training_job.evaluation import Gate, Robustness, Slice
 from framework.kinds.training_job.spec import TrainingJobSpec
@@ -41,6 +39,11 @@ class _View:
     def taken(self, feature: FeatureRef) -> tuple[str, ...]:
         return self.values if feature.columns == "all" else feature.columns
 
+    def brings(self, feature: FeatureRef) -> Mapping[str, str]:
+        """Dtype by the name that a column has in the training set."""
+        names = (name for name in self.taken(feature) if name in self.dtypes)
+        return {f"{feature.prefix or ''}{name}": self.dtypes[name] for name in names}
+
 
 _UNKNOWN = _View({}, (), ())
 
@@ -51,14 +54,13 @@ def inputs(spec: TrainingJobSpec, specs: Specs) -> Mapping[str, str]:
     spine = views[spec.dataset.spine].dtypes
     found = {name: spine[name] for name in spec.dataset.columns if name in spine}
     for feature in spec.dataset.features:
-        view = views[feature.view]
-        found.update((name, view.dtypes[name]) for name in view.taken(feature) if name in view.dtypes)
+        found.update(views[feature.view].brings(feature))
     return found
 
 
 def problems(spec: TrainingJobSpec, specs: Specs) -> Iterator[CrossProblem]:
     yield from _dataset(spec, _views(spec, specs))
-    yield from _dates(spec)
+    yield from times.problems(spec, _times(spec, specs))
     whole = all(isinstance(specs.get(Ref("FeatureView", name)), FeatureViewSpec) for name in _named(spec))
     label = _views(spec, specs)[spec.dataset.spine].dtypes.get(spec.dataset.label)
     task = tasks.task_of(spec, label)
@@ -91,6 +93,11 @@ def _views(spec: TrainingJobSpec, specs: Specs) -> Mapping[str, _View]:
     return {name: _view(specs.get(Ref("FeatureView", name))) for name in _named(spec)}
 
 
+def _times(spec: TrainingJobSpec, specs: Specs) -> Mapping[str, FeatureViewSpec]:
+    found = {name: specs.get(Ref("FeatureView", name)) for name in _named(spec)}
+    return {name: view for name, view in found.items() if isinstance(view, FeatureViewSpec)}
+
+
 def _named(spec: TrainingJobSpec) -> Sequence[str]:
     """The views that are learned from, each once."""
     return list(dict.fromkeys([spec.dataset.spine, *(feature.view for feature in spec.dataset.features)]))
@@ -99,9 +106,9 @@ def _named(spec: TrainingJobSpec) -> Sequence[str]:
 def _view(spec: BaseModel | None) -> _View:
     if not isinstance(spec, FeatureViewSpec):
         return _UNKNOWN
-    keys = {*spec.entities, spec.timestamp}
     dtypes = {column.name: column.dtype for column in spec.columns}
-    return _View(dtypes, spec.entities, tuple(name for name in dtypes if name not in keys))
+    values = tuple(name for name in dtypes if name not in spec.meant)
+    return _View(dtypes, spec.entities, values)
 
 
 # -- columns ---------------------------------------------------------------------------------------------------------
@@ -124,16 +131,16 @@ def _dataset(spec: TrainingJobSpec, views: Mapping[str, _View]) -> Iterator[Cros
             yield CrossProblem(path, f"{column} is an input already")
         else:
             yield from _input(path, column, owner, together)
-    whole: set[str] = set()
+    whole: set[tuple[str, str | None]] = set()
     for index, feature in enumerate(dataset.features):
         path, view = f"spec.dataset.features[{index}]", views[feature.view]
-        if feature.columns == "all" and feature.view in whole:
+        if feature.columns == "all" and (feature.view, feature.prefix) in whole:
             yield CrossProblem(f"{path}.view", f"FeatureView/{feature.view} is joined already, with all its columns")
             continue
-        whole |= {feature.view} if feature.columns == "all" else set()
+        whole |= {(feature.view, feature.prefix)} if feature.columns == "all" else set()
         yield from _joined_by(path, feature, view, together)
         yield from _brought(path, feature, view, together)
-        together.update((name, view.dtypes[name]) for name in view.taken(feature) if name in view.dtypes)
+        together.update(view.brings(feature))
     if not dataset.columns and not any(views[feature.view].taken(feature) for feature in dataset.features):
         yield CrossProblem("spec.dataset", "columns and features name no column, so there is nothing to learn from")
     yield from _by_column(spec, together)
@@ -148,7 +155,7 @@ def _brought(path: str, feature: FeatureRef, view: _View, together: Mapping[str,
     """What a feature adds to the training set."""
     owner = f"FeatureView/{feature.view}"
     if feature.columns == "all":
-        again = [name for name in view.values if name in together]
+        again = [name for name in view.brings(feature) if name in together]
         if again:
             yield CrossProblem(f"{path}.view", _taken_already(owner, again))
         return
@@ -157,30 +164,31 @@ def _brought(path: str, feature: FeatureRef, view: _View, together: Mapping[str,
         yield from _input(at, column, owner, view.dtypes)
         if column in feature.columns[:place]:
             yield CrossProblem(at, f"{column} is named already")
-        elif column in view.dtypes and column in together:
-            yield CrossProblem(at, _taken_already(owner, [column]))
+        elif column in view.dtypes and f"{feature.prefix or ''}{column}" in together:
+            yield CrossProblem(at, _taken_already(owner, [f"{feature.prefix or ''}{column}"]))
 
 
 def _taken_already(owner: str, columns: Sequence[str]) -> str:
-    return f"{owner} brings {', '.join(columns[:_SHOWN])}, which the training set has already; rename one of them"
+    told = f"{owner} brings {', '.join(columns[:_SHOWN])}, which the training set has already"
+    return f"{told}; rename one of them, or give prefix"
 
 
 def _joined_by(path: str, feature: FeatureRef, view: _View, together: Mapping[str, str]) -> Iterator[CrossProblem]:
     """A view is joined by its entities, as of the event time."""
+    for name in feature.keys:
+        if view.entities and name not in view.entities:
+            told = f"FeatureView/{feature.view} has no entity {name!r}"
+            yield CrossProblem(f"{path}.keys", told, allowed=view.entities, wanted=name)
     for entity in view.entities:
-        here, there = together.get(entity), view.dtypes[entity]
+        key, where = feature.keys.get(entity, entity), "keys" if entity in feature.keys else "view"
+        here, there = together.get(key), view.dtypes[entity]
         if here is None:
-            message = f"FeatureView/{feature.view} is joined by {entity!r}, which the training set does not have"
-            yield CrossProblem(f"{path}.view", message)
+            message = f"FeatureView/{feature.view} is joined by {key!r}, which the training set does not have"
+            other = tuple(together) if where == "keys" else ()
+            yield CrossProblem(f"{path}.{where}", message, allowed=other, wanted=key)
         elif here != there:
-            message = f"{entity} is {here} in the training set and {there} in FeatureView/{feature.view}"
-            yield CrossProblem(f"{path}.view", message)
-    delay = feature.delay or timedelta(0)
-    if feature.maxAge is not None and feature.maxAge < delay:
-        told = (
-            f"rows become available after {format_duration(delay)} and expire after {format_duration(feature.maxAge)}"
-        )
-        yield CrossProblem(f"{path}.maxAge", told)
+            message = f"{key} is {here} in the training set and {there} in FeatureView/{feature.view}"
+            yield CrossProblem(f"{path}.{where}", message)
 
 
 def _by_column(spec: TrainingJobSpec, together: Mapping[str, str]) -> Iterator[CrossProblem]:
@@ -226,16 +234,6 @@ _WHOLE = {"tree_method": ("exact", "approx"), "booster": ("gblinear",)}
 
 
 # -- the job itself --------------------------------------------------------------------------------------------------
-
-
-def _dates(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
-    window, at = spec.dataset.window, spec.dataset.split.at
-    if at is None or window.from_ is None or window.to is None:
-        return
-    if at.validation <= window.from_:
-        yield CrossProblem("spec.dataset.split.at.validation", "lies before the window, so nothing is left to train on")
-    if at.test >= window.to:
-        yield CrossProblem("spec.dataset.split.at.test", "lies behind the window, so nothing is left to judge on")
 
 
 def _bars(spec: TrainingJobSpec) -> Iterator[CrossProblem]:

@@ -37,7 +37,7 @@ _NO_ROW = "there is no row"
 
 
 def check(
-    frame: pl.DataFrame, expectations: Sequence[Mapping[str, Any]], timestamp: str, now: datetime
+    frame: pl.DataFrame, expectations: Sequence[Mapping[str, Any]], timestamp: str | None, now: datetime
 ) -> list[ExpectationResult]:
     """Judge every expectation of the spec (JSON by alias), in order; none is skipped because another failed.
 
@@ -54,6 +54,18 @@ def check(
 def may_be_empty(expectations: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a table without rows may be published: where ``rows: {min: 0}`` says so."""
     return any((expectation.get("rows") or {}).get("min") == 0 for expectation in expectations)
+
+
+def of_keys(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What nobody has to ask for: without an event time a key names one row, or a join could take any of several."""
+    if spec.get("timestamp"):
+        return []
+    asked = {"unique": list(spec["entities"])}
+    return (
+        []
+        if any(set(known.get("unique") or ()) == set(asked["unique"]) for known in spec.get("expectations", ()))
+        else [asked]
+    )
 
 
 def emptiness(
@@ -80,7 +92,7 @@ def require(findings: Sequence[ExpectationResult]) -> None:
 
 
 def _named(
-    frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str, now: datetime, bare: bool
+    frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str | None, now: datetime, bare: bool
 ) -> ExpectationResult:
     """The finding of one expectation. What a library says of a check names no expectation, so that is added."""
     try:
@@ -107,14 +119,14 @@ def _name(expectation: Mapping[str, Any]) -> str:
 
 
 def _check(
-    frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str, now: datetime, bare: bool
+    frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str | None, now: datetime, bare: bool
 ) -> ExpectationResult:
     name = _name(expectation)
     value, column, tolerance = expectation[name], expectation.get("column"), expectation.get("tolerance") or 0.0
     if name == "rows":
         return _rows(frame, value)
     if name == "freshness":
-        return _freshness(frame, value, timestamp, now)
+        return _freshness(frame, value, str(timestamp), now)
     if name == "quantile":
         return _quantile(frame, column, value)
     if name == "sql":

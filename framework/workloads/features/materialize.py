@@ -24,7 +24,7 @@ from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, expectations
 from framework.workloads.features.digests import digests
 from framework.workloads.features.sources import trouble
-from framework.workloads.features.transform import compute, declared
+from framework.workloads.features.transform import compute, declared, times
 
 
 def run(context: RunContext) -> Mapping[str, Any]:
@@ -47,8 +47,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
     _ensure_read(asked)
     context.progress(None, f"checking {frame.height:,} rows")
     now = datetime.now(UTC)
-    expected = spec.get("expectations", ())
-    findings = expectations.check(frame, expected, spec["timestamp"], now)
+    expected = [*spec.get("expectations", ()), *expectations.of_keys(spec)]
+    findings = expectations.check(frame, expected, spec.get("timestamp"), now)
     remarks = trouble(spec["sources"], asked.root) if frame.is_empty() else []
     expectations.require([*findings, *expectations.emptiness(frame, expected, remarks)])
     context.progress(None, "profiling")
@@ -93,6 +93,8 @@ def _ensure_read(asked: MaterializeRequest) -> None:
 
 def _newest(frame: pl.DataFrame, spec: Mapping[str, Any], now: datetime) -> str | None:
     """The newest event time, of those that are not too far ahead of the clock to mean anything."""
+    if not times(spec):
+        return None
     ages = [parse_duration(asked["freshness"]) for asked in spec.get("expectations", ()) if asked.get("freshness")]
     newest = expectations.newest_event(frame, spec["timestamp"], now + min(ages) if ages else None)
     return None if newest is None else newest.isoformat()
@@ -100,7 +102,7 @@ def _newest(frame: pl.DataFrame, spec: Mapping[str, Any], now: datetime) -> str 
 
 def _profiled(frame: pl.DataFrame, spec: Mapping[str, Any]) -> pl.DataFrame:
     """Keys and event time are left out: a distribution of identifiers says nothing about the features."""
-    keys = {spec["timestamp"], *spec["entities"]}
+    keys = {*times(spec), *spec["entities"]}
     return frame.select(name for name in frame.columns if name not in keys)
 
 

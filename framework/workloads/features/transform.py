@@ -37,12 +37,17 @@ def compute(
         if not _of_files(error):
             raise
         raise _placed(error, spec["sources"], root) from error
-    keys = [spec["timestamp"], *spec["entities"]]
+    keys = [*times(spec), *spec["entities"]]
     nulls = {name: frame[name].null_count() for name in keys if frame[name].null_count()}
     if nulls:
         told = ", ".join(f"{count:,} of {frame.height:,} rows have no {name}" for name, count in nulls.items())
         raise WorkloadError("NullKey", f"{told}; a row without key or event time cannot be joined", data=nulls)
     return frame.sort([*keys, *(name for name, _ in columns if name not in keys)])
+
+
+def times(spec: Mapping[str, Any]) -> list[str]:
+    """The column of the event time, of the views that have one."""
+    return [spec["timestamp"]] if spec.get("timestamp") else []
 
 
 def declared(spec: Mapping[str, Any]) -> list[tuple[str, str]]:

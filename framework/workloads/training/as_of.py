@@ -16,6 +16,8 @@ MOMENT = pl.Datetime("us", "UTC")
 _MICROSECOND = timedelta(microseconds=1)
 _KNOWN, _ASKED, _ROW, _SPINE = "__known", "__asked", "__row", "__spine"
 """When a feature row was known, up to when one is asked for, and which row it is: of the features, of the spine."""
+_AT, _SINCE, _RANK = "__at", "__since", "__rank"
+"""When a feature row happened, when it was written down, and its place among those of its entity."""
 
 SLICE_ROWS = 2_000_000
 """Feature rows, about, whose keys and times are held at a time; the rest of them is read only where it is wanted."""
@@ -31,8 +33,11 @@ def join_as_of(
     spine_time: str,
     feature_time: str,
     columns: Sequence[str],
+    keys: Sequence[str] | None = None,
+    prefix: str = "",
     max_age: timedelta | None = None,
     delay: timedelta | None = None,
+    available: str | None = None,
     slice_rows: int = SLICE_ROWS,
 ) -> pl.DataFrame:
     """For each spine row the newest feature row of the same entity that was available at its event time; every spine
@@ -44,22 +49,26 @@ def join_as_of(
       so it does not count.
     - with ``delay``: those with ``time + delay <= t``. The author has said when a row becomes available, so a row that
       becomes available at ``t`` counts; ``delay: 0s`` therefore admits the same instant.
+    - with ``available``, the column of when a row was written down: those with ``available <= t`` and ``time <= t``. Of
+      those the newest by event time counts, and of several notes of one instant the one that was written last.
     - a Date stands for its whole day as a feature (it is available when the day is over) and for its first instant as
       an event time.
 
-    Rows older than ``max_age`` (``t - time > max_age``) do not count, nor do those without a key or a time. Of several
-    rows of one entity and instant, the one wins that is last when sorted by all columns of ``features`` in their order
-    (what is missing sorts first), whatever ``columns`` are taken and in whatever order the rows come.
+    ``by`` are the keys as the features call them, ``keys`` as the spine does where that is otherwise; ``prefix`` goes
+    before the names of ``columns``. Rows older than ``max_age`` (``t - time > max_age``) do not count, nor do those
+    without a key or a time. Of several rows of one entity and instant, the one wins that is last when sorted by all
+    columns of ``features`` in their order (what is missing sorts first), whatever ``columns`` are taken and in whatever
+    order the rows come.
 
     ``features`` are read several times, each time in the same order: keys and times first, of about ``slice_rows`` rows
     at a time, then of each column what was found. So memory is that of the result, and of one slice or column.
     """
-    # Strictly before t, in microseconds, is at most t - 1us: one rule for both cases.
-    offset = _MICROSECOND if delay is None else delay
+    # Strictly before t, in microseconds, is at most t - 1us: one rule for all cases.
+    offset = timedelta(0) if available is not None else _MICROSECOND if delay is None else delay
     table = features.lazy()
-    asked = nan_as_null(spine.select(list(dict.fromkeys([*by, spine_time]))))
-    asked = _timed(asked, spine_time, _ASKED, end_of_day=False).select(*by, pl.col(_ASKED) - offset)
+    asked = _asked(spine, by, keys or by, spine_time, offset)
     rows = table.select(pl.len()).collect().item()
+    tolerance = None if max_age is None or available is not None else max(max_age - offset, timedelta(0))
     found = [
         _ordered(left, [_ASKED]).join_asof(
             right,
@@ -67,33 +76,67 @@ def join_as_of(
             right_on=_KNOWN,
             by=list(by),
             strategy="backward",
-            tolerance=None if max_age is None else max(max_age - offset, timedelta(0)),
+            tolerance=tolerance,
             check_sortedness=False,
             coalesce=False,
-        )[[_SPINE, _ROW]]
-        for left, right in _slices(asked, table, list(by), feature_time, -(-rows // slice_rows))
+        )
+        for left, right in _slices(asked, table, list(by), (feature_time, available), -(-rows // slice_rows))
     ]
-    which = _ordered(pl.concat(found), [_SPINE])[_ROW]
+    if available is not None and max_age is not None:
+        fresh = pl.col(_ASKED) - pl.col(_AT) <= max_age
+        found = [part.with_columns(pl.when(fresh).then(_ROW)) for part in found]
+    which = _ordered(pl.concat([part[[_SPINE, _ROW]] for part in found]), [_SPINE])[_ROW]
     width = max(1, _CELLS // max(1, rows))
     taken = [
         series
         for start in range(0, len(columns), width)
         for series in _taken(table, columns[start : start + width], which)
     ]
-    return spine.hstack(taken)
+    return spine.hstack([series.alias(f"{prefix}{series.name}") for series in taken])
+
+
+def join_by_key(
+    spine: pl.DataFrame,
+    features: pl.DataFrame | pl.LazyFrame,
+    *,
+    by: Sequence[str],
+    columns: Sequence[str],
+    keys: Sequence[str] | None = None,
+    prefix: str = "",
+) -> pl.DataFrame:
+    """For each spine row the feature row of the same entity, which is the only one there is; every spine row stays, in
+    its order, with nulls where there is none. ``by``, ``keys`` and ``prefix`` as in :func:`join_as_of`."""
+    named = [pl.col(name).alias(f"{prefix}{name}") for name in columns]
+    wanted = nan_as_null(features.lazy().select([pl.col(by).name.prefix(_ROW), *named])).collect()
+    on = [f"{_ROW}{name}" for name in by]
+    return spine.join(wanted, left_on=list(keys or by), right_on=on, how="left", maintain_order="left")
+
+
+def _asked(
+    spine: pl.DataFrame, by: Sequence[str], keys: Sequence[str], spine_time: str, offset: timedelta
+) -> pl.DataFrame:
+    """What is asked of the features: their keys, and up to when a row may have been known."""
+    there = nan_as_null(spine.select(list(dict.fromkeys([*keys, spine_time]))))
+    named = [pl.col(key).alias(name) for name, key in zip(by, keys, strict=True)]
+    return _timed(there, spine_time, _ASKED, end_of_day=False).select(*named, pl.col(_ASKED) - offset)
 
 
 def _slices(
-    asked: pl.DataFrame, features: pl.LazyFrame, by: list[str], time: str, slices: int
+    asked: pl.DataFrame, features: pl.LazyFrame, by: list[str], times: tuple[str, str | None], slices: int
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Both sides, cut by what the keys hash to, so that whatever belongs together is in one slice."""
     left, right = asked.with_row_index(_SPINE), features.with_row_index(_ROW)
+    time, available = times
+
+    def known(rows: pl.LazyFrame) -> pl.DataFrame:
+        return _known(rows, by, time) if available is None else _noted(rows, by, time, available)
+
     if slices <= 1:
-        yield left, _known(right, by, time)
+        yield left, known(right)
         return
     number = reduce(add, (pl.col(key).hash(place) for place, key in enumerate(by))) % slices
     for chosen in range(slices):
-        yield left.filter(number == chosen), _known(right.filter(number == chosen), by, time)
+        yield left.filter(number == chosen), known(right.filter(number == chosen))
 
 
 def _known(features: pl.LazyFrame, by: list[str], time: str) -> pl.DataFrame:
@@ -108,10 +151,34 @@ def _known(features: pl.LazyFrame, by: list[str], time: str) -> pl.DataFrame:
         return rows
     tied = again | again.shift(-1, fill_value=False)
     where = rows.filter(tied).select(_ROW).lazy()
-    of_ties = nan_as_null(features.join(where, on=_ROW, how="semi")).collect()
-    order = [name for name in of_ties.columns if name != _ROW]
-    winners = of_ties.sort(order, nulls_last=False).unique([*by, time], keep="last", maintain_order=True)
-    return rows.filter(~tied | pl.col(_ROW).is_in(winners[_ROW].implode()))
+    winners = _winners(features, where, [*by, time])
+    return rows.filter(~tied | pl.col(_ROW).is_in(winners.implode()))
+
+
+def _winners(features: pl.LazyFrame, where: pl.LazyFrame, keys: list[str]) -> pl.Series:
+    """Of rows that have the same ``keys`` the one that is last when sorted by all columns."""
+    tied = nan_as_null(features.join(where, on=_ROW, how="semi")).collect()
+    order = [name for name in tied.columns if name != _ROW]
+    return tied.sort(order, nulls_last=False).unique(keys, keep="last", maintain_order=True)[_ROW]
+
+
+def _noted(features: pl.LazyFrame, by: list[str], time: str, available: str) -> pl.DataFrame:
+    """One row per entity and instant at which something became known, in the order of these, and the row that was then
+    the newest by event time: a note of something older changes nothing."""
+    taken = nan_as_null(features.select(list(dict.fromkeys([*by, time, available, _ROW])))).collect()
+    timed = _timed(_timed(taken, time, _AT, end_of_day=True), available, _SINCE, end_of_day=True)
+    keys = [*by, _AT, _SINCE]
+    rows = timed.select(*keys, _ROW).drop_nulls(keys).sort(keys)
+    again = rows.select(_same(keys)).to_series()
+    if again.any():
+        tied = again | again.shift(-1, fill_value=False)
+        winners = _winners(features, rows.filter(tied).select(_ROW).lazy(), [*by, time, available])
+        rows = rows.filter(~tied | pl.col(_ROW).is_in(winners.implode()))
+    ranked = rows.with_row_index(_RANK).with_columns(pl.max_horizontal(_AT, _SINCE).alias(_KNOWN))
+    newest = ranked.sort(*by, _KNOWN, _RANK).with_columns(pl.col(_RANK).cum_max().over(by))
+    newest = newest.unique([*by, _KNOWN], keep="last", maintain_order=True)
+    best = rows.select(_ROW, _AT)[newest[_RANK]]
+    return newest.select(_KNOWN, *by).hstack(best).sort(_KNOWN, *by)
 
 
 def _taken(features: pl.LazyFrame, columns: Sequence[str], which: pl.Series) -> list[pl.Series]:

@@ -18,7 +18,7 @@ from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
 from framework.workloads.training import metrics
-from framework.workloads.training.dataset import build
+from framework.workloads.training.dataset import build, keys_of
 
 _ROW = "__row"
 
@@ -117,11 +117,11 @@ def _looked_up(
     if not own or not keys:
         return ""
     try:
-        built = build(_over(own["dataset"], champion["signature"], test[keys[0]]), own["views"])
+        built = build(_over(own["dataset"], champion["signature"], test, own["views"]), own["views"])
     except Exception as error:  # a version that was cleaned away, a file that is gone, a column of another meaning
         return f"; the tables that it was trained on cannot be read: {first_line(error)}"
     spine = own["views"][own["dataset"]["spine"]]
-    names, label = [spine["timestamp"], *spine["entities"]], champion["signature"]["output"]["name"]
+    names, label = keys_of(spine), champion["signature"]["output"]["name"]
     if names != list(keys) or any(built.frame.schema[key] != test.schema[key] for key in keys):
         return f"; the rows that it was trained on go by {', '.join(names)}, these by {', '.join(keys)}"
     inputs = dict.fromkeys(column["name"] for column in champion["signature"]["inputs"])
@@ -133,8 +133,14 @@ def _looked_up(
     return rows, rows[_ROW].to_numpy().astype(np.int64)
 
 
-def _over(dataset: Mapping[str, Any], signature: models.Signature, moments: pl.Series) -> dict[str, Any]:
-    """The same over the days of the test rows, for the task that was learned."""
+def _over(
+    dataset: Mapping[str, Any], signature: models.Signature, test: pl.DataFrame, views: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The same over the days of the test rows, for the task that was learned; over all rows where they have no time."""
+    task, moment = of_signature(signature).value, views[dataset["spine"]].get("timestamp")
+    if moment is None or moment not in test.columns:
+        return {**dataset, "task": task, "window": None, "labelDelay": None}
+    moments = test[moment]
     first, last = (moment for moment in (moments.min(), moments.max()) if isinstance(moment, datetime))
     days = {"from": first.date().isoformat(), "to": (last.date() + timedelta(days=1)).isoformat()}
-    return {**dataset, "task": of_signature(signature).value, "window": days}
+    return {**dataset, "task": task, "window": days, "labelDelay": None}

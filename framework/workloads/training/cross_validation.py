@@ -79,11 +79,11 @@ class FoldFits:
             data.validation, formats.known(fitted.artifact.format).load(fitted.artifact.data, data.output)
         )
         judged = replace(data, output=replace(data.output, threshold=output.threshold))
-        times = held[dataset.time]
+        times = None if dataset.time is None else held[dataset.time]
         return {
             "learned": learn.height,
             "held": held.height,
-            "since": str(times.min()),
-            "until": str(times.max()),
+            "since": "" if times is None else str(times.min()),
+            "until": "" if times is None else str(times.max()),
             "metrics": metrics.measure(metrics.validated(judged, answers), also=wanted),
         }

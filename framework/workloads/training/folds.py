@@ -45,7 +45,7 @@ def folds(
     number = int(asked["folds"])
     if split["by"] == "time":
         gap = asked.get("gap") or split.get("gap")
-        found = list(_by_time(frame[dataset.time], number, parse_duration(gap) if gap else None))
+        found = list(_by_time(frame[str(dataset.time)], number, parse_duration(gap) if gap else None))
     else:
         found = list(_divided(frame, dataset, split, number, seed))
     for place, fold in enumerate(found, start=1):

@@ -124,7 +124,7 @@ def judge(
     leaks = beside.submit(leakage, parts, predictor.signature, known, spine.entities, by, asked.seed)
     live, champion = LiveAnswers(None, "nothing is live"), None
     if asked.champion is not None:
-        live = live_answers(asked.champion, test, task, lists, (spine.timestamp, *spine.entities))
+        live = live_answers(asked.champion, test, task, lists, spine.named_by)
         live = _measurable(live, asked.champion, bars, test)
         champion = {} if live.answered is None else metrics.measure(live.answered, also=wanted)
     chosen_by = metrics.validated(replace(data, output=output), validated)

@@ -46,10 +46,17 @@ def split(dataset: TrainingSet, spec: Mapping[str, Any], seed: int) -> dict[str,
         case _:
             number = _by_group(dataset, spec["group"], spec["fractions"], seed)
     if spec.get("gap"):
-        number = _without_gaps(number, frame[dataset.time], parse_duration(spec["gap"]))
+        number = _without_gaps(number, frame[_moment(dataset)], parse_duration(spec["gap"]))
     parts = {name: frame.filter(pl.Series(number == index)) for index, name in enumerate(PARTS)}
     _usable(parts, dataset)
     return parts
+
+
+def divided(dataset: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``split`` of a spec's ``dataset``. By time a part ends as long before the next begins as it takes until a label
+    is known, or models would learn from what was still to come."""
+    asked, delay = dataset["split"], dataset.get("labelDelay")
+    return {**asked, "gap": delay} if asked["by"] == "time" and delay and not asked.get("gap") else asked
 
 
 def _edges(rows: int, fractions: Mapping[str, float]) -> tuple[int, int]:
@@ -58,13 +65,13 @@ def _edges(rows: int, fractions: Mapping[str, float]) -> tuple[int, int]:
 
 
 def _by_dates(dataset: TrainingSet, at: Mapping[str, str]) -> NDArray[np.int64]:
-    moment = pl.col(dataset.time).cast(pl.Datetime("us", "UTC"))
+    moment = pl.col(_moment(dataset)).cast(pl.Datetime("us", "UTC"))
     later = (moment >= midnight(at["validation"])).cast(pl.Int64) + (moment >= midnight(at["test"])).cast(pl.Int64)
     return dataset.frame.select(later).to_series().to_numpy()
 
 
 def _by_time(dataset: TrainingSet, fractions: Mapping[str, float]) -> NDArray[np.int64]:
-    moments = dataset.frame[dataset.time].to_physical().to_numpy()
+    moments = dataset.frame[_moment(dataset)].to_physical().to_numpy()
     number = np.zeros(len(moments), dtype=np.int64)
     for edge in _edges(len(moments), fractions):
         # The frame is in time order: the boundary moves back to the first row of the instant it falls into.
@@ -121,13 +128,22 @@ def _by_group(dataset: TrainingSet, group: str, fractions: Mapping[str, float], 
     return frame.join(assigned, on=group, how="left", maintain_order="left", nulls_equal=True)["__part"].to_numpy()
 
 
+def _moment(dataset: TrainingSet) -> str:
+    """The column of the event time.
+
+    Raises:
+        WorkloadError: "NoEventTime".
+    """
+    if dataset.time is None:
+        raise WorkloadError("NoEventTime", "by: time divides rows by event time, and the spine has none")
+    return dataset.time
+
+
 def _usable(parts: Mapping[str, pl.DataFrame], dataset: TrainingSet) -> None:
     told = ", ".join(f"{name} {part.height:,}" for name, part in parts.items())
-    moments = dataset.frame[dataset.time]
+    moments = None if dataset.time is None else dataset.frame[dataset.time]
+    spanned = "" if moments is None else f"; event times span {moments.min()!s} to {moments.max()!s}"
     for name, part in parts.items():
         if part.is_empty():
-            raise WorkloadError(
-                "EmptySplit",
-                f"the {name} part is empty (rows: {told}); event times span {moments.min()!s} to {moments.max()!s}",
-            )
+            raise WorkloadError("EmptySplit", f"the {name} part is empty (rows: {told}){spanned}")
     labels.check(parts, dataset.label, dataset.task)

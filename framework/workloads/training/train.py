@@ -38,7 +38,7 @@ from framework.workloads.training.loading import placed, replaced
 from framework.workloads.training.machine import machine
 from framework.workloads.training.progress import Pace, of_fit
 from framework.workloads.training.shards import Shards
-from framework.workloads.training.split import split
+from framework.workloads.training.split import divided, split
 from framework.workloads.training.trainer import FitSettings, Fitted, TrainingData, answers_to
 from framework.workloads.training.trainers import TRAINERS, chosen
 from framework.workloads.training.trial import trial_document
@@ -203,7 +203,7 @@ def _prepared(context: RunContext, asked: TrainRequest, trainer: str) -> Learned
     task = dataset.task
     labels.stays(task, spec["dataset"].get("task"), asked.live_task)
     wanted = _wanted(trainer, task, spec)
-    parts = split(dataset, spec["dataset"]["split"], asked.seed)
+    parts = split(dataset, divided(spec["dataset"]), asked.seed)
     told = ", ".join(f"{part.height:,} {label}" for label, part in parts.items())
     context.progress(None, f"{told} rows of {len(dataset.inputs)} inputs, task {task}")
     output = labels.output_of(parts["train"], dataset.label, task, spec["dataset"].get("quantiles") or [])
@@ -213,7 +213,7 @@ def _prepared(context: RunContext, asked: TrainRequest, trainer: str) -> Learned
     crossed = spec["evaluation"].get("crossValidation")
     if not crossed:
         return learned
-    return replace(learned, folds=folds(learned.both, dataset, spec["dataset"]["split"], crossed, asked.seed))
+    return replace(learned, folds=folds(learned.both, dataset, divided(spec["dataset"]), crossed, asked.seed))
 
 
 def _cross_validated(

@@ -10,7 +10,9 @@ import polars as pl
 from framework.workloads.features.delta import publish
 
 
-def published(folder: Path, name: str, frame: pl.DataFrame, entities: list[str], timestamp: str) -> dict[str, Any]:
+def published(
+    folder: Path, name: str, frame: pl.DataFrame, entities: list[str], timestamp: str | None
+) -> dict[str, Any]:
     """Publish ``frame`` and describe it as a training run is told about a view."""
     words = [(column, str(dtype.base_type())) for column, dtype in frame.schema.items()]
     made = publish(str(folder / name), frame, words, {"rows": frame.height})
