@@ -49,9 +49,9 @@ class RunsHere(MemoryRuns):
             self.succeed(run.name, result)
 
 
-def learn(context: RunContext, name: str, settings: FitSettings, learned: train.Learned) -> tuple[None, Fitted]:
+def fitted(context: RunContext, name: str, settings: FitSettings, learned: train.Learned) -> Fitted:
     """A fit without a worker of its own."""
-    return None, Fitted(TRAINERS[name].fit(learned.data, settings, Reports()), settings.rounds, ())
+    return Fitted(TRAINERS[name].fit(learned.data, settings, Reports()), settings.rounds, ())
 
 
 def example(name: str, folder: Path) -> None:
@@ -77,7 +77,8 @@ def reconcile(folder: Path) -> None:
     opened = open_project(Settings(root=folder), lambda: datetime.now(UTC))
     runs: Any = RunsHere()
     here = replace(opened, ports=replace(opened.ports, runs=runs), cluster=NoCluster())
-    with importing(folder), patch.object(train.cluster, "join", lambda: None), patch.object(train, "_learn", learn):
+    alone = {"_searched": lambda *asked: None, "_fitted": fitted}
+    with importing(folder), patch.object(train.cluster, "join", lambda: None), patch.multiple(train, **alone):
         result = lead(here, wait=True, timeout=timedelta(minutes=1), listen=lambda result: None)
     assert result.word is Conclusion.CONVERGED, result.text()
 

@@ -70,10 +70,11 @@ def profile_frame(frame: pl.DataFrame, when: datetime, metadata: Mapping[str, st
     those of numbers (seconds, since the epoch for a date), and any other type its counts only. As in whylogs, NaN
     counts as null. Of more than 6,144 distinct strings only the most frequent ones are counted.
     """
-    columns = {name: _column(frame[name]) for name in frame.columns}
-    return _whylogs().dataset(
-        columns=columns, dataset_timestamp=when, creation_timestamp=when, metadata=dict(metadata or {})
-    )
+    return _dataset({name: _column(frame[name]) for name in frame.columns}, when, metadata or {})
+
+
+def _dataset(columns: dict[str, Any], when: datetime, metadata: Mapping[str, str]) -> Any:
+    return _whylogs().dataset(columns=columns, dataset_timestamp=when, creation_timestamp=when, metadata=dict(metadata))
 
 
 def profile_bytes(frame: pl.DataFrame, when: datetime, metadata: Mapping[str, str] | None = None) -> bytes:
@@ -81,30 +82,43 @@ def profile_bytes(frame: pl.DataFrame, when: datetime, metadata: Mapping[str, st
     return bytes(profile_frame(frame, when, metadata).serialize())
 
 
-def write_reference(
-    folder: str, frame: pl.DataFrame, time: str | None, columns: Sequence[str], period: timedelta
-) -> None:
-    """Profile what a model was trained on: ``<folder>/whole.bin``, and ``<folder>/period-<k>.bin`` per period in order.
+class ColumnProfiles(NamedTuple):
+    """Profiles of columns of what a model was trained on, by name: of each period in order, and last of all rows.
+    ``times`` are the first ones of each."""
 
-    Periods are half-open, ``period`` long and start at the earliest ``time`` (a Date or Datetime column; UTC where it
-    has no zone). Rows without any time (None) are one period. ``whole.bin`` is written last, so a folder that has it is
-    complete.
+    times: Sequence[datetime]
+    columns: Sequence[Mapping[str, Any]]
+
+
+def reference_of(frame: pl.DataFrame, time: str | None, columns: Sequence[str], period: timedelta) -> ColumnProfiles:
+    """Periods are half-open, ``period`` long and start at the earliest ``time`` (a Date or Datetime column; UTC where
+    it has no zone). Rows without any time (None) are one period.
 
     Raises:
         ValueError: no row has a time.
     """
     if time is None:
-        data = profile_bytes(frame.select(columns), _NEVER)
-        for name in ("period-0", "whole"):
-            write_bytes(f"{folder}/{name}.bin", data)
-        return
-    start = frame[time].min()
-    if start is None:
+        every = {name: _column(frame[name]) for name in columns}
+        return ColumnProfiles([_NEVER, _NEVER], [every, every])
+    if frame[time].min() is None:
         raise ValueError(f"no row has a {time}")
-    for index, rows in enumerate(split_periods(frame, time, period)):
-        when = _utc(rows[time].min())
-        write_bytes(f"{folder}/period-{index}.bin", profile_bytes(rows.select(columns), when))
-    write_bytes(f"{folder}/whole.bin", profile_bytes(frame.select(columns), _utc(start)))
+    parts = [*split_periods(frame.select(list(dict.fromkeys([time, *columns]))), time, period), frame]
+    times = [_utc(part[time].min()) for part in parts]
+    return ColumnProfiles(times, [{name: _column(part[name]) for name in columns} for part in parts])
+
+
+def write_reference(folder: str, *parts: ColumnProfiles) -> None:
+    """``<folder>/whole.bin``, and ``<folder>/period-<k>.bin`` per period in order, of ``parts`` that are of other
+    columns of the same rows. ``whole.bin`` is written last, so a folder that has it is complete."""
+    *periods, whole = [_together(place, parts) for place in range(len(parts[0].times))]
+    for index, profile in enumerate(periods):
+        write_bytes(f"{folder}/period-{index}.bin", profile)
+    write_bytes(f"{folder}/whole.bin", whole)
+
+
+def _together(place: int, parts: Sequence[ColumnProfiles]) -> bytes:
+    columns = {name: view for part in parts for name, view in part.columns[place].items()}
+    return bytes(_dataset(columns, parts[0].times[place], {}).serialize())
 
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)

@@ -88,7 +88,9 @@ class TestProfileFiles(ProfileStoreContract):
             parts = [
                 frame(rows).with_columns(pl.lit(NOW + index * WEEK).alias("at")) for index, rows in enumerate(weeks)
             ]
-            profiling.write_reference(folder, pl.concat(parts), "at", ["distance", "carrier"], WEEK)
+            profiling.write_reference(
+                folder, profiling.reference_of(pl.concat(parts), "at", ["distance", "carrier"], WEEK)
+            )
 
         def flush(folder: str, when: datetime, replica: str, rows: Sequence[Row]) -> None:
             data = profiling.profile_bytes(frame(rows), when)

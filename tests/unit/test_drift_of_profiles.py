@@ -32,7 +32,7 @@ class Column:
         self.folder, self.files = folder, 0
         times = pl.Series("t", [DAY - timedelta(days=2_000) + step * number for number in range(len(trained))])
         frame = pl.DataFrame({"x": trained, "t": times})
-        profiling.write_reference(str(folder / "profile"), frame, "t", ["x"], WEEK)
+        profiling.write_reference(str(folder / "profile"), profiling.reference_of(frame, "t", ["x"], WEEK))
         found = Profiles().reference(str(folder / "profile"))
         assert found is not None
         self.reference = found

@@ -17,7 +17,7 @@ from framework.backends.profiles.files import read_profile
 from framework.backends.profiles.store import Profiles
 from framework.drift.verdict import DriftRules, judge_window
 from framework.sketches import load_whylogs
-from framework.workloads.profiling import profile_bytes, profile_frame, write_reference
+from framework.workloads.profiling import profile_bytes, profile_frame, reference_of, write_reference
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 END = START + timedelta(hours=3)
@@ -43,7 +43,7 @@ def training() -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def folder(training, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("reference"))
-    write_reference(folder, training, "time", ["temp", "hour", "origin"], timedelta(days=7))
+    write_reference(folder, reference_of(training, "time", ["temp", "hour", "origin"], timedelta(days=7)))
     return folder
 
 
@@ -110,7 +110,7 @@ def test_periods_are_counted_on_the_bins_of_the_whole(reference, training):
 def test_more_than_ten_periods_stay_in_order(tmp_path):
     times = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=row // 200) for row in range(2400)]
     frame = pl.DataFrame({"time": times, "day": [float(row // 200) for row in range(2400)]})
-    write_reference(str(tmp_path), frame, "time", ["day"], timedelta(days=1))
+    write_reference(str(tmp_path), reference_of(frame, "time", ["day"], timedelta(days=1)))
     made = STORE.reference(str(tmp_path))
     places = [period["day"].counts.index(200.0) for period in made.periods]
     assert len(places) == 12

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from framework.sketches import load_whylogs
-from framework.workloads.profiling import profile_bytes, profile_frame, split_periods, write_reference
+from framework.workloads.profiling import profile_bytes, profile_frame, reference_of, split_periods, write_reference
 
 WHEN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ROWS = 900
@@ -189,7 +189,7 @@ def test_a_period_with_too_few_rows_joins_its_neighbour(rows_per_day, expected):
 
 
 def test_the_reference_has_the_whole_and_its_weeks(tmp_path):
-    write_reference(str(tmp_path), days(*[300] * 21), "time", ["x"], timedelta(days=7))
+    write_reference(str(tmp_path), reference_of(days(*[300] * 21), "time", ["x"], timedelta(days=7)))
     read = load_whylogs().read
     assert sorted(file.name for file in tmp_path.iterdir()) == [*(f"period-{k}.bin" for k in range(3)), "whole.bin"]
     weeks = [read(str(tmp_path / f"period-{k}.bin")).view() for k in range(3)]
@@ -200,27 +200,49 @@ def test_the_reference_has_the_whole_and_its_weeks(tmp_path):
     assert summary(whole, "x")["counts/n"] == 6300
 
 
+def test_columns_may_be_profiled_one_after_the_other(tmp_path):
+    """What a model says is known later than what it was given, and comes to the same files."""
+    frame = days(*[60] * 14).sample(fraction=1.0, shuffle=True, seed=1)  # few enough for a sketch to keep each value
+    frame = frame.with_columns(word=pl.col("x").cast(pl.String), y=-pl.col("x"))
+    week = timedelta(days=7)
+    first, second = (
+        reference_of(frame.select("time", *names), "time", names, week) for names in (["x", "word"], ["y"])
+    )
+    write_reference(str(tmp_path / "apart"), first, second)
+    write_reference(str(tmp_path / "together"), reference_of(frame, "time", ["x", "word", "y"], week))
+    for name in ("period-0.bin", "period-1.bin", "whole.bin"):
+        apart, together = (
+            load_whylogs().read(str(tmp_path / folder / name)).view() for folder in ("apart", "together")
+        )
+        assert apart.dataset_timestamp == together.dataset_timestamp
+        for column in ("x", "word", "y"):
+            ours, theirs = summary(apart, column), summary(together, column)
+            for what in theirs:
+                if not what.startswith("cardinality/"):  # which goes by the order of the distinct strings, too
+                    assert ours[what] == theirs[what], what
+
+
 def test_the_whole_is_written_last(tmp_path, monkeypatch):
     """A folder that has it is complete, whatever happened to the writer."""
     from framework.workloads import profiling
 
     written = []
     monkeypatch.setattr(profiling, "write_bytes", lambda uri, data: written.append(Path(uri).name))
-    write_reference(str(tmp_path), days(300, 300), "time", ["x"], timedelta(days=1))
+    write_reference(str(tmp_path), reference_of(days(300, 300), "time", ["x"], timedelta(days=1)))
     assert written == ["period-0.bin", "period-1.bin", "whole.bin"]
 
 
 def test_rows_without_a_time_belong_to_no_period_but_to_the_whole(tmp_path):
     frame = pl.concat([days(300), pl.DataFrame({"time": [None], "x": [7.0]}, schema=days(1).schema)])
-    write_reference(str(tmp_path), frame, "time", ["x"], timedelta(days=1))
+    write_reference(str(tmp_path), reference_of(frame, "time", ["x"], timedelta(days=1)))
     read = load_whylogs().read
     assert summary(read(str(tmp_path / "period-0.bin")).view(), "x")["counts/n"] == 300
     assert summary(read(str(tmp_path / "whole.bin")).view(), "x")["counts/n"] == 301
 
 
-def test_a_frame_without_any_time_is_refused(tmp_path):
+def test_a_frame_without_any_time_is_refused():
     with pytest.raises(ValueError, match="no row has a time"):
-        write_reference(str(tmp_path), days(300).with_columns(time=None), "time", ["x"], timedelta(days=1))
+        reference_of(days(300).with_columns(time=None), "time", ["x"], timedelta(days=1))
 
 
 LOADING = """

@@ -20,7 +20,7 @@ from framework.workloads.training import decision, evaluation, fairness, labels,
 from framework.workloads.training.champion import LiveAnswers, live_answers
 from framework.workloads.training.diagnosis import diagnose
 from framework.workloads.training.importance import contributions, permutation
-from framework.workloads.training.leakage import leakage
+from framework.workloads.training.leakage import PartsLook, leakage
 from framework.workloads.training.own_metrics import own_metrics
 from framework.workloads.training.trainer import Artifact, TrainingData
 
@@ -98,6 +98,7 @@ def judge(
     data: TrainingData,
     validated: Matrix,
     wanted: Sequence[str],
+    seen: PartsLook,
     beside: Executor,
 ) -> Judged:
     """
@@ -106,6 +107,7 @@ def judge(
         parts: of the training set, by name.
         validated: the answers to the validation rows.
         wanted: metrics that the spec names, beside those of every model of the task.
+        seen: what was seen of the parts before there was a model.
         beside: looks inside the model while its answers are measured.
 
     Raises:
@@ -115,13 +117,12 @@ def judge(
     lists = labels.lists(test, spec["dataset"].get("query"), task)
     own, bars = data.own, spec["evaluation"]
     known = metrics.answered(output, output.truth(test), predictor.predict(test), lists, own, own.rows(test))
-    spine, by = asked.views[spec["dataset"]["spine"]], spec["dataset"]["split"]["by"]
+    spine = asked.views[spec["dataset"]["spine"]]
     looked, always = bars.get("importance") != "never", bars.get("importance") == "always"
     moved = explained = None
     if looked:
         moved = beside.submit(permutation, predictor, output, test, lists, asked.seed, always=always)
         explained = beside.submit(contributions, artifact, predictor.signature, test, asked.seed, always=always)
-    leaks = beside.submit(leakage, parts, predictor.signature, known, spine.entities, by, asked.seed)
     live, champion = LiveAnswers(None, "nothing is live"), None
     if asked.champion is not None:
         live = live_answers(asked.champion, test, task, lists, spine.named_by)
@@ -143,7 +144,7 @@ def judge(
         robustness=robustness.robustness(bars.get("robustness", ()), predictor, output, test, lists, asked.seed),
         importance=moved.result() if moved else None,
         contributions=explained.result() if explained else None,
-        leakage=leaks.result(),
+        leakage=leakage(seen, known, spec["dataset"]["split"]["by"]),
         diagnosis=diagnose(known, output.classes),
     )
 

@@ -4,7 +4,7 @@ whether a column is known in time, only a person can say."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,14 +31,30 @@ _MEASURE = {Task.BINARY: "auc", Task.MULTICLASS: "auc", Task.REGRESSION: "r2", T
 """What says how much an input tells, whatever the label's unit is. A ranking has none."""
 
 
-def leakage(
-    parts: Mapping[str, pl.DataFrame],
-    signature: models.Signature,
-    known: Answered,
-    entities: Sequence[str],
-    split: str,
-    seed: int,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PartsLook:
+    """What is seen of the parts of a training set without a model: see ``leakage``. ``judged`` are the test rows, by
+    position, that ``inputs`` are looked at on; ``coarse``: hardly any training row is different from others."""
+
+    inputs: Sequence[Mapping[str, Any]]
+    judged: NDArray[np.int64]
+    rows: Mapping[str, int]
+    coarse: bool
+    shared: Mapping[str, Any]
+
+
+def look_at(
+    parts: Mapping[str, pl.DataFrame], signature: models.Signature, entities: Sequence[str], seed: int
+) -> PartsLook:
+    """``entities`` are the keys of the spine."""
+    output = ModelOutput.of(signature)
+    inputs, judged = _alone(parts, signature, output, np.random.default_rng(seed))
+    train, test = (nan_as_null(parts[name]) for name in ("train", "test"))
+    rows, coarse = _equal(train, test, [*(column["name"] for column in signature["inputs"]), output.name])
+    return PartsLook(inputs, judged, rows, coarse, _shared(train, test, entities))
+
+
+def leakage(seen: PartsLook, known: Answered, split: str) -> dict[str, Any]:
     """{inputs, metric, model, rows, entities, hints}.
 
     ``inputs`` are {input, value}: the metric on test rows of the best answer that goes by this input alone, the mean
@@ -48,64 +64,59 @@ def leakage(
     {columns, shared, of}: test rows whose entity has training rows, too. ``hints`` are sentences.
 
     Args:
-        entities: the keys of the spine, ``split`` what ``split.by`` says: by time, entities recur by their nature.
+        known: the model's answers to the test rows.
+        split: what ``split.by`` says: by time, entities recur by their nature.
     """
-    output = ModelOutput.of(signature)
-    model, inputs = _alone(parts, signature, output, known, np.random.default_rng(seed))
-    train, test = (nan_as_null(parts[name]) for name in ("train", "test"))
-    rows, coarse = _equal(train, test, [*(column["name"] for column in signature["inputs"]), output.name])
-    shared = _shared(train, test, entities)
-    metric = _MEASURE.get(output.task, "")
+    metric = _MEASURE.get(known.task, "")
+    model = score(metric, _comparable(known.of(seen.judged))) if len(seen.judged) else np.nan
+    found = float(f"{model:.6g}") if np.isfinite(model) else None
+    inputs = [] if found is None else list(seen.inputs)
     hints = [
-        *_alone_hints(inputs, model, metric),
-        *_equal_hints(rows, coarse=coarse),
-        *([] if split == "time" else _shared_hints(shared)),
+        *_alone_hints(inputs, found, metric),
+        *_equal_hints(seen.rows, coarse=seen.coarse),
+        *([] if split == "time" else _shared_hints(seen.shared)),
     ]
-    return {"metric": metric, "model": model, "inputs": inputs, "rows": rows, "entities": shared, "hints": hints}
+    told = {"rows": dict(seen.rows), "entities": dict(seen.shared), "hints": hints}
+    return {"metric": metric, "model": found, "inputs": inputs, **told}
 
 
 # -- an input that alone says nearly everything ------------------------------------------------------------------------
 
 
 def _alone(
-    parts: Mapping[str, pl.DataFrame],
-    signature: models.Signature,
-    output: ModelOutput,
-    known: Answered,
-    generator: np.random.Generator,
-) -> tuple[float | None, list[dict[str, Any]]]:
+    parts: Mapping[str, pl.DataFrame], signature: models.Signature, output: ModelOutput, generator: np.random.Generator
+) -> tuple[list[dict[str, Any]], NDArray[np.int64]]:
+    """What each input says, and on which test rows: none where nothing is looked at."""
     columns = signature["inputs"]
     if output.task not in _MEASURE or len(columns) < 2:
-        return None, []
+        return [], np.empty(0, dtype=np.int64)
     most = max(FEWEST, min(ROWS, CELLS // len(columns)))
     chosen = {name: _some(parts[name].height, most, generator) for name in ("train", "test")}
-    metric = _MEASURE[output.task]
-    judged = _comparable(known.of(chosen["test"]), output)
-    model = score(metric, judged)
-    if not np.isfinite(model):
-        return None, []
-    encoder = models.Encoder(signature)
-    train, test = (encoder.matrix(parts[name][chosen[name]]) for name in ("train", "test"))
-    target = _target(output.truth(parts["train"][chosen["train"]]), output)
+    metric, encoder = _MEASURE[output.task], models.Encoder(signature)
+    rows = {name: parts[name][places] for name, places in chosen.items()}
+    train, test = (encoder.matrix(rows[name]) for name in ("train", "test"))
+    target, truth = _target(output.truth(rows["train"]), output), output.truth(rows["test"])
+    task = Task.REGRESSION if output.task is Task.QUANTILE else output.task
     found = []
     for place, column in enumerate(columns):
         categories = len(column["categories"]) if "categories" in column else None
         answer = _by_value(train[:, place], test[:, place], target, categories)
-        value = score(metric, replace(judged, given=answer if output.task is Task.MULTICLASS else answer[:, 0]))
+        value = score(metric, Answered(truth, answer if task is Task.MULTICLASS else answer[:, 0], task))
         if np.isfinite(value):
             found.append({"input": column["name"], "value": float(f"{value:.6g}")})
-    return float(f"{model:.6g}"), sorted(found, key=lambda row: -row["value"])
+    return sorted(found, key=lambda row: -row["value"]), chosen["test"]
 
 
 def _some(rows: int, most: int, generator: np.random.Generator) -> NDArray[np.int64]:
     return np.arange(rows) if rows <= most else np.sort(generator.choice(rows, most, replace=False))
 
 
-def _comparable(known: Answered, output: ModelOutput) -> Answered:
+def _comparable(known: Answered) -> Answered:
     """Quantiles by the middle one, as a number."""
-    if output.task is not Task.QUANTILE:
+    if known.task is not Task.QUANTILE:
         return known
-    return replace(known, task=Task.REGRESSION, given=output.number(known.given), quantiles=())
+    middle = known.given[:, known.given.shape[1] // 2]
+    return replace(known, task=Task.REGRESSION, given=middle, quantiles=())
 
 
 def _target(truth: Matrix, output: ModelOutput) -> Matrix:

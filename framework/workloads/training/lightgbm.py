@@ -34,7 +34,7 @@ from framework.workloads.training.trainer import (
     told_apart,
 )
 
-_OBJECTIVE = names("objective")
+_OBJECTIVE, _LINEAR = names("objective"), names("linear_tree")
 
 
 def _trainer() -> Any:
@@ -81,22 +81,26 @@ def _one(data: TrainingData, params: dict[str, Any], settings: FitSettings, watc
     if checkpoint is not None and before is not None and done >= settings.rounds:
         return _artifact(before, checkpoint[1].best)
     every, stopping = stride(settings.rounds), Stopping(data, settings, checkpoint and checkpoint[1].best)
+    if stopping.asked:
+        params = {**params, "metric": "None"}
+    rows = _rows(data, params, settings)
+    followed = _Followed(data, rows, params, settings)
+
+    def begin(env: Any) -> None:
+        if env.iteration == env.begin_iteration:
+            followed.begin(env.model)
 
     def look(env: Any) -> None:
         rounds = done + env.iteration - env.begin_iteration + 1
         if stopping.asked:
-            stopping.see(rounds, followed.answers)
+            stopping.see(rounds, followed.answers(env.model))
             if stopping.over() or rounds == settings.rounds:
                 raise lightgbm.callback.EarlyStopException(stopping.kept(rounds) - 1, env.evaluation_result_list)
         if rounds % every == 0 or rounds == settings.rounds:
-            watch.report(rounds, _answers(env.model, data, settings), lambda: _artifact(env.model, stopping.best))
+            watch.report(rounds, followed.answers(env.model), lambda: _artifact(env.model, stopping.best))
 
-    rows, followed = _rows(data, params, settings), _Followed()
-    more: dict[str, Any] = {}
-    if stopping.asked:
-        params = {**params, "metric": "None"}
-        more = {"valid_sets": [_validation(data, rows, params, settings)], "feval": followed}
-    booster = lightgbm.train(params, rows, settings.rounds - done, init_model=before, callbacks=[look], **more)
+    begin.before_iteration = True  # type: ignore[attr-defined]  # the mark by which LightGBM knows
+    booster = lightgbm.train(params, rows, settings.rounds - done, init_model=before, callbacks=[begin, look])
     artifact = _artifact(booster, stopping.best)
     if stopping.asked:
         watch.report(stopping.kept(settings.rounds), _answers(booster, data, settings), lambda: artifact, last=True)
@@ -104,17 +108,38 @@ def _one(data: TrainingData, params: dict[str, Any], settings: FitSettings, watc
 
 
 class _Followed:
-    """What LightGBM says of the validation rows after each round, which costs it one tree."""
+    """The answers to the validation rows after each round. A booster that knows the rows keeps its answers to them,
+    which costs it one tree a round. It is asked about all of its trees where it would keep others, as those of linear
+    trees are, which see float32, and where a metric of its own cannot be measured on these rows, as that of a ranking
+    cannot without lists."""
 
-    answers: Matrix
+    def __init__(self, data: TrainingData, rows: Any, params: Mapping[str, Any], settings: FitSettings) -> None:
+        self._data, self._rows, self._settings = data, rows, settings
+        able = data.output.task is not Task.RANKING and not any(params.get(name) for name in _LINEAR)
+        keeps = able or params.get("metric") == "None"
+        self._validation = _validation(data, rows, params, settings) if keeps else None
+        self._found: Matrix = np.empty(0)
 
-    def __call__(self, answers: Any, rows: Any) -> tuple[str, float, bool]:
-        self.answers = np.array(answers, dtype=np.float64)
+    def begin(self, booster: Any) -> None:
+        """Before the first round."""
+        import lightgbm
+
+        if self._validation is None:
+            return
+        try:
+            booster.add_valid(self._validation.set_reference(self._rows), "validation")
+        except lightgbm.basic.LightGBMError:
+            self._validation = None
+
+    def answers(self, booster: Any) -> Matrix:
+        if self._validation is None:
+            return _answers(booster, self._data, self._settings)
+        booster.eval_valid(self._take)
+        return self._found
+
+    def _take(self, answers: Any, rows: Any) -> tuple[str, float, bool]:
+        self._found = np.array(answers, dtype=np.float64, order="C")
         return "", 0.0, True
-
-    def asked(self, booster: Any) -> Matrix:
-        booster.eval_valid(self)
-        return self.answers
 
 
 def _quantiles(data: TrainingData, params: dict[str, Any], settings: FitSettings, watch: Watch) -> Artifact:
@@ -130,33 +155,34 @@ def _quantiles(data: TrainingData, params: dict[str, Any], settings: FitSettings
     if done is not None and done[0] >= settings.rounds:
         return done[1]
     rows, every, stopping = _rows(data, params, settings), stride(settings.rounds), Stopping(data, settings)
-    params, followed = {**params, **({"metric": "None"} if stopping.asked else {})}, _Followed()
+    params = {**params, **({"metric": "None"} if stopping.asked else {})}
+    followed = _Followed(data, rows, params, settings)
     boosters = [lightgbm.Booster({**params, "alpha": alpha}, rows) for alpha in data.output.quantiles]
-    if stopping.asked:
-        validation = _validation(data, rows, params, settings)
-        boosters = [booster.add_valid(validation, "validation") for booster in boosters]
+    for booster in boosters:
+        followed.begin(booster)
 
     def artifact(rounds: int = -1) -> Artifact:
         texts = [booster.model_to_string(num_iteration=rounds) for booster in boosters]
         return Artifact(lightgbm_text.dump_several(texts), "lightgbm-quantiles", stopping.best)
 
-    def predicted(rounds: int = -1) -> Matrix:
-        return lightgbm_text.rising([_answers(booster, data, settings, rounds) for booster in boosters])
+    def so_far() -> Matrix:
+        return lightgbm_text.rising([followed.answers(booster) for booster in boosters])
 
     def finished(rounds: int) -> Artifact:
         found = artifact(rounds)
-        watch.report(rounds, predicted(rounds), lambda: found, last=True)
+        predicted = lightgbm_text.rising([_answers(booster, data, settings, rounds) for booster in boosters])
+        watch.report(rounds, predicted, lambda: found, last=True)
         return found
 
     for number in range(1, settings.rounds + 1):
         for booster in boosters:
             booster.update()
         if stopping.asked:
-            stopping.see(number, lightgbm_text.rising([followed.asked(booster) for booster in boosters]))
+            stopping.see(number, so_far())
             if stopping.over() or number == settings.rounds:
                 return finished(stopping.kept(number))
         if number % every == 0 or number == settings.rounds:
-            watch.report(number, predicted(), artifact)
+            watch.report(number, so_far(), artifact)
     return artifact()
 
 
@@ -210,7 +236,8 @@ def _rows(data: TrainingData, params: Mapping[str, Any], settings: FitSettings) 
 
 def _validation(data: TrainingData, rows: Any, params: Mapping[str, Any], settings: FitSettings) -> Any:
     """The validation rows, cut up as ``rows`` are, for what a booster keeps of its answers to them."""
-    return _dataset(data.validation, settings, reference=rows, params=dict(params), free_raw_data=False)
+    part = data.validation
+    return _dataset(part, settings, reference=rows, label=part.y, params=dict(params), free_raw_data=False)
 
 
 def _dataset(part: Part, settings: FitSettings, **more: Any) -> Any:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import platform
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from framework import installed, scores, storage
+from framework import installed, storage
 from framework.answers import Matrix, ModelOutput
 from framework.api.layout import trial_file
 from framework.api.metrics import own_measures
 from framework.api.tasks import Task
 from framework.api.trainers import TRAINER_FORMS
 from framework.ports import MEANING, ReadTable, TrainRequest
-from framework.workloads import formats, models, profiling
+from framework.workloads import formats, models
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.persistence import persistently
 from framework.workloads.profiling import write_reference
 from framework.workloads.training import cluster, judging, labels, serving_forms, shards
+from framework.workloads.training.beforehand import known_before, profiled
 from framework.workloads.training.card import card_html, card_markdown, model_card
 from framework.workloads.training.cross_validation import CrossValidated, FoldFits
 from framework.workloads.training.dataset import TrainingSet, build, extents
@@ -43,9 +40,6 @@ from framework.workloads.training.trainer import FitSettings, Fitted, TrainingDa
 from framework.workloads.training.trainers import TRAINERS, chosen
 from framework.workloads.training.trial import trial_document
 from framework.workloads.training.tuning import SearchResult, checked_search, search
-
-REFERENCE_PERIOD = timedelta(days=7)
-"""Natural movement of a column is learned from week to week."""
 
 _LIBRARIES = (
     "fairlearn",
@@ -98,17 +92,19 @@ def run(context: RunContext) -> Mapping[str, Any]:
     several = TRAINERS[name].several if together else None
     if several is not None:
         several.trainer()  # loaded now: two threads that load one library at a time find it half loaded
-    threading.Thread(target=_warm, args=(name,), daemon=True).start()
     settings = replace(settings, stream=learned.streamed)
-    found, fitted = _learn(context, name, settings, learned)
+    found = _searched(context, name, settings, learned)
+    rows = learned.both if _refitted(spec) else learned.parts["train"]
+    before = beside.submit(known_before, asked, name, learned.dataset, learned.parts, rows, learned.signature, found)
+    fitted = _fitted(context, name, found.settings(settings) if found else settings, learned)
 
     artifact, sha256 = persistently(
         lambda: models.save(asked.model_folder, fitted.artifact.data, fitted.artifact.format)
     )
+    known = before.result()
     predictor = models.load(artifact, sha256, fitted.artifact.format, learned.signature)
+    answers = beside.submit(profiled, rows, learned.dataset.time, predictor)
     validated = _validated(fitted, predictor, learned)
-    seen = learned.both if _refitted(spec) else learned.parts["train"]
-    profiled = beside.submit(_reference, seen, predictor)
     output = judging.decided(spec, data.output, data, validated)
     signature = {**learned.signature, "output": output.to_json()}
 
@@ -117,14 +113,15 @@ def run(context: RunContext) -> Mapping[str, Any]:
 
     context.progress(None, "judging on the test rows")
     parts, wanted = learned.parts, learned.wanted
-    judged = judging.judge(asked, fitted.artifact, predictor, output, parts, data, validated, wanted, beside)
+    judged = judging.judge(
+        asked, fitted.artifact, predictor, output, parts, data, validated, wanted, known.parts, beside
+    )
 
     forms = serving_forms.made(spec, asked.model_folder, fitted.artifact, signature, parts)
 
     context.progress(None, "profiling what it was trained on")
-    train, dataset = parts["train"], learned.dataset
-    profile, reference = f"{asked.model_folder}/profile", profiled.result()
-    persistently(lambda: write_reference(profile, reference, dataset.time, _profiled(dataset), REFERENCE_PERIOD))
+    train, dataset, profile = parts["train"], learned.dataset, f"{asked.model_folder}/profile"
+    persistently(lambda: write_reference(profile, known.inputs, answers.result()))
     trial = trial_document(train, signature, dataset.label)
 
     result = {
@@ -153,7 +150,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
         },
         "trials": found.trials if found else [],
         "trial_rows": len(trial["rows"]),
-        "origin": _origin(asked, name, dataset.label, found),
+        "origin": _origin(asked, name, dataset.label, known.search),
         "seconds": round(time.perf_counter() - started, 3),
     }
     persistently(lambda: _write(asked, trial, result))
@@ -255,7 +252,7 @@ def _lineage(asked: TrainRequest, learned: Learned, judged: Judged, fitted: Fitt
     }
 
 
-def _origin(asked: TrainRequest, trainer: str, label: str, found: SearchResult | None) -> dict[str, Any]:
+def _origin(asked: TrainRequest, trainer: str, label: str, searched: dict[str, Any] | None) -> dict[str, Any]:
     """What a card tells of where a version comes from."""
     spec = asked.spec
     return {
@@ -264,35 +261,28 @@ def _origin(asked: TrainRequest, trainer: str, label: str, found: SearchResult |
         "label": label,
         "description": asked.description,
         "views": extents(_views(asked)),
-        "search": found.told(spec["tune"]) if found else None,
+        "search": searched,
     }
 
 
-def _warm(trainer: str) -> None:
-    """Load what judging and profiling take, while others fit."""
-    package = TRAINER_FORMS[trainer].package
-    if package is not None:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(package)
-    scores.warm()
-    profiling.warm()
+def _searched(context: RunContext, name: str, settings: FitSettings, learned: Learned) -> SearchResult | None:
+    """What was found, where the spec asks for a search. Both that and the fit have to have room."""
+    spec = context.payload["spec"]
+    (workers, fewest), resources = cluster.workers_of(spec["resources"]), cluster.worker_resources(spec["resources"])
+    cluster.require(resources, fewest or workers, "the fit")
+    if not spec.get("tune"):
+        return None
+    cluster.require(resources, 1, "a trial")
+    folder = _absolute(context.folder)
+    return search(learned.sent, name, settings, spec["tune"], resources, folder, context.progress)
 
 
-def _learn(
-    context: RunContext, name: str, settings: FitSettings, learned: Learned
-) -> tuple[SearchResult | None, Fitted]:
-    """Search if the spec asks for it, then fit with what was found; and once more with the rows that it was found by,
-    where that is asked for."""
+def _fitted(context: RunContext, name: str, settings: FitSettings, learned: Learned) -> Fitted:
+    """Fit; and once more with the rows that a search found the settings by, where that is asked for."""
     spec, data = context.payload["spec"], learned.sent
     (workers, fewest), checkpoint = cluster.workers_of(spec["resources"]), spec["checkpoint"]
     resources = cluster.worker_resources(spec["resources"])
-    cluster.require(resources, fewest or workers, "the fit")
     folder = _absolute(context.folder)
-    found = None
-    if spec.get("tune"):
-        cluster.require(resources, 1, "a trial")
-        found = search(data, name, settings, spec["tune"], resources, folder, context.progress)
-        settings = found.settings(settings)
     rounds = settings.rounds
 
     pace = Pace(time.monotonic)
@@ -302,7 +292,7 @@ def _learn(
 
     fitted = fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell, fewest)
     if not _refitted(spec):
-        return found, fitted
+        return fitted
 
     again_pace = Pace(time.monotonic)
 
@@ -313,7 +303,7 @@ def _learn(
     both = replaced(data, learned.both, learned.dataset, learned.signature, spec)
     settings = replace(settings, rounds=fitted.rounds, stop=None)
     again = fit(both, name, settings, workers, resources, checkpoint, folder, "refit", tell_again, fewest)
-    return found, replace(again, blind=fitted.artifact)
+    return replace(again, blind=fitted.artifact)
 
 
 def _validated(fitted: Fitted, predictor: models.Predictor, learned: Learned) -> Matrix:
@@ -346,15 +336,6 @@ def _wanted(trainer: str, task: Task, spec: Mapping[str, Any]) -> list[str]:
     if spec.get("tune"):
         checked_search(spec["tune"], task, own_measures(spec["evaluation"]))
     return judging.wanted(spec["evaluation"], task)
-
-
-def _profiled(dataset: TrainingSet) -> list[str]:
-    return [*dataset.inputs, dataset.label]
-
-
-def _reference(train: pl.DataFrame, predictor: models.Predictor) -> pl.DataFrame:
-    """Inputs as they were, and under the output's name what the model says about them: serving profiles the same."""
-    return train.with_columns(predictor.output.profiled(predictor.predict(train)))
 
 
 def _absolute(folder: str) -> str:

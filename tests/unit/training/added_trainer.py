@@ -22,7 +22,7 @@ from framework.backends.profiles.store import Profiles
 from framework.ports import LabelTable, TableState
 from framework.workloads.context import RunContext
 from framework.workloads.serving.model import ModelReplica
-from framework.workloads.training import train
+from framework.workloads.training import beforehand, train
 from framework.workloads.training.trainer import FitSettings, Fitted, TrainingData
 from framework.workloads.training.trainers import TRAINERS
 from tests.unit.training.tables import published
@@ -66,7 +66,7 @@ def trained(payload: Any, folder: Path) -> dict[str, Any]:
     train.cluster.join = lambda: None  # type: ignore[assignment]
     train.cluster.require = lambda *needed: None  # type: ignore[assignment]
     train.fit = fitted  # type: ignore[assignment]
-    train._warm = lambda trainer: None  # which loads the library that the fit loads elsewhere, and here beside it
+    beforehand.load = lambda trainer: None  # which loads the library that the fit loads elsewhere, and here beside it
     return json.loads(json.dumps(dict(train.run(context))))
 
 

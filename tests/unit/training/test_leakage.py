@@ -12,7 +12,7 @@ from framework.answers import Matrix, ModelOutput
 from framework.api.tasks import Task
 from framework.scores import Answered
 from framework.workloads import models
-from framework.workloads.training.leakage import leakage
+from framework.workloads.training.leakage import leakage, look_at
 
 CLASSES, QUANTILES = ("a", "b", "c"), (0.1, 0.5, 0.9)
 
@@ -64,8 +64,8 @@ def look(task: Task, frame: pl.DataFrame, inputs: list[str], **more: Any) -> dic
     answers = more.pop("answers", perfect(task, parts["test"]))
     quantiles = QUANTILES if task is Task.QUANTILE else ()
     known = Answered(output(task).truth(parts["test"]), answers, task, quantiles=quantiles)
-    asked = {"entities": [], "split": "random", "seed": 7, **more}
-    return leakage(parts, form, known, **asked)
+    seen = look_at(parts, form, more.get("entities", []), 7)
+    return leakage(seen, known, more.get("split", "random"))
 
 
 @pytest.mark.parametrize("task", [Task.BINARY, Task.MULTICLASS, Task.REGRESSION, Task.QUANTILE])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from framework import storage
@@ -36,20 +36,21 @@ log = logging.getLogger(__name__)
 class SearchResult:
     """The winner as the trainer is given it, and every trial for the record: {number, parameters by key, rounds,
     reports, <what it told>, error; of a population also after}. ``stages`` are [rounds, parameters] where these change
-    on the way, ``winner`` is its number, ``importance`` the share of each parameter."""
+    on the way, ``winner`` is its number; ``metric`` is what trials were compared by, as they report it."""
 
     parameters: dict[str, Any]
     rounds: int
     trials: list[dict[str, Any]]
     stages: list[list[Any]] = field(default_factory=list)
     winner: int | None = None
-    importance: dict[str, float] = field(default_factory=dict)
+    metric: str = ""
 
     def told(self, tune: Mapping[str, Any]) -> dict[str, Any]:
-        """What is kept of the search beside its trials."""
+        """What is kept of the search beside its trials: ``importance`` is the share of each parameter."""
         asked = {key: tune.get(key) for key in ("metric", "mode", "algorithm", "scheduler", "constraints", "refit")}
         stages = [rounds for rounds, _ in self.stages[:-1]]
-        return {**asked, "winner": self.winner, "stages": stages, "importance": self.importance}
+        shares = importance(self.trials, spaces.parameters(tune["search"]), self.metric, tune["mode"])
+        return {**asked, "winner": self.winner, "stages": stages, "importance": shares}
 
     def settings(self, before: FitSettings) -> FitSettings:
         """The settings of the winner's fit, which is over after as many rounds as the winner was best after."""
@@ -80,7 +81,7 @@ def search(
     """
     done = storage.readable_json(f"{folder}/search.json")
     if done is not None:
-        return SearchResult(**done)
+        return SearchResult(**{one.name: done[one.name] for one in fields(SearchResult) if one.name in done})
     task, own = data.output.task, data.own.measures
     metric, bounds = checked_metric(tune["metric"], task, own), _checked(tune, task, own)
     among, mode = spaces.parameters(tune["search"]), tune["mode"]
@@ -110,7 +111,7 @@ def search(
         carry_out(course, task_of_trial, data, scheduler, resources, folder, left, told)
     trials = course.trials()
     best = _best(trials, metric, mode, bounds)
-    found = replace(_result(trials, best, among, settings), importance=importance(trials, among, metric, mode))
+    found = replace(_result(trials, best, among, settings), metric=metric)
     storage.write_sealed(f"{folder}/search.json", asdict(found))
     storage.delete_folder(f"{place}/models")
     return found
