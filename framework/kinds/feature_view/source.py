@@ -8,14 +8,17 @@ from pydantic import Field, model_validator
 
 from framework.api.fields import DataPath, Entrypoint, exactly_one
 from framework.api.meta import Name, Strict
+from framework.api.sources import FILE_FORMATS
 from framework.api.written import Text
+
+_FORMATS = FILE_FORMATS.values()
 
 
 class Source(Strict):
     """Where rows come from. Exactly one of ``path`` (with ``format``), ``sql``, ``featureView`` and ``function``."""
 
-    format: Literal["csv", "parquet", "delta"] | None = Field(
-        None, description="How the files at path are read; csv may lie in a zip"
+    format: Literal[tuple(FILE_FORMATS)] | None = Field(  # type: ignore[valid-type]
+        None, description="; ".join(["How the files at path are read", *(one.note for one in _FORMATS if one.note)])
     )
     path: DataPath | None = Field(
         None, description="Relative to the project's root, or any fsspec URL; globs such as data/*.parquet are allowed"

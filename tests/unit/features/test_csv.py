@@ -16,8 +16,8 @@ import polars as pl
 import pytest
 
 from framework import storage
+from framework.api.sources import ENCODINGS
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.csv import ENCODINGS
 from framework.workloads.features.dtypes import DTYPES
 from framework.workloads.features.sources import read_sources
 from framework.workloads.features.transform import compute

@@ -10,7 +10,8 @@ import pytest
 from deltalake import write_deltalake
 
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.sources import load_entrypoint, read_sources
+from framework.workloads.entrypoints import load_entrypoint
+from framework.workloads.features.sources import read_sources
 
 CSV = "carrier,delay\nAA,5\nUA,NA\n"
 
@@ -63,7 +64,7 @@ def test_a_published_view_is_read_at_its_pinned_version(tmp_path: Path) -> None:
     pinned = {"weather": {"uri": uri, "version": 0}}
     assert read({"featureView": "weather"}, tmp_path, pinned)["x"].to_list() == [1]
     assert read({"format": "delta", "path": "table"}, tmp_path)["x"].to_list() == [2]
-    with pytest.raises(WorkloadError, match="FeatureView/weather") as caught:
+    with pytest.raises(WorkloadError, match="the view weather is not published") as caught:
         read({"featureView": "weather"}, tmp_path)
     assert caught.value.reason == "UpstreamMissing"
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
 import io
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,50 +10,20 @@ from typing import Any
 
 import polars as pl
 
+from framework.api.sources import ENCODINGS
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
 from framework.workloads.features.dtypes import DTYPES
-from framework.workloads.features.files import HEAD, File
-
-OPTIONS = {
-    "nullValues": "null_values",
-    "separator": "separator",
-    "quoteChar": "quote_char",
-    "hasHeader": "has_header",
-    "skipRows": "skip_rows",
-    "encoding": "encoding",
-    "inferSchemaLength": "infer_schema_length",
-    "parseDates": "try_parse_dates",
-    "commentPrefix": "comment_prefix",
-}
-"""Spec word -> Polars word."""
-
-NATIVE = ("utf8", "utf8-lossy")
-_CODECS = {"latin1": "latin-1", "windows-1252": "cp1252", "utf16": "utf-16"}
-ENCODINGS = (*NATIVE, *_CODECS)
-"""What ``encoding`` may say. Polars reads the first two; the others are turned into UTF-8 in memory."""
-
-_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
-"""How gzip, zstd and zlib begin, which Polars opens itself."""
+from framework.workloads.features.readers.csv_parts import CsvFile, parts_of
+from framework.workloads.features.readers.files import File
+from framework.workloads.features.readers.reader import AskedSource, FileReader, KnownSource, options_of
 
 _GLANCE = 64
 """Rows in which most columns show a value, so that few have to be looked through."""
-
-
+_INFERRED = 100
+"""Rows by which dtypes are guessed before a run: names are what matters there."""
 _EXAMPLES = 3
-
 _LONGEST_EXAMPLE = 40
-
-
-@dataclass(frozen=True)
-class CsvFile:
-    """One CSV file: ``label`` is how a user knows it, ``data`` its URI, or its bytes where Polars cannot open it."""
-
-    label: str
-    data: str | bytes
-
-    def scan(self, options: Mapping[str, Any]) -> pl.LazyFrame:
-        return pl.scan_csv(io.BytesIO(self.data) if isinstance(self.data, bytes) else self.data, glob=False, **options)
 
 
 @dataclass(frozen=True)
@@ -68,27 +35,33 @@ class Read:
     valued: frozenset[str]
 
 
-def parts_of(name: str, files: Sequence[File], encoding: str) -> list[CsvFile]:
-    """The CSV files that ``files`` are or hold: a zip may hold several.
+class Csv(FileReader):
+    def rows(self, source: AskedSource, files: Sequence[File]) -> pl.LazyFrame:
+        return _together(source.name, _parts(source, files), _options(source), source.declared)
 
-    Raises:
-        WorkloadError: "SourceUnreadable", naming the file, for what is no CSV file or has another encoding.
-    """
-    codec, found = _CODECS.get(encoding), list[CsvFile]()
-    for file in files:
-        if file.uri.endswith(".zip"):
-            found += [_part(name, f"{file.label}:{member}", data, codec) for member, data in _members(name, file)]
-        elif codec is None and file.native:
-            head = file.head()
-            file.recognise(name, head)
-            _refuse_utf16(name, file.label, head)
-            found.append(CsvFile(file.label, file.uri))
-        else:
-            found.append(_part(name, file.label, file.read(name), codec))
-    return found
+    def look(self, source: AskedSource, views: Mapping[str, Any]) -> KnownSource:
+        first = source.files[0]
+        (part, *_) = _parts(source, [first])
+        schema = part.scan({**_options(source), "infer_schema_length": _INFERRED}).collect_schema()
+        return KnownSource(schema, False, (first.label,))
 
 
-def scan(name: str, parts: Sequence[CsvFile], options: Mapping[str, Any], declared: Mapping[str, str]) -> pl.LazyFrame:
+def _parts(source: AskedSource, files: Sequence[File]) -> list[CsvFile]:
+    return parts_of(source.name, files, source.options.get("encoding", "utf8"))
+
+
+def _options(source: AskedSource) -> dict[str, Any]:
+    options = options_of(source)
+    # Guessing dtypes from the first rows alone would make the schema depend on the order of rows.
+    options.setdefault("infer_schema_length", None)
+    if ENCODINGS.get(options.get("encoding", "utf8")) is not None:
+        options["encoding"] = "utf8"  # that is what it is turned into
+    return options
+
+
+def _together(
+    name: str, parts: Sequence[CsvFile], options: Mapping[str, Any], declared: Mapping[str, str]
+) -> pl.LazyFrame:
     """The rows of all ``parts``. ``options`` are in Polars' words; ``declared`` gives the dtype (in a spec's words) of
     columns that have no value anywhere and so cannot tell.
 
@@ -102,7 +75,7 @@ def scan(name: str, parts: Sequence[CsvFile], options: Mapping[str, Any], declar
     merged = pl.Schema()
     for column in reads[0].schema:
         dtypes = [read.schema[column] for read in reads if column in read.valued]
-        merged[column] = _together(dtypes) if dtypes else DTYPES.get(declared.get(column, ""), pl.String())
+        merged[column] = _widest(dtypes) if dtypes else DTYPES.get(declared.get(column, ""), pl.String())
     given, frames = _reading(options), []
     for schema, some in _alike(reads, merged):
         sources = [[data for data in some if isinstance(data, kind)] for kind in (str, bytes)]
@@ -195,7 +168,7 @@ def _same_columns(name: str, reads: Sequence[Read]) -> None:
             raise WorkloadError("MissingColumn", told)
 
 
-def _together(dtypes: Sequence[pl.DataType]) -> pl.DataType:
+def _widest(dtypes: Sequence[pl.DataType]) -> pl.DataType:
     """The dtype that has room for all of ``dtypes``; text where they are different kinds of things."""
     first, *others = dict.fromkeys(dtypes)
     if not others:
@@ -221,41 +194,6 @@ def _schema(read: Read, merged: Mapping[str, pl.DataType]) -> dict[str, pl.DataT
         column: merged[column] if merged[column] == pl.String or column not in read.valued else dtype
         for column, dtype in read.schema.items()
     }
-
-
-# -- bytes -----------------------------------------------------------------------------------------------------------
-
-
-def _members(name: str, file: File) -> list[tuple[str, bytes]]:
-    """The CSV files inside a zip, in the order of their names."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(file.read(name))) as archive:
-            names = sorted(item for item in archive.namelist() if item.endswith(".csv") and "__MACOSX" not in item)
-            if not names:
-                raise WorkloadError("SourceUnreadable", f"source {name}: {file.label} holds no .csv file")
-            return [(item, archive.read(item)) for item in names]
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        told = f"source {name}: {file.label} is not a zip file that can be read: {first_line(error)}"
-        raise WorkloadError("SourceUnreadable", told) from error
-
-
-def _part(name: str, label: str, data: bytes, codec: str | None) -> CsvFile:
-    if codec is None:
-        _refuse_utf16(name, label, data[:HEAD])
-        return CsvFile(label, data)
-    try:
-        return CsvFile(label, data.decode(codec).encode())
-    except UnicodeDecodeError as error:
-        raise WorkloadError("SourceUnreadable", f"source {name}: {label} is not {codec}: {error.reason}") from error
-
-
-def _refuse_utf16(name: str, label: str, head: bytes) -> None:
-    """Half of what UTF-16 makes of plain text is zeros; what is compressed has some as well, and says what it is."""
-    if head.startswith(_COMPRESSED):
-        return
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or head.count(0) * 3 > len(head):
-        told = f"source {name}: {label} looks like UTF-16: say options: {{encoding: utf16}}"
-        raise WorkloadError("SourceUnreadable", told)
 
 
 def _hint(error: Exception) -> str:
