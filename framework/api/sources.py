@@ -23,6 +23,8 @@ class FileFormat:
 
     options: Mapping[str, Option] = field(default_factory=dict)
     note: str = ""
+    together: Callable[[Mapping[str, Any]], str] = lambda options: ""
+    """What is wrong with options that may each be right; empty where nothing is."""
 
 
 ENCODINGS: Mapping[str, str | None] = {
@@ -62,6 +64,7 @@ def _count(word: str) -> Option:
 _CSV = {
     "nullValues": Option("null_values", "text or a list of texts", _are_texts),
     "separator": Option("separator", "one ASCII character", _is_character),
+    "decimalComma": _truth("decimal_comma"),
     "quoteChar": Option(
         "quote_char",
         "one ASCII character, or empty text for none",
@@ -79,10 +82,19 @@ _CSV = {
     "commentPrefix": Option("comment_prefix", "text", lambda value: isinstance(value, str)),
 }
 
+
+def _signs(options: Mapping[str, Any]) -> str:
+    if options.get("decimalComma") and options.get("separator", ",") == ",":
+        return "decimalComma needs a separator that is no comma, such as separator: ';'"
+    return ""
+
+
 FILE_FORMATS: Mapping[str, FileFormat] = {
-    "csv": FileFormat(_CSV, "csv may lie in a zip"),
+    "csv": FileFormat(_CSV, "csv may lie in a zip, or be packed by gzip or zstd", _signs),
     "parquet": FileFormat(
         {"hivePartitioning": _truth("hive_partitioning"), "allowMissingColumns": _truth("missing_columns")}
     ),
+    "ndjson": FileFormat(note="ndjson is a JSON object on each line"),
+    "arrow": FileFormat(note="arrow is Arrow IPC, a file or a stream"),
     "delta": FileFormat({"version": _count("version")}),
 }

@@ -23,6 +23,8 @@ def problems(spec: FeatureViewSpec) -> Iterator[CrossProblem]:
                 yield CrossProblem(path, message, allowed=tuple(known), wanted=option)
             elif not known[option].fits(value):
                 yield CrossProblem(path, f"expected {known[option].expects}, found {value!r}")
+        if source.format and (told := FILE_FORMATS[source.format].together(source.options)):
+            yield CrossProblem(f'spec.sources["{name}"].options', told)
     for index, item in enumerate(spec.expectations):
         yield from _expectation(f"spec.expectations[{index}]", item, dtypes)
 

@@ -7,20 +7,24 @@ from typing import Any
 
 import polars as pl
 
-from framework.workloads.features.readers.csv import Csv
-from framework.workloads.features.readers.delta import Delta
+from framework.workloads.features.readers.arrow import ArrowReader
+from framework.workloads.features.readers.csv import CsvReader
+from framework.workloads.features.readers.delta import DeltaReader
 from framework.workloads.features.readers.files import find
-from framework.workloads.features.readers.function import Function
-from framework.workloads.features.readers.parquet import Parquet
+from framework.workloads.features.readers.function import FunctionReader
+from framework.workloads.features.readers.ndjson import NdjsonReader
+from framework.workloads.features.readers.parquet import ParquetReader
 from framework.workloads.features.readers.reader import AskedSource, Reader, shown
-from framework.workloads.features.readers.view import View
+from framework.workloads.features.readers.view import ViewReader
 
 READERS: Mapping[str, Reader] = {
-    "csv": Csv(),
-    "parquet": Parquet(),
-    "delta": Delta(),
-    "featureView": View(),
-    "function": Function(),
+    "csv": CsvReader(),
+    "parquet": ParquetReader(),
+    "ndjson": NdjsonReader(),
+    "arrow": ArrowReader(),
+    "delta": DeltaReader(),
+    "featureView": ViewReader(),
+    "function": FunctionReader(),
 }
 """By the format of a path, or by the field that says where else rows come from. Adding one: a file in ``readers/`` and
 a line here; what a spec may say of a format of files stands in ``framework/api/sources.py``."""

@@ -45,10 +45,10 @@ LINES = {
     ],
     "framework/workloads/features/sources.py": [
         (
-            "from framework.workloads.features.readers.view import View\n",
+            "from framework.workloads.features.readers.view import ViewReader\n",
             "from framework.workloads.features.readers.toy import Toy\n",
         ),
-        ('    "delta": Delta(),\n', '    "toy": Toy(),\n'),
+        ('    "delta": DeltaReader(),\n', '    "toy": Toy(),\n'),
     ],
 }
 """By file: before which line each goes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -13,17 +14,14 @@ import polars as pl
 from framework.api.sources import ENCODINGS
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
-from framework.workloads.features.dtypes import DTYPES
+from framework.workloads.features.dtypes import DTYPES, widest
+from framework.workloads.features.readers.csv_faults import examples, no_numbers, ragged, unreachable
 from framework.workloads.features.readers.csv_parts import CsvFile, parts_of
 from framework.workloads.features.readers.files import File
 from framework.workloads.features.readers.reader import AskedSource, FileReader, KnownSource, options_of
 
-_GLANCE = 64
-"""Rows in which most columns show a value, so that few have to be looked through."""
 _INFERRED = 100
 """Rows by which dtypes are guessed before a run: names are what matters there."""
-_EXAMPLES = 3
-_LONGEST_EXAMPLE = 40
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Read:
     valued: frozenset[str]
 
 
-class Csv(FileReader):
+class CsvReader(FileReader):
     def rows(self, source: AskedSource, files: Sequence[File]) -> pl.LazyFrame:
         return _together(source.name, _parts(source, files), _options(source), source.declared)
 
@@ -44,6 +42,15 @@ class Csv(FileReader):
         (part, *_) = _parts(source, [first])
         schema = part.scan({**_options(source), "infer_schema_length": _INFERRED}).collect_schema()
         return KnownSource(schema, False, (first.label,))
+
+    def trouble(self, source: AskedSource) -> Iterator[str]:
+        yield from super().trouble(source)
+        options = _options(source)
+        for file in source.files:
+            with suppress(WorkloadError, pl.exceptions.PolarsError):  # which is told already
+                for part in _parts(source, [file]):
+                    rows = part.scan({**options, "infer_schema_length": None})
+                    yield from (f"source {source.name}: {told}" for told in no_numbers(part, options, rows))
 
 
 def _parts(source: AskedSource, files: Sequence[File]) -> list[CsvFile]:
@@ -75,7 +82,7 @@ def _together(
     merged = pl.Schema()
     for column in reads[0].schema:
         dtypes = [read.schema[column] for read in reads if column in read.valued]
-        merged[column] = _widest(dtypes) if dtypes else DTYPES.get(declared.get(column, ""), pl.String())
+        merged[column] = widest(dtypes) if dtypes else DTYPES.get(declared.get(column, ""), pl.String())
     given, frames = _reading(options), []
     for schema, some in _alike(reads, merged):
         sources = [[data for data in some if isinstance(data, kind)] for kind in (str, bytes)]
@@ -88,9 +95,7 @@ def _together(
 def _read(name: str, part: CsvFile, options: Mapping[str, Any]) -> Read:
     try:
         schema = dict(part.scan(options).collect_schema())
-        rows = part.scan({**_reading(options), "schema": schema})
-        _refuse_unreachable(name, part, options, schema)
-        return Read(part, schema, frozenset(schema) - _without_value(rows, schema))
+        return Read(part, schema, _valued(name, part, options, schema))
     except WorkloadError:
         raise
     except pl.exceptions.NoDataError as error:
@@ -105,57 +110,44 @@ def _reading(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if key != "infer_schema_length"}
 
 
-def _without_value(rows: pl.LazyFrame, schema: Mapping[str, pl.DataType]) -> frozenset[str]:
-    """Columns without any value, which are read as text. Most text shows at a glance that it is some."""
-    texts = [column for column, dtype in schema.items() if dtype == pl.String]
-    glance = rows.select(texts).head(_GLANCE).collect()
-    silent = [column for column in texts if glance[column].null_count() == glance.height]
-    if silent and glance.height == _GLANCE:
-        counts = rows.select(pl.col(silent).count()).collect().row(0, named=True)
-        silent = [column for column in silent if not counts[column]]
-    return frozenset(silent)
-
-
-def _refuse_unreachable(
-    name: str, part: CsvFile, options: Mapping[str, Any], schema: Mapping[str, pl.DataType]
-) -> None:
-    """Refuse numbers that no float is near to: 1e400 would be read as infinity and 1e-400 as nothing. Infinity that is
-    written as such is what it says.
+def _valued(name: str, part: CsvFile, options: Mapping[str, Any], schema: Mapping[str, pl.DataType]) -> frozenset[str]:
+    """The columns that have a value, from a look at all rows. Numbers that no float is near to are refused: 1e400 would
+    be read as infinity and 1e-400 as nothing. Infinity that is written as such is what it says.
 
     Raises:
-        WorkloadError: "WrongType" with column, count and examples.
+        WorkloadError: "SourceUnreadable" for a row that has more or fewer fields than the header, with its line;
+            "WrongType" with column, count and examples.
     """
     floats = [column for column, dtype in schema.items() if dtype.is_float()]
-    if not floats:
-        return
     texts = {column: pl.String() if column in floats else dtype for column, dtype in schema.items()}
     written = part.scan({**_reading(options), "schema": texts})
-    counts, examples = pl.col(floats).count().name.prefix("of "), [_unreachable(column) for column in floats]
-    found = written.select(counts, *(some.implode() for some in examples)).collect().row(0, named=True)
-    told = [
-        f"{column}: {len(lost):,} of {found[f'of {column}']:,} values {'is' if len(lost) == 1 else 'are'} not to be "
-        f"had as {schema[column]} unchanged, e.g. {_shown(lost)}"
-        for column in floats
-        if (lost := found[column])
+    if options.get("decimal_comma"):
+        written = written.with_columns(pl.col(floats).str.replace(",", ".", literal=True))
+    asked = [
+        pl.len().alias("rows"),
+        pl.all().count().name.prefix("of "),
+        *(unreachable(column).implode().alias(f"lost {column}") for column in floats),
     ]
+    try:
+        found = written.select(asked).collect().row(0, named=True)
+    except pl.exceptions.ComputeError as error:
+        if told := ragged(part, options):
+            raise WorkloadError("SourceUnreadable", f"source {name}: {told}") from error
+        raise
+    counts = {column: found[f"of {column}"] for column in schema}
+    *others, last = schema
+    # A row that ends too early reads as one whose last values are missing.
+    if others and counts[last] < found["rows"] and (told := ragged(part, options)):
+        raise WorkloadError("SourceUnreadable", f"source {name}: {told}")
+    told = "; ".join(
+        f"{column}: {len(some):,} of {counts[column]:,} values {'is' if len(some) == 1 else 'are'} not to be had as "
+        f"{schema[column]} unchanged, e.g. {examples(some)}"
+        for column in floats
+        if (some := found[f"lost {column}"])
+    )
     if told:
-        raise WorkloadError("WrongType", f"source {name}: {part.label}: {'; '.join(told)}")
-
-
-def _unreachable(column: str) -> pl.Expr:
-    """The values of a column of text that a float makes infinity or nothing of. Only an exponent, or hundreds of
-    digits, lead there."""
-    text = pl.col(column).str.strip_chars()
-    likely = pl.col(column).filter(text.str.contains(r"[eE]|.{300}"))
-    value, bare = likely.str.strip_chars().cast(pl.Float64, strict=False), likely.str.replace(r"[eE].*", "")
-    vanishes = (value == 0) & bare.str.contains("[1-9]")
-    return likely.filter(((value.is_infinite() & bare.str.contains("[0-9]")) | vanishes).fill_null(False))
-
-
-def _shown(some: Sequence[str]) -> str:
-    """A few different ones."""
-    few = [text if len(text) <= _LONGEST_EXAMPLE else f"{text[:_LONGEST_EXAMPLE]}…" for text in dict.fromkeys(some)]
-    return ", ".join(map(repr, few[:_EXAMPLES]))
+        raise WorkloadError("WrongType", f"source {name}: {part.label}: {told}")
+    return frozenset(column for column, count in counts.items() if count)
 
 
 def _same_columns(name: str, reads: Sequence[Read]) -> None:
@@ -166,18 +158,6 @@ def _same_columns(name: str, reads: Sequence[Read]) -> None:
             has = [f"{'no' if column in first.schema else 'a'} column {column!r}" for column in odd]
             told = f"source {name}: {read.part.label} has {' and '.join(has)}, other than {first.part.label}"
             raise WorkloadError("MissingColumn", told)
-
-
-def _widest(dtypes: Sequence[pl.DataType]) -> pl.DataType:
-    """The dtype that has room for all of ``dtypes``; text where they are different kinds of things."""
-    first, *others = dict.fromkeys(dtypes)
-    if not others:
-        return first
-    if all(dtype.is_numeric() for dtype in dtypes):
-        floats = any(dtype.is_float() for dtype in dtypes)
-        return pl.Float64() if floats else pl.Int128()
-    naive = pl.Datetime("us")
-    return naive if all(dtype in (pl.Date(), naive) for dtype in dtypes) else pl.String()
 
 
 def _alike(

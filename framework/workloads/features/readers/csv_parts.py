@@ -6,18 +6,21 @@ import codecs
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import polars as pl
 
+from framework import storage
 from framework.api.sources import ENCODINGS
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
 from framework.workloads.features.readers.files import HEAD, File
 
-_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_COMPRESSED = (*_PACKED, b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 """How gzip, zstd and zlib begin, which Polars opens itself."""
 
 
@@ -30,6 +33,15 @@ class CsvFile:
 
     def scan(self, options: Mapping[str, Any]) -> pl.LazyFrame:
         return pl.scan_csv(io.BytesIO(self.data) if isinstance(self.data, bytes) else self.data, glob=False, **options)
+
+    @contextmanager
+    def opened(self) -> Iterator[TextIO]:
+        """Its text, unpacked; what is no UTF-8 in it becomes a sign that stands for that."""
+        held: Any = io.BytesIO(self.data) if isinstance(self.data, bytes) else self.data.removeprefix("file://")
+        if isinstance(held, str) and not storage.is_local(held):
+            held = io.BytesIO(storage.read_bytes(held) or b"")
+        with _unpacked(held) as stream, io.TextIOWrapper(stream, "utf-8-sig", "replace", newline="") as text:
+            yield text
 
 
 def parts_of(name: str, files: Sequence[File], encoding: str) -> list[CsvFile]:
@@ -52,6 +64,18 @@ def parts_of(name: str, files: Sequence[File], encoding: str) -> list[CsvFile]:
     return found
 
 
+def _unpacked(held: Any) -> Any:
+    """A stream of what a path, or bytes, hold: of what gzip or zstd packed, as it was before."""
+    import pyarrow
+
+    with open(held, "rb") if isinstance(held, str) else nullcontext(held) as begins:
+        head = begins.read(HEAD)
+    if not isinstance(held, str):
+        held.seek(0)
+    packed = next((name for mark, name in _PACKED.items() if head.startswith(mark)), None)
+    return pyarrow.input_stream(held, compression=packed)
+
+
 def _members(name: str, file: File) -> list[tuple[str, bytes]]:
     """The CSV files inside a zip, in the order of their names."""
     try:
@@ -70,9 +94,11 @@ def _part(name: str, label: str, data: bytes, codec: str | None) -> CsvFile:
         _refuse_utf16(name, label, data[:HEAD])
         return CsvFile(label, data)
     try:
-        return CsvFile(label, data.decode(codec).encode())
+        return CsvFile(label, _unpacked(io.BytesIO(data)).read().decode(codec).encode())
     except UnicodeDecodeError as error:
         raise WorkloadError("SourceUnreadable", f"source {name}: {label} is not {codec}: {error.reason}") from error
+    except OSError as error:
+        raise WorkloadError("SourceUnreadable", f"source {name}: {label} is damaged: {first_line(error)}") from error
 
 
 def _refuse_utf16(name: str, label: str, head: bytes) -> None:

@@ -8,6 +8,6 @@ from framework.workloads.entrypoints import call
 from framework.workloads.features.readers.reader import AskedSource, Reader
 
 
-class Function(Reader):
+class FunctionReader(Reader):
     def scan(self, source: AskedSource) -> pl.LazyFrame:
         return call(source.asked["function"])

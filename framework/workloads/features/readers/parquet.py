@@ -11,15 +11,21 @@ import polars as pl
 from framework.workloads.features.readers.files import File
 from framework.workloads.features.readers.reader import UNKNOWN, AskedSource, FileReader, KnownSource, options_of
 
+_MARKS = (b"PAR1", b"PARE")
+"""How one begins; the second where its footer is encrypted."""
 
-class Parquet(FileReader):
+
+class ParquetReader(FileReader):
     def rows(self, source: AskedSource, files: Sequence[File]) -> pl.LazyFrame:
         options = _options(source)
+        for file in files:
+            head = file.head()
+            file.recognise(source.name, head)
+            if not head.startswith(_MARKS):
+                raise source.error("SourceUnreadable", f"{file.label} is no Parquet file")
         if not all(file.native for file in files):
             held: Any = [io.BytesIO(file.read(source.name)) for file in files]
             return pl.scan_parquet(held, **options)
-        for file in files:
-            file.recognise(source.name, file.head())
         return pl.scan_parquet([file.uri for file in files], glob=False, **options)
 
     def look(self, source: AskedSource, views: Mapping[str, Any]) -> KnownSource:

@@ -12,7 +12,7 @@ from framework.workloads.features.readers.reader import UNKNOWN, AskedSource, Kn
 from framework.workloads.missing import nan_as_null
 
 
-class View(Reader):
+class ViewReader(Reader):
     def scan(self, source: AskedSource) -> pl.LazyFrame:
         name = source.asked["featureView"]
         pinned = source.upstream.get(name)
