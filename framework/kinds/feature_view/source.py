@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,6 +11,7 @@ from framework.api.fields import DataPath, Entrypoint, exactly_one
 from framework.api.meta import Name, Strict
 from framework.api.sources import FILE_FORMATS
 from framework.api.written import Text
+from framework.kinds.feature_view.dtypes import Dtype
 
 _FORMATS = FILE_FORMATS.values()
 
@@ -34,6 +36,24 @@ class Source(Strict):
     options: dict[str, Any] = Field(
         default_factory=dict, description="For path: options of the reader, e.g. nullValues or separator for csv"
     )
+
+    rename: dict[str, Text] = Field(
+        default_factory=dict, description="Names of columns here by their names in the source"
+    )
+    columns: dict[Text, Dtype] = Field(
+        default_factory=dict,
+        description="Columns that the source must have, by their names here, with their dtypes; others may be there",
+    )
+
+    @model_validator(mode="after")
+    def _names_apart(self) -> Self:
+        repeated = sorted(name for name, count in Counter(self.rename.values()).items() if count > 1)
+        if repeated:
+            raise ValueError(f"rename gives several columns the name {', '.join(repeated)}")
+        for old, new in self.rename.items():
+            if old in self.columns and old not in self.rename.values():
+                raise ValueError(f"columns names {old!r}, which rename calls {new!r} here")
+        return self
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

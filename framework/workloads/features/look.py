@@ -16,6 +16,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
 from framework.workloads.failures import first_line
 from framework.workloads.features import query
+from framework.workloads.features.contract import gaps_of
 from framework.workloads.features.dtypes import DTYPES
 from framework.workloads.features.expectations import condition
 from framework.workloads.features.readers.reader import UNKNOWN, KnownSource
@@ -61,12 +62,26 @@ def _known(
                 return UNKNOWN, ()
             if reader.of_files and not asked.files:
                 return UNKNOWN, _missing(path, root, path_of) if whole else ()
-        return reader.look(asked, views), ()
+        return _called(name, source, reader.look(asked, views))
     except WorkloadError as error:
         told = Mistake(path_of, str(error), files=(path or "",), warning=True)
     except Exception as error:
         told = Mistake(path_of, f"cannot be read: {first_line(error)}", files=(path or "",), warning=True)
     return UNKNOWN, (told,) if whole else ()
+
+
+def _called(name: str, asked: Mapping[str, Any], known: KnownSource) -> tuple[KnownSource, Sequence[Mistake]]:
+    """A source as the spec calls its columns, and where they are not those that it must have."""
+    if known.schema is None:
+        return known, ()
+    schema, names = known.schema, asked.get("rename") or {}
+    mistakes = [
+        Mistake(f'spec.sources["{name}"].{gap.field}', gap.told, files=known.files)
+        for gap in gaps_of(asked, schema, sure=known.sure)
+    ]
+    if mistakes:
+        return replace(known, schema=None), mistakes
+    return replace(known, schema=pl.Schema({names.get(old, old): dtype for old, dtype in schema.items()})), ()
 
 
 def _leaves(root: str, paths: Sequence[str]) -> bool:

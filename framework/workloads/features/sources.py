@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
+from framework.workloads.features.contract import renamed, told_dtypes
 from framework.workloads.features.readers.arrow import ArrowReader
 from framework.workloads.features.readers.csv import CsvReader
 from framework.workloads.features.readers.delta import DeltaReader
@@ -58,10 +60,10 @@ def read_sources(
 
     Raises:
         WorkloadError: "SourceMissing", "UnknownOption", "UnsupportedSource", "UpstreamMissing", "SourceUnreadable",
-            "MissingColumn", "PathOutsideRoot"; what ``call`` raises.
+            "MissingColumn", "SchemaChanged", "PathOutsideRoot"; what ``call`` raises.
     """
     asked = {name: asked_source(name, source, root, upstream, declared) for name, source in sources.items()}
-    return {name: reader_of(source).scan(source) for name, source in asked.items()}
+    return {name: renamed(source, reader_of(source).scan(source)) for name, source in asked.items()}
 
 
 def asked_source(
@@ -77,7 +79,8 @@ def asked_source(
         WorkloadError: "PathOutsideRoot".
     """
     uri, files = find(name, source["path"], root) if source.get("path") else ("", [])
-    return AskedSource(name, source, uri, files, declared or {}, upstream or {})
+    asked = AskedSource(name, source, uri, files, declared or {}, upstream or {})
+    return replace(asked, declared=told_dtypes(asked))
 
 
 def trouble(sources: Sources, root: str) -> list[str]:

@@ -130,6 +130,31 @@ def test_a_file_of_another_kind_is_told(
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_awkward_names_are_given_others(form: str, tmp_path: Path) -> None:
+    awkward = ["Air [K]", "a.b", "", "zwei Wörter"]
+    of_format(form, pl.DataFrame({name: [number] for number, name in enumerate(awkward, 1)}), tmp_path / "1.x")
+    source = {"format": FORMATS[form], "path": "1.x", "rename": dict(zip(awkward, "abcd", strict=True))}
+    assert read(source, tmp_path).to_dicts() == [{"a": 1, "b": 2, "c": 3, "d": 4}]
+    swapped = {**source, "rename": {"Air [K]": "a.b", "a.b": "Air [K]"}}
+    assert read(swapped, tmp_path).columns == ["a.b", "Air [K]", "", "zwei Wörter"]
+
+
+def test_a_source_that_changed_is_told_with_all_columns_that_are_gone_came_or_are_others(tmp_path: Path) -> None:
+    must = {"id": "Int64", "air_k": "Float64", "note": "String", "at": "Datetime"}
+    source = {"format": "csv", "path": "1.csv", "rename": {"Air [K]": "air_k"}, "columns": must}
+    (tmp_path / "1.csv").write_text("id,Air [K],note,at\n1,2,,\n")
+    frame = read(source, tmp_path)
+    assert dict(frame.schema) == {"id": pl.Int64, "air_k": pl.Int64, "note": pl.String, "at": pl.Datetime("us", "UTC")}
+    (tmp_path / "1.csv").write_text("id,Air [K],notes,at,more\n1,warm,x,2024,y\n")
+    told = r"air_k is String and must be Float64; gone: 'note'; did you mean 'notes'\?; at is Int64 .*; added: notes, more$"
+    with pytest.raises(
+        WorkloadError, match=rf"source only: its columns are not those that the spec names: {told}"
+    ) as caught:
+        read(source, tmp_path)
+    assert caught.value.reason == "SchemaChanged"
+
+
 def test_arrow_files_that_differ_are_told_by_their_columns(tmp_path: Path) -> None:
     pl.DataFrame({"a": [1], "b": ["x"]}).write_ipc(tmp_path / "1.arrow")
     pl.DataFrame({"a": [1.5], "c": ["x"]}).write_ipc_stream(tmp_path / "2.arrow")
@@ -175,7 +200,7 @@ def test_a_function_is_a_source(tmp_path: Path) -> None:
         ({"format": "csv", "path": "/etc/passwd"}, "PathOutsideRoot", "leaves the project's root"),
         ({"format": "csv", "path": "broken.zip"}, "SourceUnreadable", "not a zip"),
         ({"format": "csv", "path": "empty.zip"}, "SourceUnreadable", "no .csv"),
-        ({"format": "delta", "path": "a.csv"}, "SourceMissing", "no Delta table at a.csv"),
+        ({"format": "delta", "path": "none"}, "SourceMissing", "no Delta table at none"),
         (
             {"format": "delta", "path": "table", "options": {"version": 7}},
             "SourceUnreadable",

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from framework.workloads.failures import first_line
-from framework.workloads.features.readers.batches import lazily
+from framework.workloads.features.readers.batches import lazily, of_arrow
 from framework.workloads.features.readers.files import File
 from framework.workloads.features.readers.reader import AskedSource, FileReader, KnownSource
 
@@ -57,12 +57,12 @@ class _Stream:
 
     def schema(self) -> pl.Schema:
         with self._opened() as reader:
-            return pl.Schema(pl.DataFrame(reader.schema.empty_table()).schema)
+            return of_arrow(reader.schema.empty_table()).schema
 
     def batches(self) -> Iterator[pl.DataFrame]:
         with self._opened() as reader:
             for batch in reader:
-                yield pl.DataFrame(batch)
+                yield of_arrow(batch)
 
     def _opened(self) -> Any:
         import pyarrow

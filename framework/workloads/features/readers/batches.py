@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import polars as pl
 from polars.io.plugins import register_io_source
+
+
+def of_arrow(table: Any) -> pl.DataFrame:
+    """A table or a batch of Arrow, under the names that its columns have there: Polars gives one to those without."""
+    frame = pl.DataFrame(table)
+    frame.columns = table.schema.names
+    return frame
 
 
 def lazily(schema: pl.Schema, batches: Callable[[], Iterator[pl.DataFrame]]) -> pl.LazyFrame:
