@@ -23,6 +23,7 @@ EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("alembic", "mlflow"), "mlflow"),
     "psycopg": "postgres",
     "s3fs": "s3",
+    **dict.fromkeys(("adbc_driver_postgresql", "adbc_driver_sqlite"), "sql"),
 }
 """The extra that brings a package, by the package's name when it is imported."""
 DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {

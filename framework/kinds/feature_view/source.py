@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from framework.api.errors import FieldError
 from framework.api.fields import DataPath, Entrypoint, exactly_one
 from framework.api.meta import Name, Strict
 from framework.api.sources import FILE_FORMATS
+from framework.api.statements import mistake
 from framework.api.written import Text
 from framework.kinds.feature_view.dtypes import Dtype
 
 _FORMATS = FILE_FORMATS.values()
+
+
+def _query(value: str) -> str:
+    if told := mistake(value):
+        raise FieldError(told)
+    return value
+
+
+Query = Annotated[Text, AfterValidator(_query)]
+"""SQL for a database."""
 
 
 class Source(Strict):
@@ -25,7 +37,12 @@ class Source(Strict):
     path: DataPath | None = Field(
         None, description="Relative to the project's root, or any fsspec URL; globs such as data/*.parquet are allowed"
     )
-    sql: Text | None = Field(None, description="A query; the connection comes from the Environment")
+    sql: Query | None = Field(None, description="A SELECT, or a WITH before one; the connection is the Environment's")
+    versionSql: Query | None = Field(
+        None,
+        description="For sql: a quick query whose result changes when the rows do, e.g. SELECT max(updated_at) FROM t; "
+        "default: it is not known before a run",
+    )
     connection: Text | None = Field(
         None, description="For sql: the Environment's name of the connection; default: its only one"
     )
@@ -64,6 +81,7 @@ class Source(Strict):
             ("format", "path", self.format is not None),
             ("options", "path", bool(self.options)),
             ("connection", "sql", self.connection is not None),
+            ("versionSql", "sql", self.versionSql is not None),
         ):
             if given and origin != owner:
                 raise ValueError(f"{field} belongs to {owner}, and this source has {origin}")

@@ -17,6 +17,7 @@ from framework.workloads.features.readers.function import FunctionReader
 from framework.workloads.features.readers.ndjson import NdjsonReader
 from framework.workloads.features.readers.parquet import ParquetReader
 from framework.workloads.features.readers.reader import AskedSource, Reader, shown
+from framework.workloads.features.readers.sql import SqlReader
 from framework.workloads.features.readers.view import ViewReader
 
 READERS: Mapping[str, Reader] = {
@@ -27,6 +28,7 @@ READERS: Mapping[str, Reader] = {
     "delta": DeltaReader(),
     "featureView": ViewReader(),
     "function": FunctionReader(),
+    "sql": SqlReader(),
 }
 """By the format of a path, or by the field that says where else rows come from. Adding one: a file in ``readers/`` and
 a line here; what a spec may say of a format of files stands in ``framework/api/sources.py``."""
@@ -36,18 +38,9 @@ Sources = Mapping[str, Mapping[str, Any]]
 
 
 def reader_of(source: AskedSource) -> Reader:
-    """The one that reads it.
-
-    Raises:
-        WorkloadError: "UnsupportedSource".
-    """
-    words = (
-        [source.asked["format"]] if source.asked.get("path") else [word for word in READERS if source.asked.get(word)]
-    )
-    reader = next((READERS[word] for word in words if word in READERS), None)
-    if reader is None:
-        raise source.error("UnsupportedSource", "sql sources need a connection, which no Environment has yet")
-    return reader
+    asked = source.asked
+    word: str = asked["format"] if asked.get("path") else next(word for word in READERS if asked.get(word))
+    return READERS[word]
 
 
 def read_sources(
@@ -59,8 +52,9 @@ def read_sources(
     dtypes of the view's own columns: a column of that name without any value in a CSV file takes it.
 
     Raises:
-        WorkloadError: "SourceMissing", "UnknownOption", "UnsupportedSource", "UpstreamMissing", "SourceUnreadable",
+        WorkloadError: "SourceMissing", "UnknownOption", "UpstreamMissing", "SourceUnreadable",
             "MissingColumn", "SchemaChanged", "PathOutsideRoot"; what ``call`` raises.
+        TerminalError, TransientError: of a database, as ``databases.asked`` does.
     """
     asked = {name: asked_source(name, source, root, upstream, declared) for name, source in sources.items()}
     return {name: renamed(source, reader_of(source).scan(source)) for name, source in asked.items()}
@@ -79,7 +73,7 @@ def asked_source(
         WorkloadError: "PathOutsideRoot".
     """
     uri, files = find(name, source["path"], root) if source.get("path") else ("", [])
-    asked = AskedSource(name, source, uri, files, declared or {}, upstream or {})
+    asked = AskedSource(name, source, root, uri, files, declared or {}, upstream or {})
     return replace(asked, declared=told_dtypes(asked))
 
 

@@ -22,12 +22,13 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class AskedSource:
-    """A source of a spec. ``asked`` is what the spec says of it (JSON by alias); ``uri`` and ``files`` are what its
-    ``path`` stands for, where it has one; ``declared`` the dtypes of the view's own columns, in a spec's words;
-    ``upstream`` the published version {uri, version} of each FeatureView that is read."""
+    """A source of a spec. ``asked`` is what the spec says of it (JSON by alias); ``root`` is the project's folder;
+    ``uri`` and ``files`` are what its ``path`` stands for, where it has one; ``declared`` the dtypes of the view's own
+    columns, in a spec's words; ``upstream`` the published version {uri, version} of each FeatureView that is read."""
 
     name: str
     asked: Mapping[str, Any]
+    root: str = ""
     uri: str = ""
     files: Sequence[File] = ()
     declared: Mapping[str, str] = field(default_factory=dict)
