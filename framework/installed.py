@@ -27,6 +27,8 @@ EXTRAS: Mapping[str, str] = {
 }
 """The extra that brings a package, by the package's name when it is imported."""
 DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
+    "adbc_driver_postgresql": ("adbc-driver-postgresql",),
+    "adbc_driver_sqlite": ("adbc-driver-sqlite",),
     "mlflow": ("mlflow-skinny", "mlflow"),
     "sklearn": ("scikit-learn",),
     "xgboost": ("xgboost-cpu", "xgboost"),
