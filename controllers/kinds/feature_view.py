@@ -14,6 +14,7 @@ from framework.api import layout
 from framework.api.errors import DamagedError, TerminalError
 from framework.api.meta import Ref
 from framework.kinds.feature_view import build
+from framework.kinds.feature_view.connections import resolved
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
@@ -127,10 +128,8 @@ class _Look:
         spec = self.desired.spec
         if newest is not None and spec.materialization.every is None and build.made_of(newest, "", ready):
             return "", None
-        sources = {
-            name: source.model_dump(mode="json", by_alias=True, exclude_none=True)
-            for name, source in spec.sources.items()
-        }
+        asked = spec.model_dump(mode="json", by_alias=True, exclude_none=True, include={"sources"})
+        sources = resolved(asked, self.desired.connections)["sources"]
         try:
             return self.ports.tables.source_digest(sources, self.desired.root), None
         except TerminalError as error:

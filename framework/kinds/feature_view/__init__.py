@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.api.places import Place, Use
+from framework.kinds.feature_view import connections
 from framework.kinds.feature_view.observed import FeatureViewState
 from framework.kinds.feature_view.question import question
 from framework.kinds.feature_view.rules import problems
@@ -38,7 +39,7 @@ def _entrypoints(spec: FeatureViewSpec) -> Mapping[str, str]:
 
 
 def _unsupported(spec: FeatureViewSpec) -> tuple[str, ...]:
-    found = [f"spec.sources.{name}.sql" for name, source in spec.sources.items() if source.sql is not None]
+    found = list[str]()
     if spec.materialization.mode == "incremental":
         found.append("spec.materialization.mode")
     if spec.materialization.schedule is not None:
@@ -51,7 +52,7 @@ def _unsupported(spec: FeatureViewSpec) -> tuple[str, ...]:
 
 
 def _check(spec: FeatureViewSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
-    return tuple(problems(spec))
+    return (*problems(spec), *connections.problems(spec, specs))
 
 
 def _contract(spec: FeatureViewSpec) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import Published
+from framework.kinds.feature_view.source import Source
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.planning.grammar.build import build_name
 from framework.planning.grammar.changes import Desired
@@ -27,12 +28,17 @@ def _holds(before: ReadTable | None, now: ReadTable) -> bool:
 
 
 def asks_again(spec: FeatureViewSpec, last: datetime | None, now: datetime) -> timedelta | None:
-    """How long until a function is to be asked again that was asked at ``last``: what it gives is not known before it
-    runs, so where new data is waited for it runs each time. None where there is none, or nothing is waited for."""
+    """How long until a function, or a query, is to be asked again that was asked at ``last``: what it gives is not
+    known before it runs, so where new data is waited for it runs each time. None where there is none, or nothing is
+    waited for."""
     every = spec.materialization.every
-    if every is None or last is None or not any(source.function for source in spec.sources.values()):
+    if every is None or last is None or not any(map(_unknown, spec.sources.values())):
         return None
     return max(timedelta(0), every - abs(now - last))  # ahead: the clock was set
+
+
+def _unknown(source: Source) -> bool:
+    return source.function is not None or (source.sql is not None and source.versionSql is None)
 
 
 def wanted(

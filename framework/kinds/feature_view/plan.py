@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from framework.api import layout
 from framework.api.categories import Category
 from framework.kinds.feature_view.build import asks_again
+from framework.kinds.feature_view.connections import resolved
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
 from framework.planning.grammar import reasons
@@ -148,7 +149,7 @@ class _View:
             cause=self._cause,
             table=self._table,
             root=desired.root,
-            spec=desired.spec.model_dump(mode="json", by_alias=True),
+            spec=resolved(desired.spec.model_dump(mode="json", by_alias=True), desired.connections),
             source_digest=observed.source_digest,
             commit=desired.commit,
             upstream={ref.name: view.read() for ref, view in observed.upstream.items() if view is not None},

@@ -2,60 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
+from framework.api.sources import FILE_FORMATS
 from framework.kinds.feature_view.columns import FLOATS, NUMBERS, TIMES
 from framework.kinds.feature_view.expectation import Expectation
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.planning.grammar.kind import CrossProblem
-
-ENCODINGS = ("utf8", "utf8-lossy", "latin1", "windows-1252", "utf16")
-
-Form = Callable[[Any], bool]
-_TRUTH: tuple[str, Form] = ("true or false", lambda value: isinstance(value, bool))
-_COUNT: tuple[str, Form] = ("a whole number from 0 on", lambda value: type(value) is int and value >= 0)
-_TEXT: tuple[str, Form] = ("text", lambda value: isinstance(value, str))
-_CHARACTER: tuple[str, Form] = ("one ASCII character", lambda value: isinstance(value, str) and _is_byte(value))
-
-OPTIONS: Mapping[str, Mapping[str, tuple[str, Form]]] = {
-    "csv": {
-        "nullValues": ("text or a list of texts", lambda value: all(isinstance(item, str) for item in _listed(value))),
-        "separator": _CHARACTER,
-        "quoteChar": ("one ASCII character, or empty text for none", lambda value: value == "" or _CHARACTER[1](value)),
-        "hasHeader": _TRUTH,
-        "skipRows": _COUNT,
-        "encoding": (f"one of {', '.join(ENCODINGS)}", lambda value: value in ENCODINGS),
-        "inferSchemaLength": ("a whole number from 1 on", lambda value: type(value) is int and value >= 1),
-        "parseDates": _TRUTH,
-        "commentPrefix": _TEXT,
-    },
-    "parquet": {"hivePartitioning": _TRUTH, "allowMissingColumns": _TRUTH},
-    "delta": {"version": _COUNT},
-}
-"""What each reader can be told, and what it takes."""
-
-
-def _is_byte(value: str) -> bool:
-    return len(value) == 1 and value.isascii()
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def problems(spec: FeatureViewSpec) -> Iterator[CrossProblem]:
     dtypes = {column.name: column.dtype for column in spec.columns}
     yield from _times(spec, dtypes)
     for name, source in spec.sources.items():
-        known = OPTIONS.get(source.format or "", {})
+        known = FILE_FORMATS[source.format].options if source.format else {}
         for option, value in source.options.items():
             path = f'spec.sources["{name}"].options["{option}"]'
             if option not in known:
                 message = f"{source.format} has no option {option!r}"
                 yield CrossProblem(path, message, allowed=tuple(known), wanted=option)
-            elif not known[option][1](value):
-                yield CrossProblem(path, f"expected {known[option][0]}, found {value!r}")
+            elif not known[option].fits(value):
+                yield CrossProblem(path, f"expected {known[option].expects}, found {value!r}")
+        if source.format and (told := FILE_FORMATS[source.format].together(source.options)):
+            yield CrossProblem(f'spec.sources["{name}"].options', told)
     for index, item in enumerate(spec.expectations):
         yield from _expectation(f"spec.expectations[{index}]", item, dtypes)
 

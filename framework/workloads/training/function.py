@@ -6,8 +6,8 @@ import sys
 
 from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
+from framework.workloads.entrypoints import load_entrypoint
 from framework.workloads.failures import raised
-from framework.workloads.features.sources import load_entrypoint
 from framework.workloads.formats import known, skops, xgboost_ubj
 from framework.workloads.training.trainer import Artifact, FitSettings, SeveralWorkers, TrainingData, Watch
 

@@ -15,8 +15,8 @@ from framework.api.metrics import COST, NO_OWN, Measures, own_measures
 from framework.api.tasks import BINARY_CLASSES, Task
 from framework.scores import Answered
 from framework.workloads.context import WorkloadError
+from framework.workloads.entrypoints import load_entrypoint
 from framework.workloads.failures import raised
-from framework.workloads.features.sources import load_entrypoint
 
 ARGUMENTS = ("truth", "answers", "rows")
 """What a function is called with, by position."""

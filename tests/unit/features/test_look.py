@@ -125,6 +125,50 @@ def test_without_a_transform_the_source_has_to_have_the_columns(root: Path) -> N
     assert mistake.allowed == ("UDI", "Air temperature [K]", "t", "x")
 
 
+K = {"format": "parquet", "path": "data/k.parquet"}
+RENAMED = {**M, "rename": {"Air temperature [K]": "air_k"}}
+
+
+def test_columns_have_the_names_that_the_spec_gives_them(root: Path) -> None:
+    assert found(root, "SELECT UDI, t, air_k AS x FROM m", {"m": RENAMED}) == []
+    (column,) = found(root, 'SELECT UDI, t, "Air temperature [K]" AS x FROM m', {"m": RENAMED})
+    assert (column.message, column.allowed) == ("no column 'Air temperature [K]'", ("UDI", "air_k", "t", "x"))
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "told"),
+    [
+        (
+            {**M, "rename": {"Air temperature": "air_k"}},
+            'rename["Air temperature"]',
+            "gone: 'Air temperature'; did you mean",
+        ),
+        (
+            {**M, "rename": {"Air temperature [K]": "x"}},
+            'rename["Air temperature [K]"]',
+            "x is the name of a column already",
+        ),
+        ({**RENAMED, "columns": {"airk": "Float64"}}, 'columns["airk"]', "gone: 'airk'; did you mean 'air_k'"),
+        (
+            {"format": "parquet", "path": "data/k.parquet", "columns": {"w": "Int64"}},
+            'columns["w"]',
+            "w is String and must be",
+        ),
+    ],
+)
+def test_a_source_without_the_columns_that_it_must_have_is_told(
+    root: Path, source: dict[str, Any], path: str, told: str
+) -> None:
+    (mistake,) = found(root, "SELECT whatever FROM m", {"m": source})
+    assert (mistake.path, mistake.message.startswith(told)) == (f'spec.sources["m"].{path}', True), mistake
+    assert (mistake.files, mistake.warning) == ((source["path"],), False)
+
+
+def test_a_source_that_has_more_than_it_must_is_right(root: Path) -> None:
+    must = {"UDI": "Int32", "air_k": "Float32", "t": "Datetime"}
+    assert found(root, "SELECT UDI, t, x FROM m", {"m": {**RENAMED, "columns": must}}) == []
+
+
 @pytest.mark.parametrize(
     ("path", "told", "meant"),
     [

@@ -10,7 +10,6 @@ import pytest
 from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.kinds.feature_view.rules import ENCODINGS, OPTIONS
 from tests.unit.specs.conftest import FILES, Project
 from tests.unit.specs.rules import BATCH, DEPLOYMENT, JOB, MONITOR, VIEW, WEATHER, Rule, project, told
 
@@ -239,16 +238,6 @@ def test_rules_cost_as_much_as_there_are_resources(project: Project) -> None:
     small, large = seconds(150), seconds(600)
 
     assert large < 12 * small + 0.5, f"{small:.2f} s for 300, {large:.2f} s for 1,200"
-
-
-def test_reader_options_are_those_of_the_workloads() -> None:
-    pytest.importorskip("polars")
-    from framework.workloads.features import csv, sources
-
-    assert {form: set(options) for form, options in sources._OPTIONS.items()} == {
-        form: set(options) for form, options in OPTIONS.items()
-    }
-    assert csv.ENCODINGS == ENCODINGS
 
 
 @pytest.mark.parametrize("kind", KINDS)
