@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from framework.kinds.feature_view.columns import FLOATS, NUMBERS, TIMES
-from framework.kinds.feature_view.expectation import Expectation
+from framework.api.dtypes import TIMES
+from framework.kinds.feature_view import expectation
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.planning.grammar.kind import CrossProblem
 
@@ -57,7 +57,7 @@ def problems(spec: FeatureViewSpec) -> Iterator[CrossProblem]:
             elif not known[option][1](value):
                 yield CrossProblem(path, f"expected {known[option][0]}, found {value!r}")
     for index, item in enumerate(spec.expectations):
-        yield from _expectation(f"spec.expectations[{index}]", item, dtypes)
+        yield from expectation.problems(f"spec.expectations[{index}]", item, dtypes)
 
 
 def _times(spec: FeatureViewSpec, dtypes: Mapping[str, str]) -> Iterator[CrossProblem]:
@@ -73,35 +73,3 @@ def _times(spec: FeatureViewSpec, dtypes: Mapping[str, str]) -> Iterator[CrossPr
              ("online.ttl", spec.online.ttl is not None))  # fmt: skip
     for path in (*fresh, *(path for path, asked in parts if asked)):
         yield CrossProblem(f"spec.{path}", "goes by event times, and the view has no timestamp")
-
-
-def _expectation(path: str, item: Expectation, dtypes: Mapping[str, str]) -> Iterator[CrossProblem]:
-    for place, column in enumerate(item.unique or ()):
-        if column not in dtypes:
-            yield _undeclared(f"{path}.unique[{place}]", column, dtypes)
-    if item.column is None:
-        return
-    dtype = dtypes.get(item.column)
-    if dtype is None:
-        yield _undeclared(f"{path}.column", item.column, dtypes)
-        return
-    if (item.between is not None or item.quantile is not None) and dtype not in NUMBERS:
-        check = "between" if item.between is not None else "quantile"
-        yield CrossProblem(f"{path}.{check}", f"{item.column} is {dtype}; {check} needs a number")
-    if item.matches is not None and dtype != "String":
-        yield CrossProblem(f"{path}.matches", f"{item.column} is {dtype}; matches needs a String")
-    for place, value in enumerate(item.oneOf or ()):
-        if not _fits(value, dtype):
-            yield CrossProblem(f"{path}.oneOf[{place}]", f"{item.column} is {dtype} and cannot be {value!r}")
-
-
-def _undeclared(path: str, column: str, dtypes: Mapping[str, str]) -> CrossProblem:
-    return CrossProblem(path, f"no column {column!r} is declared", allowed=tuple(dtypes), wanted=column)
-
-
-def _fits(value: str | int | float | bool, dtype: str) -> bool:
-    if isinstance(value, bool):
-        return dtype == "Boolean"
-    if isinstance(value, int):
-        return dtype in NUMBERS
-    return dtype in (FLOATS if isinstance(value, float) else {"String"})
