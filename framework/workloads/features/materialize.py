@@ -15,7 +15,6 @@ import polars as pl
 
 from framework import storage
 from framework.api.errors import TerminalError, TransientError
-from framework.api.fields import parse_duration
 from framework.ports import FailureKind, MaterializeRequest
 from framework.sources.contents import Contents
 from framework.sources.naming import source_digest
@@ -47,10 +46,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
     _ensure_read(asked)
     context.progress(None, f"checking {frame.height:,} rows")
     now = datetime.now(UTC)
-    expected = [*spec.get("expectations", ()), *expectations.of_keys(spec)]
-    findings = expectations.check(frame, expected, spec.get("timestamp"), now)
-    remarks = trouble(spec["sources"], asked.root) if frame.is_empty() else []
-    expectations.require([*findings, *expectations.emptiness(frame, expected, remarks)])
+    checked = expectations.check(frame.lazy(), spec, now)
+    remarks = trouble(spec["sources"], asked.root) if not checked.rows else []
+    expectations.require([*checked.findings, *expectations.emptiness(checked.rows, spec, remarks)])
     context.progress(None, "profiling")
     profile = f"{table}/_profiles/{context.name}.bin"
     storage.write_bytes(profile, profiling.profile_bytes(_profiled(frame, spec), now))
@@ -64,11 +62,11 @@ def run(context: RunContext) -> Mapping[str, Any]:
             **asked.model_dump(mode="json", include={"view", "commit", "identity", "build", "cause", "source_digest"}),
             "upstream": upstream,
             "digests": digests(frame),
-            "rows": frame.height,
-            "newest": _newest(frame, spec, now),
+            "rows": checked.rows,
+            "newest": checked.newest and checked.newest.isoformat(),
             "columns": declared(spec),
             "profile": profile,
-            "expectations": [finding.as_json() for finding in findings],
+            "expectations": [finding.as_json() for finding in checked.findings],
         },
     )
     return _result(published, started)
@@ -89,15 +87,6 @@ def _ensure_read(asked: MaterializeRequest) -> None:
     if not same:
         told = "the sources have changed since it was decided to read them"
         raise WorkloadError("SourceChanged", told, kind=FailureKind.INFRASTRUCTURE)
-
-
-def _newest(frame: pl.DataFrame, spec: Mapping[str, Any], now: datetime) -> str | None:
-    """The newest event time, of those that are not too far ahead of the clock to mean anything."""
-    if not times(spec):
-        return None
-    ages = [parse_duration(asked["freshness"]) for asked in spec.get("expectations", ()) if asked.get("freshness")]
-    newest = expectations.newest_event(frame, spec["timestamp"], now + min(ages) if ages else None)
-    return None if newest is None else newest.isoformat()
 
 
 def _profiled(frame: pl.DataFrame, spec: Mapping[str, Any]) -> pl.DataFrame:
