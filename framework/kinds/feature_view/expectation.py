@@ -5,14 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from framework.api.dtypes import FLOATS, NUMBERS
-from framework.api.fields import Duration, Fraction, exactly_one, ordered
+from framework.api.dtypes import FLOATS, NUMBERS, TIMES
+from framework.api.fields import Duration, Fraction, exactly_one
 from framework.api.meta import Strict
 from framework.api.written import Names, Text
+from framework.kinds.feature_view.bounds import (
+    CountBound,
+    DriftBound,
+    ForeignKey,
+    QuantileBound,
+    RowsChange,
+    StatisticBound,
+)
 from framework.planning.grammar.kind import CrossProblem
 
 Columns = Mapping[str, str]
@@ -21,9 +29,9 @@ Columns = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Check:
-    """``column``: it is one on the ``column`` of its expectation, which has one of ``dtypes`` (``needs`` in words; None:
-    any). ``rows``: single rows break it, so a share of them may. ``problems``: what else may be wrong, by the path and
-    the value of its field, its expectation's column and all columns of the view."""
+    """``column``: it is one on the ``column`` of its expectation, which has one of ``dtypes`` (``needs`` in words; any
+    where it is None). ``rows``: single rows break it, so a share of them may. ``problems``: what else may be wrong, by
+    the path and the value of its field, its expectation's column and all columns of the view."""
 
     column: bool = False
     rows: bool = False
@@ -57,48 +65,35 @@ def _fits(value: str | int | float | bool, dtype: str) -> bool:
     return dtype in (FLOATS if isinstance(value, float) else {"String"})
 
 
-class RowCount(Strict):
-    """Bounds on the number of rows."""
-
-    min: int | None = Field(None, ge=0, description="The least, in rows")
-    max: int | None = Field(None, ge=0, description="The most, in rows")
-
-    @model_validator(mode="after")
-    def _bounds(self) -> Self:
-        ordered(self, "min", "max")
-        return self
+def _keys_declared(path: str, key: ForeignKey, column: str, dtypes: Columns) -> Iterator[CrossProblem]:
+    return _all_declared(f"{path}.columns", key.columns, column, dtypes)
 
 
-class QuantileBound(Strict):
-    """Bounds on a quantile of a column."""
-
-    q: Fraction = Field(description="Which quantile: 0.5 is the median")
-    min: float | None = Field(None, description="The least, in the column's unit")
-    max: float | None = Field(None, description="The most, in the column's unit")
-
-    @model_validator(mode="after")
-    def _bounds(self) -> Self:
-        ordered(self, "min", "max")
-        return self
+def _has_order(path: str, asked: DriftBound, column: str, dtypes: Columns) -> Iterator[CrossProblem]:
+    if asked.statistic == "ks" and dtypes[column] not in NUMBERS | TIMES:
+        told = f"{column} is {dtypes[column]}, which has no order"
+        yield CrossProblem(f"{path}.statistic", told, allowed=("psi", "js", "hellinger"))
 
 
 _VALUES = Check(column=True, rows=True)
 _NUMBERS = Check(column=True, rows=True, dtypes=NUMBERS, needs="a number")
 _TEXTS = Check(column=True, rows=True, dtypes=frozenset({"String"}), needs="a String")
 _STATISTIC = Check(column=True, dtypes=NUMBERS, needs="a number")
-_TABLE = Check()
+_LISTED = Check(column=True, rows=True, problems=_all_fit)
 
 
 class Expectation(Strict):
-    """One check on the rows before they are published; one that fails publishes nothing."""
+    """One check on the rows before they are published. One that fails publishes nothing, unless it only warns."""
 
-    column: str | None = Field(None, description="For between, notNull, oneOf, matches and quantile: what is checked")
+    column: str | None = Field(None, description="What is checked, for what is a check on one column")
     between: Annotated[tuple[float, float] | None, _NUMBERS] = Field(
         None, description="[lowest, highest], both allowed; nulls pass"
     )
-    notNull: Annotated[bool | None, _VALUES] = Field(None, description="true: no value may be missing")
-    oneOf: Annotated[tuple[str | int | float | bool, ...] | None, Check(column=True, rows=True, problems=_all_fit)] = (
-        Field(None, min_length=1, description="The values allowed; nulls pass")
+    notNull: Annotated[bool | None, _VALUES] = Field(
+        None, description="true: no value may be missing, or, with a tolerance, a share of them"
+    )
+    oneOf: Annotated[tuple[str | int | float | bool, ...] | None, _LISTED] = Field(
+        None, min_length=1, description="The values allowed; nulls pass"
     )
     matches: Annotated[str | None, _TEXTS] = Field(
         None, description="A regular expression that the whole value matches; nulls pass"
@@ -106,14 +101,37 @@ class Expectation(Strict):
     quantile: Annotated[QuantileBound | None, _STATISTIC] = Field(
         None, description="Bounds on a quantile of the column"
     )
+    mean: Annotated[StatisticBound | None, _STATISTIC] = Field(None, description="Bounds on the mean of the column")
+    std: Annotated[StatisticBound | None, _STATISTIC] = Field(
+        None, description="Bounds on the column's standard deviation, of a sample (n - 1)"
+    )
+    distinct: Annotated[CountBound | None, Check(column=True)] = Field(
+        None, description="Bounds on the number of different values; null is none"
+    )
+    drift: Annotated[DriftBound | None, Check(column=True, problems=_has_order)] = Field(
+        None, description="A bound on how far the column has moved since the version that readers have"
+    )
     unique: Annotated[Names | None, Check(rows=True, problems=_all_declared)] = Field(
         None, description="Columns whose values together occur once at most"
     )
-    rows: Annotated[RowCount | None, _TABLE] = Field(None, description="Bounds on the number of rows")
-    freshness: Annotated[Duration | None, _TABLE] = Field(None, description="The newest event time is at most this old")
-    sql: Annotated[Text | None, Check(rows=True)] = Field(None, description="A condition that holds for each row")
+    references: Annotated[ForeignKey | None, Check(rows=True, problems=_keys_declared)] = Field(
+        None, description="Columns whose values stand in another view; what is null passes"
+    )
+    rows: Annotated[CountBound | None, Check()] = Field(None, description="Bounds on the number of rows")
+    rowsChange: Annotated[RowsChange | None, Check()] = Field(
+        None, description="Bounds on how many more or fewer rows there are than in the version that readers have"
+    )
+    freshness: Annotated[Duration | None, Check()] = Field(
+        None, description="The newest event time is at most this old"
+    )
+    sql: Annotated[Text | None, Check(rows=True)] = Field(
+        None, description="A condition that holds for each row, or for the table where it aggregates"
+    )
     tolerance: Fraction = Field(
         0.0, description="The share of rows that may fail a check on rows: 0.001 is one in 1,000"
+    )
+    severity: Literal["error", "warn"] = Field(
+        "error", description="What a failure does: error publishes nothing; warn publishes, and says so"
     )
 
     @property

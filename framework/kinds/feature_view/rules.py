@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from framework.api.dtypes import TIMES
+from pydantic import BaseModel
+
+from framework.api.dtypes import FLOATS, INTEGERS, TIMES
+from framework.api.meta import Ref
 from framework.kinds.feature_view import expectation
+from framework.kinds.feature_view.bounds import ForeignKey
+from framework.kinds.feature_view.columns import columns_of, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.planning.grammar.kind import CrossProblem
 
@@ -44,7 +49,7 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def problems(spec: FeatureViewSpec) -> Iterator[CrossProblem]:
+def problems(spec: FeatureViewSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
     dtypes = {column.name: column.dtype for column in spec.columns}
     yield from _times(spec, dtypes)
     for name, source in spec.sources.items():
@@ -58,6 +63,28 @@ def problems(spec: FeatureViewSpec) -> Iterator[CrossProblem]:
                 yield CrossProblem(path, f"expected {known[option][0]}, found {value!r}")
     for index, item in enumerate(spec.expectations):
         yield from expectation.problems(f"spec.expectations[{index}]", item, dtypes)
+        if item.references is not None:
+            yield from _counterparts(f"spec.expectations[{index}].references", item.references, dtypes, specs)
+
+
+def _counterparts(
+    path: str, key: ForeignKey, dtypes: Mapping[str, str], specs: Mapping[Ref, BaseModel]
+) -> Iterator[CrossProblem]:
+    """Columns of the other view that are not there, or cannot hold the same values."""
+    there = columns_of(specs, key.view)
+    at = f"{path}.columns" if key.to is None else f"{path}.to"
+    for place, (here, column) in enumerate(zip(key.columns, key.there, strict=True)):
+        if not there or here not in dtypes:
+            continue
+        if column not in there:
+            yield no_column(f"{at}[{place}]", column, f"FeatureView/{key.view}", there)
+        elif dtypes[here] in FLOATS:
+            yield CrossProblem(
+                f"{path}.columns[{place}]", f"{here} is {dtypes[here]}, and two that look alike may differ"
+            )
+        elif dtypes[here] != there[column] and not {dtypes[here], there[column]} <= INTEGERS:
+            told = f"{key.view}.{column} is {there[column]} and {here} is {dtypes[here]}"
+            yield CrossProblem(f"{at}[{place}]", f"{told}; they cannot hold the same values")
 
 
 def _times(spec: FeatureViewSpec, dtypes: Mapping[str, str]) -> Iterator[CrossProblem]:

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 
 from framework.api.fields import parse_duration
-from framework.ports import Json
+from framework.ports import ExpectationResult
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line, raised
 from framework.workloads.features.checks import CHECKS, offending
-from framework.workloads.features.checks.measure import NO_ROW, AskedCheck, CheckedTable, CheckVerdict, Measurement
+from framework.workloads.features.checks.measure import (
+    NO_ROW,
+    AskedCheck,
+    CheckedTable,
+    CheckVerdict,
+    Measurement,
+    PreviousVersion,
+)
 from framework.workloads.features.checks.table import newest_event
 from framework.workloads.missing import nan_as_null
 
 Expectations = Sequence[Mapping[str, Any]]
 """Those of a spec (JSON by alias)."""
-
-
-@dataclass(frozen=True)
-class ExpectationResult:
-    """One expectation with its numbers. ``failing`` is a share of rows in 0..1, or 0/1 for checks on the whole
-    table. ``offending`` are a few of the rows that break it: their keys, and the values that say how."""
-
-    check: str
-    column: str | None
-    observed: str
-    passed: bool
-    failing: float
-    offending: tuple[dict[str, Json], ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for the run's result."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -48,7 +39,13 @@ class CheckedRows:
     findings: tuple[ExpectationResult, ...]
 
 
-def check(rows: pl.LazyFrame, spec: Mapping[str, Any], now: datetime) -> CheckedRows:
+def check(
+    rows: pl.LazyFrame,
+    spec: Mapping[str, Any],
+    now: datetime,
+    previous: PreviousVersion | None = None,
+    views: Mapping[str, pl.LazyFrame] | None = None,
+) -> CheckedRows:
     """Judge every expectation of a FeatureViewSpec (JSON by alias), in order; none is skipped because another failed.
 
     All is measured in one pass, of which only what the engine cannot do otherwise holds a column as a whole (quantiles)
@@ -58,17 +55,26 @@ def check(rows: pl.LazyFrame, spec: Mapping[str, Any], now: datetime) -> Checked
     NaN is null, and nulls pass ``between``, ``oneOf`` and ``matches``: whether a value may be missing is what
     ``notNull`` says. A share of no rows is unknown, so these checks fail on an empty table, unless it may be empty.
 
+    ``previous`` is the version that readers have, None where nothing was published yet; ``views`` are the rows of each
+    view that an expectation names.
+
     Raises:
         WorkloadError: "WrongType" or "TransformFailed" for a check that cannot be made on these columns.
     """
     known, expectations = nan_as_null(rows), [*(spec.get("expectations") or ()), *_of_keys(spec)]
-    subject = CheckedTable(
-        known.collect_schema(), tuple(spec["entities"]), spec.get("timestamp"), now, may_be_empty(expectations)
+    table = CheckedTable(
+        known.collect_schema(),
+        tuple(spec["entities"]),
+        spec.get("timestamp"),
+        now,
+        may_be_empty(expectations),
+        previous,
+        views or {},
     )
-    measures = [_measure(expectation, subject) for expectation in expectations]
-    numbers = _measured(known, expectations, measures, subject)
+    measures = [_measure(expectation, table) for expectation in expectations]
+    numbers = _measured(known, expectations, measures, table)
     judged = [measure.judge({**numbers[index], "rows": numbers[-1]["rows"]}) for index, measure in enumerate(measures)]
-    named = offending.named(known, subject.keys, measures, judged)
+    named = offending.named(known, table.keys, measures, judged)
     findings = tuple(map(_finding, expectations, measures, judged, named))
     return CheckedRows(numbers[-1]["rows"], numbers[-1]["newest"], findings)
 
@@ -98,18 +104,18 @@ def emptiness(rows: int, spec: Mapping[str, Any], remarks: Sequence[str] = ()) -
     if rows or may_be_empty(spec.get("expectations") or ()):
         return []
     told = f"{NO_ROW}, and an empty table replaces nothing unless the expectation rows: {{min: 0}} allows it"
-    return [ExpectationResult("rows", None, "; ".join([told, *remarks]), False, 1.0)]
+    return [ExpectationResult(check="rows", observed="; ".join([told, *remarks]), passed=False, failing=1.0, value=0)]
 
 
 def require(findings: Sequence[ExpectationResult]) -> None:
-    """Raise "ExpectationFailed" with the numbers of every failed expectation, if there is one."""
-    failed = [finding for finding in findings if not finding.passed]
+    """Raise "ExpectationFailed" with the numbers of every failed expectation, unless all of those only warn."""
+    failed = [finding for finding in findings if not finding.passed and finding.severity == "error"]
     if failed:
-        told = "; ".join(f"{f.check}{f' of {f.column}' if f.column else ''}: {f.observed}" for f in failed)
+        told = "; ".join(finding.told for finding in failed)
         raise WorkloadError(
             "ExpectationFailed",
             f"{len(failed)} of {len(findings)} expectations failed, nothing is published: {told}",
-            data={"failed": [finding.as_json() for finding in failed]},
+            data={"failed": [finding.model_dump(mode="json") for finding in failed]},
         )
 
 
@@ -117,26 +123,32 @@ def _finding(
     asked: Mapping[str, Any], measure: Measurement, judgement: CheckVerdict, rows: tuple[offending.OffendingRow, ...]
 ) -> ExpectationResult:
     told = "; ".join([judgement.observed, *([f"e.g. {', '.join(row.told for row in rows)}"] if rows else [])])
-    column = asked.get("column") or measure.column
     return ExpectationResult(
-        _name(asked), column, told, judgement.passed, judgement.failing, tuple(row.values for row in rows)
+        check=_name(asked),
+        column=asked.get("column") or measure.column,
+        severity=asked.get("severity") or "error",
+        observed=told,
+        passed=judgement.passed,
+        failing=judgement.failing,
+        value=judgement.value if judgement.value is None or math.isfinite(judgement.value) else None,  # JSON has none
+        offending=tuple(row.values for row in rows),
     )
 
 
 # -- measuring -------------------------------------------------------------------------------------------------------
 
 
-def _measure(expectation: Mapping[str, Any], subject: CheckedTable) -> Measurement:
+def _measure(expectation: Mapping[str, Any], table: CheckedTable) -> Measurement:
     name = _name(expectation)
     asked = AskedCheck(
-        name, expectation[name], expectation.get("column") or "", expectation.get("tolerance") or 0.0, subject
+        name, expectation[name], expectation.get("column") or "", expectation.get("tolerance") or 0.0, table
     )
     try:
         return CHECKS[name](asked)
     except WorkloadError:
         raise
     except Exception as error:
-        raise _impossible(expectation, subject, error) from error
+        raise _impossible(expectation, table, error) from error
 
 
 def _name(expectation: Mapping[str, Any]) -> str:
@@ -144,15 +156,15 @@ def _name(expectation: Mapping[str, Any]) -> str:
 
 
 def _measured(
-    rows: pl.LazyFrame, expectations: Expectations, measures: Sequence[Measurement], subject: CheckedTable
+    rows: pl.LazyFrame, expectations: Expectations, measures: Sequence[Measurement], table: CheckedTable
 ) -> list[dict[str, Any]]:
     """The numbers of each measure, and at the end those that every table has. The engine names no expectation in what
     it raises, so then they are measured one by one."""
     ages = [parse_duration(asked["freshness"]) for asked in expectations if asked.get("freshness")]
-    until = subject.now + min(ages, default=timedelta()) if ages else None
+    until = table.now + min(ages, default=timedelta()) if ages else None
     always = Measurement(
         lambda _: CheckVerdict.of_table(True, ""),
-        {"rows": pl.len(), "newest": newest_event(subject.timestamp, until) if subject.timestamp else pl.lit(None)},
+        {"rows": pl.len(), "newest": newest_event(table.timestamp, until) if table.timestamp else pl.lit(None)},
     )
     try:
         return _collected(rows, [*measures, always])
@@ -161,7 +173,7 @@ def _measured(
             try:
                 _collected(rows, [measure])
             except _OF_THE_ENGINE as error:
-                raise _impossible(expectation, subject, error) from error
+                raise _impossible(expectation, table, error) from error
         raise
 
 
@@ -190,10 +202,11 @@ def _collected(rows: pl.LazyFrame, measures: Sequence[Measurement]) -> list[dict
     return found
 
 
-def _impossible(expectation: Mapping[str, Any], subject: CheckedTable, error: BaseException) -> WorkloadError:
+def _impossible(expectation: Mapping[str, Any], table: CheckedTable, error: BaseException) -> WorkloadError:
     """What a library says of a check names no expectation, so that is added."""
-    columns = [expectation["column"]] if expectation.get("column") else expectation.get("unique") or []
-    told = [f"{name} ({subject.schema[name]})" if name in subject.schema else str(name) for name in columns]
+    named = expectation.get("unique") or (expectation.get("references") or {}).get("columns") or []
+    columns = [expectation["column"]] if expectation.get("column") else named
+    told = [f"{name} ({table.schema[name]})" if name in table.schema else str(name) for name in columns]
     on = f" on {', '.join(told)}" if told else ""
     said = first_line(error) if isinstance(error, pl.exceptions.PolarsError) else raised(error)
     return WorkloadError("WrongType", f"expectation {_name(expectation)} cannot be checked{on}: {said}")

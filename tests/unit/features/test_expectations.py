@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from framework.ports import ExpectationResult
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.expectations import ExpectationResult, check, emptiness, require
+from framework.workloads.features.expectations import check, emptiness, require
 
 NOW = datetime(2013, 1, 10, tzinfo=UTC)
 FRAME = pl.DataFrame(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from framework.workloads.features.checks import condition, keys, numbers, table, values
+from framework.workloads.features.checks import condition, drift, keys, numbers, table, values
 from framework.workloads.features.checks.measure import AskedCheck, Measurement
 
 CHECKS: Mapping[str, Callable[[AskedCheck], Measurement]] = {
@@ -14,8 +14,14 @@ CHECKS: Mapping[str, Callable[[AskedCheck], Measurement]] = {
     "oneOf": values.one_of,
     "matches": values.matches,
     "quantile": numbers.quantile,
+    "mean": numbers.mean,
+    "std": numbers.std,
+    "distinct": numbers.distinct,
+    "drift": drift.drift,
     "unique": keys.unique,
+    "references": keys.references,
     "rows": table.rows,
+    "rowsChange": table.rows_change,
     "freshness": table.freshness,
     "sql": condition.sql,
 }

@@ -30,7 +30,7 @@ def condition(schema: pl.Schema, text: str) -> tuple[pl.Expr, bool]:
 
 def sql(asked: AskedCheck) -> Measurement:
     """``value``: what holds. What is unknown for want of a value does not."""
-    holds, whole = condition(asked.subject.schema, asked.value)
+    holds, whole = condition(asked.table.schema, asked.value)
     if not whole:
         shown = tuple(dict.fromkeys(holds.meta.root_names()))
         return of_rows(asked, lambda _: f"rows do not satisfy {asked.value}", ~holds.fill_null(False), shown=shown)

@@ -18,14 +18,26 @@ NO_ROW = "there is no row"
 
 
 @dataclass(frozen=True)
+class PreviousVersion:
+    """The version that readers have, with which the next one is compared."""
+
+    version: int
+    count: int
+    rows: pl.LazyFrame
+
+
+@dataclass(frozen=True)
 class CheckedTable:
-    """The table that is checked, apart from its rows. ``may_be_empty``: checks on rows hold where there are none."""
+    """The table that is checked, apart from its rows. ``may_be_empty``: checks on rows hold where there are none.
+    ``previous`` is None where nothing was published yet; ``views`` are the others that expectations name."""
 
     schema: pl.Schema
     entities: tuple[str, ...]
     timestamp: str | None
     now: datetime
     may_be_empty: bool = False
+    previous: PreviousVersion | None = None
+    views: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -41,7 +53,7 @@ class AskedCheck:
     value: Any
     column: str
     tolerance: float
-    subject: CheckedTable
+    table: CheckedTable
 
     @property
     def cell(self) -> pl.Expr:
@@ -51,16 +63,18 @@ class AskedCheck:
 
 @dataclass(frozen=True)
 class CheckVerdict:
-    """``failing`` is the share of rows that break a check on rows, 0 or 1 for one on the whole table."""
+    """``failing`` is the share of rows that break a check on rows; 0 or 1 for one on the whole table, which judges
+    ``value``."""
 
     passed: bool
     observed: str
     failing: float
+    value: float | None = None
 
     @classmethod
-    def of_table(cls, passed: bool, observed: str) -> CheckVerdict:
+    def of_table(cls, passed: bool, observed: str, value: float | None = None) -> CheckVerdict:
         """It holds, or it does not."""
-        return cls(passed, observed, 0.0 if passed else 1.0)
+        return cls(passed, observed, 0.0 if passed else 1.0, value)
 
 
 @dataclass(frozen=True)
@@ -96,10 +110,15 @@ def of_rows(
     )
 
 
+def nothing_before(why: str = "nothing was published before") -> Measurement:
+    """Of a comparison with the version that readers have, where there is none to compare with: it holds."""
+    return Measurement(lambda _: CheckVerdict.of_table(True, f"{why}, so there is nothing to compare with"))
+
+
 def share(asked: AskedCheck, told: str, numbers: Numbers) -> CheckVerdict:
     """The judgement of a check on rows, of which ``failing`` break it. A share of no rows is unknown."""
     rows, failing, tolerance = numbers["rows"], numbers["failing"], asked.tolerance
-    if not rows and not asked.subject.may_be_empty:
+    if not rows and not asked.table.may_be_empty:
         return CheckVerdict(False, NO_ROW, 1.0)
     found = failing / rows if rows else 0.0
     allowed = f"; {tolerance:.3%} may" if tolerance else ""

@@ -27,7 +27,7 @@ def between(asked: AskedCheck) -> Measurement:
 
 def one_of(asked: AskedCheck) -> Measurement:
     """``value``: those that are allowed."""
-    allowed = pl.Series(list(asked.value), dtype=asked.subject.schema.get(asked.column)).implode()
+    allowed = pl.Series(list(asked.value), dtype=asked.table.schema.get(asked.column)).implode()
     told = f"values are not among {', '.join(map(str, asked.value))}"
     return of_rows(asked, lambda _: told, ~asked.cell.is_in(allowed).fill_null(True))
 
