@@ -81,3 +81,9 @@ class DriftBound(Strict):
         description="Population stability index, Jensen-Shannon distance, Hellinger distance or Kolmogorov-Smirnov",
     )
     max: float = Field(gt=0, description="The most, in the statistic's unit; what chance alone makes is allowed, too")
+
+    @model_validator(mode="after")
+    def _in_reach(self) -> Self:
+        if self.statistic != "psi" and self.max > 1:
+            raise ValueError(f"{self.statistic} is 1 at most, so max: {self.max:g} checks nothing")
+        return self
