@@ -40,6 +40,10 @@ class ReadView(ReadTable):
         return (*([self.timestamp] if self.timestamp else []), *self.entities)
 
 
+MEANING = ("entities", "timestamp", "columns", "available")
+"""Of the fields of a ReadView those that say what its columns mean; a version keeps them beside what was read."""
+
+
 class MaterializeRequest(Request):
     """A version of a FeatureView. ``spec`` is a FeatureViewSpec as JSON by alias; ``upstream`` the versions to read, by
     view; ``table`` where it is published; ``previous`` what readers have now, with which expectations compare."""
@@ -54,10 +58,6 @@ class MaterializeRequest(Request):
     build: str = ""
     upstream: dict[str, ReadTable] = {}  # noqa: RUF012 (pydantic copies it)
     previous: ReadView | None = None
-
-
-MEANING = ("entities", "timestamp", "columns", "available")
-"""Of the fields of a ReadView those that say what its columns mean; a version keeps them beside what was read."""
 
 
 class TrainRequest(Request):

@@ -209,4 +209,5 @@ def _impossible(expectation: Mapping[str, Any], table: CheckedTable, error: Base
     told = [f"{name} ({table.schema[name]})" if name in table.schema else str(name) for name in columns]
     on = f" on {', '.join(told)}" if told else ""
     said = first_line(error) if isinstance(error, pl.exceptions.PolarsError) else raised(error)
-    return WorkloadError("WrongType", f"expectation {_name(expectation)} cannot be checked{on}: {said}")
+    name = f"sql {expectation['sql']!r}" if expectation.get("sql") else _name(expectation)
+    return WorkloadError("WrongType", f"expectation {name} cannot be checked{on}: {said}")

@@ -11,8 +11,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from framework.kinds.feature_view import expectation
 from framework.ports import ExpectationResult
 from framework.workloads.context import WorkloadError
+from framework.workloads.features.checks import CHECKS
 from framework.workloads.features.expectations import check, emptiness, require
 
 NOW = datetime(2013, 1, 10, tzinfo=UTC)
@@ -206,3 +208,39 @@ def test_whatever_a_library_says_of_a_check_is_told_with_its_name(expectation: d
     with pytest.raises(WorkloadError, match=f"^expectation {re.escape(told)}") as caught:
         findings_of(FRAME, [expectation])
     assert caught.value.reason == "WrongType"
+
+
+def test_rules_and_the_workload_know_the_same_checks() -> None:
+    assert set(expectation.CHECKS) == set(CHECKS)
+
+
+def test_rows_that_differ_are_named_before_those_that_are_alike() -> None:
+    frame = pl.DataFrame({"key": range(50), "at": [NOW] * 50, "s": ["a"] * 40 + ["b", "c"] + ["ok"] * 8})
+    (finding,) = findings_of(frame, [{"column": "s", "oneOf": ["ok"]}])
+    assert [row["key"] for row in finding.offending] == [0, 1, 2, 40, 41]
+
+
+def test_a_value_that_is_long_is_cut() -> None:
+    frame = pl.DataFrame({"key": [1], "at": [NOW], "s": ["x" * 100_000]})
+    (finding,) = findings_of(frame, [{"column": "s", "matches": "y"}])
+    assert len(finding.observed) < 300
+    assert len(str(finding.offending)) < 2_000
+
+
+def test_what_shows_only_in_the_rows_names_its_expectation() -> None:
+    with pytest.raises(
+        WorkloadError, match=r"expectation sql 'CAST\(origin AS INT\) > 3' cannot be checked: .*\"EWR\""
+    ):
+        findings_of(FRAME, [{"rows": {"min": 1}}, {"sql": "CAST(origin AS INT) > 3"}])
+
+
+def test_one_that_only_warns_stops_nothing() -> None:
+    findings = findings_of(FRAME, [{"rows": {"min": 9}, "severity": "warn"}])
+    require(findings)
+    assert [(finding.passed, finding.severity) for finding in findings] == [(False, "warn")]
+
+
+def test_a_view_without_event_times_is_checked_too() -> None:
+    spec = {"entities": ["key"], "expectations": [{"unique": ["key"]}]}
+    found = check(FRAME.lazy(), spec, NOW)
+    assert (found.newest, len(found.findings[0].offending)) == (None, 2)

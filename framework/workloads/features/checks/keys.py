@@ -22,6 +22,7 @@ def unique(asked: AskedCheck) -> Measurement:
         apart=lambda rows: several(rows).select(failing=pl.col("__rows").sum()),
         broken=broken,
         shown=tuple(names),
+        column=", ".join(names),
     )
 
 
@@ -46,4 +47,5 @@ def references(asked: AskedCheck) -> Measurement:
         apart=lambda rows: broken(rows).select(failing=pl.len()),
         broken=broken,
         shown=tuple(here),
+        column=", ".join(here),
     )

@@ -30,7 +30,7 @@ def distinct(asked: AskedCheck) -> Measurement:
 
     def judge(numbers: Numbers) -> CheckVerdict:
         found, low, high = numbers["found"], asked.value.get("min"), asked.value.get("max")
-        told = f"{found:,} different values, expected {counted(low, high)}"
+        told = f"{found:,} different, expected {counted(low, high)}"
         return CheckVerdict.of_table(within(found, low, high), told, found)
 
     return Measurement(judge, {"found": asked.cell.drop_nulls().n_unique()})

@@ -17,8 +17,8 @@ ROWS = 5
 """So many are named."""
 _LOOKED_AT = 1_000
 """The first so many are looked at, for those that break it in different ways."""
-_LONGEST = 60
-"""Characters of a text that are shown."""
+_SHOWN, _KEPT = 60, 1_000
+"""Characters of a text that are shown, and that are kept."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _row(row: Mapping[str, Any], keys: Sequence[str]) -> OffendingRow:
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return repr(value if len(value) <= _LONGEST else f"{value[:_LONGEST]}[...]")
+        return repr(_cut(value, _SHOWN))
     return "null" if value is None else str(_plain(value))
 
 
@@ -78,4 +78,8 @@ def _plain(value: Any) -> Json:
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # JSON has no infinity
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    return value if isinstance(value, int | float | None) else _cut(str(value), _KEPT)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}[...]"

@@ -18,7 +18,7 @@ def between(asked: AskedCheck) -> Measurement:
     low, high = asked.value
 
     def told(numbers: Numbers) -> str:
-        span = f", which span {numbers['least']!s} to {numbers['most']!s}" if numbers["rows"] else ""
+        span = f", which span {numbers['least']!s} to {numbers['most']!s}" if numbers["least"] is not None else ""
         return f"values lie outside [{low:g}, {high:g}]{span}"
 
     outside = (asked.cell < low) | (asked.cell > high)
