@@ -43,7 +43,7 @@ def name_of(result: ExpectationResult) -> str:
     return f"{result.check}{f' of {result.column}' if result.column else ''}"
 
 
-def expectations_document(run: CheckedRun | None) -> Json:
+def expectations_document(run: CheckedRun) -> Json:
     """As plain values: {run, at, rows, version, results: [{check, column, severity, passed, failing, value, observed,
-    offending}]}; None where nothing is on record."""
-    return None if run is None else run.model_dump(mode="json")
+    offending}]}."""
+    return run.model_dump(mode="json")

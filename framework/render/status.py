@@ -193,9 +193,9 @@ def _revision(revision: Revision | None) -> Mapping[str, Any] | None:
 
 
 def resource_json(row: StatusRow) -> str:
-    """One resource as a JSON document of its own, with what came of its expectations."""
-    checked = expectations_document(row.checked)
-    return document({"format": FORMAT, **row_document(row), "expectations": checked})
+    """One resource as a JSON document of its own, with what came of its expectations where somebody looked."""
+    found = {} if row.checked is None else {"expectations": expectations_document(row.checked)}
+    return document({"format": FORMAT, **row_document(row), **found})
 
 
 def row_document(row: StatusRow) -> dict[str, Json]:
