@@ -26,7 +26,6 @@ spec:
   columns:
     - {name: code, dtype: String}
     - {name: since, dtype: Date}
-  materialization: {every: 1ms}
 ---
 apiVersion: mlops/v1alpha1
 kind: FeatureView
@@ -118,6 +117,9 @@ def test_a_key_that_comes_to_the_other_view_mends_it(folder: Path) -> None:
     reconcile(folder, Conclusion.STALLED)
     assert "1 of 3 rows have (origin) that is not in airports (code)" in told(folder, "status", "FeatureView/flights")
     (folder / "airports.csv").write_text(AIRPORTS)
+    whole = "    - {name: since, dtype: Date}\n  expectations: [{rows: {min: 2}}]\n---"
+    specs = VIEWS.replace("    - {name: since, dtype: Date}\n---", whole)
+    (folder / "mlops_specs" / "all.yaml").write_text(specs)
     commit(folder)
     reconcile(folder)
     found = Project(folder).expectations("flights").filter(check="references")

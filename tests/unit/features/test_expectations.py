@@ -244,3 +244,10 @@ def test_a_view_without_event_times_is_checked_too() -> None:
     spec = {"entities": ["key"], "expectations": [{"unique": ["key"]}]}
     found = check(FRAME.lazy(), spec, NOW)
     assert (found.newest, len(found.findings[0].offending)) == (None, 2)
+
+
+@pytest.mark.parametrize("more", [{"severity": "warn"}, {"tolerance": 1.0}])
+def test_a_key_names_one_row_of_a_view_without_event_times_whatever_the_spec_lets_pass(more: dict[str, Any]) -> None:
+    spec = {"entities": ["key"], "expectations": [{"unique": ["key"], **more}]}
+    with pytest.raises(WorkloadError, match=r"1 of 2 expectations failed.*unique of key: 2 of 4 rows share \(key\)"):
+        require(check(FRAME.lazy(), spec, NOW).findings)
