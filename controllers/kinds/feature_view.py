@@ -19,7 +19,7 @@ from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureVi
 from framework.kinds.feature_view.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of
-from framework.ports import Ports, RunPhase, RunState, TableState
+from framework.ports import Ports, ReadTable, RunPhase, RunState, TableState
 
 
 def observe(
@@ -70,7 +70,7 @@ class _Look:
         ready = {ref: published for ref, published in upstream.items() if published is not None}
         digest, problem = self._sources(newest, ready)
         table = self._found(newest, digest, ready) if problem is None else self._in_service(newest)
-        made = table is not None and build.made_of(table, digest, ready)
+        made = table is not None and build.made_of(table, digest, self._reads(ready))
         name = ""
         if len(ready) == len(upstream) and (problem is None or made):
             name = self._name(table if made else None, digest, ready)
@@ -90,6 +90,9 @@ class _Look:
         again = build.asks_again(self.desired.spec, made.published, self.now)
         return made.name if again is None or again else build.wanted(self.desired, digest, ready, made)
 
+    def _reads(self, ready: build.Upstream) -> Mapping[str, ReadTable]:
+        return build.read_of(self.desired.spec, ready)
+
     def _newest(self) -> TableState | None:
         """The newest version of this recipe. Before builds had names, tables were found by identity."""
         for name in dict.fromkeys((self.desired.recipe, self.desired.identity)):
@@ -100,10 +103,11 @@ class _Look:
 
     def _found(self, newest: TableState | None, digest: str, ready: build.Upstream) -> TableState | None:
         """The version that was made of what the sources hold; where there is none, the one that readers have."""
-        if newest is None or build.made_of(newest, digest, ready):
+        reads = self._reads(ready)
+        if newest is None or build.made_of(newest, digest, reads):
             return newest
         versions = self.ports.tables.versions(newest.uri)
-        made = (table for table in versions if build.made_of(table, digest, ready))
+        made = (table for table in versions if build.made_of(table, digest, reads))
         return next(made, next(filter(self._is_known, versions), newest))
 
     def _in_service(self, newest: TableState | None) -> TableState | None:
@@ -126,7 +130,7 @@ class _Look:
     def _sources(self, newest: TableState | None, ready: build.Upstream) -> tuple[str, tuple[str, str] | None]:
         """The digest of what the sources hold; or an empty one, and why (reason, message) there is none."""
         spec = self.desired.spec
-        if newest is not None and spec.materialization.every is None and build.made_of(newest, "", ready):
+        if newest is not None and spec.materialization.every is None and build.made_of(newest, "", self._reads(ready)):
             return "", None
         asked = spec.model_dump(mode="json", by_alias=True, exclude_none=True, include={"sources"})
         sources = resolved(asked, self.desired.connections)["sources"]
@@ -136,4 +140,4 @@ class _Look:
             return "", (error.reason, str(error))
 
 
-OBSERVER = Observer(observe, left=tables.left, traces=tables.traces)
+OBSERVER = Observer(observe, left=tables.left, traces=tables.traces, checked=tables.checked)

@@ -58,7 +58,7 @@ class RunSpec:
 @dataclass(frozen=True)
 class RunState:
     """What is known of the newest attempt of a run. ``result`` is set exactly when the phase is Succeeded. ``progress``
-    goes from 0 to 1."""
+    goes from 0 to 1. ``data`` are the numbers behind a failure."""
 
     phase: RunPhase
     attempt: int = 0
@@ -70,6 +70,7 @@ class RunState:
     started: datetime | None = None
     finished: datetime | None = None
     link: str = ""
+    data: Mapping[str, Json] = field(default_factory=dict)
 
 
 ACCELERATOR = "accelerator_type:"

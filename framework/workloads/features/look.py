@@ -16,9 +16,9 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
 from framework.workloads.failures import first_line
 from framework.workloads.features import query
+from framework.workloads.features.checks.condition import condition
 from framework.workloads.features.contract import gaps_of
 from framework.workloads.features.dtypes import DTYPES
-from framework.workloads.features.expectations import condition
 from framework.workloads.features.readers.reader import UNKNOWN, KnownSource
 from framework.workloads.features.sources import asked_source, reader_of
 
@@ -187,7 +187,7 @@ def _lacking(spec: Mapping[str, Any], schema: pl.Schema | None, has: str) -> Ite
 
 
 def _expectations(spec: Mapping[str, Any]) -> Iterator[Mistake]:
-    rows = pl.DataFrame(schema={column["name"]: DTYPES[column["dtype"]] for column in spec["columns"]})
+    rows = pl.Schema({column["name"]: DTYPES[column["dtype"]] for column in spec["columns"]})
     for index, asked in enumerate(spec.get("expectations") or ()):
         path = f"spec.expectations[{index}]"
         if asked.get("sql"):
@@ -199,7 +199,7 @@ def _expectations(spec: Mapping[str, Any]) -> Iterator[Mistake]:
                 yield Mistake(f"{path}.matches", f"no regular expression: {_of_regex(error)}")
 
 
-def _condition(path: str, asked: Mapping[str, Any], rows: pl.DataFrame) -> Iterator[Mistake]:
+def _condition(path: str, asked: Mapping[str, Any], rows: pl.Schema) -> Iterator[Mistake]:
     sql = asked["sql"]
     try:
         query.refuse_files(sql)

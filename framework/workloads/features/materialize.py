@@ -13,15 +13,15 @@ from typing import Any
 
 import polars as pl
 
-from framework import storage
+from framework import checked, storage
 from framework.api.errors import TerminalError, TransientError
-from framework.api.fields import parse_duration
-from framework.ports import FailureKind, MaterializeRequest
+from framework.ports import CheckedRun, FailureKind, MaterializeRequest
 from framework.sources.contents import Contents
 from framework.sources.naming import source_digest
 from framework.workloads import profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, expectations
+from framework.workloads.features.compared import compared
 from framework.workloads.features.digests import digests
 from framework.workloads.features.sources import trouble
 from framework.workloads.features.transform import compute, declared, times
@@ -41,16 +41,21 @@ def run(context: RunContext) -> Mapping[str, Any]:
     spec, table, upstream = asked.spec, asked.table, {name: dict(read) for name, read in asked.upstream.items()}
     before = delta.current(table)
     if before is not None and before.metadata.get("run") == context.name:
+        _keep(before)
         return _result(before, started)
     context.progress(None, "reading the sources")
     frame = compute(spec, asked.root, upstream)
     _ensure_read(asked)
     context.progress(None, f"checking {frame.height:,} rows")
     now = datetime.now(UTC)
-    expected = [*spec.get("expectations", ()), *expectations.of_keys(spec)]
-    findings = expectations.check(frame, expected, spec.get("timestamp"), now)
-    remarks = trouble(spec["sources"], asked.root) if frame.is_empty() else []
-    expectations.require([*findings, *expectations.emptiness(frame, expected, remarks)])
+    found = expectations.check(frame.lazy(), spec, now, *compared(asked))
+    remarks = trouble(spec["sources"], asked.root) if not found.rows else []
+    results = (*found.findings, *expectations.emptiness(found.rows, spec, remarks))
+    try:
+        expectations.require(results)
+    except WorkloadError:
+        checked.write(table, CheckedRun(run=context.name, at=now, rows=found.rows, results=results))
+        raise
     context.progress(None, "profiling")
     profile = f"{table}/_profiles/{context.name}.bin"
     storage.write_bytes(profile, profiling.profile_bytes(_profiled(frame, spec), now))
@@ -64,13 +69,15 @@ def run(context: RunContext) -> Mapping[str, Any]:
             **asked.model_dump(mode="json", include={"view", "commit", "identity", "build", "cause", "source_digest"}),
             "upstream": upstream,
             "digests": digests(frame),
-            "rows": frame.height,
-            "newest": _newest(frame, spec, now),
+            "rows": found.rows,
+            "newest": found.newest and found.newest.isoformat(),
             "columns": declared(spec),
             "profile": profile,
-            "expectations": [finding.as_json() for finding in findings],
+            "expectations": [result.model_dump(mode="json") for result in results],
+            "checked": now.isoformat(),
         },
     )
+    _keep(published)
     return _result(published, started)
 
 
@@ -91,13 +98,13 @@ def _ensure_read(asked: MaterializeRequest) -> None:
         raise WorkloadError("SourceChanged", told, kind=FailureKind.INFRASTRUCTURE)
 
 
-def _newest(frame: pl.DataFrame, spec: Mapping[str, Any], now: datetime) -> str | None:
-    """The newest event time, of those that are not too far ahead of the clock to mean anything."""
-    if not times(spec):
-        return None
-    ages = [parse_duration(asked["freshness"]) for asked in spec.get("expectations", ()) if asked.get("freshness")]
-    newest = expectations.newest_event(frame, spec["timestamp"], now + min(ages) if ages else None)
-    return None if newest is None else newest.isoformat()
+def _keep(published: delta.PublishedVersion) -> None:
+    """What came of its expectations, as a table beside it. An attempt that was cut off before is made up for."""
+    metadata = published.metadata
+    if "checked" not in metadata:  # a version from before that was kept
+        return
+    run = {"run": metadata["run"], "at": metadata["checked"], "rows": metadata["rows"], "version": published.version}
+    checked.write(published.uri, CheckedRun(**run, results=metadata["expectations"]))
 
 
 def _profiled(frame: pl.DataFrame, spec: Mapping[str, Any]) -> pl.DataFrame:

@@ -74,7 +74,7 @@ def spec(sign, column="number", **toy):
 
 def refused(asked):
     try:
-        return [(one.path, one.message) for one in problems(FeatureViewSpec.model_validate(asked))]
+        return [(one.path, one.message) for one in problems(FeatureViewSpec.model_validate(asked), {})]
     except ValidationError as error:
         return [one["msg"] for one in error.errors()]
 

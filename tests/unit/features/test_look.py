@@ -10,7 +10,7 @@ import pytest
 
 from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
-from framework.workloads.features.expectations import condition
+from framework.workloads.features.checks.condition import condition
 from framework.workloads.features.look import look
 from framework.workloads.features.query import place_of, refuse_files
 from framework.workloads.features.transform import transform
@@ -260,7 +260,7 @@ def test_sql_reads_its_sources_and_no_file(root: Path, sql: str) -> None:
     with pytest.raises(WorkloadError, match="reads a file that is no source"):
         transform({"sql": sql}, {"m": pl.LazyFrame({"x": [1]})})
     with pytest.raises(WorkloadError, match="reads a file that is no source"):
-        condition(pl.DataFrame({"x": [1]}), f"x IN ({sql}\n)")
+        condition(pl.Schema({"x": pl.Int64()}), f"x IN ({sql}\n)")
 
 
 @pytest.mark.parametrize("sql", ["SELECT * FROM read_csv('{}')", "SELECT y, * FROM read_csv('{}')"])
