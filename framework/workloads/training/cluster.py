@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from typing import Any
 
 from framework.api.fields import parse_memory
@@ -13,6 +14,36 @@ from framework.workloads.context import WorkloadError
 
 _HARDLY_ANY = 0.001
 _RESERVED_WITHIN = 5
+
+
+@dataclass(frozen=True)
+class WorkerNeeds:
+    """What one worker, or one trial, asks of a node: ``resources`` by Ray's names.
+
+    >>> str(WorkerNeeds({"CPU": 2.0, "accelerator_type:H100": 0.001}))
+    '2 CPUs and a node with H100'
+    """
+
+    resources: Mapping[str, float]
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> WorkerNeeds:
+        """From the spec's ``resources`` as JSON by alias."""
+        resources = {"CPU": float(spec.get("cpusPerWorker", 1.0))}
+        if spec.get("gpusPerWorker"):
+            resources["GPU"] = float(spec["gpusPerWorker"])
+        if spec.get("accelerator"):
+            resources[f"{ACCELERATOR}{spec['accelerator']}"] = _HARDLY_ANY
+        if spec.get("memoryPerWorker"):
+            resources["memory"] = float(parse_memory(spec["memoryPerWorker"]))
+        return cls(resources)
+
+    @property
+    def gpus(self) -> float:
+        return self.resources.get("GPU", 0.0)
+
+    def __str__(self) -> str:
+        return " and ".join(_amount(name, value) for name, value in self.resources.items() if value)
 
 
 def join() -> None:
@@ -38,7 +69,7 @@ def joining(beside: Executor) -> Future[None]:
     return beside.submit(join)
 
 
-def require(resources: Mapping[str, float], copies: int, purpose: str) -> None:
+def require(needs: WorkerNeeds, copies: int, purpose: str) -> None:
     """Refuse work that the cluster could never hold, instead of waiting for ever.
 
     Raises:
@@ -46,11 +77,11 @@ def require(resources: Mapping[str, float], copies: int, purpose: str) -> None:
     """
     import ray
 
-    short = shortage({name: amount * copies for name, amount in resources.items()}, ray.cluster_resources())
+    short = shortage({name: value * copies for name, value in needs.resources.items()}, ray.cluster_resources())
     if short:
         raise WorkloadError(
             "NotEnoughResources",
-            f"{purpose} needs {copies} x ({_told(resources)}), but {'; '.join(short)}",
+            f"{purpose} needs {copies} x ({needs}), but {'; '.join(short)}",
             kind=FailureKind.INFRASTRUCTURE,
         )
 
@@ -76,19 +107,7 @@ def workers_of(spec: Mapping[str, Any]) -> tuple[int, int | None]:
     return (int(elastic["max"]), int(elastic["min"])) if elastic else (int(spec["workers"]), None)
 
 
-def worker_resources(spec: Mapping[str, Any]) -> dict[str, float]:
-    """What one worker asks for, from the spec's ``resources``."""
-    resources = {"CPU": float(spec.get("cpusPerWorker", 1.0))}
-    if spec.get("gpusPerWorker"):
-        resources["GPU"] = float(spec["gpusPerWorker"])
-    if spec.get("accelerator"):
-        resources[f"{ACCELERATOR}{spec['accelerator']}"] = _HARDLY_ANY
-    if spec.get("memoryPerWorker"):
-        resources["memory"] = float(parse_memory(spec["memoryPerWorker"]))
-    return resources
-
-
-def at_hand(resources: Mapping[str, float], fewest: int, most: int) -> int:
+def at_hand(needs: WorkerNeeds, fewest: int, most: int) -> int:
     """How many workers can start now, tried by reserving them: what is free where nobody but Ray can tell. ``fewest``
     where there is room for fewer, and they are waited for.
 
@@ -98,9 +117,9 @@ def at_hand(resources: Mapping[str, float], fewest: int, most: int) -> int:
     from ray.util.placement_group import placement_group, remove_placement_group
 
     free = ray.available_resources()
-    count = min(most, *(int(free.get(name, 0.0) / value) for name, value in resources.items() if value))
+    count = min(most, *(int(free.get(name, 0.0) / value) for name, value in needs.resources.items() if value))
     while count > fewest:
-        group = placement_group([dict(resources)] * count)
+        group = placement_group([dict(needs.resources)] * count)
         try:
             if group.wait(_RESERVED_WITHIN):
                 return count
@@ -110,12 +129,7 @@ def at_hand(resources: Mapping[str, float], fewest: int, most: int) -> int:
     return fewest
 
 
-def amount(name: str, value: float) -> str:
-    """How much of a resource, as a sentence has it.
-
-    >>> amount("CPU", 2.0), amount("accelerator_type:H100", 0.001)
-    ('2 CPUs', 'a node with H100')
-    """
+def _amount(name: str, value: float) -> str:
     if name.startswith(ACCELERATOR):
         return f"a node with {name.removeprefix(ACCELERATOR)}"
     return f"{number(name, value)} {name}{'' if value == 1 or name == 'memory' else 's'}"
@@ -128,7 +142,3 @@ def number(name: str, value: float) -> str:
     ('1.5', '2,048 MiB')
     """
     return f"{value / 2**20:,.0f} MiB" if name == "memory" else f"{value:g}"
-
-
-def _told(resources: Mapping[str, float]) -> str:
-    return " and ".join(amount(name, value) for name, value in resources.items() if value)

@@ -22,7 +22,7 @@ from framework.workloads.formats import skops
 from framework.workloads.training.card import card_markdown, model_card
 from framework.workloads.training.champion import live_answers
 from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
-from framework.workloads.training.cluster import shortage, worker_resources
+from framework.workloads.training.cluster import WorkerNeeds, shortage
 from framework.workloads.training.evaluation import slices
 from framework.workloads.training.metrics import measure
 from framework.workloads.training.trainer import Part, TrainingData
@@ -170,7 +170,7 @@ def test_what_can_never_fit_is_told() -> None:
         "the cluster has 2 CPU of 8 needed",
         "the cluster has 0 GPU of 1 needed",
     ]
-    assert worker_resources({"cpusPerWorker": 0.5, "gpusPerWorker": 1}) == {"CPU": 0.5, "GPU": 1.0}
+    assert WorkerNeeds.of({"cpusPerWorker": 0.5, "gpusPerWorker": 1}).resources == {"CPU": 0.5, "GPU": 1.0}
 
 
 def test_a_trial_is_worth_its_best_round() -> None:
