@@ -110,7 +110,8 @@ def fit_alone(
     own = {"CPU": "num_cpus", "memory": "memory"}
     taken = {own[name]: value for name, value in needs.resources.items() if name in own}
     others = {name: value for name, value in needs.resources.items() if name not in own}
-    worker: Any = ray.remote(**taken, resources=others, max_restarts=0)(FitWorker)
+    labels = dict(needs.labels) or None
+    worker: Any = ray.remote(**taken, resources=others, label_selector=labels, max_restarts=0)(FitWorker)
     reference, rounds = ray.put(data), Rounds(place)
     for left in reversed(range(TRIES)):
         with rounds.followed(tell):

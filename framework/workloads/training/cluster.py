@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from framework.api import node_labels
 from framework.api.fields import parse_memory
 from framework.ports import ACCELERATOR, FailureKind
 from framework.workloads.context import WorkloadError
 
 _HARDLY_ANY = 0.001
 _RESERVED_WITHIN = 5
+_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
 class WorkerNeeds:
-    """What one worker, or one trial, asks of a node: ``resources`` by Ray's names.
+    """What one worker, or one trial, asks of a node: ``resources`` by Ray's names, and selectors of its ``labels``.
 
-    >>> str(WorkerNeeds({"CPU": 2.0, "accelerator_type:H100": 0.001}))
-    '2 CPUs and a node with H100'
+    >>> str(WorkerNeeds({"CPU": 2.0, "accelerator_type:H100": 0.001}, {"pool": "!spot"}))
+    '2 CPUs on a node with H100 and pool: !spot'
     """
 
     resources: Mapping[str, float]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> WorkerNeeds:
@@ -36,14 +39,19 @@ class WorkerNeeds:
             resources[f"{ACCELERATOR}{spec['accelerator']}"] = _HARDLY_ANY
         if spec.get("memoryPerWorker"):
             resources["memory"] = float(parse_memory(spec["memoryPerWorker"]))
-        return cls(resources)
+        return cls(resources, spec.get("labels") or {})
 
     @property
     def gpus(self) -> float:
         return self.resources.get("GPU", 0.0)
 
     def __str__(self) -> str:
-        return " and ".join(_amount(name, value) for name, value in self.resources.items() if value)
+        amounts = {name: value for name, value in self.resources.items() if value and not name.startswith(ACCELERATOR)}
+        plural = {name: "" if value == 1 or name == "memory" else "s" for name, value in amounts.items()}
+        told = " and ".join(f"{number(name, value)} {name}{plural[name]}" for name, value in amounts.items())
+        types = [name.removeprefix(ACCELERATOR) for name in self.resources if name.startswith(ACCELERATOR)]
+        node = [*types, *([node_labels.told(self.labels)] if self.labels else [])]
+        return f"{told} on a node with {' and '.join(node)}" if node else told
 
 
 def join() -> None:
@@ -77,7 +85,7 @@ def require(needs: WorkerNeeds, copies: int, purpose: str) -> None:
     """
     import ray
 
-    short = shortage({name: value * copies for name, value in needs.resources.items()}, ray.cluster_resources())
+    short = shortage(needs, copies, [node for node in ray.nodes() if node["Alive"]])
     if short:
         raise WorkloadError(
             "NotEnoughResources",
@@ -86,16 +94,34 @@ def require(needs: WorkerNeeds, copies: int, purpose: str) -> None:
         )
 
 
-def shortage(needed: Mapping[str, float], total: Mapping[str, float]) -> list[str]:
-    """One sentence per resource of which the cluster as a whole has too little.
+def shortage(needs: WorkerNeeds, copies: int, nodes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why ``nodes``, as Ray has them, could never hold so many workers at a time: none has the labels, together they
+    have too little of something, or have it in pieces that are too small. Empty where they could.
 
-    >>> shortage({"CPU": 8.0, "GPU": 1.0}, {"CPU": 16.0})
-    ['the cluster has 0 GPU of 1 needed']
+    >>> shortage(WorkerNeeds({"CPU": 4.0, "GPU": 1.0}), 2, [{"Resources": {"CPU": 16.0}, "Labels": {}}])
+    ['the cluster has 0 GPU of 2 needed']
     """
+    nowhere = node_labels.why_nowhere([node["Labels"] for node in nodes], needs.labels)
+    if nowhere:
+        return [nowhere]
+    fitting = [node["Resources"] for node in nodes if node_labels.satisfies(node["Labels"], needs.labels)]
+    needed = {name: value * copies for name, value in needs.resources.items()}
+    total = {name: sum(has.get(name, 0.0) for has in fitting) for name in needed}
+    short = _too_little(needed, total, "such nodes have" if needs.labels else "the cluster has")
+    room = sum(_workers(has, needs) for has in fitting)
+    return short or ([] if room >= copies else [f"its nodes have room for {room} at a time"])
+
+
+def _workers(has: Mapping[str, float], needs: WorkerNeeds) -> int:
+    """How many fit on what a node has, or a cluster."""
+    return min(int(has.get(name, 0.0) / value + _TOLERANCE) for name, value in needs.resources.items() if value)
+
+
+def _too_little(needed: Mapping[str, float], total: Mapping[str, float], there: str) -> list[str]:
     return [
-        f"no node of the cluster has {name.removeprefix(ACCELERATOR)}"
+        f"{there} no {name.removeprefix(ACCELERATOR)}"
         if name.startswith(ACCELERATOR)
-        else f"the cluster has {number(name, total.get(name, 0.0))} {name} of {number(name, value)} needed"
+        else f"{there} {number(name, total.get(name, 0.0))} {name} of {number(name, value)} needed"
         for name, value in needed.items()
         if value > total.get(name, 0.0)
     ]
@@ -116,10 +142,9 @@ def at_hand(needs: WorkerNeeds, fewest: int, most: int) -> int:
     import ray
     from ray.util.placement_group import placement_group, remove_placement_group
 
-    free = ray.available_resources()
-    count = min(most, *(int(free.get(name, 0.0) / value) for name, value in needs.resources.items() if value))
+    count = min(most, _workers(ray.available_resources(), needs))
     while count > fewest:
-        group = placement_group([dict(needs.resources)] * count)
+        group = placement_group([dict(needs.resources)] * count, bundle_label_selector=[dict(needs.labels)] * count)
         try:
             if group.wait(_RESERVED_WITHIN):
                 return count
@@ -127,12 +152,6 @@ def at_hand(needs: WorkerNeeds, fewest: int, most: int) -> int:
             remove_placement_group(group)
         count -= 1
     return fewest
-
-
-def _amount(name: str, value: float) -> str:
-    if name.startswith(ACCELERATOR):
-        return f"a node with {name.removeprefix(ACCELERATOR)}"
-    return f"{number(name, value)} {name}{'' if value == 1 or name == 'memory' else 's'}"
 
 
 def number(name: str, value: float) -> str:

@@ -138,7 +138,10 @@ def fit(
         fitting = _trainer_class(several if count > 1 else None)(
             loop,
             scaling_config=ScalingConfig(
-                num_workers=count, resources_per_worker=dict(needs.resources), use_gpu=needs.gpus > 0
+                num_workers=count,
+                resources_per_worker=dict(needs.resources),
+                use_gpu=needs.gpus > 0,
+                label_selector=dict(needs.labels) or None,
             ),
             run_config=RunConfig(
                 name=name,

@@ -263,6 +263,26 @@ RULES = [
         "spec.resources.elastic", "sklearn fits on one worker"),
     Rule(JOB, "timeout: 1h", "resources: {workers: 3, elastic: {min: 1, max: 2}}", "spec.resources",
          "workers must lie between the 1 and 2 of elastic"),
+    *(
+        Rule(JOB, "timeout: 1h", f"resources: {{labels: {{{written}}}}}", f"spec.resources.labels{key}", says, *meant)
+        for key, written, says, meant in (
+            (".pool", "pool: notin(a)", "'notin(a)' does not select a label: write a value, !value, in(a, b)", ("!a",)),
+            (".pool", "pool: '!= a'", "does not select a label", ("!a",)),
+            (".pool", "pool: '[a, b]'", "does not select a label", ("in(a, b)",)),
+            (".pool", "pool: in(a", "does not select a label", ("a",)),
+            (".pool", "pool: in()", "does not select a label", ()),
+            (".pool", "pool: ''", "'' does not select a label", ()),
+            (".pool", "pool: -a-", "does not select a label", ("a",)),
+            (".pool", f"pool: {'a' * 64}", "does not select a label", ()),
+            (".pool", "pool: [a, b]", "expected text", ()),
+            (".pool", "pool: true", "expected text", ()),
+            (".pool", "pool: 3", "expected text", ()),
+            ('["a pool"]', "a pool: a", "'a pool' is no label of a node", ()),
+            (".größe", "größe: a", "is no label of a node", ()),
+            (".a/b/c", "a/b/c: a", "is no label of a node", ()),
+            ('["ray.io/node-id"]', "ray.io/node-id: a", "so no commit can know it", ()),
+        )
+    ),
     Rule(JOB, "timeout: 1h", "resources: {elastic: {min: 4, max: 2}}", "spec.resources.elastic",
         "min must not exceed max"),
     Rule(JOB, "timeout: 1h", "retrain: {cooldown: 24h}", "spec.retrain",

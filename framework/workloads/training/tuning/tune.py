@@ -100,8 +100,9 @@ def carry_out(
         give_way()
         task.run(form[_NUMBER], TrialOrder(**form[_ASKED]), data, ray_tune.report)
 
+    room = ray_tune.PlacementGroupFactory([dict(needs.resources)], bundle_label_selector=[dict(needs.labels)])
     tuner = ray_tune.Tuner(
-        ray_tune.with_resources(ray_tune.with_parameters(trial, data=data), dict(needs.resources)),
+        ray_tune.with_resources(ray_tune.with_parameters(trial, data=data), room),
         tune_config=ray_tune.TuneConfig(
             metric=task.metric,
             mode=task.mode,
