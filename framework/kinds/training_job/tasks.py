@@ -51,9 +51,13 @@ def problems(spec: TrainingJobSpec, dtype: str | None) -> Iterator[CrossProblem]
         message = f"{spec.trainer.name} cannot learn task {task.value} (it learns {', '.join(sorted(able))})"
         yield CrossProblem(f"spec.trainer.{spec.trainer.name}", message)
     if task is not None and task not in (Task.BINARY, Task.MULTICLASS):
-        for path, asked in {"classWeights": spec.dataset.classWeights, "split.by": spec.dataset.split.by}.items():
-            if asked == "stratified" or (path == "classWeights" and asked is not None):
-                yield CrossProblem(f"spec.dataset.{path}", f"is for classes, and {label} is {dtype}: task {task.value}")
+        shares = spec.dataset.split.keeps_shares
+        of_classes = ["classWeights"] if spec.dataset.classWeights is not None else []
+        of_classes += (
+            [] if shares is None else ["split.by" if spec.dataset.split.by == "stratified" else "split.stratify"]
+        )
+        for path in of_classes:
+            yield CrossProblem(f"spec.dataset.{path}", f"is for classes, and {label} is {dtype}: task {task.value}")
     if task not in (None, Task.BINARY) and spec.decision is not None:
         yield CrossProblem("spec.decision", f"chooses a threshold of a binary label, and the task is {task}")
     own = spec.evaluation.own
