@@ -167,8 +167,16 @@ def known(name: str) -> str:
     return name
 
 
-Metric = Annotated[str, AfterValidator(known), WithJsonSchema({"type": "string", "pattern": PATTERN})]
-"""A field that names a metric."""
+def _of_all(name: str) -> str:
+    try:
+        return known(name)
+    except FieldError as error:
+        told = f"{error}; one of a TrainingJob's own is measured by its runs alone"
+        raise FieldError(told, error.suggestion) from None
+
+
+Metric = Annotated[str, AfterValidator(_of_all), WithJsonSchema({"type": "string", "pattern": PATTERN})]
+"""A field that names a metric, where there is no code of users to measure another one."""
 
 
 _OWN = "[a-z][a-z0-9_]{0,39}"

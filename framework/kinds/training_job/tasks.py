@@ -8,7 +8,6 @@ from framework.api.fairness import why_unfit
 from framework.api.metrics import (
     CV,
     MEASURES,
-    NO_OWN,
     VALIDATION,
     Measures,
     bare,
@@ -79,8 +78,12 @@ def problems(spec: TrainingJobSpec, dtype: str | None) -> Iterator[CrossProblem]
         elif name.startswith(CV) and spec.evaluation.crossValidation is None:
             yield CrossProblem(path, f"{name} is what evaluation.crossValidation measures, and there is none")
     for index, bar in enumerate(spec.evaluation.fairness):
-        undeclared = _unfit(bar.loss, None, dtype, NO_OWN) if bar.loss is not None else None
-        unfit = why_unfit(bar.metric, bar.loss, task) if task is not None else undeclared
+        if bar.loss is not None and bar.loss not in own and not is_known(bar.loss):
+            path, allowed = f"spec.evaluation.fairness[{index}].loss", (*own, *MEASURES)
+            yield CrossProblem(path, f"{bar.loss!r} is no metric", allowed=allowed, wanted=bar.loss)
+            continue
+        undeclared = _unfit(bar.loss, None, dtype, own) if bar.loss is not None else None
+        unfit = why_unfit(bar.metric, bar.loss, task, own) if task is not None else undeclared
         if unfit is not None:
             yield CrossProblem(f"spec.evaluation.fairness[{index}].metric", unfit)
 

@@ -128,12 +128,13 @@ def _by_group(
     place = groups.join(sizes, on="group", how="left", maintain_order="left", nulls_equal=True)["place"].to_numpy()
     order = np.random.default_rng(seed).permutation(sizes.height)
     if not stratify:
-        return _by_middle(sizes["len"].to_numpy(), _edges(frame.height, fractions), order)[place]
+        parts = _by_middle(sizes["len"].to_numpy(), _edges(frame.height, fractions), order)
+        return np.asarray(parts[place])
     _of_classes(dataset, "stratify")
     classes = frame[dataset.label].rank("dense").to_numpy().astype(np.int64) - 1
     counts = np.zeros((sizes.height, classes.max(initial=0) + 1), dtype=np.int64)
     np.add.at(counts, (place, classes), 1)
-    return stratified_groups(counts, [fractions[part] for part in PARTS], order)[place]
+    return np.asarray(stratified_groups(counts, [fractions[part] for part in PARTS], order)[place])
 
 
 def _by_middle(sizes: NDArray[Any], edges: tuple[int, int], order: NDArray[np.int64]) -> NDArray[np.int64]:
