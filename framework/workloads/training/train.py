@@ -94,8 +94,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
         several.trainer()  # loaded now: two threads that load one library at a time find it half loaded
     settings = replace(settings, stream=learned.streamed)
     found = _searched(context, name, settings, learned)
+    from_ = ("train", "validation") if _refitted(spec) else ("train",)
     rows = learned.both if _refitted(spec) else learned.parts["train"]
-    before = beside.submit(known_before, asked, name, learned.dataset, learned.parts, rows, learned.signature, found)
+    before = beside.submit(known_before, asked, name, learned.dataset, learned.parts, from_, learned.signature, found)
     fitted = _fitted(context, name, found.settings(settings) if found else settings, learned)
 
     artifact, sha256 = persistently(
