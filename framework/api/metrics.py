@@ -25,6 +25,8 @@ VALIDATION = "validation_"
 """Before the name of what is measured on the validation part."""
 CV = "cv_"
 """Before the name of what is measured by cross-validation: the mean over its folds."""
+CALLED_WITH = ("truth", "answers", "rows")
+"""What a function that measures a metric of a spec's own is called with, by position."""
 COST = "cost"
 """The name of what ``evaluation.costs`` measures."""
 

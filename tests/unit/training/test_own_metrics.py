@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from framework.answers import ModelOutput
-from framework.api.metrics import own_measures
+from framework.api.metrics import CALLED_WITH, own_measures
 from framework.api.tasks import Task
 from framework.kinds.training_job.evaluation import Evaluation
 from framework.kinds.training_job.gates import judge
@@ -274,7 +274,9 @@ def test_before_a_run_its_signature_is_read_and_nothing_is_run(tmp_path: Path, p
     file = tmp_path / place
     file.parent.mkdir(parents=True)
     file.write_text(CODE)
-    found = list(look({"root": str(tmp_path), "spec": {"trainer": {}, "metrics": {"spec.x": f"shop.kpi:{name}"}}}))
+    found = list(
+        look({"root": str(tmp_path), "spec": {"trainer": {}, "calls": {"spec.x": (f"shop.kpi:{name}", CALLED_WITH)}}})
+    )
     if name not in ("short", "long", "keyed"):
         assert found == []
         return
@@ -286,7 +288,10 @@ def test_before_a_run_its_signature_is_read_and_nothing_is_run(tmp_path: Path, p
 
 def test_what_is_no_python_is_told_by_others(tmp_path: Path) -> None:
     (tmp_path / "kpi.py").write_text("def (")
-    assert list(look({"root": str(tmp_path), "spec": {"trainer": {}, "metrics": {"spec.x": "kpi:good"}}})) == []
+    assert (
+        list(look({"root": str(tmp_path), "spec": {"trainer": {}, "calls": {"spec.x": ("kpi:good", CALLED_WITH)}}}))
+        == []
+    )
 
 
 @pytest.mark.parametrize("trainer", ["{lightgbm: {params: {num_leaves: 5}}}", '{torch: {entrypoint: "a.b:c"}}'])
@@ -297,5 +302,21 @@ def test_whoever_validates_asks_for_it(trainer: str) -> None:
     }  # fmt: skip
     asked = question(spec, lambda ref: None)
     assert asked is not None
-    assert asked.asked["spec"]["metrics"] == {"spec.evaluation.metrics[0].entrypoint": "shop.kpi:good"}
-    assert asked.files == ("shop/kpi.py", "shop/kpi/__init__.py")
+    path = "spec.evaluation.metrics[0].entrypoint"
+    assert asked.asked["spec"]["calls"][path] == ("shop.kpi:good", ("truth", "answers", "rows"))
+    assert set(asked.files) >= {"shop/kpi.py", "shop/kpi/__init__.py"}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "arguments"), [("function", ("data", "params", "seed")), ("torch", ("data", "params"))]
+)
+def test_functions_that_train_are_read_before_a_run_likewise(
+    tmp_path: Path, trainer: str, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "fits.py").write_text("def fits(data): ...\n")
+    spec = {"trainer": {trainer: {"entrypoint": "fits:fits"}}, "dataset": {"task": "regression"}}
+    asked = question(spec, lambda ref: None)
+    assert asked is not None
+    (mistake,) = look({"root": str(tmp_path), **asked.asked})
+    assert mistake.path == f"spec.trainer.{trainer}.entrypoint"
+    assert mistake.message == f"fits.py:1 fits(data) cannot be called with ({', '.join(arguments)})"
