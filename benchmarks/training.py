@@ -144,9 +144,9 @@ def unchanged(runs: int, say: Callable[[str], None]) -> Line:
     return Line(f"plan of {_JOBS} unchanged training jobs", Timing(tuple(found["seconds"]), 0.0), _UNCHANGED)
 
 
-def _measured(module: str, kind: str, folder: Path) -> dict[str, float]:
+def measured(module: str, kind: str, folder: Path, *more: str) -> dict[str, float]:
     """What a process of ``module`` prints of itself."""
-    command = [sys.executable, "-m", module, kind, str(folder)]
+    command = [sys.executable, "-m", module, kind, *more, str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise FailedError(f"{module} {kind}: {done.stderr.strip()[-400:]}")
@@ -159,7 +159,7 @@ def large(work: Path, say: Callable[[str], None]) -> Iterator[Line]:
     found = {}
     for kind, told in (("write", "writing"), ("place", "preparing"), ("fit", "learning from")):
         say(f"{told} {ROWS:,} rows")
-        found[kind] = _measured("benchmarks.rows", kind, work / "large")
+        found[kind] = measured("benchmarks.rows", kind, work / "large")
     bound = parse_memory(BOUND)
     most, run = found["fit"]["most"], found["place"]["most"]
     yield Line(f"a fit of {ROWS:,} rows, streamed", Timing((found["fit"]["seconds"],), 0.0))
@@ -172,7 +172,7 @@ def joins(work: Path, runs: int, say: Callable[[str], None]) -> Iterator[Line]:
     """A training set of 1,000,000 rows by 5,000,000 feature rows, beside Polars' own join of the same tables."""
 
     def one(kind: str) -> dict[str, float]:
-        return _measured("benchmarks.join", kind, work / "tables")
+        return measured("benchmarks.join", kind, work / "tables")
 
     say("writing tables of 1,000,000 and of 5,000,000 rows")
     one("write")
