@@ -82,6 +82,13 @@ def profile_batches(batches: Iterable[pl.DataFrame], when: datetime) -> Any:
     return reduce(lambda one, other: one.merge(other), (profile_frame(batch, when) for batch in batches))
 
 
+def merged_bytes(profiles: Iterable[bytes], when: datetime) -> bytes:
+    """Profiles as one, as the bytes of a whylogs file."""
+    dataset = _whylogs().dataset
+    empty = dataset(columns={}, dataset_timestamp=when, creation_timestamp=when, metadata={})
+    return bytes(reduce(lambda one, other: one.merge(dataset.deserialize(other)), profiles, empty).serialize())
+
+
 def profile_bytes(frame: pl.DataFrame, when: datetime, metadata: Mapping[str, str] | None = None) -> bytes:
     """The profile as the bytes of a whylogs file."""
     return bytes(profile_frame(frame, when, metadata).serialize())

@@ -22,7 +22,7 @@ METADATA_KEY = "mlops"
 """One key of the commit's metadata holds everything of ours, as JSON text, so that no name can clash with Delta's."""
 
 _LOOKED_THROUGH = 100
-"""Commits, among which the newest is that published something."""
+"""Commits, among which those are that published something."""
 _RECORDS = 1 << 16
 """Rows that Delta is handed at a time."""
 
@@ -39,15 +39,19 @@ class PublishedVersion:
 def current(uri: str) -> PublishedVersion | None:
     """The newest version at ``uri`` that was published, None where none was. What others do to a table, such as to
     compact it, is no version of ours."""
+    return next(published(uri), None)
+
+
+def published(uri: str) -> Iterator[PublishedVersion]:
+    """The versions among the newest commits, newest first."""
     try:
         table = DeltaTable(uri)
     except TableNotFoundError:
-        return None
+        return
     for back, commit in enumerate(table.history(_LOOKED_THROUGH)):
         if commit.get(METADATA_KEY):
             metadata = storage.unsealed(json.loads(commit[METADATA_KEY]), f"the log of {uri}")
-            return PublishedVersion(uri, table.version() - back, metadata)
-    return None
+            yield PublishedVersion(uri, table.version() - back, metadata)
 
 
 def publish(
@@ -88,9 +92,9 @@ def publish(
             if stream.failure is not None:
                 raise stream.failure from None
             raise
-    published = current(uri)
-    assert published is not None
-    return published
+    made = current(uri)
+    assert made is not None
+    return made
 
 
 class _Stream:

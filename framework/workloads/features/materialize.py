@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from framework import storage
 from framework.api.errors import TerminalError, TransientError
 from framework.api.fields import parse_duration
 from framework.ports import FailureKind, MaterializeRequest
 from framework.sources.contents import Contents
 from framework.sources.naming import source_digest
-from framework.workloads import profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, expectations
-from framework.workloads.features.digests import Digests
+from framework.workloads.features.ranges import Range, begin, inputs_of, materialization_of
 from framework.workloads.features.sources import trouble
-from framework.workloads.features.staging import Rows, scratch
-from framework.workloads.features.transform import declared, keys_of, staged, times
+from framework.workloads.features.staging import scratch
+from framework.workloads.features.transform import declared, times
+from framework.workloads.features.versions import Computed, Version
 
 _TOLD = {"view", "commit", "identity", "build", "cause", "source_digest", "upstream"}
 """What of the request the commit of the version repeats."""
+_OF_ROWS = ("between", "notNull", "oneOf", "matches")
+"""Expectations of single rows."""
 
 
 def run(context: RunContext) -> Mapping[str, Any]:
@@ -38,54 +40,74 @@ def run(context: RunContext) -> Mapping[str, Any]:
             ``expectations.require`` and ``delta.publish``; whatever is raised, nothing was published.
     """
     started, asked = time.perf_counter(), MaterializeRequest.model_validate(context.payload)
-    spec, table, upstream = asked.spec, asked.table, {name: dict(read) for name, read in asked.upstream.items()}
-    before = delta.current(table)
+    before = delta.current(asked.table)
     if before is not None and before.metadata.get("run") == context.name:
         return _result(before, started)
     context.progress(None, "computing the rows")
     with scratch(context.scratch) as folder:
-        return _result(_publish(context, asked, staged(spec, asked.root, upstream, folder)), started)
+        return _result(_publish(context, asked, before, folder), started)
 
 
-def _publish(context: RunContext, asked: MaterializeRequest, rows: Rows) -> delta.PublishedVersion:
-    spec, table = asked.spec, asked.table
-    _ensure_read(asked)
-    context.progress(None, f"checking {rows.height:,} rows")
-    now = datetime.now(UTC)
-    findings = _checked(asked, rows, now)
+def _publish(
+    context: RunContext, asked: MaterializeRequest, before: delta.PublishedVersion | None, folder: Path
+) -> delta.PublishedVersion:
+    spec, now, contents = asked.spec, datetime.now(UTC), Contents()
+    incremental = materialization_of(spec).get("mode") == "incremental"
+    version = Version(asked, f"{asked.table}/_profiles/{context.name}", now)
+    inputs = inputs_of(asked, {}, contents) if incremental else {}
+    found = begin(asked, before, inputs) if incremental else ""
+    extends = found if isinstance(found, Range) else None
+    computed = version.computed(folder) if extends is None else version.extended(extends, folder)
+    _ensure_read(asked, contents)
+    context.progress(None, f"checking {computed.rows.height:,} rows")
+    findings = _checked(asked, computed, now)
     context.progress(None, "profiling")
-    values, profile = Digests(), f"{table}/_profiles/{context.name}.bin"
-    view = profiling.profile_batches(_profiled(values, rows, spec), now)
-    storage.write_bytes(profile, bytes(view.serialize()))
+    named = version.entered(computed, extends, inputs) if incremental else version.named(computed)
     context.progress(None, "publishing")
     return delta.publish(
-        table,
-        rows.batches(),
+        asked.table,
+        computed.rows.batches(),
         declared(spec),
         {
             "run": context.name,
             **asked.model_dump(mode="json", include=_TOLD),
-            "digests": values.values(),
-            "rows": rows.height,
-            "newest": _newest(rows, spec, now),
+            **named,
+            **computed.told,
+            **({"why": found} if isinstance(found, str) and found else {}),
+            "mode": "incremental" if incremental else "full",
+            "newest": _newest(computed, spec, now),
+            "watermark": None if computed.watermark is None else computed.watermark.isoformat(),
             "columns": declared(spec),
-            "profile": profile,
             "expectations": [finding.as_json() for finding in findings],
         },
+        computed.replaced,
     )
 
 
-def _checked(asked: MaterializeRequest, rows: Rows, now: datetime) -> list[expectations.ExpectationResult]:
+def _checked(asked: MaterializeRequest, computed: Computed, now: datetime) -> list[expectations.ExpectationResult]:
+    """What concerns single rows is asked of those that are new: the others were asked before."""
     expected = [*asked.spec.get("expectations", ()), *expectations.of_keys(asked.spec)]
     timestamp = asked.spec.get("timestamp")
-    frame = rows.lazy.collect() if expected else rows.lazy.head(1).collect()
-    findings = expectations.check(frame, expected, timestamp, now)
-    remarks = [] if rows.height else trouble(asked.spec["sources"], asked.root)
-    expectations.require([*findings, *expectations.emptiness(frame, expected, remarks)])
+    new = computed.kept is not None and computed.rows.height > 0
+    alone = [new and _of_rows(asks, timestamp) for asks in expected]
+    found = {
+        own: iter(expectations.check(rows.collect(), asks, timestamp, now))
+        for own, rows in ((True, computed.rows.lazy), (False, computed.whole))
+        if (asks := [one for one, single in zip(expected, alone, strict=True) if single == own])
+    }
+    findings = [next(found[own]) for own in alone]
+    some = computed.whole.head(1).collect()
+    remarks = trouble(asked.spec["sources"], asked.root) if some.is_empty() else []
+    expectations.require([*findings, *expectations.emptiness(some, expected, remarks)])
     return findings
 
 
-def _ensure_read(asked: MaterializeRequest) -> None:
+def _of_rows(asks: Mapping[str, Any], timestamp: str | None) -> bool:
+    """Whether what holds for some rows and for others holds for all of them."""
+    return timestamp in (asks.get("unique") or ()) or any(asks.get(word) is not None for word in _OF_ROWS)
+
+
+def _ensure_read(asked: MaterializeRequest, contents: Contents) -> None:
     """A version is found again by what it was made of, so that has to be what the sources held.
 
     Raises:
@@ -94,7 +116,7 @@ def _ensure_read(asked: MaterializeRequest) -> None:
     if not asked.source_digest:
         return
     try:
-        same = source_digest(asked.spec["sources"], asked.root, Contents()) == asked.source_digest
+        same = source_digest(asked.spec["sources"], asked.root, contents) == asked.source_digest
     except (TerminalError, TransientError):
         same = False
     if not same:
@@ -102,23 +124,15 @@ def _ensure_read(asked: MaterializeRequest) -> None:
         raise WorkloadError("SourceChanged", told, kind=FailureKind.INFRASTRUCTURE)
 
 
-def _newest(rows: Rows, spec: Mapping[str, Any], now: datetime) -> str | None:
+def _newest(computed: Computed, spec: Mapping[str, Any], now: datetime) -> str | None:
     """The newest event time, of those that are not too far ahead of the clock to mean anything."""
     if not times(spec):
         return None
     ages = [parse_duration(asked["freshness"]) for asked in spec.get("expectations", ()) if asked.get("freshness")]
     at = pl.col(spec["timestamp"]).cast(pl.Datetime("us", "UTC"))
-    counted = rows.lazy.filter(at <= now + min(ages)) if ages else rows.lazy
+    counted = computed.whole.filter(at <= now + min(ages)) if ages else computed.whole
     newest = counted.select(at.max()).collect().item()
     return None if newest is None else newest.isoformat()
-
-
-def _profiled(values: Digests, rows: Rows, spec: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
-    """The batches, named in passing. Keys and event time are left out: a distribution of identifiers says nothing about
-    the features."""
-    for batch in rows.batches():
-        values.update(batch)
-        yield batch.drop(keys_of(spec))
 
 
 def _result(published: delta.PublishedVersion, started: float) -> dict[str, Any]:

@@ -108,6 +108,17 @@ def _scan(name: str, source: Mapping[str, Any], files: Sequence[File], declared:
     return pl.scan_parquet([file.uri for file in files], glob=False, **options)
 
 
+def newest_of(name: str, source: Mapping[str, Any], file: File, column: str) -> str | None:
+    """The newest event time in a file, in ISO 8601; None where it has no such column, or nothing in it."""
+    rows = _scan(name, source, [file], {})
+    if not isinstance(rows.collect_schema().get(column), pl.Date | pl.Datetime):
+        return None
+    newest = rows.select(pl.col(column).max()).collect()[column]
+    utc = newest.cast(pl.Datetime("us", newest.dtype.time_zone if isinstance(newest.dtype, pl.Datetime) else None))
+    moment = (utc if utc.dtype.time_zone else utc.dt.replace_time_zone("UTC")).dt.convert_time_zone("UTC").item()  # type: ignore[attr-defined]
+    return None if moment is None else str(moment.isoformat())
+
+
 def trouble(sources: Sources, root: str) -> list[str]:
     """What is wrong with files, by name, for when their rows could not be computed or are none: engines say what they
     choked on, but not where it was. Reads every file by itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,18 @@ def compute(
         return pl.concat(staged(spec, root, upstream or {}, Path(folder)).batches())
 
 
-def staged(spec: Mapping[str, Any], root: str, upstream: Mapping[str, Mapping[str, Any]], folder: Path) -> Rows:
+Narrowing = Callable[[dict[str, pl.LazyFrame]], dict[str, pl.LazyFrame]]
+Selecting = Callable[[pl.LazyFrame], pl.LazyFrame]
+
+
+def staged(
+    spec: Mapping[str, Any],
+    root: str,
+    upstream: Mapping[str, Mapping[str, Any]],
+    folder: Path,
+    narrow: Narrowing | None = None,
+    select: Selecting | None = None,
+) -> Rows:
     """All rows of a view at its declared columns and dtypes, in canonical order (time, entities, everything else), so
     that equal inputs give equal bytes whatever the engine's threads did. They lie in files below ``folder``.
 
@@ -33,6 +44,8 @@ def staged(spec: Mapping[str, Any], root: str, upstream: Mapping[str, Mapping[st
         spec: a FeatureViewSpec as JSON by alias.
         root: the project's folder; relative source paths start here.
         upstream: published version {uri, version} by name of each FeatureView that is a source.
+        narrow: what of the sources the transform gets.
+        select: what of the rows that it yields is wanted.
 
     Raises:
         WorkloadError: what ``read_sources`` and ``stage`` raise, and "TransformFailed" where the query or the function
@@ -42,11 +55,23 @@ def staged(spec: Mapping[str, Any], root: str, upstream: Mapping[str, Mapping[st
     sources = read_sources(spec["sources"], root, upstream, dict(columns))
     try:
         with _engine():
-            return stage(transform(spec.get("transform"), sources), columns, keys_of(spec), folder)
+            rows = transform(spec.get("transform"), narrow(sources) if narrow else sources)
+            return stage(select(rows) if select else rows, columns, keys_of(spec), folder)
     except WorkloadError as error:
         if not _of_files(error):
             raise
         raise _placed(error, spec["sources"], root) from error
+
+
+def count(spec: Mapping[str, Any], root: str, upstream: Mapping[str, Mapping[str, Any]], select: Selecting) -> int:
+    """How many rows of a view ``select`` leaves.
+
+    Raises:
+        WorkloadError: what ``read_sources`` raises, "TransformFailed".
+    """
+    sources = read_sources(spec["sources"], root, upstream, dict(declared(spec)))
+    with _engine():
+        return int(select(transform(spec.get("transform"), sources)).select(pl.len()).collect().item())
 
 
 def keys_of(spec: Mapping[str, Any]) -> list[str]:
