@@ -28,7 +28,7 @@ class Request(Stored):
 
 class MaterializeRequest(Request):
     """A version of a FeatureView. ``spec`` is a FeatureViewSpec as JSON by alias; ``upstream`` the versions to read, by
-    view; ``table`` where it is published."""
+    view; ``table`` where it is published; ``serving`` the version of it that readers have."""
 
     view: str
     identity: str
@@ -39,6 +39,7 @@ class MaterializeRequest(Request):
     commit: str
     build: str = ""
     upstream: dict[str, ReadTable] = {}  # noqa: RUF012 (pydantic copies it)
+    serving: int | None = None
 
 
 class ReadView(ReadTable):

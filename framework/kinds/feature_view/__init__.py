@@ -39,12 +39,6 @@ def _entrypoints(spec: FeatureViewSpec) -> Mapping[str, str]:
 
 def _unsupported(spec: FeatureViewSpec) -> tuple[str, ...]:
     found = [f"spec.sources.{name}.sql" for name, source in spec.sources.items() if source.sql is not None]
-    if spec.materialization.mode == "incremental":
-        found.append("spec.materialization.mode")
-    if spec.materialization.schedule is not None:
-        found.append("spec.materialization.schedule")
-    if spec.materialization.retention is not None:
-        found.append("spec.materialization.retention")
     if spec.online.enabled:
         found.append("spec.online.enabled")
     return tuple(found)

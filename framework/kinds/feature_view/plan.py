@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from framework.api import layout
 from framework.api.categories import Category
-from framework.kinds.feature_view.build import asks_again
+from framework.kinds.feature_view.build import asks_again, due_in
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
 from framework.planning.grammar import reasons
@@ -21,6 +21,7 @@ from framework.ports import Cause, MaterializeRequest, TableState
 WORKLOAD = "framework.workloads.features.materialize:run"
 RETRY_LIMIT = 2
 RETRY_BACKOFF = timedelta(seconds=5)
+_SOON = timedelta(seconds=5)
 _AFTER = timedelta(microseconds=1)
 """Beyond the last moment at which data is fresh."""
 
@@ -91,7 +92,7 @@ class _View:
         """What git asks for is published. It may have grown old since: where nothing comes no run checks that, so the
         clock is looked at instead, and readers keep what they have."""
         published = _published(table, self.desired, self.desired.identity)
-        state, summary = FeatureViewState(published=published), _summary(published)
+        state, summary = FeatureViewState(published=published, looked=self._looked(table)), _summary(published)
         events = () if published == self.previous.published else (self._publication(table),)
         looks, limit, inventory = self._next_look(table), self._fresh_until(table), self._inventory(None)
         if limit is None or self.now <= limit:
@@ -152,6 +153,7 @@ class _View:
             source_digest=observed.source_digest,
             commit=desired.commit,
             upstream={ref.name: view.read() for ref, view in observed.upstream.items() if view is not None},
+            serving=self._serving,
         )
         run = runs.request(desired, name, attempt, WORKLOAD, asked)
         message = "materialises" if attempt == 1 else f"materialises, attempt {attempt}"
@@ -180,6 +182,12 @@ class _View:
         return (NewEvent(reasons.DRIFT_REPAIRED, message, {"item": f"table:{published.uri}"}),)
 
     @property
+    def _serving(self) -> int | None:
+        """The version of this table that readers have, where it is one of this table."""
+        published = self.previous.published
+        return published.version if published is not None and published.uri == self._table else None
+
+    @property
     def _cause(self) -> Cause:
         """Why something is made now: git asks for something else than was published, or what it is made of changed."""
         known = self.previous.published
@@ -189,12 +197,21 @@ class _View:
         """New files are taken up no more often than the spec says, and new versions of views likewise."""
         if not self.observed.build or table.name == self.observed.build:
             return False
-        every = self.desired.spec.materialization.every
-        return every is None or abs(self.now - table.published) >= every  # ahead: the clock was set
+        return not due_in(self.desired.spec, self.previous.last_look(table), self.now)
 
     def _next_look(self, table: TableState) -> timedelta | None:
-        every = self.desired.spec.materialization.every
-        return None if every is None else max(table.published + every - self.now, min(every, timedelta(seconds=5)))
+        """At the next time of the schedule, whatever was missed: that is looked for now."""
+        rules = self.desired.spec.materialization
+        if rules.schedule is not None:
+            return due_in(self.desired.spec, self.now, self.now)
+        return None if rules.every is None else max(table.published + rules.every - self.now, min(rules.every, _SOON))
+
+    def _looked(self, table: TableState) -> datetime | None:
+        """A time of the schedule that found nothing new is over: what comes after it waits for the next one."""
+        if self.desired.spec.materialization.schedule is None:
+            return None
+        due = due_in(self.desired.spec, self.previous.last_look(table), self.now) == timedelta(0)
+        return self.now if due and self.observed.build else self.previous.looked
 
     def _fresh_until(self, table: TableState) -> datetime | None:
         """Until when what is published meets the spec's ``freshness``; None where it asks for none."""

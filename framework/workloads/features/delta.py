@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ def published(uri: str) -> Iterator[PublishedVersion]:
 
 def publish(
     uri: str,
-    batches: Iterator[pl.DataFrame],
+    batches: Iterable[pl.DataFrame],
     columns: Columns,
     metadata: Mapping[str, Any],
     replaced: str | None = None,
@@ -72,7 +72,7 @@ def publish(
             ``to_stored`` raises; "DiskFull".
     """
     text = json.dumps(storage.sealed(metadata), sort_keys=True)
-    stream = _Stream(batches, columns)
+    stream = _Stream(iter(batches), columns)
     with enough_room():
         try:
             write_deltalake(

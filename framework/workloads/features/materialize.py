@@ -76,6 +76,7 @@ def _publish(
             **({"why": found} if isinstance(found, str) and found else {}),
             "mode": "incremental" if incremental else "full",
             "newest": _newest(computed, spec, now),
+            "covered": _covered(computed, spec),
             "watermark": None if computed.watermark is None else computed.watermark.isoformat(),
             "columns": declared(spec),
             "expectations": [finding.as_json() for finding in findings],
@@ -133,6 +134,13 @@ def _newest(computed: Computed, spec: Mapping[str, Any], now: datetime) -> str |
     counted = computed.whole.filter(at <= now + min(ages)) if ages else computed.whole
     newest = counted.select(at.max()).collect().item()
     return None if newest is None else newest.isoformat()
+
+
+def _covered(computed: Computed, spec: Mapping[str, Any]) -> list[str] | None:
+    """The oldest and the newest event time."""
+    at = pl.col(spec["timestamp"]).cast(pl.Datetime("us", "UTC"))
+    first, last = computed.whole.select(at.min().alias("first"), at.max().alias("last")).collect().row(0)
+    return None if first is None else [first.isoformat(), last.isoformat()]
 
 
 def _result(published: delta.PublishedVersion, started: float) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from framework.api.fields import parse_duration
 from framework.ports import MaterializeRequest
 from framework.sources.contents import Contents
 from framework.storage import DamagedFileError
-from framework.workloads.features import delta, ledger
+from framework.workloads.features import days, delta
+from framework.workloads.features.days import Days
 from framework.workloads.features.files import find
-from framework.workloads.features.ledger import Ledger
 from framework.workloads.features.sources import newest_of
 
 Inputs = Mapping[str, Mapping[str, Sequence[Any]]]
@@ -30,7 +30,7 @@ class Range:
 
     since: datetime
     before: delta.PublishedVersion
-    ledger: Ledger
+    days: Days
 
 
 def begin(asked: MaterializeRequest, before: delta.PublishedVersion | None, inputs: Inputs) -> Range | str:
@@ -45,15 +45,17 @@ def begin(asked: MaterializeRequest, before: delta.PublishedVersion | None, inpu
     metadata = before.metadata
     if metadata.get("mode") != "incremental" or not metadata.get("watermark"):
         return f"version {before.version} is none that can be continued"
+    if asked.serving not in (None, before.version):
+        return f"readers went back to version {asked.serving}"
     if metadata["identity"] != asked.identity:
         return "git asks for something else than in the version before"
     try:
-        kept = storage.read_json(metadata["ledger"])
+        kept = storage.read_json(metadata["days_at"])
     except DamagedFileError:
         kept = None
     if kept is None:
         return f"what was noted of version {before.version} cannot be read"
-    book = ledger.parse(kept)
+    book = days.parse(kept)
     lateness = parse_duration(materialization_of(asked.spec).get("lateness") or "0s")
     since = datetime.fromisoformat(metadata["watermark"]) - lateness
     if changed := _old_data(book.inputs, inputs, since):
@@ -110,13 +112,13 @@ def _old_data(before: Inputs, now: Inputs, since: datetime) -> str:
 def _moved(view: str, before: Mapping[str, Any] | None, uri: str, version: int) -> datetime | str | None:
     """From when on a view that is read has changed since: None where it has not; why that cannot be told."""
     if before is None or before["uri"] != uri:
-        return f"FeatureView/{view} is another table than before"
+        return f"the view {view} is another table than before"
     if before["version"] == version:
         return None
     between = [item for item in delta.published(uri) if before["version"] < item.version <= version]
     told = [item.metadata.get("since") for item in between]
     if before["version"] > version or not between or not all(told):
-        return f"FeatureView/{view} was computed anew since"
+        return f"the view {view} was computed anew since"
     return min(datetime.fromisoformat(str(since)) for since in told)
 
 

@@ -17,10 +17,10 @@ from framework import storage
 from framework.api.fields import parse_duration
 from framework.ports import MaterializeRequest
 from framework.workloads import profiling
-from framework.workloads.features import delta, ledger
+from framework.workloads.features import days, delta
+from framework.workloads.features.days import MOMENT, Block, Days
 from framework.workloads.features.digests import Digests, digests
 from framework.workloads.features.dtypes import DTYPES
-from framework.workloads.features.ledger import MOMENT, Block, Ledger
 from framework.workloads.features.ranges import Inputs, Range, from_time, materialization_of, recent
 from framework.workloads.features.staging import Rows, stage
 from framework.workloads.features.transform import count, declared, keys_of, staged, times
@@ -132,14 +132,14 @@ class Version:
     def entered(self, computed: Computed, found: Range | None, inputs: Inputs) -> dict[str, Any]:
         """The same by days: of those that the version before has as well, nothing is read."""
         low, keys = oldest(self.spec, computed.watermark), keys_of(self.spec)
-        book = Ledger({}, []) if found is None else found.ledger.kept(found.since, low)
-        gaps = [] if found is None else [block for block in found.ledger.blocks if block not in book.blocks]
+        book = Days({}, []) if found is None else found.days.kept(found.since, low)
+        gaps = [] if found is None else [block for block in found.days.blocks if block not in book.blocks]
         head = [block for block in gaps if book.blocks and block.last < book.blocks[0].first]
         tail = [block for block in gaps if block not in head]
         whole = book.joined(
-            ledger.entered(self._kept(computed, head), self.time, keys, f"{self.place}-head", self.now)
+            days.entered(self._kept(computed, head), self.time, keys, f"{self.place}-head", self.now)
         ).joined(
-            ledger.entered(
+            days.entered(
                 chain(self._kept(computed, tail), computed.rows.batches()),
                 self.time,
                 keys,
@@ -148,13 +148,13 @@ class Version:
             )
         )
         storage.write_bytes(f"{self.place}.bin", whole.profile(self.now))
-        storage.write_sealed(f"{self.place}.json", Ledger(whole.days, whole.blocks, inputs).as_json())
+        storage.write_sealed(f"{self.place}.json", Days(whole.days, whole.blocks, inputs).as_json())
         return {
             "digests": whole.digests() or _no_rows(declared(self.spec)),
             "rows": whole.rows,
             "days": len(whole.days),
             "profile": f"{self.place}.bin",
-            "ledger": f"{self.place}.json",
+            "days_at": f"{self.place}.json",
         }
 
     def _kept(self, computed: Computed, blocks: Sequence[Block]) -> Iterator[pl.DataFrame]:

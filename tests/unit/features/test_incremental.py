@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from framework import storage
 from framework.sketches import load_whylogs
 from framework.workloads.context import RunContext, WorkloadError
-from framework.workloads.features import delta, ledger, materialize
+from framework.workloads.features import days, delta, materialize
 from tests.unit.features.test_materialize import CATALOG, context
 
 COLUMNS = [("carrier", "String"), ("at", "Datetime"), ("delay", "Float64")]
@@ -57,7 +57,7 @@ def run(root: Path, number: int, form: dict[str, Any], **payload: Any) -> tuple[
 
 def named(frame: pl.DataFrame, root: Path) -> dict[str, str]:
     """What the digests are of a version that was computed at once."""
-    return ledger.entered([frame], "at", ["at", "carrier"], str(root / "named"), AT).digests()
+    return days.entered([frame], "at", ["at", "carrier"], str(root / "named"), AT).digests()
 
 
 STEP = st.lists(
@@ -84,7 +84,7 @@ def test_from_the_watermark_less_lateness_on_a_table_is_the_full_one_and_before_
     allowed = {"0s": timedelta(0), "5h": timedelta(hours=5), "2d": timedelta(days=2)}[lateness]
     everything, expected, mark = rows([]), rows([]), None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledger, "BLOCK", block)
+        patch.setattr(days, "BLOCK", block)
         for number, step in enumerate(steps):
             come = [(carrier, max(0, number * 24 + 60 + hours), delay) for carrier, hours, delay in step]
             write(root, number, come)
@@ -232,3 +232,48 @@ def test_the_event_time_may_be_a_date_with_a_name_of_any_kind(tmp_path: Path) ->
     state = CATALOG.describe(result["uri"])
     assert state is not None
     assert state.rows == 4
+
+
+def read_of(version: delta.PublishedVersion) -> dict[str, Any]:
+    return {"uri": version.uri, "version": version.version, "content": str(sorted(version.metadata["digests"].items()))}
+
+
+def test_a_view_over_an_incremental_view_computes_what_that_computed(tmp_path: Path) -> None:
+    below, above = tmp_path, tmp_path / "above"
+    above.mkdir()
+    over = spec({"sql": "SELECT carrier, at, delay * 2 AS delay FROM low"})
+    over["sources"] = {"low": {"featureView": "low"}}
+    write(below, 0, [("AA", 0, 1), ("AA", 30, 2)])
+    low, _ = run(below, 0, spec(lateness="10h"))
+    run(above, 0, over, upstream={"low": read_of(low)})
+    write(below, 1, [("AA", 21, 3), ("AA", 41, 4)])
+    low, _ = run(below, 1, spec(lateness="10h"))
+    version, read = run(above, 1, over, upstream={"low": read_of(low)})
+    assert version.metadata["since"] == low.metadata["since"] == (AT + timedelta(hours=20)).isoformat()
+    assert read["delay"].to_list() == [2.0, 6.0, 4.0, 8.0], "what came late below came late above"
+    write(below, 0, [("AA", 0, 9)])
+    low, _ = run(below, 2, spec(lateness="10h"))
+    again, read = run(above, 2, over, upstream={"low": read_of(low)})
+    assert again.metadata["why"] == "the view low was computed anew since"
+    assert read["delay"].to_list() == [18.0, 6.0, 8.0]
+
+
+def test_a_version_below_that_is_gone_has_a_name_and_leaves_what_is_published(tmp_path: Path) -> None:
+    over = spec({"sql": "SELECT carrier, at, delay FROM low"})
+    over["sources"] = {"low": {"featureView": "low"}}
+    with pytest.raises(WorkloadError) as caught:
+        run(tmp_path, 0, over, upstream={"low": {"uri": str(tmp_path / "none"), "version": 3}})
+    assert caught.value.reason in {"UpstreamMissing", "TransformFailed"}
+    assert "low" in str(caught.value)
+
+
+def test_a_table_whose_newest_version_readers_left_is_computed_anew(tmp_path: Path) -> None:
+    write(tmp_path, 0, [("AA", 0, 1), ("AA", 30, 2)])
+    run(tmp_path, 0, spec())
+    write(tmp_path, 1, [("AA", 31, 666)])
+    run(tmp_path, 1, spec())
+    (tmp_path / "flights-1.parquet").unlink()
+    write(tmp_path, 2, [("AA", 50, 3)])
+    version, read = run(tmp_path, 2, spec(), serving=0)
+    assert version.metadata["why"] == "readers went back to version 0"
+    assert read["delay"].to_list() == [1.0, 2.0, 3.0]

@@ -123,7 +123,7 @@ def test_a_full_disk_while_rows_are_staged_has_a_name(tmp_path: Path) -> None:
 def test_a_disk_that_fills_in_the_middle_of_a_version_leaves_the_one_before(tmp_path: Path) -> None:
     uri = str(tmp_path / "table")
     good = frame([("a", 1, 1.0, 1)])
-    delta.publish(uri, iter([good]), COLUMNS, {"run": "one"})
+    delta.publish(uri, [good], COLUMNS, {"run": "one"})
 
     def fills():
         yield good
@@ -144,5 +144,5 @@ def test_what_no_table_can_hold_is_told_from_whatever_batch_it_is_in(tmp_path: P
         pl.DataFrame({"at": [AT + timedelta(hours=n % 5)], "big": pl.Series([n], dtype=pl.UInt64)}) for n in (1, 2**63)
     ]
     with pytest.raises(WorkloadError, match="big: 1 of 1 values is too large for Delta"):
-        delta.publish(str(tmp_path / "t"), iter(batches), columns, {})
+        delta.publish(str(tmp_path / "t"), batches, columns, {})
     assert delta.current(str(tmp_path / "t")) is None

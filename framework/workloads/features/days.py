@@ -31,7 +31,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Days:
     """``days``: [rows, digest by column] by day in UTC; ``blocks`` in order; ``inputs``: what the sources were."""
 
     days: Mapping[str, tuple[int, Mapping[str, str]]]
@@ -54,25 +54,25 @@ class Ledger:
         """Of the whole table, as the bytes of a whylogs file."""
         return profiling.merged_bytes((storage.read_bytes(block.profile) or b"" for block in self.blocks), when)
 
-    def kept(self, since: datetime, low: date | None) -> Ledger:
+    def kept(self, since: datetime, low: date | None) -> Days:
         """Of blocks that hold nothing from the day of ``since`` on, and nothing of days before ``low``."""
         blocks = [b for b in self.blocks if b.last.date() < since.date() and (low is None or b.first.date() >= low)]
         names = {day for block in blocks for day in _days(block)}
-        return Ledger({day: told for day, told in self.days.items() if day in names}, blocks)
+        return Days({day: told for day, told in self.days.items() if day in names}, blocks)
 
-    def joined(self, other: Ledger) -> Ledger:
+    def joined(self, other: Days) -> Days:
         """With what is known of ``other`` days."""
         blocks = sorted([*self.blocks, *other.blocks], key=lambda block: block.first)
-        return Ledger({**self.days, **other.days}, blocks)
+        return Days({**self.days, **other.days}, blocks)
 
     def as_json(self) -> dict[str, Any]:
         blocks = [[block.first.isoformat(), block.last.isoformat(), block.profile] for block in self.blocks]
         return {"days": {day: list(told) for day, told in self.days.items()}, "blocks": blocks, "inputs": self.inputs}
 
 
-def parse(value: Mapping[str, Any]) -> Ledger:
+def parse(value: Mapping[str, Any]) -> Days:
     blocks = [Block(datetime.fromisoformat(f), datetime.fromisoformat(u), p) for f, u, p in value["blocks"]]
-    return Ledger({day: (rows, values) for day, (rows, values) in value["days"].items()}, blocks, value["inputs"])
+    return Days({day: (rows, values) for day, (rows, values) in value["days"].items()}, blocks, value["inputs"])
 
 
 def _days(block: Block) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _days(block: Block) -> Iterator[str]:
         day += timedelta(days=1)
 
 
-def entered(batches: Iterable[pl.DataFrame], timestamp: str, keys: Sequence[str], place: str, when: datetime) -> Ledger:
+def entered(batches: Iterable[pl.DataFrame], timestamp: str, keys: Sequence[str], place: str, when: datetime) -> Days:
     """What there is to be known of rows in canonical order; profiles of all but ``keys`` are written at ``place``."""
     book = _Book(timestamp, keys, place, when)
     for batch in batches:
@@ -145,7 +145,7 @@ class _Book:
         self._blocks.append(Block(self._first, self._last, uri))
         self._view, self._profiled = None, 0
 
-    def closed(self) -> Ledger:
+    def closed(self) -> Days:
         self._close_day()
         self._close_block()
-        return Ledger(self._days, self._blocks)
+        return Days(self._days, self._blocks)
