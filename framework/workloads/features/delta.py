@@ -23,6 +23,8 @@ METADATA_KEY = "mlops"
 
 _LOOKED_THROUGH = 100
 """Commits, among which those are that published something."""
+_GROUP = 1 << 17
+"""Rows that are written together where files are small."""
 _RECORDS = 1 << 16
 """Rows that Delta is handed at a time."""
 
@@ -60,12 +62,14 @@ def publish(
     columns: Columns,
     metadata: Mapping[str, Any],
     replaced: str | None = None,
+    file_size: int | None = None,
 ) -> PublishedVersion:
     """Replace rows and schema in one commit, with rows that come in batches. Readers see the old version until it is
     there, and can still pin it later.
 
     Args:
         replaced: a condition in Delta's SQL: only rows that meet it are replaced, and the schema stays.
+        file_size: in bytes, about; None: as Delta does.
 
     Raises:
         WorkloadError: "PublishConflict" (Infrastructure) when another run committed to the same table meanwhile; what
@@ -81,7 +85,8 @@ def publish(
                 mode="overwrite",
                 schema_mode="overwrite" if replaced is None else None,
                 predicate=replaced,
-                writer_properties=WriterProperties(max_row_group_size=BATCH),
+                writer_properties=WriterProperties(max_row_group_size=BATCH if file_size is None else _GROUP),
+                target_file_size=file_size,
                 commit_properties=CommitProperties(custom_metadata={METADATA_KEY: text}),
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )

@@ -25,6 +25,8 @@ from framework.workloads.features.versions import Computed, Version
 
 _TOLD = {"view", "commit", "identity", "build", "cause", "source_digest", "upstream"}
 """What of the request the commit of the version repeats."""
+_FILE = 1 << 24
+"""Bytes of a file of an incremental table: what a range begins in the middle of is written again as a whole."""
 _OF_ROWS = ("between", "notNull", "oneOf", "matches")
 """Expectations of single rows."""
 
@@ -76,12 +78,12 @@ def _publish(
             **({"why": found} if isinstance(found, str) and found else {}),
             "mode": "incremental" if incremental else "full",
             "newest": _newest(computed, spec, now),
-            "covered": _covered(computed, spec),
             "watermark": None if computed.watermark is None else computed.watermark.isoformat(),
             "columns": declared(spec),
             "expectations": [finding.as_json() for finding in findings],
         },
         computed.replaced,
+        _FILE if incremental else None,
     )
 
 
@@ -131,16 +133,11 @@ def _newest(computed: Computed, spec: Mapping[str, Any], now: datetime) -> str |
         return None
     ages = [parse_duration(asked["freshness"]) for asked in spec.get("expectations", ()) if asked.get("freshness")]
     at = pl.col(spec["timestamp"]).cast(pl.Datetime("us", "UTC"))
-    counted = computed.whole.filter(at <= now + min(ages)) if ages else computed.whole
-    newest = counted.select(at.max()).collect().item()
-    return None if newest is None else newest.isoformat()
-
-
-def _covered(computed: Computed, spec: Mapping[str, Any]) -> list[str] | None:
-    """The oldest and the newest event time."""
-    at = pl.col(spec["timestamp"]).cast(pl.Datetime("us", "UTC"))
-    first, last = computed.whole.select(at.min().alias("first"), at.max().alias("last")).collect().row(0)
-    return None if first is None else [first.isoformat(), last.isoformat()]
+    for rows in (computed.rows.lazy, computed.whole):  # those that stay are older than any that are new
+        newest = (rows.filter(at <= now + min(ages)) if ages else rows).select(at.max()).collect().item()
+        if newest is not None:
+            return str(newest.isoformat())
+    return None
 
 
 def _result(published: delta.PublishedVersion, started: float) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class Version:
         low = oldest(self.spec, mark)
         rows, old = self._retained(rows, low, folder), before.filter(at < found.since)
         kept = old if low is None else old.filter(at.dt.date() >= low)
-        told = {"since": found.since.isoformat(), "previous": found.before.version, "late": self._late(found, old)}
+        told = {"since": found.since.isoformat(), "previous": found.before.version, "late": self._late(found, before)}
         return Computed(rows, kept, self._replaced(found.since, low), mark, told)
 
     def _retained(self, rows: Rows, low: date | None, folder: Path) -> Rows:
@@ -88,7 +88,7 @@ class Version:
             return rows
         return stage(rows.lazy.filter(day >= low), declared(self.spec), keys_of(self.spec), folder / "retained")
 
-    def _late(self, found: Range, old: pl.LazyFrame) -> int | None:
+    def _late(self, found: Range, before: pl.LazyFrame) -> int | None:
         """How many rows there are now that would be older than what is computed, and are not in the table; None where
         nobody looked, because the sources are not read that far back."""
         if materialization_of(self.spec).get("lookback") is not None:
@@ -101,8 +101,9 @@ class Version:
             return older if low is None else from_time(older, self.time, datetime.combine(low, time(), UTC))
 
         there = count(self.spec, self.asked.root, self.upstream, left_out)
-        here = old if low is None else old.filter(at.dt.date() >= low)
-        return max(0, there - int(here.select(pl.len()).collect().item()))
+        newer = before.filter(at >= found.since).select(pl.len()).collect().item()
+        dropped = 0 if low is None else before.filter(at.dt.date() < low).select(pl.len()).collect().item()
+        return max(0, there - (found.days.rows - int(newer) - int(dropped)))
 
     def _replaced(self, since: datetime, low: date | None) -> str:
         name, form = self.time.replace('"', '""'), dict(declared(self.spec))[self.time]
@@ -120,7 +121,15 @@ class Version:
         values = Digests()
         view = profiling.profile_batches(self._profiled(values, computed.rows), self.now)
         storage.write_bytes(f"{self.place}.bin", bytes(view.serialize()))
-        return {"digests": values.values(), "rows": computed.rows.height, "profile": f"{self.place}.bin"}
+        at = _at(self.time)
+        first, last = computed.rows.lazy.select(at.min().alias("first"), at.max().alias("last")).collect().row(0)
+        covered = None if first is None else [first.isoformat(), last.isoformat()]
+        return {
+            "digests": values.values(),
+            "rows": computed.rows.height,
+            "profile": f"{self.place}.bin",
+            "covered": covered,
+        }
 
     def _profiled(self, values: Digests, rows: Rows) -> Iterator[pl.DataFrame]:
         """The batches, named in passing. Keys and event time are left out: a distribution of identifiers says nothing
@@ -153,6 +162,7 @@ class Version:
             "digests": whole.digests() or _no_rows(declared(self.spec)),
             "rows": whole.rows,
             "days": len(whole.days),
+            "covered": [whole.blocks[0].first.isoformat(), whole.blocks[-1].last.isoformat()] if whole.blocks else None,
             "profile": f"{self.place}.bin",
             "days_at": f"{self.place}.json",
         }
