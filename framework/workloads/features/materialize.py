@@ -17,7 +17,7 @@ from framework.sources.contents import Contents
 from framework.sources.naming import source_digest
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, expectations
-from framework.workloads.features.ranges import Range, begin, inputs_of, materialization_of
+from framework.workloads.features.ranges import Range, begin, inputs_of
 from framework.workloads.features.sources import trouble
 from framework.workloads.features.staging import scratch
 from framework.workloads.features.transform import declared, times
@@ -25,8 +25,6 @@ from framework.workloads.features.versions import Computed, Version
 
 _TOLD = {"view", "commit", "identity", "build", "cause", "source_digest", "upstream"}
 """What of the request the commit of the version repeats."""
-_FILE = 1 << 24
-"""Bytes of a file of an incremental table: what a range begins in the middle of is written again as a whole."""
 _OF_ROWS = ("between", "notNull", "oneOf", "matches")
 """Expectations of single rows."""
 
@@ -54,8 +52,8 @@ def _publish(
     context: RunContext, asked: MaterializeRequest, before: delta.PublishedVersion | None, folder: Path
 ) -> delta.PublishedVersion:
     spec, now, contents = asked.spec, datetime.now(UTC), Contents()
-    incremental = materialization_of(spec).get("mode") == "incremental"
     version = Version(asked, f"{asked.table}/_profiles/{context.name}", now)
+    incremental = version.incremental
     inputs = inputs_of(asked, {}, contents) if incremental else {}
     found = begin(asked, before, inputs) if incremental else ""
     extends = found if isinstance(found, Range) else None
@@ -68,7 +66,7 @@ def _publish(
     context.progress(None, "publishing")
     return delta.publish(
         asked.table,
-        computed.rows.batches(),
+        computed.written(),
         declared(spec),
         {
             "run": context.name,
@@ -83,7 +81,6 @@ def _publish(
             "expectations": [finding.as_json() for finding in findings],
         },
         computed.replaced,
-        _FILE if incremental else None,
     )
 
 

@@ -3,7 +3,7 @@ what the version before holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import partial
@@ -18,7 +18,8 @@ from framework.api.fields import parse_duration
 from framework.ports import MaterializeRequest
 from framework.workloads import profiling
 from framework.workloads.features import days, delta
-from framework.workloads.features.days import MOMENT, Block, Days
+from framework.workloads.features.days import BLOCK, MOMENT, Block, Days
+from framework.workloads.features.delta import DataFile
 from framework.workloads.features.digests import Digests, digests
 from framework.workloads.features.dtypes import DTYPES
 from framework.workloads.features.ranges import Inputs, Range, from_time, materialization_of, recent
@@ -28,14 +29,28 @@ from framework.workloads.features.transform import count, declared, keys_of, sta
 
 @dataclass(frozen=True)
 class Computed:
-    """``rows`` are written; with ``kept``, the rows of the version before that stay, they make the table. ``replaced``
-    is the condition for rows that are no more, in Delta's SQL; None for all. ``told`` goes into the commit."""
+    """``rows`` are new; with ``kept``, the rows of the version before that stay, they make the table. ``replaced`` are
+    files of that which hold others as well, and ``rest`` their rows that stay; None where all are new. ``told`` goes
+    into the commit."""
 
     rows: Rows
     kept: pl.LazyFrame | None
-    replaced: str | None
+    replaced: Sequence[DataFile] | None
     watermark: datetime | None
     told: Mapping[str, Any]
+    rest: Iterable[pl.LazyFrame] = ()
+    order: Sequence[str] = ()
+
+    def written(self) -> Iterator[pl.DataFrame]:
+        """What goes into files: where some will be replaced again, they are small."""
+        if not self.order:
+            yield from self.rows.batches()
+            return
+        for rows in self.rest:
+            if (stays := rows.collect().sort(self.order)).height:
+                yield stays
+        for batch in self.rows.batches():
+            yield from batch.iter_slices(BLOCK) if batch.height else (batch,)
 
     @property
     def whole(self) -> pl.LazyFrame:
@@ -66,7 +81,7 @@ class Version:
         mark = watermark(rows.lazy, self.time, self.now)
         low = oldest(self.spec, mark)
         rows = self._retained(rows, low, folder)
-        return Computed(rows, None, None, mark, {"since": None})
+        return Computed(rows, None, None, mark, {"since": None}, order=self.order if self.incremental else ())
 
     def extended(self, found: Range, folder: Path) -> Computed:
         """Rows from an event time on, which take the place of those that the version before has there."""
@@ -79,7 +94,10 @@ class Version:
         rows, old = self._retained(rows, low, folder), before.filter(at < found.since)
         kept = old if low is None else old.filter(at.dt.date() >= low)
         told = {"since": found.since.isoformat(), "previous": found.before.version, "late": self._late(found, before)}
-        return Computed(rows, kept, self._replaced(found.since, low), mark, told)
+        files = delta.overlapping(found.before, self.time, found.since, low)
+        stays = at < found.since if low is None else (at < found.since) & (at.dt.date() >= low)
+        rest = [file.rows(found.before.uri, declared(self.spec)).filter(stays) for file in files]
+        return Computed(rows, kept, files, mark, told, rest, self.order)
 
     def _retained(self, rows: Rows, low: date | None, folder: Path) -> Rows:
         """Without what is older than the spec keeps it."""
@@ -105,15 +123,6 @@ class Version:
         dropped = 0 if low is None else before.filter(at.dt.date() < low).select(pl.len()).collect().item()
         return max(0, there - (found.days.rows - int(newer) - int(dropped)))
 
-    def _replaced(self, since: datetime, low: date | None) -> str:
-        name, form = self.time.replace('"', '""'), dict(declared(self.spec))[self.time]
-        day = form == "Date"
-        first = since.date() if not since.time() or not day else date.fromordinal(since.date().toordinal() + 1)
-        told = f"\"{name}\" >= '{first.isoformat() if day else since.isoformat()}'"
-        if low is None:
-            return told
-        return f"{told} OR \"{name}\" < '{low.isoformat() if day else f'{low.isoformat()}T00:00:00+00:00'}'"
-
     # -- what the rows are called -------------------------------------------------------------------------------------
 
     def named(self, computed: Computed) -> dict[str, Any]:
@@ -121,15 +130,18 @@ class Version:
         values = Digests()
         view = profiling.profile_batches(self._profiled(values, computed.rows), self.now)
         storage.write_bytes(f"{self.place}.bin", bytes(view.serialize()))
-        at = _at(self.time)
-        first, last = computed.rows.lazy.select(at.min().alias("first"), at.max().alias("last")).collect().row(0)
-        covered = None if first is None else [first.isoformat(), last.isoformat()]
         return {
             "digests": values.values(),
             "rows": computed.rows.height,
             "profile": f"{self.place}.bin",
-            "covered": covered,
+            "covered": self._covered(computed.rows.lazy) if times(self.spec) else None,
         }
+
+    def _covered(self, rows: pl.LazyFrame) -> list[str] | None:
+        """The oldest and the newest event time."""
+        at = _at(self.time)
+        first, last = rows.select(at.min().alias("first"), at.max().alias("last")).collect().row(0)
+        return None if first is None else [first.isoformat(), last.isoformat()]
 
     def _profiled(self, values: Digests, rows: Rows) -> Iterator[pl.DataFrame]:
         """The batches, named in passing. Keys and event time are left out: a distribution of identifiers says nothing
@@ -169,11 +181,20 @@ class Version:
 
     def _kept(self, computed: Computed, blocks: Sequence[Block]) -> Iterator[pl.DataFrame]:
         """Rows of the version before that stay, in canonical order."""
-        order = [*keys_of(self.spec), *(name for name, _ in declared(self.spec) if name not in keys_of(self.spec))]
         if computed.kept is not None:
             for block in blocks:
                 at = _at(self.time)
-                yield computed.kept.filter(at >= block.first, at <= block.last).collect().sort(order)
+                yield computed.kept.filter(at >= block.first, at <= block.last).collect().sort(self.order)
+
+    @property
+    def order(self) -> list[str]:
+        """The canonical one."""
+        keys = keys_of(self.spec)
+        return [*keys, *(name for name, _ in declared(self.spec) if name not in keys)]
+
+    @property
+    def incremental(self) -> bool:
+        return materialization_of(self.spec).get("mode") == "incremental"
 
     @property
     def time(self) -> str:

@@ -146,3 +146,33 @@ def test_what_no_table_can_hold_is_told_from_whatever_batch_it_is_in(tmp_path: P
     with pytest.raises(WorkloadError, match="big: 1 of 1 values is too large for Delta"):
         delta.publish(str(tmp_path / "t"), batches, columns, {})
     assert delta.current(str(tmp_path / "t")) is None
+
+
+def test_rows_lie_in_the_table_as_they_came_and_each_file_says_what_it_holds(tmp_path: Path) -> None:
+    rows = frame([(name, minute, None if minute == 2 else 1.0, minute) for minute in range(9) for name in "ab"])
+    made = delta.publish(str(tmp_path / "t"), rows.iter_slices(5), COLUMNS, {})
+    assert delta.read(made.uri, made.version, COLUMNS).collect().equals(rows)
+    late = delta.overlapping(made, "at", AT + timedelta(minutes=7), None)
+    assert len(late) == 2
+    assert sum(file.rows(made.uri, COLUMNS).collect().height for file in late) == 8
+    assert len(delta.overlapping(made, "at", AT + timedelta(days=9), None)) == 0
+
+
+@pytest.mark.parametrize("form", ["all", "some", "first"])
+def test_of_two_who_write_at_once_one_is_told(form: str, tmp_path: Path) -> None:
+    uri, files = str(tmp_path / "t"), None
+    if form != "first":
+        made = delta.publish(uri, [frame([("a", 1, 1.0, 1)])], COLUMNS, {"run": "one"})
+        files = delta.overlapping(made, "at", AT, None) if form == "some" else None
+
+    def overtaken():
+        yield frame([("b", 2, 1.0, 1)])
+        delta.publish(uri, [frame([("c", 3, 1.0, 1)])], COLUMNS, {"run": "other"}, files)
+
+    with pytest.raises(WorkloadError, match="another run wrote") as caught:
+        delta.publish(uri, overtaken(), COLUMNS, {"run": "two"}, files)
+    assert (caught.value.reason, caught.value.kind) == ("PublishConflict", FailureKind.INFRASTRUCTURE)
+    current = delta.current(uri)
+    assert current is not None
+    assert current.metadata["run"] == "other"
+    assert delta.read(uri, current.version, COLUMNS).collect()["id"].to_list() == ["c"]
