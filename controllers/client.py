@@ -21,7 +21,9 @@ from controllers.commands.models import listed, model_named
 from controllers.commands.training import job_named, jobs_of, published_table, views_to_read
 from controllers.host.operator import settings_at
 from controllers.host.wiring import open_project
+from framework import checked, storage
 from framework.answers import Matrix
+from framework.api import layout
 from framework.api.errors import ConfigurationError
 from framework.panics import panics_told
 from framework.planning.reports.models import ModelRow
@@ -150,6 +152,22 @@ class ProjectReader:
         read = published_table(view, version, self._project.ports)
         with _in_our_words(f"the table of {view!r} cannot be read"):
             return delta.read(read.uri, read.version, read.columns)
+
+    def expectations(self, view: str) -> pl.DataFrame:
+        """What came of the expectations of a FeatureView in all runs, newest first, failed ones included: a row for
+        each with ``at``, ``run``, ``version`` (null where nothing was published), ``check``, ``column``,
+        ``severity``, ``passed``, ``failing`` (share of the ``rows`` checked; 0 or 1 for a check on the table as a
+        whole, of which ``value`` is the number), ``observed`` (in words) and ``offending`` (rows, as JSON).
+
+        Raises:
+            ConfigurationError: no run of such a view has left anything, or it cannot be read.
+        """
+        with _in_our_words(f"what came of the expectations of {view!r} cannot be read"):
+            folder = f"{layout.feature_tables(self._project.ports.storage)}/{view}"
+            found = checked.history(storage.list_folders(folder))
+        if found.is_empty():
+            raise ConfigurationError(f"no run of FeatureView/{view} has left what came of its expectations")
+        return found
 
     def __repr__(self) -> str:
         settings = self._project.settings

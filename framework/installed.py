@@ -23,9 +23,12 @@ EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("alembic", "mlflow"), "mlflow"),
     "psycopg": "postgres",
     "s3fs": "s3",
+    **dict.fromkeys(("adbc_driver_postgresql", "adbc_driver_sqlite"), "sql"),
 }
 """The extra that brings a package, by the package's name when it is imported."""
 DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
+    "adbc_driver_postgresql": ("adbc-driver-postgresql",),
+    "adbc_driver_sqlite": ("adbc-driver-sqlite",),
     "mlflow": ("mlflow-skinny", "mlflow"),
     "sklearn": ("scikit-learn",),
     "xgboost": ("xgboost-cpu", "xgboost"),

@@ -180,16 +180,27 @@ def _canonical(value: Any) -> bytes:
 
 def list_files(folder: str) -> list[str]:
     """URIs of the files directly below ``folder``, sorted; drafts of unfinished writes are left out."""
+    return _listed(folder, "file")
+
+
+def list_folders(folder: str) -> list[str]:
+    """URIs of the folders directly below ``folder``, sorted."""
+    return _listed(folder, "directory")
+
+
+def _listed(folder: str, form: str) -> list[str]:
     if is_local(folder):
         path = _local(folder)
         if not path.is_dir():
             return []
-        return sorted(str(item) for item in path.iterdir() if item.is_file() and not item.name.startswith("."))
+        wanted = Path.is_file if form == "file" else Path.is_dir
+        return sorted(str(item) for item in path.iterdir() if wanted(item) and not item.name.startswith("."))
     with _reaching(folder):
         filesystem, root = _fsspec().core.url_to_fs(folder)
         if not filesystem.isdir(root):
             return []
-        return sorted(filesystem.unstrip_protocol(item) for item in filesystem.ls(root, detail=False))
+        found = (item["name"] for item in filesystem.ls(root, detail=True) if item["type"] == form)
+        return sorted(filesystem.unstrip_protocol(name) for name in found if name.rstrip("/") != root.rstrip("/"))
 
 
 def make_cache(folder: Path, *, parents: bool = True) -> None:

@@ -238,7 +238,12 @@ LATER: Mapping[str, dict[str, Any]] = {
                 "split": {"by": "time", "at": {"validation": "2013-02-01", "test": "2013-03-01"}},
             },
             "trainer": {"xgboost": {"params": {"eta": 0.1}, "rounds": 200}},
-            "resources": {"workers": 2, "accelerator": "H100", "elastic": {"min": 1, "max": 4}},
+            "resources": {
+                "workers": 2,
+                "accelerator": "H100",
+                "labels": {"pool": "in(a, b)"},
+                "elastic": {"min": 1, "max": 4},
+            },
             "evaluation": {
                 "fairness": [{"attribute": "carrier", "metric": "demographic_parity_difference", "max": 0.2}]
             },

@@ -21,7 +21,7 @@ from controllers.settings import Settings
 from framework.api.layout import run_folder
 from framework.backends.memory import MemoryRuns
 from framework.planning.reports.convergence import Conclusion
-from framework.ports import FailureKind, RunSpec
+from framework.ports import RunSpec
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.training import train
 from framework.workloads.training.fit import Fitted
@@ -44,7 +44,7 @@ class RunsHere(MemoryRuns):
         try:
             result = getattr(importlib.import_module(module), function)(context)
         except WorkloadError as error:
-            self.fail(run.name, FailureKind.USER, error.reason, str(error))
+            self.fail(run.name, error.kind, error.reason, str(error), error.data)
         else:
             self.succeed(run.name, result)
 
@@ -72,7 +72,7 @@ def commit(folder: Path) -> None:
     git(folder, "commit", "--quiet", "--allow-empty", "--message", "change")
 
 
-def reconcile(folder: Path) -> None:
+def reconcile(folder: Path, comes_to: Conclusion = Conclusion.CONVERGED) -> None:
     """As mlopsctl reconcile does, in this process."""
     opened = open_project(Settings(root=folder), lambda: datetime.now(UTC))
     runs: Any = RunsHere()
@@ -80,7 +80,7 @@ def reconcile(folder: Path) -> None:
     alone = {"_searched": lambda *asked: None, "_fitted": fitted}
     with importing(folder), patch.object(train.cluster, "join", lambda: None), patch.multiple(train, **alone):
         result = lead(here, wait=True, timeout=timedelta(minutes=1), listen=lambda result: None)
-    assert result.word is Conclusion.CONVERGED, result.text()
+    assert result.word is comes_to, result.text()
 
 
 @contextmanager

@@ -62,6 +62,7 @@ def _status(project: Any, ref: Any, output: str) -> tuple[str, Any]:
     row = next((item for item in found.rows if item.ref == ref), None)
     if row is None:
         raise click.ClickException(f"{ref} is neither in git nor on record")
+    row = now.checked(row, project)
     text = resource_json(row) if output == "json" else resource_text(row, now.now, width=width, colour=colour)
     return text, overall([row], None)
 

@@ -16,6 +16,7 @@ from framework.planning.admission.rules import Rules
 from framework.planning.grammar.changes import Desired
 from framework.ports import (
     Capacity,
+    CheckedRun,
     Json,
     Log,
     Ports,
@@ -99,6 +100,9 @@ class AsideTables:
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
         return self._live.source_digest(sources, root)
+
+    def checked(self, uri: str) -> CheckedRun | None:
+        return self._live.checked(uri)
 
     def delete(self, uri: str) -> None:
         """Raises TerminalError ("NotOurs"): nothing of an environment goes because of a preview."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from framework.planning.reports.asked import Asked, Stand, Uncommitted
 from framework.planning.reports.convergence import Withheld
 from framework.planning.reports.newer import newer_data
 from framework.planning.reports.oversight import Oversight, oversee
-from framework.planning.reports.overview import StatusReport, report, rows
+from framework.planning.reports.overview import StatusReport, StatusRow, report, rows
 from framework.planning.reports.why import Explanation, why
 from framework.ports import Outage, Recorded, Revision
 from framework.process import dead, machine
@@ -49,6 +49,15 @@ class Situation:
             self.recorded.unreadable, asked=self.asked, oversight=self.oversight, uncommitted=self.uncommitted,
             newer=newer,
         )  # fmt: skip
+
+    def checked(self, row: StatusRow, project: Project) -> StatusRow:
+        """``row`` with what came of its expectations, as far as that can be read."""
+        look = project.observers[row.ref.kind].checked
+        try:
+            return replace(row, checked=look(row.ref, (self.desired or {}).get(row.ref), project.ports))
+        except MlopsError as error:
+            log.warning("left out: %s", error)
+            return row
 
     def why(self, ref: Ref) -> Explanation:
         """Raises LookupError where neither git nor a record knows ``ref``."""

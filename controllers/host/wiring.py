@@ -49,7 +49,6 @@ from framework.backends.state.registry import SqlModelRegistry
 from framework.backends.state.store import SqlStateStore
 from framework.backends.storage.code import CodeArchive
 from framework.backends.storage.files import FileReports
-from framework.backends.storage.premises import entered, secret
 from framework.backends.tracking import MlflowMirror, sqlite_url
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
@@ -58,6 +57,7 @@ from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.remembered import sound
 from framework.planning.reports.asked import Uncommitted
 from framework.ports import Ports, Record, RunSpec, SpecWriter, StateStore, TrackingMirror
+from framework.premises import entered, secret
 from framework.process import dead
 from framework.sources.contents import Contents
 from framework.specs.cache.parse_cache import ParseCache, cache_for

@@ -14,11 +14,12 @@ from framework.api import layout
 from framework.api.errors import DamagedError, TerminalError
 from framework.api.meta import Ref
 from framework.kinds.feature_view import build
+from framework.kinds.feature_view.connections import resolved
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.plan import built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of
-from framework.ports import Ports, RunPhase, RunState, TableState
+from framework.ports import Ports, ReadTable, RunPhase, RunState, TableState
 
 
 def observe(
@@ -69,7 +70,7 @@ class _Look:
         ready = {ref: published for ref, published in upstream.items() if published is not None}
         digest, problem = self._sources(newest, ready)
         table = self._found(newest, digest, ready) if problem is None else self._in_service(newest)
-        made = table is not None and build.made_of(table, digest, ready)
+        made = table is not None and build.made_of(table, digest, self._reads(ready))
         name = ""
         if len(ready) == len(upstream) and (problem is None or made):
             name = self._name(table if made else None, digest, ready)
@@ -89,6 +90,9 @@ class _Look:
         again = build.asks_again(self.desired.spec, made.published, self.now)
         return made.name if again is None or again else build.wanted(self.desired, digest, ready, made)
 
+    def _reads(self, ready: build.Upstream) -> Mapping[str, ReadTable]:
+        return build.read_of(self.desired.spec, ready)
+
     def _newest(self) -> TableState | None:
         """The newest version of this recipe. Before builds had names, tables were found by identity."""
         for name in dict.fromkeys((self.desired.recipe, self.desired.identity)):
@@ -99,10 +103,11 @@ class _Look:
 
     def _found(self, newest: TableState | None, digest: str, ready: build.Upstream) -> TableState | None:
         """The version that was made of what the sources hold; where there is none, the one that readers have."""
-        if newest is None or build.made_of(newest, digest, ready):
+        reads = self._reads(ready)
+        if newest is None or build.made_of(newest, digest, reads):
             return newest
         versions = self.ports.tables.versions(newest.uri)
-        made = (table for table in versions if build.made_of(table, digest, ready))
+        made = (table for table in versions if build.made_of(table, digest, reads))
         return next(made, next(filter(self._is_known, versions), newest))
 
     def _in_service(self, newest: TableState | None) -> TableState | None:
@@ -138,16 +143,14 @@ class _Look:
     def _sources(self, newest: TableState | None, ready: build.Upstream) -> tuple[str, tuple[str, str] | None]:
         """The digest of what the sources hold; or an empty one, and why (reason, message) there is none."""
         spec = self.desired.spec
-        if newest is not None and not self._due(newest) and build.made_of(newest, "", ready):
+        if newest is not None and not self._due(newest) and build.made_of(newest, "", self._reads(ready)):
             return "", None
-        sources = {
-            name: source.model_dump(mode="json", by_alias=True, exclude_none=True)
-            for name, source in spec.sources.items()
-        }
+        asked = spec.model_dump(mode="json", by_alias=True, exclude_none=True, include={"sources"})
+        sources = resolved(asked, self.desired.connections)["sources"]
         try:
             return self.ports.tables.source_digest(sources, self.desired.root), None
         except TerminalError as error:
             return "", (error.reason, str(error))
 
 
-OBSERVER = Observer(observe, left=tables.left, traces=tables.traces)
+OBSERVER = Observer(observe, left=tables.left, traces=tables.traces, checked=tables.checked)

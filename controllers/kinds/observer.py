@@ -12,7 +12,7 @@ from framework.api.meta import Ref
 from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.reasons import RUN_STARTED
-from framework.ports import Log, Ports, Record
+from framework.ports import CheckedRun, Log, Ports, Record
 
 Specs = Mapping[Ref, Desired[Any]]
 
@@ -28,6 +28,10 @@ def _run_logs(ref: Ref, ports: Ports, lines: int) -> Sequence[Log]:
         return ()
     run = str(started[-1].data.get("run", "")).rpartition("-")[0]
     return ports.runs.logs(ports.storage, run, lines)
+
+
+def _expects_nothing(ref: Ref, asked: Desired[Any] | None, ports: Ports) -> CheckedRun | None:
+    return None
 
 
 def _leaves_no_trace(record: Record, trail: Trail) -> Iterator[LineagePart]:
@@ -47,3 +51,5 @@ class Observer:
     be had."""
     traces: Callable[[Record, Trail], Iterator[LineagePart]] = _leaves_no_trace
     """By its record: what is in service of it, or on its way there, and what that came from."""
+    checked: Callable[[Ref, Desired[Any] | None, Ports], CheckedRun | None] = _expects_nothing
+    """What came of its expectations in its newest run; None where it has none. Raises TransientError."""

@@ -15,7 +15,7 @@ from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.remembered import state_of, status_of
 from framework.planning.reports.lineage import Edge, Node, Sort
-from framework.ports import Json, Ports, ReadTable, Record
+from framework.ports import CheckedRun, Json, Ports, ReadTable, Record
 
 
 def published(ref: Ref, ports: Ports) -> Published | None:
@@ -34,6 +34,16 @@ def left(asked: Desired[Any], specs: Specs, ports: Ports) -> Kept:
     if table is None:
         return Kept(False, "its table is gone: it is computed again", Category.MATERIALIZE)
     return Kept(True, f"table of build {table.name}, version {table.version}, {table.rows:,} rows")
+
+
+def checked(ref: Ref, asked: Desired[Any] | None, ports: Ports) -> CheckedRun | None:
+    """What came of its expectations in the newest run for what git asks; where none ran, for what readers have."""
+    known = published(ref, ports)
+    uris = [
+        *([layout.feature_table(ports.storage, ref.name, asked.recipe)] if asked is not None else []),
+        *([known.uri] if known is not None else []),
+    ]
+    return next((run for uri in dict.fromkeys(uris) if (run := ports.tables.checked(uri)) is not None), None)
 
 
 def traces(record: Record, trail: Trail) -> Iterator[LineagePart]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from framework.api.metrics import measure_of, why_not
+from framework.api.metrics import NO_OWN, Measures, measure_of, why_not
 from framework.api.tasks import TASKS, Task
 
 
@@ -57,20 +57,20 @@ def loss_of(task: Task, asked: str | None) -> str:
     return asked or (headline if measure_of(headline).loss else "log_loss")
 
 
-def why_unfit(metric: FairnessMetric, loss: str | None, task: Task) -> str | None:
-    """Why a measure says nothing of a task, None where it does."""
+def why_unfit(metric: FairnessMetric, loss: str | None, task: Task, own: Measures = NO_OWN) -> str | None:
+    """Why a measure says nothing of a task, None where it does; ``own`` are metrics of the spec's own."""
     if task not in FAIRNESS[metric].tasks:
         other = FairnessMetric.GROUP_LOSS
         if task is Task.RANKING:
             return f"{metric} compares groups of rows, and a ranking is judged by lists"
         how = f"a label of task {task.value} has no positive class; {other} compares losses of groups"
         return f"{metric} compares how often groups are predicted positive, and {how}"
-    return why_not(loss, task) if loss is not None else None
+    return why_not(loss, task, own) if loss is not None else None
 
 
-def most_of(metric: FairnessMetric, loss: str | None) -> float:
+def most_of(metric: FairnessMetric, loss: str | None, own: Measures = NO_OWN) -> float:
     """The largest value that there can be."""
-    return measure_of(loss).span if loss is not None else FAIRNESS[metric].most
+    return measure_of(loss, own).span if loss is not None else FAIRNESS[metric].most
 
 
 def group_name(group: str | None) -> str:

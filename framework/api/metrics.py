@@ -25,6 +25,8 @@ VALIDATION = "validation_"
 """Before the name of what is measured on the validation part."""
 CV = "cv_"
 """Before the name of what is measured by cross-validation: the mean over its folds."""
+CALLED_WITH = ("truth", "answers", "rows")
+"""What a function that measures a metric of a spec's own is called with, by position."""
 COST = "cost"
 """The name of what ``evaluation.costs`` measures."""
 
@@ -167,8 +169,16 @@ def known(name: str) -> str:
     return name
 
 
-Metric = Annotated[str, AfterValidator(known), WithJsonSchema({"type": "string", "pattern": PATTERN})]
-"""A field that names a metric."""
+def _of_all(name: str) -> str:
+    try:
+        return known(name)
+    except FieldError as error:
+        told = f"{error}; one of a TrainingJob's own is measured by its runs alone"
+        raise FieldError(told, error.suggestion) from None
+
+
+Metric = Annotated[str, AfterValidator(_of_all), WithJsonSchema({"type": "string", "pattern": PATTERN})]
+"""A field that names a metric, where there is no code of users to measure another one."""
 
 
 _OWN = "[a-z][a-z0-9_]{0,39}"

@@ -38,6 +38,8 @@ class TrainerForm(Strict):
     """Whether it can learn from batches, so that not all rows have to be in memory."""
     package: ClassVar[str | None] = None
     """What its models are opened with wherever they are asked, as Python imports it, if that is one package."""
+    called_with: ClassVar[tuple[str, ...]] = ()
+    """What ``entrypoint`` is called with, by position, where there is one."""
     stops_otherwise: ClassVar[str] = "the trainer fits at once"
     """Why there is no ``earlyStopping``, where ``counted_by`` is None."""
 

@@ -67,6 +67,7 @@ class TorchTrainer(TrainerForm):
     counted_by: ClassVar[str | None] = "epochs"
     together: ClassVar[bool] = True
     streams: ClassVar[bool] = True
+    called_with: ClassVar[tuple[str, ...]] = ("data", "params")
 
     entrypoint: Entrypoint = Field(
         description="package.module:attribute, called with (data, params); returns the torch.nn.Module"
@@ -97,6 +98,7 @@ class LightGBMTrainer(BoostedTrainer):
 class FunctionTrainer(TrainerForm):
     """Code of your own that returns a fitted scikit-learn estimator, or a Booster of LightGBM or XGBoost."""
 
+    called_with: ClassVar[tuple[str, ...]] = ("data", "params", "seed")
     stops_otherwise: ClassVar[str] = "the function says itself when it stops"
 
     entrypoint: Entrypoint = Field(description="package.module:attribute, called with (data, params, seed)")

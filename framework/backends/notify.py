@@ -19,8 +19,8 @@ import httpx
 from framework import storage
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
 from framework.api.places import Premises, Use
-from framework.backends.storage.premises import entered, secret
 from framework.ports import Alert, Json
+from framework.premises import entered, secret
 
 _RETRIED = frozenset({408, 425, 429})
 _sending: ContextVar[bool] = ContextVar("sending an alert", default=False)

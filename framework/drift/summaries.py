@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
 from framework.ports import ColumnSummary
+
+DECILES = tuple(step / 10 for step in range(1, 10))
+"""Ranks at which a numeric column is cut into bins, for which the usual PSI thresholds (0.1, 0.2) are meant."""
+
+_LARGEST = math.nextafter(math.inf, 0.0)
+
+
+def decile_edges(minimum: float, maximum: float, deciles: Sequence[float]) -> tuple[float, ...]:
+    """Bin edges, -inf and +inf outermost: distinct deciles, so a value that often repeats closes a bin of its own, and
+    the first and last bin for what lies outside of anything that the reference has.
+
+    A column that is one value gets three bins: below, that value, above.
+    """
+    inner = {math.nextafter(minimum, -math.inf), *deciles, maximum}
+    # Infinite values lie beyond the largest finite number, and that is an edge as any other.
+    return (-math.inf, *sorted({min(max(value, -_LARGEST), _LARGEST) for value in inner}), math.inf)
 
 
 def rows_of(column: ColumnSummary) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from framework.api.meta import Ref
-from framework.ports.data import ReadTable, TableCatalog, TableState, content
+from framework.ports.data import CheckedRun, ExpectationResult, ReadTable, TableCatalog, TableState, content
 from framework.ports.heartbeat import Heartbeat, Outage
 from framework.ports.json import Json
 from framework.ports.logs import Log
@@ -98,12 +98,14 @@ __all__ = [
     "Blob",
     "Capacity",
     "Cause",
+    "CheckedRun",
     "ClockMark",
     "CodeRef",
     "CodeStore",
     "ColumnSummary",
     "CommitInfo",
     "Event",
+    "ExpectationResult",
     "Failure",
     "FailureKind",
     "Followed",

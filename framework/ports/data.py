@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
+
+from pydantic import AwareDatetime
 
 from framework.api.meta import Stored
 from framework.ports.json import Json
@@ -36,12 +38,43 @@ class ReadTable(Stored):
         return bool(self.content) and self.content == other.content
 
 
+class ExpectationResult(Stored):
+    """What came of one expectation. ``failing`` is the share of rows that break it, 0 or 1 for a check on the table as
+    a whole, of which ``value`` is the number that was judged. ``offending`` are a few of the rows that break it: their
+    keys, and the values that say how."""
+
+    check: str
+    column: str | None = None
+    severity: Literal["error", "warn"] = "error"
+    observed: str
+    passed: bool
+    failing: float
+    value: float | None = None
+    offending: tuple[dict[str, Json], ...] = ()
+
+    @property
+    def told(self) -> str:
+        """In a sentence: ``between of delay: 1 of 4 values lie outside ...``."""
+        return f"{self.check}{f' of {self.column}' if self.column else ''}: {self.observed}"
+
+
+class CheckedRun(Stored):
+    """What came of all expectations of one run over so many ``rows``. ``version`` is the one that it published; None
+    where it did not."""
+
+    run: str
+    at: AwareDatetime
+    rows: int
+    version: int | None = None
+    results: tuple[ExpectationResult, ...] = ()
+
+
 @dataclass(frozen=True)
 class TableState:
     """A published version of a feature table. ``newest`` is the newest event time that counted as one when it was
     published; None where that is not on record. ``build`` names what it was made of and how; ``digests`` the values of
-    each column, with every row in its place; ``upstream`` what it was made from, by view. All three are empty in a
-    version from before they were kept.
+    each column, with every row in its place; ``upstream`` what it was made from, by view; ``expectations`` what came of
+    them. All four are empty in a version from before they were kept.
 
     ``mode`` is full or incremental; ``since`` the event time from which rows were computed anew, None where all were;
     ``watermark`` the newest event time that was not ahead of the clock; ``covered`` the oldest and the newest one;
@@ -59,6 +92,7 @@ class TableState:
     build: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
     upstream: Mapping[str, ReadTable] = field(default_factory=dict)
+    expectations: tuple[ExpectationResult, ...] = ()
     mode: str = "full"
     since: datetime | None = None
     watermark: datetime | None = None
@@ -93,6 +127,15 @@ class TableCatalog(Protocol):
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
         """Names the bytes the sources hold now. Raises TerminalError("SourceMissing") where one is missing."""
+        ...
+
+    def checked(self, uri: str) -> CheckedRun | None:
+        """What came of the expectations of the newest run for this table, be it published or not; None where none is on
+        record.
+
+        Raises:
+            TransientError: it cannot be read now.
+        """
         ...
 
     @changes

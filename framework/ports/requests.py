@@ -26,22 +26,6 @@ class Request(Stored):
     cause: Cause = Cause.GIT
 
 
-class MaterializeRequest(Request):
-    """A version of a FeatureView. ``spec`` is a FeatureViewSpec as JSON by alias; ``upstream`` the versions to read, by
-    view; ``table`` where it is published; ``serving`` the version of it that readers have."""
-
-    view: str
-    identity: str
-    table: str
-    root: str
-    spec: dict[str, Any]
-    source_digest: str
-    commit: str
-    build: str = ""
-    upstream: dict[str, ReadTable] = {}  # noqa: RUF012 (pydantic copies it)
-    serving: int | None = None
-
-
 class ReadView(ReadTable):
     """A version of a FeatureView to learn from, with what its columns mean."""
 
@@ -58,6 +42,22 @@ class ReadView(ReadTable):
 
 MEANING = ("entities", "timestamp", "columns", "available")
 """Of the fields of a ReadView those that say what its columns mean; a version keeps them beside what was read."""
+
+
+class MaterializeRequest(Request):
+    """A version of a FeatureView. ``spec`` is a FeatureViewSpec as JSON by alias; ``upstream`` the versions to read, by
+    view; ``table`` where it is published; ``previous`` what readers have now, with which expectations compare."""
+
+    view: str
+    identity: str
+    table: str
+    root: str
+    spec: dict[str, Any]
+    source_digest: str
+    commit: str
+    build: str = ""
+    upstream: dict[str, ReadTable] = {}  # noqa: RUF012 (pydantic copies it)
+    previous: ReadView | None = None
 
 
 class TrainRequest(Request):

@@ -58,7 +58,7 @@ class RunSpec:
 @dataclass(frozen=True)
 class RunState:
     """What is known of the newest attempt of a run. ``result`` is set exactly when the phase is Succeeded. ``progress``
-    goes from 0 to 1."""
+    goes from 0 to 1. ``data`` are the numbers behind a failure."""
 
     phase: RunPhase
     attempt: int = 0
@@ -70,6 +70,7 @@ class RunState:
     started: datetime | None = None
     finished: datetime | None = None
     link: str = ""
+    data: Mapping[str, Json] = field(default_factory=dict)
 
 
 ACCELERATOR = "accelerator_type:"
@@ -80,12 +81,14 @@ ACCELERATOR = "accelerator_type:"
 class Capacity:
     """What the cluster has and what of it is free, by Ray's resource name (``CPU``, ``GPU``). ``held`` is what of the
     rest this environment's own holds, by item of an inventory (``app:x``, ``route:d``, ``run:r``); None where nobody
-    tells whose it is. ``accelerators`` are the types that some node has; None where nobody tells."""
+    tells whose it is. ``accelerators`` are the types that some node has, ``labels`` what nodes are labelled
+    with beside their names, those of equal ones once; None where nobody tells."""
 
     total: Mapping[str, float]
     free: Mapping[str, float]
     held: Mapping[str, Mapping[str, float]] | None = None
     accelerators: tuple[str, ...] | None = None
+    labels: tuple[Mapping[str, str], ...] | None = None
 
 
 class RunBackend(Protocol):

@@ -143,7 +143,7 @@ def _read_forecast(data: Mapping[str, Any]) -> Forecast:
             **data,
             "endpoints": tuple(Endpoint(**{**item, "ref": Ref.parse(item["ref"])}) for item in data["endpoints"]),
             "work": tuple(Work(**{**item, "ref": Ref.parse(item["ref"])}) for item in data["work"]),
-            "capacity": None if capacity is None else Capacity(**capacity),
+            "capacity": None if capacity is None else TypeAdapter(Capacity).validate_python(capacity),
             "lacking": tuple(data["lacking"]),
         }
     )

@@ -15,6 +15,7 @@ from framework.planning.reports.overview import StatusReport, StatusRow
 from framework.ports import Json, Revision
 from framework.render.canonical import document, plain_value
 from framework.render.diffs import QUIET
+from framework.render.expectations import expectation_lines, expectations_document
 from framework.render.terminal import (
     DEFAULT_WIDTH,
     LONGEST_MESSAGE,
@@ -82,6 +83,8 @@ def resource_text(row: StatusRow, now: datetime, *, width: int = DEFAULT_WIDTH, 
     ]
     if status is not None:
         lines += [(), *table([_condition(condition, now) for condition in status.conditions.all()], width)]
+    if row.checked is not None:
+        lines += [(), *expectation_lines(row.checked, now, width)]
     return text_of(lines, colour=colour)
 
 
@@ -190,8 +193,9 @@ def _revision(revision: Revision | None) -> Mapping[str, Any] | None:
 
 
 def resource_json(row: StatusRow) -> str:
-    """One resource as a JSON document of its own."""
-    return document({"format": FORMAT, **row_document(row)})
+    """One resource as a JSON document of its own, with what came of its expectations where somebody looked."""
+    found = {} if row.checked is None else {"expectations": expectations_document(row.checked)}
+    return document({"format": FORMAT, **row_document(row), **found})
 
 
 def row_document(row: StatusRow) -> dict[str, Json]:

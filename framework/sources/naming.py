@@ -10,17 +10,19 @@ from framework.api.errors import TerminalError, TransientError
 from framework.api.hashes import text_hash
 from framework.panics import panics_told
 from framework.ports import Json
+from framework.sources import databases
 from framework.sources.contents import Contents
 
 
 def source_digest(sources: Mapping[str, Mapping[str, Json]], root: str, contents: Contents) -> str:
     """16 hex characters over place and content of every file that the sources name. A file of a remote store counts by
     what the store says of it (an etag, a checksum, when it was modified), and by its content where it says nothing; a
-    Delta source counts by its version. Views and functions are named otherwise. Empty where no source is a file.
+    Delta source counts by its version, one of SQL by what names its rows, ``connection`` being what the Environment has
+    under that name. Views and functions are named otherwise. Empty where no source is a file or SQL.
 
     Raises:
         TerminalError: "SourceMissing" with the path, "PathOutsideRoot", "DriverMissing" with what to install,
-            "BadAddress".
+            "BadAddress", "ConnectionMissing", "SecretMissing", "QueryFailed".
         TransientError: a store does not answer, or a file cannot be read.
     """
     parts: list[Json] = []
@@ -28,6 +30,8 @@ def source_digest(sources: Mapping[str, Mapping[str, Json]], root: str, contents
         path = source.get("path")
         if isinstance(path, str):
             parts.append([name, path, _held(name, path, source.get("format"), root, contents)])
+        elif source.get("sql"):
+            parts.append([name, _queried(name, source, root)])
     return text_hash(json.dumps(parts), 16) if parts else ""
 
 
@@ -48,6 +52,15 @@ def _held(name: str, path: str, form: Json, root: str, contents: Contents) -> Js
     if not files:
         raise TerminalError("SourceMissing", f"source {name}: {storage.nothing_at(path)}")
     return [[_relative(file.uri, root), digest] for file, digest in zip(files, digests, strict=True)]
+
+
+def _queried(name: str, source: Mapping[str, Json], root: str) -> Json:
+    try:
+        return databases.version(source, root)
+    except TerminalError as error:
+        raise TerminalError(error.reason, f"source {name}: {error}") from error
+    except TransientError as error:
+        raise TransientError(f"source {name}: {error}") from error
 
 
 def _delta_version(name: str, path: str, uri: str) -> int:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
 from framework.api.places import Premises
+from framework.planning.grammar.fingerprint import spec_json
 from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.snapshot import Snapshot
 from framework.ports import SpecSource
@@ -85,6 +86,7 @@ def read_snapshot(
         desired=desired(
             state.resources, state.fingerprints, state.code, kinds,
             commit=commit, environment=environment_name, storage=storage, root=root,
+            connections=spec_json(state.environment.spec).get("connections", {}) if state.environment else {},
         ),
         environment=state.environment.spec if state.environment else kinds[ENVIRONMENT].spec(),
         file=state.environment.file if state.environment else "",

@@ -11,7 +11,7 @@ from framework.api.meta import Ref
 from framework.planning.grammar import fingerprint, graph
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.kind import Kind
-from framework.ports import CodeRef
+from framework.ports import CodeRef, Json
 from framework.specs.cache import collector
 from framework.specs.cache.lazy import LazyDesired
 from framework.specs.language.resource import Resource
@@ -88,6 +88,7 @@ def desired(
     environment: str,
     storage: str,
     root: str,
+    connections: Mapping[str, Json],
 ) -> dict[Ref, Desired[BaseModel]]:
     """What the kinds' plan functions are given, in the order of ``prints``: upstreams first."""
     above = upstreams(resources)
@@ -105,6 +106,7 @@ def desired(
                 meanings=meanings(resources[ref], resources, kinds),
                 code=code.get(ref),
                 workload_version=kinds[ref.kind].workload_version,
+                connections=connections,
             )
             for ref, found in prints.items()
         }

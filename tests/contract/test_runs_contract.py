@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from framework.backends.memory import MemoryRuns
-from framework.ports import RunSpec
+from framework.ports import Capacity, RunSpec
 from tests.contract.suites.polling import Patience
 from tests.contract.suites.runs import RunContract, RunWorld
 
@@ -29,8 +29,10 @@ class MemoryRunWorld(RunWorld):
 class TestMemoryRuns(RunContract):
     @pytest.fixture
     def world(self) -> RunWorld:
+        runs = MemoryRuns()
+        runs.cluster = Capacity({"CPU": 2.0}, {"CPU": 2.0}, {}, (), ({"pool": "trains"}, {}))
         return MemoryRunWorld(
-            MemoryRuns(),
+            runs,
             "memory://store",
             Patience(1.0, 0.001),
             echo="test:echo",

@@ -9,17 +9,18 @@ from framework.backends.memory import MemoryStateStore
 from framework.backends.state.database import open_database
 from framework.backends.state.store import SqlStateStore
 from framework.ports import StateStore
+from tests.contract.suites.events import EventLogContract
 from tests.contract.suites.lease import LeaseContract
 from tests.contract.suites.state import VIEW, StateStoreContract, event, heartbeat, pin, record, revision, taken, word
 
 
-class TestMemoryState(StateStoreContract, LeaseContract):
+class TestMemoryState(StateStoreContract, EventLogContract, LeaseContract):
     @pytest.fixture
     def store(self) -> StateStore:
         return MemoryStateStore()
 
 
-class TestSqliteState(StateStoreContract, LeaseContract):
+class TestSqliteState(StateStoreContract, EventLogContract, LeaseContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[StateStore]:
         database = open_database("sqlite:///state.db", str(tmp_path))
@@ -27,7 +28,7 @@ class TestSqliteState(StateStoreContract, LeaseContract):
         database.close()
 
 
-class TestSqliteStateBesideAnother(StateStoreContract, LeaseContract):
+class TestSqliteStateBesideAnother(StateStoreContract, EventLogContract, LeaseContract):
     """Another environment in the same database, with values under the same names, is neither seen nor touched."""
 
     @pytest.fixture

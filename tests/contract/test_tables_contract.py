@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from framework import checked
 from framework.api.errors import TerminalError, TransientError
 from framework.backends.delta.tables import DeltaTables
 from framework.backends.memory import MemoryTables
-from framework.ports import TableState
+from framework.ports import CheckedRun, ExpectationResult, TableState
 from framework.workloads.features import delta
 from tests.contract.suites.tables import COLUMNS, TableCatalogContract, TableWorld
 
@@ -54,6 +55,22 @@ class TestDeltaTables(TableCatalogContract):
         log.write_text("{not json")
         with pytest.raises(TransientError, match="cannot read the table"):
             world.tables.describe(world.uri())
+
+    def test_the_newest_run_that_was_checked_is_found_and_a_damaged_one_is_transient(self, world: TableWorld) -> None:
+        result = ExpectationResult(check="sql", observed="é", passed=False, failing=0.5, offending=({"k": 1},))
+        runs = [
+            CheckedRun(run=f"run-{day}", at=datetime(2024, 1, day, tzinfo=UTC), rows=9, version=v, results=(result,))
+            for day, v in ((1, 0), (2, None))
+        ]
+        for run in reversed(runs):
+            checked.write(world.uri(), run)
+        checked.write(world.uri(), CheckedRun(run="none", at=datetime(2024, 1, 3, tzinfo=UTC), rows=1))
+        assert world.tables.checked(world.uri()) == runs[1]
+        assert world.tables.describe(world.uri()) is None
+        newest = sorted(Path(world.uri(), "_expectations").iterdir())[-1]
+        newest.write_bytes(b"no parquet")
+        with pytest.raises(TransientError, match=f"{newest.name} is damaged"):
+            world.tables.checked(world.uri())
 
     def test_what_others_do_to_a_table_is_no_version_of_ours(self, world: TableWorld) -> None:
         world.publish(world.uri(), 3, "s1")

@@ -320,7 +320,21 @@ def test_a_worker_gets_the_gpu_that_its_spec_asks_for_on_a_node_that_has_it(outc
     assert found["lineage"]["machine"]["gpus"] == 1.0
 
 
-def test_an_accelerator_that_no_node_has_is_not_waited_for(outcomes: dict[str, Any]) -> None:
-    found = outcomes["no-such-accelerator"]
-    assert found["reason"] == "NotEnoughResources"
-    assert "no node of the cluster has H100" in found["message"]
+@pytest.mark.parametrize("name", ["bounded", "elastic"])
+def test_trials_and_workers_start_on_nodes_with_the_labels_that_their_spec_asks_for(
+    outcomes: dict[str, Any], name: str
+) -> None:
+    assert outcomes[name]["metrics"]["auc"] > 0.6
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("no-such-accelerator", "needs 1 x (1 CPU on a node with H100), but the cluster has no H100"),
+        ("no-such-node", "but no node of the cluster has pool: !trains (pool is trains)"),
+    ],
+)
+def test_what_no_node_has_is_not_waited_for(outcomes: dict[str, Any], name: str, told: str) -> None:
+    found = outcomes[name]
+    assert (found["reason"], found["kind"]) == ("NotEnoughResources", "Infrastructure")
+    assert told in found["message"]

@@ -221,6 +221,7 @@ def main(folder: Path) -> None:
         num_cpus=2,
         num_gpus=1,
         resources={"accelerator_type:T4": 1},
+        labels={"pool": "trains"},
         include_dashboard=False,
         log_to_driver=False,
         logging_level="warning",
@@ -235,7 +236,8 @@ def main(folder: Path) -> None:
     runs.run("boosted-after-the-end", spec(BOOSTED, TUNE), champion, run="boosted")
     begin_with(folder / "runs" / "cut-off", folder / "runs" / "boosted-again", trials=2)
     runs.run("cut-off", spec(BOOSTED, TUNE))
-    runs.run("bounded", spec(BOOSTED, BOUNDED))
+    one = {"workers": 1, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
+    runs.run("bounded", spec(BOOSTED, BOUNDED, resources={**one, "labels": {"pool": "in(serves,trains)"}}))
     runs.run("population", spec(BOOSTED, POPULATION))
     long = {"lightgbm": {**BOOSTED["lightgbm"], "rounds": 4000}}
     joined = kill_worker_after_checkpoint(folder / "runs" / "killed", ray_folder)
@@ -262,12 +264,12 @@ def main(folder: Path) -> None:
     runs.run("another-task", undeclared, live_task="binary")
     wrong = {**classes, "evaluation": {"gates": [{"metric": "rmse", "max": 1}]}}
     runs.run("another-metric", wrong, {**champion, "signature": live["signature"]})
-    between = {"workers": 1, "elastic": {"min": 1, "max": 8}, "cpusPerWorker": 0.75, "gpusPerWorker": 0.0}
+    between = {**one, "elastic": {"min": 1, "max": 8}, "cpusPerWorker": 0.75, "labels": {"pool": "trains"}}
     runs.run("elastic", spec(XGBOOSTED, resources=between))
-    elsewhere = {"workers": 1, "accelerator": "H100", "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
-    runs.run("on-a-gpu", spec(BOOSTED, resources={**elsewhere, "accelerator": "T4", "gpusPerWorker": 1.0}))
-    runs.run("no-such-accelerator", spec(BOOSTED, resources=elsewhere))
-    two = {"workers": 2, "cpusPerWorker": 1.0, "gpusPerWorker": 0.0}
+    runs.run("on-a-gpu", spec(BOOSTED, resources={**one, "accelerator": "T4", "gpusPerWorker": 1.0}))
+    runs.run("no-such-accelerator", spec(BOOSTED, resources={**one, "accelerator": "H100"}))
+    runs.run("no-such-node", spec(BOOSTED, resources={**one, "labels": {"pool": "!trains"}}))
+    two = {**one, "workers": 2}
     stops = {"lightgbm": {**STOPPED, "earlyStopping": {"metric": "validation_log_loss", "patience": 4}}}
     runs.run("two-workers-that-stop", streamed(spec(stops, resources=two)))
     runs.run("two-workers", spec(BOOSTED, resources=two))

@@ -4,125 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 import pytest
 
 from controllers.commands.models import listed
 from controllers.kinds.served import uses
-from framework import storage
-from framework.api.tasks import Task
-from framework.backends.state.database import open_database
-from framework.backends.state.registry import SqlModelRegistry
-from framework.ports import ModelVersion, Ports
+from framework.ports import Ports
+from tests.controllers.shelf import (
+    GATES,
+    MODEL,
+    SECRET,
+    Shelf,
+    asked,
+    lived,
+    mine,
+    refused,
+    registry,
+)
 from tests.controllers.test_cli import Project
-from tests.controllers.test_history_cli import BETTER, STARTED, Done, call, live
-from tests.unit.training.test_card import HOSTILE, result
+from tests.controllers.test_history_cli import BETTER, STARTED, call
 from tests.world import World
 
-SECRET = "hunter2SECRET"
-MODEL = b"tree\nversion=v4\n"
-GATES = ({"gate": "auc", "value": 0.875, "bar": ">= 0.6", "passed": True, "message": "auc = 0.8750, bar >= 0.6"},)
-
-
-class Shelf(NamedTuple):
-    project: Project
-    files: Path
-
-    def versions(self, training: str = "classifier") -> list[str]:
-        """Newest first."""
-        found = json.loads(call(self.project, "models", "list", training, "--output", "json").stdout)
-        return [row["version"] for row in found["versions"]]
-
-
-@contextmanager
-def registry(project: Project) -> Iterator[SqlModelRegistry]:
-    database = open_database("sqlite:///.mlops/state.db", str(project.root))
-    yield SqlModelRegistry(database, "local")
-    database.close()
-
-
-def made(folder: Path, version: str, task: Task, **more: Any) -> ModelVersion:
-    """A version with files as its run would have left them, but for the profile."""
-    found = {
-        **result(task),
-        "artifact": str(folder / version / "model.txt"),
-        "sha256": hashlib.sha256(MODEL).hexdigest(),
-    }
-    found = {**found, **more}
-    storage.write_bytes(found["artifact"], MODEL)
-    storage.write_sealed(str(folder / version / "version.json"), found)
-    kept = ("champion_metrics", "intervals", "slices", "fairness", "robustness", "rows")
-    lineage = {**found["lineage"], **{name: found[name] for name in kept}}
-    fields = {name: found[name] for name in ("artifact", "sha256", "format", "signature", "metrics", "parameters")}
-    return ModelVersion(
-        training="other", version=version, commit="c0ffee" * 6, created=STARTED - timedelta(days=2), lineage=lineage,
-        profile="", gates=GATES, deployable=True, **fields,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    folder = tmp_path_factory.mktemp("models")
-    shelf = Shelf(Project(folder / "project"), folder / "project" / "shelf")
-    live(shelf.project, STARTED)
-    with registry(shelf.project) as kept:
-        kept.adopt(made(shelf.files, "abc1230000", Task.BINARY))
-        changed = made(
-            shelf.files, "abc4560000", Task.BINARY,
-            metrics={"auc": 0.9, "log_loss": 0.4, "validation_auc": 0.6},
-            parameters={"num_leaves": 15, "password": SECRET},
-        )  # fmt: skip
-        columns = [
-            {"name": "hour", "dtype": "Float64", "nullable": False},
-            {"name": "new", "dtype": "String", "nullable": True, "categories": ["a"]},
-        ]
-        signature = {**changed.signature, "inputs": columns}
-        lineage = {**changed.lineage, "dataset": "db" * 32, "libraries": {"python": "3.12.0"}, "rows": {"train": 1}}
-        newer = {"created": STARTED - timedelta(days=1), "signature": signature, "lineage": lineage, "commit": "d" * 40}
-        kept.adopt(changed.model_copy(update=newer))
-    return shelf
-
-
-@pytest.fixture
-def mine(lived: Shelf, tmp_path: Path) -> Shelf:
-    """A copy, to change: the registry knows its files where they lie now."""
-    shutil.copytree(lived.project.root, tmp_path / "project")
-    project = Project.__new__(Project)
-    project.root, project.specs = tmp_path / "project", tmp_path / "project" / "mlops_specs"
-    shelf = Shelf(project, project.root / "shelf")
-    with registry(project) as kept:
-        for version in ("abc1230000", "abc4560000"):
-            known = kept.get("other", version)
-            assert known is not None
-            kept.adopt(
-                known.model_copy(update={"training": "mine", "artifact": str(shelf.files / version / "model.txt")})
-            )
-    return shelf
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def asked(shelf: Shelf, *arguments: str) -> Any:
-    done = call(shelf.project, "models", *arguments, "--output", "json")
-    assert done.returncode == 0, done
-    return json.loads(done.stdout)
-
-
-def refused(shelf: Shelf, *arguments: str) -> str:
-    """What a call is told that is refused, to people and to programs alike."""
-    done = call(shelf.project, "models", *arguments)
-    assert (done.returncode, done.stdout) == (1, ""), done
-    document = json.loads(call(shelf.project, "models", *arguments, "--output", "json").stdout)
-    assert document["error"]["message"] in done.stderr
-    return done.stderr
+__all__ = ["lived", "mine"]
 
 
 # ------------------------------------------------------------------- list
@@ -320,105 +225,3 @@ def test_diff_of_equal_versions_says_so(mine: Shelf) -> None:
     equal = call(mine.project, "models", "diff", "mine@abc1", "other@abc1").stdout
     assert equal == "mine@abc1230000 and other@abc1230000 are equal in all that is on record.\n"
     assert asked(mine, "diff", "mine@abc1", "other@abc1")["equal"] is True
-
-
-# ------------------------------------------------------------------- card
-
-
-def test_the_card_is_made_again_with_what_its_gates_said(lived: Shelf, tmp_path: Path) -> None:
-    text = call(lived.project, "models", "card", "other@abc1").stdout
-    assert text.startswith("# other abc1230000\n")
-    for title in ("How good it is", "Gates", "Confusion matrix", "Calibration", "Slices", "Search", "Limits"):
-        assert f"\n## {title}\n" in text
-    assert "<script" not in text
-    page = tmp_path / "card.html"
-    done = call(lived.project, "models", "card", "other@abc1", "--html", str(page))
-    assert done.stdout == f"The card of other@abc1230000 is in {page}.\n"
-    assert page.read_text().startswith("<!doctype html>")
-    assert "<script" not in page.read_text()
-    found = asked(lived, "card", "other@abc1", "--html", str(page))
-    assert found["file"] == str(page), "the same content is no reason to refuse"
-    assert [section["title"] for section in found["sections"]][:3] == ["Intended use", "How good it is", "Gates"]
-    names = [
-        row[0] for section in found["sections"] if section["title"] == "Inputs" for row in section["tables"][0]["rows"]
-    ]
-    assert HOSTILE in names
-
-
-def test_a_card_takes_the_place_of_no_other_file(lived: Shelf, tmp_path: Path) -> None:
-    page = tmp_path / "card.html"
-    page.write_text("mine")
-    assert "holds something else" in refused(lived, "card", "other@abc1", "--html", str(page))
-    assert page.read_text() == "mine"
-
-
-def test_no_card_gives_a_secret_away(lived: Shelf, tmp_path: Path) -> None:
-    call(lived.project, "models", "card", "other@abc4", "--html", str(tmp_path / "card.html"))
-    shown = [
-        call(lived.project, "models", verb, "other@abc4", *form).stdout
-        for verb in ("card", "show")
-        for form in ((), ("--output", "json"))
-    ]
-    assert all(text and SECRET not in text for text in (*shown, (tmp_path / "card.html").read_text()))
-
-
-# ------------------------------------------------------------------- download
-
-
-def test_download_brings_the_model_its_signature_and_its_card(lived: Shelf, tmp_path: Path) -> None:
-    folder = tmp_path / "deep" / "new"
-    done = call(lived.project, "models", "download", "other@abc1", str(folder))
-    assert done.returncode == 0, done
-    assert set(everything(folder)) == {"model.txt", "signature.json", "README.md", "card.html"}
-    assert (folder / "model.txt").read_bytes() == MODEL
-    assert [column["name"] for column in json.loads((folder / "signature.json").read_text())["inputs"]] == [
-        "hour",
-        HOSTILE,
-    ]
-    assert (folder / "README.md").read_text() == call(lived.project, "models", "card", "other@abc1").stdout
-    assert "wrote model.txt, signature.json, README.md, card.html" in " ".join(done.stdout.split())
-    assert "takes lightgbm" in " ".join(done.stdout.split())
-    assert 'models.load("model.txt"' in done.stdout
-    before = everything(folder)
-    again = asked(lived, "download", "other@abc1", str(folder))
-    assert (again["written"], set(again["kept"])) == ([], set(before))
-    assert everything(folder) == before
-
-
-def test_download_overwrites_nothing(lived: Shelf, tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("mine")
-    assert "README.md is there and holds something else; nothing was written" in refused(
-        lived, "download", "other@abc1", str(tmp_path)
-    )
-    assert everything(tmp_path) == {"README.md": b"mine"}
-
-
-def test_a_link_is_not_followed(lived: Shelf, tmp_path: Path) -> None:
-    target, folder = tmp_path / "target", tmp_path / "new"
-    folder.mkdir()
-    (folder / "model.txt").symlink_to(target)
-    assert "model.txt is there" in refused(lived, "download", "other@abc1", str(folder))
-    assert not target.exists()
-
-
-def test_a_damaged_model_file_is_refused(mine: Shelf, tmp_path: Path) -> None:
-    path = mine.files / "abc1230000" / "model.txt"
-    path.write_bytes(MODEL + b"x")
-    folder = tmp_path / "new"
-    told = refused(mine, "download", "mine@abc1", str(folder))
-    assert "is damaged: it has SHA-256" in told
-    assert hashlib.sha256(MODEL).hexdigest() in told
-    path.unlink()
-    assert "there is no model file of mine@abc1230000" in refused(mine, "download", "mine@abc1", str(folder))
-    assert not folder.exists()
-
-
-def test_nothing_is_changed_by_looking(mine: Shelf) -> None:
-    call(mine.project, "models", "list")  # takes up what the fixture left in the database's log
-    before = everything(mine.project.root / ".mlops"), everything(mine.files)
-    done: list[Done] = [
-        call(mine.project, "models", *words)
-        for words in (("list",), ("show", "mine@abc1"), ("diff", "mine@abc1", "mine@abc4"), ("card", "mine@abc1"))
-    ]
-    assert [one.returncode for one in done] == [0] * 4
-    assert (everything(mine.project.root / ".mlops"), everything(mine.files)) == before

@@ -217,6 +217,14 @@ def test_it_says_whether_the_cluster_has_what_is_needed(running: World) -> None:
     assert forecast.gpu_hours == pytest.approx(4 * 30 / 3600, rel=0.1)
 
 
+def test_what_no_node_is_labelled_for_waits_with_the_reason(running: World) -> None:
+    running.commit(classifier=BETTER + "  resources: {labels: {pool: training}}\n")
+    running.ports.runs.cluster = Capacity({"CPU": 9.0}, {"CPU": 9.0}, {}, (), ({"pool": "serving"},))
+    found = plan(running)
+    assert words(found)[JOB] == ("Wait", "Retrain")
+    assert changes(found)[JOB].reason == "no node of the cluster has pool: training (pool is serving)"
+
+
 def test_what_has_no_room_now_says_so_where_it_stands(running: World) -> None:
     (app,) = running.ports.serving.apps("delay")
     full = Capacity({"CPU": 2.0}, {"CPU": 0.8}, {f"app:{app}": {"CPU": 0.5}, "route:delay": {"CPU": 0.1}})

@@ -19,9 +19,9 @@ from framework.ports import FailureKind, ModelVersion, RunState, TrainRequest
 from framework.render.reproduction import reproduction_json, reproduction_text
 from framework.render.terminal import cells
 from tests.builders import NOW, model_version
+from tests.controllers.shelf import everything
 from tests.controllers.test_cli import Project
 from tests.controllers.test_history_cli import STARTED, call, live
-from tests.controllers.test_models_cli import everything
 from tests.controllers.test_train_cli import CODE, FUNCTION
 from tests.unit.render.test_widths import WIDTHS
 from tests.world import JOB, PROJECT, TRAINING, World

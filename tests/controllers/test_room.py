@@ -25,6 +25,7 @@ class SmallWorld(World):
     def __init__(self, cpus: float, files: dict[str, str]) -> None:
         self.cpus = cpus
         self.lingering: dict[str, float] = {}
+        self.labels: tuple[dict[str, str], ...] = ({},)
         super().__init__(files)
 
     def pass_(self) -> bool:
@@ -37,7 +38,7 @@ class SmallWorld(World):
         taken = sum(held.values())
         assert taken <= self.cpus + 1e-9, "more than there is"
         told = {item: {"CPU": amount} for item, amount in held.items()}
-        runs.cluster = Capacity({"CPU": self.cpus}, {"CPU": self.cpus - taken}, told)
+        runs.cluster = Capacity({"CPU": self.cpus}, {"CPU": self.cpus - taken}, told, (), self.labels)
         return super().pass_()
 
     def told(self, ref: Ref) -> tuple[str, str]:
@@ -107,6 +108,23 @@ def test_what_no_cluster_of_that_size_can_hold_is_refused_with_both_numbers() ->
     world.cpus = 4.0
     world.run()
     assert world.standing().converged
+
+
+def test_a_run_waits_for_a_node_with_its_labels_and_to_ask_for_other_ones_trains_nothing() -> None:
+    world = SmallWorld(2.0, PROJECT)
+    world.labels = ({"pool": "serving"},)
+    world.commit(classifier=TRAINING + "  resources: {labels: {pool: training}}\n")
+    world.run()
+    assert world.told(JOB) == ("ClusterTooSmall", "no node of the cluster has pool: training (pool is serving)")
+    assert world.ports.runs.active() == ()
+    world.labels = ({"pool": "serving"}, {"pool": "training"})
+    world.run()
+    assert world.standing().converged
+    before = world.state(JOB)["version"]
+    world.commit(classifier=TRAINING + "  resources: {labels: {pool: '!serving'}}\n")
+    world.run()
+    assert (world.standing().converged, world.state(JOB)["version"]) == (True, before)
+    assert world.events(JOB, "RunStarted") == 1
 
 
 def test_a_rollout_without_traffic_that_holds_what_training_waits_for_says_so_and_so_does_the_run() -> None:

@@ -19,9 +19,9 @@ from framework.planning.reports.training import FileChange, Training, TrainingOu
 from framework.ports import CodeRef, MaterializeRequest, Ports
 from framework.render.terminal import cells
 from framework.render.training import outlooks_json, outlooks_text
+from tests.controllers.shelf import everything
 from tests.controllers.test_cli import Project
 from tests.controllers.test_history_cli import STARTED, call, live
-from tests.controllers.test_models_cli import everything
 from tests.unit.render.test_widths import WIDTHS
 from tests.world import ANOTHER, BETTER, DEPARTURES, JOB, PROJECT, TRAINING, VIEW, World
 

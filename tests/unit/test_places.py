@@ -8,7 +8,7 @@ import pytest
 
 from framework.api.errors import ConfigurationError
 from framework.api.places import Place, Premises, Use, refusal
-from framework.backends.storage.premises import entered, secret
+from framework.premises import entered, secret
 
 PROJECT = Premises("/home/u/project", ("/srv/mlops",), frozenset({"shop"}))
 

@@ -77,6 +77,17 @@ def test_what_is_written_is_read_and_replaced(tmp_path: Path, bucket: str, local
         assert storage.read_json(uri) == value
 
 
+@pytest.mark.parametrize("local", [True, False])
+def test_files_and_folders_are_listed_apart(tmp_path: Path, bucket: str, local: bool) -> None:
+    root = str(tmp_path if local else bucket)
+    for name in ("one/file", "two/deep/file", "file"):
+        storage.write_bytes(f"{root}/{name}", b"x")
+    assert [uri.rpartition("/")[2] for uri in storage.list_files(root)] == ["file"]
+    assert [uri.rpartition("/")[2] for uri in storage.list_folders(root)] == ["one", "two"]
+    assert [uri.rpartition("/")[2] for uri in storage.list_files(storage.list_folders(root)[0])] == ["file"]
+    assert storage.list_folders(f"{root}/never") == []
+
+
 def test_json_is_canonical(tmp_path: Path) -> None:
     storage.write_json(f"{tmp_path}/a", {"b": 1, "a": [1, 2]})
     storage.write_json(f"{tmp_path}/b", {"a": [1, 2], "b": 1})

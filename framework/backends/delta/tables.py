@@ -10,7 +10,7 @@ from typing import Any
 from framework import storage
 from framework.api.errors import TransientError
 from framework.panics import panics_told
-from framework.ports import Json, ReadTable, TableState
+from framework.ports import CheckedRun, ExpectationResult, Json, ReadTable, TableState
 from framework.sources.contents import Contents
 from framework.sources.naming import source_digest
 
@@ -42,6 +42,15 @@ class DeltaTables:
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
         """As :func:`framework.sources.naming.source_digest` names them."""
         return source_digest(sources, root, self._contents)
+
+    def checked(self, uri: str) -> CheckedRun | None:
+        """As :func:`framework.checked.newest` reads it."""
+        from framework import checked
+
+        try:
+            return checked.newest(uri)
+        except (OSError, ValueError) as error:
+            raise TransientError(f"what came of the expectations of {uri} cannot be read: {error}") from error
 
     def delete(self, uri: str) -> None:
         """Remove the table with all its versions; a missing one is fine."""
@@ -90,6 +99,7 @@ def _state(uri: str, version: int, milliseconds: int, metadata: Mapping[str, Any
         covered=_range(metadata.get("covered")),
         days=metadata.get("days"),
         late=int(metadata.get("late") or 0),
+        expectations=tuple(map(ExpectationResult.model_validate, metadata.get("expectations", ()))),
     )
 
 

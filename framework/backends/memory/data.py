@@ -11,16 +11,27 @@ from framework.api.hashes import text_hash
 from framework.backends.memory.calls import Calls
 from framework.backends.state.stored import dump_json
 from framework.drift.summaries import total
-from framework.ports import ColumnSummary, Json, LabelledWindow, LabelTable, ProfileWindow, ReferenceProfile, TableState
+from framework.ports import (
+    CheckedRun,
+    ColumnSummary,
+    Json,
+    LabelledWindow,
+    LabelTable,
+    ProfileWindow,
+    ReferenceProfile,
+    TableState,
+)
 
 
 class MemoryTables:
-    """``files`` is what the sources hold: content by path, as a spec names it. Tables appear by :meth:`publish`."""
+    """``files`` is what the sources hold: content by path, as a spec names it; ``runs`` what came of the
+    expectations of the newest run of a table. Tables appear by :meth:`publish`."""
 
     def __init__(self, calls: Calls | None = None) -> None:
         self._calls = Calls() if calls is None else calls
         self._tables: dict[str, list[TableState]] = {}
         self.files: dict[str, str] = {}
+        self.runs: dict[str, CheckedRun] = {}
 
     def describe(self, uri: str) -> TableState | None:
         return next(iter(self.versions(uri)), None)
@@ -40,6 +51,9 @@ class MemoryTables:
                 raise TerminalError("SourceMissing", f"source {name}: no file at {path}")
             parts.append([name, path, found])
         return text_hash(dump_json(parts), 16) if parts else ""
+
+    def checked(self, uri: str) -> CheckedRun | None:
+        return self.runs.get(uri)
 
     def delete(self, uri: str) -> None:
         self._calls.record("tables.delete", uri)

@@ -15,6 +15,7 @@ from framework.backends.memory.state import MemoryRegistry, MemoryStateStore
 from framework.ports import (
     AppState,
     Capacity,
+    CheckedRun,
     CodeRef,
     Json,
     ModelRegistry,
@@ -120,6 +121,9 @@ class DryRunTables(MemoryTables):
 
     def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
         return self._live.source_digest(sources, root)
+
+    def checked(self, uri: str) -> CheckedRun | None:
+        return self._live.checked(uri)
 
     def delete(self, uri: str) -> None:
         super().delete(uri)

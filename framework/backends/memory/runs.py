@@ -120,9 +120,10 @@ class MemoryRuns:
         kind: FailureKind = FailureKind.USER,
         reason: str = "WorkloadFailed",
         message: str = "the workload failed",
+        data: Mapping[str, Json] | None = None,
     ) -> None:
         with self._lock:
-            self._end(self._known(run), failure=kind, reason=reason, message=message)
+            self._end(self._known(run), failure=kind, reason=reason, message=message, data=data)
 
     def lose(self, run: str) -> None:
         """The job is gone without having written a result: a killed process, a head that was restarted."""
@@ -136,6 +137,7 @@ class MemoryRuns:
         failure: FailureKind | None = None,
         reason: str = "",
         message: str = "",
+        data: Mapping[str, Json] | None = None,
     ) -> None:
         now = self._clock()
         if failure is not None:
@@ -147,6 +149,7 @@ class MemoryRuns:
             failure=failure,
             reason=reason,
             message=message,
+            data=data or {},
             started=found.state.started or now,
             finished=now,
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -17,17 +16,13 @@ from functools import lru_cache
 
 from framework.api.errors import TerminalError, TransientError
 from framework.backends.profiles.files import ColumnProfile, Quantiles, read_profile
-from framework.drift.summaries import total
+from framework.drift.summaries import DECILES, decile_edges, total
 from framework.ports import ColumnSummary, Json, LabelledWindow, LabelTable, ProfileWindow, ReferenceProfile
 from framework.storage import list_files, read_bytes
 
 logger = logging.getLogger(__name__)
 
-BINS = 10
-"""Of a numeric column: deciles of the reference, for which the usual PSI thresholds (0.1, 0.2) are meant."""
-
 _HOUR_MS = 3_600_000
-_LARGEST = sys.float_info.max
 
 _PERIOD = re.compile(r"period-\d+\.bin")
 
@@ -155,15 +150,7 @@ def _hour(uris: tuple[str, ...], edges: _Edges) -> ProfileWindow:
 
 
 def _edges(quantiles: Quantiles) -> tuple[float, ...]:
-    """Bin edges, -inf and +inf outermost: distinct deciles, so a value that often repeats closes a bin of its own, and
-    the first and last bin for what lies outside of anything that the reference has.
-
-    A column that is one value gets three bins: below, that value, above.
-    """
-    deciles = quantiles.at([step / BINS for step in range(1, BINS)])
-    inner = {math.nextafter(quantiles.minimum, -math.inf), *deciles, quantiles.maximum}
-    # Infinite values lie beyond the largest finite number, and that is an edge as any other.
-    return (-math.inf, *sorted({min(max(value, -_LARGEST), _LARGEST) for value in inner}), math.inf)
+    return decile_edges(quantiles.minimum, quantiles.maximum, quantiles.at(DECILES))
 
 
 def _summaries(columns: Mapping[str, ColumnProfile], edges: Mapping[str, Sequence[float]]) -> dict[str, ColumnSummary]:

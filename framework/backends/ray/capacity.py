@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from framework.api.names import own_name
+from framework.api.node_labels import NODE_ID
 from framework.backends.ray.rest import RayRest
 from framework.backends.ray.serve_config import deployment_of, is_router_name
 from framework.backends.ray.tenancy import Tenant
@@ -61,8 +62,13 @@ def capacity_of(
     used = _sum(held.values())
     free = {name: max(total[name] - used[name], 0.0) for name in RESOURCES}
     own = {item: found for item, found in held.items() if item and any(found.values())}
-    types = [name for node in nodes for name in node.get("resources_total") or {} if name.startswith(ACCELERATOR)]
-    return Capacity(total, free, own, tuple(sorted({name.removeprefix(ACCELERATOR) for name in types})))
+    types = {name for node in nodes for name in node.get("resources_total") or {} if name.startswith(ACCELERATOR)}
+    accelerators = tuple(sorted(name.removeprefix(ACCELERATOR) for name in types))
+    return Capacity(total, free, own, accelerators, tuple(map(dict, sorted(set(map(_labels, nodes))))))
+
+
+def _labels(node: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(item for item in (node.get("labels") or {}).items() if item[0] != NODE_ID))
 
 
 def _run_of(job: str | None, runs: Mapping[str, str]) -> str | None:

@@ -286,6 +286,7 @@ def state_of_result(result: Mapping[str, Any], attempt: int, link: str) -> RunSt
         started=started,
         finished=finished,
         link=link,
+        data=failure.get("data") or {},
     )
 
 

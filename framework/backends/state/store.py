@@ -32,6 +32,7 @@ from framework.backends.state.damage import (
 )
 from framework.backends.state.database import StateDatabase
 from framework.backends.state.events import EventLog
+from framework.backends.state.notes import Notes
 from framework.backends.state.stored import dump
 from framework.ports import ClockMark, Event, Heartbeat, Lease, MirrorMark, Pin, Record, Recorded, Revision, Seal, Word
 
@@ -57,18 +58,6 @@ _KNOWN = (
     .limit(bindparam("limit"))
     .offset(bindparam("skip"))
 )
-_NOTED = tables.notes.c
-_NOTE = select(_NOTED.body).where(_NOTED.environment == bindparam("here"), _NOTED.name == bindparam("name"))
-_WORDS = (
-    select(_NOTED.name, _NOTED.body)
-    .where(_NOTED.environment == bindparam("here"), _NOTED.name.startswith(WORD, autoescape=True))
-    .order_by(_NOTED.name)
-)
-_NOTE_AGAIN = (
-    update(tables.notes)
-    .where(_NOTED.environment == bindparam("here"), _NOTED.name == bindparam("named"))
-    .values(body=bindparam("kept"))
-)
 _HERE = (
     _KEPT.environment == bindparam("of_environment"),
     _KEPT.kind == bindparam("of_kind"),
@@ -91,6 +80,7 @@ class SqlStateStore:
         self._places = database.places
         self._environment = environment
         self._events = EventLog(environment)
+        self._notes = Notes(database, environment)
         self._damages = Damages()
         self._records = Records(check)
 
@@ -265,38 +255,37 @@ class SqlStateStore:
             connection.execute(delete(table).where(here))
 
     def words(self) -> Sequence[Word]:
-        return tuple(self._damages.readable(word_of, self._database.rows(_WORDS, {"here": self._environment})))
+        return tuple(self._damages.readable(word_of, self._notes.words()))
 
     def say(self, word: Word) -> None:
         """Not fenced: it is an operator's, whoever leads. The last word counts."""
         with self._database.write() as connection:
-            self._put_note(connection, WORD + word.subject, dump(word))
+            self._notes.put(connection, WORD + word.subject, dump(word))
 
     def take_back(self, word: Word, token: int, events: Sequence[Event] = ()) -> None:
-        table, key = tables.notes, {"environment": self._environment, "name": WORD + word.subject}
         with self._database.write() as connection:
             self._events.append(connection, fence(connection, self._environment, token), events)
-            connection.execute(delete(table).filter_by(**key, body=dump(word)))
+            self._notes.remove(connection, WORD + word.subject, dump(word))
 
     def clock(self) -> ClockMark | None:
-        return next(self._damages.readable(clock_of, self._note(CLOCK)), None)
+        return next(self._damages.readable(clock_of, self._notes.rows(CLOCK)), None)
 
     def set_clock(
         self, mark: ClockMark, token: int, records: Sequence[Record] = (), events: Sequence[Event] = ()
     ) -> None:
         with self._database.write() as connection:
             self._events.append(connection, fence(connection, self._environment, token), events)
-            self._put_note(connection, CLOCK, dump(mark))
+            self._notes.put(connection, CLOCK, dump(mark))
             for record in records:
                 self._put(connection, record)
 
     def mirror_mark(self) -> MirrorMark | None:
-        return next(self._damages.readable(mirror_mark_of, self._note(MIRROR)), None)
+        return next(self._damages.readable(mirror_mark_of, self._notes.rows(MIRROR)), None)
 
     def set_mirror_mark(self, mark: MirrorMark, token: int, events: Sequence[Event] = ()) -> None:
         with self._database.write() as connection:
             self._events.append(connection, fence(connection, self._environment, token), events)
-            self._put_note(connection, MIRROR, dump(mark))
+            self._notes.put(connection, MIRROR, dump(mark))
 
     def owner(self, claim: str | None = None) -> str:
         """Made here where there is none.
@@ -304,14 +293,13 @@ class SqlStateStore:
         Raises:
             ConfigurationError: what was kept is damaged.
         """
-        for (known,) in self._note(OWNER):
+        for (known,) in self._notes.rows(OWNER):
             if claim in (None, known):
                 return owners.checked(known, self._environment)
         try:
             with self._database.write() as connection:
-                known = connection.execute(_NOTE, {"here": self._environment, "name": OWNER}).scalar_one_or_none()
-                chosen = claim or known or owners.fresh()
-                self._put_note(connection, OWNER, chosen)
+                chosen = claim or self._notes.found(connection, OWNER) or owners.fresh()
+                self._notes.put(connection, OWNER, chosen)
                 return chosen
         except ConflictError:
             return self.owner(claim)  # another process was first
@@ -370,19 +358,10 @@ class SqlStateStore:
     def beat(self, heartbeat: Heartbeat, token: int) -> None:
         with self._database.write() as connection:
             fence(connection, self._environment, token)
-            self._put_note(connection, HEARTBEAT, dump(heartbeat))
+            self._notes.put(connection, HEARTBEAT, dump(heartbeat))
 
     def heartbeat(self) -> Heartbeat | None:
-        return next(self._damages.readable(heartbeat_of, self._note(HEARTBEAT)), None)
-
-    def _note(self, name: str) -> Sequence[Any]:
-        return self._database.rows(_NOTE, {"here": self._environment, "name": name})
-
-    def _put_note(self, connection: Connection, name: str, body: str) -> None:
-        known = connection.execute(_NOTE_AGAIN, {"here": self._environment, "named": name, "kept": body})
-        if not known.rowcount:
-            values = {"environment": self._environment, "name": name, "body": body}
-            connection.execute(insert(tables.notes), values)
+        return next(self._damages.readable(heartbeat_of, self._notes.rows(HEARTBEAT)), None)
 
     def _is(self, ref: Ref, table: Any) -> Any:
         return (table.c.environment == self._environment) & (table.c.kind == ref.kind) & (table.c.name == ref.name)

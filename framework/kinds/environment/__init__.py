@@ -46,6 +46,10 @@ def _places(spec: EnvironmentSpec) -> tuple[Place, ...]:
     ]
     if password is not None and password.file is not None:
         found.append(Place(f"{state}.passwordFrom.file", password.file, Use.SECRET))
+    for name, connection in spec.connections.items():
+        reference = connection.passwordFrom
+        if reference is not None and reference.file is not None:
+            found.append(Place(f'spec.connections["{name}"].passwordFrom.file', reference.file, Use.SECRET))
     for name, address in (("tracking", spec.tracking), ("onlineStore", spec.onlineStore)):
         if address is not None:
             found.append(Place(f"spec.{name}", address, Use.DATABASE))
@@ -69,6 +73,7 @@ def kind(held: Mapping[str, Kind]) -> Kind:
         places=_places,
         secret_from={
             "spec.state": "write {url: …, passwordFrom: {env: NAME}}, or {file: PATH}",
+            "spec.connections": "write {url: …, passwordFrom: {env: NAME}}, or {file: PATH}",
             "spec.storage": "credentials come from where the storage's library looks for them, "
             "such as AWS_ACCESS_KEY_ID",
             "spec.tracking": "MLflow has credentials from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "

@@ -269,6 +269,11 @@ class EnvironmentSpec(Strict):
         None, description="An MLflow server, or a SQLite database of MLflow, that models are mirrored to"
     )
     onlineStore: Anywhere | None = Field(None, description="Where features for serving lie: sqlite or redis")
+    connections: dict[Name, Database] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="Databases that views read by SQL, by the name that sources give them: sqlite or postgresql",
+    )
     quotas: Quotas = Field(Quotas(), description="The most that everything here may take together")
     policies: tuple[Policy, ...] = Field((), description="Rules that specs and changes are held to here")
     patches: tuple[Patch, ...] = Field((), description="What differs here from the specs as written; applied in order")

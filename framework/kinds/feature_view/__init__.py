@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from framework.api.categories import Category
 from framework.api.meta import Ref
 from framework.api.places import Place, Use
+from framework.kinds.feature_view import connections
+from framework.kinds.feature_view.build import consumes
 from framework.kinds.feature_view.observed import FeatureViewState
 from framework.kinds.feature_view.question import question
 from framework.kinds.feature_view.rules import problems
@@ -19,11 +21,17 @@ from framework.planning.grammar.kind import CrossProblem, Kind, Reference
 
 
 def _references(spec: FeatureViewSpec) -> tuple[Reference, ...]:
-    return tuple(
+    sources = (
         Reference(Ref("FeatureView", source.featureView), f"spec.sources.{name}.featureView")
         for name, source in spec.sources.items()
         if source.featureView is not None
     )
+    looked_at = (
+        Reference(Ref("FeatureView", item.references.view), f"spec.expectations[{index}].references.view")
+        for index, item in enumerate(spec.expectations)
+        if item.references is not None
+    )
+    return (*sources, *looked_at)
 
 
 def _entrypoints(spec: FeatureViewSpec) -> Mapping[str, str]:
@@ -38,14 +46,14 @@ def _entrypoints(spec: FeatureViewSpec) -> Mapping[str, str]:
 
 
 def _unsupported(spec: FeatureViewSpec) -> tuple[str, ...]:
-    found = [f"spec.sources.{name}.sql" for name, source in spec.sources.items() if source.sql is not None]
+    found = list[str]()
     if spec.online.enabled:
         found.append("spec.online.enabled")
     return tuple(found)
 
 
 def _check(spec: FeatureViewSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
-    return tuple(problems(spec))
+    return (*problems(spec, specs), *connections.problems(spec, specs))
 
 
 def _contract(spec: FeatureViewSpec) -> Mapping[str, str]:
@@ -54,11 +62,6 @@ def _contract(spec: FeatureViewSpec) -> Mapping[str, str]:
 
 def _keys(spec: FeatureViewSpec) -> frozenset[str]:
     return spec.meant
-
-
-def _consumes(spec: FeatureViewSpec) -> Mapping[Ref, frozenset[str] | None]:
-    """A transform may use any column of what it reads."""
-    return {reference.ref: None for reference in _references(spec)}
 
 
 def _data(spec: FeatureViewSpec) -> tuple[str, ...]:
@@ -97,7 +100,7 @@ KIND = Kind(
     question=question,
     contract=_contract,
     keys=_keys,
-    consumes=_consumes,
+    consumes=consumes,
     data=_data,
     merge_keys={"columns": "name"},
     places=_places,

@@ -1,4 +1,4 @@
-"""What a column of a FeatureView can be used for, and how a column that is not there is told. Pure."""
+"""The columns of a FeatureView, and how one that is not there is told. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,6 @@ from pydantic import BaseModel
 from framework.api.meta import Ref
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.planning.grammar.kind import CrossProblem
-
-INTEGERS = frozenset({"Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"})
-FLOATS = frozenset({"Float32", "Float64"})
-NUMBERS = INTEGERS | FLOATS
-TIMES = frozenset({"Date", "Datetime"})
-KEYS = INTEGERS | {"String"}
-"""Dtypes of what names a row for certain: two floats that look alike need not be equal."""
 
 
 def columns_of(specs: Mapping[Ref, BaseModel], view: str) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from framework.api.meta import Ref, Stored
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.instants import DatedElsewhere
-from framework.ports import ReadTable, RunState, TableState, content
+from framework.ports import ReadTable, ReadView, RunState, TableState, content
 
 
 class Published(Stored):
@@ -58,6 +58,10 @@ class Published(Stored):
             rows=self.rows,
         )
 
+    def as_view(self) -> ReadView:
+        """All of this version, with what its columns mean."""
+        return ReadView(**dict(self.read()), **self.meaning, columns=self.columns)
+
 
 class FeatureViewState(Stored):
     published: Published | None = None
@@ -65,6 +69,8 @@ class FeatureViewState(Stored):
     """The run that is under way, if one is."""
     stale: bool = False
     """It was said that no row has come for longer than the spec allows."""
+    ageing: bool = False
+    """It was said of an age that only warns."""
     looked: DatedElsewhere | None = None
     """When nothing new was found last at a time of the schedule."""
 

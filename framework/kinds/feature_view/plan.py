@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from framework.api import layout
 from framework.api.categories import Category
-from framework.kinds.feature_view.build import asks_again, due_in
+from framework.kinds.feature_view.build import asks_again, due_in, read_of
+from framework.kinds.feature_view.connections import resolved
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
 from framework.planning.grammar import reasons
@@ -16,7 +18,7 @@ from framework.planning.grammar.changes import Change, Desired, NewEvent, Status
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
-from framework.ports import Cause, MaterializeRequest, TableState
+from framework.ports import Cause, Json, MaterializeRequest, TableState
 
 WORKLOAD = "framework.workloads.features.materialize:run"
 RETRY_LIMIT = 2
@@ -93,21 +95,33 @@ class _View:
         clock is looked at instead, and readers keep what they have."""
         published = _published(table, self.desired, self.desired.identity)
         state, summary = FeatureViewState(published=published, looked=self._looked(table)), _summary(published)
-        events = () if published == self.previous.published else (self._publication(table),)
-        looks, limit, inventory = self._next_look(table), self._fresh_until(table), self._inventory(None)
-        if limit is None or self.now <= limit:
-            looks = min((soon for soon in (looks, limit and limit - self.now + _AFTER) if soon), default=None)
-            return self.outcome.converged(
-                state, summary, reasons.PUBLISHED, inventory=inventory, requeue_after=looks, events=events
+        warned = [result.told for result in table.expectations if not result.passed]
+        events = () if published == self.previous.published else self._publication(table)
+        looks, inventory = self._next_look(table), self._inventory(None)
+        for limit, severity in self._fresh_until(table):
+            if self.now <= limit:
+                looks = min((soon for soon in (looks, limit - self.now + _AFTER) if soon), default=None)
+                continue
+            message = (
+                f"the newest event time is {table.newest:%Y-%m-%d %H:%M}Z, and it was fresh until "
+                f"{limit:%Y-%m-%d %H:%M}Z"
             )
-        message = (
-            f"the newest event time is {table.newest:%Y-%m-%d %H:%M}Z, and it was fresh until {limit:%Y-%m-%d %H:%M}Z"
+            mark = "stale" if severity == "error" else "ageing"
+            state = state.model_copy(update={mark: True})
+            told = () if getattr(self.previous, mark) and not events else (NewEvent(reasons.DATA_STALE, message),)
+            events = (*events, *told)
+            if severity == "error":
+                return self.outcome.stalled(
+                    state, summary, reasons.DATA_STALE, message,
+                    ready=True, inventory=inventory, requeue_after=self._next_look(table), events=events,
+                )  # fmt: skip
+            warned.append(message)
+        message = "; ".join(warned)
+        summary = f"{summary}, {len(warned)} {'warning' if len(warned) == 1 else 'warnings'}" if warned else summary
+        reason = reasons.EXPECTATION_WARNED if warned else reasons.PUBLISHED
+        return self.outcome.converged(
+            state, summary, reason, message, inventory=inventory, requeue_after=looks, events=events
         )
-        told = () if self.previous.stale and not events else (NewEvent(reasons.DATA_STALE, message),)
-        return self.outcome.stalled(
-            state.model_copy(update={"stale": True}), summary, reasons.DATA_STALE, message,
-            ready=True, inventory=inventory, requeue_after=looks, events=(*events, *told),
-        )  # fmt: skip
 
     def _materialize(self, ready: bool, summary: str) -> Change:
         name = run_name(self.desired.ref.name, self.observed.build)
@@ -126,12 +140,12 @@ class _View:
                     state, summary, reasons.MATERIALIZING, message,
                     ready=ready, requeue_after=after, inventory=inventory,
                 )  # fmt: skip
-            case runs.GaveUp(reason, message):
+            case runs.GaveUp(reason, message, data):
                 again = asks_again(self.desired.spec, run.finished, self.now)
                 if again is not None and not again:
                     return self._submit(state, name, run.attempt + 1, stop, ready, summary)
                 first = self.previous.run == name
-                events = (NewEvent(reason, message, {"run": name}),) if first else ()
+                events = (NewEvent(reason, message, {**_told(reason, data), "run": name}),) if first else ()
                 done = FeatureViewState(published=self.in_service)
                 return self.outcome.stalled(
                     done, summary, reason, message, ready=ready, inventory=self._inventory(None),
@@ -149,11 +163,11 @@ class _View:
             cause=self._cause,
             table=self._table,
             root=desired.root,
-            spec=desired.spec.model_dump(mode="json", by_alias=True),
+            spec=resolved(desired.spec.model_dump(mode="json", by_alias=True), desired.connections),
             source_digest=observed.source_digest,
             commit=desired.commit,
-            upstream={ref.name: view.read() for ref, view in observed.upstream.items() if view is not None},
-            serving=self._serving,
+            upstream=read_of(desired.spec, {ref: view for ref, view in observed.upstream.items() if view is not None}),
+            previous=None if self.in_service is None else self.in_service.as_view(),
         )
         run = runs.request(desired, name, attempt, WORKLOAD, asked)
         message = "materialises" if attempt == 1 else f"materialises, attempt {attempt}"
@@ -182,12 +196,6 @@ class _View:
         return (NewEvent(reasons.DRIFT_REPAIRED, message, {"item": f"table:{published.uri}"}),)
 
     @property
-    def _serving(self) -> int | None:
-        """The version of this table that readers have, where it is one of this table."""
-        published = self.previous.published
-        return published.version if published is not None and published.uri == self._table else None
-
-    @property
     def _cause(self) -> Cause:
         """Why something is made now: git asks for something else than was published, or what it is made of changed."""
         known = self.previous.published
@@ -213,17 +221,29 @@ class _View:
         due = due_in(self.desired.spec, self.previous.last_look(table), self.now) == timedelta(0)
         return self.now if due and self.observed.build else self.previous.looked
 
-    def _fresh_until(self, table: TableState) -> datetime | None:
-        """Until when what is published meets the spec's ``freshness``; None where it asks for none."""
-        ages = [item.freshness for item in self.desired.spec.expectations if item.freshness is not None]
-        return table.newest + min(ages) if ages and table.newest is not None else None
+    def _fresh_until(self, table: TableState) -> list[tuple[datetime, str]]:
+        """Until when what is published meets the spec's ``freshness``, by severity, errors first; none where it asks
+        for none."""
+        found = []
+        for severity in ("error", "warn"):
+            asked = (item for item in self.desired.spec.expectations if item.severity == severity)
+            ages = [item.freshness for item in asked if item.freshness is not None]
+            if ages and table.newest is not None:
+                found.append((table.newest + min(ages), severity))
+        return found
 
-    def _publication(self, table: TableState) -> NewEvent:
+    def _publication(self, table: TableState) -> tuple[NewEvent, ...]:
         """``seconds`` only where it was made now, and not found to be there."""
         awaited = self.previous.run == run_name(self.desired.ref.name, table.name)
         data = {"uri": table.uri, "version": table.version, "rows": table.rows, "build": table.name}
         told = f"{table.rows:,} rows as version {table.version}"
-        return NewEvent(reasons.PUBLISHED, told, {**data, **(runs.took(self.observed.run) if awaited else {})})
+        event = NewEvent(reasons.PUBLISHED, told, {**data, **(runs.took(self.observed.run) if awaited else {})})
+        warned = [result for result in table.expectations if not result.passed]
+        if not warned:
+            return (event,)
+        told = f"version {table.version} is published, though {'; '.join(result.told for result in warned)}"
+        failed = [result.model_dump(mode="json") for result in warned]
+        return event, NewEvent(reasons.EXPECTATION_WARNED, told, {"version": table.version, "failed": failed})
 
     @property
     def _table(self) -> str:
@@ -275,3 +295,8 @@ def _published(table: TableState, desired: Desired[FeatureViewSpec], identity: s
 
 def _summary(published: Published | None) -> str:
     return "nothing published" if published is None else f"{published.rows:,} rows, version {published.version}"
+
+
+def _told(reason: reasons.Reason, data: Mapping[str, Json]) -> Mapping[str, Json]:
+    """What of the numbers behind a failure is worth keeping: which rows broke what."""
+    return data if reason == reasons.EXPECTATION_FAILED else {}

@@ -2,62 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from framework.kinds.feature_view.columns import FLOATS, NUMBERS, TIMES
-from framework.kinds.feature_view.expectation import Expectation
+from pydantic import BaseModel
+
+from framework.api.dtypes import FLOATS, INTEGERS, TIMES
+from framework.api.meta import Ref
+from framework.api.sources import FILE_FORMATS
+from framework.kinds.feature_view import expectation
+from framework.kinds.feature_view.bounds import ForeignKey
+from framework.kinds.feature_view.columns import columns_of, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.planning.grammar.kind import CrossProblem
 
-ENCODINGS = ("utf8", "utf8-lossy", "latin1", "windows-1252", "utf16")
 
-Form = Callable[[Any], bool]
-_TRUTH: tuple[str, Form] = ("true or false", lambda value: isinstance(value, bool))
-_COUNT: tuple[str, Form] = ("a whole number from 0 on", lambda value: type(value) is int and value >= 0)
-_TEXT: tuple[str, Form] = ("text", lambda value: isinstance(value, str))
-_CHARACTER: tuple[str, Form] = ("one ASCII character", lambda value: isinstance(value, str) and _is_byte(value))
-
-OPTIONS: Mapping[str, Mapping[str, tuple[str, Form]]] = {
-    "csv": {
-        "nullValues": ("text or a list of texts", lambda value: all(isinstance(item, str) for item in _listed(value))),
-        "separator": _CHARACTER,
-        "quoteChar": ("one ASCII character, or empty text for none", lambda value: value == "" or _CHARACTER[1](value)),
-        "hasHeader": _TRUTH,
-        "skipRows": _COUNT,
-        "encoding": (f"one of {', '.join(ENCODINGS)}", lambda value: value in ENCODINGS),
-        "inferSchemaLength": ("a whole number from 1 on", lambda value: type(value) is int and value >= 1),
-        "parseDates": _TRUTH,
-        "commentPrefix": _TEXT,
-    },
-    "parquet": {"hivePartitioning": _TRUTH, "allowMissingColumns": _TRUTH},
-    "delta": {"version": _COUNT},
-}
-"""What each reader can be told, and what it takes."""
-
-
-def _is_byte(value: str) -> bool:
-    return len(value) == 1 and value.isascii()
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def problems(spec: FeatureViewSpec) -> Iterator[CrossProblem]:
+def problems(spec: FeatureViewSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
     dtypes = {column.name: column.dtype for column in spec.columns}
     yield from _times(spec, dtypes)
     for name, source in spec.sources.items():
-        known = OPTIONS.get(source.format or "", {})
+        known = FILE_FORMATS[source.format].options if source.format else {}
         for option, value in source.options.items():
             path = f'spec.sources["{name}"].options["{option}"]'
             if option not in known:
                 message = f"{source.format} has no option {option!r}"
                 yield CrossProblem(path, message, allowed=tuple(known), wanted=option)
-            elif not known[option][1](value):
-                yield CrossProblem(path, f"expected {known[option][0]}, found {value!r}")
+            elif not known[option].fits(value):
+                yield CrossProblem(path, f"expected {known[option].expects}, found {value!r}")
+        if source.format and (told := FILE_FORMATS[source.format].together(source.options)):
+            yield CrossProblem(f'spec.sources["{name}"].options', told)
     for index, item in enumerate(spec.expectations):
-        yield from _expectation(f"spec.expectations[{index}]", item, dtypes)
+        yield from expectation.problems(f"spec.expectations[{index}]", item, dtypes)
+        if item.references is not None:
+            yield from _counterparts(f"spec.expectations[{index}].references", item.references, dtypes, specs)
+
+
+def _counterparts(
+    path: str, key: ForeignKey, dtypes: Mapping[str, str], specs: Mapping[Ref, BaseModel]
+) -> Iterator[CrossProblem]:
+    """Columns of the other view that are not there, or cannot hold the same values."""
+    there = columns_of(specs, key.view)
+    at = f"{path}.columns" if key.to is None else f"{path}.to"
+    for place, (here, column) in enumerate(zip(key.columns, key.there, strict=True)):
+        if not there or here not in dtypes:
+            continue
+        if column not in there:
+            yield no_column(f"{at}[{place}]", column, f"FeatureView/{key.view}", there)
+        elif dtypes[here] in FLOATS:
+            yield CrossProblem(
+                f"{path}.columns[{place}]", f"{here} is {dtypes[here]}, and two that look alike may differ"
+            )
+        elif dtypes[here] != there[column] and not {dtypes[here], there[column]} <= INTEGERS:
+            told = f"{key.view}.{column} is {there[column]} and {here} is {dtypes[here]}"
+            yield CrossProblem(f"{at}[{place}]", f"{told}; they cannot hold the same values")
 
 
 def _times(spec: FeatureViewSpec, dtypes: Mapping[str, str]) -> Iterator[CrossProblem]:
@@ -73,35 +69,3 @@ def _times(spec: FeatureViewSpec, dtypes: Mapping[str, str]) -> Iterator[CrossPr
              ("online.ttl", spec.online.ttl is not None))  # fmt: skip
     for path in (*fresh, *(path for path, asked in parts if asked)):
         yield CrossProblem(f"spec.{path}", "goes by event times, and the view has no timestamp")
-
-
-def _expectation(path: str, item: Expectation, dtypes: Mapping[str, str]) -> Iterator[CrossProblem]:
-    for place, column in enumerate(item.unique or ()):
-        if column not in dtypes:
-            yield _undeclared(f"{path}.unique[{place}]", column, dtypes)
-    if item.column is None:
-        return
-    dtype = dtypes.get(item.column)
-    if dtype is None:
-        yield _undeclared(f"{path}.column", item.column, dtypes)
-        return
-    if (item.between is not None or item.quantile is not None) and dtype not in NUMBERS:
-        check = "between" if item.between is not None else "quantile"
-        yield CrossProblem(f"{path}.{check}", f"{item.column} is {dtype}; {check} needs a number")
-    if item.matches is not None and dtype != "String":
-        yield CrossProblem(f"{path}.matches", f"{item.column} is {dtype}; matches needs a String")
-    for place, value in enumerate(item.oneOf or ()):
-        if not _fits(value, dtype):
-            yield CrossProblem(f"{path}.oneOf[{place}]", f"{item.column} is {dtype} and cannot be {value!r}")
-
-
-def _undeclared(path: str, column: str, dtypes: Mapping[str, str]) -> CrossProblem:
-    return CrossProblem(path, f"no column {column!r} is declared", allowed=tuple(dtypes), wanted=column)
-
-
-def _fits(value: str | int | float | bool, dtype: str) -> bool:
-    if isinstance(value, bool):
-        return dtype == "Boolean"
-    if isinstance(value, int):
-        return dtype in NUMBERS
-    return dtype in (FLOATS if isinstance(value, float) else {"String"})

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from collections import Counter
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from framework.api.errors import FieldError
 from framework.api.fields import DataPath, Entrypoint, exactly_one
 from framework.api.meta import Name, Strict
+from framework.api.sources import FILE_FORMATS
+from framework.api.statements import mistake
 from framework.api.written import Text
+from framework.kinds.feature_view.dtypes import Dtype
+
+_FORMATS = FILE_FORMATS.values()
+
+
+def _query(value: str) -> str:
+    if told := mistake(value):
+        raise FieldError(told)
+    return value
+
+
+Query = Annotated[Text, AfterValidator(_query)]
+"""SQL for a database."""
 
 
 class Source(Strict):
     """Where rows come from. Exactly one of ``path`` (with ``format``), ``sql``, ``featureView`` and ``function``."""
 
-    format: Literal["csv", "parquet", "delta"] | None = Field(
-        None, description="How the files at path are read; csv may lie in a zip"
+    format: Literal[tuple(FILE_FORMATS)] | None = Field(  # type: ignore[valid-type]
+        None, description="; ".join(["How the files at path are read", *(one.note for one in _FORMATS if one.note)])
     )
     path: DataPath | None = Field(
         None, description="Relative to the project's root, or any fsspec URL; globs such as data/*.parquet are allowed"
     )
-    sql: Text | None = Field(None, description="A query; the connection comes from the Environment")
+    sql: Query | None = Field(None, description="A SELECT, or a WITH before one; the connection is the Environment's")
+    versionSql: Query | None = Field(
+        None,
+        description="For sql: a quick query whose result changes when the rows do, e.g. SELECT max(updated_at) FROM t; "
+        "default: it is not known before a run",
+    )
     connection: Text | None = Field(
         None, description="For sql: the Environment's name of the connection; default: its only one"
     )
@@ -35,6 +57,24 @@ class Source(Strict):
         default_factory=dict, description="For path: options of the reader, e.g. nullValues or separator for csv"
     )
 
+    rename: dict[str, Text] = Field(
+        default_factory=dict, description="Names of columns here by their names in the source"
+    )
+    columns: dict[Text, Dtype] = Field(
+        default_factory=dict,
+        description="Columns that the source must have, by their names here, with their dtypes; others may be there",
+    )
+
+    @model_validator(mode="after")
+    def _names_apart(self) -> Self:
+        repeated = sorted(name for name, count in Counter(self.rename.values()).items() if count > 1)
+        if repeated:
+            raise ValueError(f"rename gives several columns the name {', '.join(repeated)}")
+        for old, new in self.rename.items():
+            if old in self.columns and old not in self.rename.values():
+                raise ValueError(f"columns names {old!r}, which rename calls {new!r} here")
+        return self
+
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         origin = exactly_one(self, "path", "sql", "featureView", "function")
@@ -44,6 +84,7 @@ class Source(Strict):
             ("format", "path", self.format is not None),
             ("options", "path", bool(self.options)),
             ("connection", "sql", self.connection is not None),
+            ("versionSql", "sql", self.versionSql is not None),
         ):
             if given and origin != owner:
                 raise ValueError(f"{field} belongs to {owner}, and this source has {origin}")

@@ -10,27 +10,10 @@ from pydantic import Field, model_validator
 from framework.api.categories import Category
 from framework.api.meta import Strict
 from framework.api.written import Text
+from framework.kinds.feature_view.dtypes import Dtype
 from framework.kinds.feature_view.expectation import Expectation
 from framework.kinds.feature_view.materialization import Materialization, Online
 from framework.kinds.feature_view.source import Source, Transform
-
-Dtype = Literal[
-    "Boolean",
-    "Int8",
-    "Int16",
-    "Int32",
-    "Int64",
-    "UInt8",
-    "UInt16",
-    "UInt32",
-    "UInt64",
-    "Float32",
-    "Float64",
-    "String",
-    "Date",
-    "Datetime",
-]
-"""Polars dtypes that Delta stores. ``Datetime`` is microseconds in UTC."""
 
 
 class Column(Strict):

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
+from framework.api.dtypes import KEYS
 from framework.api.fields import format_duration
 from framework.api.meta import Ref
 from framework.api.metrics import measure_of, why_not
 from framework.api.tasks import LABELS, TASKS, Task
-from framework.kinds.feature_view.columns import KEYS, columns_of, no_column
+from framework.kinds.feature_view.columns import columns_of, no_column
 from framework.kinds.model_deployment.spec import ModelDeploymentSpec
 from framework.kinds.model_monitor.spec import SHARES, Drift, Labels, ModelMonitorSpec, Performance
 from framework.kinds.training_job.rules import inputs

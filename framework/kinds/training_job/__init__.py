@@ -60,7 +60,13 @@ def needs(spec: TrainingJobSpec) -> Needs:
     resources, trials = spec.resources, min(spec.tune.concurrency, spec.tune.trials) if spec.tune else 1
     fewest, most = resources.fewest, resources.most
     peak, cpus, gpus = max(most, trials), resources.cpusPerWorker, resources.gpusPerWorker
-    return Needs(peak * cpus, peak * gpus, least=(fewest * cpus, fewest * gpus), accelerator=resources.accelerator)
+    return Needs(
+        peak * cpus,
+        peak * gpus,
+        least=(fewest * cpus, fewest * gpus),
+        accelerator=resources.accelerator,
+        labels=resources.labels,
+    )
 
 
 def _plan(desired: Desired[Any] | None, observed: Any, status: Status | None, now: datetime) -> Change:

@@ -91,6 +91,9 @@ class Split(Strict):
     fractions: Fractions | None = Field(None, description="How large the parts are; exactly one of fractions and at")
     at: SplitAt | None = Field(None, description="For by: time, calendar dates instead of fractions")
     group: str | None = Field(None, description="For by: group, the column whose values stay together")
+    stratify: bool = Field(
+        False, description="For by: group, the parts have the label's shares as nearly as whole groups allow"
+    )
     gap: DurationOrZero | None = Field(
         None,
         description="For by: time, how long before the next part rows are in none: as long as it takes until a label "
@@ -105,7 +108,14 @@ class Split(Strict):
                 raise ValueError(f"{name} needs by: time")
         if (self.by == "group") != (self.group is not None):
             raise ValueError("group names the column for by: group, and only for it")
+        if self.stratify and self.by != "group":
+            raise ValueError("stratify needs by: group; by: stratified keeps shares without groups")
         return self
+
+    @property
+    def keeps_shares(self) -> str | None:
+        """What of it keeps the shares of the label's classes, None where nothing does."""
+        return "by: stratified" if self.by == "stratified" else "stratify" if self.stratify else None
 
 
 class Dataset(Strict):
@@ -152,6 +162,7 @@ class Dataset(Strict):
             raise ValueError("query names the column of the lists for task: ranking, and only for it")
         if self.classWeights is not None and self.task not in (None, Task.BINARY, Task.MULTICLASS):
             raise ValueError(f"classWeights is for classes, and the task is {self.task}")
-        if self.split.by == "stratified" and self.task not in (None, Task.BINARY, Task.MULTICLASS):
-            raise ValueError(f"split.by: stratified keeps shares of classes, and the task is {self.task}")
+        shares = self.split.keeps_shares
+        if shares is not None and self.task not in (None, Task.BINARY, Task.MULTICLASS):
+            raise ValueError(f"split.{shares} keeps shares of classes, and the task is {self.task}")
         return self

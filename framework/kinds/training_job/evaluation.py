@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from framework.api.fairness import FairnessMetric
 from framework.api.fields import DurationOrZero, Entrypoint, exactly_one, ordered
 from framework.api.meta import Name, Strict
-from framework.api.metrics import CV, NO_OWN, Measures, Metric, MetricOrOwn, OwnName, bare, measure_of, own_measures
+from framework.api.metrics import CV, NO_OWN, Measures, MetricOrOwn, OwnName, bare, measure_of, own_measures
 from framework.api.perturbations import PERTURBATIONS, Perturbation
 
 
@@ -44,6 +44,8 @@ class Gate(Strict):
     def _one_form(self) -> Self:
         if self.comparedTo is not None and self.metric.startswith(CV):
             raise ValueError(f"{self.metric} is of folds that the live model was not fitted on: bound it by min or max")
+        if self.comparedTo is not None and bare(self.metric) != self.metric:
+            raise ValueError(f"models are compared on the test rows: write metric: {bare(self.metric)}")
         if self.comparedTo is not None and (self.min is not None or self.max is not None):
             raise ValueError(f"comparedTo needs {_needed(self.metric)} and excludes min and max")
         if self.comparedTo is None:
@@ -72,24 +74,7 @@ class Gate(Strict):
         if self.comparedTo is None:
             yield from _unbounded(self.metric, loss, self.min, self.max)
             return
-        needed, other = ("maxRise", "maxDrop") if loss else ("maxDrop", "maxRise")
-        if getattr(self, other) is not None:
-            better = "smaller" if loss else "larger"
-            yield f"{self.metric} is better when {better}: bound it with {needed}, not {other}"
-
-
-def _allowed(metric: str, drop: float | None, rise: float | None) -> str:
-    """The name of the bound on how much worse a metric may be.
-
-    Raises:
-        ValueError: it is bounded on the side where it gets better.
-    """
-    loss = measure_of(metric).loss
-    needed, other = ("maxRise", "maxDrop") if loss else ("maxDrop", "maxRise")
-    if (drop if loss else rise) is not None:
-        better = "smaller" if loss else "larger"
-        raise ValueError(f"{metric} is better when {better}: bound it with {needed}, not {other}")
-    return needed
+        yield from _worse(self.metric, loss, self.maxDrop, self.maxRise)
 
 
 def _needed(metric: str) -> str:
@@ -101,6 +86,14 @@ def _loss(metric: str, own: Measures) -> bool | None:
         return measure_of(bare(metric), own).loss
     except KeyError:
         return None
+
+
+def _worse(metric: str, loss: bool, drop: float | None, rise: float | None) -> Iterator[str]:
+    """How much worse a metric may be has to be bounded on the side where it gets worse."""
+    needed, other = ("maxRise", "maxDrop") if loss else ("maxDrop", "maxRise")
+    if (drop if loss else rise) is not None:
+        better = "smaller" if loss else "larger"
+        yield f"{metric} is better when {better}: bound it with {needed}, not {other}"
 
 
 def _unbounded(metric: str, loss: bool, least: float | None, most: float | None) -> Iterator[str]:
@@ -122,8 +115,8 @@ class Slice(Strict):
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
-        if self.metric.startswith(CV):
-            raise ValueError(f"{self.metric} is of folds, and a slice is a part of the test rows: leave out {CV}")
+        if bare(self.metric) != self.metric:
+            raise ValueError(f"slices are parts of the test rows: write metric: {bare(self.metric)}")
         for wrong in self.misdirected(NO_OWN):
             raise ValueError(wrong)
         exactly_one(self, "min", "max")
@@ -144,8 +137,10 @@ class Fairness(Strict):
         description="Largest difference between two groups: of the share predicted positive, of the share of the "
         "positives that is found, of either that or the false alarms, or of a loss"
     )
-    loss: Metric | None = Field(
-        None, description="For group_loss_difference, which loss; default: rmse, pinball, or of classes log_loss"
+    loss: MetricOrOwn | None = Field(
+        None,
+        description="For group_loss_difference, which loss, one of metrics or cost among them; default: rmse, pinball, "
+        "or of classes log_loss",
     )
     max: float = Field(ge=0, description="The most that passes: of shares 0 to 1, of a loss in its own unit")
     minRows: int = Field(1, ge=1, description="Groups with fewer test rows are not compared")
@@ -156,9 +151,16 @@ class Fairness(Strict):
             return self
         if self.metric is not FairnessMetric.GROUP_LOSS:
             raise ValueError(f"loss is for {FairnessMetric.GROUP_LOSS}, not for {self.metric}")
-        if not measure_of(self.loss).loss:
-            raise ValueError(f"{self.loss} is no loss: it is better when larger")
+        if bare(self.loss) != self.loss:
+            raise ValueError(f"groups are parts of the test rows: write loss: {bare(self.loss)}")
+        for wrong in self.misdirected(NO_OWN):
+            raise ValueError(wrong)
         return self
+
+    def misdirected(self, own: Measures) -> Iterator[str]:
+        """Why its loss is none. Nothing where nobody knows the metric, which ``own`` may hold."""
+        if self.loss is not None and _loss(self.loss, own) is False:
+            yield f"{self.loss} is no loss: it is better when larger"
 
 
 class Robustness(Strict):
@@ -176,7 +178,7 @@ class Robustness(Strict):
     columns: tuple[str, ...] | Literal["all"] = Field(
         "all", description="The inputs that it is done to; all: every one that it can be done to"
     )
-    metric: Metric = Field(description="What is measured, with and without")
+    metric: MetricOrOwn = Field(description="What is measured, with and without")
     maxDrop: float | None = Field(None, ge=0, description="How much less still passes")
     maxRise: float | None = Field(
         None, ge=0, description="For a metric that is better when smaller: how much more still passes"
@@ -184,9 +186,12 @@ class Robustness(Strict):
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
-        needed = _allowed(self.metric, self.maxDrop, self.maxRise)
-        if getattr(self, needed) is None:
-            raise ValueError(f"robustness in {self.metric} needs {needed}")
+        if bare(self.metric) != self.metric:
+            raise ValueError(f"the test rows are disturbed: write metric: {bare(self.metric)}")
+        for wrong in self.misdirected(NO_OWN):
+            raise ValueError(wrong)
+        if (self.maxDrop is None) == (self.maxRise is None):
+            raise ValueError(f"robustness in {self.metric} needs {_needed(self.metric)}")
         most = PERTURBATIONS[self.perturb].most
         if self.amount is not None and not self.amount <= most:
             raise ValueError(f"amount of {self.perturb} is a share: {most:g} at most, found {self.amount:g}")
@@ -194,11 +199,17 @@ class Robustness(Strict):
             raise ValueError("columns names inputs, each once, or all")
         return self
 
+    def misdirected(self, own: Measures) -> Iterator[str]:
+        """As of a ``Gate``."""
+        loss = _loss(self.metric, own)
+        if loss is not None:
+            yield from _worse(self.metric, loss, self.maxDrop, self.maxRise)
+
 
 class OwnMetric(Strict):
     """A metric that a function of the repository measures."""
 
-    name: OwnName = Field(description="What gates, slices, tune and earlyStopping call it")
+    name: OwnName = Field(description="What bars, tune and earlyStopping call it")
     entrypoint: Entrypoint = Field(
         description="package.module:attribute, called with (truth, answers, rows); returns a number"
     )

@@ -104,7 +104,7 @@ def judge(
         ]
         rows += _slice_rows(bar, measured, why or undefined.get(bar.metric, ""))
     rows += [_fairness_row(item, known.get("fairness") or ()) for item in evaluation.fairness]
-    rows += [_robustness_row(check, known.get("robustness") or ()) for check in evaluation.robustness]
+    rows += [_robustness_row(check, known.get("robustness") or (), own) for check in evaluation.robustness]
     counted = [name for name in (_NOT_FINITE, f"validation_{_NOT_FINITE}") if name in metrics]
     return (*rows, *(_unscored(name, int(metrics[name])) for name in counted))
 
@@ -187,7 +187,7 @@ def _fairness_row(bar: Fairness, measured: Sequence[Mapping[str, Any]]) -> dict[
     return _row(name, value, _bar(None, bar.max), _within(value, None, bar.max), told)
 
 
-def _robustness_row(check: Robustness, measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _robustness_row(check: Robustness, measured: Sequence[Mapping[str, Any]], own: Measures) -> dict[str, Any]:
     name, amount = check_name(check.metric, check.perturb, check.amount), amount_of(check.perturb, check.amount)
     asked: dict[str, Any] = {"perturb": check.perturb.value, "amount": amount, "metric": check.metric}
     columns = None if check.columns == "all" else list(check.columns)
@@ -200,7 +200,7 @@ def _robustness_row(check: Robustness, measured: Sequence[Mapping[str, Any]]) ->
         {},
     )
     value, clean = row.get("value"), row.get("clean")
-    loss, allowed = measure_of(check.metric).loss, check.maxDrop or check.maxRise or 0.0
+    loss, allowed = measure_of(check.metric, own).loss, check.maxDrop or check.maxRise or 0.0
     if value is None or clean is None:
         bar = f"{'a rise' if loss else 'a drop'} of at most {allowed:g}"
         return _row(name, None, bar, False, str(row.get("problem") or ""))

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from framework.api.fields import Cpus, DurationOrZero, Gpus, Memory, Workers, default_duration, ordered
 from framework.api.meta import Strict
+from framework.api.node_labels import LabelKey, LabelSelector
 from framework.api.written import Text
 
 
@@ -36,6 +37,11 @@ class Resources(Strict):
         "default: not said",
     )
     accelerator: Text | None = Field(None, description="Only nodes with this accelerator, e.g. H100; default: any")
+    labels: dict[LabelKey, LabelSelector] = Field(
+        {},
+        max_length=50,
+        description="Only nodes with these labels: value, !value, in(a, b) or !in(a, b) of each; default: any",
+    )
     elastic: Elastic | None = Field(None, description="A range of workers, which goes before a fixed number of them")
 
     @model_validator(mode="after")

@@ -261,13 +261,19 @@ def _bars(spec: TrainingJobSpec) -> Iterator[CrossProblem]:
             if bound is not None and not measure.holds(bound):
                 yield CrossProblem(f"spec.{path}.{side}", f"{metric} {_range(measure)}, found {bound:g}")
     for index, item in enumerate(spec.evaluation.fairness):
-        most = most_of(item.metric, item.loss)
+        path = f"spec.evaluation.fairness[{index}]"
+        if item.loss is not None and item.loss not in own and not is_known(item.loss):
+            continue
+        yield from (CrossProblem(path, wrong) for wrong in item.misdirected(own))
+        most = most_of(item.metric, item.loss, own)
         if item.max > most:
             told = f"{item.metric} is {most:g} at most, found {item.max:g}"
-            yield CrossProblem(f"spec.evaluation.fairness[{index}].max", told)
+            yield CrossProblem(f"{path}.max", told)
     against: list[tuple[str, Gate | Robustness]] = [(f"gates[{index}]", gate) for index, gate in enumerate(gates)]
     against += [(f"robustness[{index}]", check) for index, check in enumerate(spec.evaluation.robustness)]
     for path, one in against:
+        if isinstance(one, Robustness):
+            yield from (CrossProblem(f"spec.evaluation.{path}", wrong) for wrong in one.misdirected(own))
         span = measure_of(bare(one.metric)).span if is_known(bare(one.metric)) else math.inf
         for name, verb in (("maxDrop", "drop"), ("maxRise", "rise")):
             asked = getattr(one, name)

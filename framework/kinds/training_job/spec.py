@@ -69,6 +69,7 @@ CATEGORIES = {
     "retrain": Category.METADATA,
     "deletion": Category.METADATA,
     "aliases": Category.METADATA,
+    "resources.labels": Category.METADATA,
     "evaluation": Category.METADATA,
 }
 """Gates judge a model that exists already; what else is measured is measured in the run."""

@@ -8,7 +8,6 @@ from framework.api.fairness import why_unfit
 from framework.api.metrics import (
     CV,
     MEASURES,
-    NO_OWN,
     VALIDATION,
     Measures,
     bare,
@@ -51,9 +50,13 @@ def problems(spec: TrainingJobSpec, dtype: str | None) -> Iterator[CrossProblem]
         message = f"{spec.trainer.name} cannot learn task {task.value} (it learns {', '.join(sorted(able))})"
         yield CrossProblem(f"spec.trainer.{spec.trainer.name}", message)
     if task is not None and task not in (Task.BINARY, Task.MULTICLASS):
-        for path, asked in {"classWeights": spec.dataset.classWeights, "split.by": spec.dataset.split.by}.items():
-            if asked == "stratified" or (path == "classWeights" and asked is not None):
-                yield CrossProblem(f"spec.dataset.{path}", f"is for classes, and {label} is {dtype}: task {task.value}")
+        shares = spec.dataset.split.keeps_shares
+        of_classes = ["classWeights"] if spec.dataset.classWeights is not None else []
+        of_classes += (
+            [] if shares is None else ["split.by" if spec.dataset.split.by == "stratified" else "split.stratify"]
+        )
+        for path in of_classes:
+            yield CrossProblem(f"spec.dataset.{path}", f"is for classes, and {label} is {dtype}: task {task.value}")
     if task not in (None, Task.BINARY) and spec.decision is not None:
         yield CrossProblem("spec.decision", f"chooses a threshold of a binary label, and the task is {task}")
     own = spec.evaluation.own
@@ -75,8 +78,12 @@ def problems(spec: TrainingJobSpec, dtype: str | None) -> Iterator[CrossProblem]
         elif name.startswith(CV) and spec.evaluation.crossValidation is None:
             yield CrossProblem(path, f"{name} is what evaluation.crossValidation measures, and there is none")
     for index, bar in enumerate(spec.evaluation.fairness):
-        undeclared = _unfit(bar.loss, None, dtype, NO_OWN) if bar.loss is not None else None
-        unfit = why_unfit(bar.metric, bar.loss, task) if task is not None else undeclared
+        if bar.loss is not None and bar.loss not in own and not is_known(bar.loss):
+            path, allowed = f"spec.evaluation.fairness[{index}].loss", (*own, *MEASURES)
+            yield CrossProblem(path, f"{bar.loss!r} is no metric", allowed=allowed, wanted=bar.loss)
+            continue
+        undeclared = _unfit(bar.loss, None, dtype, own) if bar.loss is not None else None
+        unfit = why_unfit(bar.metric, bar.loss, task, own) if task is not None else undeclared
         if unfit is not None:
             yield CrossProblem(f"spec.evaluation.fairness[{index}].metric", unfit)
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from framework.api.conditions import transition
 from framework.api.meta import Ref
 from framework.planning.admission.ledger import ROUTER, Admitted, Ledger, Take, router_of, total
+from framework.planning.admission.placement import why_nowhere
 from framework.planning.admission.rules import UNITS, Rules
 from framework.planning.grammar.actions import Action, DeployApp, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, NewEvent, Status, Verb
@@ -91,7 +92,7 @@ def within_room(
     let_in: dict[str, Take] = {}
     room: dict[str, Take] = {}
     by_quota, by_cluster, for_good = _Held(), _Held(), _Held()
-    nowhere = _nowhere(needs, capacity)
+    nowhere = "" if capacity is None or cluster is None else why_nowhere(needs, capacity)
     for action in change.actions:
         asked = _asks(action, needs)
         if asked is None:
@@ -346,14 +347,6 @@ def _take(resources: Mapping[str, float]) -> Take:
 def _needs(held: _Held, name: str) -> str:
     amount, unit = getattr(held.want, name), UNITS[name]
     return f"needs {amount:g} {unit if amount != 1 else unit[:-1]}"
-
-
-def _nowhere(needs: Needs, capacity: Capacity | None) -> str:
-    """Why no node will do; empty where one may."""
-    there = None if capacity is None else capacity.accelerators
-    if needs.accelerator is None or there is None or needs.accelerator in there:
-        return ""
-    return f"needs nodes with {needs.accelerator}, and the cluster has {', '.join(there) or 'no accelerator'}"
 
 
 def _too_small(held: _Held, cluster: _Bound) -> str:

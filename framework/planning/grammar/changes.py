@@ -49,6 +49,8 @@ class Desired(Generic[SpecT]):
     recipe: str = ""
     """10 hex characters: what ``identity`` is made of, less the upstreams and what only asks for the same anew. The
     same recipe over the same data makes the same, whatever names that data had."""
+    connections: Mapping[str, Json] = field(default_factory=dict)
+    """Databases by the names that the Environment gives them, each {url, passwordFrom}."""
 
 
 class Status(Stored):

@@ -72,13 +72,14 @@ class Claim:
 class Needs:
     """What a resource takes from the cluster at its peak: while its run lasts, or ``standing`` for as long as it is
     there (replicas). ``least`` are the CPUs and GPUs that it cannot do without; None: all of it. ``accelerator`` is the
-    type that its nodes must have."""
+    type that its nodes must have, ``labels`` select them by what they are labelled with."""
 
     cpus: float = 0.0
     gpus: float = 0.0
     standing: bool = False
     least: tuple[float, float] | None = None
     accelerator: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,8 +34,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class GaveUp:
+    """``data`` are the numbers behind it."""
+
     reason: Reason
     message: str
+    data: Mapping[str, Json] = field(default_factory=dict)
 
 
 Next = Start | Await | Finished | GaveUp
@@ -101,7 +104,7 @@ def took(run: RunState) -> dict[str, Json]:
 
 def _after_failure(run: RunState, limit: int, backoff: timedelta, now: datetime) -> Next:
     if run.failure is FailureKind.USER:
-        return GaveUp(Reason(run.reason) if run.reason else RUN_FAILED, run.message)
+        return GaveUp(Reason(run.reason) if run.reason else RUN_FAILED, run.message, run.data)
     if run.attempt > limit:
         return GaveUp(RETRIES_EXHAUSTED, f"{run.attempt} attempts failed; the last: {run.message}")
     wait = _doubled(backoff, run.attempt - 1)

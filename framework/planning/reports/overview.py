@@ -14,7 +14,7 @@ from framework.planning.reports.asked import Asked, Stand, Uncommitted
 from framework.planning.reports.convergence import Withheld, health_of_all
 from framework.planning.reports.health import SHORT_COMMIT, Health, Sync, as_known, healths
 from framework.planning.reports.oversight import Oversight
-from framework.ports import Record, Revision
+from framework.ports import CheckedRun, Record, Revision
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class StatusRow:
     """What it is built from, as git asks or else as is recorded."""
     newer: tuple[Ref, ...] = ()
     """Upstreams that hold newer data than what is in service was made from."""
+    checked: CheckedRun | None = None
+    """What came of its expectations in its newest run, where somebody looked."""
 
     @property
     def sync(self) -> Sync:

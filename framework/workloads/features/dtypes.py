@@ -149,6 +149,18 @@ def from_stored(frame: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
     return nan_as_null(frame.select(pl.col(name).cast(DTYPES[word]) for name, word in columns))
 
 
+def widest(dtypes: Sequence[pl.DataType]) -> pl.DataType:
+    """The dtype that has room for all of ``dtypes``; text where they are different kinds of things."""
+    first, *others = dict.fromkeys(dtypes)
+    if not others:
+        return first
+    if all(dtype.is_numeric() for dtype in dtypes):
+        floats = any(dtype.is_float() for dtype in dtypes)
+        return pl.Float64() if floats else pl.Int128()
+    naive = pl.Datetime("us")
+    return naive if all(dtype in (pl.Date(), naive) for dtype in dtypes) else pl.String()
+
+
 class _WouldChangeError(Exception):
     """A conversion that would not keep every value."""
 

@@ -2,250 +2,212 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any, cast
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
 from framework.api.fields import parse_duration
+from framework.ports import ExpectationResult
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line, raised
-from framework.workloads.features import query
+from framework.workloads.features.checks import CHECKS, offending
+from framework.workloads.features.checks.measure import (
+    NO_ROW,
+    AskedCheck,
+    CheckedTable,
+    CheckVerdict,
+    Measurement,
+    PreviousVersion,
+)
+from framework.workloads.features.checks.table import newest_event
 from framework.workloads.missing import nan_as_null
+
+Expectations = Sequence[Mapping[str, Any]]
+"""Those of a spec (JSON by alias)."""
 
 
 @dataclass(frozen=True)
-class ExpectationResult:
-    """One expectation with its numbers. ``failing`` is a share of rows in 0..1, or 0/1 for checks on the whole
-    table."""
+class CheckedRows:
+    """What one pass over the rows of a table found. ``newest`` is the newest event time that counts as one."""
 
-    check: str
-    column: str | None
-    observed: str
-    passed: bool
-    failing: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for the run's result."""
-        return asdict(self)
-
-
-_CHECKS = ("between", "notNull", "oneOf", "matches", "quantile", "unique", "rows", "freshness", "sql")
-_NO_ROW = "there is no row"
+    rows: int
+    newest: datetime | None
+    findings: tuple[ExpectationResult, ...]
 
 
 def check(
-    frame: pl.DataFrame, expectations: Sequence[Mapping[str, Any]], timestamp: str | None, now: datetime
-) -> list[ExpectationResult]:
-    """Judge every expectation of the spec (JSON by alias), in order; none is skipped because another failed.
+    rows: pl.LazyFrame,
+    spec: Mapping[str, Any],
+    now: datetime,
+    previous: PreviousVersion | None = None,
+    views: Mapping[str, pl.LazyFrame] | None = None,
+) -> CheckedRows:
+    """Judge every expectation of a FeatureViewSpec (JSON by alias), in order; none is skipped because another failed.
+
+    All is measured in one pass, of which only what the engine cannot do otherwise holds a column as a whole (quantiles)
+    or the different keys (``unique``). ``rows`` may be read several times, so they should be cheap to read; in their
+    order those are named that break a check.
 
     NaN is null, and nulls pass ``between``, ``oneOf`` and ``matches``: whether a value may be missing is what
     ``notNull`` says. A share of no rows is unknown, so these checks fail on an empty table, unless it may be empty.
 
+    ``previous`` is the version that readers have, None where nothing was published yet; ``views`` are the rows of each
+    view that an expectation names.
+
     Raises:
         WorkloadError: "WrongType" or "TransformFailed" for a check that cannot be made on these columns.
     """
-    known, bare = nan_as_null(frame), frame.is_empty() and not may_be_empty(expectations)
-    return [_named(known, expectation, timestamp, now, bare) for expectation in expectations]
+    known, expectations = nan_as_null(rows), [*(spec.get("expectations") or ()), *_of_keys(spec)]
+    table = CheckedTable(
+        known.collect_schema(),
+        tuple(spec["entities"]),
+        spec.get("timestamp"),
+        now,
+        may_be_empty(expectations),
+        previous,
+        views or {},
+    )
+    measures = [_measure(expectation, table) for expectation in expectations]
+    numbers = _measured(known, expectations, measures, table)
+    judged = [measure.judge({**numbers[index], "rows": numbers[-1]["rows"]}) for index, measure in enumerate(measures)]
+    named = offending.named(known, table.keys, measures, judged)
+    findings = tuple(map(_finding, expectations, measures, judged, named))
+    return CheckedRows(numbers[-1]["rows"], numbers[-1]["newest"], findings)
 
 
-def may_be_empty(expectations: Sequence[Mapping[str, Any]]) -> bool:
+def may_be_empty(expectations: Expectations) -> bool:
     """Whether a table without rows may be published: where ``rows: {min: 0}`` says so."""
     return any((expectation.get("rows") or {}).get("min") == 0 for expectation in expectations)
 
 
-def of_keys(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _of_keys(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What nobody has to ask for: without an event time a key names one row, or a join could take any of several."""
     if spec.get("timestamp"):
         return []
     asked = {"unique": list(spec["entities"])}
-    return (
-        []
-        if any(set(known.get("unique") or ()) == set(asked["unique"]) for known in spec.get("expectations", ()))
-        else [asked]
-    )
+    return [] if any(_is(known, asked["unique"]) for known in spec.get("expectations") or ()) else [asked]
 
 
-def emptiness(
-    frame: pl.DataFrame, expectations: Sequence[Mapping[str, Any]], remarks: Sequence[str] = ()
-) -> list[ExpectationResult]:
+def _is(known: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Whether it says that ``names`` are unique, without an exception and not only as a warning."""
+    strict = not known.get("tolerance") and known.get("severity") != "warn"
+    return strict and set(known.get("unique") or ()) == set(names)
+
+
+def emptiness(rows: int, spec: Mapping[str, Any], remarks: Sequence[str] = ()) -> list[ExpectationResult]:
     """What nobody has to ask for: that a source which is empty today does not take away what readers have. ``remarks``
     say where that may come from."""
-    if not frame.is_empty() or may_be_empty(expectations):
+    if rows or may_be_empty(spec.get("expectations") or ()):
         return []
-    told = f"{_NO_ROW}, and an empty table replaces nothing unless the expectation rows: {{min: 0}} allows it"
-    return [ExpectationResult("rows", None, "; ".join([told, *remarks]), False, 1.0)]
+    told = f"{NO_ROW}, and an empty table replaces nothing unless the expectation rows: {{min: 0}} allows it"
+    return [ExpectationResult(check="rows", observed="; ".join([told, *remarks]), passed=False, failing=1.0, value=0)]
 
 
 def require(findings: Sequence[ExpectationResult]) -> None:
-    """Raise "ExpectationFailed" with the numbers of every failed expectation, if there is one."""
-    failed = [finding for finding in findings if not finding.passed]
+    """Raise "ExpectationFailed" with the numbers of every failed expectation, unless all of those only warn."""
+    failed = [finding for finding in findings if not finding.passed and finding.severity == "error"]
     if failed:
-        told = "; ".join(f"{f.check}{f' of {f.column}' if f.column else ''}: {f.observed}" for f in failed)
+        told = "; ".join(finding.told for finding in failed)
         raise WorkloadError(
             "ExpectationFailed",
             f"{len(failed)} of {len(findings)} expectations failed, nothing is published: {told}",
-            data={"failed": [finding.as_json() for finding in failed]},
+            data={"failed": [finding.model_dump(mode="json") for finding in failed]},
         )
 
 
-def _named(
-    frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str | None, now: datetime, bare: bool
+def _finding(
+    asked: Mapping[str, Any], measure: Measurement, judgement: CheckVerdict, rows: tuple[offending.OffendingRow, ...]
 ) -> ExpectationResult:
-    """The finding of one expectation. What a library says of a check names no expectation, so that is added."""
+    told = "; ".join([judgement.observed, *([f"e.g. {', '.join(row.told for row in rows)}"] if rows else [])])
+    return ExpectationResult(
+        check=_name(asked),
+        column=asked.get("column") or measure.column,
+        severity=asked.get("severity") or "error",
+        observed=told,
+        passed=judgement.passed,
+        failing=judgement.failing,
+        value=judgement.value if judgement.value is None or math.isfinite(judgement.value) else None,  # JSON has none
+        offending=tuple(row.values for row in rows),
+    )
+
+
+# -- measuring -------------------------------------------------------------------------------------------------------
+
+
+def _measure(expectation: Mapping[str, Any], table: CheckedTable) -> Measurement:
+    name = _name(expectation)
+    asked = AskedCheck(
+        name, expectation[name], expectation.get("column") or "", expectation.get("tolerance") or 0.0, table
+    )
     try:
-        return _check(frame, expectation, timestamp, now, bare)
+        return CHECKS[name](asked)
     except WorkloadError:
         raise
     except Exception as error:
-        told = f"expectation {_name(expectation)} cannot be checked{_on(frame, expectation)}: {_said(error)}"
-        raise WorkloadError("WrongType", told) from error
-
-
-def _on(frame: pl.DataFrame, expectation: Mapping[str, Any]) -> str:
-    columns = [expectation["column"]] if expectation.get("column") else expectation.get("unique") or []
-    told = [f"{name} ({frame.schema[name]})" if name in frame.schema else str(name) for name in columns]
-    return f" on {', '.join(told)}" if told else ""
-
-
-def _said(error: Exception) -> str:
-    return first_line(error) if isinstance(error, pl.exceptions.PolarsError) else raised(error)
+        raise _impossible(expectation, table, error) from error
 
 
 def _name(expectation: Mapping[str, Any]) -> str:
-    return next(word for word in _CHECKS if expectation.get(word) is not None)
+    return next(word for word in CHECKS if expectation.get(word) is not None)
 
 
-def _check(
-    frame: pl.DataFrame, expectation: Mapping[str, Any], timestamp: str | None, now: datetime, bare: bool
-) -> ExpectationResult:
-    name = _name(expectation)
-    value, column, tolerance = expectation[name], expectation.get("column"), expectation.get("tolerance") or 0.0
-    if name == "rows":
-        return _rows(frame, value)
-    if name == "freshness":
-        return _freshness(frame, value, str(timestamp), now)
-    if name == "quantile":
-        return _quantile(frame, column, value)
-    if name == "sql":
-        return _sql(frame, value, tolerance, bare)
-    bad, label = _bad_rows(frame, name, column, value)
-    return _share(name, column, label, bad, frame.height, tolerance, bare)
-
-
-def condition(frame: pl.DataFrame, text: str) -> tuple[pl.Expr, bool]:
-    """A condition in SQL over the columns of ``frame``, and whether it is one on the table as a whole, because it
-    aggregates or names no column: ``COUNT(x) > 9`` says nothing about single rows.
-
-    Raises:
-        WorkloadError: "TransformFailed" for what is no SQL, names no column of these, or is neither true nor false.
-    """
-    query.refuse_files(text)
+def _measured(
+    rows: pl.LazyFrame, expectations: Expectations, measures: Sequence[Measurement], table: CheckedTable
+) -> list[dict[str, Any]]:
+    """The numbers of each measure, and at the end those that every table has. The engine names no expectation in what
+    it raises, so then they are measured one by one."""
+    ages = [parse_duration(asked["freshness"]) for asked in expectations if asked.get("freshness")]
+    until = table.now + min(ages, default=timedelta()) if ages else None
+    always = Measurement(
+        lambda _: CheckVerdict.of_table(True, ""),
+        {"rows": pl.len(), "newest": newest_event(table.timestamp, until) if table.timestamp else pl.lit(None)},
+    )
     try:
-        holds = pl.sql_expr(text).alias("holds")
-        probe = frame.clear(2).select(holds)
-    except Exception as error:
-        raise WorkloadError("TransformFailed", f"expectation sql {text!r} is refused: {first_line(error)}") from error
-    if probe.schema["holds"] != pl.Boolean:
-        raise WorkloadError("TransformFailed", f"expectation sql {text!r} is {probe.schema['holds']}, no condition")
-    return holds, probe.height == 1
+        return _collected(rows, [*measures, always])
+    except _OF_THE_ENGINE:
+        for expectation, measure in zip(expectations, measures, strict=True):
+            try:
+                _collected(rows, [measure])
+            except _OF_THE_ENGINE as error:
+                raise _impossible(expectation, table, error) from error
+        raise
 
 
-def _sql(frame: pl.DataFrame, text: str, tolerance: float, bare: bool) -> ExpectationResult:
-    holds, whole = condition(frame, text)
-    found = frame.select(holds.fill_null(False)).to_series()
-    if not whole:
-        return _share("sql", None, f"rows do not satisfy {text}", int((~found).sum()), frame.height, tolerance, bare)
-    passed = bool(found.item())
-    ignored = "; a tolerance is a share of rows and does not count here" if tolerance and not passed else ""
-    told = f"the table {'satisfies' if passed else 'does not satisfy'} {text}{ignored}"
-    return ExpectationResult("sql", None, told, passed, 0.0 if passed else 1.0)
+_OF_THE_ENGINE = (Exception, pl.exceptions.PanicException)
+"""A panic is no Exception and would pass by."""
 
 
-def _bad_rows(frame: pl.DataFrame, name: str, column: str | None, value: Any) -> tuple[int, str]:
-    """How many rows break a row-wise check, and what breaking it means in words."""
-    if name == "unique":
-        rows = frame.select(pl.struct(value).is_duplicated().sum()).item() if frame.height else 0
-        return int(rows), f"rows share ({', '.join(value)}) with another row"
-    cell = pl.col(str(column))
-    if name == "notNull":
-        return int(frame.select(cell.is_null().sum()).item()) if value else 0, "values are null or NaN"
-    if name == "between":
-        low, high = value
-        outside = frame.select(((cell < low) | (cell > high)).fill_null(False).sum()).item()
-        return int(outside), f"values lie outside [{low:g}, {high:g}]{_span(frame, column)}"
-    if name == "oneOf":
-        wrong = (
-            frame.select(cell).drop_nulls().filter(~cell.is_in(pl.Series(list(value), dtype=frame.schema[str(column)])))
-        )
-        return wrong.height, f"values are not among {', '.join(map(str, value))}{_examples(wrong)}"
-    wrong = frame.select(cell).drop_nulls().filter(~cell.str.contains(f"^(?:{value})$"))
-    return wrong.height, f"values do not match {value}{_examples(wrong)}"
+def _collected(rows: pl.LazyFrame, measures: Sequence[Measurement]) -> list[dict[str, Any]]:
+    aggregates = [
+        expression.alias(f"{index}:{name}")
+        for index, measure in enumerate(measures)
+        for name, expression in measure.aggregates.items()
+    ]
+    apart = [
+        measure.apart(rows).select(pl.all().name.prefix(f"{index}:"))
+        for index, measure in enumerate(measures)
+        if measure.apart is not None
+    ]
+    queries = [*([rows.select(aggregates)] if aggregates else []), *apart]
+    found: list[dict[str, Any]] = [{} for _ in measures]
+    if queries:
+        row = pl.concat(queries, how="horizontal").collect(engine="streaming").row(0, named=True)
+        for key, value in row.items():
+            index, _, name = key.partition(":")
+            found[int(index)][name] = value
+    return found
 
 
-def _share(
-    name: str, column: str | None, label: str, bad: int, rows: int, tolerance: float, bare: bool
-) -> ExpectationResult:
-    if bare:
-        return ExpectationResult(name, column, _NO_ROW, False, 1.0)
-    share = bad / rows if rows else 0.0
-    allowed = f"; {tolerance:.3%} may" if tolerance else ""
-    return ExpectationResult(
-        name, column, f"{bad:,} of {rows:,} {label} ({share:.3%}{allowed})", share <= tolerance, share
-    )
-
-
-def _rows(frame: pl.DataFrame, value: Mapping[str, Any]) -> ExpectationResult:
-    low, high = value.get("min"), value.get("max")
-    passed = (low is None or frame.height >= low) and (high is None or frame.height <= high)
-    bounds = " and ".join(
-        [*([f"at least {low:,}"] if low is not None else []), *([f"at most {high:,}"] if high is not None else [])]
-    )
-    return ExpectationResult("rows", None, f"{frame.height:,} rows, expected {bounds}", passed, 0.0 if passed else 1.0)
-
-
-def _freshness(frame: pl.DataFrame, value: str, timestamp: str, now: datetime) -> ExpectationResult:
-    age = parse_duration(value)
-    newest = newest_event(frame, timestamp, now + age)
-    passed = newest is not None and now - newest <= age
-    told = _NO_ROW if newest is None else f"newest {newest:%Y-%m-%d %H:%M}Z, allowed age {value}"
-    ahead = _moments(frame, timestamp).filter(pl.col("at") > now + age)
-    if ahead.height:
-        latest = cast(datetime, ahead["at"].max())
-        more = f"event times more than {value} ahead of the clock prove nothing: {ahead.height:,}, up to"
-        told = f"{told}; {more} {latest:%Y-%m-%d %H:%M}Z"
-    return ExpectationResult("freshness", timestamp, told, passed, 0.0 if passed else 1.0)
-
-
-def newest_event(frame: pl.DataFrame, timestamp: str, until: datetime | None = None) -> datetime | None:
-    """The newest event time, in UTC, that is not after ``until``: later ones come of a mistyped year or of a clock that
-    is wrong. A Date stands for its first instant."""
-    moments = _moments(frame, timestamp)
-    return cast(datetime | None, (moments if until is None else moments.filter(pl.col("at") <= until))["at"].max())
-
-
-def _moments(frame: pl.DataFrame, timestamp: str) -> pl.DataFrame:
-    return frame.select(at=pl.col(timestamp).cast(pl.Datetime("us", "UTC"))).drop_nulls()
-
-
-def _quantile(frame: pl.DataFrame, column: str | None, value: Mapping[str, Any]) -> ExpectationResult:
-    found = frame[str(column)].quantile(value["q"])
-    low, high = value.get("min"), value.get("max")
-    passed = found is not None and (low is None or found >= low) and (high is None or found <= high)
-    bounds = f"[{'-inf' if low is None else f'{low:g}'}, {'inf' if high is None else f'{high:g}'}]"
-    shown = "undefined" if found is None else f"{found:g}"
-    return ExpectationResult(
-        "quantile", column, f"{value['q']:g} quantile is {shown}, expected {bounds}", passed, 0.0 if passed else 1.0
-    )
-
-
-def _span(frame: pl.DataFrame, column: str | None) -> str:
-    series = frame[str(column)]
-    return f", which span {series.min()!s} to {series.max()!s}" if series.len() else ""
-
-
-def _examples(wrong: pl.DataFrame) -> str:
-    shown = wrong.to_series().unique().sort().head(3).to_list()
-    return f", e.g. {', '.join(map(repr, shown))}" if shown else ""
+def _impossible(expectation: Mapping[str, Any], table: CheckedTable, error: BaseException) -> WorkloadError:
+    """What a library says of a check names no expectation, so that is added."""
+    named = expectation.get("unique") or (expectation.get("references") or {}).get("columns") or []
+    columns = [expectation["column"]] if expectation.get("column") else named
+    told = [f"{name} ({table.schema[name]})" if name in table.schema else str(name) for name in columns]
+    on = f" on {', '.join(told)}" if told else ""
+    said = first_line(error) if isinstance(error, pl.exceptions.PolarsError) else raised(error)
+    name = f"sql {expectation['sql']!r}" if expectation.get("sql") else _name(expectation)
+    return WorkloadError("WrongType", f"expectation {name} cannot be checked{on}: {said}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,12 @@ from framework.api.nearest import nearest
 from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
 from framework.workloads.failures import first_line
-from framework.workloads.features import csv, query
+from framework.workloads.features import query
+from framework.workloads.features.checks.condition import condition
+from framework.workloads.features.contract import gaps_of
 from framework.workloads.features.dtypes import DTYPES
-from framework.workloads.features.expectations import condition
-from framework.workloads.features.files import File, find
-from framework.workloads.features.sources import options_of
-
-_GLANCE = 100
-"""Rows of a CSV file by which dtypes are guessed: names are what matters here."""
+from framework.workloads.features.readers.reader import UNKNOWN, KnownSource
+from framework.workloads.features.sources import asked_source, reader_of
 
 _COLUMN = re.compile(r'unable to find column "(?P<name>.*?)"; valid columns: \[(?P<known>.*?)(?:\]|$)')
 _COLUMN_OF = re.compile(r"no column named '(?P<name>.*?)' found in table '(?P<table>.*?)'")
@@ -32,27 +30,14 @@ _CERTAIN = re.compile(r"sql parser error: |relation |unsupported function |one \
 """What is wrong whatever columns there are."""
 
 
-@dataclass(frozen=True)
-class KnownSource:
-    """What is known of a source before a run: its columns, None where they are not, ``sure`` where their dtypes are
-    right as well; ``files`` from which that was read; and what is odd about them."""
-
-    schema: pl.Schema | None
-    sure: bool = False
-    files: tuple[str, ...] = ()
-    mistakes: tuple[Mistake, ...] = ()
-
-
 def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
     """``question``: spec; views ({name: [[column, dtype], ...]} of each FeatureView that is read, as declared); root,
     where files are looked for (None: nowhere); whole, whether everything that is to be there is there."""
     spec, views = question["spec"], question["views"]
-    known = {
-        name: _known(name, source, views, question["root"], question["whole"])
-        for name, source in spec["sources"].items()
-    }
-    for source in known.values():
-        yield from source.mistakes
+    known = dict[str, KnownSource]()
+    for name, source in spec["sources"].items():
+        known[name], mistakes = _known(name, source, views, question["root"], question["whole"])
+        yield from mistakes
     files = tuple(file for source in known.values() for file in source.files)
     yield from (replace(mistake, files=files) for mistake in _rows(spec, known))
     yield from _expectations(spec)
@@ -63,30 +48,40 @@ def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
 
 def _known(
     name: str, source: Mapping[str, Any], views: Mapping[str, Any], root: str | None, whole: bool
-) -> KnownSource:
-    if source.get("featureView") in views:
-        return KnownSource(
-            pl.Schema({column: DTYPES[word] for column, word in views[source["featureView"]]}), sure=True
-        )
+) -> tuple[KnownSource, Sequence[Mistake]]:
+    """What is known of a source, and what is odd about it."""
     path = source.get("path")
-    if not path or root is None or not storage.is_local(path):
-        return KnownSource(None)
+    if path and (root is None or not storage.is_local(path)):
+        return UNKNOWN, ()
     path_of = f'spec.sources["{name}"].path'
     try:
-        uri, files = find(name, path, root)
-        if _leaves(root, [uri, f"{root}/{Path(path).parent}", *(file.uri for file in files)]):
-            return KnownSource(None)
-        if source["format"] == "delta":
-            return KnownSource(pl.scan_delta(uri, **options_of(name, "delta", source)).collect_schema(), sure=True)
-        if not files:
-            return _missing(path, root, path_of) if whole else KnownSource(None)
-        return _header(name, source, files[0])
+        asked = asked_source(name, source, root or "")
+        reader = reader_of(asked)
+        if root is not None and path:
+            if _leaves(root, [asked.uri, f"{root}/{Path(path).parent}", *(file.uri for file in asked.files)]):
+                return UNKNOWN, ()
+            if reader.of_files and not asked.files:
+                return UNKNOWN, _missing(path, root, path_of) if whole else ()
+        return _called(name, source, reader.look(asked, views))
     except WorkloadError as error:
-        told = Mistake(path_of, str(error), files=(path,), warning=True)
-        return KnownSource(None, mistakes=(told,) if whole else ())
+        told = Mistake(path_of, str(error), files=(path or "",), warning=True)
     except Exception as error:
-        told = Mistake(path_of, f"cannot be read: {first_line(error)}", files=(path,), warning=True)
-        return KnownSource(None, mistakes=(told,) if whole else ())
+        told = Mistake(path_of, f"cannot be read: {first_line(error)}", files=(path or "",), warning=True)
+    return UNKNOWN, (told,) if whole else ()
+
+
+def _called(name: str, asked: Mapping[str, Any], known: KnownSource) -> tuple[KnownSource, Sequence[Mistake]]:
+    """A source as the spec calls its columns, and where they are not those that it must have."""
+    if known.schema is None:
+        return known, ()
+    schema, names = known.schema, asked.get("rename") or {}
+    mistakes = [
+        Mistake(f'spec.sources["{name}"].{gap.field}', gap.told, files=known.files)
+        for gap in gaps_of(asked, schema, sure=known.sure)
+    ]
+    if mistakes:
+        return replace(known, schema=None), mistakes
+    return replace(known, schema=pl.Schema({names.get(old, old): dtype for old, dtype in schema.items()})), ()
 
 
 def _leaves(root: str, paths: Sequence[str]) -> bool:
@@ -94,29 +89,17 @@ def _leaves(root: str, paths: Sequence[str]) -> bool:
     return not all(Path(path).resolve().is_relative_to(Path(root).resolve()) for path in paths)
 
 
-def _header(name: str, source: Mapping[str, Any], file: File) -> KnownSource:
-    """What one file tells: all files of a source have the same columns, or it cannot be read."""
-    options = options_of(name, source["format"], source)
-    if options.get("missing_columns") == "insert":
-        return KnownSource(None)  # another file may have more
-    if source["format"] == "parquet":
-        file.recognise(name, file.head())
-        return KnownSource(pl.scan_parquet(file.uri, glob=False, **options).collect_schema(), True, (file.label,))
-    part = csv.parts_of(name, [file], (source.get("options") or {}).get("encoding", "utf8"))[0]
-    return KnownSource(part.scan({**options, "infer_schema_length": _GLANCE}).collect_schema(), False, (file.label,))
-
-
-def _missing(path: str, root: str, path_of: str) -> KnownSource:
+def _missing(path: str, root: str, path_of: str) -> Sequence[Mistake]:
     """A file that is not there may come by another way than the commit, unless its neighbours are there."""
     folder = Path(root) / Path(path).parent
     files = folder.iterdir() if folder.is_dir() else ()
     near = sorted(item.name for item in files if item.is_file() and not item.name.startswith("."))
     if not near:
-        return KnownSource(None)
+        return ()
     likely = nearest(Path(path).name, near, cutoff=0.75)
     meant = (Path(path).parent / likely).as_posix() if likely else None
     allowed = (meant,) if meant else ()
-    return KnownSource(None, mistakes=(Mistake(path_of, storage.nothing_at(path), allowed, path, warning=True),))
+    return (Mistake(path_of, storage.nothing_at(path), allowed, path, warning=True),)
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
@@ -204,7 +187,7 @@ def _lacking(spec: Mapping[str, Any], schema: pl.Schema | None, has: str) -> Ite
 
 
 def _expectations(spec: Mapping[str, Any]) -> Iterator[Mistake]:
-    rows = pl.DataFrame(schema={column["name"]: DTYPES[column["dtype"]] for column in spec["columns"]})
+    rows = pl.Schema({column["name"]: DTYPES[column["dtype"]] for column in spec["columns"]})
     for index, asked in enumerate(spec.get("expectations") or ()):
         path = f"spec.expectations[{index}]"
         if asked.get("sql"):
@@ -216,7 +199,7 @@ def _expectations(spec: Mapping[str, Any]) -> Iterator[Mistake]:
                 yield Mistake(f"{path}.matches", f"no regular expression: {_of_regex(error)}")
 
 
-def _condition(path: str, asked: Mapping[str, Any], rows: pl.DataFrame) -> Iterator[Mistake]:
+def _condition(path: str, asked: Mapping[str, Any], rows: pl.Schema) -> Iterator[Mistake]:
     sql = asked["sql"]
     try:
         query.refuse_files(sql)

@@ -8,19 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
+from framework import checked
 from framework.api.errors import TerminalError, TransientError
-from framework.api.fields import parse_duration
-from framework.ports import FailureKind, MaterializeRequest
+from framework.ports import CheckedRun, FailureKind, MaterializeRequest
 from framework.sources.contents import Contents
 from framework.sources.naming import source_digest
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, expectations
+from framework.workloads.features.compared import compared
 from framework.workloads.features.ranges import Range, begin, inputs_of
 from framework.workloads.features.sources import trouble
 from framework.workloads.features.staging import scratch
-from framework.workloads.features.transform import declared, times
+from framework.workloads.features.transform import declared
 from framework.workloads.features.versions import Computed, Version
 
 _TOLD = {"view", "commit", "identity", "build", "cause", "source_digest", "upstream"}
@@ -42,6 +41,7 @@ def run(context: RunContext) -> Mapping[str, Any]:
     started, asked = time.perf_counter(), MaterializeRequest.model_validate(context.payload)
     before = delta.current(asked.table)
     if before is not None and before.metadata.get("run") == context.name:
+        _keep(before)
         return _result(before, started)
     context.progress(None, "computing the rows")
     with scratch(context.scratch) as folder:
@@ -55,16 +55,23 @@ def _publish(
     version = Version(asked, f"{asked.table}/_profiles/{context.name}", now)
     incremental = version.incremental
     inputs = inputs_of(asked, {}, contents) if incremental else {}
-    found = begin(asked, before, inputs) if incremental else ""
-    extends = found if isinstance(found, Range) else None
+    begun = begin(asked, before, inputs) if incremental else ""
+    extends = begun if isinstance(begun, Range) else None
     computed = version.computed(folder) if extends is None else version.extended(extends, folder)
     _ensure_read(asked, contents)
     context.progress(None, f"checking {computed.rows.height:,} rows")
-    findings = _checked(asked, computed, now)
+    found = _checked(asked, computed, now)
+    remarks = [] if found.rows else trouble(spec["sources"], asked.root)
+    results = (*found.findings, *expectations.emptiness(found.rows, spec, remarks))
+    try:
+        expectations.require(results)
+    except WorkloadError:
+        checked.write(asked.table, CheckedRun(run=context.name, at=now, rows=found.rows, results=results))
+        raise
     context.progress(None, "profiling")
     named = version.entered(computed, extends, inputs) if incremental else version.named(computed)
     context.progress(None, "publishing")
-    return delta.publish(
+    published = delta.publish(
         asked.table,
         computed.written(),
         declared(spec),
@@ -73,33 +80,34 @@ def _publish(
             **asked.model_dump(mode="json", include=_TOLD),
             **named,
             **computed.told,
-            **({"why": found} if isinstance(found, str) and found else {}),
+            **({"why": begun} if isinstance(begun, str) and begun else {}),
             "mode": "incremental" if incremental else "full",
-            "newest": _newest(computed, spec, now),
+            "newest": found.newest and found.newest.isoformat(),
             "watermark": None if computed.watermark is None else computed.watermark.isoformat(),
             "columns": declared(spec),
-            "expectations": [finding.as_json() for finding in findings],
+            "expectations": [result.model_dump(mode="json") for result in results],
+            "checked": now.isoformat(),
         },
         computed.replaced,
     )
+    _keep(published)
+    return published
 
 
-def _checked(asked: MaterializeRequest, computed: Computed, now: datetime) -> list[expectations.ExpectationResult]:
+def _checked(asked: MaterializeRequest, computed: Computed, now: datetime) -> expectations.CheckedRows:
     """What concerns single rows is asked of those that are new: the others were asked before."""
-    expected = [*asked.spec.get("expectations", ()), *expectations.of_keys(asked.spec)]
-    timestamp = asked.spec.get("timestamp")
+    spec, compares = asked.spec, compared(asked)
+    expected = spec.get("expectations") or ()
     new = computed.kept is not None and computed.rows.height > 0
-    alone = [new and _of_rows(asks, timestamp) for asks in expected]
-    found = {
-        own: iter(expectations.check(rows.collect(), asks, timestamp, now))
-        for own, rows in ((True, computed.rows.lazy), (False, computed.whole))
-        if (asks := [one for one, single in zip(expected, alone, strict=True) if single == own])
-    }
-    findings = [next(found[own]) for own in alone]
-    some = computed.whole.head(1).collect()
-    remarks = trouble(asked.spec["sources"], asked.root) if some.is_empty() else []
-    expectations.require([*findings, *expectations.emptiness(some, expected, remarks)])
-    return findings
+    alone = [new and _of_rows(asks, spec.get("timestamp")) for asks in expected]
+    others = [asks for asks, single in zip(expected, alone, strict=True) if not single]
+    whole = expectations.check(computed.whole, {**spec, "expectations": others}, now, *compares)
+    if not any(alone):
+        return whole
+    single = [asks for asks, own in zip(expected, alone, strict=True) if own]
+    rows = expectations.check(computed.rows.lazy, {**spec, "expectations": single}, now, *compares)
+    found = {True: iter(rows.findings), False: iter(whole.findings)}
+    return expectations.CheckedRows(whole.rows, whole.newest, tuple(next(found[own]) for own in alone))
 
 
 def _of_rows(asks: Mapping[str, Any], timestamp: str | None) -> bool:
@@ -124,17 +132,13 @@ def _ensure_read(asked: MaterializeRequest, contents: Contents) -> None:
         raise WorkloadError("SourceChanged", told, kind=FailureKind.INFRASTRUCTURE)
 
 
-def _newest(computed: Computed, spec: Mapping[str, Any], now: datetime) -> str | None:
-    """The newest event time, of those that are not too far ahead of the clock to mean anything."""
-    if not times(spec):
-        return None
-    ages = [parse_duration(asked["freshness"]) for asked in spec.get("expectations", ()) if asked.get("freshness")]
-    at = pl.col(spec["timestamp"]).cast(pl.Datetime("us", "UTC"))
-    for rows in (computed.rows.lazy, computed.whole):  # those that stay are older than any that are new
-        newest = (rows.filter(at <= now + min(ages)) if ages else rows).select(at.max()).collect().item()
-        if newest is not None:
-            return str(newest.isoformat())
-    return None
+def _keep(published: delta.PublishedVersion) -> None:
+    """What came of its expectations, as a table beside it. An attempt that was cut off before is made up for."""
+    metadata = published.metadata
+    if "checked" not in metadata:  # a version from before that was kept
+        return
+    run = {"run": metadata["run"], "at": metadata["checked"], "rows": metadata["rows"], "version": published.version}
+    checked.write(published.uri, CheckedRun(**run, results=metadata["expectations"]))
 
 
 def _result(published: delta.PublishedVersion, started: float) -> dict[str, Any]:

@@ -17,8 +17,7 @@ from framework.sources.contents import Contents
 from framework.storage import DamagedFileError
 from framework.workloads.features import days, delta
 from framework.workloads.features.days import Days
-from framework.workloads.features.files import find
-from framework.workloads.features.sources import newest_of
+from framework.workloads.features.sources import asked_source, newest_of, reader_of
 
 Inputs = Mapping[str, Mapping[str, Sequence[Any]]]
 """By source and file: its digest, and its newest event time in ISO 8601, None where it has none."""
@@ -45,8 +44,8 @@ def begin(asked: MaterializeRequest, before: delta.PublishedVersion | None, inpu
     metadata = before.metadata
     if metadata.get("mode") != "incremental" or not metadata.get("watermark"):
         return f"version {before.version} is none that can be continued"
-    if asked.serving not in (None, before.version):
-        return f"readers went back to version {asked.serving}"
+    if asked.previous is not None and asked.previous.uri == before.uri and asked.previous.version != before.version:
+        return f"readers went back to version {asked.previous.version}"
     if metadata["identity"] != asked.identity:
         return "git asks for something else than in the version before"
     try:
@@ -77,15 +76,15 @@ def inputs_of(asked: MaterializeRequest, before: Inputs, contents: Contents) -> 
     """What the files of each source are now. Those that are as in ``before`` are not opened."""
     found: dict[str, dict[str, list[Any]]] = {}
     for name, source in asked.spec["sources"].items():
-        if not source.get("path") or source["format"] == "delta":
+        one = asked_source(name, source, asked.root)
+        if not reader_of(one).of_files:
             continue
-        uri, files = find(name, source["path"], asked.root)
-        digests = contents.of(uri, storage.match_files(uri))
+        digests = contents.of(one.uri, storage.match_files(one.uri))
         column, found[name] = source.get("timestamp") or asked.spec["timestamp"], {}
-        for file, digest in zip(files, digests, strict=True):
+        for file, digest in zip(one.files, digests, strict=True):
             known = before.get(name, {}).get(file.label)
             same = known is not None and known[0] == digest
-            newest = known[1] if same and known is not None else newest_of(name, source, file, column)
+            newest = known[1] if same and known is not None else newest_of(one, file, column)
             found[name][file.label] = [digest, newest]
     return found
 

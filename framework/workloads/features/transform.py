@@ -11,9 +11,10 @@ from typing import Any
 import polars as pl
 
 from framework.workloads.context import WorkloadError
+from framework.workloads.entrypoints import call
 from framework.workloads.failures import first_line, raised
 from framework.workloads.features import query
-from framework.workloads.features.sources import Sources, call, places, read_sources, trouble
+from framework.workloads.features.sources import Sources, places, read_sources, trouble
 from framework.workloads.features.staging import Rows, stage
 
 

@@ -15,6 +15,7 @@ from framework.workloads.persistence import persistently
 from framework.workloads.priority import give_way
 from framework.workloads.training import metrics
 from framework.workloads.training.checkpoints import Checkpoints, CheckpointState, kept_rounds
+from framework.workloads.training.cluster import WorkerNeeds
 from framework.workloads.training.loading import opened
 from framework.workloads.training.progress import Rounds
 from framework.workloads.training.shards import Shards
@@ -89,7 +90,7 @@ def fit_alone(
     data: TrainingData | Shards,
     trainer: str,
     settings: FitSettings,
-    resources: Mapping[str, float],
+    needs: WorkerNeeds,
     checkpoint: Mapping[str, int],
     place: str,
     tell: Callable[[int | None, str], None],
@@ -107,9 +108,10 @@ def fit_alone(
     if finished is not None:
         return finished
     own = {"CPU": "num_cpus", "memory": "memory"}
-    taken = {own[name]: value for name, value in resources.items() if name in own}
-    others = {name: value for name, value in resources.items() if name not in own}
-    worker: Any = ray.remote(**taken, resources=others, max_restarts=0)(FitWorker)
+    taken = {own[name]: value for name, value in needs.resources.items() if name in own}
+    others = {name: value for name, value in needs.resources.items() if name not in own}
+    labels = dict(needs.labels) or None
+    worker: Any = ray.remote(**taken, resources=others, label_selector=labels, max_restarts=0)(FitWorker)
     reference, rounds = ray.put(data), Rounds(place)
     for left in reversed(range(TRIES)):
         with rounds.followed(tell):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -39,16 +39,17 @@ def known_before(
     trainer: str,
     dataset: TrainingSet,
     parts: Mapping[str, pl.DataFrame],
-    rows: pl.DataFrame,
+    learned: Sequence[str],
     signature: models.Signature,
     found: SearchResult | None,
 ) -> Beforehand:
-    """``rows`` are those that are learned from."""
+    """``learned`` are the parts that are learned from."""
     load(trainer)
+    rows = pl.concat([parts[name] for name in learned])
     spine = asked.views[asked.spec["dataset"]["spine"]]
     return Beforehand(
         profiling.reference_of(rows, dataset.time, dataset.inputs, REFERENCE_PERIOD),
-        look_at(parts, signature, spine.entities, asked.seed),
+        look_at(parts, learned, signature, spine.entities, asked.seed),
         found.told(asked.spec["tune"]) if found else None,
     )
 

@@ -3,16 +3,55 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
 from typing import Any
 
+from framework.api import node_labels
 from framework.api.fields import parse_memory
 from framework.ports import ACCELERATOR, FailureKind
 from framework.workloads.context import WorkloadError
 
 _HARDLY_ANY = 0.001
 _RESERVED_WITHIN = 5
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class WorkerNeeds:
+    """What one worker, or one trial, asks of a node: ``resources`` by Ray's names, and selectors of its ``labels``.
+
+    >>> str(WorkerNeeds({"CPU": 2.0, "accelerator_type:H100": 0.001}, {"pool": "!spot"}))
+    '2 CPUs on a node with H100 and pool: !spot'
+    """
+
+    resources: Mapping[str, float]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> WorkerNeeds:
+        """From the spec's ``resources`` as JSON by alias."""
+        resources = {"CPU": float(spec.get("cpusPerWorker", 1.0))}
+        if spec.get("gpusPerWorker"):
+            resources["GPU"] = float(spec["gpusPerWorker"])
+        if spec.get("accelerator"):
+            resources[f"{ACCELERATOR}{spec['accelerator']}"] = _HARDLY_ANY
+        if spec.get("memoryPerWorker"):
+            resources["memory"] = float(parse_memory(spec["memoryPerWorker"]))
+        return cls(resources, spec.get("labels") or {})
+
+    @property
+    def gpus(self) -> float:
+        return self.resources.get("GPU", 0.0)
+
+    def __str__(self) -> str:
+        amounts = {name: value for name, value in self.resources.items() if value and not name.startswith(ACCELERATOR)}
+        plural = {name: "" if value == 1 or name == "memory" else "s" for name, value in amounts.items()}
+        told = " and ".join(f"{number(name, value)} {name}{plural[name]}" for name, value in amounts.items())
+        types = [name.removeprefix(ACCELERATOR) for name in self.resources if name.startswith(ACCELERATOR)]
+        node = [*types, *([node_labels.told(self.labels)] if self.labels else [])]
+        return f"{told} on a node with {' and '.join(node)}" if node else told
 
 
 def join() -> None:
@@ -38,7 +77,7 @@ def joining(beside: Executor) -> Future[None]:
     return beside.submit(join)
 
 
-def require(resources: Mapping[str, float], copies: int, purpose: str) -> None:
+def require(needs: WorkerNeeds, copies: int, purpose: str) -> None:
     """Refuse work that the cluster could never hold, instead of waiting for ever.
 
     Raises:
@@ -46,25 +85,43 @@ def require(resources: Mapping[str, float], copies: int, purpose: str) -> None:
     """
     import ray
 
-    short = shortage({name: amount * copies for name, amount in resources.items()}, ray.cluster_resources())
+    short = shortage(needs, copies, [node for node in ray.nodes() if node["Alive"]])
     if short:
         raise WorkloadError(
             "NotEnoughResources",
-            f"{purpose} needs {copies} x ({_told(resources)}), but {'; '.join(short)}",
+            f"{purpose} needs {copies} x ({needs}), but {'; '.join(short)}",
             kind=FailureKind.INFRASTRUCTURE,
         )
 
 
-def shortage(needed: Mapping[str, float], total: Mapping[str, float]) -> list[str]:
-    """One sentence per resource of which the cluster as a whole has too little.
+def shortage(needs: WorkerNeeds, copies: int, nodes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why ``nodes``, as Ray has them, could never hold so many workers at a time: none has the labels, together they
+    have too little of something, or have it in pieces that are too small. Empty where they could.
 
-    >>> shortage({"CPU": 8.0, "GPU": 1.0}, {"CPU": 16.0})
-    ['the cluster has 0 GPU of 1 needed']
+    >>> shortage(WorkerNeeds({"CPU": 4.0, "GPU": 1.0}), 2, [{"Resources": {"CPU": 16.0}, "Labels": {}}])
+    ['the cluster has 0 GPU of 2 needed']
     """
+    nowhere = node_labels.why_nowhere([node["Labels"] for node in nodes], needs.labels)
+    if nowhere:
+        return [nowhere]
+    fitting = [node["Resources"] for node in nodes if node_labels.satisfies(node["Labels"], needs.labels)]
+    needed = {name: value * copies for name, value in needs.resources.items()}
+    total = {name: sum(has.get(name, 0.0) for has in fitting) for name in needed}
+    short = _too_little(needed, total, "such nodes have" if needs.labels else "the cluster has")
+    room = sum(_workers(has, needs) for has in fitting)
+    return short or ([] if room >= copies else [f"its nodes have room for {room} at a time"])
+
+
+def _workers(has: Mapping[str, float], needs: WorkerNeeds) -> int:
+    """How many fit on what a node has, or a cluster."""
+    return min(int(has.get(name, 0.0) / value + _TOLERANCE) for name, value in needs.resources.items() if value)
+
+
+def _too_little(needed: Mapping[str, float], total: Mapping[str, float], there: str) -> list[str]:
     return [
-        f"no node of the cluster has {name.removeprefix(ACCELERATOR)}"
+        f"{there} no {name.removeprefix(ACCELERATOR)}"
         if name.startswith(ACCELERATOR)
-        else f"the cluster has {number(name, total.get(name, 0.0))} {name} of {number(name, value)} needed"
+        else f"{there} {number(name, total.get(name, 0.0))} {name} of {number(name, value)} needed"
         for name, value in needed.items()
         if value > total.get(name, 0.0)
     ]
@@ -76,19 +133,7 @@ def workers_of(spec: Mapping[str, Any]) -> tuple[int, int | None]:
     return (int(elastic["max"]), int(elastic["min"])) if elastic else (int(spec["workers"]), None)
 
 
-def worker_resources(spec: Mapping[str, Any]) -> dict[str, float]:
-    """What one worker asks for, from the spec's ``resources``."""
-    resources = {"CPU": float(spec.get("cpusPerWorker", 1.0))}
-    if spec.get("gpusPerWorker"):
-        resources["GPU"] = float(spec["gpusPerWorker"])
-    if spec.get("accelerator"):
-        resources[f"{ACCELERATOR}{spec['accelerator']}"] = _HARDLY_ANY
-    if spec.get("memoryPerWorker"):
-        resources["memory"] = float(parse_memory(spec["memoryPerWorker"]))
-    return resources
-
-
-def at_hand(resources: Mapping[str, float], fewest: int, most: int) -> int:
+def at_hand(needs: WorkerNeeds, fewest: int, most: int) -> int:
     """How many workers can start now, tried by reserving them: what is free where nobody but Ray can tell. ``fewest``
     where there is room for fewer, and they are waited for.
 
@@ -97,10 +142,9 @@ def at_hand(resources: Mapping[str, float], fewest: int, most: int) -> int:
     import ray
     from ray.util.placement_group import placement_group, remove_placement_group
 
-    free = ray.available_resources()
-    count = min(most, *(int(free.get(name, 0.0) / value) for name, value in resources.items() if value))
+    count = min(most, _workers(ray.available_resources(), needs))
     while count > fewest:
-        group = placement_group([dict(resources)] * count)
+        group = placement_group([dict(needs.resources)] * count, bundle_label_selector=[dict(needs.labels)] * count)
         try:
             if group.wait(_RESERVED_WITHIN):
                 return count
@@ -110,17 +154,6 @@ def at_hand(resources: Mapping[str, float], fewest: int, most: int) -> int:
     return fewest
 
 
-def amount(name: str, value: float) -> str:
-    """How much of a resource, as a sentence has it.
-
-    >>> amount("CPU", 2.0), amount("accelerator_type:H100", 0.001)
-    ('2 CPUs', 'a node with H100')
-    """
-    if name.startswith(ACCELERATOR):
-        return f"a node with {name.removeprefix(ACCELERATOR)}"
-    return f"{number(name, value)} {name}{'' if value == 1 or name == 'memory' else 's'}"
-
-
 def number(name: str, value: float) -> str:
     """How much of a resource, in its unit.
 
@@ -128,7 +161,3 @@ def number(name: str, value: float) -> str:
     ('1.5', '2,048 MiB')
     """
     return f"{value / 2**20:,.0f} MiB" if name == "memory" else f"{value:g}"
-
-
-def _told(resources: Mapping[str, float]) -> str:
-    return " and ".join(amount(name, value) for name, value in resources.items() if value)

@@ -67,14 +67,14 @@ class FoldFits:
         sent, data, streamed = placed(parts, dataset, signature, own, spec, self.trainer, place)
         settings = replace(self.settings, stream=streamed)
         workers, fewest = cluster.workers_of(spec["resources"])
-        resources = cluster.worker_resources(spec["resources"])
+        needs = cluster.WorkerNeeds.of(spec["resources"])
 
         def tell(done: int | None, measured: str) -> None:
-            part, told = of_fit(self.trainer, workers, settings.rounds, done, resources, measured)
+            part, told = of_fit(self.trainer, workers, settings.rounds, done, str(needs), measured)
             self.tell((number - 1 + (part or 0.0)) / len(self.folds), f"fold {number} of {len(self.folds)}: {told}")
 
         name, checkpoint = f"fold-{number}", spec["checkpoint"]
-        fitted = self.fit(sent, self.trainer, settings, workers, resources, checkpoint, self.folder, name, tell, fewest)
+        fitted = self.fit(sent, self.trainer, settings, workers, needs, checkpoint, self.folder, name, tell, fewest)
         answers = answers_to(
             data.validation, formats.known(fitted.artifact.format).load(fitted.artifact.data, data.output)
         )

@@ -21,8 +21,8 @@ class NoEstimatorError(Exception):
         self.near = near
 
 
-def find(name: str) -> Any:
-    """The class that a dotted name below sklearn stands for.
+def find(name: str, task: Task | None = None) -> Any:
+    """The class that a dotted name below sklearn stands for. ``task`` says what is likely meant where there is none.
 
     Raises:
         NoEstimatorError: there is none.
@@ -35,19 +35,19 @@ def find(name: str) -> Any:
         raise NoEstimatorError(name, tuple(f"sklearn.{item}.{own}" for item in sklearn.__all__)) from error
     found = getattr(module, own, None)
     if not inspect.isclass(found):
-        raise NoEstimatorError(name, _alike(name, module, module_name))
+        raise NoEstimatorError(name, _alike(name, module, module_name, task))
     return found
 
 
-def _alike(name: str, module: Any, module_name: str) -> tuple[str, ...]:
-    """Classifiers; where none is meant, whatever predicts."""
-    able: tuple[str, ...] = ()
-    for method in ("predict_proba", "predict"):
-        found = [item for item in dir(module) if hasattr(getattr(module, item, None), method)]
-        able = tuple(f"{module_name}.{item}" for item in found if not item.startswith("_"))
-        if nearest(name, able) is not None:
-            break
-    return able
+def _alike(name: str, module: Any, module_name: str, task: Task | None) -> tuple[str, ...]:
+    """What answers as the task asks for, classifiers where nothing is said; where none of these is meant, whatever
+    predicts."""
+    there = {item: getattr(module, item) for item in dir(module) if not item.startswith("_")}
+    predict = {item: found for item, found in there.items() if hasattr(found, "predict")}
+    classifies = task is not Task.REGRESSION
+    fit = [item for item, found in predict.items() if hasattr(found, "predict_proba") is classifies]
+    able = tuple(f"{module_name}.{item}" for item in fit)
+    return able if nearest(name, able) is not None else tuple(f"{module_name}.{item}" for item in predict)
 
 
 def parameters(estimator: Any) -> Mapping[str, inspect.Parameter]:
@@ -80,7 +80,7 @@ def build(name: str, params: Mapping[str, Any], seed: int, task: Task = Task.BIN
             "TrainerFailed" where it cannot be made.
     """
     try:
-        estimator = find(name)
+        estimator = find(name, task)
     except NoEstimatorError as error:
         raise WorkloadError("EstimatorMissing", f"{error}{did_you_mean(name, error.near)}") from error
     known = parameters(estimator)

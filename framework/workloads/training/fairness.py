@@ -12,7 +12,7 @@ import polars as pl
 from framework import installed
 from framework.answers import Matrix
 from framework.api.fairness import FAIRNESS, FairnessMetric, group_name, loss_of, why_unfit
-from framework.api.metrics import written
+from framework.api.metrics import NO_OWN, Measures, written
 from framework.api.tasks import Task
 from framework.scores import Answered, score
 from framework.workloads.context import WorkloadError
@@ -25,7 +25,7 @@ _CLASS_OF = {"true_positive_rate": (1.0, "positive"), "false_positive_rate": (0.
 """The rows that a rate is a share of, where that is not all of them."""
 
 
-def check(bars: Sequence[Mapping[str, Any]], task: Task) -> None:
+def check(bars: Sequence[Mapping[str, Any]], task: Task, own: Measures = NO_OWN) -> None:
     """
     Raises:
         WorkloadError: "PackageMissing" without fairlearn, "UnknownMetric" where a bar says nothing of the task.
@@ -33,12 +33,16 @@ def check(bars: Sequence[Mapping[str, Any]], task: Task) -> None:
     if bars and not installed.is_there("fairlearn"):
         raise WorkloadError("PackageMissing", f"evaluation.fairness: {installed.advice(['fairlearn'])}")
     for bar in bars:
-        unfit = why_unfit(FairnessMetric(bar["metric"]), bar.get("loss"), task)
+        unfit = why_unfit(FairnessMetric(bar["metric"]), None, task)
         if unfit is not None:
             raise WorkloadError("UnknownMetric", unfit)
+        if bar.get("loss") is not None:
+            metrics.checked(bar["loss"], task, own)
 
 
-def fairness(bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, known: Answered) -> list[dict[str, Any]]:
+def fairness(
+    bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, known: Answered, own: Measures = NO_OWN
+) -> list[dict[str, Any]]:
     """One row per bar: {attribute, metric, loss, minRows, value, groups, problem}.
 
     ``groups`` are rows {group, rows, values}, the values of each rate, or of the loss, by name; ``group`` is None for
@@ -48,14 +52,14 @@ def fairness(bars: Sequence[Mapping[str, Any]], test: pl.DataFrame, known: Answe
     Raises:
         WorkloadError: "MissingColumn"; what ``check`` raises.
     """
-    check(bars, known.task)
-    return [_fairness(bar, test, known) for bar in bars]
+    check(bars, known.task, own)
+    return [_fairness(bar, test, known, own) for bar in bars]
 
 
-def _fairness(bar: Mapping[str, Any], test: pl.DataFrame, known: Answered) -> dict[str, Any]:
+def _fairness(bar: Mapping[str, Any], test: pl.DataFrame, known: Answered, own: Measures) -> dict[str, Any]:
     by, least = bar["attribute"], bar.get("minRows", 1)
     metric = FairnessMetric(bar["metric"])
-    loss = written(loss_of(known.task, bar.get("loss"))) if not FAIRNESS[metric].rates else None
+    loss = written(loss_of(known.task, bar.get("loss")), own) if not FAIRNESS[metric].rates else None
     found = {"attribute": by, "metric": metric.value, "loss": bar.get("loss"), "minRows": least}
     if by not in test.columns:
         told = f"fairness is by {by!r}, the training set has {', '.join(test.columns)}"

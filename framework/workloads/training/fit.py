@@ -17,6 +17,7 @@ from framework.workloads.priority import give_way
 from framework.workloads.training import cluster, metrics
 from framework.workloads.training.alone import TRIES, fit_alone
 from framework.workloads.training.checkpoints import CheckpointState, kept_rounds, read_checkpoint, write_checkpoint
+from framework.workloads.training.cluster import WorkerNeeds
 from framework.workloads.training.loading import opened
 from framework.workloads.training.progress import Rounds
 from framework.workloads.training.shards import Shards
@@ -97,7 +98,7 @@ def fit(
     trainer: str,
     settings: FitSettings,
     workers: int,
-    resources: Mapping[str, float],
+    needs: WorkerNeeds,
     checkpoint: Mapping[str, int],
     folder: str,
     name: str,
@@ -115,8 +116,8 @@ def fit(
             "WorkersLost" (Infrastructure) when the fit left no model.
         ray.train.TrainingFailedError: workers died more than twice; its causes say of what.
     """
-    if workers == 1 and not resources.get("GPU") and fewest is None:
-        return fit_alone(data, trainer, settings, resources, checkpoint, f"{folder}/{name}", tell)
+    if workers == 1 and not needs.gpus and fewest is None:
+        return fit_alone(data, trainer, settings, needs, checkpoint, f"{folder}/{name}", tell)
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
@@ -137,7 +138,10 @@ def fit(
         fitting = _trainer_class(several if count > 1 else None)(
             loop,
             scaling_config=ScalingConfig(
-                num_workers=count, resources_per_worker=dict(resources), use_gpu=resources.get("GPU", 0) > 0
+                num_workers=count,
+                resources_per_worker=dict(needs.resources),
+                use_gpu=needs.gpus > 0,
+                label_selector=dict(needs.labels) or None,
             ),
             run_config=RunConfig(
                 name=name,
@@ -152,7 +156,7 @@ def fit(
         if fewest is None:
             result = start(workers, TRIES - 1)
         else:
-            result, workers = _elastic(start, resources, fewest, workers)
+            result, workers = _elastic(start, needs, fewest, workers)
     if result.checkpoint is None:
         raise WorkloadError("WorkersLost", "the fit ended without a model", kind=FailureKind.INFRASTRUCTURE)
     with result.checkpoint.as_directory() as path:
@@ -164,19 +168,17 @@ def fit(
     return Fitted(artifact, kept_rounds(state), state.resumed, workers=workers)
 
 
-def _elastic(
-    start: Callable[[int, int], Any], resources: Mapping[str, float], fewest: int, most: int
-) -> tuple[Any, int]:
+def _elastic(start: Callable[[int, int], Any], needs: WorkerNeeds, fewest: int, most: int) -> tuple[Any, int]:
     """What ``start`` gives with as many workers as there is room for, each time anew, and how many these were."""
     from ray.train import TrainingFailedError
 
     for _ in range(TRIES - 1):
-        count = cluster.at_hand(resources, fewest, most)
+        count = cluster.at_hand(needs, fewest, most)
         try:
             return start(count, 0), count
         except TrainingFailedError as error:
             log.warning("workers of the fit were lost, and as many go on as there is room for: %s", first_line(error))
-    count = cluster.at_hand(resources, fewest, most)
+    count = cluster.at_hand(needs, fewest, most)
     return start(count, 0), count
 
 

@@ -37,7 +37,8 @@ def folds(
     - time: rolling origin. ``frame``, in order of time, is cut into one block more than there are folds; each fold
       learns from the blocks before the one that it is measured on, but for the last ``gap`` of them. Rows of the same
       instant stay together.
-    - random, stratified, group: as scikit-learn's ``KFold``, ``StratifiedKFold`` and ``GroupKFold``.
+    - random, stratified, group: as scikit-learn's ``KFold``, ``StratifiedKFold`` and ``GroupKFold``, with ``stratify``
+      ``StratifiedGroupKFold``.
 
     Raises:
         WorkloadError: "EmptyFold"; what ``labels.check`` raises, with the fold.
@@ -73,7 +74,7 @@ def _by_time(times: pl.Series, number: int, gap: Any) -> Iterator[Fold]:
 def _divided(
     frame: pl.DataFrame, dataset: TrainingSet, split: Mapping[str, Any], number: int, seed: int
 ) -> Iterator[Fold]:
-    from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     by = {"stratified": dataset.label, "group": split.get("group")}.get(split["by"])
     kinds = None if by is None else frame[by].rank("dense").fill_null(0).to_numpy()
@@ -82,6 +83,9 @@ def _divided(
         of = "rows" if there == frame.height else f"values of {by}"
         raise WorkloadError("EmptyFold", f"{there:,} {of} cannot be divided into {number} folds")
     match split["by"]:
+        case "group" if split.get("stratify"):
+            label = frame[dataset.label].rank("dense").to_numpy()
+            found = StratifiedGroupKFold(number, shuffle=True, random_state=seed).split(kinds, label, kinds)
         case "group":
             found = GroupKFold(number).split(kinds, groups=kinds)
         case "stratified":

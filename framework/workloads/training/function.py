@@ -6,8 +6,8 @@ import sys
 
 from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
-from framework.workloads.failures import raised
-from framework.workloads.features.sources import load_entrypoint
+from framework.workloads.entrypoints import load_entrypoint
+from framework.workloads.failures import first_line, raised
 from framework.workloads.formats import known, skops, xgboost_ubj
 from framework.workloads.training.trainer import Artifact, FitSettings, SeveralWorkers, TrainingData, Watch
 
@@ -45,7 +45,12 @@ class Function:
                 f"{settings.entrypoint} returned {type(model).__name__}; a scikit-learn estimator with "
                 f"{_needed(data.output.task)}, or a Booster of LightGBM or XGBoost, is expected",
             )
-        answers = known(artifact.format).load(artifact.data, data.output)(data.validation.x)
+        ask = known(artifact.format).load(artifact.data, data.output)
+        try:
+            answers = ask(data.validation.x)
+        except Exception as error:  # one that was never fitted, or on other inputs
+            told = f"{settings.entrypoint} returned a model that cannot answer: {first_line(error)}"
+            raise WorkloadError("WrongAnswers", told) from error
         try:
             data.output.check_shape(answers, len(data.validation.y))
         except ValueError as error:

@@ -74,9 +74,9 @@ def wanted(bars: Mapping[str, Any], task: Task) -> list[str]:
     Raises:
         WorkloadError: "UnknownMetric", "PackageMissing": a bar that could not be measured once a model is there.
     """
-    fairness.check(bars.get("fairness", ()), task)
-    robustness.check(bars.get("robustness", ()), task)
     own = own_measures(bars)
+    fairness.check(bars.get("fairness", ()), task, own)
+    robustness.check(bars.get("robustness", ()), task, own)
     named = [bar["metric"] for bar in (*bars.get("gates", ()), *bars.get("slices", ()))]
     return list(dict.fromkeys(metrics.checked(bare(one), task, own) for one in named))
 
@@ -140,8 +140,8 @@ def judge(
         ),
         slices=evaluation.slices(bars.get("slices", ()), test, known, asked.seed, own.measures),
         intervals=evaluation.intervals(wanted, known, asked.seed),
-        fairness=fairness.fairness(bars.get("fairness", ()), test, known),
-        robustness=robustness.robustness(bars.get("robustness", ()), predictor, output, test, lists, asked.seed),
+        fairness=fairness.fairness(bars.get("fairness", ()), test, known, own.measures),
+        robustness=robustness.robustness(bars.get("robustness", ()), predictor, output, test, lists, asked.seed, own),
         importance=moved.result() if moved else None,
         contributions=explained.result() if explained else None,
         leakage=leakage(seen, known, spec["dataset"]["split"]["by"]),

@@ -33,9 +33,11 @@ _MEASURE = {Task.BINARY: "auc", Task.MULTICLASS: "auc", Task.REGRESSION: "r2", T
 
 @dataclass(frozen=True)
 class PartsLook:
-    """What is seen of the parts of a training set without a model: see ``leakage``. ``judged`` are the test rows, by
-    position, that ``inputs`` are looked at on; ``coarse``: hardly any training row is different from others."""
+    """What is seen of the parts of a training set without a model: see ``leakage``. ``learned`` is what rows are called
+    that are learned from; ``judged`` are the test rows, by position, that ``inputs`` are looked at on; ``coarse``:
+    hardly any learned row is different from others."""
 
+    learned: str
     inputs: Sequence[Mapping[str, Any]]
     judged: NDArray[np.int64]
     rows: Mapping[str, int]
@@ -44,24 +46,30 @@ class PartsLook:
 
 
 def look_at(
-    parts: Mapping[str, pl.DataFrame], signature: models.Signature, entities: Sequence[str], seed: int
+    parts: Mapping[str, pl.DataFrame],
+    learned: Sequence[str],
+    signature: models.Signature,
+    entities: Sequence[str],
+    seed: int,
 ) -> PartsLook:
-    """``entities`` are the keys of the spine."""
-    output = ModelOutput.of(signature)
-    inputs, judged = _alone(parts, signature, output, np.random.default_rng(seed))
-    train, test = (nan_as_null(parts[name]) for name in ("train", "test"))
+    """``learned`` are the parts that are learned from, ``entities`` the keys of the spine."""
+    output, whole = ModelOutput.of(signature), pl.concat([parts[name] for name in learned])
+    called = f"{' or '.join('training' if name == 'train' else name for name in learned)} rows"
+    inputs, judged = _alone(whole, parts["test"], signature, output, np.random.default_rng(seed))
+    train, test = nan_as_null(whole), nan_as_null(parts["test"])
     rows, coarse = _equal(train, test, [*(column["name"] for column in signature["inputs"]), output.name])
-    return PartsLook(inputs, judged, rows, coarse, _shared(train, test, entities))
+    return PartsLook(called, inputs, judged, rows, coarse, _shared(train, test, entities))
 
 
 def leakage(seen: PartsLook, known: Answered, split: str) -> dict[str, Any]:
-    """{inputs, metric, model, rows, entities, hints}.
+    """{learned, inputs, metric, model, rows, entities, hints}.
 
-    ``inputs`` are {input, value}: the metric on test rows of the best answer that goes by this input alone, the mean
-    of the label of the training rows that have the same value, or one like it; the largest first. ``model`` is the
-    model's own. They are empty and None where that says nothing: of a ranking, of a single input, of answers that are
-    no numbers. ``rows`` is {equal, of}: test rows that are equal to a training row, label included. ``entities`` is
-    {columns, shared, of}: test rows whose entity has training rows, too. ``hints`` are sentences.
+    ``learned`` is what rows are called that the model learned from. ``inputs`` are {input, value}: the metric on test
+    rows of the best answer that goes by this input alone, the mean of the label of the learned rows that have the same
+    value, or one like it; the largest first. ``model`` is the model's own. They are empty and None where that says
+    nothing: of a ranking, of a single input, of answers that are no numbers. ``rows`` is {equal, of}: test rows that
+    are equal to a learned row, label included. ``entities`` is {columns, shared, of}: test rows whose entity has
+    learned rows, too. ``hints`` are sentences.
 
     Args:
         known: the model's answers to the test rows.
@@ -73,38 +81,41 @@ def leakage(seen: PartsLook, known: Answered, split: str) -> dict[str, Any]:
     inputs = [] if found is None else list(seen.inputs)
     hints = [
         *_alone_hints(inputs, found, metric),
-        *_equal_hints(seen.rows, coarse=seen.coarse),
-        *([] if split == "time" else _shared_hints(seen.shared)),
+        *_equal_hints(seen.rows, seen.learned, coarse=seen.coarse),
+        *([] if split == "time" else _shared_hints(seen.shared, seen.learned)),
     ]
     told = {"rows": dict(seen.rows), "entities": dict(seen.shared), "hints": hints}
-    return {"metric": metric, "model": found, "inputs": inputs, **told}
+    return {"learned": seen.learned, "metric": metric, "model": found, "inputs": inputs, **told}
 
 
 # -- an input that alone says nearly everything ------------------------------------------------------------------------
 
 
 def _alone(
-    parts: Mapping[str, pl.DataFrame], signature: models.Signature, output: ModelOutput, generator: np.random.Generator
+    learned: pl.DataFrame,
+    test: pl.DataFrame,
+    signature: models.Signature,
+    output: ModelOutput,
+    generator: np.random.Generator,
 ) -> tuple[list[dict[str, Any]], NDArray[np.int64]]:
     """What each input says, and on which test rows: none where nothing is looked at."""
     columns = signature["inputs"]
     if output.task not in _MEASURE or len(columns) < 2:
         return [], np.empty(0, dtype=np.int64)
     most = max(FEWEST, min(ROWS, CELLS // len(columns)))
-    chosen = {name: _some(parts[name].height, most, generator) for name in ("train", "test")}
+    seen, judged = (_some(frame.height, most, generator) for frame in (learned, test))
     metric, encoder = _MEASURE[output.task], models.Encoder(signature)
-    rows = {name: parts[name][places] for name, places in chosen.items()}
-    train, test = (encoder.matrix(rows[name]) for name in ("train", "test"))
-    target, truth = _target(output.truth(rows["train"]), output), output.truth(rows["test"])
+    told, asked = encoder.matrix(learned[seen]), encoder.matrix(test[judged])
+    target, truth = _target(output.truth(learned[seen]), output), output.truth(test[judged])
     task = Task.REGRESSION if output.task is Task.QUANTILE else output.task
     found = []
     for place, column in enumerate(columns):
         categories = len(column["categories"]) if "categories" in column else None
-        answer = _by_value(train[:, place], test[:, place], target, categories)
+        answer = _by_value(told[:, place], asked[:, place], target, categories)
         value = score(metric, Answered(truth, answer if task is Task.MULTICLASS else answer[:, 0], task))
         if np.isfinite(value):
             found.append({"input": column["name"], "value": float(f"{value:.6g}")})
-    return sorted(found, key=lambda row: -row["value"]), chosen["test"]
+    return sorted(found, key=lambda row: -row["value"]), judged
 
 
 def _some(rows: int, most: int, generator: np.random.Generator) -> NDArray[np.int64]:
@@ -174,9 +185,9 @@ def _equal(train: pl.DataFrame, test: pl.DataFrame, columns: Sequence[str]) -> t
     return {"equal": equal, "of": test.height}, known.n_unique() < COARSE * train.height
 
 
-def _equal_hints(rows: Mapping[str, int], *, coarse: bool) -> Iterator[str]:
+def _equal_hints(rows: Mapping[str, int], learned: str, *, coarse: bool) -> Iterator[str]:
     if rows["equal"] >= EQUAL * rows["of"] and rows["equal"] and not coarse:
-        yield f"{rows['equal']:,} of {rows['of']:,} test rows are equal to training rows, label included"
+        yield f"{rows['equal']:,} of {rows['of']:,} test rows are equal to {learned}, label included"
 
 
 def _shared(train: pl.DataFrame, test: pl.DataFrame, entities: Sequence[str]) -> dict[str, Any]:
@@ -187,10 +198,7 @@ def _shared(train: pl.DataFrame, test: pl.DataFrame, entities: Sequence[str]) ->
     return {"columns": columns, "shared": shared, "of": test.height}
 
 
-def _shared_hints(shared: Mapping[str, Any]) -> Iterator[str]:
+def _shared_hints(shared: Mapping[str, Any], learned: str) -> Iterator[str]:
     if shared["shared"]:
-        entity = ", ".join(shared["columns"])
-        told = (
-            f"{shared['shared']:,} of {shared['of']:,} test rows are of an entity ({entity}) that training rows are of"
-        )
-        yield f"{told}, too: split by: group keeps them apart"
+        told = f"{shared['shared']:,} of {shared['of']:,} test rows are of an entity ({', '.join(shared['columns'])})"
+        yield f"{told} that {learned} are of, too: split by: group keeps them apart"

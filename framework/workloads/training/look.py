@@ -1,5 +1,5 @@
 """A TrainingJob before it is run: whether scikit-learn has such an estimator, with such parameters and values, and
-whether LightGBM and XGBoost take those that they are given, and whether metrics of its own can be called."""
+whether LightGBM and XGBoost take those that they are given, and whether the functions that it names can be called."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
     for library in _BOOSTING:
         if trainer.get(library.trainer):
             yield from library(task).look(trainer[library.trainer], search)
-    yield from signatures.look(question.get("root", ""), spec.get("metrics") or {})
+    yield from signatures.look(question.get("root", ""), spec.get("calls") or {})
 
 
 def _look(form: Mapping[str, Any], search: Mapping[str, Any], task: Task | None) -> Iterator[Mistake]:
     params = form.get("params") or {}
     try:
-        estimator = estimators.find(form["estimator"])
+        estimator = estimators.find(form["estimator"], task)
     except estimators.NoEstimatorError as error:
         yield Mistake(f"{_TRAINER}.estimator", str(error), error.near, form["estimator"])
         return

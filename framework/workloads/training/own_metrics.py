@@ -11,15 +11,12 @@ import numpy as np
 import polars as pl
 
 from framework.answers import Matrix, ModelOutput
-from framework.api.metrics import COST, NO_OWN, Measures, own_measures
+from framework.api.metrics import CALLED_WITH, COST, NO_OWN, Measures, own_measures
 from framework.api.tasks import BINARY_CLASSES, Task
 from framework.scores import Answered
 from framework.workloads.context import WorkloadError
+from framework.workloads.entrypoints import load_entrypoint
 from framework.workloads.failures import raised
-from framework.workloads.features.sources import load_entrypoint
-
-ARGUMENTS = ("truth", "answers", "rows")
-"""What a function is called with, by position."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +36,9 @@ class EntrypointMetric:
         """
         function: Callable[..., Any] = load_entrypoint(self.entrypoint)
         try:
-            inspect.signature(function).bind(*ARGUMENTS)
+            inspect.signature(function).bind(*CALLED_WITH)
         except TypeError as error:
-            told = f"metric {self.name}: {self.entrypoint} cannot be called with ({', '.join(ARGUMENTS)}): {error}"
+            told = f"metric {self.name}: {self.entrypoint} cannot be called with ({', '.join(CALLED_WITH)}): {error}"
             raise WorkloadError("WrongSignature", told) from error
         except ValueError:  # a function of C, of which nobody knows
             pass

@@ -13,7 +13,6 @@ from typing import Any
 from framework import storage
 from framework.api import spaces
 from framework.workloads.context import WorkloadError
-from framework.workloads.training.cluster import amount
 
 log = logging.getLogger(__name__)
 
@@ -84,17 +83,17 @@ def of_search(
     total: int,
     ended: int,
     running: int,
-    needs: Mapping[str, float],
+    needs: str,
     best: str = "",
     left: str = "",
 ) -> Progress:
     """``best`` says what the best trial so far is worth, ``left`` how long the others take.
 
-    >>> of_search("grid", 6, 2, 1, {"CPU": 1.0}, "best validation_auc 0.71 (trial 1)", "about 3 min left")[1]
+    >>> of_search("grid", 6, 2, 1, "1 CPU", "best validation_auc 0.71 (trial 1)", "about 3 min left")[1]
     'searching with grid: 2 of 6 trials done, best validation_auc 0.71 (trial 1), about 3 min left'
-    >>> of_search("grid", 6, 2, 1, {"CPU": 1.0})
+    >>> of_search("grid", 6, 2, 1, "1 CPU")
     (0.3333333333333333, 'searching with grid: 2 of 6 trials done')
-    >>> of_search("grid", 6, 2, 0, {"CPU": 1.0})
+    >>> of_search("grid", 6, 2, 0, "1 CPU")
     (0.3333333333333333, 'waits for a worker (needs 1 CPU): 2 of 6 trials done')
     """
     doing = f"searching with {algorithm}" if running or ended >= total else _waits(1, needs)
@@ -107,20 +106,20 @@ def of_fit(
     workers: int,
     rounds: int,
     done: int | None,
-    needs: Mapping[str, float],
+    needs: str,
     measured: str = "",
     left: str = "",
 ) -> Progress:
     """``done`` rounds of ``rounds``, of which there is one where a model is fitted at once; None: no worker runs yet.
     ``measured`` says how good the model is by then, ``left`` how long the rest takes.
 
-    >>> of_fit("lightgbm", 2, 50, 20, {"CPU": 1.0})
+    >>> of_fit("lightgbm", 2, 50, 20, "1 CPU")
     (0.4, 'fitting lightgbm on 2 workers: 20 of 50 rounds done')
-    >>> of_fit("lightgbm", 1, 50, 20, {"CPU": 1.0}, "validation_auc 0.71")
+    >>> of_fit("lightgbm", 1, 50, 20, "1 CPU", "validation_auc 0.71")
     (0.4, 'fitting lightgbm on 1 worker: 20 of 50 rounds done, validation_auc 0.71')
-    >>> of_fit("sklearn", 1, 1, 0, {"CPU": 1.0})
+    >>> of_fit("sklearn", 1, 1, 0, "1 CPU")
     (None, 'fitting sklearn on 1 worker')
-    >>> of_fit("lightgbm", 2, 50, None, {"CPU": 1.0, "GPU": 1.0})
+    >>> of_fit("lightgbm", 2, 50, None, "1 CPU and 1 GPU")
     (None, 'waits for 2 workers (each needs 1 CPU and 1 GPU)')
     """
     if done is None:
@@ -132,11 +131,10 @@ def of_fit(
     return min(1.0, done / rounds), ", ".join(filter(None, (told, measured, left)))
 
 
-def _waits(workers: int, needs: Mapping[str, float]) -> str:
-    told = " and ".join(amount(name, value) for name, value in needs.items() if value)
+def _waits(workers: int, needs: str) -> str:
     if workers == 1:
-        return f"waits for a worker (needs {told})"
-    return f"waits for {workers} workers (each needs {told})"
+        return f"waits for a worker (needs {needs})"
+    return f"waits for {workers} workers (each needs {needs})"
 
 
 class Rounds:

@@ -9,23 +9,25 @@ import numpy as np
 import polars as pl
 
 from framework.answers import Matrix, ModelOutput
+from framework.api.metrics import NO_OWN, Measures
 from framework.api.perturbations import PERTURBATIONS, Perturbation, amount_of
 from framework.api.tasks import Task
 from framework.scores import score
 from framework.workloads import models
 from framework.workloads.missing import nan_as_null
 from framework.workloads.training import metrics
+from framework.workloads.training.own_metrics import NO_OWN_METRICS, OwnMetrics
 
 _NEVER_SEEN = "\N{REPLACEMENT CHARACTER} never seen"
 
 
-def check(bars: Sequence[Mapping[str, Any]], task: Task) -> None:
+def check(bars: Sequence[Mapping[str, Any]], task: Task, own: Measures = NO_OWN) -> None:
     """
     Raises:
         WorkloadError: "UnknownMetric" where a bar's metric says nothing of the task.
     """
     for bar in bars:
-        metrics.checked(bar["metric"], task)
+        metrics.checked(bar["metric"], task, own)
 
 
 def robustness(
@@ -35,6 +37,7 @@ def robustness(
     test: pl.DataFrame,
     lists: Matrix | None,
     seed: int,
+    own: OwnMetrics = NO_OWN_METRICS,
 ) -> list[dict[str, Any]]:
     """One row per bar: {perturb, amount, metric, columns, clean, value, problem}. ``clean`` is the metric on the rows
     as they are, ``value`` on the disturbed ones, None where ``problem`` says why there is none.
@@ -43,25 +46,25 @@ def robustness(
     - missing: so many values, drawn by chance, of each input that may be missing are;
     - unseen: so many values of each String are ones that training never saw.
 
-    ``columns`` are those that it is done to: as the bar says, or all that it can be done to. Equal arguments give equal
-    results.
+    ``columns`` are those that it is done to: as the bar says, or all that it can be done to. ``own`` metrics are given
+    the rows as they are. Equal arguments give equal results.
     """
-    truth = output.truth(test)
+    truth, looked = output.truth(test), own.rows(test)
 
     def measured(metric: str, rows: pl.DataFrame) -> float | None:
-        value = score(metric, metrics.answered(output, truth, predictor.predict(rows), lists))
+        value = score(metric, metrics.answered(output, truth, predictor.predict(rows), lists, own, looked))
         return value if np.isfinite(value) else None
 
     found = []
     for place, bar in enumerate(bars):
-        metric, perturb = metrics.checked(bar["metric"], output.task), Perturbation(bar["perturb"])
+        metric, perturb = metrics.checked(bar["metric"], output.task, own.measures), Perturbation(bar["perturb"])
         amount = amount_of(perturb, bar.get("amount"))
         columns, problem = _columns(perturb, bar.get("columns", "all"), predictor.signature)
         clean, value = measured(metric, test), None
         if not problem:
             disturbed = _disturbed(test, columns, perturb, amount, np.random.default_rng([seed, place]))
             value = measured(metric, disturbed)
-            problem = "" if value is not None else f"{metric} is not defined on these rows"
+            problem = "" if None not in (clean, value) else f"{metric} is not defined on these rows"
         told = {"perturb": perturb.value, "amount": amount, "metric": bar["metric"], "columns": columns}
         found.append({**told, "clean": clean, "value": value if clean is not None else None, "problem": problem})
     return found

@@ -1,25 +1,24 @@
-"""Whether a function of the repository can be called as a spec's own metrics are: read, and never run."""
+"""Whether a function of the repository can be called as a run will: read, and never run."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from framework.workloads.examining import Mistake
-from framework.workloads.training.own_metrics import ARGUMENTS
 
 
-def look(root: str, entrypoints: Mapping[str, str]) -> Iterator[Mistake]:
-    """``entrypoints`` by the path of the spec; those of which ``root`` has no file, or one that is no Python, others
-    tell of."""
-    for path, entrypoint in entrypoints.items():
+def look(root: str, calls: Mapping[str, tuple[str, Sequence[str]]]) -> Iterator[Mistake]:
+    """``calls``: by the path of the spec an entrypoint and what it is called with; of those of which ``root`` has no
+    file, or one that is no Python, others tell."""
+    for path, (entrypoint, given) in calls.items():
         module, _, name = entrypoint.partition(":")
         for file in (f"{module.replace('.', '/')}.py", f"{module.replace('.', '/')}/__init__.py"):
             function = _function(Path(root, file), name)
-            if function is not None and not _fits(function):
+            if function is not None and not _fits(function, len(given)):
                 told = f"{file}:{function.lineno} {name}({ast.unparse(function.args)}) cannot be called with"
-                yield Mistake(path, f"{told} ({', '.join(ARGUMENTS)})", files=(file,))
+                yield Mistake(path, f"{told} ({', '.join(given)})", files=(file,))
 
 
 def _function(file: Path, name: str) -> ast.FunctionDef | None:
@@ -32,8 +31,8 @@ def _function(file: Path, name: str) -> ast.FunctionDef | None:
     return named[-1] if named and not named[-1].decorator_list else None
 
 
-def _fits(function: ast.FunctionDef) -> bool:
-    given, args = len(ARGUMENTS), function.args
+def _fits(function: ast.FunctionDef, given: int) -> bool:
+    args = function.args
     known = len(args.posonlyargs) + len(args.args)
     enough = known >= given or args.vararg is not None
     return enough and known - len(args.defaults) <= given and all(one is not None for one in args.kw_defaults)

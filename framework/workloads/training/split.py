@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +27,8 @@ def split(dataset: TrainingSet, spec: Mapping[str, Any], seed: int) -> dict[str,
       ``fractions`` cut by rows, and rows of the same instant stay together. Rows of the last ``gap`` before the next
       part are in none.
     - random: a seeded permutation. stratified: one per class, so that all parts have the same shares of them.
-    - group: whole groups, in a seeded order, so that no group is in two parts.
+    - group: whole groups, in a seeded order, so that no group is in two parts; with ``stratify`` as
+      ``stratified_groups`` deals them out.
 
     Raises:
         WorkloadError: "EmptySplit", naming the part and the numbers; "MissingColumn" for the group; "CannotStratify"
@@ -44,7 +45,7 @@ def split(dataset: TrainingSet, spec: Mapping[str, Any], seed: int) -> dict[str,
         case "stratified":
             number = _stratified(dataset, spec["fractions"], seed)
         case _:
-            number = _by_group(dataset, spec["group"], spec["fractions"], seed)
+            number = _by_group(dataset, spec["group"], spec["fractions"], seed, stratify=bool(spec.get("stratify")))
     if spec.get("gap"):
         number = _without_gaps(number, frame[_moment(dataset)], parse_duration(spec["gap"]))
     parts = {name: frame.filter(pl.Series(number == index)) for index, name in enumerate(PARTS)}
@@ -102,30 +103,72 @@ def _stratified(dataset: TrainingSet, fractions: Mapping[str, float], seed: int)
     label = dataset.frame[dataset.label].to_numpy()
     number = np.empty(len(label), dtype=np.int64)
     generator = np.random.default_rng(seed)
-    if dataset.task not in (Task.BINARY, Task.MULTICLASS):
-        raise WorkloadError("CannotStratify", f"by: stratified keeps shares of classes, and the task is {dataset.task}")
+    _of_classes(dataset, "by: stratified")
     for value in sorted(set(label.tolist())):
         rows = np.flatnonzero(label == value)
         number[rows] = _by_chance(len(rows), fractions, generator)
     return number
 
 
-def _by_group(dataset: TrainingSet, group: str, fractions: Mapping[str, float], seed: int) -> NDArray[np.int64]:
+def _of_classes(dataset: TrainingSet, asked: str) -> None:
+    if dataset.task not in (Task.BINARY, Task.MULTICLASS):
+        raise WorkloadError("CannotStratify", f"{asked} keeps shares of classes, and the task is {dataset.task}")
+
+
+def _by_group(
+    dataset: TrainingSet, group: str, fractions: Mapping[str, float], seed: int, *, stratify: bool
+) -> NDArray[np.int64]:
     frame = dataset.frame
     if group not in frame.columns:
         raise WorkloadError(
             "MissingColumn", f"split.group names {group!r}, the training set has {', '.join(frame.columns)}"
         )
-    sizes = frame.group_by(group).len().sort(group, nulls_last=True)
+    groups = frame.select(pl.col(group).alias("group"))
+    sizes = groups.group_by("group").len().sort("group", nulls_last=True).with_row_index("place")
+    place = groups.join(sizes, on="group", how="left", maintain_order="left", nulls_equal=True)["place"].to_numpy()
     order = np.random.default_rng(seed).permutation(sizes.height)
-    first, second = _edges(frame.height, fractions)
-    before = np.cumsum(sizes["len"].to_numpy()[order]) - sizes["len"].to_numpy()[order]
-    # A group goes where the row in its middle would, so that a large one does not empty its neighbour.
-    middle = before + sizes["len"].to_numpy()[order] / 2
-    number = np.empty(sizes.height, dtype=np.int64)
+    if not stratify:
+        parts = _by_middle(sizes["len"].to_numpy(), _edges(frame.height, fractions), order)
+        return np.asarray(parts[place])
+    _of_classes(dataset, "stratify")
+    classes = frame[dataset.label].rank("dense").to_numpy().astype(np.int64) - 1
+    counts = np.zeros((sizes.height, classes.max(initial=0) + 1), dtype=np.int64)
+    np.add.at(counts, (place, classes), 1)
+    return np.asarray(stratified_groups(counts, [fractions[part] for part in PARTS], order)[place])
+
+
+def _by_middle(sizes: NDArray[Any], edges: tuple[int, int], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A group goes where the row in its middle would, so that a large one does not empty its neighbour."""
+    first, second = edges
+    middle = np.cumsum(sizes[order]) - sizes[order] / 2
+    number = np.empty(len(sizes), dtype=np.int64)
     number[order] = (middle >= first).astype(np.int64) + (middle >= second)
-    assigned = sizes.select(group).with_columns(pl.Series("__part", number))
-    return frame.join(assigned, on=group, how="left", maintain_order="left", nulls_equal=True)["__part"].to_numpy()
+    return number
+
+
+def stratified_groups(
+    counts: NDArray[np.int64], fractions: Sequence[float], order: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The part of each group, so that every part has about its fraction of each class.
+
+    Groups are dealt out one by one, the largest first and equal ones by ``order``, each to the part with which the sum
+    over parts and classes of (share of the class - fraction) squared is expected to be smallest if all that follow were
+    drawn by chance (Raghavan, Probabilistic construction of deterministic algorithms, JCSS 1988). So it is never more
+    than on average over all ways of dealing out, each part drawn by its fraction.
+
+    Args:
+        counts: rows by group and class, (groups, classes).
+    """
+    shares = counts / np.maximum(counts.sum(axis=0), 1)
+    wanted = np.array(fractions)[:, None]
+    over = np.zeros((len(fractions), counts.shape[1]))
+    """What a part has of each class beyond its fraction of what was dealt out."""
+    number = np.empty(len(counts), dtype=np.int64)
+    for group in order[np.argsort(-counts.sum(axis=1)[order], kind="stable")]:
+        over -= wanted * shares[group]
+        number[group] = np.argmin(over @ shares[group])
+        over[number[group]] += shares[group]
+    return number
 
 
 def _moment(dataset: TrainingSet) -> str:

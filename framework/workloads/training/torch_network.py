@@ -15,8 +15,8 @@ import numpy as np
 from framework.answers import Matrix
 from framework.api.tasks import Task
 from framework.workloads.context import WorkloadError
+from framework.workloads.entrypoints import load_entrypoint
 from framework.workloads.failures import raised
-from framework.workloads.features.sources import load_entrypoint
 from framework.workloads.formats import torch_safetensors
 from framework.workloads.formats.torch_safetensors import NetworkInputs
 from framework.workloads.training.trainer import Artifact, BestRound, TrainingData, answers_to

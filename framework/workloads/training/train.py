@@ -94,8 +94,9 @@ def run(context: RunContext) -> Mapping[str, Any]:
         several.trainer()  # loaded now: two threads that load one library at a time find it half loaded
     settings = replace(settings, stream=learned.streamed)
     found = _searched(context, name, settings, learned)
+    from_ = ("train", "validation") if _refitted(spec) else ("train",)
     rows = learned.both if _refitted(spec) else learned.parts["train"]
-    before = beside.submit(known_before, asked, name, learned.dataset, learned.parts, rows, learned.signature, found)
+    before = beside.submit(known_before, asked, name, learned.dataset, learned.parts, from_, learned.signature, found)
     fitted = _fitted(context, name, found.settings(settings) if found else settings, learned)
 
     artifact, sha256 = persistently(
@@ -268,29 +269,29 @@ def _origin(asked: TrainRequest, trainer: str, label: str, searched: dict[str, A
 def _searched(context: RunContext, name: str, settings: FitSettings, learned: Learned) -> SearchResult | None:
     """What was found, where the spec asks for a search. Both that and the fit have to have room."""
     spec = context.payload["spec"]
-    (workers, fewest), resources = cluster.workers_of(spec["resources"]), cluster.worker_resources(spec["resources"])
-    cluster.require(resources, fewest or workers, "the fit")
+    (workers, fewest), needs = cluster.workers_of(spec["resources"]), cluster.WorkerNeeds.of(spec["resources"])
+    cluster.require(needs, fewest or workers, "the fit")
     if not spec.get("tune"):
         return None
-    cluster.require(resources, 1, "a trial")
+    cluster.require(needs, 1, "a trial")
     folder = _absolute(context.folder)
-    return search(learned.sent, name, settings, spec["tune"], resources, folder, context.progress)
+    return search(learned.sent, name, settings, spec["tune"], needs, folder, context.progress)
 
 
 def _fitted(context: RunContext, name: str, settings: FitSettings, learned: Learned) -> Fitted:
     """Fit; and once more with the rows that a search found the settings by, where that is asked for."""
     spec, data = context.payload["spec"], learned.sent
     (workers, fewest), checkpoint = cluster.workers_of(spec["resources"]), spec["checkpoint"]
-    resources = cluster.worker_resources(spec["resources"])
+    needs = cluster.WorkerNeeds.of(spec["resources"])
     folder = _absolute(context.folder)
     rounds = settings.rounds
 
     pace = Pace(time.monotonic)
 
     def tell(done: int | None, measured: str) -> None:
-        context.progress(*of_fit(name, workers, rounds, done, resources, measured, pace.left(done, rounds)))
+        context.progress(*of_fit(name, workers, rounds, done, str(needs), measured, pace.left(done, rounds)))
 
-    fitted = fit(data, name, settings, workers, resources, checkpoint, folder, "fit", tell, fewest)
+    fitted = fit(data, name, settings, workers, needs, checkpoint, folder, "fit", tell, fewest)
     if not _refitted(spec):
         return fitted
 
@@ -298,11 +299,11 @@ def _fitted(context: RunContext, name: str, settings: FitSettings, learned: Lear
 
     def tell_again(done: int | None, _: str) -> None:  # how good it is on rows that it learns from is no news
         left = again_pace.left(done, fitted.rounds)
-        context.progress(*of_fit(name, workers, fitted.rounds, done, resources, "on train and validation rows", left))
+        context.progress(*of_fit(name, workers, fitted.rounds, done, str(needs), "on train and validation rows", left))
 
     both = replaced(data, learned.both, learned.dataset, learned.signature, spec)
     settings = replace(settings, rounds=fitted.rounds, stop=None)
-    again = fit(both, name, settings, workers, resources, checkpoint, folder, "refit", tell_again, fewest)
+    again = fit(both, name, settings, workers, needs, checkpoint, folder, "refit", tell_again, fewest)
     return replace(again, blind=fitted.artifact)
 
 

@@ -52,7 +52,7 @@ class XGBoostLibrary(BoostingLibrary):
         return self._answer({**beside, **params}, fits=fits)[0]
 
     def idle(self, params: Mapping[str, Any]) -> frozenset[str]:
-        return self._answer(params, fits=False)[1]
+        return self._answer(params, fits=False)[1] & PARAMETERS  # of a name that it does not have, rules tell
 
     def belongs(self, name: str) -> str:
         words = [f"{key}: {value}" for key, value in _BESIDE.get(name, {}).items()]

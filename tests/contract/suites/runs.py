@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from framework.api.node_labels import NODE_ID
 from framework.ports import FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from tests.contract.suites.polling import Patience
 
@@ -154,6 +155,12 @@ class RunContract:
         if found is not None:
             assert found.total.keys() >= found.free.keys()
             assert all(0 <= free <= found.total[name] for name, free in found.free.items())
+
+    def test_what_nodes_are_labelled_with_is_told_once_and_without_their_names(self, world: RunWorld) -> None:
+        found = world.backend.capacity()
+        if found is not None and found.labels is not None:
+            assert len({tuple(sorted(labels.items())) for labels in found.labels}) == len(found.labels) > 0
+            assert not any(NODE_ID in labels for labels in found.labels)
 
 
 def _told(state: RunState) -> Mapping[str, Any]:

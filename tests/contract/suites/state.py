@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
 
@@ -47,6 +47,10 @@ def event(number: int, ref: Ref | None = JOB) -> Event:
         data={"number": number},
         actor="controller-a",
     )
+
+
+def numbers(events: Sequence[Event]) -> list[int]:
+    return [item.data["number"] for item in events]
 
 
 def revision(number: int, accepted: bool = True) -> Revision:
@@ -171,68 +175,6 @@ class StateStoreContract:
         assert loaded is not None
         assert (loaded.version, loaded.status) == (2, {"writer": winners[0]})
 
-    def test_events_are_numbered_and_come_oldest_first(self, store: StateStore) -> None:
-        token = taken(store).token
-        store.append_events([event(1), event(2)], token)
-        store.append_events([], token)
-        store.append_events([event(3)], token)
-        found = store.events()
-        assert list(found) == [event(number).model_copy(update={"sequence": number}) for number in (1, 2, 3)]
-
-    def test_events_of_one_resource_and_the_newest_of_many(self, store: StateStore) -> None:
-        token = taken(store).token
-        store.append_events([event(1, VIEW), event(2, JOB), event(3, None), event(4, VIEW), event(5, JOB)], token)
-        assert _numbers(store.events(VIEW)) == [1, 4]
-        assert _numbers(store.events(limit=2)) == [4, 5]
-        assert _numbers(store.events(JOB, limit=1)) == [5]
-        assert _numbers(store.events(limit=0)) == []
-        assert _numbers(store.events(ENDPOINT)) == []
-
-    def test_events_are_asked_for_by_kind_reason_and_time(self, store: StateStore) -> None:
-        token = taken(store).token
-        told = [event(1, VIEW), event(2, JOB), event(3, None), event(4, VIEW), event(5, None)]
-        told[3] = told[3].model_copy(update={"reason": "Published"})
-        store.append_events(told, token)
-        assert _numbers(store.events(kinds=("FeatureView",))) == [1, 4]
-        assert _numbers(store.events(kinds=("",))) == [3, 5]
-        assert _numbers(store.events(kinds=("", "TrainingJob"), limit=2)) == [3, 5]
-        assert _numbers(store.events(reasons=("Published", "Nothing"))) == [4]
-        assert _numbers(store.events(VIEW, reasons=("Trained",))) == [1]
-        assert _numbers(store.events(since=event(4).time)) == [4, 5]
-        offset = timezone(timedelta(hours=2))
-        assert _numbers(store.events(since=event(4).time.astimezone(offset), kinds=("",))) == [5]
-
-    def test_the_whole_log_is_read_page_by_page(self, store: StateStore) -> None:
-        token = taken(store).token
-        store.append_events([event(number, VIEW if number % 3 else None) for number in range(1, 11)], token)
-        pages, after = [], 0
-        while page := store.log(after, 4):
-            pages.append(_numbers(page))
-            after = page[-1].sequence
-        assert pages == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
-        assert _numbers(store.log(2, 2, kinds=("FeatureView",))) == [4, 5]
-        assert _numbers(store.log(kinds=("",))) == [3, 6, 9]
-        assert list(store.log(10)) == []
-
-    def test_the_log_of_what_happened_verifies(self, store: StateStore) -> None:
-        token = taken(store).token
-        for number in range(1, 6):
-            store.append_events([event(number), event(number, None)], token)
-        assert store.verify_events() == ()
-
-    def test_the_seal_counts_what_was_logged_and_names_the_last(self, store: StateStore) -> None:
-        empty = store.seal()
-        assert (empty.events, empty.first, empty.last, len(empty.head)) == (0, None, None, 64)
-        token = taken(store).token
-        store.append_events([event(1), event(2)], token)
-        two = store.seal()
-        assert (two.events, two.first, two.last) == (2, event(1).time, event(2).time)
-        store.append_events([event(3)], token)
-        three = store.seal()
-        assert (three.events, three.first, three.last) == (3, event(1).time, event(3).time)
-        assert len({empty.head, two.head, three.head}) == 3
-        assert store.seal() == three
-
     def test_a_pin_needs_no_lease_and_the_last_word_counts(self, store: StateStore) -> None:
         assert store.pin() is None
         store.set_pin(None)
@@ -262,10 +204,10 @@ class StateStoreContract:
         store.set_pin(pin(3))
         store.end_pin(pin(2), token, [event(2)])
         assert store.pin() == pin(3)
-        assert _numbers(store.events()) == [1, 2]
+        assert numbers(store.events()) == [1, 2]
         with pytest.raises(ConflictError):
             store.end_pin(pin(3), token + 1, [event(3)])
-        assert (store.pin(), _numbers(store.events())) == (pin(3), [1, 2])
+        assert (store.pin(), numbers(store.events())) == (pin(3), [1, 2])
 
     def test_the_last_word_on_a_subject_stands_until_it_is_taken_back(self, store: StateStore) -> None:
         assert list(store.words()) == []
@@ -279,7 +221,7 @@ class StateStoreContract:
             store.take_back(word("prune/a_%"), token + 1)
         store.take_back(word("prune/a_%"), token)
         assert list(store.words()) == [word("rollout/b", "retry")]
-        assert _numbers(store.events()) == [1]
+        assert numbers(store.events()) == [1]
 
     def test_what_is_written_and_what_it_comes_to_are_kept_together_or_not_at_all(self, store: StateStore) -> None:
         token = taken(store).token
@@ -297,7 +239,7 @@ class StateStoreContract:
         assert (list(store.records()), list(store.revisions())) == ([saved], [revision(1)])
         store.delete(saved, token, [event(3)])
         store.delete(saved, token, [event(4)])
-        assert _numbers(store.events()) == [1, 2, 3, 4]
+        assert numbers(store.events()) == [1, 2, 3, 4]
         assert (list(store.records()), store.verify_events()) == ([], ())
 
     def test_how_a_clock_stands_is_kept_with_what_it_moved_or_nothing_is(self, store: StateStore) -> None:
@@ -326,10 +268,10 @@ class StateStoreContract:
         assert store.mirror_mark() == first
         second = first.model_copy(update={"outage": Outage(since=NOW, message="down")})
         store.set_mirror_mark(second, token, [event(1)])
-        assert (store.mirror_mark(), _numbers(store.events())) == (second, [1])
+        assert (store.mirror_mark(), numbers(store.events())) == (second, [1])
         with pytest.raises(ConflictError):
             store.set_mirror_mark(first, token + 1, [event(2)])
-        assert (store.mirror_mark(), _numbers(store.events()), list(store.damage())) == (second, [1], [])
+        assert (store.mirror_mark(), numbers(store.events()), list(store.damage())) == (second, [1], [])
 
     def test_a_record_that_is_forgotten_is_gone_or_another_takes_its_place(self, store: StateStore) -> None:
         token = taken(store).token
@@ -344,7 +286,7 @@ class StateStoreContract:
         assert left == record(JOB, version=1, anew=True)
         assert store.save(left, token).version == 2
         store.forget(ENDPOINT, [event(3)])
-        assert _numbers(store.events()) == [1, 2, 3]
+        assert numbers(store.events()) == [1, 2, 3]
         assert store.verify_events() == ()
 
     def test_what_can_be_read_is_not_damaged(self, store: StateStore) -> None:
@@ -355,7 +297,7 @@ class StateStoreContract:
         store.say(word("prune/a"))
         assert store.recorded() == Recorded((saved,))
         assert list(store.damage()) == []
-        assert _numbers(store.events()) == [1]
+        assert numbers(store.events()) == [1]
 
     def test_however_many_records_there_are_each_is_found_once(self, store: StateStore) -> None:
         token = taken(store).token
@@ -395,7 +337,3 @@ class StateStoreContract:
         store.save_revision(revision(2), token)
         store.save_revision(revision(1), token)
         assert list(store.revisions()) == [revision(1), revision(2)]
-
-
-def _numbers(events: Sequence[Event]) -> list[int]:
-    return [item.data["number"] for item in events]

@@ -38,6 +38,7 @@ class TableCatalogContract:
 
     def test_nothing_is_described_where_nothing_is(self, world: TableWorld) -> None:
         assert world.tables.describe(world.uri()) is None
+        assert world.tables.checked(world.uri()) is None
 
     def test_a_published_table_is_described(self, world: TableWorld) -> None:
         before = datetime.now(UTC)

@@ -49,7 +49,9 @@ def test_the_whole_is_what_the_extra_for_a_ray_here_holds() -> None:
 
     assert {installed.EXTRAS[package] for package in (*installed.missing(installed.WHOLE), "ray")} <= held
     assert held == {
-        extra for extra in installed.EXTRAS.values() if extra not in {"mlflow", "onnx", "postgres", "s3", "torch"}
+        extra
+        for extra in installed.EXTRAS.values()
+        if extra not in {"mlflow", "onnx", "postgres", "s3", "sql", "torch"}
     }
 
 

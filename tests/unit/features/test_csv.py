@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from framework import storage
+from framework.api.sources import ENCODINGS
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.csv import ENCODINGS
 from framework.workloads.features.dtypes import DTYPES
 from framework.workloads.features.sources import read_sources
 from framework.workloads.features.transform import compute
@@ -174,6 +175,26 @@ def test_every_dtype_can_be_without_a_value(dtype: str, tmp_path: Path) -> None:
     assert (found.schema["x"], found["x"].to_list()) == (DTYPES[dtype], [None, None])
 
 
+@pytest.mark.parametrize("encoding", ["utf8", "latin1", "utf16"])
+@pytest.mark.parametrize("packed", ["gzip", "zstd"])
+def test_a_packed_file_of_any_encoding_is_read(packed: str, encoding: str, tmp_path: Path) -> None:
+    codec = {"utf8": "utf-8", "latin1": "latin-1", "utf16": "utf-16"}[encoding]
+    write(tmp_path, {"1.csv": pa.Codec(packed).compress("id,x\n1,é\n".encode(codec), asbytes=True)})
+    assert read(tmp_path, encoding=encoding).rows() == [(1, "é")]
+
+
+def test_text_that_has_every_oddity_is_read_as_it_is(tmp_path: Path) -> None:
+    """A mark of the byte order, CRLF, newlines in quotes, NaN and infinity as text, awkward and missing names."""
+    text = '\ufeffid,Air temperature [K],a.b,,"zwei\nZeilen",é\r\n1,NaN,x,,"a\r\nb","say ""hi"""\r\n2,inf,y,,c,\r\n'
+    write(tmp_path, {"1.csv": text})
+    frame = read(tmp_path)
+    assert frame.columns == ["id", "Air temperature [K]", "a.b", "", "zwei\nZeilen", "é"]
+    assert frame["zwei\nZeilen"].to_list() == ["a\r\nb", "c"]
+    assert frame["é"].to_list() == ['say "hi"', None]
+    assert math.isnan(frame["Air temperature [K]"][0])
+    assert math.isinf(frame["Air temperature [K]"][1])
+
+
 def test_a_compressed_file_is_read(tmp_path: Path) -> None:
     write(tmp_path, {"1.csv.gz": gzip.compress(b"id\n1\n"), "2.csv.gz": gzip.compress(b"id\n2\n" + b"3\n" * 900)})
     assert read(tmp_path, "*.csv.gz")["id"].to_list()[:3] == [1, 2, 3]
@@ -218,13 +239,83 @@ def test_a_zip_that_is_damaged_is_told(tmp_path: Path) -> None:
     ("second", "told"),
     [
         ("id,t,x,note\n2,2024-01-01,n/a,b\n", r"x is String in 2\.csv and Float64 in 1\.csv"),
-        ("id,t,x,note\n2,2024-01-01,1.5,b,c\n", r"2\.csv: found more fields than defined"),
+        ("id,t,x,note\n2,2024-01-01,1.5,b,c\n", r"2\.csv line 2 has 5 fields, and the header has 4"),
     ],
 )
 def test_the_file_that_spoils_a_table_is_named(second: str, told: str, tmp_path: Path) -> None:
     write(tmp_path, {"1.csv": "id,t,x,note\n1,2024-01-01,10.5,a\n", "2.csv": second})
     with pytest.raises(WorkloadError, match=told):
         compute(view(COLUMNS), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        ("a,b,c\n1,2,3\n4,5\n", {}, r"line 3 has 2 fields, and the header has 3: '4,5'"),
+        ("a,b,c\n1,2,3\n4,5,6,7\n", {}, r"line 3 has 4 fields, and the header has 3: '4,5,6,7'"),
+        ("a,b,c\n1,2,3\n4,5,6,\n", {}, r"line 3 has 4 fields"),
+        ("a,b,c\r\n1,2,3\r\n\r\n4,5\r\n", {}, r"line 4 has 2 fields"),
+        ('a,b,c\n1,"2\n,,,\n",3\n4,5\n', {}, r"line 5 has 2 fields"),
+        ("\ufeffa;b;c\n# n;o\n1;2;\n4;5\n", {"separator": ";", "commentPrefix": "#"}, r"line 4 has 2 fields"),
+        ("by me\na,b,c\n1,2,\n4\n", {"skipRows": 1}, r"line 4 has 1 field, and the header has 3"),
+        ("1,2,3\n4\n", {"hasHeader": False}, r"line 2 has 1 field, and the first row has 3"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_row_with_more_or_fewer_fields_is_refused_with_its_line(
+    text: str, options: dict[str, Any], told: str, packed: bool, tmp_path: Path
+) -> None:
+    write(tmp_path, {"1.csv": gzip.compress(text.encode()) if packed else text})
+    with pytest.raises(WorkloadError, match=rf"source only: 1\.csv {told}") as caught:
+        read(tmp_path, **options)
+    assert caught.value.reason == "SourceUnreadable"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b,c\n1,2,\n4,,\n,,\n",
+        'a,b,c\n1,2,"x\ny"\n4,5,\n',
+        "a,b,c\r\n1,2,3\r\n4,5,\r\n",
+        "a,b,c\n1,2,\n4,5,",
+        "a\n1\n\n2\n",
+    ],
+)
+def test_values_that_are_missing_at_the_end_of_a_row_are_no_fields_that_are(text: str, tmp_path: Path) -> None:
+    write(tmp_path, {"1.csv": text})
+    assert read(tmp_path).height >= 2
+
+
+def test_a_decimal_comma_is_read_where_it_is_said_and_asked_for_where_not(tmp_path: Path) -> None:
+    write(tmp_path, {"1.csv": "id;t;x\n1;2024-01-01;298,1\n2;2024-01-01;-0,5\n3;2024-01-01;1,5e3\n"})
+    assert read(tmp_path, separator=";", decimalComma=True)["x"].to_list() == [298.1, -0.5, 1500.0]
+    write(tmp_path, {"1.csv": "id;t;x\n1;2024-01-01;298,1\n2;2024-01-01;1.234,5\n"})
+    spec = view({"id": "Int64", "t": "Date", "x": "Float64"})
+    spec["sources"]["rows"]["options"]["separator"] = ";"
+    with pytest.raises(
+        WorkloadError, match=r"1\.csv line 2, column 3 \(x\): '298,1' is no number; .*decimalComma: true"
+    ):
+        compute(spec, str(tmp_path))
+    write(tmp_path, {"1.csv": "id;x\n1;1e3\n2;1,5e400\n"})
+    with pytest.raises(
+        WorkloadError, match=r"x: 1 of 2 values is not to be had as Float64 unchanged, e\.g\. '1\.5e400'"
+    ):
+        read(tmp_path, separator=";", decimalComma=True)
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "latin-1", "utf-16"])
+def test_a_value_that_is_no_number_is_named_with_its_place(codec: str, tmp_path: Path) -> None:
+    """Whatever the transform calls the column."""
+    rows = "".join(f"{number},2024-01-01,{number}.5,é\n" for number in range(99))
+    write(tmp_path, {"1.csv": f'id,t,Air [K],note\n1,2024-01-01,2,"a\nb"\n2,2024-01-01,n/a,é\n{rows}'.encode(codec)})
+    spec = view(
+        {"id": "Int64", "t": "Date", "y": "Float64"}, transform={"sql": 'SELECT id, t, "Air [K]" AS y FROM rows'}
+    )
+    encoding = {"utf-8": "utf8", "latin-1": "latin1", "utf-16": "utf16"}[codec]
+    spec["sources"]["rows"]["options"]["encoding"] = encoding
+    told = r"1\.csv line 4, column 3 \(Air \[K\]\): 'n/a' is no number, unlike 100 of 101 values"
+    with pytest.raises(WorkloadError, match=told):
+        compute(spec, str(tmp_path))
 
 
 def test_where_no_file_is_odd_all_of_them_are_named(tmp_path: Path) -> None:

@@ -269,11 +269,12 @@ def test_a_version_below_that_is_gone_has_a_name_and_leaves_what_is_published(tm
 
 def test_a_table_whose_newest_version_readers_left_is_computed_anew(tmp_path: Path) -> None:
     write(tmp_path, 0, [("AA", 0, 1), ("AA", 30, 2)])
-    run(tmp_path, 0, spec())
+    first, _ = run(tmp_path, 0, spec())
     write(tmp_path, 1, [("AA", 31, 666)])
     run(tmp_path, 1, spec())
     (tmp_path / "flights-1.parquet").unlink()
     write(tmp_path, 2, [("AA", 50, 3)])
-    version, read = run(tmp_path, 2, spec(), serving=0)
+    keys = {"entities": ["carrier"], "timestamp": "at", "columns": COLUMNS}
+    version, read = run(tmp_path, 2, spec(), previous={"uri": first.uri, "version": first.version, **keys})
     assert version.metadata["why"] == "readers went back to version 0"
     assert read["delay"].to_list() == [1.0, 2.0, 3.0]

@@ -10,7 +10,7 @@ import pytest
 
 from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
-from framework.workloads.features.expectations import condition
+from framework.workloads.features.checks.condition import condition
 from framework.workloads.features.look import look
 from framework.workloads.features.query import place_of, refuse_files
 from framework.workloads.features.transform import transform
@@ -125,6 +125,50 @@ def test_without_a_transform_the_source_has_to_have_the_columns(root: Path) -> N
     assert mistake.allowed == ("UDI", "Air temperature [K]", "t", "x")
 
 
+K = {"format": "parquet", "path": "data/k.parquet"}
+RENAMED = {**M, "rename": {"Air temperature [K]": "air_k"}}
+
+
+def test_columns_have_the_names_that_the_spec_gives_them(root: Path) -> None:
+    assert found(root, "SELECT UDI, t, air_k AS x FROM m", {"m": RENAMED}) == []
+    (column,) = found(root, 'SELECT UDI, t, "Air temperature [K]" AS x FROM m', {"m": RENAMED})
+    assert (column.message, column.allowed) == ("no column 'Air temperature [K]'", ("UDI", "air_k", "t", "x"))
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "told"),
+    [
+        (
+            {**M, "rename": {"Air temperature": "air_k"}},
+            'rename["Air temperature"]',
+            "gone: 'Air temperature'; did you mean",
+        ),
+        (
+            {**M, "rename": {"Air temperature [K]": "x"}},
+            'rename["Air temperature [K]"]',
+            "x is the name of a column already",
+        ),
+        ({**RENAMED, "columns": {"airk": "Float64"}}, 'columns["airk"]', "gone: 'airk'; did you mean 'air_k'"),
+        (
+            {"format": "parquet", "path": "data/k.parquet", "columns": {"w": "Int64"}},
+            'columns["w"]',
+            "w is String and must be",
+        ),
+    ],
+)
+def test_a_source_without_the_columns_that_it_must_have_is_told(
+    root: Path, source: dict[str, Any], path: str, told: str
+) -> None:
+    (mistake,) = found(root, "SELECT whatever FROM m", {"m": source})
+    assert (mistake.path, mistake.message.startswith(told)) == (f'spec.sources["m"].{path}', True), mistake
+    assert (mistake.files, mistake.warning) == ((source["path"],), False)
+
+
+def test_a_source_that_has_more_than_it_must_is_right(root: Path) -> None:
+    must = {"UDI": "Int32", "air_k": "Float32", "t": "Datetime"}
+    assert found(root, "SELECT UDI, t, x FROM m", {"m": {**RENAMED, "columns": must}}) == []
+
+
 @pytest.mark.parametrize(
     ("path", "told", "meant"),
     [
@@ -216,7 +260,7 @@ def test_sql_reads_its_sources_and_no_file(root: Path, sql: str) -> None:
     with pytest.raises(WorkloadError, match="reads a file that is no source"):
         transform({"sql": sql}, {"m": pl.LazyFrame({"x": [1]})})
     with pytest.raises(WorkloadError, match="reads a file that is no source"):
-        condition(pl.DataFrame({"x": [1]}), f"x IN ({sql}\n)")
+        condition(pl.Schema({"x": pl.Int64()}), f"x IN ({sql}\n)")
 
 
 @pytest.mark.parametrize("sql", ["SELECT * FROM read_csv('{}')", "SELECT y, * FROM read_csv('{}')"])

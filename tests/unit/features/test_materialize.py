@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from framework import checked
 from framework.api.errors import TerminalError
 from framework.backends.delta.tables import DeltaTables
 from framework.ports import FailureKind, ReadTable
@@ -45,7 +46,7 @@ def context(root: Path, name: str = "features-delays-1", form: dict | None = Non
 def flights(root: Path, delays: list[int]) -> None:
     path = root / "flights.parquet"
     pl.DataFrame({"carrier": ["AA"] * len(delays), "delay": delays}).with_row_index("minute").select(
-        "carrier", pl.datetime(2013, 1, 1, 0, pl.col("minute")).alias("at"), "delay"
+        "carrier", (pl.datetime(2013, 1, 1) + pl.duration(minutes="minute")).alias("at"), "delay"
     ).write_parquet(path)
 
 
@@ -100,9 +101,125 @@ def test_a_failed_expectation_publishes_nothing(tmp_path: Path) -> None:
     with pytest.raises(WorkloadError, match="nothing is published") as caught:
         materialize.run(context(tmp_path, "features-delays-2", strict))
     assert caught.value.reason == "ExpectationFailed"
+    assert "(carrier 'AA', at 2013-01-01T00:02:00Z has delay 900.0)" in str(caught.value)
+    row = {"carrier": "AA", "at": "2013-01-01T00:02:00Z", "delay": 900.0}
+    assert [result["offending"] for result in caught.value.data["failed"]] == [[row]]
     found = CATALOG.describe(good["uri"])
     assert found is not None
     assert (found.version, found.rows) == (0, 3)
+
+
+def test_one_that_only_warns_is_published_and_on_record(tmp_path: Path) -> None:
+    flights(tmp_path, [1, 2, 900])
+    asked = {**spec(), "expectations": [{"column": "delay", "between": [0, 100], "severity": "warn"}, {"rows": {}}]}
+    result = materialize.run(context(tmp_path, form=asked))
+    found = CATALOG.describe(result["uri"])
+    assert found is not None
+    assert [(item.check, item.severity, item.passed) for item in found.expectations] == [
+        ("between", "warn", False),
+        ("rows", "error", True),
+    ]
+    assert [row["delay"] for row in found.expectations[0].offending] == [900.0]
+
+
+def test_what_came_of_all_runs_is_a_table_beside_the_rows(tmp_path: Path) -> None:
+    flights(tmp_path, [1, 2, 3])
+    asked = {**spec(), "expectations": [{"column": "delay", "between": [0, 100]}, {"unique": ["carrier", "at"]}]}
+    uri = materialize.run(context(tmp_path, "features-delays-1", asked))["uri"]
+    flights(tmp_path, [1, 2, 900])
+    with pytest.raises(WorkloadError):
+        materialize.run(context(tmp_path, "features-delays-2", asked))
+    frame = pl.read_parquet(f"{uri}/_expectations/*.parquet")
+    assert frame.select("run", "version", "check", "passed", "failing", "rows").rows() == [
+        ("features-delays-1", 0, "between", True, 0.0, 3),
+        ("features-delays-1", 0, "unique", True, 0.0, 3),
+        ("features-delays-2", None, "between", False, 1 / 3, 3),
+        ("features-delays-2", None, "unique", True, 0.0, 3),
+    ]
+    newest = CATALOG.checked(uri)
+    assert newest is not None
+    assert (newest.run, newest.version, [item.passed for item in newest.results]) == (
+        "features-delays-2",
+        None,
+        [False, True],
+    )
+    assert checked.history([uri]).rows() == [*frame.rows()[2:], *frame.rows()[:2]]
+
+
+def test_a_first_run_that_fails_leaves_no_table_and_says_why(tmp_path: Path) -> None:
+    flights(tmp_path, [900])
+    asked = context(tmp_path, form={**spec(), "expectations": [{"column": "delay", "mean": {"max": 100}}]})
+    with pytest.raises(WorkloadError, match="mean is 900, expected"):
+        materialize.run(asked)
+    assert CATALOG.describe(asked.payload["table"]) is None
+    found = CATALOG.checked(asked.payload["table"])
+    assert found is not None
+    assert (found.version, found.results[0].value) == (None, 900.0)
+
+
+def test_an_attempt_that_was_cut_off_after_publishing_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flights(tmp_path, [1])
+    asked = context(tmp_path, form={**spec(), "expectations": [{"rows": {"min": 1}}]})
+    uri = asked.payload["table"]
+
+    def cut_off(*told: Any) -> None:
+        raise OSError("the node is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checked, "write", cut_off)
+        with pytest.raises(OSError, match="gone"):
+            materialize.run(asked)
+    assert CATALOG.checked(uri) is None
+    for _ in range(2):
+        materialize.run(asked)
+    found = CATALOG.checked(uri)
+    assert found is not None
+    assert (found.version, checked.history([uri]).height) == (0, 1)
+
+
+def test_the_next_version_is_compared_with_the_one_that_readers_have(tmp_path: Path) -> None:
+    flights(tmp_path, list(range(400)))
+    first = materialize.run(context(tmp_path))
+    columns = [tuple(column) for column in first["columns"]]
+    before = {
+        "uri": first["uri"], "version": 0, "rows": 400,
+        "entities": ["carrier"], "timestamp": "at", "columns": columns,
+    }  # fmt: skip
+    asked = {
+        **spec(),
+        "expectations": [
+            {"rowsChange": {"maxDrop": 0.1}},
+            {"column": "delay", "drift": {"statistic": "psi", "max": 0.2}},
+            {"column": "carrier", "drift": {"statistic": "js", "max": 0.2}},
+        ],
+    }
+    other = {"table": str(tmp_path / "store" / "features" / "delays" / "2222222222")}
+    assert materialize.run(context(tmp_path, "features-delays-2", asked, **other))["rows"] == 400
+    flights(tmp_path, list(range(300, 600)))
+    with pytest.raises(WorkloadError, match=r"300 rows, 25\.000% fewer than the 400 of version 0") as caught:
+        materialize.run(context(tmp_path, "features-delays-3", asked, **other, previous=before))
+    assert [item["check"] for item in caught.value.data["failed"]] == ["rowsChange", "drift"]
+    assert "drift of delay: psi is" in str(caught.value)
+    (tmp_path / "store" / "features" / "delays" / "1111111111").rename(tmp_path / "gone")
+    assert materialize.run(context(tmp_path, "features-delays-4", asked, **other, previous=before))["rows"] == 300
+
+
+def test_keys_of_another_view_are_looked_up_at_the_version_that_is_pinned(tmp_path: Path) -> None:
+    flights(tmp_path, [1, 2])
+    known = str(tmp_path / "store" / "features" / "carriers" / "1")
+    for codes in (["AA"], ["BB"]):
+        delta.publish(known, [pl.DataFrame({"code": codes})], [("code", "String")], {})
+    key = {"columns": ["carrier"], "view": "carriers", "to": ["code"]}
+    asked = {**spec(), "expectations": [{"references": key}]}
+    pinned = {"uri": known, "version": 0}
+    assert materialize.run(context(tmp_path, form=asked, upstream={"carriers": pinned}))["rows"] == 2
+    with pytest.raises(WorkloadError, match=r"2 of 2 rows have \(carrier\) that is not in carriers \(code\)"):
+        materialize.run(context(tmp_path, "f-2", asked, upstream={"carriers": {**pinned, "version": 1}}))
+    with pytest.raises(WorkloadError, match="which is not published") as caught:
+        materialize.run(context(tmp_path, "f-3", asked))
+    assert caught.value.reason == "UpstreamMissing"
 
 
 def test_an_attempt_after_publication_reports_it_and_publishes_nothing_again(tmp_path: Path) -> None:

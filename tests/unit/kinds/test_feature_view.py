@@ -6,12 +6,13 @@ from framework.api.categories import Category
 from framework.api.conditions import violations
 from framework.api.meta import Ref
 from framework.kinds.feature_view import KIND
+from framework.kinds.feature_view.build import wanted
 from framework.kinds.feature_view.materialization import Materialization
-from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState
+from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.plan import run_name
 from framework.planning.grammar.actions import DeleteTable, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Status, Verb
-from framework.ports import FailureKind, RunPhase, RunState
+from framework.ports import ExpectationResult, FailureKind, RunPhase, RunState
 from tests.builders import NOW, STORAGE, at, desired, feature_view_spec, table
 
 REF = Ref("FeatureView", "departures")
@@ -171,6 +172,92 @@ def test_failed_expectations_stall_and_are_told_once() -> None:
     assert "12 of 900" in first.status.conditions.stalled.message
     assert [item.reason for item in first.events] == ["ExpectationFailed"]
     assert plan(look(run=failed), first.status).events == ()
+
+
+def test_the_rows_that_broke_an_expectation_are_told_with_the_event() -> None:
+    rows = [{"check": "unique", "offending": [{"flight": 7}]}]
+    failed = RunState(
+        RunPhase.FAILED, 1, failure=FailureKind.USER, reason="ExpectationFailed", finished=NOW, data={"failed": rows}
+    )
+    (event,) = plan(look(run=failed), plan(look()).status).events
+    assert event.data == {"run": run_name("departures", MADE), "failed": rows}
+
+
+WARNED = ExpectationResult(
+    check="between",
+    column="delay",
+    severity="warn",
+    observed="1 of 4 values lie outside [0, 9]",
+    passed=False,
+    failing=0.25,
+    offending=({"flight": 7, "delay": 12},),
+)
+
+
+def test_one_that_only_warns_is_told_once_and_stays_in_sight() -> None:
+    published = replace(table(), expectations=(WARNED.model_copy(update={"passed": True}), WARNED))
+    first = plan(look(table=published))
+    assert first.status is not None
+    ready = first.status.conditions.ready
+    assert (ready.status, first.verb, first.status.summary) == (True, Verb.NOOP, "1,000 rows, version 0, 1 warning")
+    assert ready.message == "between of delay: 1 of 4 values lie outside [0, 9]"
+    assert [item.reason for item in first.events] == ["Published", "ExpectationWarned"]
+    assert first.events[1].data["failed"] == [WARNED.model_dump(mode="json")]
+    again = plan(look(table=published), first.status)
+    assert (again.status, again.events) == (first.status, ())
+
+
+def test_data_whose_age_only_warns_stays_as_it_is_and_is_told_once() -> None:
+    ages = [{"freshness": "1h", "severity": "warn"}, {"freshness": "2h"}]
+    asked = desired(REF, feature_view_spec(expectations=ages))
+    fresh = plan(look(table=AGED), asked=asked)
+    assert fresh.requeue_after == timedelta(minutes=50, microseconds=1)
+    warned = plan(look(table=AGED), fresh.status, asked=asked, now=at(3001))
+    assert warned.status is not None
+    assert (warned.verb, warned.status.conditions.stalled.status) == (Verb.NOOP, False)
+    assert "it was fresh until 2026-03-01 12:50Z" in warned.status.conditions.ready.message
+    assert [item.reason for item in warned.events] == ["DataStale"]
+    again = plan(look(table=AGED), warned.status, asked=asked, now=at(4000))
+    assert (again.events, again.requeue_after) == ((), timedelta(seconds=2600, microseconds=1))
+    old = plan(look(table=AGED), again.status, asked=asked, now=at(7000))
+    assert old.status is not None
+    assert (old.status.conditions.stalled.reason, len(old.events)) == ("DataStale", 1)
+
+
+KEY = {"references": {"columns": ["flight"], "view": "flights", "to": ["number"]}}
+FLIGHTS = Ref("FeatureView", "flights")
+
+
+def flights(**digests: str) -> Published:
+    columns = (("number", "Int64"), ("since", "Datetime"), ("seats", "Int16"))
+    held = {"number": "n", "since": "s", "seats": "p", **digests}
+    return Published(
+        uri="/t/flights", version=3, rows=9, identity="f", source_digest="", commit="c" * 40, at=NOW,
+        entities=("number",), timestamp="since", columns=columns, digests=held,
+    )  # fmt: skip
+
+
+def test_a_view_that_an_expectation_names_is_an_upstream_of_which_its_columns_count() -> None:
+    asked = desired(REF, feature_view_spec(expectations=[KEY]))
+    (named,) = (item for item in KIND.references(asked.spec) if item.ref == FLIGHTS)
+    assert (named.path, named.informs) == ("spec.expectations[0].references.view", False)
+    assert KIND.consumes(asked.spec)[FLIGHTS] == {"number"}
+    (submit,) = plan(look(upstream={FLIGHTS: flights()}), asked=asked).actions
+    assert isinstance(submit, SubmitRun)
+    assert submit.run.payload["upstream"]["flights"]["version"] == 3
+    names = {wanted(asked, "s1", {FLIGHTS: version}) for version in (flights(), flights(seats="other"))}
+    assert len(names) == 1
+    assert wanted(asked, "s1", {FLIGHTS: flights(number="other")}) not in names
+
+
+def test_a_run_is_told_which_version_readers_have_whatever_made_it() -> None:
+    good = plan(look(table=replace(table(), version=4))).status
+    newer = desired(REF, feature_view_spec(expectations=[{"rowsChange": {"maxDrop": 0.1}}]), identity="bbbbbbbbbb")
+    (submit,) = plan(look(build=OTHER), good, asked=newer).actions
+    assert isinstance(submit, SubmitRun)
+    previous = submit.run.payload["previous"]
+    assert (previous["uri"], previous["version"], previous["rows"]) == (table().uri, 4, 1000)
+    assert previous["columns"] == [[column.name, column.dtype] for column in newer.spec.columns]
 
 
 def test_a_table_dropped_by_hand_is_made_again() -> None:

@@ -319,3 +319,33 @@ def test_an_accelerator_that_no_node_has_is_no_matter_of_waiting(there: tuple[st
     assert found.over == bool(told)
     assert found.withheld == (CLUSTER_TOO_SMALL if told else "")
     assert not told or found.change.reason == told
+
+
+@pytest.mark.parametrize(
+    ("there", "asks", "told"),
+    [
+        (({"pool": "a", "zone": "1"}, {"pool": "b"}), {"pool": "b"}, ""),
+        (({"pool": "a", "zone": "1"}, {"pool": "b"}), {"pool": "in(a,c)", "zone": "!2"}, ""),
+        (
+            ({"pool": "a", "zone": "1"}, {"pool": "b"}),
+            {"pool": "b", "zone": "1"},
+            "no node of the cluster has pool: b and zone: 1 (pool is a or b, zone is 1)",
+        ),
+        (({},), {"pool": "b"}, "no node of the cluster has pool: b (no node has a label pool)"),
+        (({},), {}, ""),
+        (None, {"pool": "b"}, ""),
+    ],
+)
+def test_labels_that_no_node_has_are_no_matter_of_waiting(
+    there: tuple[dict[str, str], ...] | None, asks: dict[str, str], told: str
+) -> None:
+    found = asked(submit(A), needs=replace(ONE, labels=asks), capacity=replace(cluster(8), labels=there))
+    assert found.over == bool(told)
+    assert found.withheld == (CLUSTER_TOO_SMALL if told else "")
+    assert not told or found.change.reason == told
+
+
+def test_a_cluster_that_no_node_has_joined_yet_is_not_blamed_for_what_it_lacks() -> None:
+    empty = Capacity({"CPU": 0.0}, {"CPU": 0.0}, {}, accelerators=(), labels=())
+    found = asked(submit(A), needs=replace(ONE, accelerator="H100", labels={"pool": "b"}), capacity=empty)
+    assert not found.over

@@ -34,7 +34,7 @@ def cluster(**state: Listed) -> FakeRay:
 
 def test_what_is_reserved_or_held_is_not_free() -> None:
     found = capacity_of(NODES, GROUPS, ACTORS, TENANT, {})
-    assert found == Capacity({"CPU": 8.0, "GPU": 2.0}, {"CPU": 3.5, "GPU": 1.0}, {}, ("H100",))
+    assert found == Capacity({"CPU": 8.0, "GPU": 2.0}, {"CPU": 3.5, "GPU": 1.0}, {}, ("H100",), ({},))
 
 
 def test_it_is_told_what_of_ours_holds_how_much() -> None:
@@ -86,9 +86,17 @@ def test_only_what_is_there_counts() -> None:
     removed = {"state": "REMOVED", "bundles": [{"unit_resources": {"CPU": 8.0}}]}
     ray = cluster(nodes=[*NODES, dead], placement_groups=[removed], actors=[{**ACTORS[1], "state": "DEAD"}])
     assert RayJobs(ray.rest(), lambda: TENANT).capacity() == Capacity(
-        {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}, {}, ("H100",)
+        {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}, {}, ("H100",), ({},)
     )
     assert ray.changes() == []
+
+
+def test_what_nodes_are_labelled_with_is_told_once_and_without_their_names() -> None:
+    nodes = [
+        {**NODES[0], "labels": {"ray.io/node-id": name, **labels}}
+        for name, labels in (("1f", {"pool": "b", "zone": "1"}), ("2f", {"pool": "a"}), ("3f", {"pool": "a"}))
+    ]
+    assert capacity_of(nodes, (), (), TENANT, {}).labels == ({"pool": "a"}, {"pool": "b", "zone": "1"})
 
 
 def test_more_taken_than_there_is_leaves_nothing_free() -> None:

@@ -29,7 +29,30 @@ def split(old: str, new: str, path: str, says: str) -> Rule:
     return Rule(JOB, old, new, f"spec.{path}", says)
 
 
+def disturbed(
+    form: str, path: str, says: str, meant: str | None = None, more: str = f"metrics: [{{{_OWN}}}], "
+) -> Rule:
+    return evaluation(f"{more}robustness: [{{perturb: noise, {form}}}]", f"evaluation.robustness[0]{path}", says, meant)
+
+
+def fair(form: str, path: str, says: str, meant: str | None = None, more: str = f"metrics: [{{{_OWN}}}], ") -> Rule:
+    bar = f"attribute: trip, metric: group_loss_difference, max: 1, {form}"
+    return evaluation(f"{more}fairness: [{{{bar}}}]", f"evaluation.fairness[0]{path}", says, meant)
+
+
 RULES = [
+    disturbed("metric: proft, maxDrop: 1", ".metric", "'proft' is no metric", "profit"),
+    disturbed("metric: profit, maxRise: 1", "", "profit is better when larger: bound it with maxDrop, not maxRise"),
+    disturbed("metric: profit", "", "robustness in profit needs maxDrop or maxRise"),
+    disturbed("metric: profit, maxDrop: 1, maxRise: 1", "", "robustness in profit needs maxDrop or maxRise"),
+    disturbed("metric: cost, maxRise: 1", ".metric", "'cost' is no metric"),
+    disturbed("metric: cost, maxDrop: 1", "", "cost is better when smaller", more="costs: {0: {1: 2}}, "),
+    disturbed("metric: validation_profit, maxDrop: 1", "", "the test rows are disturbed: write metric: profit"),
+    disturbed("metric: cv_auc, maxDrop: 1", "", "the test rows are disturbed: write metric: auc"),
+    fair("loss: profit", "", "profit is no loss: it is better when larger"),
+    fair("loss: proft", ".loss", "'proft' is no metric", "profit"),
+    fair("loss: cost", ".loss", "'cost' is no metric"),
+    fair("loss: validation_brier", "", "groups are parts of the test rows: write loss: brier"),
     own(_OWN.replace("profit,", "auc,"), ".name", "auc is the name of a metric that there is already"),
     own(_OWN.replace("profit,", "cost,"), ".name", "cost is the name of a metric that there is already"),
     own(_OWN.replace("profit,", "cv_profit,"), ".name", "'cv_profit' would be taken for something else"),
@@ -58,9 +81,15 @@ RULES = [
         "cv_auc is of folds that the live model was not fitted on",
         more="crossValidation: {}, ",
     ),
-    evaluation(
-        "crossValidation: {}, slices: [{by: rain, metric: cv_auc, min: 0.5}]", "evaluation.slices[0]", "is of folds"
+    *(
+        evaluation(
+            f"crossValidation: {{}}, slices: [{{by: rain, metric: {prefix}auc, min: 0.5}}]",
+            "evaluation.slices[0]",
+            "slices are parts of the test rows: write metric: auc",
+        )
+        for prefix in ("cv_", "validation_")
     ),
+    gate("metric: validation_auc, comparedTo: live, maxDrop: 0.1", "", "models are compared on the test rows: write m"),
     evaluation("costs: {}", "evaluation", "costs must name something that costs"),
     evaluation("costs: {0: {1: 0}}", "evaluation", "costs must name something that costs"),
     evaluation("costs: {0: {1: .inf}}", "evaluation.costs.0.1", "must be a finite number"),
@@ -107,6 +136,11 @@ def test_what_cannot_be_is_told(measured: Project, rule: Rule) -> None:
         f"metrics: [{{{_OWN}}}], crossValidation: {{}}, gates: [{{metric: cv_profit, min: 1}}]",
         f"metrics: [{{{_OWN}, columns: [rain]}}], gates: [{{metric: profit, comparedTo: live, maxDrop: 1}}]",
         "costs: {0: {1: 1}, 1: {0: 9.5, 1: -2}}, gates: [{metric: cost, max: 3}]",
+        f"metrics: [{{{_OWN}}}], robustness: [{{perturb: noise, metric: profit, maxDrop: 1}}]",
+        f"metrics: [{{{_OWN.replace('larger', 'smaller')}}}], fairness: [{{attribute: trip, metric: "
+        "group_loss_difference, loss: profit, max: 40}]",
+        "costs: {0: {1: 1}}, robustness: [{perturb: noise, metric: cost, maxRise: 1}], fairness: [{attribute: trip, "
+        "metric: group_loss_difference, loss: cost, max: 2}]",
         "crossValidation: {folds: 3, gap: 1d}, gates: [{metric: cv_log_loss, max: 0.6}]",
     ],
 )

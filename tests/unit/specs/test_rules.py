@@ -10,7 +10,6 @@ import pytest
 from framework.api.errors import Problem
 from framework.api.meta import Ref
 from framework.kinds import KINDS
-from framework.kinds.feature_view.rules import ENCODINGS, OPTIONS
 from tests.unit.specs.conftest import FILES, Project
 from tests.unit.specs.rules import BATCH, DEPLOYMENT, JOB, MONITOR, VIEW, WEATHER, Rule, project, told
 
@@ -64,6 +63,34 @@ RULES = [
     Rule(VIEW, UNIQUE, "{column: late, quantile: {q: 0.5}}", "spec.expectations[0].quantile", "min or max is needed"),
     Rule(VIEW, UNIQUE, "{rows: {min: 5, max: 1}}", "spec.expectations[0].rows", "min must not exceed max"),
     Rule(VIEW, UNIQUE, "{rows: {min: 5}, tolerance: 0.1}", "spec.expectations[0]", "takes no tolerance"),
+    Rule(VIEW, UNIQUE, "{column: time, mean: {max: 0}}", "spec.expectations[0].mean", "mean needs a number"),
+    Rule(VIEW, UNIQUE, "{column: time, std: {min: 0}}", "spec.expectations[0].std", "std needs a number"),
+    Rule(VIEW, UNIQUE, "{mean: {min: 0}}", "spec.expectations[0]", "mean needs column"),
+    Rule(VIEW, UNIQUE, "{column: late, mean: {}}", "spec.expectations[0].mean", "min or max is needed"),
+    Rule(VIEW, UNIQUE, "{column: late, mean: {min: .nan}}", "spec.expectations[0].mean.min", "finite number"),
+    Rule(VIEW, UNIQUE, "{column: late, distinct: {min: -1}}", "spec.expectations[0].distinct.min", "at least 0"),
+    Rule(VIEW, UNIQUE, "{rowsChange: {}}", "spec.expectations[0].rowsChange", "maxDrop or maxGrowth is needed"),
+    Rule(VIEW, UNIQUE, "{rowsChange: {maxDrop: 1.5}}", "spec.expectations[0].rowsChange.maxDrop", "at most 1"),
+    Rule(VIEW, UNIQUE, "{rowsChange: {maxDrop: 0.5}, tolerance: 0.1}", "spec.expectations[0]", "takes no tolerance"),
+    Rule(VIEW, UNIQUE, "{column: late, drift: {statistic: chi2, max: 1}}", "spec.expectations[0].drift.statistic",
+        "'chi2' is not allowed here", allowed="psi"),
+    Rule(VIEW, UNIQUE, "{column: late, drift: {max: 0}}", "spec.expectations[0].drift.max", "more than 0"),
+    Rule(VIEW, UNIQUE, "{column: late, drift: {statistic: ks, max: 2}}", "spec.expectations[0].drift",
+        "ks is 1 at most"),
+    Rule(VIEW, UNIQUE, "{unique: [trip], severity: warning}", "spec.expectations[0].severity",
+        "'warning' is not allowed here", "warn"),
+    Rule(VIEW, UNIQUE, "{references: {columns: [trp], view: trips, to: [trip]}}",
+        "spec.expectations[0].references.columns[0]", "no column 'trp' is declared", "trip"),
+    Rule(VIEW, UNIQUE, "{references: {columns: [trip], view: tripz}}", "spec.expectations[0].references.view",
+        "there is no FeatureView named 'tripz'", "trips"),
+    Rule(VIEW, UNIQUE, "{references: {columns: [trip], view: trips}}", "spec.expectations[0].references.view",
+        "refers to itself"),
+    Rule(VIEW, UNIQUE, "{references: {columns: [trip], view: weather, to: [tripp]}}",
+        "spec.expectations[0].references.to[0]", "FeatureView/weather has no column 'tripp'", "trip"),
+    Rule(VIEW, UNIQUE, "{references: {columns: [late], view: weather, to: [time]}}",
+        "spec.expectations[0].references.to[0]", "they cannot hold the same values"),
+    Rule(VIEW, UNIQUE, "{references: {columns: [trip], view: trips, to: [trip, time]}}",
+        "spec.expectations[0].references", "columns names 1 and to 2"),
     Rule(VIEW, UNIQUE, "{unique: [trip, time, trip]}", "spec.expectations[0].unique", "names 'trip' twice"),
     Rule(VIEW, UNIQUE, '{sql: "  "}', "spec.expectations[0].sql", "'  ' is blank"),
     Rule(VIEW, "name: late", 'name: " "', "spec.columns[2].name", "' ' is blank"),
@@ -239,16 +266,6 @@ def test_rules_cost_as_much_as_there_are_resources(project: Project) -> None:
     small, large = seconds(150), seconds(600)
 
     assert large < 12 * small + 0.5, f"{small:.2f} s for 300, {large:.2f} s for 1,200"
-
-
-def test_reader_options_are_those_of_the_workloads() -> None:
-    pytest.importorskip("polars")
-    from framework.workloads.features import csv, sources
-
-    assert {form: set(options) for form, options in sources._OPTIONS.items()} == {
-        form: set(options) for form, options in OPTIONS.items()
-    }
-    assert csv.ENCODINGS == ENCODINGS
 
 
 @pytest.mark.parametrize("kind", KINDS)

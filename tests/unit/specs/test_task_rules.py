@@ -128,6 +128,7 @@ MEASURED = "performance: {{labels: {{view: trips, key: trip, column: late}}{}}}"
     [
         ("Boolean", ", metric: rmse, maxRise: 1", ".metric", "rmse is no metric of binary (its own: auc, "),
         ("Boolean", ", metric: acu", ".metric", "'acu' is no metric (allowed: auc, "),
+        ("Boolean", ", metric: profit", ".metric", "one of a TrainingJob's own is measured by its runs alone"),
         ("Int8", ", metric: mae", "", "mae is better when smaller: say by maxRise how much more is no loss yet"),
         ("Int8", ", metric: auc, maxRise: 1", "", "auc is better when larger: bound it with maxDrop, not maxRise"),
     ],

@@ -55,3 +55,8 @@ def error(truth: Any, answers: Any, rows: Any) -> Any:
 def weighed(truth: Any, answers: Any, rows: Any) -> float:
     """How far off, by a column of the rows."""
     return float(np.average(np.abs(truth - answers), weights=rows["fee"].to_numpy()))
+
+
+def gain(truth: Any, answers: Any, rows: Any) -> float:
+    """What is answered for late and is brings its price."""
+    return float(np.where(answers >= 0.5, truth * rows["price"].to_numpy(), 0.0).mean())

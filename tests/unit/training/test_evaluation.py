@@ -22,7 +22,6 @@ from framework.workloads.formats import skops
 from framework.workloads.training.card import card_markdown, model_card
 from framework.workloads.training.champion import live_answers
 from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
-from framework.workloads.training.cluster import shortage, worker_resources
 from framework.workloads.training.evaluation import slices
 from framework.workloads.training.metrics import measure
 from framework.workloads.training.trainer import Part, TrainingData
@@ -162,15 +161,6 @@ def test_rows_without_a_value_are_one_slice(rows: pl.DataFrame) -> None:
     wind = rows.with_columns(wind=pl.Series([1.0, math.nan, None, 2.0] * 100))
     found = slices([{"by": "wind", "metric": "auc"}], wind, known(wind, rows["x"].to_numpy()))
     assert [(row["value"], row["rows"]) for row in found] == [("1.0", 100), ("2.0", 100), ("None", 200)]
-
-
-def test_what_can_never_fit_is_told() -> None:
-    assert shortage({"CPU": 2.0}, {"CPU": 2.0}) == []
-    assert shortage({"CPU": 8.0, "GPU": 1.0}, {"CPU": 2.0}) == [
-        "the cluster has 2 CPU of 8 needed",
-        "the cluster has 0 GPU of 1 needed",
-    ]
-    assert worker_resources({"cpusPerWorker": 0.5, "gpusPerWorker": 1}) == {"CPU": 0.5, "GPU": 1.0}
 
 
 def test_a_trial_is_worth_its_best_round() -> None:

@@ -74,7 +74,15 @@ def test_by_time_nothing_is_learned_that_is_not_earlier_and_no_row_is_measured_t
         assert at[fold.held].min() - at[fold.learn].max() >= max(1, int(gap[0]))
 
 
-@pytest.mark.parametrize("by", [{"by": "random"}, {"by": "stratified"}, {"by": "group", "group": "plane"}])
+@pytest.mark.parametrize(
+    "by",
+    [
+        {"by": "random"},
+        {"by": "stratified"},
+        {"by": "group", "group": "plane"},
+        {"by": "group", "group": "plane", "stratify": True},
+    ],
+)
 def test_otherwise_each_row_is_measured_once_by_a_fit_that_has_not_seen_it(by: dict[str, str]) -> None:
     labels = [place % 4 == 0 for place in range(60)]
     known = dataset(list(range(60)), labels, plane=[place // 6 if place > 5 else None for place in range(60)])

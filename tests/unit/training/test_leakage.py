@@ -12,6 +12,7 @@ from framework.answers import Matrix, ModelOutput
 from framework.api.tasks import Task
 from framework.scores import Answered
 from framework.workloads import models
+from framework.workloads.training.card.inside import leakage as card
 from framework.workloads.training.leakage import leakage, look_at
 
 CLASSES, QUANTILES = ("a", "b", "c"), (0.1, 0.5, 0.9)
@@ -60,11 +61,12 @@ def perfect(task: Task, test: pl.DataFrame) -> Matrix:
 def look(task: Task, frame: pl.DataFrame, inputs: list[str], **more: Any) -> dict[str, Any]:
     half = frame.height // 2
     parts = {"train": more.pop("train", frame[:half]), "test": more.pop("test", frame[half:])}
+    parts["validation"] = more.pop("validation", parts["train"][:0])
     form = models.signature_of(parts["train"], inputs, [], output(task))
     answers = more.pop("answers", perfect(task, parts["test"]))
     quantiles = QUANTILES if task is Task.QUANTILE else ()
     known = Answered(output(task).truth(parts["test"]), answers, task, quantiles=quantiles)
-    seen = look_at(parts, form, more.get("entities", []), 7)
+    seen = look_at(parts, more.get("learned", ["train"]), form, more.get("entities", []), 7)
     return leakage(seen, known, more.get("split", "random"))
 
 
@@ -135,6 +137,25 @@ def test_rows_in_both_parts_are_counted() -> None:
     assert "300 of 600 test rows are equal to training rows, label included" in found["hints"]
     other = twice.with_columns(y=pl.col("y") + 1)
     assert look(Task.REGRESSION, frame, ["x0", "x1", "x2"], train=frame[:600], test=other)["rows"]["equal"] == 0
+
+
+def test_rows_of_all_parts_that_were_learned_from_are_counted_and_called_so() -> None:
+    frame = drawn(Task.REGRESSION)
+    parts = {"train": frame[:500], "validation": frame[500:700], "test": pl.concat([frame[600:900], frame[:100]])}
+    entities = {"entities": ["x0"], "split": "group"}
+    alone = look(Task.REGRESSION, frame, ["x0", "x1"], **entities, **parts)
+    assert (alone["learned"], alone["rows"]["equal"], alone["entities"]["shared"]) == ("training rows", 100, 100)
+    both = look(Task.REGRESSION, frame, ["x0", "x1"], learned=["train", "validation"], **entities, **parts)
+    assert both["learned"] == "training or validation rows"
+    assert (both["rows"]["equal"], both["entities"]["shared"]) == (200, 200)
+    told = (
+        "200 of 400 test rows are equal to training or validation rows, label included",
+        "200 of 400 test rows are of an entity (x0) that training or validation rows are of, too",
+    )
+    for sentence in told:
+        assert any(hint.startswith(sentence) for hint in both["hints"])
+        (section,) = card(both)
+        assert any(sentence in one for one in section.sentences)
 
 
 def test_rows_that_are_equal_by_their_nature_are_no_hint() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from framework.api.nearest import nearest
+from framework.kinds.training_job.question import question
 from framework.workloads.training.look import look
 
 
@@ -62,6 +64,27 @@ def test_what_cannot_be_fitted_is_told_at_its_place(
     assert where == path
     assert told in message
     assert (name is not None) is wanted
+
+
+@pytest.mark.parametrize(
+    ("task", "meant"),
+    [
+        ("regression", "sklearn.ensemble.RandomForestRegressor"),
+        ("multiclass", "sklearn.ensemble.RandomForestClassifier"),
+        (None, "sklearn.ensemble.RandomForestClassifier"),
+    ],
+)
+def test_what_is_likely_meant_answers_what_the_task_asks_for(task: str | None, meant: str) -> None:
+    trainer = {"sklearn": {"estimator": "sklearn.ensemble.RandomForest"}}
+    (mistake,) = look({"spec": {"trainer": trainer, "task": task}})
+    assert mistake.wanted is not None
+    assert nearest(mistake.wanted, mistake.allowed) == meant
+
+
+def test_of_a_trainer_that_cannot_learn_the_task_nothing_more_is_asked() -> None:
+    spec = {"trainer": {"sklearn": {"estimator": LOGISTIC}}, "dataset": {"task": "ranking"}}
+    assert question(spec, lambda ref: None) is None
+    assert question({**spec, "dataset": {"task": "binary"}}, lambda ref: None) is not None
 
 
 def test_what_a_search_would_set_is_looked_at_too() -> None:

@@ -13,16 +13,20 @@ import pytest
 import yaml
 
 from framework.answers import ModelOutput
-from framework.api.metrics import own_measures
+from framework.api.metrics import CALLED_WITH, own_measures
 from framework.api.tasks import Task
 from framework.kinds.training_job.evaluation import Evaluation
 from framework.kinds.training_job.gates import judge
 from framework.kinds.training_job.question import question
+from framework.workloads import models
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import evaluation, metrics
 from framework.workloads.training.comparison import compare
+from framework.workloads.training.fairness import fairness
+from framework.workloads.training.judging import wanted
 from framework.workloads.training.look import look
 from framework.workloads.training.own_metrics import own_metrics
+from framework.workloads.training.robustness import robustness
 from framework.workloads.training.stopping import Stopping
 from framework.workloads.training.trainer import FitSettings, Part, StopRule, TrainingData
 from framework.workloads.training.trainers import TRAINERS
@@ -93,6 +97,57 @@ def test_without_a_finite_number_it_is_not_defined_and_its_gate_fails_with_the_r
     (row,) = judge(Evaluation.model_validate(spec), found)
     assert not row["passed"]
     assert row["message"] == f"{name} = not measured ({KPI}:{name} gave no finite number), bar >= 0"
+
+
+def test_disturbed_rows_are_measured_by_it_and_it_is_given_what_they_really_are() -> None:
+    bar = {"perturb": "noise", "amount": 3.0, "metric": "gain", "maxDrop": 1.0, "columns": ["price"]}
+    spec = asked("gain", columns=("price",), robustness=[bar])
+    frame = pl.DataFrame({"price": [10.0, 20.0, 5.0, 40.0] * 50, "late": [1, 0, 1, 0] * 50})
+    predictor = models.Predictor(lambda x: (x[:, 0] < 15) * 1.0, models.signature_of(frame, ["price"], [], BINARY))
+    own = own_metrics(spec, BINARY, frame.columns)
+    (found,) = robustness([bar], predictor, BINARY, frame, None, 7, own)
+    assert (found["clean"], found["problem"]) == (7.5 / 2, "")
+    assert 0 < found["value"] < 7.5 / 2 - 1
+    (row,) = judge(Evaluation.model_validate(spec), {}, {"robustness": [found]})
+    assert not row["passed"]
+    assert "gain under noise of 3 = " in row["message"]
+
+
+def test_without_a_value_on_the_rows_as_they_are_a_bar_on_disturbed_ones_fails_with_the_reason() -> None:
+    bar = {"perturb": "noise", "metric": "nothing", "maxDrop": 1.0}
+    frame = pl.DataFrame({"price": [10.0, 20.0], "late": [1, 0]})
+    predictor = models.Predictor(lambda x: x[:, 0] / 40, models.signature_of(frame, ["price"], [], BINARY))
+    own = own_metrics(asked("nothing"), BINARY, frame.columns)
+    (found,) = robustness([bar], predictor, BINARY, frame, None, 7, own)
+    assert (found["value"], found["problem"]) == (None, "nothing is not defined on these rows")
+
+
+@pytest.mark.parametrize(
+    ("spec", "loss", "each"),
+    [
+        (asked("error", "smaller"), "error", {"Bern": (0.8 + 0.1) / 2, "Zürich": 0.1, None: 0.6}),
+        ({"costs": {"0": {"1": 3}, "1": {"0": 8}}}, "cost", {"Bern": 1.5, "Zürich": 0.0, None: 8.0}),
+    ],
+)
+def test_groups_are_compared_by_it(spec: dict[str, Any], loss: str, each: dict[Any, float]) -> None:
+    bar = {"attribute": "city", "metric": "group_loss_difference", "loss": loss, "max": 0.5}
+    own = own_metrics(spec, BINARY, FRAME.columns)
+    (found,) = fairness([bar], FRAME, known(spec), own.measures)
+    assert {row["group"]: row["values"][loss] for row in found["groups"]} == pytest.approx(each)
+    assert found["value"] == pytest.approx(max(each.values()) - min(each.values()))
+    (row,) = judge(Evaluation.model_validate({**spec, "fairness": [bar]}), {}, {"fairness": [found]})
+    assert (row["passed"], row["gate"]) == (False, f"group_loss_difference of {loss} by city")
+
+
+def test_before_a_fit_bars_on_what_nobody_measures_are_told() -> None:
+    for bars in (
+        {"robustness": [{"perturb": "noise", "metric": "profit", "maxDrop": 1.0}]},
+        {"fairness": [{"attribute": "city", "metric": "group_loss_difference", "loss": "profit", "max": 1.0}]},
+    ):
+        assert wanted({**asked("profit"), **bars}, Task.BINARY) == []
+        with pytest.raises(WorkloadError, match="profit") as caught:
+            wanted(bars, Task.BINARY)
+        assert caught.value.reason == "UnknownMetric"
 
 
 def test_a_column_that_is_not_there_is_told() -> None:
@@ -219,7 +274,9 @@ def test_before_a_run_its_signature_is_read_and_nothing_is_run(tmp_path: Path, p
     file = tmp_path / place
     file.parent.mkdir(parents=True)
     file.write_text(CODE)
-    found = list(look({"root": str(tmp_path), "spec": {"trainer": {}, "metrics": {"spec.x": f"shop.kpi:{name}"}}}))
+    found = list(
+        look({"root": str(tmp_path), "spec": {"trainer": {}, "calls": {"spec.x": (f"shop.kpi:{name}", CALLED_WITH)}}})
+    )
     if name not in ("short", "long", "keyed"):
         assert found == []
         return
@@ -231,7 +288,10 @@ def test_before_a_run_its_signature_is_read_and_nothing_is_run(tmp_path: Path, p
 
 def test_what_is_no_python_is_told_by_others(tmp_path: Path) -> None:
     (tmp_path / "kpi.py").write_text("def (")
-    assert list(look({"root": str(tmp_path), "spec": {"trainer": {}, "metrics": {"spec.x": "kpi:good"}}})) == []
+    assert (
+        list(look({"root": str(tmp_path), "spec": {"trainer": {}, "calls": {"spec.x": ("kpi:good", CALLED_WITH)}}}))
+        == []
+    )
 
 
 @pytest.mark.parametrize("trainer", ["{lightgbm: {params: {num_leaves: 5}}}", '{torch: {entrypoint: "a.b:c"}}'])
@@ -242,5 +302,21 @@ def test_whoever_validates_asks_for_it(trainer: str) -> None:
     }  # fmt: skip
     asked = question(spec, lambda ref: None)
     assert asked is not None
-    assert asked.asked["spec"]["metrics"] == {"spec.evaluation.metrics[0].entrypoint": "shop.kpi:good"}
-    assert asked.files == ("shop/kpi.py", "shop/kpi/__init__.py")
+    path = "spec.evaluation.metrics[0].entrypoint"
+    assert asked.asked["spec"]["calls"][path] == ("shop.kpi:good", ("truth", "answers", "rows"))
+    assert set(asked.files) >= {"shop/kpi.py", "shop/kpi/__init__.py"}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "arguments"), [("function", ("data", "params", "seed")), ("torch", ("data", "params"))]
+)
+def test_functions_that_train_are_read_before_a_run_likewise(
+    tmp_path: Path, trainer: str, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "fits.py").write_text("def fits(data): ...\n")
+    spec = {"trainer": {trainer: {"entrypoint": "fits:fits"}}, "dataset": {"task": "regression"}}
+    asked = question(spec, lambda ref: None)
+    assert asked is not None
+    (mistake,) = look({"root": str(tmp_path), **asked.asked})
+    assert mistake.path == f"spec.trainer.{trainer}.entrypoint"
+    assert mistake.message == f"fits.py:1 fits(data) cannot be called with ({', '.join(arguments)})"

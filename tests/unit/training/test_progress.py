@@ -42,7 +42,7 @@ def test_a_grid_without_choices_has_no_number_of_trials() -> None:
     ],
 )
 def test_a_search_is_as_far_as_its_trials(ended: int, running: int, told: Progress) -> None:
-    assert of_search("grid", 6, ended, running, {"CPU": 1.0}) == told
+    assert of_search("grid", 6, ended, running, "1 CPU") == told
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_search_is_as_far_as_its_trials(ended: int, running: int, told: Progre
 def test_a_fit_is_as_far_as_its_rounds(
     trainer: str, workers: int, rounds: int, done: int | None, told: Progress
 ) -> None:
-    assert of_fit(trainer, workers, rounds, done, {"CPU": 2.0}) == told
+    assert of_fit(trainer, workers, rounds, done, "2 CPUs") == told
 
 
 def test_the_driver_hears_what_the_worker_tells_and_nothing_of_an_attempt_before(

@@ -123,6 +123,7 @@ def test_a_model_that_learned_from_the_validation_rows_is_judged_on_them_by_the_
     assert profiled(tmp_path) == parts["train"] + parts["validation"]
     card = (tmp_path / "model" / "README.md").read_text()
     assert "the model learned once more from the train and the validation part" in card
+    assert "test rows are equal to training or validation rows, label included" in card
 
 
 def test_a_run_whose_rows_stream_comes_to_the_same_version(

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xgboost
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 
+from framework.answers import ModelOutput
+from framework.api.tasks import Task
 from framework.scores import auc
 from framework.workloads import models
 from framework.workloads.context import WorkloadError
@@ -66,6 +69,16 @@ def own_xgboost(data: TrainingData, params: dict, seed: int) -> xgboost.Booster:
 
 def no_model(data: TrainingData, params: dict, seed: int) -> str:
     return "model"
+
+
+def unfitted(data: TrainingData, params: dict, seed: int) -> LogisticRegression:
+    return LogisticRegression()
+
+
+def gaps_are_its_own_matter(data: TrainingData, params: dict, seed: int) -> HistGradientBoostingRegressor:
+    """As docs/kinds/training-job.md has it."""
+    model = HistGradientBoostingRegressor(max_depth=params["depth"], random_state=seed)
+    return model.fit(data.train.x, data.train.y, sample_weight=data.train.weight)
 
 
 BOOSTED = FitSettings({"num_leaves": 7}, rounds=40, seed=3)
@@ -208,6 +221,15 @@ def test_a_function_can_bring_its_own_model() -> None:
         TRAINERS["function"].fit(DATA, wrong, Recorder())
     with pytest.raises(WorkloadError, match="returned str"):
         TRAINERS["function"].fit(DATA, replace(settings, entrypoint=f"{__name__}:no_model"), Recorder())
+    with pytest.raises(WorkloadError, match="unfitted returned a model that cannot answer: This LogisticRegression in"):
+        TRAINERS["function"].fit(DATA, replace(settings, entrypoint=f"{__name__}:unfitted"), Recorder())
+
+
+def test_a_function_is_given_what_the_documentation_says() -> None:
+    settings = FitSettings({"depth": 3}, 1, 3, entrypoint=f"{__name__}:gaps_are_its_own_matter")
+    data = replace(DATA, output=ModelOutput("late", Task.REGRESSION))
+    artifact = TRAINERS["function"].fit(data, settings, Recorder())
+    assert artifact.format == "skops"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from framework.api.trainers import TRAINER_FORMS
 from framework.kinds.training_job.tuning import Tune
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import stages
+from framework.workloads.training.cluster import WorkerNeeds
 from framework.workloads.training.trainer import Artifact, FitSettings, Part, SeveralWorkers, TrainingData, Watch
 from framework.workloads.training.trainers import TRAINERS
 from framework.workloads.training.tuning import searching
@@ -35,6 +36,7 @@ from tests.unit.training.test_spaces import TREE
 
 TRUTH = np.array([0.0, 0.0, 1.0, 1.0])
 DATA = TrainingData(Part(np.zeros((4, 1)), TRUTH), Part(np.zeros((4, 1)), TRUTH), ("x",), {}, ModelOutput(Task.BINARY))
+ONE_CPU = WorkerNeeds({"CPU": 1.0})
 SEARCH = {"eta": {"loguniform": [0.01, 1.0]}, "depth": {"randint": [2, 9]}, "boost": {"choice": ["a", "b"]}}
 ASKED: dict[str, Any] = {
     "search": SEARCH, "metric": "validation_brier", "mode": "min", "trials": 8, "concurrency": 1,
@@ -100,7 +102,7 @@ def searched(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> s
     settings = FitSettings({"depth": 3}, rounds=10, seed=5)
     told: list[Any] = []
     return searching.search(
-        DATA, "counted", settings, {**ASKED, **changes}, {"CPU": 1.0}, str(folder), lambda *one: told.append(one)
+        DATA, "counted", settings, {**ASKED, **changes}, ONE_CPU, str(folder), lambda *one: told.append(one)
     )
 
 

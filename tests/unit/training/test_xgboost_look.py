@@ -117,6 +117,10 @@ def test_what_has_no_effect_is_told_with_what_it_belongs_to(
     assert f"has no effect beside the other parameters: leave it out, or set {what}" in said
 
 
+def test_of_a_name_that_it_does_not_have_rules_tell_and_nobody_else() -> None:
+    assert told({"max_dpth": 5}, {}, "regression") == []
+
+
 def test_what_one_choice_has_a_use_for_has_an_effect() -> None:
     assert told({"rate_drop": 0.1}, {"booster": {"choice": ["gbtree", "dart"]}}) == []
     assert told({"scale_pos_weight": 2}) == [], "the label may turn out to be binary"

@@ -28,10 +28,11 @@ def leakage(found: Mapping[str, Any] | None) -> Iterator[CardSection]:
     if not found:
         return
     equal, shared = found["rows"], found["entities"]
-    facts = [f"{equal['equal']:,} of {equal['of']:,} test rows are equal to training rows, label included."]
+    learned = found.get("learned", "training rows")
+    facts = [f"{equal['equal']:,} of {equal['of']:,} test rows are equal to {learned}, label included."]
     if shared["columns"]:
         told = f"{shared['shared']:,} of {shared['of']:,} test rows are of an entity ({', '.join(shared['columns'])})"
-        facts.append(f"{told} that training rows are of, too.")
+        facts.append(f"{told} that {learned} are of, too.")
     rows = [(row["input"], number(row["value"])) for row in found["inputs"][:_DRAWN]]
     if rows:
         metric = found["metric"]

@@ -17,6 +17,7 @@ from framework.api.tasks import Task
 from framework.api.trainers import TRAINER_FORMS
 from framework.workloads.context import WorkloadError
 from framework.workloads.training import metrics
+from framework.workloads.training.cluster import WorkerNeeds
 from framework.workloads.training.progress import Pace, of_search, trials_in_all
 from framework.workloads.training.shards import Shards
 from framework.workloads.training.trainer import REPORTS, FitSettings, TrainingData
@@ -68,7 +69,7 @@ def search(
     trainer: str,
     settings: FitSettings,
     tune: Mapping[str, Any],
-    resources: Mapping[str, float],
+    needs: WorkerNeeds,
     folder: str,
     tell: Callable[[float | None, str], None],
 ) -> SearchResult:
@@ -97,7 +98,7 @@ def search(
     def told(ended: int, running: int) -> None:
         best = _so_far(course.trials(), metric, mode, bounds)
         left = pace.left(max(ended, already), course.total)
-        tell(*of_search(tune["algorithm"], course.total, ended, running, resources, best, left))
+        tell(*of_search(tune["algorithm"], course.total, ended, running, str(needs), best, left))
 
     told(0, 0)
     left = _left(tune, course)
@@ -108,7 +109,7 @@ def search(
             known={number: (note.reports, note.error) for number, note in course.known.items()},
         )  # fmt: skip
         scheduler = SCHEDULERS[tune["scheduler"]](REPORTS if boosts else 1, settings.seed)
-        carry_out(course, task_of_trial, data, scheduler, resources, folder, left, told)
+        carry_out(course, task_of_trial, data, scheduler, needs, folder, left, told)
     trials = course.trials()
     best = _best(trials, metric, mode, bounds)
     found = replace(_result(trials, best, among, settings), metric=metric)

@@ -14,6 +14,7 @@ from framework.api.spaces import Parameter
 from framework.workloads.context import WorkloadError
 from framework.workloads.priority import give_way
 from framework.workloads.training.checkpoints import CheckpointState, read_checkpoint, write_checkpoint
+from framework.workloads.training.cluster import WorkerNeeds
 from framework.workloads.training.loading import opened
 from framework.workloads.training.shards import Shards
 from framework.workloads.training.trainer import Artifact, FitSettings, TrainingData
@@ -83,7 +84,7 @@ def carry_out(
     task: TrialTask,
     data: TrainingData | Shards,
     scheduler: Any,
-    resources: Mapping[str, float],
+    needs: WorkerNeeds,
     folder: str,
     budget: float | None,
     told: Callable[[int, int], None],
@@ -99,8 +100,9 @@ def carry_out(
         give_way()
         task.run(form[_NUMBER], TrialOrder(**form[_ASKED]), data, ray_tune.report)
 
+    room = ray_tune.PlacementGroupFactory([dict(needs.resources)], bundle_label_selector=[dict(needs.labels)])
     tuner = ray_tune.Tuner(
-        ray_tune.with_resources(ray_tune.with_parameters(trial, data=data), dict(resources)),
+        ray_tune.with_resources(ray_tune.with_parameters(trial, data=data), room),
         tune_config=ray_tune.TuneConfig(
             metric=task.metric,
             mode=task.mode,

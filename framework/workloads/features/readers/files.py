@@ -29,6 +29,11 @@ class File:
         """Whether Polars can open it by its name."""
         return storage.is_local(self.uri) or self.uri.partition("://")[0] in _NATIVE
 
+    @property
+    def path(self) -> str:
+        """On this machine; empty where it lies elsewhere."""
+        return self.uri.removeprefix("file://") if storage.is_local(self.uri) else ""
+
     def head(self) -> bytes:
         return storage.read_bytes(self.uri, HEAD) or b""
 
