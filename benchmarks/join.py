@@ -42,7 +42,7 @@ def write(folder: Path) -> None:
         "features": table(FEATURES, "seen", **{name: generator.random(FEATURES) for name in _TAKEN}),
     }
     for name, frame in tables.items():
-        publish(str(folder / name), frame, _COLUMNS[name], {})
+        publish(str(folder / name), [frame], _COLUMNS[name], {})
 
 
 def ours(folder: Path) -> Any:

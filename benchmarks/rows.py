@@ -31,7 +31,8 @@ def write(folder: Path) -> dict[str, float]:
     inputs = {name: generator.normal(size=ROWS) for name in NAMES}
     late = (inputs["x0"] + inputs["x1"] * inputs["x2"] + generator.normal(size=ROWS) > 0).astype(np.int8)
     at = pl.Series(1_704_067_200_000_000 + np.arange(ROWS) * 1_000_000).cast(pl.Datetime("us", "UTC"))
-    publish(str(folder / "rows"), pl.DataFrame({"id": range(ROWS), "at": at, "late": late, **inputs}), COLUMNS, {})
+    rows = pl.DataFrame({"id": range(ROWS), "at": at, "late": late, **inputs})
+    publish(str(folder / "rows"), [rows], COLUMNS, {})
     return {}
 
 

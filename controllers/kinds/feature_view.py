@@ -32,16 +32,16 @@ def observe(
     state = state_of(status, FeatureViewState)
     same = status is not None and status.identity == desired.identity
     begun = built_by(ref.name, state.run) if same and state.run else ""
-    return _Look(desired, state.published, begun, ports, now).observed()
+    return _Look(desired, state, begun, ports, now).observed()
 
 
 @dataclass(frozen=True)
 class _Look:
-    """``known`` is the version that is on record as published, ``begun`` the build that was begun for what git still
+    """``state`` is what is on record, ``begun`` the build that was begun for what git still
     asks for; empty where none was."""
 
     desired: Desired[Any]
-    known: Published | None
+    state: FeatureViewState
     begun: str
     ports: Ports
     now: datetime
@@ -116,6 +116,19 @@ class _Look:
             return newest
         return next(filter(self._is_known, self.ports.tables.versions(newest.uri)), newest)
 
+    @property
+    def known(self) -> Published | None:
+        """The version that is on record as published."""
+        return self.state.published
+
+    def _due(self, newest: TableState) -> bool:
+        """Whether files are to be looked at that were there before. ``every`` looks at each turn: the plan knows when
+        it is time. A schedule means to leave them alone until then."""
+        rules = self.desired.spec.materialization
+        if rules.schedule is None:
+            return rules.every is not None
+        return not build.due_in(self.desired.spec, self.state.last_look(newest), self.now)
+
     def _is_known(self, table: TableState) -> bool:
         return self.known is not None and (self.known.uri, self.known.version) == (table.uri, table.version)
 
@@ -130,7 +143,7 @@ class _Look:
     def _sources(self, newest: TableState | None, ready: build.Upstream) -> tuple[str, tuple[str, str] | None]:
         """The digest of what the sources hold; or an empty one, and why (reason, message) there is none."""
         spec = self.desired.spec
-        if newest is not None and spec.materialization.every is None and build.made_of(newest, "", self._reads(ready)):
+        if newest is not None and not self._due(newest) and build.made_of(newest, "", self._reads(ready)):
             return "", None
         asked = spec.model_dump(mode="json", by_alias=True, exclude_none=True, include={"sources"})
         sources = resolved(asked, self.desired.connections)["sources"]

@@ -74,7 +74,11 @@ class TableState:
     """A published version of a feature table. ``newest`` is the newest event time that counted as one when it was
     published; None where that is not on record. ``build`` names what it was made of and how; ``digests`` the values of
     each column, with every row in its place; ``upstream`` what it was made from, by view; ``expectations`` what came of
-    them. All four are empty in a version from before they were kept."""
+    them. All four are empty in a version from before they were kept.
+
+    ``mode`` is full or incremental; ``since`` the event time from which rows were computed anew, None where all were;
+    ``watermark`` the newest event time that was not ahead of the clock; ``covered`` the oldest and the newest one;
+    ``days`` on how many days in UTC there are rows, None where nobody counted; ``late`` the rows that came too late."""
 
     uri: str
     version: int
@@ -89,6 +93,12 @@ class TableState:
     digests: Mapping[str, str] = field(default_factory=dict)
     upstream: Mapping[str, ReadTable] = field(default_factory=dict)
     expectations: tuple[ExpectationResult, ...] = ()
+    mode: str = "full"
+    since: datetime | None = None
+    watermark: datetime | None = None
+    covered: tuple[datetime, datetime] | None = None
+    days: int | None = None
+    late: int = 0
 
     @property
     def name(self) -> str:

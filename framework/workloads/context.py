@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from framework import storage
+from framework.api.hashes import text_hash
 from framework.ports import FailureKind
 
 
@@ -38,3 +42,10 @@ class RunContext:
     metadata: Mapping[str, str]
     progress: Callable[[float | None, str], None]
     """(fraction done in 0..1 or None, what is happening now)"""
+
+    @property
+    def scratch(self) -> Path:
+        """A place on this machine for files of this run alone; an attempt finds there what the one before left."""
+        if storage.is_local(self.folder):
+            return Path(self.folder.removeprefix("file://")) / "scratch"
+        return Path(tempfile.gettempdir()) / f"mlopsctl-{text_hash(self.folder, 16)}"

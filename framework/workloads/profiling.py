@@ -6,9 +6,9 @@ profile: ``whylogs.read`` opens it and it merges with profiles that whylogs made
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,6 +75,18 @@ def profile_frame(frame: pl.DataFrame, when: datetime, metadata: Mapping[str, st
 
 def _dataset(columns: dict[str, Any], when: datetime, metadata: Mapping[str, str]) -> Any:
     return _whylogs().dataset(columns=columns, dataset_timestamp=when, creation_timestamp=when, metadata=dict(metadata))
+
+
+def profile_batches(batches: Iterable[pl.DataFrame], when: datetime) -> Any:
+    """The same of rows that come in batches: each is profiled and forgotten. At least one is needed."""
+    return reduce(lambda one, other: one.merge(other), (profile_frame(batch, when) for batch in batches))
+
+
+def merged_bytes(profiles: Iterable[bytes], when: datetime) -> bytes:
+    """Profiles as one, as the bytes of a whylogs file."""
+    dataset = _whylogs().dataset
+    empty = dataset(columns={}, dataset_timestamp=when, creation_timestamp=when, metadata={})
+    return bytes(reduce(lambda one, other: one.merge(dataset.deserialize(other)), profiles, empty).serialize())
 
 
 def profile_bytes(frame: pl.DataFrame, when: datetime, metadata: Mapping[str, str] | None = None) -> bytes:
@@ -172,10 +184,15 @@ def _column(series: pl.Series) -> Any:
 
 def _floats(series: pl.Series) -> Any:
     nan = int(series.is_nan().sum() or 0)
-    values = series.drop_nulls().drop_nans()
+    values = _valued(series).drop_nans() if nan else _valued(series)
     infinite = int(values.is_infinite().sum())
     counts = _counts(series.len(), series.null_count() + nan, nan=nan, inf=infinite)
     return _view(counts, _types(fractional=values.len()), _distribution(values), _cardinality(values))
+
+
+def _valued(series: pl.Series) -> pl.Series:
+    """Without a copy where no value is missing."""
+    return series.drop_nulls() if series.null_count() else series
 
 
 def _seconds(series: pl.Series) -> pl.Series:
@@ -187,19 +204,19 @@ def _seconds(series: pl.Series) -> pl.Series:
 
 
 def _integers(series: pl.Series) -> Any:
-    values = series.drop_nulls().cast(pl.Int64)
+    values = _valued(series).cast(pl.Int64)
     return _view(
         _counts(series.len(), series.null_count()),
         _types(integral=values.len()),
         _distribution(values.cast(pl.Float64)),
         _ints(values),
         _cardinality(values),
-        _frequent(numbers=values),
+        _frequent(values),
     )
 
 
 def _boolean(series: pl.Series) -> Any:
-    values = series.drop_nulls()
+    values = _valued(series)
     true = int(values.sum())
     return _view(
         _counts(series.len(), series.null_count(), true=true),
@@ -207,19 +224,19 @@ def _boolean(series: pl.Series) -> Any:
         _distribution(values.cast(pl.Float64)),
         _ints(values.head(0).cast(pl.Int64)),
         _cardinality(values.cast(pl.Int64)),
-        _frequent(strings=values.replace_strict({True: "True", False: "False"}, return_dtype=pl.String)),
+        _frequent(values.replace_strict({True: "True", False: "False"}, return_dtype=pl.String)),
     )
 
 
 def _strings(series: pl.Series) -> Any:
-    values = series.drop_nulls()
+    values = _valued(series)
     metrics = _whylogs().metrics
     return _view(
         _counts(series.len(), series.null_count()),
         _types(string=values.len()),
         metrics.DistributionMetric.zero(_whylogs().config),
         _cardinality(values),
-        _frequent(strings=values),
+        _frequent(values),
     )
 
 
@@ -246,10 +263,11 @@ def _distribution(values: pl.Series) -> Any:
     metric = _whylogs().metrics.DistributionMetric.zero(_whylogs().config)
     if values.is_empty():
         return metric
-    metric.kll.value.update(values.to_numpy())
-    finite = values.filter(values.is_finite())
-    if not finite.is_empty():
-        array = finite.to_numpy()
+    array = values.to_numpy()
+    metric.kll.value.update(array)
+    finite = np.isfinite(array)
+    array = array if finite.all() else array[finite]
+    if len(array):
         with np.errstate(over="ignore"):
             metric.mean.set(float(array.mean()))
             metric.m2.set(float(array.var() * len(array)))
@@ -274,13 +292,11 @@ def _cardinality(values: pl.Series) -> Any:
     return metric
 
 
-def _frequent(*, numbers: pl.Series | None = None, strings: pl.Series | None = None) -> Any:
+def _frequent(values: pl.Series) -> Any:
     metric = _whylogs().metrics.FrequentItemsMetric.zero(_whylogs().config)
     sketch = metric.frequent_strings.value
-    if numbers is not None and not numbers.is_empty():
-        sketch.update_np(numbers.to_numpy())
-    if strings is not None:
-        items = strings.str.slice(0, ITEM_CHARACTERS).rename("item").value_counts()
-        for item, count in items.sort("count", "item", descending=[True, False]).head(_ITEMS).iter_rows():
-            sketch.update(item, count)
+    shown = values.str.slice(0, ITEM_CHARACTERS) if values.dtype == pl.String else values
+    items = shown.rename("item").value_counts()
+    for item, count in items.sort("count", "item", descending=[True, False]).head(_ITEMS).iter_rows():
+        sketch.update(str(item), count)
     return metric

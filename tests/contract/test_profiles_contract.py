@@ -106,7 +106,7 @@ class TestProfileFiles(ProfileStoreContract):
         def label(labels: Mapping[str, int]) -> TableState:
             uri = str(tmp_path / "features" / "arrivals" / "i1")
             rows = pl.DataFrame({"flight": list(labels), "delayed": list(labels.values())})
-            delta.publish(uri, rows, [("flight", "String"), ("delayed", "Int64")], {"rows": len(labels)})
+            delta.publish(uri, [rows], [("flight", "String"), ("delayed", "Int64")], {"rows": len(labels)})
             state = DeltaTables().describe(uri)
             assert state is not None
             return state

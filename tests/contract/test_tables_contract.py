@@ -40,7 +40,7 @@ class TestDeltaTables(TableCatalogContract):
                 {"flight": range(rows), "distance": [1.5] * rows}, schema_overrides={"flight": pl.Int64}
             )
             metadata = {"rows": rows, "source_digest": digest, "identity": "i1", "commit": "c" * 40, "columns": COLUMNS}
-            delta.publish(uri, frame, COLUMNS, metadata)
+            delta.publish(uri, [frame], COLUMNS, metadata)
 
         def write(path: str, text: str) -> None:
             file = tmp_path / "project" / path

@@ -172,7 +172,7 @@ def test_a_search_that_is_damaged_is_made_again(tmp_path: Path, monkeypatch: pyt
 def test_the_log_of_a_table_is_believed_or_not(tmp_path: Path) -> None:
     columns = [("x", "Int64")]
     metadata = {"rows": 1, "run": "r", "identity": "i1", "columns": columns, "newest": NOW.isoformat()}
-    uri = delta.publish(str(tmp_path / "table"), pl.DataFrame({"x": [1]}), columns, metadata).uri
+    uri = delta.publish(str(tmp_path / "table"), [pl.DataFrame({"x": [1]})], columns, metadata).uri
     (log,) = (tmp_path / "table" / "_delta_log").glob("*.json")
     right, good = DeltaTables().describe(uri), log.read_bytes()
     assert right is not None
@@ -191,7 +191,7 @@ def test_the_log_of_a_table_is_believed_or_not(tmp_path: Path) -> None:
 def test_a_checkpoint_of_a_table_is_believed_or_not(tmp_path: Path) -> None:
     columns = [("x", "Int64")]
     for number in range(3):
-        uri = delta.publish(str(tmp_path / "table"), pl.DataFrame({"x": [number]}), columns, {"rows": 1}).uri
+        uri = delta.publish(str(tmp_path / "table"), [pl.DataFrame({"x": [number]})], columns, {"rows": 1}).uri
     DeltaTable(uri).create_checkpoint()
     log = tmp_path / "table" / "_delta_log"
     (checkpoint,) = log.glob("*.checkpoint.parquet")

@@ -16,7 +16,14 @@ import polars as pl
 import pytest
 
 from framework.sketches import load_whylogs
-from framework.workloads.profiling import profile_bytes, profile_frame, reference_of, split_periods, write_reference
+from framework.workloads.profiling import (
+    profile_batches,
+    profile_bytes,
+    profile_frame,
+    reference_of,
+    split_periods,
+    write_reference,
+)
 
 WHEN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ROWS = 900
@@ -96,6 +103,20 @@ def test_it_merges_with_profiles_that_whylogs_made(frame, tmp_path, theirs_first
         for name in [name for name in expected if name.startswith("cardinality/")]:  # the union estimates otherwise
             assert got.pop(name) == pytest.approx(expected.pop(name), rel=0.03)
         assert got == close(expected)
+
+
+def test_batches_come_to_the_profile_of_the_whole(frame):
+    parts = [frame.slice(start, 256) for start in range(0, ROWS, 256)]
+    whole, merged = profile_frame(frame, WHEN), profile_batches(parts, WHEN)
+    assert merged.dataset_timestamp == WHEN
+    for column in COLUMNS:
+        one, other = summary(whole, column), summary(merged, column)
+        assert one.keys() == other.keys()
+        assert other["counts/n"] == ROWS
+        for key, value in one.items():
+            estimate = key.startswith(("distribution/q", "distribution/median", "cardinality/"))
+            near = pytest.approx(value, rel=0.02 if estimate else 1e-9) if isinstance(value, float) else value
+            assert other[key] == near, key
 
 
 def test_nan_is_null_infinity_is_counted_and_spoils_no_moment():

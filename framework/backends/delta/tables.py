@@ -89,9 +89,23 @@ def _state(uri: str, version: int, milliseconds: int, metadata: Mapping[str, Any
         commit=str(metadata.get("commit", "")),
         published=datetime.fromtimestamp(milliseconds / 1000, UTC),
         columns=tuple((name, dtype) for name, dtype in metadata.get("columns", ())),
-        newest=datetime.fromisoformat(metadata["newest"]) if metadata.get("newest") else None,
+        newest=_moment(metadata.get("newest")),
         build=str(metadata.get("build", "")),
         digests=dict(metadata.get("digests", {})),
         upstream={name: ReadTable.model_validate(read) for name, read in metadata.get("upstream", {}).items()},
+        mode=str(metadata.get("mode", "full")),
+        since=_moment(metadata.get("since")),
+        watermark=_moment(metadata.get("watermark")),
+        covered=_range(metadata.get("covered")),
+        days=metadata.get("days"),
+        late=int(metadata.get("late") or 0),
         expectations=tuple(map(ExpectationResult.model_validate, metadata.get("expectations", ()))),
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _range(texts: Sequence[str] | None) -> tuple[datetime, datetime] | None:
+    return (datetime.fromisoformat(texts[0]), datetime.fromisoformat(texts[1])) if texts else None

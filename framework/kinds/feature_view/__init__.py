@@ -47,12 +47,6 @@ def _entrypoints(spec: FeatureViewSpec) -> Mapping[str, str]:
 
 def _unsupported(spec: FeatureViewSpec) -> tuple[str, ...]:
     found = list[str]()
-    if spec.materialization.mode == "incremental":
-        found.append("spec.materialization.mode")
-    if spec.materialization.schedule is not None:
-        found.append("spec.materialization.schedule")
-    if spec.materialization.retention is not None:
-        found.append("spec.materialization.retention")
     if spec.online.enabled:
         found.append("spec.online.enabled")
     return tuple(found)

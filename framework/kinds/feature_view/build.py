@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from framework.api.cron import next_after
 from framework.api.meta import Ref
 from framework.kinds.feature_view.observed import Published
 from framework.kinds.feature_view.source import Source
@@ -45,14 +46,23 @@ def _holds(before: ReadTable | None, now: ReadTable) -> bool:
     return before is not None and before.holds(now)
 
 
+def due_in(spec: FeatureViewSpec, last: datetime, now: datetime) -> timedelta | None:
+    """How long until new data is to be looked for that was looked for at ``last``; None where nobody waits for any."""
+    rules = spec.materialization
+    if rules.schedule is not None:
+        return max(timedelta(0), next_after(rules.schedule, min(last, now), rules.zone) - now)
+    if rules.every is not None:
+        return max(timedelta(0), rules.every - abs(now - last))  # ahead: the clock was set
+    return None
+
+
 def asks_again(spec: FeatureViewSpec, last: datetime | None, now: datetime) -> timedelta | None:
     """How long until a function, or a query, is to be asked again that was asked at ``last``: what it gives is not
     known before it runs, so where new data is waited for it runs each time. None where there is none, or nothing is
     waited for."""
-    every = spec.materialization.every
-    if every is None or last is None or not any(map(_unknown, spec.sources.values())):
+    if last is None or not any(map(_unknown, spec.sources.values())):
         return None
-    return max(timedelta(0), every - abs(now - last))  # ahead: the clock was set
+    return due_in(spec, last, now)
 
 
 def _unknown(source: Source) -> bool:

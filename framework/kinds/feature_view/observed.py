@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from framework.api.meta import Ref, Stored
@@ -70,6 +71,12 @@ class FeatureViewState(Stored):
     """It was said that no row has come for longer than the spec allows."""
     ageing: bool = False
     """It was said of an age that only warns."""
+    looked: DatedElsewhere | None = None
+    """When nothing new was found last at a time of the schedule."""
+
+    def last_look(self, table: TableState) -> datetime:
+        """When new data was looked for last, as far as that matters."""
+        return table.published if self.looked is None else max(table.published, self.looked)
 
 
 @dataclass(frozen=True)

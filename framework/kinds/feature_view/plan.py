@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from framework.api import layout
 from framework.api.categories import Category
-from framework.kinds.feature_view.build import asks_again, read_of
+from framework.kinds.feature_view.build import asks_again, due_in, read_of
 from framework.kinds.feature_view.connections import resolved
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
@@ -23,6 +23,7 @@ from framework.ports import Cause, Json, MaterializeRequest, TableState
 WORKLOAD = "framework.workloads.features.materialize:run"
 RETRY_LIMIT = 2
 RETRY_BACKOFF = timedelta(seconds=5)
+_SOON = timedelta(seconds=5)
 _AFTER = timedelta(microseconds=1)
 """Beyond the last moment at which data is fresh."""
 
@@ -93,7 +94,7 @@ class _View:
         """What git asks for is published. It may have grown old since: where nothing comes no run checks that, so the
         clock is looked at instead, and readers keep what they have."""
         published = _published(table, self.desired, self.desired.identity)
-        state, summary = FeatureViewState(published=published), _summary(published)
+        state, summary = FeatureViewState(published=published, looked=self._looked(table)), _summary(published)
         warned = [result.told for result in table.expectations if not result.passed]
         events = () if published == self.previous.published else self._publication(table)
         looks, inventory = self._next_look(table), self._inventory(None)
@@ -204,12 +205,21 @@ class _View:
         """New files are taken up no more often than the spec says, and new versions of views likewise."""
         if not self.observed.build or table.name == self.observed.build:
             return False
-        every = self.desired.spec.materialization.every
-        return every is None or abs(self.now - table.published) >= every  # ahead: the clock was set
+        return not due_in(self.desired.spec, self.previous.last_look(table), self.now)
 
     def _next_look(self, table: TableState) -> timedelta | None:
-        every = self.desired.spec.materialization.every
-        return None if every is None else max(table.published + every - self.now, min(every, timedelta(seconds=5)))
+        """At the next time of the schedule, whatever was missed: that is looked for now."""
+        rules = self.desired.spec.materialization
+        if rules.schedule is not None:
+            return due_in(self.desired.spec, self.now, self.now)
+        return None if rules.every is None else max(table.published + rules.every - self.now, min(rules.every, _SOON))
+
+    def _looked(self, table: TableState) -> datetime | None:
+        """A time of the schedule that found nothing new is over: what comes after it waits for the next one."""
+        if self.desired.spec.materialization.schedule is None:
+            return None
+        due = due_in(self.desired.spec, self.previous.last_look(table), self.now) == timedelta(0)
+        return self.now if due and self.observed.build else self.previous.looked
 
     def _fresh_until(self, table: TableState) -> list[tuple[datetime, str]]:
         """Until when what is published meets the spec's ``freshness``, by severity, errors first; none where it asks

@@ -50,6 +50,9 @@ class Source(Strict):
     function: Entrypoint | None = Field(
         None, description="package.module:attribute; called without arguments, returns a LazyFrame"
     )
+    timestamp: Text | None = Field(
+        None, description="For incremental: its column of event times; default: one of the name of the view's"
+    )
     options: dict[str, Any] = Field(
         default_factory=dict, description="For path: options of the reader, e.g. nullValues or separator for csv"
     )

@@ -1,30 +1,31 @@
-"""The workload that publishes a version of a FeatureView.
-
-``mode: incremental`` gives the same table as ``full`` and costs the same: every version is computed from all rows of
-its sources, because a transform over past rows (a rolling mean) cannot be trusted to be computable from new rows alone.
-"""
+"""The workload that publishes a version of a FeatureView: compute, stage, check, profile, publish."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from framework import checked, storage
+from framework import checked
 from framework.api.errors import TerminalError, TransientError
 from framework.ports import CheckedRun, FailureKind, MaterializeRequest
 from framework.sources.contents import Contents
 from framework.sources.naming import source_digest
-from framework.workloads import profiling
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, expectations
 from framework.workloads.features.compared import compared
-from framework.workloads.features.digests import digests
+from framework.workloads.features.ranges import Range, begin, inputs_of
 from framework.workloads.features.sources import trouble
-from framework.workloads.features.transform import compute, declared, times
+from framework.workloads.features.staging import scratch
+from framework.workloads.features.transform import declared
+from framework.workloads.features.versions import Computed, Version
+
+_TOLD = {"view", "commit", "identity", "build", "cause", "source_digest", "upstream"}
+"""What of the request the commit of the version repeats."""
+_OF_ROWS = ("between", "notNull", "oneOf", "matches")
+"""Expectations of single rows."""
 
 
 def run(context: RunContext) -> Mapping[str, Any]:
@@ -34,54 +35,87 @@ def run(context: RunContext) -> Mapping[str, Any]:
         {uri, version, rows, columns, profile, expectations, source_digest, seconds}
 
     Raises:
-        WorkloadError: "SourceChanged" where the sources did while they were read; see ``compute`` and
-            ``expectations.require``; whatever is raised, nothing was published.
+        WorkloadError: "SourceChanged" where the sources did while they were read; see ``staged``,
+            ``expectations.require`` and ``delta.publish``; whatever is raised, nothing was published.
     """
     started, asked = time.perf_counter(), MaterializeRequest.model_validate(context.payload)
-    spec, table, upstream = asked.spec, asked.table, {name: dict(read) for name, read in asked.upstream.items()}
-    before = delta.current(table)
+    before = delta.current(asked.table)
     if before is not None and before.metadata.get("run") == context.name:
         _keep(before)
         return _result(before, started)
-    context.progress(None, "reading the sources")
-    frame = compute(spec, asked.root, upstream)
-    _ensure_read(asked)
-    context.progress(None, f"checking {frame.height:,} rows")
-    now = datetime.now(UTC)
-    found = expectations.check(frame.lazy(), spec, now, *compared(asked))
-    remarks = trouble(spec["sources"], asked.root) if not found.rows else []
+    context.progress(None, "computing the rows")
+    with scratch(context.scratch) as folder:
+        return _result(_publish(context, asked, before, folder), started)
+
+
+def _publish(
+    context: RunContext, asked: MaterializeRequest, before: delta.PublishedVersion | None, folder: Path
+) -> delta.PublishedVersion:
+    spec, now, contents = asked.spec, datetime.now(UTC), Contents()
+    version = Version(asked, f"{asked.table}/_profiles/{context.name}", now)
+    incremental = version.incremental
+    inputs = inputs_of(asked, {}, contents) if incremental else {}
+    begun = begin(asked, before, inputs) if incremental else ""
+    extends = begun if isinstance(begun, Range) else None
+    computed = version.computed(folder) if extends is None else version.extended(extends, folder)
+    _ensure_read(asked, contents)
+    context.progress(None, f"checking {computed.rows.height:,} rows")
+    found = _checked(asked, computed, now)
+    remarks = [] if found.rows else trouble(spec["sources"], asked.root)
     results = (*found.findings, *expectations.emptiness(found.rows, spec, remarks))
     try:
         expectations.require(results)
     except WorkloadError:
-        checked.write(table, CheckedRun(run=context.name, at=now, rows=found.rows, results=results))
+        checked.write(asked.table, CheckedRun(run=context.name, at=now, rows=found.rows, results=results))
         raise
     context.progress(None, "profiling")
-    profile = f"{table}/_profiles/{context.name}.bin"
-    storage.write_bytes(profile, profiling.profile_bytes(_profiled(frame, spec), now))
+    named = version.entered(computed, extends, inputs) if incremental else version.named(computed)
     context.progress(None, "publishing")
     published = delta.publish(
-        table,
-        frame,
+        asked.table,
+        computed.written(),
         declared(spec),
         {
             "run": context.name,
-            **asked.model_dump(mode="json", include={"view", "commit", "identity", "build", "cause", "source_digest"}),
-            "upstream": upstream,
-            "digests": digests(frame),
-            "rows": found.rows,
+            **asked.model_dump(mode="json", include=_TOLD),
+            **named,
+            **computed.told,
+            **({"why": begun} if isinstance(begun, str) and begun else {}),
+            "mode": "incremental" if incremental else "full",
             "newest": found.newest and found.newest.isoformat(),
+            "watermark": None if computed.watermark is None else computed.watermark.isoformat(),
             "columns": declared(spec),
-            "profile": profile,
             "expectations": [result.model_dump(mode="json") for result in results],
             "checked": now.isoformat(),
         },
+        computed.replaced,
     )
     _keep(published)
-    return _result(published, started)
+    return published
 
 
-def _ensure_read(asked: MaterializeRequest) -> None:
+def _checked(asked: MaterializeRequest, computed: Computed, now: datetime) -> expectations.CheckedRows:
+    """What concerns single rows is asked of those that are new: the others were asked before."""
+    spec, compares = asked.spec, compared(asked)
+    expected = spec.get("expectations") or ()
+    new = computed.kept is not None and computed.rows.height > 0
+    alone = [new and _of_rows(asks, spec.get("timestamp")) for asks in expected]
+    others = [asks for asks, single in zip(expected, alone, strict=True) if not single]
+    whole = expectations.check(computed.whole, {**spec, "expectations": others}, now, *compares)
+    if not any(alone):
+        return whole
+    single = [asks for asks, own in zip(expected, alone, strict=True) if own]
+    rows = expectations.check(computed.rows.lazy, {**spec, "expectations": single}, now, *compares)
+    found = {True: iter(rows.findings), False: iter(whole.findings)}
+    return expectations.CheckedRows(whole.rows, whole.newest, tuple(next(found[own]) for own in alone))
+
+
+def _of_rows(asks: Mapping[str, Any], timestamp: str | None) -> bool:
+    """Whether what holds for some rows and for others holds for all of them."""
+    return timestamp in (asks.get("unique") or ()) or any(asks.get(word) is not None for word in _OF_ROWS)
+
+
+def _ensure_read(asked: MaterializeRequest, contents: Contents) -> None:
     """A version is found again by what it was made of, so that has to be what the sources held.
 
     Raises:
@@ -90,7 +124,7 @@ def _ensure_read(asked: MaterializeRequest) -> None:
     if not asked.source_digest:
         return
     try:
-        same = source_digest(asked.spec["sources"], asked.root, Contents()) == asked.source_digest
+        same = source_digest(asked.spec["sources"], asked.root, contents) == asked.source_digest
     except (TerminalError, TransientError):
         same = False
     if not same:
@@ -105,12 +139,6 @@ def _keep(published: delta.PublishedVersion) -> None:
         return
     run = {"run": metadata["run"], "at": metadata["checked"], "rows": metadata["rows"], "version": published.version}
     checked.write(published.uri, CheckedRun(**run, results=metadata["expectations"]))
-
-
-def _profiled(frame: pl.DataFrame, spec: Mapping[str, Any]) -> pl.DataFrame:
-    """Keys and event time are left out: a distribution of identifiers says nothing about the features."""
-    keys = {*times(spec), *spec["entities"]}
-    return frame.select(name for name in frame.columns if name not in keys)
 
 
 def _result(published: delta.PublishedVersion, started: float) -> dict[str, Any]:

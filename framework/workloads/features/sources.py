@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -12,7 +13,7 @@ from framework.workloads.features.contract import renamed, told_dtypes
 from framework.workloads.features.readers.arrow import ArrowReader
 from framework.workloads.features.readers.csv import CsvReader
 from framework.workloads.features.readers.delta import DeltaReader
-from framework.workloads.features.readers.files import find
+from framework.workloads.features.readers.files import File, find
 from framework.workloads.features.readers.function import FunctionReader
 from framework.workloads.features.readers.ndjson import NdjsonReader
 from framework.workloads.features.readers.parquet import ParquetReader
@@ -75,6 +76,19 @@ def asked_source(
     uri, files = find(name, source["path"], root) if source.get("path") else ("", [])
     asked = AskedSource(name, source, root, uri, files, declared or {}, upstream or {})
     return replace(asked, declared=told_dtypes(asked))
+
+
+def newest_of(source: AskedSource, file: File, column: str) -> str | None:
+    """The newest event time in one of its files, in ISO 8601; None where it has no such column, or nothing in it."""
+    rows = renamed(source, reader_of(source).scan(replace(source, files=[file])))
+    dtype = rows.collect_schema().get(column)
+    if not isinstance(dtype, pl.Date | pl.Datetime):
+        return None
+    at = pl.col(column).max()
+    naive = getattr(dtype, "time_zone", None) is None
+    utc = at.cast(pl.Datetime("us")).dt.replace_time_zone("UTC") if naive else at.cast(pl.Datetime("us", "UTC"))
+    moment: datetime | None = rows.select(utc).collect().item()
+    return None if moment is None else moment.isoformat()
 
 
 def trouble(sources: Sources, root: str) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -11,39 +14,70 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.entrypoints import call
 from framework.workloads.failures import first_line, raised
 from framework.workloads.features import query
-from framework.workloads.features.dtypes import select_declared
 from framework.workloads.features.sources import Sources, places, read_sources, trouble
+from framework.workloads.features.staging import Rows, stage
 
 
 def compute(
     spec: Mapping[str, Any], root: str, upstream: Mapping[str, Mapping[str, Any]] | None = None
 ) -> pl.DataFrame:
+    """What ``staged`` gives, at once: for tests, notebooks, and whatever is small."""
+    with TemporaryDirectory() as folder:
+        return pl.concat(staged(spec, root, upstream or {}, Path(folder)).batches())
+
+
+Narrowing = Callable[[dict[str, pl.LazyFrame]], dict[str, pl.LazyFrame]]
+Selecting = Callable[[pl.LazyFrame], pl.LazyFrame]
+
+
+def staged(
+    spec: Mapping[str, Any],
+    root: str,
+    upstream: Mapping[str, Mapping[str, Any]],
+    folder: Path,
+    narrow: Narrowing | None = None,
+    select: Selecting | None = None,
+) -> Rows:
     """All rows of a view at its declared columns and dtypes, in canonical order (time, entities, everything else), so
-    that equal inputs give equal bytes whatever the engine's threads did.
+    that equal inputs give equal bytes whatever the engine's threads did. They lie in files below ``folder``.
 
     Args:
         spec: a FeatureViewSpec as JSON by alias.
         root: the project's folder; relative source paths start here.
         upstream: published version {uri, version} by name of each FeatureView that is a source.
+        narrow: what of the sources the transform gets.
+        select: what of the rows that it yields is wanted.
 
     Raises:
-        WorkloadError: what ``read_sources`` and ``select_declared`` raise, "TransformFailed" where the query or the
-            function does, and "NullKey" for rows without entity or event time.
+        WorkloadError: what ``read_sources`` and ``stage`` raise, and "TransformFailed" where the query or the function
+            does.
     """
     columns = declared(spec)
-    sources = read_sources(spec["sources"], root, upstream or {}, dict(columns))
+    sources = read_sources(spec["sources"], root, upstream, dict(columns))
     try:
-        frame = select_declared(_collected(transform(spec.get("transform"), sources)), columns)
+        with _engine():
+            rows = transform(spec.get("transform"), narrow(sources) if narrow else sources)
+            return stage(select(rows) if select else rows, columns, keys_of(spec), folder)
     except WorkloadError as error:
         if not _of_files(error):
             raise
         raise _placed(error, spec["sources"], root) from error
-    keys = [*times(spec), *spec["entities"]]
-    nulls = {name: frame[name].null_count() for name in keys if frame[name].null_count()}
-    if nulls:
-        told = ", ".join(f"{count:,} of {frame.height:,} rows have no {name}" for name, count in nulls.items())
-        raise WorkloadError("NullKey", f"{told}; a row without key or event time cannot be joined", data=nulls)
-    return frame.sort([*keys, *(name for name, _ in columns if name not in keys)])
+
+
+def count(spec: Mapping[str, Any], root: str, upstream: Mapping[str, Mapping[str, Any]], select: Selecting) -> int:
+    """How many rows of a view ``select`` leaves.
+
+    Raises:
+        WorkloadError: what ``read_sources`` raises, "TransformFailed".
+    """
+    sources = read_sources(spec["sources"], root, upstream, dict(declared(spec)))
+    with _engine():
+        return int(select(transform(spec.get("transform"), sources)).select(pl.len()).collect().item())
+
+
+def keys_of(spec: Mapping[str, Any]) -> list[str]:
+    """By what rows are ordered first."""
+    return [*times(spec), *spec["entities"]]
 
 
 def times(spec: Mapping[str, Any]) -> list[str]:
@@ -70,12 +104,16 @@ def transform(form: Mapping[str, Any] | None, sources: Mapping[str, pl.LazyFrame
     return call(form["function"], **sources)
 
 
-def _collected(rows: pl.LazyFrame) -> pl.DataFrame:
+@contextmanager
+def _engine() -> Iterator[None]:
+    """What the engine says, and what a user's function raised once the engine came to it, in our words."""
     try:
-        return rows.collect()
+        yield
+    except WorkloadError:
+        raise
     except _OF_THE_ENGINE as error:
         raise WorkloadError("TransformFailed", f"computing the rows failed: {first_line(error)}") from error
-    except Exception as error:  # what a user's function raised, once the engine came to it
+    except Exception as error:
         raise WorkloadError("TransformFailed", f"computing the rows failed: {raised(error)}") from error
 
 

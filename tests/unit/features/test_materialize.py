@@ -14,7 +14,7 @@ from framework.api.errors import TerminalError
 from framework.backends.delta.tables import DeltaTables
 from framework.ports import FailureKind, ReadTable
 from framework.workloads.context import RunContext, WorkloadError
-from framework.workloads.features import delta, materialize
+from framework.workloads.features import delta, materialize, staging
 from tests.unit.features.test_transform import spec
 
 CATALOG = DeltaTables()
@@ -210,7 +210,7 @@ def test_keys_of_another_view_are_looked_up_at_the_version_that_is_pinned(tmp_pa
     flights(tmp_path, [1, 2])
     known = str(tmp_path / "store" / "features" / "carriers" / "1")
     for codes in (["AA"], ["BB"]):
-        delta.publish(known, pl.DataFrame({"code": codes}), [("code", "String")], {})
+        delta.publish(known, [pl.DataFrame({"code": codes})], [("code", "String")], {})
     key = {"columns": ["carrier"], "view": "carriers", "to": ["code"]}
     asked = {**spec(), "expectations": [{"references": key}]}
     pinned = {"uri": known, "version": 0}
@@ -304,3 +304,27 @@ def test_rows_that_are_not_those_that_were_asked_for_are_not_published(tmp_path:
     assert CATALOG.describe(asked.payload["table"]) is None
     flights(tmp_path, [1, 2, 3])
     assert materialize.run(asked)["rows"] == 3
+
+
+def test_a_table_without_event_times_is_published_by_batches_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "BATCH", 4)
+    monkeypatch.setattr(staging, "_SAMPLED", 1)
+    pl.DataFrame({"carrier": [f"c{number:02}" for number in reversed(range(11))], "x": range(11)}).write_parquet(
+        tmp_path / "flights.parquet"
+    )
+    form = {**spec(columns={"carrier": "String", "x": "Int64"}), "timestamp": None}
+    result = materialize.run(context(tmp_path, form=form))
+    found = CATALOG.describe(result["uri"])
+    assert found is not None
+    assert (found.rows, found.watermark, found.covered, found.newest) == (11, None, None, None)
+    assert delta.read(found.uri, found.version, found.columns).collect()["x"].to_list() == list(reversed(range(11)))
+
+
+def test_a_version_says_what_event_times_it_covers(tmp_path: Path) -> None:
+    flights(tmp_path, [1, 2, 3])
+    found = CATALOG.describe(materialize.run(context(tmp_path))["uri"])
+    assert found is not None
+    first, last = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 1, 0, 2, tzinfo=UTC)
+    assert (found.mode, found.since, found.watermark, found.covered) == ("full", None, last, (first, last))

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from framework.workloads.context import WorkloadError
-from framework.workloads.features.dtypes import DTYPES, from_stored, select_declared, to_stored
+from framework.workloads.features.dtypes import DTYPES, Columns, from_stored, select_declared, to_stored, yielded
 from framework.workloads.features.transform import compute
 
 
@@ -37,6 +37,10 @@ def root(tmp_path: Path) -> str:
         }
     ).with_columns(pl.col("at").dt.replace_time_zone(None)).write_parquet(tmp_path / "flights.parquet")
     return str(tmp_path)
+
+
+def as_declared(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+    return select_declared(yielded(frame.lazy(), columns), columns).collect()
 
 
 def doubled(flights: pl.LazyFrame) -> pl.LazyFrame:
@@ -106,7 +110,7 @@ def test_mistakes_are_named(root: str, transform: dict, reason: str, told: str) 
 def test_every_wrong_column_is_told_at_once() -> None:
     frame = pl.DataFrame({"a": ["1"], "b": [1.5], "c": [300]})
     with pytest.raises(WorkloadError) as caught:
-        select_declared(frame, [("a", "Int64"), ("b", "Int32"), ("c", "Int8")])
+        as_declared(frame, [("a", "Int64"), ("b", "Int32"), ("c", "Int8")])
     for name in ("a is declared Int64", "b is declared Int32", "c is declared Int8"):
         assert name in str(caught.value)
 
@@ -122,7 +126,7 @@ def test_every_wrong_column_is_told_at_once() -> None:
     ],
 )
 def test_conversions_that_keep_the_meaning_are_made(series: pl.Series, word: str, value: Any) -> None:
-    assert select_declared(pl.DataFrame({"x": series}), [("x", word)])["x"].to_list() == [value]
+    assert as_declared(pl.DataFrame({"x": series}), [("x", word)])["x"].to_list() == [value]
 
 
 FIRST, LAST = -96_465_292, 95_026_236
@@ -157,7 +161,7 @@ NAIVE = pl.Series([date(2013, 1, 2)]).cast(pl.Datetime("us"))
     ],
 )
 def test_a_conversion_that_changes_no_value_is_made(series: pl.Series, word: str, values: list[Any]) -> None:
-    found = select_declared(pl.DataFrame({"x": series}), [("x", word)])["x"]
+    found = as_declared(pl.DataFrame({"x": series}), [("x", word)])["x"]
     assert (found.dtype, found.to_list()) == (DTYPES[word], values)
 
 
@@ -200,7 +204,7 @@ def test_a_conversion_that_changes_no_value_is_made(series: pl.Series, word: str
 )
 def test_a_conversion_that_would_change_a_value_is_refused(series: pl.Series, word: str, told: str) -> None:
     with pytest.raises(WorkloadError, match=f"x is declared {word} but .*{told}") as caught:
-        select_declared(pl.DataFrame({"x": series}), [("x", word)])
+        as_declared(pl.DataFrame({"x": series}), [("x", word)])
     assert caught.value.reason == "WrongType"
 
 
@@ -212,7 +216,7 @@ def test_the_whole_calendar_is_converted_and_not_a_day_more(unit: Any) -> None:
     ends = [FIRST * parts, (LAST + 1) * parts - 1]
 
     def converted(values: list[int]) -> pl.Series:
-        return select_declared(pl.DataFrame({"x": pl.Series(values).cast(dtype)}), [("x", "Datetime")])["x"]
+        return as_declared(pl.DataFrame({"x": pl.Series(values).cast(dtype)}), [("x", "Datetime")])["x"]
 
     found = converted(ends)
     assert found.to_physical().to_list() == [value * (86_400_000_000 // parts) for value in ends]

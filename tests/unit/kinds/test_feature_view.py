@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from framework.api.categories import Category
@@ -60,6 +60,44 @@ def test_new_source_data_counts_only_where_the_spec_asks_to_look() -> None:
     changed = look(table=table(), source_digest="s2", build=OTHER)
     assert plan(changed, published, asked=watching, now=at(299)).actions == ()
     assert isinstance(plan(changed, published, asked=watching, now=at(300)).actions[0], SubmitRun)
+
+
+def on(moment: str) -> datetime:
+    return datetime.fromisoformat(moment)
+
+
+NIGHTLY = desired(REF, feature_view_spec(materialization={"schedule": "30 3 * * *", "timezone": "Europe/Vienna"}))
+
+
+def test_a_schedule_takes_up_what_is_new_at_its_times_and_at_no_other() -> None:
+    """03:30 in Vienna is 02:30 in UTC in winter and 01:30 in summer."""
+    made = replace(table(), published=on("2026-03-01T12:00:00+00:00"))
+    good = plan(look(table=made), asked=NIGHTLY, now=made.published)
+    assert good.requeue_after == timedelta(hours=14, minutes=30)
+    new = look(table=made, source_digest="s2", build=OTHER)
+    assert plan(new, good.status, asked=NIGHTLY, now=on("2026-03-02T02:29:59+00:00")).actions == ()
+    assert isinstance(plan(new, good.status, asked=NIGHTLY, now=on("2026-03-02T02:30:00+00:00")).actions[0], SubmitRun)
+    nothing = plan(look(table=made), good.status, asked=NIGHTLY, now=on("2026-03-02T02:30:01+00:00"))
+    assert (nothing.verb, nothing.actions) == (Verb.NOOP, ())
+    later = plan(new, nothing.status, asked=NIGHTLY, now=on("2026-03-02T10:00:00+00:00"))
+    assert later.actions == (), "what comes in the day waits for the night"
+    assert later.status == nothing.status
+    assert isinstance(plan(new, later.status, asked=NIGHTLY, now=on("2026-03-03T02:30:00+00:00")).actions[0], SubmitRun)
+    summer = plan(
+        look(table=replace(made, published=on("2026-03-29T12:00:00+00:00"))),
+        asked=NIGHTLY,
+        now=on("2026-03-29T12:00:00+00:00"),
+    )
+    assert summer.requeue_after == timedelta(hours=13, minutes=30)
+
+
+def test_times_that_were_missed_are_made_up_for_once() -> None:
+    made = replace(table(), published=on("2026-03-01T12:00:00+00:00"))
+    good = plan(look(table=made), asked=NIGHTLY, now=made.published).status
+    late = plan(look(table=made), good, asked=NIGHTLY, now=on("2026-03-05T09:00:00+00:00"))
+    again = plan(look(table=made), late.status, asked=NIGHTLY, now=on("2026-03-05T09:00:05+00:00"))
+    assert late.status != good
+    assert again.status == late.status
 
 
 FRESH = desired(REF, feature_view_spec(expectations=[{"freshness": "2h"}, {"freshness": "1h"}, {"rows": {"min": 1}}]))

@@ -15,7 +15,7 @@ def published(
 ) -> dict[str, Any]:
     """Publish ``frame`` and describe it as a training run is told about a view."""
     words = [(column, str(dtype.base_type())) for column, dtype in frame.schema.items()]
-    made = publish(str(folder / name), frame, words, {"rows": frame.height})
+    made = publish(str(folder / name), [frame], words, {"rows": frame.height})
     return {
         "uri": made.uri,
         "version": made.version,
