@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -52,7 +53,7 @@ def _spec(path: Path, incremental: bool) -> dict[str, Any]:
         {"sql": "x4 < 60"},
     ]  # fmt: skip
     return {
-        "entities": ["id"], "timestamp": "at", "sources": {"raw": {"format": "parquet", "path": str(path)}},
+        "entities": ["id"], "timestamp": "at", "sources": {"raw": {"format": "parquet", "path": path.name}},
         "columns": [{"name": name, "dtype": dtype} for name, dtype in COLUMNS], "expectations": checks,
         "materialization": {"mode": "incremental" if incremental else "full"},
     }  # fmt: skip
@@ -64,7 +65,7 @@ def _run(folder: Path, path: Path, name: str, incremental: bool = False) -> None
 
     payload = {
         "view": "v", "identity": "i", "build": name, "table": str(folder / f"table-{path.stem}-{incremental}"),
-        "root": str(folder), "spec": _spec(path, incremental), "source_digest": "", "commit": "c0ffee0000",
+        "root": str(path.parent), "spec": _spec(path, incremental), "source_digest": "", "commit": "c0ffee0000",
     }  # fmt: skip
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
@@ -89,6 +90,7 @@ def begin(folder: Path, rows: int) -> None:
     """The first version of a view that is made in increments; its source grows after."""
     path = folder / "grows.parquet"
     path.unlink(missing_ok=True)
+    shutil.rmtree(folder / "table-grows-True", ignore_errors=True)
     os.link(source(folder, rows), path)
     _run(folder, path, "begin", incremental=True)
 
@@ -127,6 +129,9 @@ def _describe(rows: int) -> Any:
 
 
 def _whylogs(rows: int) -> Any:
+    import numpy as np
+
+    setattr(np, "unicode_", np.str_)  # noqa: B010  its newest release knows numpy 1 alone
     import whylogs
 
     frame = _wide(rows).to_pandas()
