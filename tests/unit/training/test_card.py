@@ -11,8 +11,8 @@ import pytest
 
 from framework.api.metrics import VALIDATION, measured
 from framework.api.tasks import TASKS, Task
+from framework.cards.plots import HEIGHT, CardAxis, progress
 from framework.workloads.training.card import card_html, card_markdown, model_card
-from framework.workloads.training.card.plots import HEIGHT, CardAxis, progress
 from framework.workloads.training.diagnosis import diagnose
 from tests.unit.training.test_diagnosis import drawn
 

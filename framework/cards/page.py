@@ -1,18 +1,18 @@
-"""A model card as one HTML file that needs neither network nor script, for a browser or as an attachment. Names of
+"""A card as one HTML file that needs neither network nor script, for a browser or as an attachment. Names of
 columns and classes come from data: every text is escaped."""
 
 from __future__ import annotations
 
 from framework.api.printing import shown
-from framework.workloads.training.card.content import ModelCard
+from framework.cards.content import Card
 
 
-def card_html(card: ModelCard) -> str:
+def card_html(card: Card) -> str:
     """The whole page; what looks like a credential is hidden."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     pages = Environment(
-        loader=PackageLoader("framework.workloads.training.card"),
+        loader=PackageLoader("framework.cards"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
