@@ -21,12 +21,22 @@ class CardTable:
 
 @dataclass(frozen=True)
 class CardSection:
-    """Sentences, then tables, then plots; a plot shows what one of the tables has."""
+    """Sentences, then tables, then plots; a plot shows what one of the tables has. Only pages show ``code``, which
+    keeps its lines."""
 
     title: str
     sentences: tuple[str, ...] = ()
     tables: tuple[CardTable, ...] = ()
     plots: tuple[CardPlot, ...] = ()
+    code: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CardLink:
+    """To a page in the same folder."""
+
+    text: str
+    page: str
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,7 @@ class Card:
     title: str
     lead: tuple[str, ...]
     sections: tuple[CardSection, ...]
+    links: tuple[CardLink, ...] = ()
 
 
 def plain(card: Card) -> dict[str, Any]:

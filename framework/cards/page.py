@@ -3,7 +3,8 @@ columns and classes come from data: every text is escaped."""
 
 from __future__ import annotations
 
-from framework.api.printing import shown
+from framework.api.credentials import redacted
+from framework.api.printing import printable, shown
 from framework.cards.content import Card
 
 
@@ -18,8 +19,13 @@ def card_html(card: Card) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters |= {"shown": shown, "px": _px}
+    pages.filters |= {"shown": shown, "lines": _lines, "px": _px}
     return pages.get_template("card.html.j2").render(card=card)
+
+
+def _lines(text: str) -> str:
+    """As it stands, line by line."""
+    return "\n".join(printable(line) for line in redacted(text).expandtabs(4).splitlines())
 
 
 def _px(value: float) -> str:

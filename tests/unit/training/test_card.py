@@ -132,7 +132,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.links += [f"{name}={value}" for name, value in attrs if name in {"src", "href", "srcset", "action"}]
-        if tag not in {"meta", "line"}:
+        if tag not in {"input", "line", "meta"}:
             self.open.append(tag)
         if tag in {"td", "th"}:
             self.cells.append("")
