@@ -48,8 +48,7 @@ class ViewVersion:
     @property
     def findings(self) -> Sequence[Mapping[str, Any]]:
         """What came of each expectation: {check, column, observed, passed, ...}."""
-        found = self.state.kept.get("expectations")
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list | tuple) else []
+        return [one.model_dump(mode="json") for one in self.state.expectations]
 
     @property
     def verdicts(self) -> Mapping[str, int]:

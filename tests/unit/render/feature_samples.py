@@ -14,27 +14,31 @@ from framework.planning.reports.features import (
     ViewRow,
     ViewVersion,
 )
-from framework.ports import ReadTable, TableState
+from framework.ports import ExpectationResult, ReadTable, TableState
 from tests.unit.render.samples import COMMIT, NOW
 
 FINDINGS = (
-    {"check": "between", "column": "delay", "observed": "0 of 1,200 values lie outside [0, 90]", "passed": True},
-    {"check": "notNull", "column": "name", "observed": "12 of 1,200 values are null or NaN", "passed": False,
-     "severity": "warn"},
+    ExpectationResult(
+        check="between", column="delay", observed="0 of 1,200 values lie outside [0, 90]", passed=True, failing=0.0
+    ),
+    ExpectationResult(
+        check="notNull", column="name", observed="12 of 1,200 values are null or NaN", passed=False, failing=0.01,
+        severity="warn",
+    ),
 )  # fmt: skip
 
 
-def state(version: int, rows: int, hours: float, **kept: object) -> TableState:
+def state(version: int, rows: int, hours: float, findings: tuple[ExpectationResult, ...] = FINDINGS) -> TableState:
     return TableState(
         "s3://b/features/delays/0a1b2c3d4e", version, rows, "s1", "0a1b2c3d4e", COMMIT, NOW - timedelta(hours=hours),
         (("carrier", "String"), ("at", "Datetime"), ("delay", "Float64"), ("name", "String")),
         NOW - timedelta(hours=hours + 1), f"{version}b{version}b{version}b{version}b{version}b",
         upstream={"weather": ReadTable(uri="s3://b/features/weather/1", version=4, build="c1c1c1c1c1", rows=90)},
-        kept={"cause": "data", "expectations": list(FINDINGS), **kept},
+        expectations=findings, kept={"cause": "data"},
     )  # fmt: skip
 
 
-OLD = ViewVersion(state(2, 1000, 30, expectations=[{**FINDINGS[0], "passed": False}]), False, True, 980, 61.0)
+OLD = ViewVersion(state(2, 1000, 30, (FINDINGS[0].model_copy(update={"passed": False}),)), False, True, 980, 61.0)
 NEW = ViewVersion(state(3, 1200, 2), True, True, 1000, 3.25)
 FIGURES = (
     ColumnFigures(
