@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 from deltalake.exceptions import DeltaError
 
+from controllers.commands.features import FeatureViews
 from controllers.commands.models import listed, model_named
 from controllers.commands.training import job_named, jobs_of, published_table, views_to_read
 from controllers.host.operator import settings_at
@@ -25,7 +26,9 @@ from framework import checked, storage
 from framework.answers import Matrix
 from framework.api import layout
 from framework.api.errors import ConfigurationError
+from framework.figures import QUANTILES, ColumnFigures
 from framework.panics import panics_told
+from framework.planning.reports.features import ViewVersion
 from framework.planning.reports.models import ModelRow
 from framework.ports import ModelVersion
 from framework.workloads import models
@@ -169,6 +172,19 @@ class ProjectReader:
             raise ConfigurationError(f"no run of FeatureView/{view} has left what came of its expectations")
         return found
 
+    def profiles(self, view: str) -> pl.DataFrame:
+        """A row for each column of each version of a FeatureView that has a profile still, oldest version first:
+        ``version``, ``build``, ``published``, ``column``, ``rows``, ``missing`` (a share), ``distinct`` (an estimate),
+        ``mean`` and ``q0``, ``q0.05``, ... ``q1``, the quantiles; times are seconds since the epoch there.
+
+        Raises:
+            ConfigurationError: there is no such view.
+        """
+        views = FeatureViews(self._project.ports, self._project.desired())
+        found = views.movement(views.versions(view))
+        rows = [_profiled(one.version, column) for one in found for column in one.figures]
+        return pl.DataFrame(rows, schema=_PROFILES)
+
     def __repr__(self) -> str:
         settings = self._project.settings
         return f"<Project {settings.root} ({settings.environment})>"
@@ -188,6 +204,33 @@ _RUNS: dict[str, Any] = {
     "commit": pl.String,
     "serves": pl.List(pl.String),
 }
+
+
+_PROFILES: dict[str, Any] = {
+    "version": pl.Int64,
+    "build": pl.String,
+    "published": pl.Datetime("us", "UTC"),
+    "column": pl.String,
+    "rows": pl.Int64,
+    "missing": pl.Float64,
+    "distinct": pl.Float64,
+    "mean": pl.Float64,
+    **{f"q{rank:g}": pl.Float64 for rank in QUANTILES},
+}
+
+
+def _profiled(version: ViewVersion, column: ColumnFigures) -> dict[str, Any]:
+    return {
+        "version": version.state.version,
+        "build": version.state.name,
+        "published": version.state.published.astimezone(UTC),
+        "column": column.name,
+        "rows": column.rows,
+        "missing": column.missing,
+        "distinct": column.distinct,
+        "mean": column.mean,
+        **{f"q{rank:g}": column.quantiles.get(f"{rank:g}") for rank in QUANTILES},
+    }
 
 
 def _facts(row: ModelRow) -> dict[str, Any]:

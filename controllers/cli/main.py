@@ -37,6 +37,7 @@ COMMANDS = {
     "logs": "controllers.cli.logs:logs",
     "history": "controllers.cli.history:history",
     "lineage": "controllers.cli.lineage:lineage",
+    "features": "controllers.cli.features:features",
     "models": "controllers.cli.models:models",
     "train": "controllers.cli.train:train",
     "reproduce": "controllers.cli.reproduce:reproduce",

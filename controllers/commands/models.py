@@ -28,7 +28,7 @@ from framework.planning.reports.models import (
     result_of,
 )
 from framework.ports import ModelRegistry, ModelVersion, Ports
-from framework.workloads.training.card import ModelCard, card_html, card_markdown, model_card
+from framework.workloads.training.card import Card, card_html, card_markdown, model_card
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def comparison(ports: Ports, before: str, after: str) -> ModelComparison:
     return compared(model_named(ports, before), model_named(ports, after))
 
 
-def card_of(report: ModelReport) -> ModelCard:
+def card_of(report: ModelReport) -> Card:
     """Made again from what is on record, so that a version from before there were such cards has one, too."""
     model = report.row.model
     return model_card(model.training, model.version, result_of(report), model.gates)

@@ -66,6 +66,20 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
     return plan
 
 
+def snapshot_at(settings: Settings, head: str) -> Snapshot:
+    """What a commit on this machine asks for, or ``worktree``: the files as they are on disk.
+
+    Raises:
+        SpecError: it is wrong.
+        ConfigurationError: it is unknown.
+    """
+    if head == WORKTREE:
+        return _read(WorktreeSource(settings.root), WORKTREE, settings, ParseCache(), settings.premises)
+    source, _ = _checkout(settings)
+    cache = cache_for(settings.root, "framework.kinds:KINDS")
+    return _read(source, source.resolve(head), settings, cache, settings.premises)
+
+
 def _checkout(settings: Settings) -> tuple[GitSource, str]:
     """The repository on this machine, and what of it is planned. A remote is not asked: its checkout is enough."""
     signers = Signers(settings.allowed_signers)

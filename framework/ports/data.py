@@ -99,6 +99,8 @@ class TableState:
     covered: tuple[datetime, datetime] | None = None
     days: int | None = None
     late: int = 0
+    kept: Mapping[str, Json] = field(default_factory=dict)
+    """What else its run left of it, as far as it did: ``run``, ``cause`` and ``profile``, where its whylogs file is."""
 
     @property
     def name(self) -> str:

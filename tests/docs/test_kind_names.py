@@ -17,6 +17,7 @@ SHARED = {"framework.kinds": {"KINDS", "environment"}, "controllers.kinds": {"ob
 """What there is in these for everybody."""
 MAY = {
     "controllers/host/wiring.py": "registers what observes each kind",
+    "controllers/commands/features.py": "mlopsctl features is about FeatureViews alone",
     "controllers/commands/lineage.py": "is asked about models by the names that the registry has, too",
     "controllers/commands/models.py": "mlopsctl models is about what TrainingJobs leave behind",
     "controllers/commands/preview.py": "mlopsctl preview is about what TrainingJobs would make",

@@ -18,6 +18,8 @@ from framework.planning.reports.overview import report, rows
 from framework.planning.reports.why import why
 from framework.ports import Heartbeat, Outage
 from framework.render.events import events_jsonl, events_text
+from framework.render.feature_tables import difference_text, profile_text, steps_text
+from framework.render.features import history_text, view_json, view_text, views_text
 from framework.render.markdown import plan_markdown
 from framework.render.models import comparison_text, model_json, model_text, models_text
 from framework.render.plan import plan_text
@@ -27,6 +29,7 @@ from framework.render.preview_document import preview_json
 from framework.render.status import resource_json, resource_text, status_json, status_text
 from framework.render.why import why_json, why_text
 from tests.golden.conftest import FOLDER
+from tests.unit.render.feature_samples import DIFFERENCE, PROFILED, STEPS, VIEW, VIEWS
 from tests.unit.render.model_samples import LATER
 from tests.unit.render.model_samples import REPORT as MODEL
 from tests.unit.render.model_samples import ROW as VERSION
@@ -84,6 +87,13 @@ NEW = Asked(Stand.NEW, "e" * 40, "Another column")
 ALONE = report("local", DESIRED, SERVING, REVISIONS[1:], NOW, asked=NEW, oversight=NOBODY)
 CAUSE = why(MONITOR, rows(DESIRED, RECORDS, NOW))
 RENDERED: Mapping[str, Callable[[], str]] = {
+    "features-list.txt": lambda: views_text(VIEWS, NOW),
+    "features-show.txt": lambda: view_text(VIEW, NOW, width=120),
+    "features-show.json": lambda: view_json("local", VIEW, NOW),
+    "features-history.txt": lambda: history_text("delays", VIEW.versions, NOW, width=110),
+    "features-diff.txt": lambda: difference_text(DIFFERENCE, width=120),
+    "features-profile.txt": lambda: profile_text("delays", PROFILED, width=140),
+    "features-debug.txt": lambda: steps_text("delays", STEPS, width=140),
     "models-list.txt": lambda: models_text([LATER, VERSION], NOW),
     "models-show.txt": lambda: model_text(MODEL, NOW),
     "models-show.json": lambda: model_json("local", MODEL),

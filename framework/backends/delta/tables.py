@@ -18,6 +18,7 @@ _METADATA_KEY = "mlops"
 """The same key that the materialising workload writes; a test holds the two together."""
 
 _LOOKED_THROUGH = 100
+_KEPT = ("run", "cause", "profile")
 
 
 class DeltaTables:
@@ -100,6 +101,7 @@ def _state(uri: str, version: int, milliseconds: int, metadata: Mapping[str, Any
         days=metadata.get("days"),
         late=int(metadata.get("late") or 0),
         expectations=tuple(map(ExpectationResult.model_validate, metadata.get("expectations", ()))),
+        kept={name: metadata[name] for name in _KEPT if name in metadata},
     )
 
 

@@ -60,6 +60,12 @@ def _at(text: str, offset: int) -> tuple[int, int]:
     return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
 
 
+def without_quotes(sql: str) -> str:
+    """The same text, of the same length, with blanks in place of strings and comments, and a word without quotes in
+    place of each name in quotes."""
+    return _CLOSED.sub(lambda found: ("x" if found[0][0] in '"`' else " ") * len(found[0]), sql)
+
+
 def _without_literals(sql: str) -> str:
     """The same text with blanks in place of strings and comments, so that places stay what they are."""
     return _LITERAL.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), sql)

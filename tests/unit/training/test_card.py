@@ -11,8 +11,8 @@ import pytest
 
 from framework.api.metrics import VALIDATION, measured
 from framework.api.tasks import TASKS, Task
+from framework.cards.plots import HEIGHT, CardAxis, progress
 from framework.workloads.training.card import card_html, card_markdown, model_card
-from framework.workloads.training.card.plots import HEIGHT, CardAxis, progress
 from framework.workloads.training.diagnosis import diagnose
 from tests.unit.training.test_diagnosis import drawn
 
@@ -132,7 +132,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.links += [f"{name}={value}" for name, value in attrs if name in {"src", "href", "srcset", "action"}]
-        if tag not in {"meta", "line"}:
+        if tag not in {"input", "line", "meta"}:
             self.open.append(tag)
         if tag in {"td", "th"}:
             self.cells.append("")

@@ -10,7 +10,7 @@ from framework.api.credentials import redacted_value
 from framework.api.metrics import VALIDATION, bare, measure_of, measured
 from framework.api.printing import number
 from framework.api.tasks import TASKS, Task
-from framework.workloads.training.card.content import CardSection, ModelCard, table
+from framework.cards.content import Card, CardSection, table
 from framework.workloads.training.card.evidence import evidence
 from framework.workloads.training.card.forms import forms
 from framework.workloads.training.card.inside import importance, leakage
@@ -28,9 +28,7 @@ _MOST_VALUES = 20
 _PARTS = (("train", "to learn from"), ("validation", "to choose on"), ("test", "to judge on"))
 
 
-def model_card(
-    training: str, version: str, result: Mapping[str, Any], gates: Sequence[Mapping[str, Any]] = ()
-) -> ModelCard:
+def model_card(training: str, version: str, result: Mapping[str, Any], gates: Sequence[Mapping[str, Any]] = ()) -> Card:
     """The card of one version.
 
     Args:
@@ -60,7 +58,7 @@ def model_card(
         _lineage(result, origin),
         _limits(result),
     ]
-    return ModelCard(f"{training} {version}", tuple(_lead(task, label, output, origin, result)), tuple(sections))
+    return Card(f"{training} {version}", tuple(_lead(task, label, output, origin, result)), tuple(sections))
 
 
 def _lead(

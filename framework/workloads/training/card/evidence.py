@@ -7,8 +7,8 @@ from typing import Any
 
 from framework.api.printing import number
 from framework.api.tasks import Task
-from framework.workloads.training.card import plots
-from framework.workloads.training.card.content import CardSection, CardTable, share, table
+from framework.cards import plots
+from framework.cards.content import CardSection, CardTable, share, table
 
 OTHERS = "all others"
 _NOT_KEPT = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from framework.api.printing import number
-from framework.workloads.training.card.content import CardSection, table
+from framework.cards.content import CardSection, table
 
 
 def forms(made: Mapping[str, Mapping[str, Any]]) -> Iterator[CardSection]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from framework.api.printing import number
-from framework.workloads.training.card import plots
-from framework.workloads.training.card.content import CardSection, table
+from framework.cards import plots
+from framework.cards.content import CardSection, table
 
 _DRAWN = 20
 """Inputs that a plot has room for: the first ones."""

@@ -6,19 +6,19 @@ import re
 from collections.abc import Iterable, Iterator
 
 from framework.api.printing import shown
-from framework.workloads.training.card.content import CardSection, CardTable, ModelCard
+from framework.cards.content import Card, CardSection, CardTable
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]|~])")
 _AT_THE_START = re.compile(r"^(\s*|\s*\d+(?=[.)]))([-+#=:.)])")
 _ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"))
 
 
-def card_markdown(card: ModelCard) -> str:
+def card_markdown(card: Card) -> str:
     """The card for people and for whoever shows Markdown; what looks like a credential is hidden."""
     return "\n".join(_lines(card)) + "\n"
 
 
-def _lines(card: ModelCard) -> Iterator[str]:
+def _lines(card: Card) -> Iterator[str]:
     yield f"# {_inline(card.title)}"
     for sentence in card.lead:
         yield from ("", _paragraph(sentence))

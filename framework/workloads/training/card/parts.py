@@ -9,8 +9,8 @@ from framework.api.fairness import bar_name, group_name
 from framework.api.metrics import measure_of
 from framework.api.perturbations import check_name
 from framework.api.printing import number
-from framework.workloads.training.card import plots
-from framework.workloads.training.card.content import CardSection, table
+from framework.cards import plots
+from framework.cards.content import CardSection, table
 
 
 def slices(found: Sequence[Mapping[str, Any]]) -> Iterator[CardSection]:

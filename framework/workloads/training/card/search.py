@@ -8,8 +8,8 @@ from typing import Any
 from framework.api.metrics import VALIDATION, measure_of
 from framework.api.printing import number
 from framework.api.tasks import TASKS, Task
-from framework.workloads.training.card import plots
-from framework.workloads.training.card.content import CardSection, CardTable, share, table
+from framework.cards import plots
+from framework.cards.content import CardSection, CardTable, share, table
 
 MOST_ROWS, MOST_LINES = 50, 30
 """Trials of a table, and of the plot of their parameters: the best ones."""

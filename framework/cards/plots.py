@@ -217,16 +217,33 @@ def shares(parts: Mapping[str, float], told: str, up: str) -> CardPlot:
     return CardPlot(told, "parameter", up, UNIT.levels, tuple(ticks), bars=tuple(bars))
 
 
-def histogram(edges: Sequence[float], counts: Sequence[int], told: str, across: str) -> CardPlot:
-    """Bars from edge to edge."""
-    axis = CardAxis.over([*edges, 0.0])
-    up = CardAxis.over([0, *counts], whole=True)
+def course(points: Sequence[tuple[str, float]], told: str, across: str, up: str) -> CardPlot:
+    """Values by name, in their order, joined. Only some names stand below, so that they fit."""
+    axis = CardAxis.over([value for _, value in points])
+    places = CardAxis(-0.5, len(points) - 0.5, 1.0)
+    dots = tuple(
+        CardDot(places.x(at), axis.y(value), f"{name}: {value:.6g}") for at, (name, value) in enumerate(points)
+    )
+    every = -(-len(points) // _TICKS)
+    ticks = tuple(CardMark(places.x(at), name) for at, (name, _) in enumerate(points) if at % every == 0)
+    return CardPlot(told, across, up, axis.levels, ticks, dots, tuple(_joined(dots)))
+
+
+_TICKS = 5
+
+
+def histogram(
+    edges: Sequence[float], counts: Sequence[int], told: str, across: str, *, up: str = "rows", zero: bool = True
+) -> CardPlot:
+    """Bars from edge to edge. ``zero``: the axis has 0 on it, wherever the bars are."""
+    axis = CardAxis.over([*edges, 0.0] if zero else edges)
+    height = CardAxis.over([0, *counts], whole=True)
     bars = []
     for low, high, rows in zip(edges, edges[1:], counts, strict=False):
-        x, top = axis.x(low), up.y(rows)
+        x, top = axis.x(low), height.y(rows)
         text = f"{low:g} to {high:g}: {rows:,} rows"
-        bars.append(CardBar(x, max(axis.x(high) - x - 0.2, 0.4), top, up.y(0) - top, text))
-    return CardPlot(told, across, "rows", up.levels, axis.ticks, bars=tuple(bars))
+        bars.append(CardBar(x, max(axis.x(high) - x - 0.2, 0.4), top, height.y(0) - top, text))
+    return CardPlot(told, across, up, height.levels, axis.ticks, bars=tuple(bars))
 
 
 def bars(values: Sequence[tuple[str, float]], told: str, across: str) -> CardPlot:

@@ -1,4 +1,4 @@
-"""What a model card is made of: sentences, tables and plots. Texts are as they are: whoever writes them escapes."""
+"""What a card is made of: sentences, tables and plots. Texts are as they are: whoever writes them escapes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from framework.workloads.training.card.plots import CardPlot
+from framework.cards.plots import CardPlot
 
 
 @dataclass(frozen=True)
@@ -21,22 +21,33 @@ class CardTable:
 
 @dataclass(frozen=True)
 class CardSection:
-    """Sentences, then tables, then plots; a plot shows what one of the tables has."""
+    """Sentences, then tables, then plots; a plot shows what one of the tables has. Only pages show ``code``, which
+    keeps its lines."""
 
     title: str
     sentences: tuple[str, ...] = ()
     tables: tuple[CardTable, ...] = ()
     plots: tuple[CardPlot, ...] = ()
+    code: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class ModelCard:
+class CardLink:
+    """To a page in the same folder."""
+
+    text: str
+    page: str
+
+
+@dataclass(frozen=True)
+class Card:
     title: str
     lead: tuple[str, ...]
     sections: tuple[CardSection, ...]
+    links: tuple[CardLink, ...] = ()
 
 
-def plain(card: ModelCard) -> dict[str, Any]:
+def plain(card: Card) -> dict[str, Any]:
     """What a card says as plain data, without its plots: they show what its tables have."""
     sections = [
         {

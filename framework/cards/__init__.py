@@ -1,0 +1,1 @@
+"""Pages that are drawn from sentences, tables and plots: of a model version, of a feature view."""
