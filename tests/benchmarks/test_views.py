@@ -13,5 +13,6 @@ def test_what_is_measured_is_done(tmp_path: Path) -> None:
     views.more(tmp_path, 2_000)
     whole = DeltaTables().describe(str(tmp_path / "table-source-2000-False"))
     grown = DeltaTables().describe(str(tmp_path / "table-grows-True"))
-    assert whole is not None and grown is not None
+    assert whole is not None
+    assert grown is not None
     assert (whole.rows, grown.rows, grown.version) == (2_000, 2_020, 1)
