@@ -15,7 +15,7 @@ from framework.api.nearest import nearest
 from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
 from framework.workloads.failures import first_line
-from framework.workloads.features import aggregating, query
+from framework.workloads.features import aggregating, query, whole_table
 from framework.workloads.features.checks.condition import condition
 from framework.workloads.features.contract import gaps_of
 from framework.workloads.features.dtypes import DTYPES
@@ -40,6 +40,7 @@ def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
         yield from mistakes
     files = tuple(file for source in known.values() for file in source.files)
     yield from (replace(mistake, files=files) for mistake in _rows(spec, known))
+    yield from _later_rows(spec)
     yield from _expectations(spec)
 
 
@@ -194,6 +195,17 @@ def _lacking(spec: Mapping[str, Any], schema: pl.Schema | None, has: str, sure: 
         message = f"{has} {fault.told}" if fault.wanted else fault.told
         unsure = not sure and fault.wanted is None
         yield Mistake(f"spec.{fault.field}", message, fault.allowed, fault.wanted, warning=unsure)
+
+
+def _later_rows(spec: Mapping[str, Any]) -> Iterator[Mistake]:
+    """A table without event times is taken to have been known always."""
+    sql = (spec.get("transform") or {}).get("sql")
+    for found in whole_table.looks(sql, spec["timestamp"]) if sql and spec.get("timestamp") else ():
+        message = (
+            f"{found.told}: no row could know that at its time. What is fitted to data (a scaler, an encoder, what "
+            "stands in for missing values) belongs to the model; what goes up to each row, under aggregations"
+        )
+        yield Mistake("spec.transform.sql", message, line=found.line, column=found.column, warning=True)
 
 
 # -- expectations ----------------------------------------------------------------------------------------------------
