@@ -17,7 +17,7 @@ from framework.api.fields import parse_duration
 from framework.api.nearest import did_you_mean
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import first_line
-from framework.workloads.features import aggregates, query
+from framework.workloads.features import aggregates, query, whole_table
 from framework.workloads.features.windows import Places, Timeline
 from framework.workloads.missing import nan_as_null
 
@@ -97,7 +97,7 @@ def mistake(where: str, schema: Mapping[str, pl.DataType] | None) -> str:
     try:
         query.refuse_files(where)
         condition = pl.sql_expr(where)
-        if not condition.meta.is_row_separable():
+        if whole_table.looks_around(where):
             return "looks at other rows than the one that it is asked of"
         if schema is None:
             return ""

@@ -15,6 +15,7 @@ _AGGREGATE = re.compile(
 )
 _LEAD = re.compile(r"\b(?P<call>lead)\s*\(", re.IGNORECASE)
 _OVER = re.compile(r"\s*(?:FILTER\s*\([^()]*\)\s*)?OVER\s*\(", re.IGNORECASE)
+_WINDOW = re.compile(r"\bOVER\s*\(", re.IGNORECASE)
 _ORDER, _GROUP = (re.compile(rf"\b{word}\s+BY\b", re.IGNORECASE) for word in ("ORDER", "GROUP"))
 _FOLLOWING = re.compile(r"\bFOLLOWING\b", re.IGNORECASE)
 _PARTITION = re.compile(r"\bPARTITION\s+BY\b", re.IGNORECASE)
@@ -44,6 +45,12 @@ def looks(sql: str, timestamp: str) -> Iterator[LaterRows]:
         )
         if told:
             yield LaterRows(told, *query.at(sql, found.start()))
+
+
+def looks_around(condition: str) -> bool:
+    """Whether a condition goes by other rows than the one that it is asked of."""
+    text = query.without_literals(condition)
+    return _AGGREGATE.search(text) is not None or _WINDOW.search(text) is not None
 
 
 def _window(call: str, window: str, timestamp: str) -> str:
