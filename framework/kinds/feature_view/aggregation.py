@@ -25,7 +25,7 @@ class Aggregation(Strict):
     column: Text | None = Field(None, description="A column of the transform's rows, declared or not")
     window: Duration | None = Field(
         None,
-        description="Rows that are at most this old count: 7d reaches from 7 days before, not included, to the row",
+        description="Rows younger than this count: 7d reaches from 7 days before, not included, to the row",
     )
     session: Duration | None = Field(
         None, description="Rows of the session count: one ends where no row comes for longer than this"
