@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 from framework.api.aggregates import AGGREGATES
 from framework.api.dtypes import FLOATS, NUMBERS, TIMES
@@ -26,6 +27,10 @@ def problems(spec: FeatureViewSpec, dtypes: Mapping[str, str]) -> Iterator[Cross
             f"known; name {spec.available} as timestamp, or aggregate in a view of its own"
         )
         yield CrossProblem("spec.aggregations", told)
+    lookback = spec.materialization.lookback
+    if lookback is not None and (beyond := [item.name for item in spec.aggregations if not _within(item, lookback)]):
+        told = f"is shorter than what {', '.join(beyond)} looks back; without it sources are read whole"
+        yield CrossProblem("spec.materialization.lookback", told)
     names = [item.name for item in spec.aggregations]
     for index, item in enumerate(spec.aggregations):
         path = f"spec.aggregations[{index}]"
@@ -38,6 +43,11 @@ def problems(spec: FeatureViewSpec, dtypes: Mapping[str, str]) -> Iterator[Cross
             yield CrossProblem(f"{path}.name", f"no column {item.name!r} is declared", allowed=free, wanted=item.name)
         else:
             yield from _dtypes(path, item, names, dtypes)
+
+
+def _within(item: Aggregation, lookback: timedelta) -> bool:
+    """Nobody knows how far a session reaches, or all rows up to one."""
+    return item.window is not None and item.window <= lookback
 
 
 def _dtypes(path: str, item: Aggregation, names: list[str], dtypes: Mapping[str, str]) -> Iterator[CrossProblem]:

@@ -50,8 +50,8 @@ def staged(
         select: what of the rows that it yields is wanted.
 
     Raises:
-        WorkloadError: what ``read_sources``, ``rows_of`` and ``stage`` raise, and "TransformFailed" where the query or the
-            function does.
+        WorkloadError: what ``read_sources``, ``rows_of`` and ``stage`` raise, and "TransformFailed" where the query
+            or the function does.
     """
     columns = declared(spec)
     sources = read_sources(spec["sources"], root, upstream, dict(columns))

@@ -11,9 +11,11 @@ import pytest
 
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.workloads.context import WorkloadError
+from framework.workloads.features import delta, materialize
 from framework.workloads.features.aggregating import aggregated
 from framework.workloads.features.look import look
 from framework.workloads.features.transform import compute
+from tests.unit.features.test_materialize import context
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 WORDS = {"customer": "String", "at": "Datetime"}
@@ -237,3 +239,22 @@ def test_equal_rows_come_to_equal_bytes_however_the_engine_runs() -> None:
     ordered = [way.sort(way.columns) for way in ways]
     assert all(way.equals(ordered[0]) for way in ordered)
     assert timedelta(hours=6) == ordered[0]["at"].max() - START  # type: ignore[operator]
+
+
+def test_a_version_of_the_newest_rows_has_the_aggregates_of_all(tmp_path: Path) -> None:
+    """Though it reads no more of the sources than a window is long."""
+    source = {"orders": {"format": "parquet", "path": "orders-*.parquet"}}
+    incremental = {"mode": "incremental", "lateness": "1h", "lookback": "7d"}
+    asked = [{**ASKED[0], "function": function} for function in ("sum", "std")]
+    for item, name in zip(asked, wanted := {"sum_7d": "Float64", "std_7d": "Float64"}, strict=True):
+        item["name"] = name
+    of = spec(asked, wanted, sources=source, materialization=incremental)
+    events = [("ab"[place % 2], place * 5, 10.0 ** (place % 17) / 3) for place in range(90)]
+    for number, some in enumerate([events[:60], events[60:]]):
+        rows(*some).collect().write_parquet(tmp_path / f"orders-{number}.parquet")
+        result = materialize.run(context(tmp_path, f"features-spending-{number}", of))
+    version = delta.current(result["uri"])
+    assert version is not None
+    assert (version.metadata["mode"], version.metadata["since"] is None) == ("incremental", False)
+    found = delta.read(version.uri, version.version, [*WORDS.items(), *wanted.items()]).collect()
+    assert found.sort("at", "customer").equals(compute(of, str(tmp_path)))

@@ -25,6 +25,7 @@ MEAN = ASKED[len(COLUMNS) :].replace("Float64", "Int64").replace("sum", "mean")
         "{name: rain_1d, column: rain, function: last, lag: 3, session: 2h, where: rain > 0}",
         "{name: rain_1d, column: not_declared, function: count_distinct}",
         "{name: rain_1d, function: count, window: 90m}",
+        "{name: rain_1d, function: count, window: 1d}\n  materialization: {mode: incremental, lookback: 24h}",
     ],
 )
 def test_what_may_be_asked(project: Project, aggregation: str) -> None:
@@ -58,6 +59,8 @@ def test_what_may_be_asked(project: Project, aggregation: str) -> None:
             "rain_1d is Float64, and time, of which it is one, Datetime"),
         Rule(WEATHER, "timestamp: time", "timestamp: time\n  available: time", "spec.aggregations",
             "would count before they are known"),
+        Rule(WEATHER, "  aggregations:", "  materialization: {mode: incremental, lookback: 23h}\n  aggregations:",
+            "spec.materialization.lookback", "is shorter than what rain_1d looks back"),
         Rule(WEATHER, "  timestamp: time\n", "", "spec.aggregations", "the view has no timestamp"),
     ],
     ids=lambda rule: f"{rule.says or rule.meant}"[:40],
@@ -65,3 +68,12 @@ def test_what_may_be_asked(project: Project, aggregation: str) -> None:
 def test_a_mistake_is_told_at_its_place(project: Project, rule: Rule) -> None:
     project.edit(WEATHER, (COLUMNS, ASKED))
     told(project, rule)
+
+
+def test_what_looks_back_without_end_takes_no_lookback(project: Project) -> None:
+    project.edit(WEATHER, (COLUMNS, ASKED.replace("window: 1d", "session: 1h")))
+    project.edit(
+        WEATHER, ("  aggregations:", "  materialization: {mode: incremental, lookback: 900d}\n  aggregations:")
+    )
+    (problem,) = project.check().errors
+    assert problem.path == "spec.materialization.lookback"
