@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from framework.api.dtypes import FLOATS, INTEGERS, TIMES
 from framework.api.meta import Ref
 from framework.api.sources import FILE_FORMATS
-from framework.kinds.feature_view import expectation
+from framework.kinds.feature_view import aggregation_rules, expectation
 from framework.kinds.feature_view.bounds import ForeignKey
 from framework.kinds.feature_view.columns import columns_of, no_column
 from framework.kinds.feature_view.spec import FeatureViewSpec
@@ -19,6 +19,7 @@ from framework.planning.grammar.kind import CrossProblem
 def problems(spec: FeatureViewSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
     dtypes = {column.name: column.dtype for column in spec.columns}
     yield from _times(spec, dtypes)
+    yield from aggregation_rules.problems(spec, dtypes)
     for name, source in spec.sources.items():
         known = FILE_FORMATS[source.format].options if source.format else {}
         for option, value in source.options.items():

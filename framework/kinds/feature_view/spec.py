@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from framework.api.categories import Category
 from framework.api.meta import Strict
 from framework.api.written import Text
+from framework.kinds.feature_view.aggregation import Aggregation
 from framework.kinds.feature_view.dtypes import Dtype
 from framework.kinds.feature_view.expectation import Expectation
 from framework.kinds.feature_view.materialization import Materialization, Online
@@ -39,6 +40,9 @@ class FeatureViewSpec(Strict):
     sources: dict[str, Source] = Field(min_length=1, description="Where rows come from, each under a name of your own")
     transform: Transform | None = Field(
         None, description="Sources in, one table out; default: the only source as it is"
+    )
+    aggregations: tuple[Aggregation, ...] = Field(
+        (), description="Columns that are computed over the rows of the transform with the same entities, up to each"
     )
     columns: tuple[Column, ...] = Field(min_length=1, description="What is published, keys and event time included")
     expectations: tuple[Expectation, ...] = Field((), description="Checks on the rows before they are published")

@@ -15,7 +15,7 @@ from framework.api.nearest import nearest
 from framework.workloads.context import WorkloadError
 from framework.workloads.examining import Mistake
 from framework.workloads.failures import first_line
-from framework.workloads.features import query
+from framework.workloads.features import aggregating, query, whole_table
 from framework.workloads.features.checks.condition import condition
 from framework.workloads.features.contract import gaps_of
 from framework.workloads.features.dtypes import DTYPES
@@ -40,6 +40,7 @@ def look(question: Mapping[str, Any]) -> Iterator[Mistake]:
         yield from mistakes
     files = tuple(file for source in known.values() for file in source.files)
     yield from (replace(mistake, files=files) for mistake in _rows(spec, known))
+    yield from _later_rows(spec)
     yield from _expectations(spec)
 
 
@@ -110,9 +111,11 @@ def _rows(spec: Mapping[str, Any], known: Mapping[str, KnownSource]) -> Iterator
     form = spec.get("transform")
     if form is None:
         (only,) = known.values()
-        yield from _lacking(spec, only.schema, "the source has")
+        yield from _lacking(spec, only.schema, "the source has", only.sure)
     elif form.get("sql"):
         yield from _query(spec, form["sql"], known)
+    else:
+        yield from _lacking(spec, None, "", sure=False)
 
 
 def _query(spec: Mapping[str, Any], sql: str, known: Mapping[str, KnownSource]) -> Iterator[Mistake]:
@@ -134,8 +137,7 @@ def _query(spec: Mapping[str, Any], sql: str, known: Mapping[str, KnownSource]) 
         if sure:
             yield Mistake(path, first_line(error))
     else:
-        if complete:
-            yield from _lacking(spec, schema, "the SQL yields")
+        yield from _lacking(spec, schema if complete else None, "the SQL yields", sure)
 
 
 def _yielded(frames: Mapping[str, pl.LazyFrame], sql: str) -> pl.Schema:
@@ -175,12 +177,35 @@ def _named(path: str, sql: str, message: str, name: str, allowed: tuple[str, ...
     return Mistake(path, message, allowed, name, row, column)
 
 
-def _lacking(spec: Mapping[str, Any], schema: pl.Schema | None, has: str) -> Iterator[Mistake]:
-    for index, column in enumerate(spec["columns"] if schema is not None else ()):
+def _lacking(spec: Mapping[str, Any], schema: pl.Schema | None, has: str, sure: bool) -> Iterator[Mistake]:
+    """Columns that are declared and that neither the rows have, as far as they are known, nor the aggregations make,
+    and what is wrong with these. ``sure``: the dtypes of the rows are certain."""
+    asked = spec.get("aggregations") or ()
+    made = {item["name"] for item in asked}
+    if schema is None:
+        for index, item in enumerate(asked):
+            if item.get("where") and (told := aggregating.mistake(item["where"], None)):
+                yield Mistake(f"spec.aggregations[{index}].where", f"{item['where']!r} {told}")
+        return
+    for index, column in enumerate(spec["columns"]):
         name = column["name"]
-        if name not in (schema or {}):
-            message = f"{has} no column {name!r}"
-            yield Mistake(f"spec.columns[{index}].name", message, tuple(schema or ()), name)
+        if name not in schema and name not in made:
+            yield Mistake(f"spec.columns[{index}].name", f"{has} no column {name!r}", tuple(schema), name)
+    for fault in aggregating.faults(spec, schema):
+        message = f"{has} {fault.told}" if fault.wanted else fault.told
+        unsure = not sure and fault.wanted is None
+        yield Mistake(f"spec.{fault.field}", message, fault.allowed, fault.wanted, warning=unsure)
+
+
+def _later_rows(spec: Mapping[str, Any]) -> Iterator[Mistake]:
+    """A table without event times is taken to have been known always."""
+    sql = (spec.get("transform") or {}).get("sql")
+    for found in whole_table.looks(sql, spec["timestamp"]) if sql and spec.get("timestamp") else ():
+        message = (
+            f"{found.told}: no row could know that at its time. What is fitted to data (a scaler, an encoder, what "
+            "stands in for missing values) belongs to the model; what goes up to each row, under aggregations"
+        )
+        yield Mistake("spec.transform.sql", message, line=found.line, column=found.column, warning=True)
 
 
 # -- expectations ----------------------------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ def place_of(sql: str, name: str) -> tuple[int, int]:
     """Line and column, from 1, where ``name`` stands first as an identifier; (0, 0) where it does not."""
     quoted = re.escape(name.replace('"', '""'))
     word = re.compile(rf'"{quoted}"|(?<![\w"]){re.escape(name)}(?![\w"])', re.IGNORECASE)
-    found = word.search(_without_literals(sql))
-    return (0, 0) if found is None else _at(sql, found.start())
+    found = word.search(without_literals(sql))
+    return (0, 0) if found is None else at(sql, found.start())
 
 
 def place_in(message: str) -> tuple[str, int, int]:
@@ -55,7 +55,8 @@ def place_in(message: str) -> tuple[str, int, int]:
     return message[: found.start()], int(found[1]), int(found[2])
 
 
-def _at(text: str, offset: int) -> tuple[int, int]:
+def at(text: str, offset: int) -> tuple[int, int]:
+    """Line and column, from 1, of a place in ``text``."""
     before = text[:offset]
     return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
 
@@ -66,7 +67,7 @@ def without_quotes(sql: str) -> str:
     return _CLOSED.sub(lambda found: ("x" if found[0][0] in '"`' else " ") * len(found[0]), sql)
 
 
-def _without_literals(sql: str) -> str:
+def without_literals(sql: str) -> str:
     """The same text with blanks in place of strings and comments, so that places stay what they are."""
     return _LITERAL.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), sql)
 

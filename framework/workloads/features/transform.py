@@ -14,6 +14,7 @@ from framework.workloads.context import WorkloadError
 from framework.workloads.entrypoints import call
 from framework.workloads.failures import first_line, raised
 from framework.workloads.features import query
+from framework.workloads.features.aggregating import aggregated
 from framework.workloads.features.sources import Sources, places, read_sources, trouble
 from framework.workloads.features.staging import Rows, stage
 
@@ -49,14 +50,14 @@ def staged(
         select: what of the rows that it yields is wanted.
 
     Raises:
-        WorkloadError: what ``read_sources`` and ``stage`` raise, and "TransformFailed" where the query or the function
-            does.
+        WorkloadError: what ``read_sources``, ``rows_of`` and ``stage`` raise, and "TransformFailed" where the query
+            or the function does.
     """
     columns = declared(spec)
     sources = read_sources(spec["sources"], root, upstream, dict(columns))
     try:
         with _engine():
-            rows = transform(spec.get("transform"), narrow(sources) if narrow else sources)
+            rows = rows_of(spec, narrow(sources) if narrow else sources)
             return stage(select(rows) if select else rows, columns, keys_of(spec), folder)
     except WorkloadError as error:
         if not _of_files(error):
@@ -88,6 +89,15 @@ def times(spec: Mapping[str, Any]) -> list[str]:
 def declared(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(name, dtype word) of the declared columns, in order."""
     return [(column["name"], column["dtype"]) for column in spec["columns"]]
+
+
+def rows_of(spec: Mapping[str, Any], sources: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """What the transform makes of the sources, with the aggregates that the spec declares.
+
+    Raises:
+        WorkloadError: what ``transform`` and ``aggregated`` raise.
+    """
+    return aggregated(spec, transform(spec.get("transform"), sources))
 
 
 def transform(form: Mapping[str, Any] | None, sources: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
