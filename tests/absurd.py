@@ -181,6 +181,7 @@ WHOLE: Mapping[str, dict[str, Any]] = {
             "ray": {"address": "embedded", "cpus": 2, "gpus": 1, "dashboardPort": 8265, "servePort": 8000},
             "storage": ".mlops/store",
             "state": "sqlite:///.mlops/state.db",
+            "connections": {"warehouse": {"url": "sqlite:///.mlops/warehouse.db"}},
             "quotas": {"gpus": 8, "cpus": 16, "runs": 4},
             "policies": [
                 {
