@@ -29,7 +29,7 @@ check: static ## Lint, types, layers and the quick tests
 
 test: static ## The same, and every other test, those on a real Ray included
 	$(BIN)/pytest -q -n 2 -m "not ray"
-	$(BIN)/pytest -q -m ray
+	$(BIN)/pytest -q -m ray tests/contract tests/e2e
 
 fuzz: export MLOPS_FUZZ ?= 1000
 fuzz: $(STAMP) ## Random crashes, failures and damage, MLOPS_FUZZ of each kind (1000)

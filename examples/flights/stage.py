@@ -51,13 +51,21 @@ class DemoError(Exception):
 
 
 class Stage:
-    """A project in ``folder``, made from the checkout at ``origin``."""
+    """A project in ``folder``, made from the checkout at ``origin``. ``local`` goes on with the spec of its
+    Environment."""
 
     def __init__(
-        self, folder: Path, origin: Path, rate: float = 60.0, *, every: int = 1, free_ports: bool = False
+        self,
+        folder: Path,
+        origin: Path,
+        rate: float = 60.0,
+        *,
+        every: int = 1,
+        free_ports: bool = False,
+        local: str = "",
     ) -> None:
         self.folder, self._origin, self._rate = folder, origin, rate
-        self._every, self._free_ports = every, free_ports
+        self._every, self._free_ports, self._local = every, free_ports, local
         self.tally, self.rows = Tally(), 0
         self._stop = threading.Event()
         self._traffic: threading.Thread | None = None
@@ -77,10 +85,10 @@ class Stage:
         shutil.copytree(self._origin / "examples" / "flights", self.folder / "examples" / "flights", ignore=ignored)
         (self.folder / ".gitignore").write_text(f".mlops/\ndata/\nalerts.jsonl\n{MARK}\n")
         (self.folder / MARK).touch()
-        if self._free_ports:
-            local = self.folder / "mlops_specs" / "environments" / "local.yaml"
-            fixed = "address: embedded\n"
-            local.write_text(local.read_text().replace(fixed, f"{fixed}    dashboardPort: 0\n    servePort: 0\n"))
+        local = self.folder / "mlops_specs" / "environments" / "local.yaml"
+        fixed = "address: embedded\n"
+        free = f"{fixed}    dashboardPort: 0\n    servePort: 0\n" if self._free_ports else fixed
+        local.write_text(local.read_text().replace(fixed, free) + self._local)
         self.rows = prepare(self.folder, self._every)["flights.parquet"]
         self._git("init", "--quiet", "--initial-branch=main")
         return self._commit_all("Flight delays: features, a first model, an endpoint and a monitor")

@@ -108,17 +108,30 @@ def on_ray(ray_rest: RayRest, model: dict[str, Any]) -> OnRay:
     return OnRay(ray_rest, model, f"delay{next(_NUMBERS)}")
 
 
+@pytest.fixture(scope="module")
+def place(ray_rest: RayRest, model: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingWorld]:
+    tenant = Tenant(LONGEST, str(tmp_path_factory.mktemp("storage")), "0123456789")
+    place = OnRay(ray_rest, model, "delay").world(tenant, "/delay")
+    yield place
+    clear(place)
+
+
 @pytest.fixture
-def world(on_ray: OnRay, tmp_path: Path) -> Iterator[ServingWorld]:
-    world = on_ray.world(Tenant(LONGEST, str(tmp_path), "0123456789"), f"/{on_ray.deployment}")
-    yield world
-    clear(world)
+def world(place: ServingWorld, tmp_path: Path) -> Iterator[ServingWorld]:
+    """Nothing is there but version one, in whatever form the test before left it running: a replica takes seconds to
+    start. Counters begin anew."""
+    yield replace(place, traffic=f"{tmp_path}/{place.deployment}")
+    clear(place, but=place.app("one").name)
+    place.patience.until(lambda: place.backend.routed(place.route), lambda state: state is None)
 
 
-def clear(world: ServingWorld) -> None:
-    world.backend.delete_route(world.deployment)
-    for name in world.backend.apps(world.deployment):
-        world.backend.delete(name)
+def clear(world: ServingWorld, but: str = "") -> None:
+    routed = world.backend.routed(world.route)
+    if routed is not None:
+        world.backend.delete_route(routed.spec.deployment)
+    for name, state in world.backend.apps(world.deployment).items():
+        if name != but or state.phase is not AppPhase.RUNNING:
+            world.backend.delete(name)
 
 
 class TestEnvironmentsOnOneRay(ServingNeighbourContract):

@@ -38,6 +38,7 @@ def outcomes(folder: Path) -> dict[str, Any]:
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "disabled",
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process for each fit, and nobody takes this machine away
         "PYTHONPATH": str(ROOT),
     }
     command = [*_LOOPBACK_ONLY, sys.executable, "-m", "tests.contract.training_driver", str(folder)]
@@ -284,12 +285,6 @@ def test_folds_are_fitted_beside_the_model(outcomes: dict[str, Any], folder: Pat
     assert (folder / "runs" / "numbers" / "fold-2" / "checkpoints").is_dir()
 
 
-def test_two_workers_fit_one_model(outcomes: dict[str, Any]) -> None:
-    found = outcomes["two-workers"]
-    assert found["metrics"]["auc"] == pytest.approx(outcomes["boosted"]["metrics"]["auc"], abs=0.03)
-    assert Path(found["artifact"]).read_text().count("Tree=") == 40
-
-
 @pytest.mark.parametrize(
     ("name", "reason", "kind", "told"),
     [
@@ -308,14 +303,15 @@ def test_what_cannot_work_is_named(outcomes: dict[str, Any], name: str, reason: 
     assert told in found["message"]
 
 
-def test_as_many_workers_fit_as_there_is_room_for(outcomes: dict[str, Any]) -> None:
+def test_as_many_workers_fit_one_model_as_there_is_room_for(outcomes: dict[str, Any]) -> None:
     found = outcomes["elastic"]
-    assert found["metrics"]["auc"] > 0.7
+    assert found["metrics"]["auc"] == pytest.approx(outcomes["boosted"]["metrics"]["auc"], abs=0.03)
+    assert Path(found["artifact"]).read_text().count("Tree=") == 40
     assert found["lineage"]["machine"]["workers"] == int(2 / 0.75)
 
 
 def test_a_worker_gets_the_gpu_that_its_spec_asks_for_on_a_node_that_has_it(outcomes: dict[str, Any]) -> None:
-    found = outcomes["on-a-gpu"]
+    found = outcomes["decided"]
     assert found["metrics"]["auc"] > 0.7
     assert found["lineage"]["machine"]["gpus"] == 1.0
 

@@ -248,7 +248,8 @@ def main(folder: Path) -> None:
         "fairness": [{"attribute": "carrier", "metric": "equal_opportunity_difference", "max": 0.5}],
         "robustness": [{"perturb": "unseen", "amount": 1.0, "metric": "auc", "maxDrop": 0.5}],
     }
-    runs.run("decided", spec(BOOSTED, decision={"recall": 0.9}, evaluation=compared), champion)
+    there = {**one, "accelerator": "T4", "gpusPerWorker": 1.0}
+    runs.run("decided", spec(BOOSTED, decision={"recall": 0.9}, evaluation=compared, resources=there), champion)
     inputs = ["carrier", "hour", "near"]
     classes = task("multiclass", "season", inputs, "f1", classWeights="balanced")
     live = runs.run("classes", classes)
@@ -264,15 +265,13 @@ def main(folder: Path) -> None:
     runs.run("another-task", undeclared, live_task="binary")
     wrong = {**classes, "evaluation": {"gates": [{"metric": "rmse", "max": 1}]}}
     runs.run("another-metric", wrong, {**champion, "signature": live["signature"]})
-    between = {**one, "elastic": {"min": 1, "max": 8}, "cpusPerWorker": 0.75, "labels": {"pool": "trains"}}
-    runs.run("elastic", spec(XGBOOSTED, resources=between))
-    runs.run("on-a-gpu", spec(BOOSTED, resources={**one, "accelerator": "T4", "gpusPerWorker": 1.0}))
     runs.run("no-such-accelerator", spec(BOOSTED, resources={**one, "accelerator": "H100"}))
     runs.run("no-such-node", spec(BOOSTED, resources={**one, "labels": {"pool": "!trains"}}))
     two = {**one, "workers": 2}
     stops = {"lightgbm": {**STOPPED, "earlyStopping": {"metric": "validation_log_loss", "patience": 4}}}
     runs.run("two-workers-that-stop", streamed(spec(stops, resources=two)))
-    runs.run("two-workers", spec(BOOSTED, resources=two))
+    between = {**one, "elastic": {"min": 1, "max": 8}, "cpusPerWorker": 0.75, "labels": {"pool": "trains"}}
+    runs.run("elastic", spec(BOOSTED, resources=between))
     bound = {**two, "workers": 1, "memoryPerWorker": "256MiB"}
     runs.run("held", spec(BOOSTED))
     runs.run("streamed", streamed(spec(BOOSTED, resources=bound)))

@@ -1,39 +1,43 @@
-"""The small examples as their README has them: from a commit to answers, on a real Ray."""
+"""The small examples as their README has them, but on a Ray that they share: from a commit to answers."""
 
 from __future__ import annotations
 
 import importlib
 import json
 import os
-import re
 import shutil
 import sqlite3
-import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from click.testing import CliRunner
 
-from tests.e2e.test_init import git, mlopsctl, rewrite
+from controllers.cli.main import cli
+from framework.backends.ray.rest import RayAddress, RayRest
+from framework.backends.ray.serve import PATH
+from tests.e2e.test_init import ended, git, rewrite
 from tests.unit.scaffold.workflows import ROOT
 
+pytest_plugins = ["tests.ray_cluster"]
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 
 class Example:
-    """A copy of an example in a repository of its own, on free ports."""
+    """A copy of an example in a repository of its own, as an environment of its own on a Ray that others run."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, name: str, folder: Path, ray: RayAddress) -> None:
+        self.name, self.folder, self._ray = name, folder, ray
         shutil.copytree(ROOT / "examples" / name, folder)
         (folder / ".gitignore").write_text(".mlops/\n__pycache__/\n")
-        ports = "ray: {address: embedded, dashboardPort: 0, servePort: 0}"
-        rewrite(folder / "mlops_specs/environments/local.yaml", ("ray: {address: embedded}", ports))
+        theirs = f"ray: {{address: '{ray.dashboard_url}'}}"
+        local = folder / "mlops_specs/environments/local.yaml"
+        rewrite(local, ("name: local", f"name: {name}"), ("ray: {address: embedded}", theirs))
         git(folder, "init", "--quiet", "--initial-branch", "main")
         self.commit("first")
 
@@ -41,16 +45,18 @@ class Example:
         git(self.folder, "add", ".")
         git(self.folder, "commit", "--quiet", "--message", message)
 
-    def mlopsctl(self, *arguments: str, code: int = 0) -> str:
-        return mlopsctl(self.folder, *arguments, code=code)
+    def reconcile(self, environment: str = "", code: int = 0) -> dict[str, Any]:
+        """What a process of its own says as its result."""
+        settle = ("reconcile", "--once", "--wait", "--timeout", "4m", "--output", "json", "--quiet")
+        done = ended(self.folder, "--env", environment or self.name, *settle, code=code)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
 
-    def stdout(self, *arguments: str) -> str:
-        """What it printed as its result."""
-        done = subprocess.run(
-            [sys.executable, "-m", "controllers.cli.main", *arguments], cwd=self.folder, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr + done.stdout
+    def mlopsctl(self, *arguments: str, code: int = 0) -> str:
+        """What a command printed as its result; it has to end with ``code``. Starting a process takes longer than most
+        commands do, and test_init.py has enough of them."""
+        done = CliRunner().invoke(cli, ["--project", str(self.folder), "--env", self.name, *arguments])
+        assert done.exit_code == code, (done.exception, done.output)
         return done.stdout
 
     def database(self) -> list[str]:
@@ -72,28 +78,44 @@ class Example:
         return found
 
     def ask(self, route: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        found = re.search(r"Endpoints: +(http://\S+)", self.mlopsctl("up"))
-        assert found is not None
+        url = f"http://{self._ray.serve_host}:{self._ray.serve_port}{route}"
         body = json.dumps({"instances": rows}, default=str).encode()
-        request = urllib.request.Request(f"{found[1]}{route}", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            read: dict[str, Any] = json.loads(answer.read())
+        answer = httpx.post(url, content=body, trust_env=False, timeout=20)
+        read: dict[str, Any] = answer.raise_for_status().json()
         return read
 
 
-@pytest.fixture
-def example(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Example]:
-    monkeypatch.setenv("MLOPS_KEEPER", str(os.getpid()))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    made = Example(request.param, tmp_path / request.param)
+def vacate(rest: RayRest) -> None:
+    """Serve runs, and nothing on it."""
+    address = rest.address()
+    options = {"host": address.serve_host, "port": address.serve_port}
+    rest.put(PATH, {"http_options": options, "applications": []}, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def ray(ray_rest: RayRest) -> Iterator[RayAddress]:
+    address = ray_rest.address()
+    assert address.token is not None
+    vacate(ray_rest)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLOPS_RAY_TOKEN", address.token)
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        yield address
+
+
+@pytest.fixture(scope="module")
+def example(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ray: RayAddress, ray_rest: RayRest
+) -> Iterator[Example]:
+    """Converged once for the tests that follow each other, which go on from there; what serves is taken away then."""
+    made = Example(request.param, tmp_path_factory.mktemp("example") / request.param, ray)
+    made.reconcile()
     yield made
-    print(made.mlopsctl("down"))
-    assert "not running" in made.mlopsctl("down")
+    vacate(ray_rest)
 
 
 @pytest.mark.parametrize("example", ["digits"], indirect=True)
 def test_digits_are_read(example: Example) -> None:
-    example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m")
     rows = example.rows("mail.data:digits")[:200]
     answer = example.ask("/digits", rows)
     assert answer["classes"] == list(range(10))
@@ -112,16 +134,15 @@ def test_digits_are_read(example: Example) -> None:
 @pytest.mark.parametrize("example", ["digits"], indirect=True)
 def test_a_branch_is_trained_before_it_is_merged_and_not_again(example: Example) -> None:
     spec = example.folder / "mlops_specs/training/digit-reader.yaml"
-    example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m")
     before = example.database()
-    events = example.stdout("events", "--output", "json")
+    events = example.mlopsctl("events", "--output", "json")
     git(example.folder, "checkout", "--quiet", "-b", "better")
     rewrite(spec, ("n_estimators: 60", "n_estimators: 80"))
     example.commit("more trees")
-    text = example.stdout("preview", "--base", "main", "--timeout", "3m", "--quiet")
+    text = example.mlopsctl("preview", "--base", "main", "--timeout", "3m", "--quiet")
     assert "LIVE, SAME ROWS" in text
     assert "built TrainingJob/digit-reader; every gate is passed" in text
-    found = json.loads(example.stdout("preview", "--base", "main", "--output", "json"))
+    found = json.loads(example.mlopsctl("preview", "--base", "main", "--output", "json"))
     (job,) = found["jobs"]
     assert found["verdict"] == "passed"
     assert (job["outcome"], job["beside"]["role"], job["beside"]["same_rows"]) == ("there", "live", True)
@@ -143,20 +164,19 @@ def test_a_branch_is_trained_before_it_is_merged_and_not_again(example: Example)
 
     git(example.folder, "checkout", "--quiet", "main")
     git(example.folder, "merge", "--quiet", "--ff-only", "better")
-    done = json.loads(example.stdout("reconcile", "--once", "--wait", "--timeout", "4m", "--output", "json", "--quiet"))
+    done = example.reconcile()
     assert done["outcome"] == "Converged"
     assert "SubmitRun" not in done["changing_calls"]
     assert done["changing_calls"]["RegisterModel"] == 1
     assert events.count('"RunStarted"') == 3, "the view, the forest and the network"
-    assert example.stdout("events", "--output", "json").count('"RunStarted"') == 3
-    listed = json.loads(example.stdout("models", "list", "digit-reader", "--output", "json"))["versions"]
+    assert example.mlopsctl("events", "--output", "json").count('"RunStarted"') == 3
+    listed = json.loads(example.mlopsctl("models", "list", "digit-reader", "--output", "json"))["versions"]
     assert [row["version"] for row in listed if row["serves"]] == [job["model"]["version"]]
 
 
 @pytest.mark.timeout(480)
 @pytest.mark.parametrize("example", ["diabetes"], indirect=True)
 def test_numbers_and_intervals_are_predicted_watched_and_gated_by_how_sure_they_are(example: Example) -> None:
-    example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m")
     rows = example.rows("clinic.data:patients")
     numbers = example.ask("/progression", rows)["predictions"]
     errors = [said - row["progression"] for said, row in zip(numbers, rows, strict=True)]
@@ -169,12 +189,11 @@ def test_numbers_and_intervals_are_predicted_watched_and_gated_by_how_sure_they_
     )
     assert 0.65 < inside / len(rows) < 0.95
 
-    for name in ("progression", "progression-interval"):
-        version = json.loads(example.mlopsctl("models", "show", name, "--output", "json"))["version"]
-        assert f"TrainingJob/{name}: hit, version {version} " in example.mlopsctl("train", "--dry-run", name)
-        again = example.mlopsctl("reproduce", name)
-        for line in ("reproduced: ", "bytes: equal", "training set: equal", "libraries: equal", "machine: equal"):
-            assert f"  {line}" in again, again
+    version = json.loads(example.mlopsctl("models", "show", "progression", "--output", "json"))["version"]
+    assert f"TrainingJob/progression: hit, version {version} " in example.mlopsctl("train", "--dry-run", "progression")
+    again = example.mlopsctl("reproduce", "progression")
+    for line in ("reproduced: ", "bytes: equal", "training set: equal", "libraries: equal", "machine: equal"):
+        assert f"  {line}" in again, again
     runs = {path.name.partition("-")[0] for path in (example.folder / ".mlops").rglob("runs/*")}
     assert runs == {"features", "train"}, "what trained again left nothing"
 
@@ -183,7 +202,7 @@ def test_numbers_and_intervals_are_predicted_watched_and_gated_by_how_sure_they_
     foretold = example.mlopsctl("train", "--dry-run", "progression")
     assert "TrainingJob/progression: miss" in foretold
     assert "trainer.sklearn.params.alpha: 1.0 -> 100000.0" in foretold
-    said = example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m", code=1)
+    said = json.dumps(example.reconcile(code=1))
     assert "rmse against live" in said
     assert "sure by 0.9: at worst +" in said
     assert example.ask("/progression", rows[:1])["predictions"] == pytest.approx(numbers[:1])
@@ -191,8 +210,7 @@ def test_numbers_and_intervals_are_predicted_watched_and_gated_by_how_sure_they_
 
 @pytest.mark.parametrize("example", ["pumps"], indirect=True)
 def test_failures_are_foretold_at_the_least_cost(example: Example) -> None:
-    example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m")
-    shown = json.loads(example.stdout("models", "show", "failure", "--output", "json"))
+    shown = json.loads(example.mlopsctl("models", "show", "failure", "--output", "json"))
     assert {gate["passed"] for gate in shown["gates"]} == {True}
     assert [row["rows"] for row in shown["slices"]] == [1_148, 1_428, 859], "whole pumps of each make"
     checks = example.rows("plant.data:checks")
@@ -212,21 +230,18 @@ def test_failures_are_foretold_at_the_least_cost(example: Example) -> None:
 
 @pytest.mark.parametrize("example", ["shop"], indirect=True)
 def test_products_are_put_in_order_by_a_model_that_is_trained_once_for_two_environments(example: Example) -> None:
-    example.mlopsctl("reconcile", "--once", "--wait", "--timeout", "4m")
     rows = [row for row in example.rows("market.data:shown") if row["search"] < 20]
     scores = example.ask("/order", rows)["predictions"]
     ranked = [row for _, row in sorted(zip(scores, rows, strict=True), key=lambda pair: pair[0])]
     best = {row["search"]: row["relevance"] for row in ranked}
     assert sum(best.values()) / len(best) > 2, "0.7 by chance, 3 at best"
 
-    example.mlopsctl("down")
     environments = example.folder / "mlops_specs/environments"
-    text = (environments / "local.yaml").read_text().replace("name: local", "name: other")
-    (environments / "other.yaml").write_text(f"{text}  state: sqlite:///.mlops/other.db\n")
+    text = (environments / "local.yaml").read_text().replace("name: shop", "name: other")
+    elsewhere = "patches: [{target: {kind: ModelDeployment}, patch: {serving: {route: /other-order}}}]"
+    (environments / "other.yaml").write_text(f"{text}  state: sqlite:///.mlops/other.db\n  {elsewhere}\n")
     example.commit("another environment that shares the storage")
-    settle = ("reconcile", "--once", "--wait", "--timeout", "4m", "--output", "json", "--quiet")
-    done = json.loads(example.stdout("--env", "other", *settle))
+    done = example.reconcile(environment="other")
     assert done["outcome"] == "Converged"
     assert "SubmitRun" not in done["changing_calls"], "what was trained once is not trained again"
     assert done["changing_calls"]["RegisterModel"] == 1
-    example.mlopsctl("--env", "other", "down")

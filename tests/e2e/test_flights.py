@@ -14,12 +14,26 @@ from examples.flights.stage import Stage
 from examples.flights.story import BETTER_MODEL, BROKEN_CANDIDATE
 
 ROOT = Path(__file__).resolve().parents[2]
+SHORTER = """
+  patches:
+    - target: {kind: TrainingJob, name: delay-classifier}
+      patch: {tune: {trials: 3}}
+    - target: {kind: ModelDeployment, name: delay}
+      patch:
+        strategy:
+          canary:
+            steps: [{setWeight: 10}, {analyze: {for: 3s}}, {setWeight: 50}, {analyze: {for: 3s}}, {setWeight: 100}]
+            scaleDownDelay: 3s
+    - target: {kind: ModelMonitor, name: delay-monitor}
+      patch: {window: 6s}
+"""
+"""Nobody watches here: what the demo takes its time for goes faster."""
 
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setenv("MLOPS_KEEPER", str(os.getpid()))
-    made = Stage(tmp_path / "demo", ROOT, rate=40.0, every=4, free_ports=True)
+    made = Stage(tmp_path / "demo", ROOT, rate=40.0, every=4, free_ports=True, local=SHORTER)
     yield made
     made.stop_traffic()
     print(made.mlopsctl("down"))
