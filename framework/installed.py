@@ -22,6 +22,7 @@ EXTRAS: Mapping[str, str] = {
     "whylogs": "profiling",
     **dict.fromkeys(("alembic", "mlflow"), "mlflow"),
     "psycopg": "postgres",
+    "redis": "redis",
     "s3fs": "s3",
     **dict.fromkeys(("adbc_driver_postgresql", "adbc_driver_sqlite"), "sql"),
 }

@@ -115,6 +115,7 @@ class World:
             self.ports.runs,
             self.ports.serving,
             self.ports.tables,
+            self.ports.online,
             self.clock,
             metrics=lambda payload: {"auc": self.auc(payload["identity"])},
             error_rate=lambda app: self.error_rate(app),

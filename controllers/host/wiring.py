@@ -24,7 +24,7 @@ from controllers.revision.acceptance import moved
 from controllers.revision.in_force import in_force, revisions
 from controllers.revision.snapshot import Examine, Read, Snapshot, files_of
 from controllers.settings import Settings
-from framework.api.errors import MlopsError, Problem, TransientError
+from framework.api.errors import ConfigurationError, MlopsError, Problem, TerminalError, TransientError
 from framework.api.meta import Ref
 from framework.api.places import Premises, Use, database_path, local_path
 from framework.backends.delta.tables import DeltaTables
@@ -52,11 +52,12 @@ from framework.backends.storage.files import FileReports
 from framework.backends.tracking import MlflowMirror, sqlite_url
 from framework.kinds import KINDS
 from framework.kinds.environment.spec import EnvironmentSpec
+from framework.online import open_store
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.remembered import sound
 from framework.planning.reports.asked import Uncommitted
-from framework.ports import Ports, Record, RunSpec, SpecWriter, StateStore, TrackingMirror
+from framework.ports import OnlineCatalog, OnlinePlace, Ports, Record, RunSpec, SpecWriter, StateStore, TrackingMirror
 from framework.premises import entered, secret
 from framework.process import dead
 from framework.sources.contents import Contents
@@ -119,6 +120,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         runs=RayJobs(rest, tenant, clock),
         serving=RayServe(rest, tenant, alone=cluster.alone),
         tables=DeltaTables(Contents(settings.folder / "sources")),
+        online=_online(environment, settings, storage),
         profiles=Profiles(),
         notifier=Notifications(settings.premises, f"{storage}/alerts"),
         reports=FileReports(),
@@ -215,7 +217,7 @@ def dry_runs(live: Ports) -> MakeDryRun:
     def world(now: datetime, seconds: Callable[[RunSpec], float]) -> DryRun:
         clock = Clock(now)
         ports = dry_run(live, clock)
-        return DryRun(ports, DataPlane(ports.runs, ports.serving, ports.tables, clock, seconds), clock)
+        return DryRun(ports, DataPlane(ports.runs, ports.serving, ports.tables, ports.online, clock, seconds), clock)
 
     return world
 
@@ -324,6 +326,20 @@ def _storage(environment: EnvironmentSpec, settings: Settings) -> str:
         return environment.storage
     file = entered(path, Use.STORAGE, settings.premises)
     return environment.storage if "://" in environment.storage else str(file)
+
+
+def _online(environment: EnvironmentSpec, settings: Settings, storage: str) -> OnlineCatalog:
+    """Nothing is connected to before it is asked. Environments that share a store each have a space of their own.
+    Raises ConfigurationError where a link leads elsewhere, or nothing is installed that could speak to it."""
+    address = environment.onlineStore
+    path = database_path(address)
+    if path is not None:
+        address = f"sqlite:///{entered(path, Use.DATABASE, settings.premises)}"
+    space = f"{settings.environment}-{short_hash([storage, settings.environment])}"
+    try:
+        return open_store(OnlinePlace(store=address, space=space))
+    except TerminalError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _database(environment: EnvironmentSpec, settings: Settings) -> StateDatabase:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,12 +11,13 @@ from controllers.kinds import tables
 from controllers.kinds.observer import Observer
 from controllers.kinds.tables import published_view
 from framework.api import layout
-from framework.api.errors import DamagedError, TerminalError
+from framework.api.errors import DamagedError, TerminalError, TransientError
 from framework.api.meta import Ref
-from framework.kinds.feature_view import build
+from framework.kinds.feature_view import build, online
 from framework.kinds.feature_view.connections import resolved
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
-from framework.kinds.feature_view.plan import built_by, run_name
+from framework.kinds.feature_view.online import OnlineObserved
+from framework.kinds.feature_view.plan import as_published, built_by, run_name
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of
 from framework.ports import Ports, ReadTable, RunPhase, RunState, TableState
@@ -32,7 +33,24 @@ def observe(
     state = state_of(status, FeatureViewState)
     same = status is not None and status.identity == desired.identity
     begun = built_by(ref.name, state.run) if same and state.run else ""
-    return _Look(desired, state, begun, ports, now).observed()
+    found = _Look(desired, state, begun, ports, now).observed()
+    return replace(found, online=_online(desired, state, found.table, ports))
+
+
+def _online(desired: Desired[Any], state: FeatureViewState, table: TableState | None, ports: Ports) -> OnlineObserved:
+    """The store is asked where the view is to be online, or was when it was last looked at."""
+    place, name = ports.online.place(), desired.ref.name
+    if place is None or table is None or (not desired.spec.online.enabled and state.online is None):
+        return OnlineObserved(place)
+    try:
+        held = ports.online.describe(name)
+    except (TransientError, TerminalError) as error:
+        return OnlineObserved(place, problem=(isinstance(error, TransientError), str(error)))
+    asked = online.target(desired.spec.online, place)
+    if asked is None:
+        return OnlineObserved(place, held)
+    view = as_published(table, desired, table.identity).as_view()
+    return OnlineObserved(place, held, run=ports.runs.observe(ports.storage, online.run_name(name, view, asked)))
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from controllers.kinds.observer import Observer, Specs
 from controllers.kinds.trail import LineagePart, Trail, code
 from framework.api import layout
 from framework.api.aliases import LATEST
-from framework.api.errors import ConfigurationError, DamagedError, TransientError
+from framework.api.errors import ConfigurationError, DamagedError, TerminalError, TransientError
 from framework.api.meta import Ref
+from framework.kinds.model_deployment import online
 from framework.kinds.model_deployment.forms import in_form
 from framework.kinds.model_deployment.named_version import wanted
 from framework.kinds.model_deployment.observed import DeploymentObserved, DeploymentState, ServedVersion
@@ -26,7 +27,7 @@ from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of, status_of
 from framework.planning.reports.lineage import Edge, Node, Sort
-from framework.ports import Log, ModelVersion, Ports, Record, RouteState, Word
+from framework.ports import Log, ModelVersion, OnlinePlace, Ports, Record, RouteState, Word
 from framework.rollout.state import CanaryPhase
 
 
@@ -39,6 +40,7 @@ def observe(
     apps = ports.serving.apps(ref.name)
     route = ports.serving.route(ref.name, layout.traffic_folder(ports.storage, ref.name))
     state = state_of(status, DeploymentState)
+    online_place, online_reason = _online(desired, ports)
     spoken_of = bool(state.rollout or state.quarantined or state.heard)
     return DeploymentObserved(
         ref=ref,
@@ -50,14 +52,31 @@ def observe(
         job=job_digest(desired, ports) if desired is not None and spoken_of else "",
         word=_word(ref, ports) if spoken_of else None,
         held=_held(ref, _path(desired, status), route, ports),
+        online=online_place,
+        online_reason=online_reason,
     )
+
+
+def _online(desired: Desired[Any] | None, ports: Ports) -> tuple[OnlinePlace | None, str]:
+    """Where the views that it looks up are, or None and what is waited for; None without a word where it looks nothing
+    up."""
+    names = desired.spec.serving.onlineFeatures if desired is not None else ()
+    place = ports.online.place()
+    if not names or place is None:
+        return None, ""
+    try:
+        lacking = [name for name in names if ports.online.describe(name) is None]
+    except (TransientError, TerminalError) as error:
+        return None, f"waits for the online store: {error}"
+    told = ", ".join(f"FeatureView/{name}" for name in lacking)
+    return (None, f"waits for {told} to be online") if lacking else (place, "")
 
 
 def _serving(desired: Desired[Any], app: str, ports: Ports) -> ServedVersion | None:
     """The version that ``app`` serves, where nobody remembers it: one of the models that the spec may mean."""
     known = ports.registry.versions(desired.spec.model.training)
     formed = (in_form(model, desired.spec.serving.form)[0] for model in known)
-    versions = (served(desired, model) for model in formed if model is not None)
+    versions = (served(desired, model, place=ports.online.place()) for model in formed if model is not None)
     return next((version for version in versions if version.app == app), None)
 
 
@@ -94,7 +113,10 @@ def job_digest(desired: Desired[Any], ports: Ports) -> str:
 def resolve(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:
     """The model version that the spec means now, in the form that it asks for, or None and why."""
     found, reason = _meant(desired, ports)
-    return (None, reason) if found is None else in_form(found, desired.spec.serving.form)
+    if found is None:
+        return None, reason
+    unfit = online.unfit(found, desired.spec.serving)
+    return (None, unfit) if unfit else in_form(found, desired.spec.serving.form)
 
 
 def _meant(desired: Desired[Any], ports: Ports) -> tuple[ModelVersion | None, str]:

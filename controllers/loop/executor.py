@@ -14,6 +14,7 @@ from framework.planning.grammar.actions import (
     DeleteRoute,
     DeleteTable,
     DeployApp,
+    DropOnline,
     Propose,
     RegisterModel,
     SendAlert,
@@ -50,6 +51,8 @@ def execute(action: Action, ports: Ports, token: int) -> None:
             ports.serving.delete_route(deployment)
         case DeleteTable(uri):
             _delete_table(uri, ports)
+        case DropOnline(view):
+            ports.online.drop(view)
         case DeleteModels(training, folder):
             _delete_models(training, folder, ports, token)
         case WriteReport(uri, _, content):

@@ -27,8 +27,19 @@ from framework.ports.monitoring import (
     ReportStore,
     Unusable,
 )
+from framework.ports.online import OnlineCatalog, OnlinePlace, OnlineVersion
 from framework.ports.registry import ModelRegistry, ModelVersion
-from framework.ports.requests import MEANING, Cause, MaterializeRequest, ReadView, Request, TrainRequest
+from framework.ports.requests import (
+    MEANING,
+    Cause,
+    MaterializeRequest,
+    OnlineRequest,
+    OnlineTarget,
+    ReadView,
+    Request,
+    TrainRequest,
+    online_version,
+)
 from framework.ports.runs import ACCELERATOR, Capacity, FailureKind, RunBackend, RunPhase, RunSpec, RunState
 from framework.ports.serving import (
     BAD_REQUEST,
@@ -40,6 +51,8 @@ from framework.ports.serving import (
     AppSpec,
     AppState,
     Failure,
+    OnlineLookup,
+    OnlineView,
     Recent,
     ReplicaCounters,
     RouteSpec,
@@ -121,6 +134,13 @@ __all__ = [
     "ModelRegistry",
     "ModelVersion",
     "Notifier",
+    "OnlineCatalog",
+    "OnlineLookup",
+    "OnlinePlace",
+    "OnlineRequest",
+    "OnlineTarget",
+    "OnlineVersion",
+    "OnlineView",
     "Outage",
     "Pin",
     "Ports",
@@ -162,6 +182,7 @@ __all__ = [
     "Word",
     "content",
     "is_asked_for",
+    "online_version",
     "seats",
 ]
 
@@ -178,6 +199,7 @@ class Ports:
     runs: RunBackend
     serving: ServingBackend
     tables: TableCatalog
+    online: OnlineCatalog
     profiles: ProfileStore
     notifier: Notifier
     reports: ReportStore

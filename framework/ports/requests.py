@@ -8,6 +8,7 @@ from typing import Any
 
 from framework.api.meta import Stored
 from framework.ports.data import ReadTable
+from framework.ports.online import OnlinePlace, OnlineVersion
 
 
 class Cause(StrEnum):
@@ -26,6 +27,14 @@ class Request(Stored):
     cause: Cause = Cause.GIT
 
 
+class OnlineTarget(Stored):
+    """Where the newest rows of a view go, and by which rules they are found there: see ``OnlineVersion``."""
+
+    place: OnlinePlace
+    ttl: float | None = None
+    delay: float | None = None
+
+
 class ReadView(ReadTable):
     """A version of a FeatureView to learn from, with what its columns mean."""
 
@@ -40,13 +49,41 @@ class ReadView(ReadTable):
         return (*([self.timestamp] if self.timestamp else []), *self.entities)
 
 
+class OnlineRequest(Request):
+    """Bring a published version of a view online, unless it is there, and compare what is there with it."""
+
+    view: str
+    table: ReadView
+    target: OnlineTarget
+
+    @property
+    def version(self) -> OnlineVersion:
+        """What the store is to describe then."""
+        return online_version(self.table, self.target)
+
+
+def online_version(table: ReadView, target: OnlineTarget) -> OnlineVersion:
+    """A version of a table as a store describes it that keeps its rows by the rules of ``target``."""
+    return OnlineVersion(
+        uri=table.uri,
+        version=table.version,
+        entities=table.entities,
+        timestamp=table.timestamp,
+        columns=table.columns,
+        available=table.available,
+        ttl=target.ttl,
+        delay=target.delay,
+    )
+
+
 MEANING = ("entities", "timestamp", "columns", "available")
 """Of the fields of a ReadView those that say what its columns mean; a version keeps them beside what was read."""
 
 
 class MaterializeRequest(Request):
     """A version of a FeatureView. ``spec`` is a FeatureViewSpec as JSON by alias; ``upstream`` the versions to read, by
-    view; ``table`` where it is published; ``previous`` what readers have now, with which expectations compare."""
+    view; ``table`` where it is published; ``previous`` what readers have now, with which expectations compare;
+    ``online`` where its rows go besides."""
 
     view: str
     identity: str
@@ -58,6 +95,7 @@ class MaterializeRequest(Request):
     build: str = ""
     upstream: dict[str, ReadTable] = {}  # noqa: RUF012 (pydantic copies it)
     previous: ReadView | None = None
+    online: OnlineTarget | None = None
 
 
 class TrainRequest(Request):

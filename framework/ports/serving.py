@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -42,6 +42,44 @@ class TrialRows:
 
 
 @dataclass(frozen=True)
+class OnlineView:
+    """What a replica looks up in one view: ``columns`` (name, dtype), by ``entities``. As the training set was joined:
+    ages in seconds, ``keys`` as requests call the entities where that is otherwise, and the ``prefix`` with which the
+    columns are inputs of the model."""
+
+    view: str
+    entities: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...]
+    maxAge: float | None = None
+    delay: float | None = None
+    keys: tuple[str, ...] = ()
+    prefix: str = ""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What is looked up, as the model calls it."""
+        return tuple(f"{self.prefix}{name}" for name, _ in self.columns)
+
+    @property
+    def asked_by(self) -> tuple[tuple[str, str], ...]:
+        """What callers send instead: name and dtype."""
+        names = self.keys or tuple(name for name, _ in self.entities)
+        return tuple((name, word) for name, (_, word) in zip(names, self.entities, strict=True))
+
+
+@dataclass(frozen=True)
+class OnlineLookup:
+    """Where a replica looks rows up, and which. ``refuses``: a request about what is not there is refused, not answered
+    with nothing in its place. ``timeoutSeconds`` is what a look may take."""
+
+    store: str
+    space: str
+    views: tuple[OnlineView, ...]
+    refuses: bool = False
+    timeoutSeconds: float = 1.0
+
+
+@dataclass(frozen=True)
 class AppArguments:
     """What a replica of a model is given. Fields are called as they are sent, and kept in records: one that is added
     needs a default that means "as before", which is left out, so that it restarts nothing.
@@ -66,11 +104,17 @@ class AppArguments:
     """The field of a request by which its prediction meets its label."""
     trial: TrialRows | None = None
     """None where there is nothing to try it on."""
+    online: OnlineLookup | None = None
+    """Inputs that no caller sends."""
 
     def to_json(self) -> dict[str, Json]:
         """As it is sent and kept."""
         sent = {item.name: value for item in fields(self) if (value := getattr(self, item.name)) != item.default}
-        return {**sent, "trial": {"rows": self.trial.rows and list(self.trial.rows)}} if self.trial else sent
+        if self.trial:
+            sent["trial"] = {"rows": self.trial.rows and list(self.trial.rows)}
+        if self.online:
+            sent["online"] = json.loads(json.dumps(asdict(self.online)))
+        return sent
 
     @classmethod
     def from_json(cls, sent: Mapping[str, Json]) -> AppArguments:

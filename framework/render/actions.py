@@ -13,6 +13,7 @@ from framework.planning.grammar.actions import (
     DeleteRoute,
     DeleteTable,
     DeployApp,
+    DropOnline,
     Propose,
     RegisterModel,
     SendAlert,
@@ -44,6 +45,8 @@ def describe(action: Action) -> str:
             return f"take {deployment} off its route"
         case DeleteTable(uri=uri):
             return f"delete the table {uri}"
+        case DropOnline(view=view):
+            return f"remove the rows of {view} from the online store"
         case DeleteModels(training=training, folder=folder):
             return f"delete every version of model {training} and the files below {folder}"
         case WriteReport(uri=uri, monitor=monitor):

@@ -117,10 +117,10 @@ def test_an_unknown_environment_names_those_that_exist(project: Project) -> None
 
 
 def test_what_is_not_executed_is_refused_rather_than_ignored(project: Project) -> None:
-    project.commit(local=LOCAL.replace("spec: {", "spec: {onlineStore: sqlite:///online.db, "))
+    project.commit(local=LOCAL.replace("address: embedded", "address: kuberay"))
     done = project.call("reconcile", "--once", "--quiet")
     assert done.returncode == 1
-    assert "spec.onlineStore" in done.stderr
+    assert "spec.ray.kuberay" in done.stderr
     assert not project.daemon_runs
 
 

@@ -23,7 +23,7 @@ from tests.controllers.test_history_cli import call, live
 
 PROD = LOCAL.replace("name: local", "name: prod")
 SOMEWHERE = LOCAL.replace("spec: {", "spec: {state: 'sqlite:///.mlops/elsewhere.db', ")
-ONLINE = LOCAL.replace("spec: {", "spec: {onlineStore: 'sqlite:///o.db', ")
+KUBERAY = LOCAL.replace("address: embedded", "address: kuberay")
 KEPT = ".mlops/environment-local.json"
 
 
@@ -92,7 +92,7 @@ BREAKAGES: dict[str, Callable[[Project], object]] = {
     "a key that is misspelt": lambda p: p.commit(local=LOCAL.replace("spec: {", "spec: {storag: x, ")),
     "no YAML": lambda p: p.commit(local="spec: {"),
     "a value that is no value": lambda p: p.commit(local=LOCAL.replace("servePort: 0", "servePort: 99999999")),
-    "not executed by this version": lambda p: p.commit(local=ONLINE),
+    "not executed by this version": lambda p: p.commit(local=KUBERAY),
     "another Environment alone": delete_environment,
     "no specs": delete_specs,
     "another file with a mistake": lambda p: p.commit(classifier="kind: TrainingJob\n"),

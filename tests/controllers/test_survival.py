@@ -45,7 +45,7 @@ BY_COMMANDS = frozenset(
         "state.damage", "state.forget", "state.log", "state.naming", "state.owner", "state.recorded", "state.say",
         "state.mirror_mark", "state.set_mirror_mark",
         "state.set_pin", "state.verify_events", "registry.adopt", "registry.naming", "registry.versions",
-        "runs.logs", "runs.runs", "serving.logs",
+        "runs.logs", "runs.runs", "serving.logs", "tables.checked",
     }
 )  # fmt: skip
 """Verbs that people's commands call, or a mirror that nobody asked for, and no controller at work."""
@@ -56,6 +56,7 @@ WHEN_THE_CLOCK_IS_SET = frozenset({"state.records"})
 CODED = (
     DEPARTURES.replace("  columns:\n", "  transform: {function: p.features:rows}\n  columns:\n", 1)
     + "  materialization: {every: 5s}\n"
+    + "  online: {}\n"
 )
 FILES = {
     **PROJECT,
@@ -182,9 +183,12 @@ def test_whatever_any_verb_raises_the_controller_lives_and_gets_there(
         made.until(lambda: source.resolve("main") != made.world.head, "the commit of a trigger")
         made.until(made.serves(source.resolve("main")), "what it asks for")
         fail(made.faults)
-        say(state, {Permit.PRUNE}, made.world.commit(delay=None, watch=None, classifier=None), "ana", made.world.now)
+        offline = CODED.replace("  online: {}\n", "")
+        gone = made.world.commit(delay=None, watch=None, classifier=None, departures=offline)
+        say(state, {Permit.PRUNE}, gone, "ana", made.world.now)
         made.until(lambda: state.load(JOB) is None and state.load(ENDPOINT) is None, "the removal")
         made.until(lambda: state.words() == (), "the end of the word")
+        made.until(lambda: made.world.ports.online.describe("departures") is None, "the end of its rows online")
         assert state.verify_events() == ()
         missed = set(VERBS) - made.faults.reached - WHEN_THE_CLOCK_IS_SET
         assert missed == BY_COMMANDS | BY_BACKENDS

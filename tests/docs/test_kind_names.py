@@ -25,6 +25,8 @@ MAY = {
     "controllers/commands/training.py": "mlopsctl train is about TrainingJobs and the FeatureViews that they read",
     "controllers/commands/reproduction.py": "mlopsctl reproduce is about versions of TrainingJobs and what they read",
     "framework/workloads/training/dataset.py": "names what it joins in messages of its own",
+    "framework/workloads/online/lookup.py": "names what it looks up in messages of its own",
+    "framework/workloads/serving/online.py": "names what it looks up in messages to callers",
 }
 
 

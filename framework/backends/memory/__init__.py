@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from framework.backends.memory.alerts import MemoryNotifier, MemoryReports
 from framework.backends.memory.calls import Call, Calls
 from framework.backends.memory.data import MemoryProfiles, MemoryTables
+from framework.backends.memory.online import MemoryOnline
 from framework.backends.memory.runs import Clock, MemoryRuns, utc_now
 from framework.backends.memory.serving import MemoryServing, Served
 from framework.backends.memory.source import MemoryCode, MemorySource, SymbolicLink
@@ -24,6 +25,7 @@ __all__ = [
     "MemoryCode",
     "MemoryMirror",
     "MemoryNotifier",
+    "MemoryOnline",
     "MemoryPorts",
     "MemoryProfiles",
     "MemoryRegistry",
@@ -52,6 +54,7 @@ class MemoryPorts(Ports):
     runs: MemoryRuns
     serving: MemoryServing
     tables: MemoryTables
+    online: MemoryOnline
     profiles: MemoryProfiles
     notifier: MemoryNotifier
     reports: MemoryReports
@@ -78,6 +81,7 @@ def memory_ports(
         runs=MemoryRuns(calls, clock),
         serving=MemoryServing(calls, clock, observations=observations),
         tables=MemoryTables(calls),
+        online=MemoryOnline(calls, clock=clock),
         profiles=MemoryProfiles(),
         notifier=MemoryNotifier(calls),
         reports=MemoryReports(calls),

@@ -1,5 +1,5 @@
 """Ports for work beside an environment: runs, tables and files are real, and what is remembered, served, told or sent
-stays in the process."""
+stays in the process; nothing is kept online."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from framework.backends.memory.alerts import MemoryNotifier, MemoryReports
 from framework.backends.memory.calls import Calls
 from framework.backends.memory.dry_run import DryRunRegistry
+from framework.backends.memory.online import MemoryOnline
 from framework.backends.memory.runs import Clock
 from framework.backends.memory.serving import MemoryServing
 from framework.backends.memory.source import NoWriter
@@ -30,6 +31,7 @@ def aside(live: Ports, records: Iterable[Record], code: CodeStore, clock: Clock)
         runs=live.runs,
         serving=MemoryServing(calls, clock),
         tables=live.tables,
+        online=MemoryOnline(calls, place=None),
         profiles=live.profiles,
         notifier=MemoryNotifier(calls),
         reports=MemoryReports(calls),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from framework.backends.memory.alerts import MemoryNotifier, MemoryReports
 from framework.backends.memory.calls import Calls
 from framework.backends.memory.data import MemoryProfiles, MemoryTables
+from framework.backends.memory.online import MemoryOnline
 from framework.backends.memory.runs import Clock, MemoryRuns
 from framework.backends.memory.serving import MemoryServing
 from framework.backends.memory.source import NoWriter
 from framework.backends.memory.state import MemoryRegistry, MemoryStateStore
+from framework.online.store import Batch
 from framework.ports import (
     AppState,
     Capacity,
@@ -20,6 +22,8 @@ from framework.ports import (
     Json,
     ModelRegistry,
     ModelVersion,
+    OnlineCatalog,
+    OnlineVersion,
     Ports,
     ProfileStore,
     ReferenceProfile,
@@ -38,6 +42,7 @@ class DryRunPorts(Ports):
     runs: MemoryRuns
     serving: DryRunServing
     tables: DryRunTables
+    online: DryRunOnline
 
 
 def dry_run(live: Ports, clock: Clock) -> DryRunPorts:
@@ -56,6 +61,7 @@ def dry_run(live: Ports, clock: Clock) -> DryRunPorts:
         runs=runs,
         serving=DryRunServing(live.serving, calls, clock),
         tables=DryRunTables(live.tables, calls),
+        online=DryRunOnline(live.online, calls, clock),
         profiles=DryRunProfiles(live.profiles),
         notifier=MemoryNotifier(calls),
         reports=MemoryReports(calls),
@@ -132,6 +138,28 @@ class DryRunTables(MemoryTables):
     def publish(self, table: TableState) -> None:
         super().publish(table)
         self._deleted.discard(table.uri)
+
+
+class DryRunOnline(MemoryOnline):
+    """Of what is online there only the descriptions are seen here."""
+
+    def __init__(self, live: OnlineCatalog, calls: Calls, clock: Clock) -> None:
+        super().__init__(calls, live.place(), clock)
+        self._live = live
+        self._changed: set[str] = set()
+
+    def describe(self, view: str) -> OnlineVersion | None:
+        return super().describe(view) if view in self._changed else self._live.describe(view)
+
+    def write(
+        self, view: str, version: OnlineVersion, batches: Iterable[Batch], onto: OnlineVersion | None = None
+    ) -> OnlineVersion:
+        self._changed.add(view)
+        return super().write(view, version, batches, onto)
+
+    def lose(self, view: str) -> None:
+        self._changed.add(view)
+        super().lose(view)
 
 
 class DryRunServing(MemoryServing):

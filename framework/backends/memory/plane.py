@@ -9,10 +9,22 @@ from typing import Any
 
 from framework.api.perturbations import Perturbation, amount_of
 from framework.backends.memory.data import MemoryTables
+from framework.backends.memory.online import MemoryOnline
 from framework.backends.memory.runs import Clock, MemoryRuns
 from framework.backends.memory.serving import MemoryServing
 from framework.planning.grammar.fingerprint import short_hash
-from framework.ports import MEANING, Json, MaterializeRequest, ReadTable, RunSpec, TableState
+from framework.ports import (
+    MEANING,
+    Json,
+    MaterializeRequest,
+    OnlineRequest,
+    OnlineVersion,
+    ReadTable,
+    ReadView,
+    RunSpec,
+    TableState,
+    online_version,
+)
 
 ASSUMED_METRIC = 0.7
 """Of a model that no gate asks more of."""
@@ -65,6 +77,22 @@ def passing_robustness(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _joined(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Inputs that come of other views than the spine, as a signature has them."""
+    for feature in payload["spec"]["dataset"].get("features", ()):
+        view = payload["views"][feature["view"]]
+        own = {*view["entities"], view.get("timestamp"), view.get("available")}
+        asked = feature.get("columns", "all")
+        for name, dtype in view["columns"]:
+            if name not in own if asked == "all" else name in asked:
+                yield {
+                    "name": f"{feature.get('prefix') or ''}{name}",
+                    "dtype": dtype,
+                    "nullable": True,
+                    "categories": [],
+                }
+
+
 def _of(bar: Mapping[str, Any], *fields: str) -> dict[str, Any]:
     return {field: bar.get(field) for field in fields}
 
@@ -94,6 +122,7 @@ class DataPlane:
     runs: MemoryRuns
     serving: MemoryServing
     tables: MemoryTables
+    online: MemoryOnline
     clock: Clock
     seconds: Callable[[RunSpec], float] = lambda run: 0.0
     metrics: Callable[[Mapping[str, Json]], Mapping[str, float]] = passing_metrics
@@ -131,12 +160,32 @@ class DataPlane:
         """The run has ended well."""
         result: dict[str, Any] = {}
         if run.workload.startswith("framework.workloads.features"):
-            published = self._published(MaterializeRequest.model_validate(run.payload))
+            asked = MaterializeRequest.model_validate(run.payload)
+            published = self._published(asked)
             self.tables.publish(published)
             result = {"uri": published.uri, "version": published.version}
+            if asked.online is not None:
+                view = ReadView(
+                    uri=published.uri,
+                    version=published.version,
+                    entities=asked.spec["entities"],
+                    timestamp=asked.spec.get("timestamp"),
+                    available=asked.spec.get("available"),
+                    columns=tuple((column["name"], column["dtype"]) for column in asked.spec["columns"]),
+                )
+                result["online"] = self._brought(asked.view, online_version(view, asked.online))
+        elif run.workload.startswith("framework.workloads.online"):
+            bring = OnlineRequest.model_validate(run.payload)
+            result = self._brought(bring.view, bring.version)
         elif run.workload.startswith("framework.workloads.training"):
             result = self._trained(run.payload)
         self.runs.succeed(run.name, result)
+
+    def _brought(self, view: str, version: OnlineVersion) -> dict[str, Any]:
+        """The rows of a view are online, and as they should be; nobody knows how many there are."""
+        if not version.same(self.online.describe(view)):
+            self.online.write(view, version, ())
+        return {"version": version.version, "rows": 0, "checked": 0, "differing": 0, "left": 0, "examples": []}
 
     def _published(self, asked: MaterializeRequest) -> TableState:
         values, before = self.values(asked), self.tables.describe(asked.table)
@@ -162,7 +211,7 @@ class DataPlane:
             "artifact": f"{folder}/model",
             "sha256": "0" * 64,
             "format": "lightgbm-text",
-            "signature": {"inputs": [], "output": {"name": "prediction", "kind": "probability"}},
+            "signature": {"inputs": list(_joined(payload)), "output": {"name": "prediction", "kind": "probability"}},
             "profile": f"{folder}/profile",
             "metrics": metrics,
             "slices": passing_slices(payload),
@@ -172,6 +221,7 @@ class DataPlane:
                 "commit": payload["commit"],
                 "views": views,
                 "meanings": meanings,
+                "features": list(payload["spec"]["dataset"].get("features", ())),
                 "champion": champion["version"] if champion else None,
                 **({"forms": forms} if forms else {}),
             },

@@ -25,7 +25,6 @@ def _plan(desired: Desired[EnvironmentSpec] | None, observed: Ref, status: Statu
 def _unsupported(spec: EnvironmentSpec) -> tuple[str, ...]:
     fields = {
         "spec.ray.kuberay": spec.ray.address == "kuberay" or spec.ray.kuberay is not None,
-        "spec.onlineStore": spec.onlineStore is not None,
     }
     return tuple(path for path, used in fields.items() if used)
 
@@ -78,6 +77,8 @@ def kind(held: Mapping[str, Kind]) -> Kind:
             "such as AWS_ACCESS_KEY_ID",
             "spec.tracking": "MLflow has credentials from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
             "MLFLOW_TRACKING_TOKEN, where the controller runs",
+            "spec.onlineStore": "the password of a Redis server comes from MLOPS_ONLINE_PASSWORD, where the controller "
+            "and Ray run",
             "spec.ray": "the token comes from MLOPS_RAY_TOKEN, where the controller runs",
         },
         workload_version="1",

@@ -65,6 +65,25 @@ def _anywhere(value: str) -> str:
     return value
 
 
+_ABOUT_ONLINE = f"sqlite:///{OWN_FOLDER}/online.db or redis://host:6379/0"
+
+
+def _online(value: str) -> str:
+    scheme, separator, _ = value.partition("://")
+    if separator and scheme == "sqlite":
+        return _database(value)
+    if separator and scheme in {"redis", "rediss"}:
+        why = mistake(value)
+        if why is not None:
+            raise FieldError(f"is no address of a Redis server, such as redis://host:6379/0: {why}")
+        return value
+    known = f"an online store is a SQLite database or a Redis server, such as {_ABOUT_ONLINE}"
+    if not separator:
+        raise FieldError(f"{value!r} is no address; {known}")
+    near = nearest(scheme.casefold(), ("sqlite", "redis", "rediss"))
+    raise FieldError(f"{scheme}:// is not supported; {known}", f"{near}://" if near else None)
+
+
 _ABOUT_TRACKING = f"http://mlflow:5000 or sqlite:///{OWN_FOLDER}/mlflow.db"
 
 
@@ -89,10 +108,6 @@ def _storage(value: str) -> str:
     if unknown is not None:
         raise FieldError(*unknown)
     return value
-
-
-Anywhere = Annotated[Text, AfterValidator(_anywhere)]
-"""A path, or an address of what is not looked at any further."""
 
 
 DatabaseUrl = Annotated[
@@ -268,7 +283,10 @@ class EnvironmentSpec(Strict):
     tracking: Annotated[Text, AfterValidator(_tracking)] | None = Field(
         None, description="An MLflow server, or a SQLite database of MLflow, that models are mirrored to"
     )
-    onlineStore: Anywhere | None = Field(None, description="Where features for serving lie: sqlite or redis")
+    onlineStore: Annotated[Text, AfterValidator(_online)] = Field(
+        f"sqlite:///{OWN_FOLDER}/online.db",
+        description="Where rows for serving lie: a SQLite database, for one machine, or a Redis server",
+    )
     connections: dict[Name, Database] = Field(
         default_factory=dict,
         max_length=100,

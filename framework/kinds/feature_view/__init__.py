@@ -45,13 +45,6 @@ def _entrypoints(spec: FeatureViewSpec) -> Mapping[str, str]:
     return found
 
 
-def _unsupported(spec: FeatureViewSpec) -> tuple[str, ...]:
-    found = list[str]()
-    if spec.online.enabled:
-        found.append("spec.online.enabled")
-    return tuple(found)
-
-
 def _check(spec: FeatureViewSpec, specs: Mapping[Ref, BaseModel]) -> tuple[CrossProblem, ...]:
     return (*problems(spec, specs), *connections.problems(spec, specs))
 
@@ -89,7 +82,6 @@ KIND = Kind(
     plan=_plan,
     references=_references,
     entrypoints=_entrypoints,
-    unsupported=_unsupported,
     check=_check,
     state=FeatureViewState,
     workload_version="1",

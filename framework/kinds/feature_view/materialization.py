@@ -51,3 +51,8 @@ class Online(Strict):
 
     enabled: bool = Field(True, description="Keep it there; the default where online is given")
     ttl: Duration | None = Field(None, description="Rows with an older event time are not found; default: all are")
+    delay: DurationOrZero | None = Field(
+        None,
+        description="How long after its event time a row becomes available, as the features of a TrainingJob say it; "
+        "until then the one before it is found",
+    )

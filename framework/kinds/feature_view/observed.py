@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from framework.api.meta import Ref, Stored
+from framework.kinds.feature_view.online import OnlineObserved, OnlineState
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.instants import DatedElsewhere
 from framework.ports import ReadTable, ReadView, RunState, TableState, content
@@ -67,6 +68,10 @@ class FeatureViewState(Stored):
     published: Published | None = None
     run: str | None = None
     """The run that is under way, if one is."""
+    online: OnlineState | None = None
+    """What is found of it while serving."""
+    online_run: str | None = None
+    """The run that brings it there, if one is under way."""
     stale: bool = False
     """It was said that no row has come for longer than the spec allows."""
     ageing: bool = False
@@ -94,6 +99,7 @@ class FeatureViewObserved:
     source_problem: tuple[str, str] | None = None
     upstream: Mapping[Ref, Published | None] = field(default_factory=dict)
     build: str = ""
+    online: OnlineObserved = field(default_factory=OnlineObserved)
 
     @property
     def current(self) -> bool:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from framework.api import layout
 from framework.api.categories import Category
+from framework.kinds.feature_view import online
 from framework.kinds.feature_view.build import asks_again, due_in, read_of
 from framework.kinds.feature_view.connections import resolved
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
 from framework.planning.grammar import reasons
-from framework.planning.grammar.actions import Action, DeleteTable, StopRun, SubmitRun
+from framework.planning.grammar.actions import Action, DeleteTable, DropOnline, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Desired, NewEvent, Status, Verb
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
 from framework.planning.plan.outcomes import Outcome
-from framework.ports import Cause, Json, MaterializeRequest, TableState
+from framework.ports import Cause, Json, MaterializeRequest, RunPhase, TableState
 
 WORKLOAD = "framework.workloads.features.materialize:run"
 RETRY_LIMIT = 2
@@ -66,7 +68,7 @@ class _View:
     def in_service(self) -> Published | None:
         """What readers have meanwhile: the last good version."""
         table, known = self.observed.table, self.previous.published
-        return _published(table, self.desired, table.identity) if known is None and table is not None else known
+        return as_published(table, self.desired, table.identity) if known is None and table is not None else known
 
     def decide(self) -> Change:
         table, observed = self.observed.table, self.observed
@@ -79,13 +81,13 @@ class _View:
         if observed.source_problem is not None:
             reason, message = observed.source_problem
             return self.outcome.stalled(
-                FeatureViewState(published=self.in_service), summary, reasons.Reason(reason), message,
+                self._state(), summary, reasons.Reason(reason), message,
                 ready=ready, inventory=self._inventory(None), requeue_after=timedelta(seconds=10),
             )  # fmt: skip
         if missing:
             message = f"waits for {', '.join(map(str, missing))}"
             return self.outcome.waiting(
-                FeatureViewState(published=self.in_service), summary, reasons.UPSTREAM_NOT_READY, message,
+                self._state(), summary, reasons.UPSTREAM_NOT_READY, message,
                 ready=ready, waits_for=missing, inventory=self._inventory(None),
             )  # fmt: skip
         return self._materialize(ready, summary)
@@ -93,14 +95,21 @@ class _View:
     def _in_service(self, table: TableState) -> Change:
         """What git asks for is published. It may have grown old since: where nothing comes no run checks that, so the
         clock is looked at instead, and readers keep what they have."""
-        published = _published(table, self.desired, self.desired.identity)
-        state, summary = FeatureViewState(published=published, looked=self._looked(table)), _summary(published)
+        published = as_published(table, self.desired, self.desired.identity)
+        step, looked = self._online(published), self._looked(table)
+        state = FeatureViewState(
+            published=published, looked=looked, run=self._writing, online=step.state, online_run=step.run
+        )
+        summary = f"{_summary(published)}{online.summary(step.state, published.at, published.version)}"
         warned = [result.told for result in table.expectations if not result.passed]
-        events = () if published == self.previous.published else self._publication(table)
-        looks, inventory = self._next_look(table), self._inventory(None)
+        new = published != self.previous.published
+        events = (*(self._publication(table) if new else ()), *step.events)
+        looks, inventory = _sooner(self._next_look(table), step.look), self._inventory(state.run, step)
+        if step.message or step.actions:
+            return self._coming_online(step, state, summary, inventory, events, looks)
         for limit, severity in self._fresh_until(table):
             if self.now <= limit:
-                looks = min((soon for soon in (looks, limit - self.now + _AFTER) if soon), default=None)
+                looks = _sooner(looks, limit - self.now + _AFTER)
                 continue
             message = (
                 f"the newest event time is {table.newest:%Y-%m-%d %H:%M}Z, and it was fresh until "
@@ -108,12 +117,13 @@ class _View:
             )
             mark = "stale" if severity == "error" else "ageing"
             state = state.model_copy(update={mark: True})
-            told = () if getattr(self.previous, mark) and not events else (NewEvent(reasons.DATA_STALE, message),)
+            told = () if getattr(self.previous, mark) and not new else (NewEvent(reasons.DATA_STALE, message),)
             events = (*events, *told)
             if severity == "error":
                 return self.outcome.stalled(
                     state, summary, reasons.DATA_STALE, message,
-                    ready=True, inventory=inventory, requeue_after=self._next_look(table), events=events,
+                    ready=True, inventory=inventory, requeue_after=_sooner(self._next_look(table), step.look),
+                    events=events,
                 )  # fmt: skip
             warned.append(message)
         message = "; ".join(warned)
@@ -123,10 +133,47 @@ class _View:
             state, summary, reason, message, inventory=inventory, requeue_after=looks, events=events
         )
 
+    def _coming_online(
+        self,
+        step: online.OnlineStep,
+        state: FeatureViewState,
+        summary: str,
+        inventory: frozenset[str],
+        events: tuple[NewEvent, ...],
+        looks: timedelta | None,
+    ) -> Change:
+        """Readers have what was published, and its rows are not, or not for certain, found while serving."""
+        more: dict[str, Any] = {"ready": True, "inventory": inventory, "requeue_after": looks, "events": events}
+        if step.actions:
+            message = step.message or "compares what is online with the table"
+            more["requeue_after"] = looks or timedelta(0)
+            return self.outcome.acting(state, summary, step.reason, message, step.actions, **more)
+        if step.stalled:
+            return self.outcome.stalled(state, summary, step.reason, step.message, **more)
+        return self.outcome.waiting(state, summary, step.reason, step.message, **more)
+
+    def _online(self, published: Published) -> online.OnlineStep:
+        asked = online.target(self.desired.spec.online, self.observed.online.place)
+        view, known, run = published.as_view(), self.previous.online, self.observed.run
+        return online.Bringing(
+            self.desired, view, published.name, asked, self.observed.online, run, known, self.now
+        ).step()  # fmt: skip
+
+    @property
+    def _writing(self) -> str | None:
+        """The run that has published it and is not at its end."""
+        active = self.observed.run.phase in (RunPhase.PENDING, RunPhase.RUNNING)
+        return self.previous.run if active else None
+
+    def _state(self, **more: Any) -> FeatureViewState:
+        """While another version is made: what is online stays so."""
+        kept = {"published": self.in_service, "online": self.previous.online, "online_run": self.previous.online_run}
+        return FeatureViewState(**{**kept, **more})
+
     def _materialize(self, ready: bool, summary: str) -> Change:
         name = run_name(self.desired.ref.name, self.observed.build)
         run, inventory = self.observed.run, self._inventory(name)
-        state = FeatureViewState(published=self.in_service, run=name)
+        state = self._state(run=name)
         superseded = self.previous.run if self.previous.run not in (None, name) else None
         stop: tuple[Action, ...] = (StopRun(self.desired.storage, superseded),) if superseded else ()
         match runs.next_step(run, RETRY_LIMIT, RETRY_BACKOFF, self.now):
@@ -146,7 +193,7 @@ class _View:
                     return self._submit(state, name, run.attempt + 1, stop, ready, summary)
                 first = self.previous.run == name
                 events = (NewEvent(reason, message, {**_told(reason, data), "run": name}),) if first else ()
-                done = FeatureViewState(published=self.in_service)
+                done = self._state()
                 return self.outcome.stalled(
                     done, summary, reason, message, ready=ready, inventory=self._inventory(None),
                     events=events, requeue_after=again,
@@ -168,6 +215,7 @@ class _View:
             commit=desired.commit,
             upstream=read_of(desired.spec, {ref: view for ref, view in observed.upstream.items() if view is not None}),
             previous=None if self.in_service is None else self.in_service.as_view(),
+            online=online.target(desired.spec.online, observed.online.place),
         )
         run = runs.request(desired, name, attempt, WORKLOAD, asked)
         message = "materialises" if attempt == 1 else f"materialises, attempt {attempt}"
@@ -249,16 +297,21 @@ class _View:
     def _table(self) -> str:
         return layout.feature_table(self.desired.storage, self.desired.ref.name, self.desired.recipe)
 
-    def _inventory(self, run: str | None) -> frozenset[str]:
-        return frozenset({f"table:{self._table}", *([f"run:{run}"] if run else [])})
+    def _inventory(self, run: str | None, step: online.OnlineStep | None = None) -> frozenset[str]:
+        there = step.state if step is not None else self.previous.online
+        found = [f"table:{self._table}"]
+        found += [f"run:{name}" for name in (run, step.run if step else self.previous.online_run) if name]
+        found += [f"online:{self.desired.ref.name}"] if there is not None else []
+        return frozenset(found)
 
 
 def _remove(observed: FeatureViewObserved, status: Status | None) -> Change:
     """Stop what runs; data stays for ``git revert`` unless the spec said ``deletion: delete``."""
     ref, state = observed.ref, state_of(status, FeatureViewState)
     actions: list[Action] = []
-    if state.run is not None:
-        actions.append(StopRun(observed.storage, state.run))
+    actions += [StopRun(observed.storage, run) for run in (state.run, state.online_run) if run is not None]
+    if state.online is not None:
+        actions.append(DropOnline(ref.name))
     delete = status is not None and status.spec.get("deletion") == "delete"
     if delete and state.published is not None:
         actions.append(DeleteTable(state.published.uri))
@@ -274,7 +327,8 @@ def _remove(observed: FeatureViewObserved, status: Status | None) -> Change:
     )
 
 
-def _published(table: TableState, desired: Desired[FeatureViewSpec], identity: str) -> Published:
+def as_published(table: TableState, desired: Desired[FeatureViewSpec], identity: str) -> Published:
+    """A version of the table as it is on record once readers use it."""
     return Published(
         uri=table.uri,
         version=table.version,
@@ -291,6 +345,10 @@ def _published(table: TableState, desired: Desired[FeatureViewSpec], identity: s
         digests=dict(table.digests),
         upstream=dict(table.upstream),
     )
+
+
+def _sooner(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    return min((soon for soon in (one, other) if soon), default=None)
 
 
 def _summary(published: Published | None) -> str:

@@ -62,11 +62,14 @@ def _times(spec: FeatureViewSpec, dtypes: Mapping[str, str]) -> Iterator[CrossPr
         if column is not None and dtypes.get(column) not in TIMES:
             told = f"{column} is {dtypes.get(column)}; an event time is a Datetime or a Date"
             yield CrossProblem(f"spec.{field}", told)
+    if spec.available is not None and spec.online.delay is not None:
+        yield CrossProblem("spec.online.delay", f"{spec.available} says when a row became known")
     if spec.timestamp is not None:
         return
     fresh = [f"expectations[{index}].freshness" for index, item in enumerate(spec.expectations) if item.freshness]
     parts = (("materialization.mode", spec.materialization.mode == "incremental"),
              ("materialization.retention", spec.materialization.retention is not None),
-             ("online.ttl", spec.online.ttl is not None))  # fmt: skip
+             ("online.ttl", spec.online.ttl is not None),
+        ("online.delay", spec.online.delay is not None))  # fmt: skip
     for path in (*fresh, *(path for path, asked in parts if asked)):
         yield CrossProblem(f"spec.{path}", "goes by event times, and the view has no timestamp")

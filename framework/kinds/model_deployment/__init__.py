@@ -1,6 +1,6 @@
 """ModelDeployment: a model version in service, and how the next one gets there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +8,7 @@ from pydantic import BaseModel
 
 from framework.api.categories import Category
 from framework.api.meta import Ref
-from framework.kinds.feature_view.spec import FeatureViewSpec
-from framework.kinds.model_deployment import forms
+from framework.kinds.model_deployment import forms, online
 from framework.kinds.model_deployment.blind import blind_spots
 from framework.kinds.model_deployment.named_version import borrowed, follows_itself, misnamed
 from framework.kinds.model_deployment.observed import DeploymentState
@@ -24,11 +23,11 @@ from framework.rollout.analysis.comparison import EVALUATED
 
 def _references(spec: ModelDeploymentSpec) -> tuple[Reference, ...]:
     training = Reference(Ref("TrainingJob", spec.model.training), "spec.model.training")
-    online = (
+    views = (
         Reference(Ref("FeatureView", name), f"spec.serving.onlineFeatures[{index}]")
         for index, name in enumerate(spec.serving.onlineFeatures)
     )
-    return (training, *online)
+    return (training, *views)
 
 
 def _borrows(spec: ModelDeploymentSpec) -> tuple[Borrowed, ...]:
@@ -47,7 +46,6 @@ def _unsupported(spec: ModelDeploymentSpec) -> tuple[str, ...]:
         "spec.strategy.shadow": strategy.shadow is not None,
         "spec.strategy.abTest": strategy.abTest is not None,
         "spec.strategy.recreate": strategy.recreate is not None,
-        "spec.serving.onlineFeatures": bool(spec.serving.onlineFeatures),
     }
     for index, metric in enumerate(canary.analysis if canary else ()):
         fields[f"spec.strategy.canary.analysis[{index}].metric"] = metric.metric not in EVALUATED
@@ -60,17 +58,9 @@ def _check(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> tuple[C
         *follows_itself(spec.model),
         *(misnamed(spec.model, job) if isinstance(job, TrainingJobSpec) else ()),
         *(forms.problems(spec, job) if isinstance(job, TrainingJobSpec) else ()),
-        *_offline_features(spec, specs),
+        *online.problems(spec, job if isinstance(job, TrainingJobSpec) else None, specs),
         *(blind_spots(canary) if canary else ()),
     )
-
-
-def _offline_features(spec: ModelDeploymentSpec, specs: Mapping[Ref, BaseModel]) -> Iterator[CrossProblem]:
-    for index, name in enumerate(spec.serving.onlineFeatures):
-        view = specs.get(Ref("FeatureView", name))
-        if isinstance(view, FeatureViewSpec) and not view.online.enabled:
-            message = f"FeatureView/{name} keeps no rows online, and this version looks none up: leave it out"
-            yield CrossProblem(f"spec.serving.onlineFeatures[{index}]", message)
 
 
 def _claims(spec: ModelDeploymentSpec) -> tuple[Claim, ...]:

@@ -43,7 +43,7 @@ def deploys(
     takes: dict[str, tuple[float, float]] = {}
     fresh, repaired = False, state.repaired
     for version in state.members:
-        app, live = app_spec(desired, version), observed.apps.get(version.app)
+        app, live = app_spec(desired, version, observed.online), observed.apps.get(version.app)
         item = f"app:{version.app}"
         digest = digests[version.app] = app.digest
         asked = previous.digests.get(version.app)

@@ -51,8 +51,15 @@ def takes(dtype: str, other: str) -> bool:
 
 
 def _inputs(version: ServedVersion) -> list[Mapping[str, Any]]:
+    """What callers are to send: the inputs that are not looked up, and the keys by which others are."""
     found: list[Mapping[str, Any]] = version.arguments.signature.get("inputs", [])
-    return found
+    online = version.arguments.online
+    if online is None:
+        return found
+    looked_up = {name for view in online.views for name in view.inputs}
+    keys = {name: word for view in online.views for name, word in view.asked_by}
+    sent = [column for column in found if column["name"] not in {*looked_up, *keys}]
+    return [*sent, *({"name": name, "dtype": word, "nullable": False} for name, word in keys.items())]
 
 
 def _word(column: Mapping[str, Any]) -> str:

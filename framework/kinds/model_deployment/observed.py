@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pydantic import field_serializer
 
 from framework.api.meta import Ref, Stored
-from framework.ports import AppArguments, AppState, CodeRef, Json, ModelVersion, RouteState, Word
+from framework.ports import AppArguments, AppState, CodeRef, Json, ModelVersion, OnlinePlace, RouteState, Word
 from framework.rollout.analysis.verdict import Verdict
 from framework.rollout.state import CanaryState
 
@@ -155,3 +155,6 @@ class DeploymentObserved:
     job: str = ""
     word: Word | None = None
     held: RouteState | None = None
+    online: OnlinePlace | None = None
+    """Where what it looks up is, once all of it is there; until then ``online_reason`` says what is waited for."""
+    online_reason: str = ""

@@ -82,7 +82,9 @@ class _Deployment:
     def decide(self) -> Change:
         target = self.observed.target
         known = self.previous.identities.union(app.rpartition("-")[2] for app in self.observed.apps)
-        wanted = served(self.desired, target, known) if target is not None else None
+        wanted = served(self.desired, target, known, self.observed.online) if target is not None else None
+        if wanted is not None and self.observed.online_reason:
+            wanted = next((version for version in self.previous.members if version.identity == wanted.identity), None)
         return self._conclude(wanted, self._pass(wanted))
 
     def _pass(self, wanted: ServedVersion | None) -> _Pass:
@@ -136,7 +138,7 @@ class _Deployment:
         rejected = state.rejected(wanted.identity) if wanted and not _is_stable(state, wanted) else None
         if wanted is None:
             more["waits_for"] = (Ref("TrainingJob", self.desired.spec.model.training),)
-            reason = f"{self.observed.target_reason}{ills}"
+            reason = f"{self.observed.target_reason or self.observed.online_reason}{ills}"
             change = outcome.waiting(state, summary, reasons.WAITING_FOR_MODEL, reason, ready=ready, **more)
         elif state.rollout is not None:
             at = state.rollout.canary

@@ -113,7 +113,14 @@ class Serving(Strict):
         "as the model's inputs alone or whole",
     )
     onlineFeatures: tuple[Name, ...] = Field(
-        (), description="FeatureViews whose newest row of the request's entities is added to its columns"
+        (),
+        description="FeatureViews that the model's inputs are looked up in, by the keys in a request; nobody sends "
+        "them then",
+    )
+    onlineMissing: Literal["refuse"] | None = Field(
+        None,
+        description="What becomes of a key that nothing is found for: null: its inputs are missing, as in training; "
+        "refuse: the request is refused",
     )
     profiling: Profiling = Field(Profiling(), description="What a replica remembers of its requests, for monitors")
     timeout: Duration = default_duration("2s", "A request that takes longer is answered 504")
@@ -123,6 +130,10 @@ class Serving(Strict):
     def _in_time(self) -> Self:
         if self.batching is not None and self.batching.wait >= self.timeout:
             raise ValueError("batching.wait must be shorter than timeout, or no request is answered in time")
+        if len(set(self.onlineFeatures)) < len(self.onlineFeatures):
+            raise ValueError("onlineFeatures repeat")
+        if self.onlineMissing is not None and not self.onlineFeatures:
+            raise ValueError("onlineMissing belongs to onlineFeatures, and there are none")
         return self
 
 

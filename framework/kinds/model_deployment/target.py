@@ -12,10 +12,11 @@ from framework.api import layout
 from framework.api.categories import category_of
 from framework.api.hashes import text_hash
 from framework.kinds.model_deployment.observed import ServedVersion, TrialTerms
+from framework.kinds.model_deployment.online import lookup
 from framework.kinds.model_deployment.spec import CATEGORIES, ModelDeploymentSpec, Serving
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.fingerprint import short_hash, spec_json
-from framework.ports import AppArguments, AppSpec, ModelVersion, TrialRows
+from framework.ports import AppArguments, AppSpec, ModelVersion, OnlinePlace, TrialRows
 
 WORKLOAD_VERSION = "1"
 """Part of every app's identity: bumped when the serving workload would answer differently from the same arguments."""
@@ -29,10 +30,14 @@ def owns(deployment: str, app: str) -> bool:
 
 
 def served(
-    desired: Desired[ModelDeploymentSpec], model: ModelVersion, known: Container[str] = frozenset()
+    desired: Desired[ModelDeploymentSpec],
+    model: ModelVersion,
+    known: Container[str] = frozenset(),
+    place: OnlinePlace | None = None,
 ) -> ServedVersion:
     """The version as this spec serves it. Equal models under equal serving fields get the same app. ``known`` are
-    identities on record: one that an earlier version of mlopsctl gave stays."""
+    identities on record: one that an earlier version of mlopsctl gave stays. ``place`` is where it looks rows up, which
+    is no part of what it is."""
     serving, name = desired.spec.serving, desired.ref.name
     identity = _identity(desired, model)
     if identity not in known and (former := _former_identity(desired, model)) in known:
@@ -53,6 +58,7 @@ def served(
         flushSeconds=serving.profiling.flush.total_seconds(),
         predictionKey=serving.profiling.key,
         trial=_trial(serving, model),
+        online=lookup(model, serving, place),
     )
     return ServedVersion(
         app=app,
@@ -76,13 +82,17 @@ def _trial(serving: Serving, model: ModelVersion) -> TrialRows | None:
     return TrialRows() if model.trial_rows else None
 
 
-def app_spec(desired: Desired[ModelDeploymentSpec], version: ServedVersion) -> AppSpec:
-    """``version`` at the size that the spec asks for now."""
-    serving = desired.spec.serving
+def app_spec(
+    desired: Desired[ModelDeploymentSpec], version: ServedVersion, place: OnlinePlace | None = None
+) -> AppSpec:
+    """``version`` at the size that the spec asks for now. It looks rows up at ``place``; None: where it did before."""
+    serving, arguments = desired.spec.serving, version.arguments
+    if place is not None and arguments.online is not None:
+        arguments = replace(arguments, online=replace(arguments.online, store=place.store, space=place.space))
     return AppSpec(
         name=version.app,
         deployment=desired.ref.name,
-        arguments=version.arguments,
+        arguments=arguments,
         min_replicas=serving.replicas.min,
         max_replicas=serving.replicas.max,
         target_ongoing_requests=serving.replicas.targetOngoingRequests,

@@ -23,6 +23,7 @@ from framework.planning.grammar.actions import (
     DeleteRoute,
     DeleteTable,
     DeployApp,
+    DropOnline,
     Propose,
     SetRoute,
     StopRun,
@@ -35,7 +36,8 @@ from framework.planning.grammar.reasons import ORPHANED, SUSPENDED
 from framework.ports import Capacity, Record
 
 CHANGES_WHAT_RUNS = (
-    SubmitRun, StopRun, DeployApp, DeleteApp, SetRoute, DeleteRoute, DeleteTable, DeleteModels, Propose,
+    SubmitRun, StopRun, DeployApp, DeleteApp, SetRoute, DeleteRoute, DeleteTable, DropOnline, DeleteModels,
+    Propose,
 )  # fmt: skip
 """Or asks for that to be changed. Recording a model, writing a report and sending an alert do not."""
 _NOTHING = {"state": {}, "spec": {}, "summary": ""}

@@ -117,6 +117,21 @@ class DeleteTable:
 
 
 @dataclass(frozen=True)
+class DropOnline:
+    """The rows of a view that are found while serving."""
+
+    view: str
+
+    @property
+    def key(self) -> str:
+        return f"drop-online/{self.view}"
+
+    @property
+    def item(self) -> str:
+        return f"online:{self.view}"
+
+
+@dataclass(frozen=True)
 class DeleteModels:
     """Every version of a training job, and the files of all of them below ``folder``."""
 
@@ -209,6 +224,7 @@ Action = (
     | SetRoute
     | DeleteRoute
     | DeleteTable
+    | DropOnline
     | DeleteModels
     | WriteReport
     | SendAlert

@@ -21,6 +21,7 @@ from framework.workloads.features.sources import trouble
 from framework.workloads.features.staging import scratch
 from framework.workloads.features.transform import declared
 from framework.workloads.features.versions import Computed, Version
+from framework.workloads.online import sync
 
 _TOLD = {"view", "commit", "identity", "build", "cause", "source_digest", "upstream"}
 """What of the request the commit of the version repeats."""
@@ -32,7 +33,8 @@ def run(context: RunContext) -> Mapping[str, Any]:
     """Compute, check and publish; an attempt that finds its run's version already published only reports it.
 
     Returns:
-        {uri, version, rows, columns, profile, expectations, source_digest, seconds}
+        {uri, version, rows, columns, profile, expectations, source_digest, seconds}, and under ``online`` what
+        ``sync.after_publishing`` says
 
     Raises:
         WorkloadError: "SourceChanged" where the sources did while they were read; see ``staged``,
@@ -42,10 +44,11 @@ def run(context: RunContext) -> Mapping[str, Any]:
     before = delta.current(asked.table)
     if before is not None and before.metadata.get("run") == context.name:
         _keep(before)
-        return _result(before, started)
+        return _result(context, asked, before, started)
     context.progress(None, "computing the rows")
     with scratch(context.scratch) as folder:
-        return _result(_publish(context, asked, before, folder), started)
+        published = _publish(context, asked, before, folder)
+    return _result(context, asked, published, started)
 
 
 def _publish(
@@ -141,12 +144,15 @@ def _keep(published: delta.PublishedVersion) -> None:
     checked.write(published.uri, CheckedRun(**run, results=metadata["expectations"]))
 
 
-def _result(published: delta.PublishedVersion, started: float) -> dict[str, Any]:
-    metadata = published.metadata
+def _result(
+    context: RunContext, asked: MaterializeRequest, published: delta.PublishedVersion, started: float
+) -> dict[str, Any]:
+    metadata, online = published.metadata, sync.after_publishing(context, asked, published.version)
     kept = ("rows", "columns", "profile", "expectations", "source_digest")
     return {
         "uri": published.uri,
         "version": published.version,
         **{key: metadata[key] for key in kept},
+        **({"online": online} if online is not None else {}),
         "seconds": round(time.perf_counter() - started, 3),
     }

@@ -153,7 +153,8 @@ class Dispatcher:
             return _Asked(app, refusal(500, "failed", f"the model failed ({told['type']})", app), seconds, told)
         seconds, failure = self._clock() - started, reply.get("failure")
         if status >= 500 and failure is not None:
-            answer = refusal(status, "failed", f"the model failed ({failure['type']})", app)
+            failed = refusal(status, "failed", f"the model failed ({failure['type']})", app)
+            answer = failed if status == 500 else Reply(status, content, app)  # what it lacks, it says itself
             return _Asked(app, answer, seconds, failure, ran=True)
         return _Asked(app, Reply(status, content, app), seconds, failure)
 

@@ -17,8 +17,10 @@ from ray import serve
 from framework.answers import Matrix
 from framework.ports import BAD_REQUEST, AppArguments
 from framework.workloads import models
+from framework.workloads.online.lookup import NotOnlineError
 from framework.workloads.serving import failure
 from framework.workloads.serving.asking import ask, ask_together
+from framework.workloads.serving.online import NOT_ONLINE, OnlineInputs, unavailable
 from framework.workloads.serving.recorder import Destination, Recorder
 from framework.workloads.serving.scoring import BadRequestError, Preparation, answer, import_transformer, instances
 from framework.workloads.serving.trial import attempt, rows_to_try
@@ -39,7 +41,8 @@ class ModelReplica:
         self._app, self._version, signature = arguments.app, arguments.version, arguments.signature
         self._predictor = models.load(arguments.artifact, arguments.sha256, arguments.format, signature)
         transformer = import_transformer(arguments.transformer)
-        self._preparation = Preparation(signature, transformer, arguments.predictionKey)
+        online = None if arguments.online is None else OnlineInputs(arguments.online, signature)
+        self._preparation = Preparation(signature, transformer, arguments.predictionKey, online=online)
         self._try(arguments)
         self._recorder = Recorder(
             Destination(
@@ -68,17 +71,22 @@ class ModelReplica:
             logger.warning("%s starts untried: no rows of its training set were kept", self._version)
 
     async def predict(self, body: bytes, request_id: str) -> dict[str, Any]:
-        """Answer one request: ``{"status", "body"}``, 4xx for the caller's mistakes and 500 for a version that failed.
+        """Answer one request: ``{"status", "body"}``, 4xx for the caller's mistakes, 503 while what is looked up cannot
+        be had, and 500 for a version that failed.
 
         Both come with what to remember of it under ``failure`` (see ``failure.told``); the traceback is in the log.
         """
         try:
             prepared = await asyncio.to_thread(self._preparation.prepare, body)
             predictions = await self._score(prepared.frame)
-            content = answer(predictions, self._predictor.output, self._version, self._app)
+            content = answer(predictions, self._predictor.output, self._version, self._app, prepared.missing)
         except BadRequestError as mistake:
             told = {"type": BAD_REQUEST, "message": mistake.gist[: failure.LONGEST], "where": ""}
             return {"status": mistake.status, "body": mistake.body(), "failure": told}
+        except NotOnlineError as error:
+            logger.warning("request %s: %s", request_id, error)
+            told = {"type": NOT_ONLINE, "message": str(error)[: failure.LONGEST], "where": ""}
+            return {"status": 503, "body": unavailable(error), "failure": told}
         except Exception as error:
             logger.exception("request %s failed", request_id)
             return {"status": 500, "body": b"", "failure": await asyncio.to_thread(_told, error, body)}

@@ -14,9 +14,9 @@ from framework.workloads.missing import nan_as_null
 
 MOMENT = pl.Datetime("us", "UTC")
 _MICROSECOND = timedelta(microseconds=1)
-_KNOWN, _ASKED, _ROW, _SPINE = "__known", "__asked", "__row", "__spine"
+KNOWN, _ASKED, ROW, _SPINE = "__known", "__asked", "__row", "__spine"
 """When a feature row was known, up to when one is asked for, and which row it is: of the features, of the spine."""
-_AT, _SINCE, _RANK = "__at", "__since", "__rank"
+AT, _SINCE, _RANK = "__at", "__since", "__rank"
 """When a feature row happened, when it was written down, and its place among those of its entity."""
 
 SLICE_ROWS = 2_000_000
@@ -73,7 +73,7 @@ def join_as_of(
         _ordered(left, [_ASKED]).join_asof(
             right,
             left_on=_ASKED,
-            right_on=_KNOWN,
+            right_on=KNOWN,
             by=list(by),
             strategy="backward",
             tolerance=tolerance,
@@ -83,9 +83,9 @@ def join_as_of(
         for left, right in _slices(asked, table, list(by), (feature_time, available), -(-rows // slice_rows))
     ]
     if available is not None and max_age is not None:
-        fresh = pl.col(_ASKED) - pl.col(_AT) <= max_age
-        found = [part.with_columns(pl.when(fresh).then(_ROW)) for part in found]
-    which = _ordered(pl.concat([part[[_SPINE, _ROW]] for part in found]), [_SPINE])[_ROW]
+        fresh = pl.col(_ASKED) - pl.col(AT) <= max_age
+        found = [part.with_columns(pl.when(fresh).then(ROW)) for part in found]
+    which = _ordered(pl.concat([part[[_SPINE, ROW]] for part in found]), [_SPINE])[ROW]
     width = max(1, _CELLS // max(1, rows))
     taken = [
         series
@@ -107,8 +107,8 @@ def join_by_key(
     """For each spine row the feature row of the same entity, which is the only one there is; every spine row stays, in
     its order, with nulls where there is none. ``by``, ``keys`` and ``prefix`` as in :func:`join_as_of`."""
     named = [pl.col(name).alias(f"{prefix}{name}") for name in columns]
-    wanted = nan_as_null(features.lazy().select([pl.col(by).name.prefix(_ROW), *named])).collect()
-    on = [f"{_ROW}{name}" for name in by]
+    wanted = nan_as_null(features.lazy().select([pl.col(by).name.prefix(ROW), *named])).collect()
+    on = [f"{ROW}{name}" for name in by]
     return spine.join(wanted, left_on=list(keys or by), right_on=on, how="left", maintain_order="left")
 
 
@@ -125,60 +125,61 @@ def _slices(
     asked: pl.DataFrame, features: pl.LazyFrame, by: list[str], times: tuple[str, str | None], slices: int
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Both sides, cut by what the keys hash to, so that whatever belongs together is in one slice."""
-    left, right = asked.with_row_index(_SPINE), features.with_row_index(_ROW)
-    time, available = times
-
-    def known(rows: pl.LazyFrame) -> pl.DataFrame:
-        return _known(rows, by, time) if available is None else _noted(rows, by, time, available)
-
+    left, right = asked.with_row_index(_SPINE), features.with_row_index(ROW)
     if slices <= 1:
-        yield left, known(right)
+        yield left, known(right, by, *times)
         return
     number = reduce(add, (pl.col(key).hash(place) for place, key in enumerate(by))) % slices
     for chosen in range(slices):
-        yield left.filter(number == chosen), known(right.filter(number == chosen))
+        yield left.filter(number == chosen), known(right.filter(number == chosen), by, *times)
+
+
+def known(features: pl.LazyFrame, by: list[str], time: str, available: str | None = None) -> pl.DataFrame:
+    """When which ROW of ``features``, which have that as a column, became the one that counts of its entity: at KNOWN.
+    Where rows are written down later than they happened, AT is when they did."""
+    return _known(features, by, time) if available is None else _noted(features, by, time, available)
 
 
 def _known(features: pl.LazyFrame, by: list[str], time: str) -> pl.DataFrame:
     """One row per entity and instant, in the order of instants, and which row of the features that is. Most views have
     no other rows, so that is looked at first, with nothing but keys and times; only where rows tie are all columns
     read."""
-    keys = [_KNOWN, *by]
-    taken = nan_as_null(features.select(list(dict.fromkeys([*by, time, _ROW])))).collect()
-    rows = _ordered(_timed(taken, time, _KNOWN, end_of_day=True).select(*keys, _ROW).drop_nulls(keys), keys)
+    keys = [KNOWN, *by]
+    taken = nan_as_null(features.select(list(dict.fromkeys([*by, time, ROW])))).collect()
+    rows = _ordered(_timed(taken, time, KNOWN, end_of_day=True).select(*keys, ROW).drop_nulls(keys), keys)
     again = rows.select(_same(keys)).to_series()
     if not again.any():
         return rows
     tied = again | again.shift(-1, fill_value=False)
-    where = rows.filter(tied).select(_ROW).lazy()
+    where = rows.filter(tied).select(ROW).lazy()
     winners = _winners(features, where, [*by, time])
-    return rows.filter(~tied | pl.col(_ROW).is_in(winners.implode()))
+    return rows.filter(~tied | pl.col(ROW).is_in(winners.implode()))
 
 
 def _winners(features: pl.LazyFrame, where: pl.LazyFrame, keys: list[str]) -> pl.Series:
     """Of rows that have the same ``keys`` the one that is last when sorted by all columns."""
-    tied = nan_as_null(features.join(where, on=_ROW, how="semi")).collect()
-    order = [name for name in tied.columns if name != _ROW]
-    return tied.sort(order, nulls_last=False).unique(keys, keep="last", maintain_order=True)[_ROW]
+    tied = nan_as_null(features.join(where, on=ROW, how="semi")).collect()
+    order = [name for name in tied.columns if name != ROW]
+    return tied.sort(order, nulls_last=False).unique(keys, keep="last", maintain_order=True)[ROW]
 
 
 def _noted(features: pl.LazyFrame, by: list[str], time: str, available: str) -> pl.DataFrame:
     """One row per entity and instant at which something became known, in the order of these, and the row that was then
     the newest by event time: a note of something older changes nothing."""
-    taken = nan_as_null(features.select(list(dict.fromkeys([*by, time, available, _ROW])))).collect()
-    timed = _timed(_timed(taken, time, _AT, end_of_day=True), available, _SINCE, end_of_day=True)
-    keys = [*by, _AT, _SINCE]
-    rows = timed.select(*keys, _ROW).drop_nulls(keys).sort(keys)
+    taken = nan_as_null(features.select(list(dict.fromkeys([*by, time, available, ROW])))).collect()
+    timed = _timed(_timed(taken, time, AT, end_of_day=True), available, _SINCE, end_of_day=True)
+    keys = [*by, AT, _SINCE]
+    rows = timed.select(*keys, ROW).drop_nulls(keys).sort(keys)
     again = rows.select(_same(keys)).to_series()
     if again.any():
         tied = again | again.shift(-1, fill_value=False)
-        winners = _winners(features, rows.filter(tied).select(_ROW).lazy(), [*by, time, available])
-        rows = rows.filter(~tied | pl.col(_ROW).is_in(winners.implode()))
-    ranked = rows.with_row_index(_RANK).with_columns(pl.max_horizontal(_AT, _SINCE).alias(_KNOWN))
-    newest = ranked.sort(*by, _KNOWN, _RANK).with_columns(pl.col(_RANK).cum_max().over(by))
-    newest = newest.unique([*by, _KNOWN], keep="last", maintain_order=True)
-    best = rows.select(_ROW, _AT)[newest[_RANK]]
-    return newest.select(_KNOWN, *by).hstack(best).sort(_KNOWN, *by)
+        winners = _winners(features, rows.filter(tied).select(ROW).lazy(), [*by, time, available])
+        rows = rows.filter(~tied | pl.col(ROW).is_in(winners.implode()))
+    ranked = rows.with_row_index(_RANK).with_columns(pl.max_horizontal(AT, _SINCE).alias(KNOWN))
+    newest = ranked.sort(*by, KNOWN, _RANK).with_columns(pl.col(_RANK).cum_max().over(by))
+    newest = newest.unique([*by, KNOWN], keep="last", maintain_order=True)
+    best = rows.select(ROW, AT)[newest[_RANK]]
+    return newest.select(KNOWN, *by).hstack(best).sort(KNOWN, *by)
 
 
 def _taken(features: pl.LazyFrame, columns: Sequence[str], which: pl.Series) -> list[pl.Series]:

@@ -243,6 +243,7 @@ def _lineage(asked: TrainRequest, learned: Learned, judged: Judged, fitted: Fitt
         "dataset": learned.dataset.digest,
         "views": {name: ReadTable(**dict(view)).model_dump(mode="json") for name, view in asked.views.items()},
         "meanings": {name: {key: view[key] for key in MEANING} for name, view in _views(asked).items()},
+        "features": list(asked.spec["dataset"].get("features", ())),
         "libraries": {"python": platform.python_version(), **_versions()},
         "machine": machine(asked.spec["resources"], threads, fitted.workers),
         "champion": (asked.champion or {}).get("version"),

@@ -51,7 +51,7 @@ def test_the_whole_is_what_the_extra_for_a_ray_here_holds() -> None:
     assert held == {
         extra
         for extra in installed.EXTRAS.values()
-        if extra not in {"mlflow", "onnx", "postgres", "s3", "sql", "torch"}
+        if extra not in {"mlflow", "onnx", "postgres", "redis", "s3", "sql", "torch"}
     }
 
 

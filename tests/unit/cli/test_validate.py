@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from controllers import examination
 from controllers.cli.main import cli
 from framework import __version__
+from tests.world import PROJECT
 
 VIEW = """\
 apiVersion: mlops/v1alpha1
@@ -27,6 +28,19 @@ spec:
     - {name: time, dtype: Datetime}
 """
 DTYPES = "Boolean, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float32, Float64, String, Date, Datetime"
+
+FAR = """apiVersion: mlops/v1alpha1
+kind: Environment
+metadata: {name: far}
+spec:
+  ray: {address: kuberay}
+"""
+"""What is right by the language and not executed."""
+SEGMENTED = """apiVersion: mlops/v1alpha1
+kind: ModelMonitor
+metadata: {name: watch-NUMBER}
+spec: {deployment: delay, window: 5m, segments: [distance], drift: {}}
+"""
 
 
 @pytest.fixture
@@ -43,7 +57,7 @@ def damage(project: Path) -> None:
     """Two errors in one file, a warning in another."""
     bad = VIEW.replace("trips}", "bad}").replace("Int64", "int64").replace("[trip]", "trip")
     (project / "mlops_specs" / "sub" / "bad.yaml").write_text(bad)
-    (project / "mlops_specs" / "view.yaml").write_text(VIEW + "  online: {enabled: true}\n")
+    (project / "mlops_specs" / "view.yaml").write_text(FAR)
 
 
 def run(*arguments: str) -> Result:
@@ -70,16 +84,16 @@ def test_text_shows_every_mistake_with_its_line(project: Path) -> None:
         f"did you mean 'Int64'? (allowed: {DTYPES})\n"
         "     9 |     - {name: trip, dtype: int64}\n"
         "       |                           ^\n"
-        "mlops_specs/view.yaml:11:21: warning: spec.online.enabled: is part of the language but not executed by this "
-        "version: while it is there, the resource stalls (NotSupported), and what is built from it waits\n"
-        "    11 |   online: {enabled: true}\n"
-        "       |                     ^\n"
+        "mlops_specs/view.yaml:5:3: warning: spec.ray.kuberay: is part of the language but not executed by this "
+        "version: while it is there, no command works on this environment\n"
+        "     5 |   ray: {address: kuberay}\n"
+        "       |   ^\n"
         "2 objects in 2 files: 2 errors, 1 warning\n"
     )
 
 
 def test_a_warning_alone_does_not_fail(project: Path) -> None:
-    (project / "mlops_specs" / "view.yaml").write_text(VIEW + "  online: {enabled: true}\n")
+    (project / "mlops_specs" / "view.yaml").write_text(FAR)
     result = run("--quiet")
 
     assert result.exit_code == 0
@@ -87,7 +101,7 @@ def test_a_warning_alone_does_not_fail(project: Path) -> None:
 
 
 def test_strict_fails_where_something_will_stall(project: Path) -> None:
-    (project / "mlops_specs" / "view.yaml").write_text(VIEW + "  online: {enabled: true}\n")
+    (project / "mlops_specs" / "view.yaml").write_text(FAR)
     result = run("--strict")
 
     assert result.exit_code == 1
@@ -99,20 +113,20 @@ def test_strict_fails_where_something_will_stall(project: Path) -> None:
 
 
 def test_quiet_tells_what_is_said_thousands_of_times_once(project: Path) -> None:
+    for path, text in PROJECT.items():
+        (project / path).write_text(text)
     for number in range(300):
-        text = VIEW.replace("name: trips", f"name: trips-{number:03}") + "  online: {enabled: true}\n"
-        (project / "mlops_specs" / f"many{number:03}.yaml").write_text(text)
+        (project / "mlops_specs" / f"many{number:03}.yaml").write_text(SEGMENTED.replace("NUMBER", f"{number:03}"))
     damage(project)
     lines = run("--quiet").output.splitlines()
 
     assert len([line for line in lines if ": error:" in line]) == 2
-    assert [line for line in lines if ": warning:" in line] == [
-        "mlops_specs/many000.yaml:11:21: warning: spec.online.enabled: is part of the language but not executed by "
-        "this version: while it is there, the resource stalls (NotSupported), and what is built from it waits "
-        "(and 300 more like it)"
+    assert [line for line in lines if ": warning:" in line and "far" not in line and "view.yaml" not in line] == [
+        "mlops_specs/many000.yaml:4:39: warning: spec.segments: is part of the language but not executed by this "
+        "version: while it is there, the resource stalls (NotSupported), and what is built from it waits "
+        "(and 299 more like it)"
     ]
-    assert lines[-1] == "302 objects in 302 files: 2 errors, 301 warnings"
-    assert len(lines) == 8
+    assert lines[-1] == "305 objects in 305 files: 2 errors, 301 warnings"
 
 
 @pytest.mark.parametrize(
@@ -258,7 +272,8 @@ def test_github_prints_annotations(project: Path) -> None:
         "::error file=mlops_specs/sub/bad.yaml,line=5,col=13,title=spec.entities::"
         "spec.entities: expected a list of texts, found the text 'trip'"
     )
-    assert lines[2].startswith("::warning file=mlops_specs/view.yaml,line=11,col=21,title=spec.online.enabled::")
+    title = "title=spec.ray.kuberay"
+    assert lines[2].startswith(f"::warning file=mlops_specs/view.yaml,line=5,col=3,{title}::")
     assert len(lines) == 4
 
 
@@ -299,9 +314,9 @@ def test_sarif_names_rules_and_places(project: Path) -> None:
     [
         (["mlops_specs/sub"], ["bad.yaml:5", "bad.yaml:9"]),
         (["mlops_specs/sub/bad.yaml"], ["bad.yaml:5", "bad.yaml:9"]),
-        (["mlops_specs/view.yaml"], ["view.yaml:11"]),
-        (["mlops_specs"], ["bad.yaml:5", "bad.yaml:9", "view.yaml:11"]),
-        (["."], ["bad.yaml:5", "bad.yaml:9", "view.yaml:11"]),
+        (["mlops_specs/view.yaml"], ["view.yaml:5"]),
+        (["mlops_specs"], ["bad.yaml:5", "bad.yaml:9", "view.yaml:5"]),
+        (["."], ["bad.yaml:5", "bad.yaml:9", "view.yaml:5"]),
         (["elsewhere"], ["x.yaml:1"]),
     ],
 )

@@ -17,7 +17,10 @@ from framework.planning.grammar.instants import DatedElsewhere, dated, moved
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
-STAYS = {("FeatureView", "published.at"), ("FeatureView", "looked"), ("TrainingJob", "triggers.handled")}
+STAYS = {
+    ("FeatureView", "published.at"), ("FeatureView", "looked"), ("FeatureView", "online.written"),
+    ("FeatureView", "online.checked"), ("TrainingJob", "triggers.handled"),
+}  # fmt: skip
 """Instants in what a kind remembers that are read anew at each look, from where they come, and times of the calendar.
 Everything else moves."""
 

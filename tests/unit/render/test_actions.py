@@ -20,6 +20,7 @@ NAMED = {
     "SetRoute": "/delay",
     "DeleteRoute": "delay",
     "DeleteTable": "/store/features/planes/3333333333",
+    "DropOnline": "carrier-delays",
     "DeleteModels": "/store/models/old-classifier",
     "WriteReport": "delay-monitor",
     "SendAlert": "temp and humid have drifted",

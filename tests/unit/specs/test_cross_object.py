@@ -168,11 +168,11 @@ def test_user_code_is_never_run(project: Project) -> None:
 
 
 def test_what_is_not_executed_yet_is_a_warning_and_no_error(project: Project, place: Callable[[Problem], str]) -> None:
-    project.edit(VIEW, ("  expectations", "  online: {enabled: true}\n  expectations"))
+    project.edit("environments/local.yaml", ("storage: .mlops/store", "ray: {address: kuberay}"))
     report = project.check()
 
     assert [(place(problem), problem.severity) for problem in report.problems] == [
-        ("features/trips.yaml:14:21 spec.online.enabled", "warning"),
+        ("environments/local.yaml:4:8 spec.ray.kuberay", "warning"),
     ]
     assert report.errors == ()
 

@@ -1,0 +1,1 @@
+"""The rows of FeatureViews for serving: how they are written, kept, found and compared with their tables."""
