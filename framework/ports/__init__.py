@@ -50,17 +50,33 @@ from framework.ports.serving import (
     seats,
 )
 from framework.ports.source import (
+    SUBMODULE,
+    SYMLINK,
     Blob,
     CodeRef,
     CodeStore,
     CommitInfo,
+    DataSource,
     Followed,
+    Held,
     Proposal,
     Proposed,
     Repository,
     Signature,
+    Sink,
     SpecSource,
     SpecWriter,
+)
+from framework.ports.sources import (
+    FileList,
+    SourceCatalog,
+    SourceData,
+    SourceFile,
+    SourcePath,
+    Sources,
+    file_list,
+    names_are_data,
+    source_data,
 )
 from framework.ports.state import (
     MOST_NAMED,
@@ -89,6 +105,8 @@ __all__ = [
     "MOST_NAMED",
     "RECENT_SECONDS",
     "ROUTER_CPUS",
+    "SUBMODULE",
+    "SYMLINK",
     "UNREADABLE_EVENT",
     "Alert",
     "AppArguments",
@@ -104,12 +122,15 @@ __all__ = [
     "CodeStore",
     "ColumnSummary",
     "CommitInfo",
+    "DataSource",
     "Event",
     "ExpectationResult",
     "Failure",
     "FailureKind",
+    "FileList",
     "Followed",
     "Heartbeat",
+    "Held",
     "Intent",
     "Json",
     "LabelTable",
@@ -148,6 +169,12 @@ __all__ = [
     "Seal",
     "ServingBackend",
     "Signature",
+    "Sink",
+    "SourceCatalog",
+    "SourceData",
+    "SourceFile",
+    "SourcePath",
+    "Sources",
     "SpecSource",
     "SpecWriter",
     "StateStore",
@@ -161,8 +188,11 @@ __all__ = [
     "VersionCounters",
     "Word",
     "content",
+    "file_list",
     "is_asked_for",
+    "names_are_data",
     "seats",
+    "source_data",
 ]
 
 
@@ -178,6 +208,7 @@ class Ports:
     runs: RunBackend
     serving: ServingBackend
     tables: TableCatalog
+    sources: SourceCatalog
     profiles: ProfileStore
     notifier: Notifier
     reports: ReportStore

@@ -8,6 +8,7 @@ from typing import Any
 
 from framework.api.meta import Stored
 from framework.ports.data import ReadTable
+from framework.ports.sources import SourceFile
 
 
 class Cause(StrEnum):
@@ -46,7 +47,9 @@ MEANING = ("entities", "timestamp", "columns", "available")
 
 class MaterializeRequest(Request):
     """A version of a FeatureView. ``spec`` is a FeatureViewSpec as JSON by alias; ``upstream`` the versions to read, by
-    view; ``table`` where it is published; ``previous`` what readers have now, with which expectations compare."""
+    view, and ``files`` those to read, by source: these and no others. ``source_digest`` names all of them,
+    ``committed`` those of which the commit says what they hold. ``table`` is where it is published; ``previous`` what
+    readers have now, with which expectations compare."""
 
     view: str
     identity: str
@@ -58,6 +61,8 @@ class MaterializeRequest(Request):
     build: str = ""
     upstream: dict[str, ReadTable] = {}  # noqa: RUF012 (pydantic copies it)
     previous: ReadView | None = None
+    files: dict[str, tuple[SourceFile, ...]] = {}  # noqa: RUF012
+    committed: str = ""
 
 
 class TrainRequest(Request):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from framework.backends.memory.alerts import MemoryNotifier, MemoryReports
 from framework.backends.memory.calls import Call, Calls
-from framework.backends.memory.data import MemoryProfiles, MemoryTables
+from framework.backends.memory.data import MemoryProfiles, MemorySources, MemoryTables
 from framework.backends.memory.runs import Clock, MemoryRuns, utc_now
 from framework.backends.memory.serving import MemoryServing, Served
 from framework.backends.memory.source import MemoryCode, MemorySource, SymbolicLink
@@ -31,6 +31,7 @@ __all__ = [
     "MemoryRuns",
     "MemoryServing",
     "MemorySource",
+    "MemorySources",
     "MemoryStateStore",
     "MemoryTables",
     "Served",
@@ -52,6 +53,7 @@ class MemoryPorts(Ports):
     runs: MemoryRuns
     serving: MemoryServing
     tables: MemoryTables
+    sources: MemorySources
     profiles: MemoryProfiles
     notifier: MemoryNotifier
     reports: MemoryReports
@@ -78,6 +80,7 @@ def memory_ports(
         runs=MemoryRuns(calls, clock),
         serving=MemoryServing(calls, clock, observations=observations),
         tables=MemoryTables(calls),
+        sources=MemorySources(source, calls, storage),
         profiles=MemoryProfiles(),
         notifier=MemoryNotifier(calls),
         reports=MemoryReports(calls),

@@ -30,6 +30,7 @@ def aside(live: Ports, records: Iterable[Record], code: CodeStore, clock: Clock)
         runs=live.runs,
         serving=MemoryServing(calls, clock),
         tables=live.tables,
+        sources=live.sources,
         profiles=live.profiles,
         notifier=MemoryNotifier(calls),
         reports=MemoryReports(calls),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from framework.backends.memory.alerts import MemoryNotifier, MemoryReports
@@ -17,7 +17,6 @@ from framework.ports import (
     Capacity,
     CheckedRun,
     CodeRef,
-    Json,
     ModelRegistry,
     ModelVersion,
     Ports,
@@ -25,6 +24,8 @@ from framework.ports import (
     ReferenceProfile,
     RouteState,
     ServingBackend,
+    SourceCatalog,
+    SourceFile,
     TableCatalog,
     TableState,
 )
@@ -56,6 +57,7 @@ def dry_run(live: Ports, clock: Clock) -> DryRunPorts:
         runs=runs,
         serving=DryRunServing(live.serving, calls, clock),
         tables=DryRunTables(live.tables, calls),
+        sources=DryRunSources(live.sources),
         profiles=DryRunProfiles(live.profiles),
         notifier=MemoryNotifier(calls),
         reports=MemoryReports(calls),
@@ -119,9 +121,6 @@ class DryRunTables(MemoryTables):
         below = () if uri in self._deleted else self._live.versions(uri)
         return (*super().versions(uri), *below)
 
-    def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
-        return self._live.source_digest(sources, root)
-
     def checked(self, uri: str) -> CheckedRun | None:
         return self._live.checked(uri)
 
@@ -132,6 +131,15 @@ class DryRunTables(MemoryTables):
     def publish(self, table: TableState) -> None:
         super().publish(table)
         self._deleted.discard(table.uri)
+
+
+class DryRunSources:
+    """What there is to read, of which nothing is exported."""
+
+    def __init__(self, live: SourceCatalog) -> None:
+        self.held, self.located = live.held, live.located
+
+    def export(self, files: Iterable[SourceFile]) -> None: ...
 
 
 class DryRunServing(MemoryServing):

@@ -12,7 +12,7 @@ from framework.backends.memory.data import MemoryTables
 from framework.backends.memory.runs import Clock, MemoryRuns
 from framework.backends.memory.serving import MemoryServing
 from framework.planning.grammar.fingerprint import short_hash
-from framework.ports import MEANING, Json, MaterializeRequest, ReadTable, RunSpec, TableState
+from framework.ports import MEANING, Json, MaterializeRequest, ReadTable, RunSpec, TableState, file_list
 
 ASSUMED_METRIC = 0.7
 """Of a model that no gate asks more of."""
@@ -151,6 +151,8 @@ class DataPlane:
             build=asked.build,
             digests={column["name"]: short_hash([column["name"], values]) for column in asked.spec["columns"]},
             upstream=asked.upstream,
+            files={name: file_list(found, len(found)) for name, found in asked.files.items()},
+            committed=asked.committed,
         )
 
     def _trained(self, payload: Mapping[str, Any]) -> dict[str, Any]:
