@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from framework.api.errors import TerminalError, TransientError
@@ -20,6 +21,8 @@ from framework.sources.catalog import GitSources
 from framework.sources.contents import Contents
 from framework.sources.exports import KEPT_SECONDS, Exports
 from framework.specs.worktree import WORKTREE
+from framework.workloads.features.sources import read_sources
+from tests import lying
 from tests.unit.test_uncommitted import git
 
 ONE, TWO = "x\n1\n", "x\n22\n"
@@ -165,6 +168,20 @@ def test_exports_that_nobody_asks_for_go(here: Checkout) -> None:
     first = here.located(commit, "data/a.csv")
     Exports(GitSource(here.root), str(store), lambda: now).ensure(first)
     assert here.exports == ["a.csv"]
+
+
+def test_a_delta_table_is_read_at_the_version_that_was_named_and_another_one_in_its_place_is_other_data(
+    tmp_path: Path,
+) -> None:
+    asked, rows = {"rows": {"format": "delta", "path": "t"}}, pl.DataFrame({"x": [1]})
+    rows.write_delta(tmp_path / "t")
+    named = lying.data(asked, tmp_path)
+    rows.write_delta(tmp_path / "t", mode="append")
+    assert lying.digest(asked, tmp_path) != named.digest
+    assert read_sources(asked, str(tmp_path), {}, files=named.files)["rows"].collect().height == 1
+    shutil.rmtree(tmp_path / "t")
+    rows.write_delta(tmp_path / "t")
+    assert lying.digest(asked, tmp_path) != named.digest
 
 
 # -- pointers --------------------------------------------------------------------------------------------------------
