@@ -32,9 +32,9 @@ from controllers.commands.project import Project
 from controllers.host import passes
 from controllers.host.wiring import open_project
 from controllers.settings import Settings
-from framework.backends.memory import MemoryProfiles, MemoryRuns, MemoryServing, MemoryTables
+from framework.backends.memory import MemoryProfiles, MemoryRuns, MemoryServing, MemorySources, MemoryTables
 from framework.backends.memory.plane import DataPlane
-from framework.ports import Json, ReferenceProfile, RunSpec
+from framework.ports import ReferenceProfile, RunSpec, SourceData, Sources
 
 BRANCH = "followed"
 PATIENCE = timedelta(minutes=30)
@@ -69,11 +69,11 @@ class PromptRuns(MemoryRuns):
         self.came.set()
 
 
-class _Tables(MemoryTables):
-    """Sources never change."""
+class _Sources(MemorySources):
+    """They never change."""
 
-    def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
-        return "0" * 16
+    def held(self, sources: Sources, root: str, commit: str) -> SourceData:
+        return SourceData({}, "0" * 16)
 
 
 class _Profiles(MemoryProfiles):
@@ -129,7 +129,7 @@ class Fleet:
 
     def __init__(self, root: Path, commit: str, edits: Sequence[tuple[str, str]] = ()) -> None:
         self._root, self._edits = root, edits
-        self.runs, self._serving, self._tables = PromptRuns(), MemoryServing(), _Tables()
+        self.runs, self._serving, self._tables = PromptRuns(), MemoryServing(), MemoryTables()
         self.runs.end = DataPlane(self.runs, self._serving, self._tables, lambda: datetime.now(UTC)).end
         self._move(commit)
 
@@ -139,7 +139,14 @@ class Fleet:
     def _open(self) -> Project:
         """As a command that begins does it."""
         project = open_project(Settings(root=self._root, revision=BRANCH), lambda: datetime.now(UTC))
-        ports = replace(project.ports, runs=self.runs, serving=self._serving, tables=self._tables, profiles=_Profiles())
+        ports = replace(
+            project.ports,
+            runs=self.runs,
+            serving=self._serving,
+            tables=self._tables,
+            sources=_Sources(),
+            profiles=_Profiles(),
+        )
         return replace(project, ports=ports, idle=ports, cluster=_Cluster())
 
     def once(self, timeout: timedelta = PATIENCE) -> dict[str, Any]:

@@ -9,15 +9,14 @@ library for such a URL is installed or it is none, is a TerminalError.
 from __future__ import annotations
 
 import glob
-import hashlib
 import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from framework import installed
 from framework.api.errors import MlopsError, TerminalError
@@ -25,6 +24,8 @@ from framework.api.hashes import text_hash
 
 log = logging.getLogger(__name__)
 
+_CHUNK = 1 << 20
+"""Bytes of a large file that are held at a time."""
 _DRIVERS = {"s3": "s3fs", "s3a": "s3fs"}
 """Packages by the scheme that they bring, where they come with an extra of ours."""
 
@@ -88,6 +89,31 @@ def write_bytes(uri: str, data: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
+def write_stream(uri: str, fill: Callable[[IO[bytes]], None]) -> None:
+    """Publish what ``fill`` writes, a piece at a time, atomically; where it raises, nothing is published."""
+    if not is_local(uri):
+        with _reaching(uri):
+            filesystem, path = _fsspec().core.url_to_fs(uri)
+            remote = f"{path}.{uuid.uuid4().hex[:8]}"  # a store publishes what it has on close, also after an error
+            try:
+                with filesystem.open(remote, "wb") as stream:
+                    fill(stream)
+                filesystem.mv(remote, path)
+            finally:
+                if filesystem.exists(remote):
+                    filesystem.rm_file(remote)
+        return
+    path = _local(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with draft.open("wb") as local:
+            fill(local)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def read_bytes(uri: str, limit: int = -1) -> bytes | None:
     """The bytes at ``uri``, or the first ``limit`` of them; None where nothing is."""
     try:
@@ -100,13 +126,30 @@ def read_bytes(uri: str, limit: int = -1) -> bytes | None:
         return None
 
 
-def content_digest(uri: str) -> str:
-    """The SHA-256 of the bytes at ``uri``, in hex. Raises OSError, FileNotFoundError included."""
+def content_digest(uri: str, begin: Callable[[int], Any]) -> str:
+    """The hash of the bytes at ``uri``, in hex. ``begin`` gives what they are told to, knowing how many they are (-1:
+    nobody says).
+
+    Raises:
+        OSError: FileNotFoundError included, and where the file grew or shrank while it was read.
+    """
     if is_local(uri):
         with open(_local(uri), "rb") as local:
-            return hashlib.file_digest(local, "sha256").hexdigest()
+            size = os.fstat(local.fileno()).st_size
+            digest, read = _told(local, begin(size))
+        if read != size:
+            raise OSError(f"{uri} changed while it was read: of {size:,} bytes {read:,} were there")
+        return digest
     with _reaching(uri), _fsspec().open(uri, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return _told(stream, begin(-1))[0]
+
+
+def _told(stream: Any, digest: Any) -> tuple[str, int]:
+    read = 0
+    while part := stream.read(_CHUNK):
+        digest.update(part)
+        read += len(part)
+    return digest.hexdigest(), read
 
 
 _SEAL = "seal"
@@ -281,7 +324,8 @@ def match_files(uri: str) -> list[FileState]:
     if is_local(uri):
         named = str(_local(uri))
         names = [named] if os.path.exists(named) else sorted(glob.glob(named, recursive=True))
-        return [state for name in names for state in _local_files(Path(name))]
+        found = {state.uri: state for name in names for state in _local_files(Path(name))}
+        return [state for _, state in sorted(found.items())]
     with _reaching(uri):
         filesystem, root = _fsspec().core.url_to_fs(uri)
         filesystem.invalidate_cache()  # some remember listings for as long as the process lives

@@ -69,7 +69,7 @@ def _bounded(stage: Stage) -> Iterator[Wait]:
 def _flaky(stage: Stage) -> Iterator[Wait]:
     """Every run has to be started twice."""
     stage.flaky = {"features-", "train-"}
-    stage.world.ports.tables.files["data/flights.csv"] = "v2"
+    stage.world.ports.sources.files["data/flights.csv"] = "v2"
     stage.commit(departures=DEPARTURES + "    - {name: origin, dtype: String}\n")
     yield stage.settled
     stage.flaky = set()

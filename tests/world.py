@@ -29,6 +29,7 @@ from framework.planning.plan.estimate import Known
 from framework.planning.plan.planner import Looked, build_plan, plan_resource
 from framework.planning.reports.convergence import EnvironmentHealth, environment_health
 from framework.ports import Ports
+from framework.sources.trees import CommittedData
 from framework.specs.read import read_snapshot
 from tests.builders import NOW
 
@@ -120,7 +121,7 @@ class World:
             metrics=lambda payload: {"auc": self.auc(payload["identity"])},
             error_rate=lambda app: self.error_rate(app),
         )
-        self.ports.tables.files["data/flights.csv"] = "v1"
+        self.ports.sources.files["data/flights.csv"] = "v1"
         self.files = dict(files)
         self.head = self.ports.source.commit(self.files)
         self.process = 0
@@ -156,8 +157,9 @@ class World:
 
     def read(self, commit: str) -> Snapshot:
         snapshot = read_snapshot(
-            self.ports.source, commit, "mlops_specs", "local", self.kinds, root="/project", storage="memory://store"
-        )
+            self.ports.source, commit, "mlops_specs", "local", self.kinds, root="/project", storage="memory://store",
+            tree=CommittedData(self.ports.source),
+        )  # fmt: skip
         return replace(snapshot, subject="a commit")
 
     def commit(self, **changes: str | None) -> str:

@@ -17,7 +17,6 @@ from framework.planning.grammar.changes import Desired
 from framework.ports import (
     Capacity,
     CheckedRun,
-    Json,
     Log,
     Ports,
     Record,
@@ -97,9 +96,6 @@ class AsideTables:
 
     def versions(self, uri: str) -> Sequence[TableState]:
         return self._live.versions(uri)
-
-    def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
-        return self._live.source_digest(sources, root)
 
     def checked(self, uri: str) -> CheckedRun | None:
         return self._live.checked(uri)

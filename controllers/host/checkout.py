@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from framework.backends.git.uncommitted import tracked, uncommitted
-from framework.planning.reports.asked import Uncommitted
+from framework.planning.reports.asked import Uncommitted, uncommitted_of
 
 
 def uncommitted_specs(root: Path, specs: str) -> Uncommitted | None:
     """What of the specs differs from the checked-out commit; None where nobody can tell."""
     found = uncommitted(root, [specs])
-    return Uncommitted(*found) if found else None
+    return uncommitted_of(*found, lambda file: False) if found else None
 
 
 def is_committed(path: Path) -> bool:

@@ -20,10 +20,13 @@ from framework.api.places import Premises
 from framework.backends.git.remote import is_remote
 from framework.backends.git.signatures import Signers
 from framework.backends.git.source import GitSource
+from framework.backends.git.tracked import TrackedFiles
 from framework.kinds import KINDS
 from framework.planning.grammar.changes import Plan
 from framework.planning.plan.planner import unread_plan
 from framework.ports import SpecSource
+from framework.sources.contents import Contents
+from framework.sources.trees import CommittedData, DataOnDisk, DataTree
 from framework.specs.cache.parse_cache import ParseCache, cache_for
 from framework.specs.read import read_snapshot
 from framework.specs.worktree import WORKTREE, WorktreeSource
@@ -50,13 +53,16 @@ def plan_between(settings: Settings, base: str, head: str | None, now: datetime)
     if unsigned:
         return unread_plan(settings.environment, planned, commit, unsigned, now, live=False)
     tree: Tree
+    data = CommittedData(source)
     if planned == WORKTREE:
         worktree = WorktreeSource(settings.root)
-        tree, after = WorkTree(settings.root), _read(worktree, WORKTREE, settings, ParseCache(), settings.premises)
+        on_disk = DataOnDisk(str(settings.root), Contents(settings.folder / "sources"), TrackedFiles())
+        after = _read(worktree, WORKTREE, settings, ParseCache(), settings.premises, on_disk)
+        tree = WorkTree(settings.root)
     else:
-        after = _read(source, planned, settings, cache, settings.premises)
+        after = _read(source, planned, settings, cache, settings.premises, data)
         tree = CommitTree(source, after.commit)
-    before = after if after.commit == commit else _base(source, commit, settings, cache)
+    before = after if after.commit == commit else _base(source, commit, settings, cache, data)
     plan = plans.between(settings.environment, before, after, KINDS, now, terms)
     found = Examiner(Memory(settings.folder / "cache")).changed(before, after, tree)
     if found.errors:
@@ -89,9 +95,9 @@ def _checkout(settings: Settings) -> tuple[GitSource, str]:
     return GitSource(settings.root / settings.source, folder=folder, signers=signers), settings.revision
 
 
-def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache) -> Snapshot | None:
+def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache, data: DataTree) -> Snapshot | None:
     try:
-        return _read(source, commit, settings, cache, None)
+        return _read(source, commit, settings, cache, None, data)
     except SpecError as error:
         log.warning(
             "nothing can be compared with the base %s, so everything is shown as new: %s", commit[:7], error.problems[0]
@@ -100,6 +106,13 @@ def _base(source: SpecSource, commit: str, settings: Settings, cache: ParseCache
 
 
 def _read(
-    source: SpecSource, commit: str, settings: Settings, cache: ParseCache, premises: Premises | None
+    source: SpecSource,
+    commit: str,
+    settings: Settings,
+    cache: ParseCache,
+    premises: Premises | None,
+    data: DataTree | None = None,
 ) -> Snapshot:
-    return read_snapshot(source, commit, settings.specs, settings.environment, KINDS, cache=cache, premises=premises)
+    return read_snapshot(
+        source, commit, settings.specs, settings.environment, KINDS, cache=cache, premises=premises, tree=data
+    )

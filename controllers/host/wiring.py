@@ -32,6 +32,7 @@ from framework.backends.git.mirror import GitMirror
 from framework.backends.git.remote import Credentials, is_remote, parse_remote
 from framework.backends.git.signatures import Signers
 from framework.backends.git.source import GitSource
+from framework.backends.git.tracked import TrackedFiles
 from framework.backends.git.uncommitted import uncommitted
 from framework.backends.git.writer import Author, GitWriter, LocalBranches, RemoteBranches, configured_author
 from framework.backends.memory import MemoryRuns, MemoryServing
@@ -56,11 +57,13 @@ from framework.online import open_store
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.remembered import sound
-from framework.planning.reports.asked import Uncommitted
+from framework.planning.reports.asked import Uncommitted, uncommitted_of
 from framework.ports import OnlineCatalog, OnlinePlace, Ports, Record, RunSpec, SpecWriter, StateStore, TrackingMirror
 from framework.premises import entered, secret
 from framework.process import dead
+from framework.sources.catalog import GitSources
 from framework.sources.contents import Contents
+from framework.sources.listing import fits, parts_of
 from framework.specs.cache.parse_cache import ParseCache, cache_for
 from framework.specs.read import UnsafeError, read_snapshot
 from framework.specs.worktree import WORKTREE, WorktreeSource
@@ -111,6 +114,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
     def tenant() -> Tenant:
         return Tenant(settings.environment, storage, cluster.owner(state))
 
+    sources = GitSources(source, Contents(settings.folder / "sources"), TrackedFiles(), storage, WORKTREE)
     ports = Ports(
         state=state,
         registry=SqlModelRegistry(database, settings.environment),
@@ -119,8 +123,9 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         code=CodeArchive(source, storage),
         runs=RayJobs(rest, tenant, clock),
         serving=RayServe(rest, tenant, alone=cluster.alone),
-        tables=DeltaTables(Contents(settings.folder / "sources")),
         online=_online(environment, settings, storage),
+        tables=DeltaTables(),
+        sources=sources,
         profiles=Profiles(),
         notifier=Notifications(settings.premises, f"{storage}/alerts"),
         reports=FileReports(),
@@ -133,7 +138,7 @@ def open_project(settings: Settings, clock: Callable[[], datetime]) -> Project:
         cluster=cluster,
         kinds=KINDS,
         observers=OBSERVERS,
-        read=_reader(source, ports, settings, cache),
+        read=_reader(source, ports, sources, settings, cache),
         clock=clock,
         dry_runs=dry_runs,
         hurry=followed.hurry,
@@ -192,8 +197,10 @@ def _keeping(kept: AcceptedEnvironment, opened: EnvironmentSpec) -> Callable[[Sn
 
 def _uncommitted(settings: Settings) -> Callable[[Mapping[Ref, Desired[Any]]], Uncommitted | None]:
     def look(desired: Mapping[Ref, Desired[Any]]) -> Uncommitted | None:
-        found = uncommitted(settings.root, files_of(desired, KINDS, settings.specs)) if settings.follows_here else None
-        return Uncommitted(*found) if found else None
+        data, rest = files_of(desired, KINDS, settings.specs)
+        found = uncommitted(settings.root, data | rest) if settings.follows_here else None
+        patterns = [parts_of(path) for path in data]
+        return uncommitted_of(*found, lambda file: any(fits(file, path) for path in patterns)) if found else None
 
     return look
 
@@ -293,7 +300,7 @@ def _followed(settings: Settings, clock: Callable[[], datetime]) -> _Followed:
     return _Followed(source, writer, mirror.hurry, refresh if settings.fresh else lambda: None)
 
 
-def _reader(source: GitSource, ports: Ports, settings: Settings, cache: ParseCache) -> Read:
+def _reader(source: GitSource, ports: Ports, sources: GitSources, settings: Settings, cache: ParseCache) -> Read:
     """Reads a commit, or the files on disk; files that did not change between commits are parsed once. What was
     accepted by an earlier version is read all the same, though it would not be any more."""
     root, storage = str(settings.root), ports.storage
@@ -302,7 +309,7 @@ def _reader(source: GitSource, ports: Ports, settings: Settings, cache: ParseCac
         here = commit == WORKTREE
         return read_snapshot(
             WorktreeSource(root) if here else source, commit, settings.specs, settings.environment, KINDS, root=root,
-            storage=storage, cache=ParseCache() if here else cache, premises=premises,
+            storage=storage, cache=ParseCache() if here else cache, premises=premises, tree=sources.tree(root, commit),
         )  # fmt: skip
 
     def read(commit: str) -> Snapshot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,14 +13,18 @@ from controllers.kinds.tables import published_view
 from framework.api import layout
 from framework.api.errors import DamagedError, TerminalError, TransientError
 from framework.api.meta import Ref
-from framework.kinds.feature_view import build, online
+from framework.kinds.feature_view import KIND, build, online
 from framework.kinds.feature_view.connections import resolved
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
 from framework.kinds.feature_view.online import OnlineObserved
 from framework.kinds.feature_view.plan import as_published, built_by, run_name
+from framework.kinds.feature_view.spec import CATEGORIES
+from framework.planning.grammar import fingerprint
 from framework.planning.grammar.changes import Desired, Status
 from framework.planning.grammar.remembered import state_of
-from framework.ports import Ports, ReadTable, RunPhase, RunState, TableState
+from framework.ports import Ports, ReadTable, RunPhase, RunState, SourceData, Sources, TableState
+
+_Problem = tuple[str, str] | None
 
 
 def observe(
@@ -31,9 +35,10 @@ def observe(
     if desired is None:
         return FeatureViewObserved(ref, ports.storage, None, "", RunState(RunPhase.ABSENT))
     state = state_of(status, FeatureViewState)
-    same = status is not None and status.identity == desired.identity
+    same = status is not None and (status.identity, status.digest) == (desired.identity, desired.digest)
     begun = built_by(ref.name, state.run) if same and state.run else ""
-    found = _Look(desired, state, begun, ports, now).observed()
+    before = status.spec if status is not None else {}
+    found = _Look(desired, state, before, begun, ports, now).observed()
     return replace(found, online=_online(desired, state, found.table, ports))
 
 
@@ -55,11 +60,12 @@ def _online(desired: Desired[Any], state: FeatureViewState, table: TableState | 
 
 @dataclass(frozen=True)
 class _Look:
-    """``state`` is what is on record, ``begun`` the build that was begun for what git still
-    asks for; empty where none was."""
+    """``state`` is what is on record, ``before`` the spec that it was published for, and ``begun`` the build that was
+    begun for what git still asks for; empty where none was."""
 
     desired: Desired[Any]
     state: FeatureViewState
+    before: Mapping[str, Any]
     begun: str
     ports: Ports
     now: datetime
@@ -86,9 +92,14 @@ class _Look:
         """What would be made now. ``begun`` is the run of what was begun, where one was."""
         upstream = self._upstream(newest)
         ready = {ref: published for ref, published in upstream.items() if published is not None}
-        digest, problem = self._sources(newest, ready)
+        held, problem = self._sources(newest, ready)
+        digest = held.digest
         table = self._found(newest, digest, ready) if problem is None else self._in_service(newest)
-        made = table is not None and build.made_of(table, digest, self._reads(ready))
+        made = table is not None and self._made_of(table, digest, ready)
+        if made:
+            held = SourceData()
+        elif problem is None and len(ready) == len(upstream):
+            held, problem = self._located(held)
         name = ""
         if len(ready) == len(upstream) and (problem is None or made):
             name = self._name(table if made else None, digest, ready)
@@ -98,7 +109,7 @@ class _Look:
             last = self._newest()
             table = last if last is not None and last.name == name else table
         return FeatureViewObserved(
-            self.desired.ref, self.ports.storage, table, digest, run, problem, upstream, build=name
+            self.desired.ref, self.ports.storage, table, digest, run, problem, upstream, build=name, data=held
         )  # fmt: skip
 
     def _name(self, made: TableState | None, digest: str, ready: build.Upstream) -> str:
@@ -117,16 +128,33 @@ class _Look:
             table = self.ports.tables.describe(layout.feature_table(self.ports.storage, self.desired.ref.name, name))
             if table is not None:
                 return table
-        return None
+        return self.ports.tables.describe(self.known.uri) if self.known is not None and self._is_meant() else None
+
+    def _is_meant(self) -> bool:
+        """Whether what is on record was published as git asks, but for where its files lay: another place is no other
+        data, which the names of what they hold tell."""
+        desired, known = self.desired, self.known
+        if known is None or not known.uri.startswith(f"{layout.feature_tables(self.ports.storage)}/"):
+            return False
+        if known.identity == desired.identity:
+            return True
+        moved = build.moved(desired.spec, self.before)
+        code = [desired.code.digest] if desired.code is not None else []
+        workload = KIND.workload_version
+        return moved and known.identity == fingerprint.identity(
+            self.before, CATEGORIES, code, desired.upstream, workload
+        )
 
     def _found(self, newest: TableState | None, digest: str, ready: build.Upstream) -> TableState | None:
         """The version that was made of what the sources hold; where there is none, the one that readers have."""
-        reads = self._reads(ready)
-        if newest is None or build.made_of(newest, digest, reads):
+        if newest is None or self._made_of(newest, digest, ready):
             return newest
         versions = self.ports.tables.versions(newest.uri)
-        made = (table for table in versions if build.made_of(table, digest, reads))
+        made = (table for table in versions if self._made_of(table, digest, ready))
         return next(made, next(filter(self._is_known, versions), newest))
+
+    def _made_of(self, table: TableState, digest: str, ready: build.Upstream) -> bool:
+        return build.made_of(table, self.desired.data.digest, digest, self._reads(ready))
 
     def _in_service(self, newest: TableState | None) -> TableState | None:
         """The version that readers have, where that can be told; else the newest."""
@@ -158,17 +186,31 @@ class _Look:
                 raise
             return dict.fromkeys(self.desired.upstream)  # what was published from it stays published
 
-    def _sources(self, newest: TableState | None, ready: build.Upstream) -> tuple[str, tuple[str, str] | None]:
-        """The digest of what the sources hold; or an empty one, and why (reason, message) there is none."""
-        spec = self.desired.spec
-        if newest is not None and not self._due(newest) and build.made_of(newest, "", self._reads(ready)):
-            return "", None
-        asked = spec.model_dump(mode="json", by_alias=True, exclude_none=True, include={"sources"})
-        sources = resolved(asked, self.desired.connections)["sources"]
+    def _sources(self, newest: TableState | None, ready: build.Upstream) -> tuple[SourceData, _Problem]:
+        """What the sources hold; or nothing, and why (reason, message). Where no new data is waited for, a version of
+        the commit's own files will do, whatever else there is by now."""
+        if newest is not None and not self._due(newest):
+            table = self._found(newest, "", ready)
+            if table is not None and self._made_of(table, "", ready):
+                return SourceData(), None
+        return self._asked(lambda: self.ports.sources.held(self._spec, self.desired.root, self.desired.commit))
+
+    def _located(self, held: SourceData) -> tuple[SourceData, _Problem]:
+        """The same, each file where it can be read: something is to be made of them."""
+        desired = self.desired
+        return self._asked(lambda: self.ports.sources.located(held, self._spec, desired.root, desired.commit))
+
+    def _asked(self, ask: Callable[[], SourceData]) -> tuple[SourceData, _Problem]:
         try:
-            return self.ports.tables.source_digest(sources, self.desired.root), None
+            return ask(), None
         except TerminalError as error:
-            return "", (error.reason, str(error))
+            return SourceData(), (error.reason, str(error))
+
+    @property
+    def _spec(self) -> Sources:
+        spec = self.desired.spec.model_dump(mode="json", by_alias=True, exclude_none=True, include={"sources"})
+        found: Sources = resolved(spec, self.desired.connections)["sources"]
+        return found
 
 
 OBSERVER = Observer(observe, left=tables.left, traces=tables.traces, checked=tables.checked)

@@ -15,7 +15,10 @@ from framework.planning.admission.restore import Kept
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.remembered import state_of, status_of
 from framework.planning.reports.lineage import Edge, Node, Sort
-from framework.ports import CheckedRun, Json, Ports, ReadTable, Record
+from framework.ports import CheckedRun, FileList, Json, Ports, ReadTable, Record, TableState
+
+_MOST_FILES = 20
+"""Of a source, that lineage names."""
 
 
 def published(ref: Ref, ports: Ports) -> Published | None:
@@ -55,7 +58,7 @@ def traces(record: Record, trail: Trail) -> Iterator[LineagePart]:
     facts = {"rows": current.rows, "published": current.at.isoformat(), "commit": current.commit}
     table = _node(name, current, facts)
     yield table
-    yield from _made_from(name, current.commit, current.source_digest, table.id, trail)
+    yield from _made_from(name, current, table.id, trail)
     yield from read(current.upstream, table.id, trail)
     asked = trail.asked.get(record.ref)
     if asked is None or asked.identity != current.identity:
@@ -84,7 +87,7 @@ def read(tables: Mapping[str, ReadTable], by: str, trail: Trail) -> Iterator[Lin
         then = next((item for item in trail.versions(table.uri) if item.version == table.version), None)
         if then is not None:
             yield _node(view, table, {"rows": then.rows, "commit": then.commit})
-            yield from _made_from(view, then.commit, then.source_digest, node.id, trail)
+            yield from _made_from(view, then, node.id, trail)
             pending += [(name, above, node.id) for name, above in sorted(then.upstream.items())]
 
 
@@ -94,13 +97,21 @@ def _node(view: str, table: Published | ReadTable, facts: Mapping[str, Json]) ->
     return Node(Sort.TABLE, key, {**known, **facts, "uri": table.uri}, Ref("FeatureView", view))
 
 
-def _made_from(view: str, commit: str, source_digest: str, table: str, trail: Trail) -> Iterator[LineagePart]:
-    yield from trail.commit(commit, table, "at")
-    if source_digest:
+def _made_from(view: str, made: Published | TableState, table: str, trail: Trail) -> Iterator[LineagePart]:
+    yield from trail.commit(made.commit, table, "at")
+    if made.source_digest:
         ref = Ref("FeatureView", view)
-        sources = Node(Sort.SOURCES, f"{view}@{source_digest}", {"digest": source_digest}, ref)
+        files = {source: _files(found) for source, found in sorted(made.files.items())}
+        known: dict[str, Json] = {"digest": made.source_digest, **({"files": files} if files else {})}
+        sources = Node(Sort.SOURCES, f"{view}@{made.source_digest}", known, ref)
         yield sources
         yield Edge(sources.id, table)
+
+
+def _files(found: FileList) -> Json:
+    """How many were read, how large they are together, and the first of them by name."""
+    named = [{"label": file.label, "digest": file.digest, "size": file.size} for file in found.files[:_MOST_FILES]]
+    return {"count": found.count, "size": found.size, "files": named}
 
 
 def _published(ref: Ref, trail: Trail) -> Published | None:

@@ -36,6 +36,8 @@ def execute(action: Action, ports: Ports, token: int) -> None:
     """
     match action:
         case SubmitRun(run):
+            if run.exported:
+                ports.sources.export(run.exported)
             ports.runs.submit(run, ports.code.ensure(run.code) if run.code else None)
         case StopRun(storage, run):
             ports.runs.stop(storage, run)

@@ -25,8 +25,11 @@ def unexamined(before: Snapshot | None, after: Snapshot) -> tuple[Problem, ...]:
     return ()
 
 
-def files_of(desired: Mapping[Ref, Desired[Any]], kinds: Mapping[str, Kind], specs: str) -> frozenset[str]:
-    """Files and folders of the project that ``desired`` comes from: the specs, and the code and data that they name."""
+def files_of(
+    desired: Mapping[Ref, Desired[Any]], kinds: Mapping[str, Kind], specs: str
+) -> tuple[frozenset[str], frozenset[str]]:
+    """What of the project ``desired`` comes from: paths of data, which may have wildcards, and files and folders of
+    specs and code."""
     code = {item.code.folder for item in desired.values() if item.code is not None}
-    data = {path for item in desired.values() if (reads := kinds[item.ref.kind].data) for path in reads(item.spec)}
-    return frozenset({specs, *code, *data})
+    data = {read.path for item in desired.values() for read in kinds[item.ref.kind].data(item.spec)}
+    return frozenset(data), frozenset({specs, *code})

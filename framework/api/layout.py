@@ -44,6 +44,11 @@ def code_archive(storage: str, digest: str) -> str:
     return f"{storage}/code/{digest}.zip"
 
 
+def exports(storage: str) -> str:
+    """Files of commits that are read from here, ``<sha>/<path>``, named by content."""
+    return f"{storage}/exports"
+
+
 def traffic_folder(storage: str, deployment: str) -> str:
     """Counters that each router replica writes: ``<replica>.json``."""
     return f"{storage}/traffic/{deployment}"

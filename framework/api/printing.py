@@ -44,3 +44,17 @@ def number(value: float | None) -> str:
     if size >= 1000:
         return f"{value:,.1f}"
     return f"{value:.3g}" if 0 < size < 0.001 else f"{value:.4f}"
+
+
+def amount(size: int) -> str:
+    """Bytes as people read them.
+
+    >>> amount(512), amount(12_345), amount(12_345_678), amount(3_000_000_000_000)
+    ('512 B', '12 kB', '12 MB', '3 TB')
+    """
+    value, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}" if value < 10 else f"{value:,.0f} {unit}"

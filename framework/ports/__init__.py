@@ -63,17 +63,33 @@ from framework.ports.serving import (
     seats,
 )
 from framework.ports.source import (
+    SUBMODULE,
+    SYMLINK,
     Blob,
     CodeRef,
     CodeStore,
     CommitInfo,
+    DataSource,
     Followed,
+    Held,
     Proposal,
     Proposed,
     Repository,
     Signature,
+    Sink,
     SpecSource,
     SpecWriter,
+)
+from framework.ports.sources import (
+    FileList,
+    SourceCatalog,
+    SourceData,
+    SourceFile,
+    SourcePath,
+    Sources,
+    file_list,
+    names_are_data,
+    source_data,
 )
 from framework.ports.state import (
     MOST_NAMED,
@@ -102,6 +118,8 @@ __all__ = [
     "MOST_NAMED",
     "RECENT_SECONDS",
     "ROUTER_CPUS",
+    "SUBMODULE",
+    "SYMLINK",
     "UNREADABLE_EVENT",
     "Alert",
     "AppArguments",
@@ -117,12 +135,15 @@ __all__ = [
     "CodeStore",
     "ColumnSummary",
     "CommitInfo",
+    "DataSource",
     "Event",
     "ExpectationResult",
     "Failure",
     "FailureKind",
+    "FileList",
     "Followed",
     "Heartbeat",
+    "Held",
     "Intent",
     "Json",
     "LabelTable",
@@ -168,6 +189,12 @@ __all__ = [
     "Seal",
     "ServingBackend",
     "Signature",
+    "Sink",
+    "SourceCatalog",
+    "SourceData",
+    "SourceFile",
+    "SourcePath",
+    "Sources",
     "SpecSource",
     "SpecWriter",
     "StateStore",
@@ -181,9 +208,12 @@ __all__ = [
     "VersionCounters",
     "Word",
     "content",
+    "file_list",
     "is_asked_for",
+    "names_are_data",
     "online_version",
     "seats",
+    "source_data",
 ]
 
 
@@ -200,6 +230,7 @@ class Ports:
     serving: ServingBackend
     tables: TableCatalog
     online: OnlineCatalog
+    sources: SourceCatalog
     profiles: ProfileStore
     notifier: Notifier
     reports: ReportStore

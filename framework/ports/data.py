@@ -11,6 +11,7 @@ from pydantic import AwareDatetime
 
 from framework.api.meta import Stored
 from framework.ports.json import Json
+from framework.ports.sources import FileList
 from framework.ports.verbs import changes
 
 
@@ -74,7 +75,8 @@ class TableState:
     """A published version of a feature table. ``newest`` is the newest event time that counted as one when it was
     published; None where that is not on record. ``build`` names what it was made of and how; ``digests`` the values of
     each column, with every row in its place; ``upstream`` what it was made from, by view; ``expectations`` what came of
-    them. All four are empty in a version from before they were kept.
+    them; ``files`` what was read, by source, and ``committed`` names those of them of which the commit says what they
+    hold. All are empty in a version from before they were kept.
 
     ``mode`` is full or incremental; ``since`` the event time from which rows were computed anew, None where all were;
     ``watermark`` the newest event time that was not ahead of the clock; ``covered`` the oldest and the newest one;
@@ -101,6 +103,8 @@ class TableState:
     late: int = 0
     kept: Mapping[str, Json] = field(default_factory=dict)
     """What else its run left of it, as far as it did: ``run``, ``cause`` and ``profile``, where its whylogs file is."""
+    files: Mapping[str, FileList] = field(default_factory=dict)
+    committed: str = ""
 
     @property
     def name(self) -> str:
@@ -125,10 +129,6 @@ class TableCatalog(Protocol):
         Raises:
             TransientError: the table cannot be read now.
         """
-        ...
-
-    def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
-        """Names the bytes the sources hold now. Raises TerminalError("SourceMissing") where one is missing."""
         ...
 
     def checked(self, uri: str) -> CheckedRun | None:

@@ -9,6 +9,7 @@ from typing import Any
 from framework.api.meta import Stored
 from framework.ports.data import ReadTable
 from framework.ports.online import OnlinePlace, OnlineVersion
+from framework.ports.sources import SourceFile
 
 
 class Cause(StrEnum):
@@ -82,8 +83,9 @@ MEANING = ("entities", "timestamp", "columns", "available")
 
 class MaterializeRequest(Request):
     """A version of a FeatureView. ``spec`` is a FeatureViewSpec as JSON by alias; ``upstream`` the versions to read, by
-    view; ``table`` where it is published; ``previous`` what readers have now, with which expectations compare;
-    ``online`` where its rows go besides."""
+    view, and ``files`` those to read, by source: these and no others. ``source_digest`` names all of them,
+    ``committed`` those of which the commit says what they hold. ``table`` is where it is published; ``previous`` what
+    readers have now, with which expectations compare; ``online`` where its rows go besides."""
 
     view: str
     identity: str
@@ -96,6 +98,8 @@ class MaterializeRequest(Request):
     upstream: dict[str, ReadTable] = {}  # noqa: RUF012 (pydantic copies it)
     previous: ReadView | None = None
     online: OnlineTarget | None = None
+    files: dict[str, tuple[SourceFile, ...]] = {}  # noqa: RUF012
+    committed: str = ""
 
 
 class TrainRequest(Request):

@@ -11,6 +11,7 @@ from typing import Protocol
 from framework.ports.json import Json
 from framework.ports.logs import Log
 from framework.ports.source import CodeRef
+from framework.ports.sources import SourceFile
 from framework.ports.verbs import changes
 
 
@@ -48,6 +49,8 @@ class RunSpec:
     title: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     code: CodeRef | None = None
+    exported: tuple[SourceFile, ...] = ()
+    """Files of a commit that have to be in the environment's storage before it starts."""
     timeout_seconds: float | None = None
 
     @property

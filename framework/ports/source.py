@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from framework.ports.verbs import changes
 
@@ -16,6 +16,19 @@ class Blob:
 
     path: str
     sha: str
+
+
+class Held(NamedTuple):
+    """Something that a commit holds, a link or a submodule included: ``mode`` is git's. ``sha`` names the bytes of a
+    file, the target of a link, or the commit of a submodule."""
+
+    path: str
+    sha: str
+    mode: str = "100644"
+
+
+SYMLINK, SUBMODULE = "120000", "160000"
+"""Modes of what is no regular file."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,38 @@ class SpecSource(Protocol):
         ...
 
 
-class Repository(SpecSource, Protocol):
+class Sink(Protocol):
+    """What bytes are written to."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+class DataSource(Protocol):
+    """Data files of commits: there may be many, and each as large as it likes. Raises as :class:`SpecSource` does."""
+
+    def listing(self, commit: str) -> Sequence[Held]:
+        """All that the project holds at ``commit``, sorted by path. Takes a moment where there is much."""
+        ...
+
+    def sizes(self, shas: Iterable[str]) -> Mapping[str, int]:
+        """Bytes by blob SHA."""
+        ...
+
+    def read(self, blobs: Iterable[Blob]) -> Mapping[str, bytes]:
+        """The first MiB of each, by blob SHA."""
+        ...
+
+    def copy(self, sha: str, into: Sink) -> None:
+        """Write the bytes of a blob, a piece at a time."""
+        ...
+
+    def large_file(self, oid: str) -> str | None:
+        """Where git-lfs keeps the file of that SHA-256 on this machine, whose bytes nobody has looked at; None where it
+        has none."""
+        ...
+
+
+class Repository(SpecSource, DataSource, Protocol):
     """What else the controller asks of the repository it follows."""
 
     def refresh(self) -> None:

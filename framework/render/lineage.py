@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from framework.api.printing import shown
+from framework.planning.plan.files import counted
 from framework.planning.reports.lineage import Edge, Lineage, Node, Sort
 from framework.render.canonical import document
 from framework.render.diffs import QUIET
@@ -16,6 +17,9 @@ FORMAT = 1
 
 LONGEST_FACT = 120
 """Characters of one fact among others; JSON has it in full."""
+_SHOWN_FILES = 3
+_SHORT_DIGEST = 14
+"""Characters of what names a file, with the word for how it does."""
 _SHORT_HASH = 12
 """Characters of a SHA-256 shown to people."""
 
@@ -65,7 +69,17 @@ def _of_commit(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _of_sources(facts: Mapping[str, Any]) -> list[str]:
-    return [f"{name}: {path}" for name, path in facts.get("paths", {}).items()]
+    paths, files = facts.get("paths", {}), facts.get("files", {})
+    return [": ".join(filter(None, (name, paths.get(name), _read(files.get(name))))) for name in {**paths, **files}]
+
+
+def _read(files: Mapping[str, Any] | None) -> str:
+    """``2 files, 12 MB (data/a.csv git:3f2a91c, data/b.csv git:77aa01b)``."""
+    if files is None:
+        return ""
+    named = [f"{file['label']} {file['digest'][:_SHORT_DIGEST]}" for file in files["files"][:_SHOWN_FILES]]
+    more = [f"{files['count'] - len(named)} more"] if files["count"] > len(named) else []
+    return f"{counted(files['count'], files['size'])} ({', '.join([*named, *more])})"
 
 
 def _of_code(facts: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,13 @@ def not_looked_at(found: Uncommitted) -> str:
     )
 
 
+def lying(found: Uncommitted) -> str:
+    """For files of data of which no commit says anything."""
+    names, one = some([one_line(name) for name in found.lying]), len(found.lying) == 1
+    are, they = ("is", "it lies") if one else ("are", "they lie")
+    return f"{count(len(found.lying), 'file')} of data {are} in no commit and {are} read as {they}: {names}"
+
+
 def not_committed(found: Uncommitted) -> str:
     """For what looks at the files."""
     return f"{_differ(found)}, and what runs follows commits: {_names(found)}"
@@ -32,4 +39,6 @@ def _are(found: Uncommitted) -> str:
 
 
 def _names(found: Uncommitted) -> str:
-    return some([one_line(name) for name in found.files])
+    """With how they differ, where it is not by what they hold."""
+    how = {file: "" if what == "modified" else f" ({what})" for file, what in found.how.items()}
+    return some([f"{one_line(name)}{how.get(name, '')}" for name in found.files])

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from framework import storage
 from framework.api.hashes import text_hash
+from framework.sources.algorithms import ALGORITHMS
 from framework.storage import FileState
 
 _SETTLED_NS = 2_000_000_000
@@ -50,40 +51,41 @@ class Contents:
         self._known: dict[str, dict[str, _Seen]] = {}
         self._unmarked: dict[str, tuple[float, str]] = {}
 
-    def of(self, source: str, files: Sequence[FileState]) -> list[str]:
-        """A digest per file of ``source`` (its URI, patterns included), equal for equal bytes.
+    def of(self, source: str, files: Sequence[FileState], algorithm: str = "git") -> list[str]:
+        """A name per file of ``source`` (its URI, patterns included), equal for equal bytes: ``algorithm:hash``, or
+        ``store:`` and a hash of what a remote store says of it.
 
         Raises:
-            OSError: a file cannot be read.
+            OSError: a file cannot be read, or changes while it is.
         """
         before = self._known.get(source)
         known = self._kept(source) if before is None else before
-        found = {file.uri: self._look(file, known.get(file.uri)) for file in files}
+        found = {file.uri: self._look(file, known.get(file.uri), algorithm) for file in files}
         lasting = {uri: seen for uri, (seen, lasts) in found.items() if lasts}
         if lasting != known:
             self._keep(source, lasting)
         self._known[source] = lasting
         return [found[file.uri][0].digest for file in files]
 
-    def _look(self, file: FileState, before: _Seen | None) -> tuple[_Seen, bool]:
+    def _look(self, file: FileState, before: _Seen | None, algorithm: str) -> tuple[_Seen, bool]:
         """What a file holds, and whether that may be believed as long as its marks stay the same."""
         if not storage.is_local(file.uri):
             return self._remote(file), False
         state = os.stat(file.uri)
         marks = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-        if before is not None and before.marks == marks:
+        if before is not None and before.marks == marks and before.digest.startswith(f"{algorithm}:"):
             return before, True
         settled = self._now() - max(state.st_mtime_ns, state.st_ctime_ns) > _SETTLED_NS
-        return _Seen(marks, storage.content_digest(file.uri)), settled
+        return _Seen(marks, f"{algorithm}:{storage.content_digest(file.uri, ALGORITHMS[algorithm])}"), settled
 
     def _remote(self, file: FileState) -> _Seen:
         if file.modified:
             marks = (file.size, file.modified)
-            return _Seen(marks, sha256(repr(marks).encode()).hexdigest())
+            return _Seen(marks, f"store:{sha256(repr(marks).encode()).hexdigest()}")
         now = self._clock()
         when, digest = self._unmarked.get(file.uri, (0.0, ""))
         if not digest or now - when >= _UNMARKED_SECONDS:
-            digest = storage.content_digest(file.uri)
+            digest = f"sha256:{storage.content_digest(file.uri, ALGORITHMS['sha256'])}"
             self._unmarked[file.uri] = now, digest
         return _Seen((), digest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from typing import Any
 from framework import installed
 from framework.api.credentials import redacted
 from framework.api.errors import ConfigurationError, TerminalError, TransientError
+from framework.api.hashes import text_hash
 from framework.api.places import Premises, database_path
 from framework.api.statements import mistake, plain
-from framework.ports import Json
+from framework.ports import Json, SourceFile
 from framework.premises import secret
 
 UNKNOWN = "its connection is not known: the Environment names none of that name"
@@ -70,6 +72,12 @@ def version(source: Mapping[str, Any], root: str) -> Json:
         with asked(connection, query, root, quick=True) as reader:
             found = sha256(repr(reader.read_all().to_pylist()).encode()).hexdigest()
     return [connection["url"], source["sql"], query, found]
+
+
+def named(source: Mapping[str, Any], root: str) -> SourceFile:
+    """The rows of a source of SQL as what is read, by what ``version`` says. Raises what that does."""
+    found = text_hash(json.dumps(version(source, root)), 16)
+    return SourceFile(label=f"SQL of {source['connection']['name']}", digest=f"query:{found}")
 
 
 @contextmanager

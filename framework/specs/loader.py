@@ -207,6 +207,7 @@ def _facts(draft: Draft, spec: BaseModel, kind: Kind) -> Facts:
         secrets=(*secrets, *(problem for problem in exposed if problem.path not in told)),
         places=kind.places(spec),
         borrows=kind.borrows(spec),
+        data=kind.data(spec),
     )
 
 

@@ -11,10 +11,12 @@ from pydantic import BaseModel
 from framework.api.errors import Problem, SpecError
 from framework.api.meta import Ref
 from framework.api.places import Premises
+from framework.planning.grammar import fingerprint
 from framework.planning.grammar.fingerprint import spec_json
 from framework.planning.grammar.kind import Kind
 from framework.planning.grammar.snapshot import Snapshot
 from framework.ports import SpecSource
+from framework.sources.trees import DataTree, committed
 from framework.specs.cache import collector
 from framework.specs.cache.parse_cache import ParseCache
 from framework.specs.language.resource import ENVIRONMENT, Resource
@@ -59,8 +61,10 @@ def read_snapshot(
     storage: str = "",
     cache: ParseCache | None = None,
     premises: Premises | None = None,
+    tree: DataTree | None = None,
 ) -> Snapshot[Any]:
     """What ``commit`` asks for in one environment, whose spec is of the type that ``kinds`` has for Environments.
+    ``tree`` has the data of commits; None: nobody asks for data.
     ``cache`` may be kept between calls. Without ``premises`` the commit is only read, not held to what may take effect:
     an earlier one that it is compared with, or went on with.
 
@@ -80,12 +84,14 @@ def read_snapshot(
         reading.remember(state)
         if unsafe:
             raise UnsafeError(unsafe)
+        reads = {ref: resource.facts.data for ref, resource in state.resources.items() if resource.facts.data}
+    data = committed(tree, commit, reads) if tree is not None and reads else {}
     return Snapshot(
         commit=commit,
-        digest=state.digest,
+        digest=fingerprint.with_data(state.digest, "".join(held.digest for held in data.values())),
         desired=desired(
             state.resources, state.fingerprints, state.code, kinds,
-            commit=commit, environment=environment_name, storage=storage, root=root,
+            commit=commit, environment=environment_name, storage=storage, root=root, data=data,
             connections=spec_json(state.environment.spec).get("connections", {}) if state.environment else {},
         ),
         environment=state.environment.spec if state.environment else kinds[ENVIRONMENT].spec(),

@@ -11,7 +11,7 @@ from framework.api.meta import Ref
 from framework.planning.grammar import fingerprint, graph
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.kind import Kind
-from framework.ports import CodeRef, Json
+from framework.ports import CodeRef, Json, SourceData
 from framework.specs.cache import collector
 from framework.specs.cache.lazy import LazyDesired
 from framework.specs.language.resource import Resource
@@ -23,6 +23,7 @@ class Fingerprint(NamedTuple):
     digest: str
 
 
+_NO_DATA = SourceData()
 EarlierPrint = Callable[[Resource, CodeRef | None, Mapping[Ref, str]], Fingerprint | None]
 """Tells the fingerprint of a resource that was made before of the same text, code and upstreams, if there is one."""
 
@@ -89,6 +90,7 @@ def desired(
     storage: str,
     root: str,
     connections: Mapping[str, Json],
+    data: Mapping[Ref, SourceData],
 ) -> dict[Ref, Desired[BaseModel]]:
     """What the kinds' plan functions are given, in the order of ``prints``: upstreams first."""
     above = upstreams(resources)
@@ -98,7 +100,7 @@ def desired(
                 resources[ref],
                 commit=commit,
                 identity=found.identity,
-                digest=found.digest,
+                digest=fingerprint.with_data(found.digest, data[ref].digest if ref in data else ""),
                 environment=environment,
                 storage=storage,
                 root=root,
@@ -107,6 +109,7 @@ def desired(
                 code=code.get(ref),
                 workload_version=kinds[ref.kind].workload_version,
                 connections=connections,
+                data=data.get(ref, _NO_DATA),
             )
             for ref, found in prints.items()
         }

@@ -52,7 +52,7 @@ def world() -> World:
 
 def holds(world: World, asked: MaterializeRequest) -> str:
     """Rows that depend on the file alone, however they are selected."""
-    return world.ports.tables.files["data/flights.csv"]
+    return world.ports.sources.files["data/flights.csv"]
 
 
 def submitted(world: World) -> list[str]:
@@ -67,7 +67,7 @@ def published(world: World, ref: Ref) -> Any:
 
 def later(world: World, content: str) -> None:
     """The file holds something else, and it is time to look."""
-    world.ports.tables.files["data/flights.csv"] = content
+    world.ports.sources.files["data/flights.csv"] = content
     world.advance(61)
     world.steps(20)
 
@@ -202,7 +202,7 @@ def test_what_takes_longer_than_its_sources_rest_is_published_all_the_same(world
     seen = set()
     for second in range(150):
         if second % 7 == 0:
-            world.ports.tables.files["data/flights.csv"] = f"v{second}"
+            world.ports.sources.files["data/flights.csv"] = f"v{second}"
         world.pass_()
         world.advance()
         seen.add(published(world, OVER).version)
@@ -215,7 +215,7 @@ def test_a_source_that_is_gone_leaves_readers_what_they_have(world: World) -> No
     """Which need not be the newest version: the data of one before came back."""
     later(world, "v2")
     later(world, "v1")
-    before = world.ports.tables.files.pop("data/flights.csv")
+    before = world.ports.sources.files.pop("data/flights.csv")
     world.advance(61)
     world.pass_()
     assert (published(world, VIEW).version, published(world, OVER).version) == (0, 0)
@@ -272,7 +272,7 @@ def test_what_was_made_before_builds_had_names_goes_on() -> None:
     world = World(PROJECT)
     world.source.poll()
     asked = world.source.desired
-    digest = world.ports.tables.source_digest({"flights": {"path": "data/flights.csv"}}, "/project")
+    digest = world.ports.sources.held({"flights": {"path": "data/flights.csv"}}, "/project", world.head).digest
     uris = {ref: layout.feature_table("memory://store", ref.name, asked[ref].identity) for ref in (VIEW, OVER)}
     for ref, found in ((VIEW, digest), (OVER, "")):
         read = {"departures": ReadTable(uri=uris[VIEW], version=0)} if ref == OVER else {}

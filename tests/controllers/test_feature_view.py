@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +10,10 @@ import pytest
 from controllers.kinds.feature_view import observe
 from framework.api import layout
 from framework.api.meta import Ref
-from framework.backends.memory import MemoryRuns, MemoryTables, memory_ports
+from framework.backends.memory import MemoryRuns, MemorySources, MemoryTables, memory_ports
 from framework.kinds.feature_view.plan import run_name
 from framework.planning.grammar.changes import Desired
-from framework.ports import Ports, RunPhase, TableState
+from framework.ports import Ports, RunPhase, SourceData, Sources, TableState
 from tests.builders import NOW, STORAGE, desired, feature_view_spec, table
 
 REF = Ref("FeatureView", "departures")
@@ -22,14 +21,14 @@ WATCHING = desired(REF, feature_view_spec(materialization={"every": "5m"}))
 PUBLISHED = desired(REF, feature_view_spec())
 
 
-class Sources(MemoryTables):
+class CountedSources(MemorySources):
     """Counts how often the sources are looked at."""
 
     looks = 0
 
-    def source_digest(self, sources: Mapping[str, Mapping[str, Any]], root: str) -> str:
+    def held(self, sources: Sources, root: str, commit: str) -> SourceData:
         self.looks += 1
-        return super().source_digest(sources, root)
+        return super().held(sources, root, commit)
 
 
 @pytest.mark.parametrize(
@@ -38,20 +37,20 @@ class Sources(MemoryTables):
 def test_sources_are_looked_at_only_where_that_may_change_anything(
     asked: Desired[Any], published: bool, looks: int
 ) -> None:
-    tables = Sources()
-    tables.files["data/flights.csv"] = "carrier,hour"
+    tables, sources = MemoryTables(), CountedSources()
+    sources.files["data/flights.csv"] = "carrier,hour"
     if published:
         tables.publish(table())
-    observed = observe(REF, asked, None, _ports(tables), NOW)
-    assert (tables.looks, observed.table is not None) == (looks, published)
+    observed = observe(REF, asked, None, _ports(tables, sources), NOW)
+    assert (sources.looks, observed.table is not None) == (looks, published)
     assert observed.source_problem is None
 
 
 def test_sources_that_are_gone_are_no_matter_for_a_table_that_waits_for_no_new_ones() -> None:
-    tables = Sources()
+    tables, sources = MemoryTables(), MemorySources()
     tables.publish(table())
-    assert observe(REF, PUBLISHED, None, _ports(tables), NOW).source_problem is None
-    assert observe(REF, WATCHING, None, _ports(tables), NOW).source_problem == (
+    assert observe(REF, PUBLISHED, None, _ports(tables, sources), NOW).source_problem is None
+    assert observe(REF, WATCHING, None, _ports(tables, sources), NOW).source_problem == (
         "SourceMissing", "source flights: no file at data/flights.csv",
     )  # fmt: skip
 
@@ -59,9 +58,9 @@ def test_sources_that_are_gone_are_no_matter_for_a_table_that_waits_for_no_new_o
 @pytest.mark.parametrize("asked", [PUBLISHED, WATCHING])
 def test_a_run_that_ends_between_two_looks_is_never_seen_without_its_table(asked: Desired[Any]) -> None:
     """It publishes while its state is being read."""
-    tables, runs = Sources(), MemoryRuns()
-    tables.files["data/flights.csv"] = "carrier,hour"
-    digest = tables.source_digest({"flights": {"path": "data/flights.csv"}}, "/project")
+    tables, sources, runs = MemoryTables(), MemorySources(), MemoryRuns()
+    sources.files["data/flights.csv"] = "carrier,hour"
+    digest = sources.held({"flights": {"path": "data/flights.csv"}}, "/project", asked.commit).digest
     uri = layout.feature_table(STORAGE, REF.name, asked.identity)
 
     class Ending(MemoryRuns):
@@ -70,10 +69,10 @@ def test_a_run_that_ends_between_two_looks_is_never_seen_without_its_table(asked
             tables.publish(TableState(uri, 0, 3, digest, asked.identity, "c" * 40, NOW, build=made))
             return runs.observe(storage, run)
 
-    observed = observe(REF, asked, None, _ports(tables, Ending()), NOW)
+    observed = observe(REF, asked, None, _ports(tables, sources, Ending()), NOW)
     assert (observed.run.phase, observed.current) == (RunPhase.ABSENT, True)
 
 
-def _ports(tables: MemoryTables, runs: MemoryRuns | None = None) -> Ports:
+def _ports(tables: MemoryTables, sources: MemorySources, runs: MemoryRuns | None = None) -> Ports:
     ports = memory_ports(lambda: NOW, storage=STORAGE)
-    return replace(ports, tables=tables, runs=runs or ports.runs)
+    return replace(ports, tables=tables, sources=sources, runs=runs or ports.runs)

@@ -246,7 +246,7 @@ def test_a_view_that_is_as_it_was_is_not_looked_at_again() -> None:
     """It would follow its sources, and publish for everybody."""
     world = World({**OVER_A_VIEW})
     world.run()
-    world.ports.tables.files["data/flights.csv"] = "newer"
+    world.ports.sources.files["data/flights.csv"] = "newer"
     world.advance(120)
     better = OVER_A_VIEW["mlops_specs/classifier.yaml"].replace("rounds: 50", "rounds: 80")
     commits = branched(world, classifier=better)

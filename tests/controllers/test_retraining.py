@@ -46,11 +46,11 @@ def world_of(retrain: str, **more: str) -> World:
 
 
 def holds(world: World, asked: MaterializeRequest) -> str:
-    return world.ports.tables.files["data/flights.csv"]
+    return world.ports.sources.files["data/flights.csv"]
 
 
 def later(world: World, content: str, steps: int = 12) -> None:
-    world.ports.tables.files["data/flights.csv"] = content
+    world.ports.sources.files["data/flights.csv"] = content
     world.advance(61)
     world.steps(steps)
 
@@ -154,13 +154,13 @@ def test_a_suspended_environment_asks_for_nothing_until_it_is_lifted() -> None:
     published = world.state(VIEW)
     world.commit(local=environment("suspend: false"))
     world.steps(2)
-    world.ports.tables.files["data/flights.csv"] = "v2"
+    world.ports.sources.files["data/flights.csv"] = "v2"
     world.advance(61)
     world.steps(3)
     assert world.state(VIEW) != published
     assert world.ports.source.has(BRANCH)
     other = world_of(NEW_DATA % "", local=environment("suspend: false"))
-    other.ports.tables.files["data/flights.csv"] = "v2"
+    other.ports.sources.files["data/flights.csv"] = "v2"
     other.advance(61)
     while other.state(VIEW)["published"]["version"] == 0:
         other.reconciler.reconcile(VIEW, other.source.desired[VIEW])
@@ -209,7 +209,7 @@ def test_a_due_time_on_equal_rows_trains_nothing_and_everything_tells_so() -> No
 
 def test_a_controller_that_was_down_asks_once_for_all_that_it_missed() -> None:
     world = world_of(SCHEDULE.replace("}", ", onDrift: []}"))
-    world.ports.tables.files["data/flights.csv"] = "v2"
+    world.ports.sources.files["data/flights.csv"] = "v2"
     world.now += timedelta(days=3)
     world.restart(world.ports)
     world.steps(20)
@@ -227,7 +227,7 @@ def test_a_second_look_writes_nothing() -> None:
 
 def test_a_due_time_is_planned_before_it_is_done() -> None:
     world = world_of(NEW_DATA % "")
-    world.ports.tables.files["data/flights.csv"] = "v2"
+    world.ports.sources.files["data/flights.csv"] = "v2"
     world.advance(61)
     while world.state(VIEW)["published"]["version"] == 0:
         world.reconciler.reconcile(VIEW, world.source.desired[VIEW])
@@ -242,7 +242,7 @@ def crashed(retrain: str, call: int, *, after: bool) -> tuple[World, list[str]]:
     world, faults = world_of(retrain), FaultInjector()
     ports = faults.around(world.ports)
     world.restart(ports)
-    world.ports.tables.files["data/flights.csv"] = "v2"
+    world.ports.sources.files["data/flights.csv"] = "v2"
     world.advance(61)
     if call:
         faults.crash_at(call, after=after)

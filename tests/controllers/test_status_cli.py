@@ -211,12 +211,14 @@ def test_files_that_differ_from_the_commit_are_named(mine: Project) -> None:
     assert "not looked at" not in call(mine, "status").stdout
     (mine.specs / "classifier.yaml").write_text(BETTER.replace("80", "90"))
     (mine.specs / "new.yaml").write_text("")
-    files = "mlops_specs/classifier.yaml, mlops_specs/new.yaml"
+    files = "mlops_specs/classifier.yaml, mlops_specs/new.yaml (untracked)"
     told = f"2 files differ from commit {head(mine)[:7]} and are not looked at: {files}"
     assert told in " ".join(call(mine, "status").stdout.split())
     assert shown(mine)["uncommitted"] == {
         "commit": head(mine),
         "files": ["mlops_specs/classifier.yaml", "mlops_specs/new.yaml"],
+        "how": {"mlops_specs/classifier.yaml": "modified", "mlops_specs/new.yaml": "untracked"},
+        "lying": [],
     }
     plan = call(mine, "plan")
     assert told in plan.stderr

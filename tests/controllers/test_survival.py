@@ -20,6 +20,7 @@ from framework.api.errors import ConfigurationError, ConflictError, TerminalErro
 from framework.backends.memory.faults import VERBS, FaultInjector
 from framework.kinds import KINDS
 from framework.ports import Pin, Signature
+from framework.sources.trees import CommittedData
 from framework.specs.read import read_snapshot
 from tests.controllers.test_passes import hurry, project
 from tests.stage import WATCH, AnyProfile
@@ -49,12 +50,14 @@ BY_COMMANDS = frozenset(
     }
 )  # fmt: skip
 """Verbs that people's commands call, or a mirror that nobody asked for, and no controller at work."""
-BY_BACKENDS = frozenset({"source.archive"})
+BY_BACKENDS = frozenset({"source.archive", "source.copy", "source.large_file"})
 """Verbs that only other ports call."""
 WHEN_THE_CLOCK_IS_SET = frozenset({"state.records"})
 """Which a busy machine may do without anybody's help."""
 CODED = (
-    DEPARTURES.replace("  columns:\n", "  transform: {function: p.features:rows}\n  columns:\n", 1)
+    DEPARTURES.replace("  columns:\n", "  transform: {function: p.features:rows}\n  columns:\n", 1).replace(
+        "flights: {format: csv", "carriers: {format: csv, path: data/carriers.csv}, flights: {format: csv"
+    )
     + "  materialization: {every: 5s}\n"
     + "  online: {}\n"
 )
@@ -66,7 +69,8 @@ FILES = {
         "{route: /delay}", "{route: /delay, profiling: {flush: 1s, key: flight}}"
     ),
     "mlops_specs/classifier.yaml": TRAINING + "  deletion: delete\n",
-    "p/features.py": "def rows(flights): ...\n",
+    "p/features.py": "def rows(flights, carriers): ...\n",
+    "data/carriers.csv": "UA\n",
 }
 
 
@@ -96,8 +100,9 @@ class Running:
 
     def read(self, commit: str) -> Snapshot:
         snapshot = read_snapshot(
-            self.ports.source, commit, "mlops_specs", "local", KINDS, root="/project", storage="memory://store"
-        )
+            self.ports.source, commit, "mlops_specs", "local", KINDS, root="/project", storage="memory://store",
+            tree=CommittedData(self.ports.source),
+        )  # fmt: skip
         return replace(snapshot, subject=self.ports.source.info(commit).subject)
 
     def _serve(self) -> None:
@@ -163,7 +168,7 @@ def test_whatever_any_verb_raises_the_controller_lives_and_gets_there(
         made.until(made.serves(made.world.head), "the first deployment")
         fail(made.faults)
         made.until(made.serves(made.world.commit(classifier=BETTER)), "the better model")
-        made.world.ports.tables.files["data/flights.csv"] = "v2"
+        made.world.ports.sources.files["data/flights.csv"] = "v2"
         made.until(lambda: made.world.state(VIEW)["published"]["version"] == 1, "the new data")
         first, better, state = made.world.ports.source.parent(made.world.head), made.world.head, made.world.ports.state
         assert first is not None
@@ -179,7 +184,7 @@ def test_whatever_any_verb_raises_the_controller_lives_and_gets_there(
         assert state.pin() is None
         source = made.world.ports.source
         made.world.commit(classifier=BETTER.replace("80", "82") + "  retrain: {onNewData: true, mode: direct}\n")
-        made.world.ports.tables.files["data/flights.csv"] = "v3"
+        made.world.ports.sources.files["data/flights.csv"] = "v3"
         made.until(lambda: source.resolve("main") != made.world.head, "the commit of a trigger")
         made.until(made.serves(source.resolve("main")), "what it asks for")
         fail(made.faults)

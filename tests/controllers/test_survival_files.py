@@ -75,7 +75,7 @@ class Live:
         serve(self.project(), self.stop, lambda result: None)
 
     def _plane(self) -> None:
-        self.world.ports.tables.files[str(self.root / "data/flights.csv")] = "v1"
+        self.world.ports.sources.files[str(self.root / "data/flights.csv")] = "v1"
         while not self.stop.wait(0.01):
             self.world.advance(0.5)
 

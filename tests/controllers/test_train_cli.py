@@ -45,7 +45,7 @@ def world() -> World:
 
 
 def holds(world: World, asked: MaterializeRequest) -> str:
-    return world.ports.tables.files["data/flights.csv"]
+    return world.ports.sources.files["data/flights.csv"]
 
 
 def look(world: World, commit: str = "") -> TrainingOutlook:
@@ -146,7 +146,7 @@ def test_a_run_that_was_begun_is_told(world: World) -> None:
 
 
 def newer(world: World) -> None:
-    world.ports.tables.files["data/flights.csv"] = "v2"
+    world.ports.sources.files["data/flights.csv"] = "v2"
     world.steps(4, 60)
     world.run()
 

@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 
 from framework.api.errors import TerminalError, TransientError
-from framework.backends.delta.tables import DeltaTables
 from framework.ports import FailureKind
 from framework.sources.databases import asked
 from framework.workloads.context import WorkloadError
 from framework.workloads.failures import failure_of
 from framework.workloads.features import materialize
 from framework.workloads.features.sources import read_sources
+from tests import lying
 from tests.services import postgresql
 from tests.services.postgresql import PASSWORD, Postgres
 from tests.unit.features.test_materialize import context
@@ -150,10 +150,10 @@ def test_a_view_is_published_and_its_rows_are_named_by_the_query_for_that(
         ],
     }  # fmt: skip
     result = materialize.run(context(tmp_path, form=form))
-    named = DeltaTables().source_digest(form["sources"], str(tmp_path))
+    named = lying.digest(form["sources"], tmp_path)
     assert (result["rows"], result["source_digest"]) == (5000, named)
     assert pl.read_delta(result["uri"])["price"].sum() == sum(range(1, 5001)) / 4
     assert PASSWORD not in "".join(path.read_text() for path in Path(result["uri"]).glob("_delta_log/*.json"))
     server.execute("INSERT INTO orders (id) VALUES (300000)")
-    assert DeltaTables().source_digest(form["sources"], str(tmp_path)) != named
+    assert lying.digest(form["sources"], tmp_path) != named
     server.execute("DELETE FROM orders WHERE id = 300000")

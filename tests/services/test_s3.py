@@ -15,10 +15,9 @@ from deltalake import write_deltalake
 
 from framework import storage
 from framework.api.errors import TerminalError
-from framework.sources.contents import Contents
-from framework.sources.naming import source_digest
 from framework.workloads.context import WorkloadError
 from framework.workloads.features.sources import read_sources
+from tests.lying import digest
 from tests.services import s3
 
 pytestmark = pytest.mark.slow
@@ -58,10 +57,10 @@ def test_files_of_every_format_are_read_and_named(form: str, bucket: str) -> Non
         storage.write_bytes(f"{bucket}/data/{number}.{form}", buffer.getvalue())
     source = {"format": form, "path": f"{bucket}/data/*.{form}"}
     assert read(**source).equals(pl.concat([FRAME, FRAME]))
-    before = source_digest({"only": source}, "/nowhere", Contents())
-    assert source_digest({"only": source}, "/nowhere", Contents()) == before
+    before = digest({"only": source}, "/nowhere")
+    assert digest({"only": source}, "/nowhere") == before
     storage.write_bytes(f"{bucket}/data/3.{form}", buffer.getvalue())
-    assert source_digest({"only": source}, "/nowhere", Contents()) != before
+    assert digest({"only": source}, "/nowhere") != before
 
 
 def test_packed_text_is_read_and_a_ragged_row_named(bucket: str) -> None:
@@ -78,9 +77,9 @@ def test_a_delta_table_is_read_at_its_version(bucket: str) -> None:
     source = {"format": "delta", "path": f"{bucket}/table"}
     assert read(**source).sort("id").equals(FRAME)
     assert read(**source, options={"version": 0})["id"].to_list() == [1]
-    named = source_digest({"only": source}, "/nowhere", Contents())
+    named = digest({"only": source}, "/nowhere")
     write_deltalake(f"{bucket}/table", FRAME, mode="append", storage_options={"aws_conditional_put": "etag"})
-    assert source_digest({"only": source}, "/nowhere", Contents()) != named
+    assert digest({"only": source}, "/nowhere") != named
     with pytest.raises(WorkloadError, match="source only: no Delta table at s3://"):
         read(format="delta", path=f"{bucket}/none")
 
@@ -89,7 +88,7 @@ def test_what_is_not_there_is_told(bucket: str) -> None:
     with pytest.raises(WorkloadError, match="source only: no file at s3://"):
         read(format="csv", path=f"{bucket}/none.csv")
     with pytest.raises(TerminalError, match="source only: no file at s3://"):
-        source_digest({"only": {"format": "csv", "path": f"{bucket}/none.csv"}}, "/nowhere", Contents())
+        digest({"only": {"format": "csv", "path": f"{bucket}/none.csv"}}, "/nowhere")
 
 
 def test_a_pointer_in_the_place_of_data_is_told(bucket: str, tmp_path: Path) -> None:

@@ -144,10 +144,10 @@ def test_the_methods_of_the_test_pass_through(ports: MemoryPorts) -> None:
     injector = FaultInjector()
     injector.crash_at(1)
     wrapped = injector.around(ports)
-    wrapped.tables.files["data/flights.csv"] = "v1"
+    wrapped.sources.files["data/flights.csv"] = "v1"
     wrapped.serving.tick()
     assert wrapped.serving.harm == []
-    assert ports.tables.files == {"data/flights.csv": "v1"}
+    assert ports.sources.files == {"data/flights.csv": "v1"}
     assert injector.changing == []
 
 

@@ -38,7 +38,7 @@ def files(root: Path, *paths: str) -> tuple[str, ...]:
     found = uncommitted(root, paths or SPECS)
     assert found is not None
     assert found[0] == git(root, "rev-parse", "HEAD")
-    return found[1]
+    return tuple(found[1])
 
 
 def test_nothing_differs_after_a_commit(root: Path) -> None:

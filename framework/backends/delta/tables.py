@@ -1,4 +1,4 @@
-"""Feature tables on Delta Lake and the sources they are computed from, seen by the control plane: metadata only."""
+"""Feature tables on Delta Lake, seen by the control plane: metadata only."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import Any
 from framework import storage
 from framework.api.errors import TransientError
 from framework.panics import panics_told
-from framework.ports import CheckedRun, ExpectationResult, Json, ReadTable, TableState
-from framework.sources.contents import Contents
-from framework.sources.naming import source_digest
+from framework.ports import CheckedRun, ExpectationResult, FileList, ReadTable, TableState
 
 _METADATA_KEY = "mlops"
 """The same key that the materialising workload writes; a test holds the two together."""
@@ -22,10 +20,7 @@ _KEPT = ("run", "cause", "profile")
 
 
 class DeltaTables:
-    """A ``TableCatalog``: every call reads the transaction log again. ``contents`` remembers what source files hold."""
-
-    def __init__(self, contents: Contents | None = None) -> None:
-        self._contents = Contents() if contents is None else contents
+    """A ``TableCatalog``: every call reads the transaction log again."""
 
     def describe(self, uri: str) -> TableState | None:
         """The newest published version, None where there is none.
@@ -39,10 +34,6 @@ class DeltaTables:
         """Of the newest :data:`_LOOKED_THROUGH` commits, those that published something and are still in the log, which
         Delta keeps for a month by default."""
         return _history(uri, _LOOKED_THROUGH)
-
-    def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
-        """As :func:`framework.sources.naming.source_digest` names them."""
-        return source_digest(sources, root, self._contents)
 
     def checked(self, uri: str) -> CheckedRun | None:
         """As :func:`framework.checked.newest` reads it."""
@@ -102,6 +93,8 @@ def _state(uri: str, version: int, milliseconds: int, metadata: Mapping[str, Any
         late=int(metadata.get("late") or 0),
         expectations=tuple(map(ExpectationResult.model_validate, metadata.get("expectations", ()))),
         kept={name: metadata[name] for name in _KEPT if name in metadata},
+        files={name: FileList.model_validate(found) for name, found in metadata.get("files", {}).items()},
+        committed=str(metadata.get("committed", "")),
     )
 
 

@@ -129,13 +129,13 @@ class Git:
         return Completed(process.returncode, output, _readable(complaint, access.secrets))
 
     @contextlib.contextmanager
-    def reading(self, *arguments: str, data: bytes) -> Iterator[IO[bytes]]:
+    def reading(self, *arguments: str, data: bytes, timeout_seconds: float | None = None) -> Iterator[IO[bytes]]:
         """The output of a command while it runs. Ends it when the block ends.
 
         Raises:
             TransientError: it took too long, seen by the block as an early end of the stream (EOFError).
         """
-        late = threading.Event()
+        late, limit = threading.Event(), self._timeout if timeout_seconds is None else timeout_seconds
         with _input(data) as stream:
             process = self._start(arguments, stream, OFFLINE, {})
 
@@ -143,13 +143,13 @@ class Git:
                 late.set()
                 _end(process)
 
-            watchdog = threading.Timer(self._timeout, give_up)
+            watchdog = threading.Timer(limit, give_up)
             watchdog.start()
             try:
                 yield process.stdout
             except EOFError as error:
                 if late.is_set():
-                    raise TransientError(f"git {arguments[0]} gave no answer within {self._timeout:g} s") from error
+                    raise TransientError(f"git {arguments[0]} gave no answer within {limit:g} s") from error
                 raise
             finally:
                 watchdog.cancel()

@@ -6,7 +6,7 @@ Only plumbing that reads objects is run, and every name is checked before git se
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,14 +17,16 @@ from framework.backends.git.missing import damaged, shallow, unreadable, unresol
 from framework.backends.git.place import GitFolders, find_repository
 from framework.backends.git.process import TIMEOUT_SECONDS, Git, checked_revision, checked_sha, is_sha
 from framework.backends.git.signatures import Signers
-from framework.ports import Blob, CommitInfo, Signature
+from framework.ports import SUBMODULE, SYMLINK, Blob, CommitInfo, Held, Signature, Sink
 from framework.specs.rules.reach import parent_inits
 from framework.specs.tree import MAX_ARCHIVE_BYTES, archive, inside
 from framework.specs.worktree import refused_link, refused_submodule
 from framework.specs.yaml.positions import MAX_BYTES
 
-_SYMLINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
-_CHUNK = 1 << 16
+_EXECUTABLE = "100755"
+_CHUNK = 1 << 18
+_COPY_SECONDS = 3600.0
+"""For the bytes of one file, which may be as large as it likes."""
 _PATHS_AT_ONCE = 500
 """More would not fit into the arguments of a process everywhere."""
 
@@ -93,7 +95,7 @@ class GitSource:
             return answer.text if answer.status == 0 else None
         parent, _, name = path.rpartition("/")
         entry = self._children(commit, parent).get(name)
-        return entry.sha if entry is not None and entry.mode not in {_SYMLINK, _SUBMODULE} else None
+        return entry.sha if entry is not None and entry.mode not in {SYMLINK, SUBMODULE} else None
 
     def tree_digests(self, commit: str, paths: Sequence[str]) -> Mapping[str, str | None]:
         """``tree_digest`` of many paths, for the price of a few."""
@@ -102,7 +104,7 @@ class GitSource:
         for start in range(0, len(wanted), _PATHS_AT_ONCE):
             part = [path for path in wanted[start : start + _PATHS_AT_ONCE] if path]
             for entry in self._list(commit, part, "-t") if part else []:  # -t: folders of other paths, too
-                if entry.mode not in {_SYMLINK, _SUBMODULE}:
+                if entry.mode not in {SYMLINK, SUBMODULE}:
                     found[entry.path] = entry.sha
         if "" in wanted and (whole := self.tree_digest(commit, "")) is not None:
             found[""] = whole
@@ -132,6 +134,39 @@ class GitSource:
             raise TerminalError("CodeTooLarge", f"{folder} holds {size >> 20} MiB; at most {most} MiB of code travel")
         contents = self._contents({entry.sha for entry in entries}, MAX_ARCHIVE_BYTES)
         return archive({entry.path: (contents[entry.sha], entry.mode == _EXECUTABLE) for entry in entries})
+
+    # -- DataSource --------------------------------------------------------------------------------------------------
+
+    def listing(self, commit: str) -> Sequence[Held]:
+        found = [Held(entry.path, entry.sha, entry.mode) for entry in self._list(commit, "", "-r")]
+        return sorted(found)
+
+    def sizes(self, shas: Iterable[str]) -> Mapping[str, int]:
+        wanted = sorted({checked_sha(sha) for sha in shas})
+        if not wanted:
+            return {}
+        data = "".join(f"{sha}\n" for sha in wanted).encode("ascii")
+        answer = self.git.run("cat-file", "--batch-check=%(objectname) %(objectsize)", data=data)
+        told = (line.split() for line in answer.text.splitlines())
+        found = {name: int(size) for name, size in told if size.isdecimal()}
+        lost = next((sha for sha in wanted if sha not in found), None)
+        if lost is not None:
+            raise damaged(self.git, self._root, "an object", answer.complaint or f"{lost} is missing")
+        return found
+
+    def copy(self, sha: str, into: Sink) -> None:
+        data = f"{checked_sha(sha)}\n".encode("ascii")
+        try:
+            with self.git.reading("cat-file", "--batch", data=data, timeout_seconds=_COPY_SECONDS) as stream:
+                for part in _pieces(stream, sha):
+                    into.write(part)
+        except EOFError as error:
+            raise damaged(self.git, self._root, "an object", str(error)) from error
+
+    def large_file(self, oid: str) -> str | None:
+        folder = self.git.run("rev-parse", "--git-common-dir")
+        file = self.git.folder / folder.text / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
+        return str(file) if folder.status == 0 and file.is_file() else None
 
     # -- Repository --------------------------------------------------------------------------------------------------
 
@@ -185,8 +220,8 @@ class GitSource:
     def _files(self, commit: str, path: str, *, sizes: bool = True) -> list[Entry]:
         """Sizes take far longer than all the rest: git looks each file up."""
         entries = self._list(commit, path, "-r", *(["-l"] if sizes else []))
-        problems = [refused_link(entry.path) for entry in entries if entry.mode == _SYMLINK]
-        problems += [refused_submodule(entry.path) for entry in entries if entry.mode == _SUBMODULE]
+        problems = [refused_link(entry.path) for entry in entries if entry.mode == SYMLINK]
+        problems += [refused_submodule(entry.path) for entry in entries if entry.mode == SUBMODULE]
         if problems:
             raise SpecError(problems)
         return sorted(entries, key=lambda entry: entry.path)
@@ -264,11 +299,25 @@ def _time(seconds: int) -> datetime:
         return datetime.max.replace(tzinfo=UTC) if seconds > 0 else datetime.min.replace(tzinfo=UTC)
 
 
-def _next_blob(stream: IO[bytes], sha: str, limit: int) -> bytes:
+def _blob_size(stream: IO[bytes], sha: str) -> int:
     header = stream.readline().split()
     if len(header) != 3 or header[0].decode("ascii") != sha:
         raise EOFError(f"{sha} is missing" if header[1:] == [b"missing"] else f"{sha} is missing or damaged")
-    size = int(header[2])
+    return int(header[2])
+
+
+def _pieces(stream: IO[bytes], sha: str) -> Iterator[bytes]:
+    rest = _blob_size(stream, sha)
+    while rest > 0:
+        part = stream.read(min(rest, _CHUNK))
+        if not part:
+            raise EOFError(f"{sha} ends early")
+        rest -= len(part)
+        yield part
+
+
+def _next_blob(stream: IO[bytes], sha: str, limit: int) -> bytes:
+    size = _blob_size(stream, sha)
     data = stream.read(min(size, limit))
     rest = size - len(data) + 1  # the newline after it
     while rest > 0:

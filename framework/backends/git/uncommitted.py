@@ -19,9 +19,13 @@ _FIELDS = {b"1": 8, b"2": 9, b"u": 10}
 """Blanks before the path, by the kind of a line of ``git status --porcelain=v2``."""
 
 
-def uncommitted(root: Path, paths: Iterable[str]) -> tuple[str, tuple[str, ...]] | None:
-    """The checked-out commit, and the files at or below ``paths`` that differ from it, new ones included, sorted. What
-    git ignores is no part of a commit either. Paths start at ``root``, the project's folder, and may have wildcards.
+UNTRACKED = "untracked"
+
+
+def uncommitted(root: Path, paths: Iterable[str]) -> tuple[str, dict[str, str]] | None:
+    """The checked-out commit, and the files at or below ``paths`` that differ from it, sorted, with how: ``modified``,
+    ``deleted``, ``added`` or :data:`UNTRACKED`. What git ignores is no part of a commit either. Paths start at
+    ``root``, the project's folder, and may have wildcards.
 
     None where nobody can tell: no repository, no commit, no git, or one that takes too long.
     """
@@ -40,9 +44,9 @@ def uncommitted(root: Path, paths: Iterable[str]) -> tuple[str, tuple[str, ...]]
     if done.returncode != 0 or commit is None:
         return None
     below = root.relative_to(top)
-    found = (_path(line) for line in done.stdout.split(b"\0") if line[:1] in b"12u?" and line)
-    files = {Path(name).relative_to(below).as_posix() for name in found if Path(name).is_relative_to(below)}
-    return commit[1].decode(), tuple(sorted(filter(_within(wanted), files)))
+    found = ((_path(line), _how(line)) for line in done.stdout.split(b"\0") if line[:1] in b"12u?" and line)
+    files = {Path(name).relative_to(below).as_posix(): how for name, how in found if Path(name).is_relative_to(below)}
+    return commit[1].decode(), {file: files[file] for file in sorted(filter(_within(wanted), files))}
 
 
 def tracked(path: Path) -> bool:
@@ -73,6 +77,14 @@ def _within(wanted: Iterable[str]) -> Callable[[str], bool]:
         return not plain.isdisjoint(above) or any(fnmatchcase(file, path) for path in wild)
 
     return within
+
+
+def _how(line: bytes) -> str:
+    """By what stands for the index and for the work tree: ``1 AM ...``."""
+    if line[:1] == b"?":
+        return UNTRACKED
+    states = line[2:4]
+    return "deleted" if b"D" in states else "added" if b"A" in states else "modified"
 
 
 def _path(line: bytes) -> str:

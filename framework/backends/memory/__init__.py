@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from framework.backends.memory.alerts import MemoryNotifier, MemoryReports
 from framework.backends.memory.calls import Call, Calls
-from framework.backends.memory.data import MemoryProfiles, MemoryTables
+from framework.backends.memory.data import MemoryProfiles, MemorySources, MemoryTables
 from framework.backends.memory.online import MemoryOnline
 from framework.backends.memory.runs import Clock, MemoryRuns, utc_now
 from framework.backends.memory.serving import MemoryServing, Served
@@ -33,6 +33,7 @@ __all__ = [
     "MemoryRuns",
     "MemoryServing",
     "MemorySource",
+    "MemorySources",
     "MemoryStateStore",
     "MemoryTables",
     "Served",
@@ -55,6 +56,7 @@ class MemoryPorts(Ports):
     serving: MemoryServing
     tables: MemoryTables
     online: MemoryOnline
+    sources: MemorySources
     profiles: MemoryProfiles
     notifier: MemoryNotifier
     reports: MemoryReports
@@ -82,6 +84,7 @@ def memory_ports(
         serving=MemoryServing(calls, clock, observations=observations),
         tables=MemoryTables(calls),
         online=MemoryOnline(calls, clock=clock),
+        sources=MemorySources(source, calls, storage),
         profiles=MemoryProfiles(),
         notifier=MemoryNotifier(calls),
         reports=MemoryReports(calls),

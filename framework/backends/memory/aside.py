@@ -32,6 +32,7 @@ def aside(live: Ports, records: Iterable[Record], code: CodeStore, clock: Clock)
         serving=MemoryServing(calls, clock),
         tables=live.tables,
         online=MemoryOnline(calls, place=None),
+        sources=live.sources,
         profiles=live.profiles,
         notifier=MemoryNotifier(calls),
         reports=MemoryReports(calls),

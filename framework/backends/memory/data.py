@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from fnmatch import fnmatchcase
 
+from framework.api import layout
 from framework.api.errors import TerminalError
-from framework.api.hashes import text_hash
 from framework.backends.memory.calls import Calls
-from framework.backends.state.stored import dump_json
+from framework.backends.memory.source import MemorySource
 from framework.drift.summaries import total
 from framework.ports import (
     CheckedRun,
@@ -19,18 +18,25 @@ from framework.ports import (
     LabelTable,
     ProfileWindow,
     ReferenceProfile,
+    SourceData,
+    SourceFile,
+    Sources,
     TableState,
+    names_are_data,
+    source_data,
 )
+from framework.sources.choosing import choose
+from framework.sources.listing import CommitListing, fits, parts_of
+from framework.sources.trees import CommittedData, blob_name, named
+from framework.specs.tree import blob_sha
 
 
 class MemoryTables:
-    """``files`` is what the sources hold: content by path, as a spec names it; ``runs`` what came of the
-    expectations of the newest run of a table. Tables appear by :meth:`publish`."""
+    """``runs`` is what came of the expectations of the newest run of a table. Tables appear by :meth:`publish`."""
 
     def __init__(self, calls: Calls | None = None) -> None:
         self._calls = Calls() if calls is None else calls
         self._tables: dict[str, list[TableState]] = {}
-        self.files: dict[str, str] = {}
         self.runs: dict[str, CheckedRun] = {}
 
     def describe(self, uri: str) -> TableState | None:
@@ -38,19 +44,6 @@ class MemoryTables:
 
     def versions(self, uri: str) -> Sequence[TableState]:
         return tuple(reversed(self._tables.get(uri, ())))
-
-    def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
-        """Empty where no source is a file."""
-        parts: list[Json] = []
-        for name, source in sorted(sources.items()):
-            path = source.get("path")
-            if path is None:
-                continue
-            found = sorted(item for item in self.files.items() if fnmatchcase(item[0], path))
-            if not found:
-                raise TerminalError("SourceMissing", f"source {name}: no file at {path}")
-            parts.append([name, path, found])
-        return text_hash(dump_json(parts), 16) if parts else ""
 
     def checked(self, uri: str) -> CheckedRun | None:
         return self.runs.get(uri)
@@ -65,6 +58,65 @@ class MemoryTables:
 
     def drop_by_hand(self, uri: str) -> None:
         self._tables.pop(uri, None)
+
+
+class MemorySources:
+    """A SourceCatalog: ``files`` is what lies in the project's folder and elsewhere, content by path as a spec names
+    it. A commit of ``source`` has its own, which are exported below ``storage``."""
+
+    def __init__(
+        self, source: MemorySource | None = None, calls: Calls | None = None, storage: str = "memory://store"
+    ) -> None:
+        self._storage = storage
+        self._calls = Calls() if calls is None else calls
+        self._source = MemorySource() if source is None else source
+        self.committed = CommittedData(self._source)
+        self.files: dict[str, str] = {}
+        self.exported: set[str] = set()
+        """By what they hold."""
+
+    def held(self, sources: Sources, root: str, commit: str) -> SourceData:
+        found = {
+            name: self._files(name, str(source["path"]), self._listing(commit))
+            for name, source in sorted(sources.items())
+            if source.get("path") is not None
+        }
+        return source_data(found, (name for name in found if names_are_data(sources[name].get("options"))))
+
+    def located(self, data: SourceData, sources: Sources, root: str, commit: str) -> SourceData:
+        files = {
+            name: tuple(file.model_copy(update={"uri": self._uri(file)}) for file in found)
+            for name, found in data.files.items()
+        }
+        return SourceData(files, data.digest)
+
+    def export(self, files: Iterable[SourceFile]) -> None:
+        for file in files:
+            if file.digest not in self.exported:
+                self._calls.record("sources.export", file.digest)
+                self.exported.add(file.digest)
+
+    def _listing(self, commit: str) -> CommitListing:
+        return self.committed.listing(commit) if self._source.knows(commit) else CommitListing()
+
+    def _files(self, name: str, path: str, listing: CommitListing) -> Sequence[SourceFile]:
+        lying = [label for label in self.files if label == path or fits(label, parts_of(path))]
+        chosen = choose(path, listing, lying)
+        if not chosen:
+            raise TerminalError("SourceMissing", f"source {name}: no file at {path}")
+        free = [item.label for item in chosen if item.held is None and item.pointer is None]
+        return named(self.committed, chosen, {label: self._lying(label) for label in free})
+
+    def _lying(self, label: str) -> SourceFile:
+        data = self.files[label].encode()
+        return SourceFile(label=label, digest=blob_name(blob_sha(data)), size=len(data))
+
+    def _uri(self, file: SourceFile) -> str:
+        held = self.files.get(file.label)
+        here = held is not None and blob_name(blob_sha(held.encode())) == file.digest
+        if here or "://" in file.label:
+            return f"memory://project/{file.label}"
+        return f"{layout.exports(self._storage)}/{file.digest.partition(':')[2]}/{file.label}"
 
 
 class MemoryProfiles:

@@ -19,7 +19,6 @@ from framework.ports import (
     Capacity,
     CheckedRun,
     CodeRef,
-    Json,
     ModelRegistry,
     ModelVersion,
     OnlineCatalog,
@@ -29,6 +28,8 @@ from framework.ports import (
     ReferenceProfile,
     RouteState,
     ServingBackend,
+    SourceCatalog,
+    SourceFile,
     TableCatalog,
     TableState,
 )
@@ -62,6 +63,7 @@ def dry_run(live: Ports, clock: Clock) -> DryRunPorts:
         serving=DryRunServing(live.serving, calls, clock),
         tables=DryRunTables(live.tables, calls),
         online=DryRunOnline(live.online, calls, clock),
+        sources=DryRunSources(live.sources),
         profiles=DryRunProfiles(live.profiles),
         notifier=MemoryNotifier(calls),
         reports=MemoryReports(calls),
@@ -125,9 +127,6 @@ class DryRunTables(MemoryTables):
         below = () if uri in self._deleted else self._live.versions(uri)
         return (*super().versions(uri), *below)
 
-    def source_digest(self, sources: Mapping[str, Mapping[str, Json]], root: str) -> str:
-        return self._live.source_digest(sources, root)
-
     def checked(self, uri: str) -> CheckedRun | None:
         return self._live.checked(uri)
 
@@ -160,6 +159,15 @@ class DryRunOnline(MemoryOnline):
     def lose(self, view: str) -> None:
         self._changed.add(view)
         super().lose(view)
+
+
+class DryRunSources:
+    """What there is to read, of which nothing is exported."""
+
+    def __init__(self, live: SourceCatalog) -> None:
+        self.held, self.located = live.held, live.located
+
+    def export(self, files: Iterable[SourceFile]) -> None: ...
 
 
 class DryRunServing(MemoryServing):

@@ -23,6 +23,7 @@ from framework.ports import (
     ReadView,
     RunSpec,
     TableState,
+    file_list,
     online_version,
 )
 
@@ -200,6 +201,8 @@ class DataPlane:
             build=asked.build,
             digests={column["name"]: short_hash([column["name"], values]) for column in asked.spec["columns"]},
             upstream=asked.upstream,
+            files={name: file_list(found, len(found)) for name, found in asked.files.items()},
+            committed=asked.committed,
         )
 
     def _trained(self, payload: Mapping[str, Any]) -> dict[str, Any]:

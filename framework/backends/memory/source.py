@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from framework.api.errors import ConfigurationError, ConflictError, SpecError, TerminalError
 from framework.backends.git.process import checked_branch
 from framework.backends.memory.calls import Calls
-from framework.ports import Blob, CodeRef, CommitInfo, Followed, Proposal, Proposed, Signature
+from framework.ports import SYMLINK, Blob, CodeRef, CommitInfo, Followed, Held, Proposal, Proposed, Signature, Sink
 from framework.specs.rules.reach import parent_inits
 from framework.specs.tree import archive, blob_sha, inside, tree_sha
 from framework.specs.worktree import refused_link
@@ -71,6 +71,9 @@ class MemorySource:
         """Whether there is such a branch or tag."""
         return name in self._refs
 
+    def knows(self, commit: str) -> bool:
+        return commit in self._commits
+
     def files(self, commit: str) -> Mapping[str, str | SymbolicLink]:
         return self._at(commit).files
 
@@ -112,6 +115,23 @@ class MemorySource:
         wanted = {blob.sha for blob in blobs}
         contents = {_blob(text): text for commit in self._commits.values() for text in commit.files.values()}
         return {sha: _bytes(contents[sha]) for sha in wanted}
+
+    def listing(self, commit: str) -> Sequence[Held]:
+        files = self._at(commit).files.items()
+        return sorted(
+            Held(path, _blob(content), SYMLINK) if isinstance(content, SymbolicLink) else Held(path, _blob(content))
+            for path, content in files
+        )
+
+    def sizes(self, shas: Iterable[str]) -> Mapping[str, int]:
+        return {sha: len(data) for sha, data in self.read(Blob("", sha) for sha in shas).items()}
+
+    def copy(self, sha: str, into: Sink) -> None:
+        into.write(self.read([Blob("", sha)])[sha])
+
+    def large_file(self, oid: str) -> str | None:
+        """There is no disk."""
+        return None
 
     def tree_digest(self, commit: str, folder: str) -> str | None:
         files = self._at(commit).files

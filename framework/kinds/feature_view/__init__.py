@@ -18,6 +18,7 @@ from framework.kinds.feature_view.spec import CATEGORIES, FeatureViewSpec
 from framework.kinds.feature_view.versions import RUNS, VERSIONS
 from framework.planning.grammar.changes import Change, Desired, Status
 from framework.planning.grammar.kind import CrossProblem, Kind, Reference
+from framework.ports import SourcePath, names_are_data
 
 
 def _references(spec: FeatureViewSpec) -> tuple[Reference, ...]:
@@ -57,8 +58,13 @@ def _keys(spec: FeatureViewSpec) -> frozenset[str]:
     return spec.meant
 
 
-def _data(spec: FeatureViewSpec) -> tuple[str, ...]:
-    return tuple(source.path for source in spec.sources.values() if source.path and "://" not in source.path)
+def _data(spec: FeatureViewSpec) -> tuple[SourcePath, ...]:
+    """Versions of a Delta table are no files that a commit could name."""
+    return tuple(
+        SourcePath(name, source.path, names_are_data(source.options))
+        for name, source in spec.sources.items()
+        if source.path and "://" not in source.path and source.format != "delta"
+    )
 
 
 def _plan(desired: Desired[Any] | None, observed: Any, status: Status | None, now: datetime) -> Change:

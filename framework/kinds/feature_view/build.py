@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from framework.api.cron import next_after
 from framework.api.meta import Ref
@@ -12,6 +13,7 @@ from framework.kinds.feature_view.source import Source
 from framework.kinds.feature_view.spec import FeatureViewSpec
 from framework.planning.grammar.build import build_name
 from framework.planning.grammar.changes import Desired
+from framework.planning.grammar.fingerprint import spec_json
 from framework.ports import Json, ReadTable, TableState
 
 Upstream = Mapping[Ref, Published]
@@ -35,11 +37,24 @@ def read_of(spec: FeatureViewSpec, upstream: Upstream) -> dict[str, ReadTable]:
     return {ref.name: published.read(used.get(ref)) for ref, published in upstream.items()}
 
 
-def made_of(table: TableState, source_digest: str, reads: Mapping[str, ReadTable]) -> bool:
-    """Whether a version was made of what the sources hold: files by their digest, views by the values in them."""
-    if source_digest and table.source_digest != source_digest:
+def made_of(table: TableState, committed: str, source_digest: str, reads: Mapping[str, ReadTable]) -> bool:
+    """Whether a version was made of what the sources hold: files of the commit, and all files, by their digest; views
+    by the values in them. Without ``source_digest`` nobody asks for files of which the commit says nothing."""
+    if table.committed != committed or (source_digest and table.source_digest != source_digest):
         return False
     return all(_holds(table.upstream.get(name), read) for name, read in reads.items())
+
+
+def moved(spec: FeatureViewSpec, before: Mapping[str, Any]) -> bool:
+    """Whether ``spec`` differs from the one ``before`` (as JSON without defaults) in where files lie, and in nothing
+    else."""
+    now = spec_json(spec)
+    return now != before and _without_paths(now) == _without_paths(before)
+
+
+def _without_paths(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    sources = spec.get("sources", {}).items()
+    return {**spec, "sources": {name: {**source, "path": None} for name, source in sources}}
 
 
 def _holds(before: ReadTable | None, now: ReadTable) -> bool:

@@ -11,12 +11,13 @@ from framework.api.meta import Ref, Stored
 from framework.kinds.feature_view.online import OnlineObserved, OnlineState
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.instants import DatedElsewhere
-from framework.ports import ReadTable, ReadView, RunState, TableState, content
+from framework.ports import FileList, ReadTable, ReadView, RunState, SourceData, TableState, content
 
 
 class Published(Stored):
     """The version that readers use: the last one that passed its expectations. ``identity`` is what git asked for when
-    it was found to be that; ``digests`` name the values by column, ``upstream`` what they were made from, by view."""
+    it was found to be that; ``digests`` name the values by column, ``upstream`` what they were made from, by view, and
+    ``files`` the first that were read, by source."""
 
     uri: str
     version: int
@@ -31,6 +32,7 @@ class Published(Stored):
     available: str | None = None
     build: str = ""
     digests: dict[str, str] = {}  # noqa: RUF012 (pydantic copies it)
+    files: dict[str, FileList] = {}  # noqa: RUF012
     upstream: dict[str, ReadTable] = {}  # noqa: RUF012
 
     @property
@@ -100,6 +102,8 @@ class FeatureViewObserved:
     upstream: Mapping[Ref, Published | None] = field(default_factory=dict)
     build: str = ""
     online: OnlineObserved = field(default_factory=OnlineObserved)
+    data: SourceData = field(default_factory=SourceData)
+    """The files of what would be made now, each where it can be read; none where nothing is to be made."""
 
     @property
     def current(self) -> bool:

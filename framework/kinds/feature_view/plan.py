@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from framework.planning.grammar.actions import Action, DeleteTable, DropOnline, 
 from framework.planning.grammar.changes import Change, Desired, NewEvent, Status, Verb
 from framework.planning.grammar.remembered import state_of
 from framework.planning.plan import runs
+from framework.planning.plan.files import difference
 from framework.planning.plan.outcomes import Outcome
 from framework.ports import Cause, Json, MaterializeRequest, RunPhase, TableState
 
@@ -26,6 +27,8 @@ WORKLOAD = "framework.workloads.features.materialize:run"
 RETRY_LIMIT = 2
 RETRY_BACKOFF = timedelta(seconds=5)
 _SOON = timedelta(seconds=5)
+_KEPT_FILES = 20
+"""Of a source, whose names stay on record; the log of the table has more."""
 _AFTER = timedelta(microseconds=1)
 """Beyond the last moment at which data is fresh."""
 
@@ -75,7 +78,8 @@ class _View:
         missing = tuple(ref for ref, view in observed.upstream.items() if view is None)
         known = self.previous.published
         stays = known is not None and known.identity == self.desired.identity
-        if table is not None and (observed.current or (stays and (missing or not self._due(table)))):
+        rests = missing or (observed.source_problem is None and not (table is not None and self._due(table)))
+        if table is not None and (observed.current or (stays and rests)):
             return self._in_service(table)
         ready, summary = self.in_service is not None, _summary(self.in_service)
         if observed.source_problem is not None:
@@ -202,7 +206,7 @@ class _View:
     def _submit(
         self, state: FeatureViewState, name: str, attempt: int, stop: tuple[Action, ...], ready: bool, summary: str
     ) -> Change:
-        desired, observed = self.desired, self.observed
+        desired, observed, files = self.desired, self.observed, self.observed.data.files
         asked = MaterializeRequest(
             view=desired.ref.name,
             identity=desired.identity,
@@ -216,9 +220,15 @@ class _View:
             upstream=read_of(desired.spec, {ref: view for ref, view in observed.upstream.items() if view is not None}),
             previous=None if self.in_service is None else self.in_service.as_view(),
             online=online.target(desired.spec.online, observed.online.place),
+            files=dict(files),
+            committed=desired.data.digest,
         )
-        run = runs.request(desired, name, attempt, WORKLOAD, asked)
+        place = f"{layout.exports(desired.storage)}/"
+        exported = tuple(file for found in files.values() for file in found if file.uri.startswith(place))
+        run = replace(runs.request(desired, name, attempt, WORKLOAD, asked), exported=exported)
+        told = difference({} if observed.table is None else observed.table.files, files)
         message = "materialises" if attempt == 1 else f"materialises, attempt {attempt}"
+        message = f"{message}: {told}" if told else message
         if desired.spec.timestamp is None:
             message = f"{message}; without event times it is joined by {', '.join(desired.spec.entities)} alone"
         return self.outcome.acting(
@@ -250,9 +260,12 @@ class _View:
         return Cause.DATA if known is not None and known.identity == self.desired.identity else Cause.GIT
 
     def _due(self, table: TableState) -> bool:
-        """New files are taken up no more often than the spec says, and new versions of views likewise."""
+        """New files are taken up no more often than the spec says, and new versions of views likewise; what a commit
+        says of files is taken up with the commit."""
         if not self.observed.build or table.name == self.observed.build:
             return False
+        if table.committed != self.desired.data.digest:
+            return True
         return not due_in(self.desired.spec, self.previous.last_look(table), self.now)
 
     def _next_look(self, table: TableState) -> timedelta | None:
@@ -344,6 +357,7 @@ def as_published(table: TableState, desired: Desired[FeatureViewSpec], identity:
         build=table.build,
         digests=dict(table.digests),
         upstream=dict(table.upstream),
+        files={source: held.first(_KEPT_FILES) for source, held in table.files.items()},
     )
 
 

@@ -19,7 +19,7 @@ from framework.planning.grammar.actions import Action
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.forecast import Forecast
 from framework.planning.grammar.reasons import Reason
-from framework.ports import CodeRef, Json
+from framework.ports import CodeRef, Json, SourceData
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
 
@@ -51,6 +51,9 @@ class Desired(Generic[SpecT]):
     same recipe over the same data makes the same, whatever names that data had."""
     connections: Mapping[str, Json] = field(default_factory=dict)
     """Databases by the names that the Environment gives them, each {url, passwordFrom}."""
+    data: SourceData = field(default_factory=SourceData)
+    """Files that it reads of which the commit says what they hold: those that git tracks, and those that it points
+    to."""
 
 
 class Status(Stored):

@@ -139,6 +139,12 @@ def digest_of(ref: Ref, metadata: Metadata, whole: str, identity: str) -> str:
     )
 
 
+def with_data(digest: str, data: str) -> str:
+    """``digest`` of what reads ``data`` at the commit: what these files hold is asked for like the rest. Itself where
+    nothing is."""
+    return short_hash([digest, data]) if data else digest
+
+
 def _text(value: Any) -> str:
     return canonical(value).decode()
 

@@ -14,7 +14,7 @@ from framework.api.categories import Category
 from framework.api.meta import Ref, Stored
 from framework.api.places import Place
 from framework.planning.grammar.changes import Change, Desired, Status
-from framework.ports import Json
+from framework.ports import Json, SourcePath
 
 Behind = Callable[[Desired[Any], Mapping[str, Any], Mapping[Ref, Mapping[str, Any]]], tuple[Ref, ...]]
 """What git asks for, the state on record, and those of its upstreams -> the upstreams that have moved on since."""
@@ -247,9 +247,8 @@ class Kind:
     upstreams."""
     ensure: Callable[[Ref, Any], None] = _anything_goes
     """Raises ValueError where a ``state`` that can be read cannot be that of the resource."""
-    data: Callable[[Any], tuple[str, ...]] | None = None
-    """Files of the project that it reads, as paths from its root, which may have wildcards; None for a kind that reads
-    none."""
+    data: Callable[[Any], tuple[SourcePath, ...]] = _none
+    """Files of the project that it reads."""
     question: Callable[[Mapping[str, Any], SpecOf], Question | None] | None = None
     """What only a library can say about a spec, as it is written: None where that is nothing, or for a kind of which
     that is never anything."""

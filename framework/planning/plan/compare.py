@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from framework.planning.grammar.diff import diff, highest
 from framework.planning.grammar.fingerprint import spec_json
 from framework.planning.grammar.kind import Kind
 from framework.planning.plan.breaking import Break, breaking
-from framework.ports import CodeRef, Json
+from framework.planning.plan.files import described, difference
+from framework.ports import CodeRef, Json, SourceData, file_list
 
 _METADATA = {"": Category.METADATA}
 
@@ -78,10 +79,10 @@ def _diffs(old: Desired[Any], new: Desired[Any], kind: Kind) -> tuple[FieldDiff,
     """Fields of the spec, then of the metadata, then the code that the spec names."""
     fields = diff(_explained(old), _explained(new), kind.categories)
     if old.identity == new.identity:
-        # Only what identity leaves out differs, e.g. the description of a column.
+        # Of the spec only what identity leaves out differs, e.g. the description of a column.
         fields = tuple(replace(item, category=Category.METADATA) if item.category.rebuilds else item for item in fields)
     named = diff({"metadata": _metadata(old)}, {"metadata": _metadata(new)}, _METADATA)
-    return (*fields, *named, *_code(old.code, new.code, kind))
+    return (*fields, *named, *_code(old.code, new.code, kind), *_data(old.data, new.data, kind))
 
 
 def _explained(desired: Desired[Any]) -> dict[str, Any]:
@@ -103,6 +104,19 @@ def _metadata(desired: Desired[Any]) -> dict[str, Any]:
 def _code(old: CodeRef | None, new: CodeRef | None, kind: Kind) -> tuple[FieldDiff, ...]:
     before, after = _code_name(old), _code_name(new)
     return () if before == after else (FieldDiff("code", before, after, max(kind.rebuild, Category.METADATA)),)
+
+
+def _data(old: SourceData, new: SourceData, kind: Kind) -> Iterator[FieldDiff]:
+    """Of each source of which the two commits say different things, what they say that it holds."""
+    for source in sorted({*old.files, *new.files}):
+        before, after = old.files.get(source, ()), new.files.get(source, ())
+        if [file.digest for file in before] != [file.digest for file in after]:
+            told = difference({source: file_list(before, len(before))}, {source: after})
+            now = f"{described(after)} ({told})" if told else described(after)
+            yield FieldDiff(
+                f"data.{source}", described(before) if before else None, now if after else None,
+                max(kind.rebuild, Category.METADATA),
+            )  # fmt: skip
 
 
 def _code_name(code: CodeRef | None) -> Json:

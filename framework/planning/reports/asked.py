@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -34,7 +35,18 @@ class Asked:
 
 @dataclass(frozen=True)
 class Uncommitted:
-    """Files in the work tree that differ from ``commit``, the one that is looked at; sorted."""
+    """Files in the work tree that differ from ``commit``, the one that is looked at; sorted. ``how`` says of each
+    whether it is modified, deleted, added or untracked. ``lying`` are files of data that are in no commit, so they are
+    read as they lie."""
 
     commit: str
     files: tuple[str, ...] = ()
+    how: Mapping[str, str] = field(default_factory=dict)
+    lying: tuple[str, ...] = ()
+
+
+def uncommitted_of(commit: str, how: Mapping[str, str], is_data: Callable[[str], bool]) -> Uncommitted:
+    """``how`` files differ, by file; ``is_data`` tells which are read as data."""
+    lying = tuple(file for file, what in how.items() if what == "untracked" and is_data(file))
+    differ = {file: what for file, what in how.items() if file not in lying}
+    return Uncommitted(commit, tuple(differ), differ, lying)

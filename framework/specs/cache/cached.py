@@ -114,7 +114,7 @@ def encode(state: CachedEnvironment) -> bytes:
     return rows.dumps(document).encode("ascii")
 
 
-_PATCHED = 32
+_PATCHED = 64
 """Of a row whose object the Environment patches, beside what ``has_of`` tells."""
 
 

@@ -17,7 +17,7 @@ from framework.api.errors import Problem
 from framework.api.meta import Metadata, Ref
 from framework.planning.grammar.changes import Desired
 from framework.planning.grammar.fingerprint import Texts, identity_of
-from framework.ports import CodeRef, Json
+from framework.ports import CodeRef, Json, SourceData
 from framework.specs.language.resource import Draft, Facts, Resource
 from framework.specs.yaml.positions import DocumentPositions, Positions
 
@@ -60,7 +60,7 @@ class LazyFacts(Facts):
 
 
 _FACTS = frozenset(item.name for item in fields(Facts))
-_REST = ("claims", "warnings", "secrets", "places", "borrows")
+_REST = ("claims", "warnings", "secrets", "places", "borrows", "data")
 
 
 def has_of(facts: Facts) -> int:
@@ -156,12 +156,12 @@ class LazyDesired(Desired[BaseModel]):
     def of(
         cls, resource: Resource, *, commit: str, identity: str, digest: str, environment: str, storage: str, root: str,
         upstream: Mapping[Ref, str], meanings: Mapping[str, str], code: CodeRef | None, workload_version: str,
-        connections: Mapping[str, Json],
+        connections: Mapping[str, Json], data: SourceData,
     ) -> LazyDesired:  # fmt: skip
         desired = cls.__new__(cls)
         desired.__dict__.update(
             ref=resource.ref, commit=commit, identity=identity, digest=digest, environment=environment,
-            storage=storage, root=root, upstream=upstream, meanings=meanings, code=code, file=resource.file,
+            storage=storage, root=root, upstream=upstream, meanings=meanings, code=code, file=resource.file, data=data,
             resource=resource, _workload_version=workload_version, connections=connections,
         )  # fmt: skip
         return desired

@@ -15,6 +15,7 @@ from framework.api.meta import Ref
 from framework.api.places import Place, Use
 from framework.planning.grammar.fingerprint import Texts
 from framework.planning.grammar.kind import Borrowed, Claim, Kind, Reference
+from framework.ports import SourcePath
 from framework.specs.cache.lazy import Body, LazyDraft
 from framework.specs.language.resource import Draft, Facts, Resource
 
@@ -79,11 +80,12 @@ def facts_row(facts: Facts) -> list[Any]:
         [problem_row(problem) for problem in facts.secrets],
         facts.places,
         [[item.path, item.word, *item.ref] for item in facts.borrows],
+        facts.data,
     ]
 
 
 def facts_of_row(row: Sequence[Any]) -> Facts:
-    references, entrypoints, claims, warnings, secrets, places, borrows = row
+    references, entrypoints, claims, warnings, secrets, places, borrows, data = row
     return Facts(
         tuple(Reference(Ref(kind, name), path, bool(informs)) for kind, name, path, *informs in references),
         tuple((path, entrypoint) for path, entrypoint in entrypoints),
@@ -92,6 +94,7 @@ def facts_of_row(row: Sequence[Any]) -> Facts:
         tuple(problem_of(item) for item in secrets),
         tuple(Place(path, address, Use(use)) for path, address, use in places),
         tuple(Borrowed(path, word, Ref(kind, name)) for path, word, kind, name in borrows),
+        tuple(SourcePath(*item) for item in data),
     )
 
 

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FILE = "specs.db"
-_APPLICATION, _FORM = 0x6D6C6F70, 1
+_APPLICATION, _FORM = 0x6D6C6F70, 2
 _WAIT_SECONDS = 0.5
 _MOST_FILES = 100_000
 _KEPT_FILES = 50_000

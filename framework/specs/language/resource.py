@@ -14,6 +14,7 @@ from framework.api.meta import Metadata, Ref
 from framework.api.places import Place
 from framework.planning.grammar.fingerprint import Texts
 from framework.planning.grammar.kind import Borrowed, Claim, Reference
+from framework.ports import SourcePath
 from framework.specs.language.explain import Finding
 from framework.specs.yaml import paths
 from framework.specs.yaml.positions import Positions
@@ -54,6 +55,7 @@ class Facts:
     secrets: tuple[Problem, ...]
     places: tuple[Place, ...]
     borrows: tuple[Borrowed, ...]
+    data: tuple[SourcePath, ...] = ()
 
     @cached_property
     def upstreams(self) -> tuple[Ref, ...]:

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from framework import checked
-from framework.api.errors import TerminalError, TransientError
-from framework.ports import CheckedRun, FailureKind, MaterializeRequest
+from framework.ports import CheckedRun, MaterializeRequest, file_list
 from framework.sources.contents import Contents
-from framework.sources.naming import source_digest
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, expectations
 from framework.workloads.features.compared import compared
@@ -20,11 +18,14 @@ from framework.workloads.features.ranges import Range, begin, inputs_of
 from framework.workloads.features.sources import trouble
 from framework.workloads.features.staging import scratch
 from framework.workloads.features.transform import declared
+from framework.workloads.features.unchanged import ensure_unchanged
 from framework.workloads.features.versions import Computed, Version
 from framework.workloads.online import sync
 
-_TOLD = {"view", "commit", "identity", "build", "cause", "source_digest", "upstream"}
+_TOLD = {"view", "commit", "identity", "build", "cause", "source_digest", "upstream", "committed"}
 """What of the request the commit of the version repeats."""
+_MOST_FILES = 1000
+"""Of a source, whose names are kept with a version."""
 _OF_ROWS = ("between", "notNull", "oneOf", "matches")
 """Expectations of single rows."""
 
@@ -60,11 +61,15 @@ def _publish(
     inputs = inputs_of(asked, {}, contents) if incremental else {}
     begun = begin(asked, before, inputs) if incremental else ""
     extends = begun if isinstance(begun, Range) else None
-    computed = version.computed(folder) if extends is None else version.extended(extends, folder)
-    _ensure_read(asked, contents)
+    try:
+        computed = version.computed(folder) if extends is None else version.extended(extends, folder)
+    except WorkloadError:
+        ensure_unchanged(asked)  # what went wrong with files that did is no mistake of anybody's
+        raise
+    ensure_unchanged(asked)
     context.progress(None, f"checking {computed.rows.height:,} rows")
     found = _checked(asked, computed, now)
-    remarks = [] if found.rows else trouble(spec["sources"], asked.root)
+    remarks = [] if found.rows else trouble(spec["sources"], asked.root, asked.files)
     results = (*found.findings, *expectations.emptiness(found.rows, spec, remarks))
     try:
         expectations.require(results)
@@ -81,6 +86,7 @@ def _publish(
         {
             "run": context.name,
             **asked.model_dump(mode="json", include=_TOLD),
+            "files": {name: file_list(files, _MOST_FILES).model_dump() for name, files in asked.files.items()},
             **named,
             **computed.told,
             **({"why": begun} if isinstance(begun, str) and begun else {}),
@@ -116,23 +122,6 @@ def _checked(asked: MaterializeRequest, computed: Computed, now: datetime) -> ex
 def _of_rows(asks: Mapping[str, Any], timestamp: str | None) -> bool:
     """Whether what holds for some rows and for others holds for all of them."""
     return timestamp in (asks.get("unique") or ()) or any(asks.get(word) is not None for word in _OF_ROWS)
-
-
-def _ensure_read(asked: MaterializeRequest, contents: Contents) -> None:
-    """A version is found again by what it was made of, so that has to be what the sources held.
-
-    Raises:
-        WorkloadError: "SourceChanged" (Infrastructure: the next attempt may find them at rest).
-    """
-    if not asked.source_digest:
-        return
-    try:
-        same = source_digest(asked.spec["sources"], asked.root, contents) == asked.source_digest
-    except (TerminalError, TransientError):
-        same = False
-    if not same:
-        told = "the sources have changed since it was decided to read them"
-        raise WorkloadError("SourceChanged", told, kind=FailureKind.INFRASTRUCTURE)
 
 
 def _keep(published: delta.PublishedVersion) -> None:

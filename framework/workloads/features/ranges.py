@@ -76,10 +76,11 @@ def inputs_of(asked: MaterializeRequest, before: Inputs, contents: Contents) -> 
     """What the files of each source are now. Those that are as in ``before`` are not opened."""
     found: dict[str, dict[str, list[Any]]] = {}
     for name, source in asked.spec["sources"].items():
-        one = asked_source(name, source, asked.root)
+        one, files = asked_source(name, source, asked.root, named=asked.files), asked.files.get(name)
         if not reader_of(one).of_files:
             continue
-        digests = contents.of(one.uri, storage.match_files(one.uri))
+        there = () if files is not None else contents.of(one.uri, storage.match_files(one.uri))
+        digests = [file.digest for file in files] if files is not None else there
         column, found[name] = source.get("timestamp") or asked.spec["timestamp"], {}
         for file, digest in zip(one.files, digests, strict=True):
             known = before.get(name, {}).get(file.label)

@@ -13,7 +13,7 @@ from framework.workloads.features.contract import renamed, told_dtypes
 from framework.workloads.features.readers.arrow import ArrowReader
 from framework.workloads.features.readers.csv import CsvReader
 from framework.workloads.features.readers.delta import DeltaReader
-from framework.workloads.features.readers.files import File, find
+from framework.workloads.features.readers.files import NO_FILES, File, Files, find
 from framework.workloads.features.readers.function import FunctionReader
 from framework.workloads.features.readers.ndjson import NdjsonReader
 from framework.workloads.features.readers.parquet import ParquetReader
@@ -45,9 +45,10 @@ def reader_of(source: AskedSource) -> Reader:
 
 
 def read_sources(
-    sources: Sources, root: str, upstream: Sources, declared: Mapping[str, str] | None = None
+    sources: Sources, root: str, upstream: Sources, declared: Mapping[str, str] | None = None, files: Files = NO_FILES
 ) -> dict[str, pl.LazyFrame]:
-    """One LazyFrame per source of the spec, in the order of the spec.
+    """One LazyFrame per source of the spec, in the order of the spec: of the ``files`` that are named, or of those that
+    are there where nobody named them.
 
     ``upstream`` pins the published version {uri, version} of every FeatureView that is read. ``declared`` are the
     dtypes of the view's own columns: a column of that name without any value in a CSV file takes it.
@@ -57,7 +58,7 @@ def read_sources(
             "MissingColumn", "SchemaChanged", "PathOutsideRoot"; what ``call`` raises.
         TerminalError, TransientError: of a database, as ``databases.asked`` does.
     """
-    asked = {name: asked_source(name, source, root, upstream, declared) for name, source in sources.items()}
+    asked = {name: asked_source(name, source, root, upstream, declared, files) for name, source in sources.items()}
     return {name: renamed(source, reader_of(source).scan(source)) for name, source in asked.items()}
 
 
@@ -67,14 +68,22 @@ def asked_source(
     root: str,
     upstream: Sources | None = None,
     declared: Mapping[str, str] | None = None,
+    named: Files = NO_FILES,
 ) -> AskedSource:
-    """A source of a spec with the files that its path stands for.
+    """A source of a spec with the files that are ``named`` for it, or those that its path stands for.
 
     Raises:
         WorkloadError: "PathOutsideRoot".
     """
-    uri, files = find(name, source["path"], root) if source.get("path") else ("", [])
-    asked = AskedSource(name, source, root, uri, files, declared or {}, upstream or {})
+    uri, files, version = "", list[File](), None
+    if source.get("path") and name not in named:
+        uri, files = find(name, source["path"], root)
+    elif source.get("path") and source["format"] == "delta":
+        (table,) = named[name]
+        uri, version = table.uri, int(table.digest.split(":")[1])
+    elif source.get("path"):
+        files = [File(item.label, item.uri) for item in named[name]]
+    asked = AskedSource(name, source, root, uri, files, declared or {}, upstream or {}, version)
     return replace(asked, declared=told_dtypes(asked))
 
 
@@ -91,17 +100,17 @@ def newest_of(source: AskedSource, file: File, column: str) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def trouble(sources: Sources, root: str) -> list[str]:
+def trouble(sources: Sources, root: str, files: Files = NO_FILES) -> list[str]:
     """What is wrong with files, by name, for when their rows could not be computed or are none."""
     return [
         told
         for name, source in sources.items()
-        for asked in [asked_source(name, source, root)]
+        for asked in [asked_source(name, source, root, named=files)]
         for told in reader_of(asked).trouble(asked)
     ]
 
 
-def places(sources: Sources, root: str) -> str:
+def places(sources: Sources, root: str, files: Files = NO_FILES) -> str:
     """Where rows are read from: ``data/2013.csv and data/2014.csv``; empty where that is no file."""
-    asked = [asked_source(name, source, root) for name, source in sources.items()]
+    asked = [asked_source(name, source, root, named=files) for name, source in sources.items()]
     return shown([file for source in asked if reader_of(source).of_files for file in source.files])

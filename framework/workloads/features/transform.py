@@ -15,6 +15,7 @@ from framework.workloads.entrypoints import call
 from framework.workloads.failures import first_line, raised
 from framework.workloads.features import query
 from framework.workloads.features.aggregating import aggregated
+from framework.workloads.features.readers.files import NO_FILES, Files
 from framework.workloads.features.sources import Sources, places, read_sources, trouble
 from framework.workloads.features.staging import Rows, stage
 
@@ -38,6 +39,7 @@ def staged(
     folder: Path,
     narrow: Narrowing | None = None,
     select: Selecting | None = None,
+    files: Files = NO_FILES,
 ) -> Rows:
     """All rows of a view at its declared columns and dtypes, in canonical order (time, entities, everything else), so
     that equal inputs give equal bytes whatever the engine's threads did. They lie in files below ``folder``.
@@ -48,13 +50,14 @@ def staged(
         upstream: published version {uri, version} by name of each FeatureView that is a source.
         narrow: what of the sources the transform gets.
         select: what of the rows that it yields is wanted.
+        files: by source those to read; of a source that is not among them those that are there.
 
     Raises:
         WorkloadError: what ``read_sources``, ``rows_of`` and ``stage`` raise, and "TransformFailed" where the query
             or the function does.
     """
     columns = declared(spec)
-    sources = read_sources(spec["sources"], root, upstream, dict(columns))
+    sources = read_sources(spec["sources"], root, upstream, dict(columns), files)
     try:
         with _engine():
             rows = rows_of(spec, narrow(sources) if narrow else sources)
@@ -62,16 +65,22 @@ def staged(
     except WorkloadError as error:
         if not _of_files(error):
             raise
-        raise _placed(error, spec["sources"], root) from error
+        raise _placed(error, spec["sources"], root, files) from error
 
 
-def count(spec: Mapping[str, Any], root: str, upstream: Mapping[str, Mapping[str, Any]], select: Selecting) -> int:
+def count(
+    spec: Mapping[str, Any],
+    root: str,
+    upstream: Mapping[str, Mapping[str, Any]],
+    select: Selecting,
+    files: Files = NO_FILES,
+) -> int:
     """How many rows of a view ``select`` leaves.
 
     Raises:
         WorkloadError: what ``read_sources`` raises, "TransformFailed".
     """
-    sources = read_sources(spec["sources"], root, upstream, dict(declared(spec)))
+    sources = read_sources(spec["sources"], root, upstream, dict(declared(spec)), files)
     with _engine():
         return int(select(transform(spec.get("transform"), sources)).select(pl.len()).collect().item())
 
@@ -140,7 +149,8 @@ def _of_files(error: WorkloadError) -> bool:
     return cause is None and "found" in error.data
 
 
-def _placed(error: WorkloadError, sources: Sources, root: str) -> WorkloadError:
+def _placed(error: WorkloadError, sources: Sources, root: str, files: Files) -> WorkloadError:
     """``error``, with what is wrong with the files; where nothing is, with which they are."""
-    found = trouble(sources, root) or ([f"read from {read}"] if (read := places(sources, root)) else [])
+    found = trouble(sources, root, files)
+    found = found or ([f"read from {read}"] if (read := places(sources, root, files)) else [])
     return WorkloadError(error.reason, "; ".join([str(error), *found]), kind=error.kind, data=error.data)

@@ -75,7 +75,7 @@ class Version:
 
     def computed(self, folder: Path) -> Computed:
         """All rows, but for those that are older than the spec keeps them."""
-        rows = staged(self.spec, self.asked.root, self.upstream, folder)
+        rows = staged(self.spec, self.asked.root, self.upstream, folder, files=self.asked.files)
         if not times(self.spec):
             return Computed(rows, None, None, None, {"since": None})
         mark = watermark(rows.lazy, self.time, self.now)
@@ -87,7 +87,7 @@ class Version:
         """Rows from an event time on, which take the place of those that the version before has there."""
         select = partial(from_time, column=self.time, since=found.since)
         narrow = partial(recent, spec=self.spec, since=found.since)
-        rows = staged(self.spec, self.asked.root, self.upstream, folder, narrow, select)
+        rows = staged(self.spec, self.asked.root, self.upstream, folder, narrow, select, self.asked.files)
         at, before = _at(self.time), delta.read(found.before.uri, found.before.version, declared(self.spec))
         mark = max(watermark(rows.lazy, self.time, self.now) or found.since, _mark(found.before))
         low = oldest(self.spec, mark)
@@ -118,7 +118,7 @@ class Version:
             older = from_time(rows, self.time, found.since, before=True)
             return older if low is None else from_time(older, self.time, datetime.combine(low, time(), UTC))
 
-        there = count(self.spec, self.asked.root, self.upstream, left_out)
+        there = count(self.spec, self.asked.root, self.upstream, left_out, self.asked.files)
         newer = before.filter(at >= found.since).select(pl.len()).collect().item()
         dropped = 0 if low is None else before.filter(at.dt.date() < low).select(pl.len()).collect().item()
         return max(0, there - (found.days.rows - int(newer) - int(dropped)))

@@ -6,12 +6,13 @@ import io
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 
 from framework.api.errors import ConfigurationError, SpecError, TerminalError
 from framework.backends.memory import SymbolicLink
-from framework.ports import Repository, SpecSource
+from framework.ports import SYMLINK, Blob, DataSource, Repository, SpecSource
 
 Files = Mapping[str, str | SymbolicLink]
 
@@ -131,6 +132,28 @@ class CommittedSourceContract(SpecSourceContract):
         world.commit(CODE)
         with pytest.raises(ConfigurationError):
             world.source.resolve(name)
+
+    def test_all_that_a_commit_holds_is_listed_links_included(self, world: SourceWorld) -> None:
+        source = cast(DataSource, world.source)
+        commit = world.commit({"b/ä x.csv": "x\n", "b-c": "", "b/link": SymbolicLink("ä x.csv"), "a": "1"})
+        listed = source.listing(commit)
+        assert [(item.path, item.mode) for item in listed if item.path != "top.txt"] == [
+            ("a", "100644"), ("b-c", "100644"), ("b/link", SYMLINK), ("b/ä x.csv", "100644"),
+        ]  # fmt: skip
+        shas = {item.path: item.sha for item in listed}
+        assert source.read([Blob("b/link", shas["b/link"])])[shas["b/link"]].decode() == "ä x.csv"
+        sizes = source.sizes(shas.values())
+        assert {path: sizes[sha] for path, sha in shas.items()} | {"top.txt": 0} == {
+            "a": 1, "b-c": 0, "b/link": 8, "b/ä x.csv": 2, "top.txt": 0,
+        }  # fmt: skip
+        assert source.sizes([]) == {}
+
+    @pytest.mark.parametrize("text", ["", "x\n", "0123456789" * 100_000])
+    def test_a_file_is_copied_whole_however_large_it_is(self, world: SourceWorld, text: str) -> None:
+        source, commit, into = cast(DataSource, world.source), world.commit({"data.csv": text}), io.BytesIO()
+        (sha,) = [item.sha for item in source.listing(commit) if item.path == "data.csv"]
+        source.copy(sha, into)
+        assert into.getvalue().decode() == text
 
     def test_an_old_commit_reads_as_it_was(self, world: SourceWorld) -> None:
         first = world.commit({"specs/a.yaml": "one", "specs/gone.yaml": "here"})

@@ -6,10 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import pytest
-
-from framework.api.errors import TerminalError
-from framework.ports import Json, TableCatalog
+from framework.ports import TableCatalog
 
 COLUMNS = (("flight", "Int64"), ("distance", "Float64"))
 
@@ -17,20 +14,14 @@ COLUMNS = (("flight", "Int64"), ("distance", "Float64"))
 @dataclass(frozen=True)
 class TableWorld:
     """``publish`` (table's URI, rows, source digest) does what a materialising run does at its end, with identity "i1",
-    the commit "c" * 40 and :data:`COLUMNS`; ``write`` puts a source file at a path below ``root``."""
+    the commit "c" * 40 and :data:`COLUMNS`."""
 
     tables: TableCatalog
     storage: str
-    root: str
     publish: Callable[[str, int, str], None]
-    write: Callable[[str, str], None]
 
     def uri(self, name: str = "departures") -> str:
         return f"{self.storage}/features/{name}/i1"
-
-    def digest(self, **paths: str) -> str:
-        sources: dict[str, dict[str, Json]] = {name: {"format": "csv", "path": path} for name, path in paths.items()}
-        return self.tables.source_digest(sources, self.root)
 
 
 class TableCatalogContract:
@@ -77,38 +68,3 @@ class TableCatalogContract:
         world.tables.delete(world.uri("never"))
         assert world.tables.describe(world.uri("one")) is None
         assert world.tables.describe(world.uri("two")) is not None
-
-    def test_the_source_digest_changes_with_the_files(self, world: TableWorld) -> None:
-        world.write("data/flights.csv", "a\n1\n")
-        world.write("data/other.csv", "b\n1\n")
-        before = world.digest(flights="data/flights.csv")
-        assert before
-        assert world.digest(flights="data/flights.csv") == before
-        world.write("data/other.csv", "b\n1\n2\n")
-        assert world.digest(flights="data/flights.csv") == before
-        assert world.digest(flights="data/other.csv") != before
-        assert world.digest(flights="data/flights.csv", other="data/other.csv") != before
-        world.write("data/flights.csv", "a\n1\n2\n")
-        assert world.digest(flights="data/flights.csv") != before
-
-    def test_globs_see_new_files(self, world: TableWorld) -> None:
-        world.write("data/2013-01.csv", "a\n1\n")
-        before = world.digest(flights="data/2013-*.csv")
-        world.write("data/2014-01.csv", "a\n1\n")
-        assert world.digest(flights="data/2013-*.csv") == before
-        world.write("data/2013-02.csv", "a\n1\n")
-        assert world.digest(flights="data/2013-*.csv") != before
-
-    @pytest.mark.parametrize("path", ["data/missing.csv", "data/missing-*.csv"])
-    def test_a_missing_source_is_named(self, world: TableWorld, path: str) -> None:
-        world.write("data/flights.csv", "a\n1\n")
-        with pytest.raises(TerminalError) as raised:
-            world.digest(flights="data/flights.csv", planes=path)
-        assert raised.value.reason == "SourceMissing"
-        assert "planes" in str(raised.value)
-        assert path in str(raised.value)
-
-    def test_sources_that_are_no_files_have_no_digest(self, world: TableWorld) -> None:
-        sources: dict[str, dict[str, Json]] = {"weather": {"view": "weather-hourly"}, "made": {"function": "a.b:c"}}
-        assert world.tables.source_digest(sources, world.root) == ""
-        assert world.tables.source_digest({}, world.root) == ""

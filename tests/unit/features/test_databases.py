@@ -13,9 +13,8 @@ import pytest
 
 from framework.api.errors import TerminalError, TransientError
 from framework.api.statements import mistake, plain
-from framework.sources.contents import Contents
-from framework.sources.naming import source_digest
 from framework.workloads.features.sources import read_sources
+from tests import lying
 
 WAREHOUSE = {"name": "warehouse", "url": "sqlite:///shop.db"}
 
@@ -102,7 +101,7 @@ def test_two_columns_of_one_name_are_told(root: Path) -> None:
 def test_rows_are_named_by_where_and_how_they_are_asked_for_and_by_what_says_that_they_changed(root: Path) -> None:
     def digest(**more: Any) -> str:
         asked = source("SELECT * FROM orders", **{"versionSql": "SELECT max(id) FROM orders", **more})
-        return source_digest({"only": asked}, str(root), Contents())
+        return lying.digest({"only": asked}, root)
 
     first, unknown = digest(), digest(versionSql=None)
     assert first == digest() != unknown == digest(versionSql=None)

@@ -15,6 +15,7 @@ from framework.backends.delta.tables import DeltaTables
 from framework.ports import FailureKind, ReadTable
 from framework.workloads.context import RunContext, WorkloadError
 from framework.workloads.features import delta, materialize, staging
+from tests.lying import data, digest
 from tests.unit.features.test_transform import spec
 
 CATALOG = DeltaTables()
@@ -22,6 +23,7 @@ CATALOG = DeltaTables()
 
 def context(root: Path, name: str = "features-delays-1", form: dict | None = None, **payload: Any) -> RunContext:
     made = form or spec()
+    held = data(made["sources"], root)
     return RunContext(
         name=name,
         attempt=1,
@@ -31,7 +33,8 @@ def context(root: Path, name: str = "features-delays-1", form: dict | None = Non
             "table": str(root / "store" / "features" / "delays" / "1111111111"),
             "root": str(root),
             "spec": made,
-            "source_digest": CATALOG.source_digest(made["sources"], str(root)),
+            "source_digest": held.digest,
+            "files": {name: [file.model_dump() for file in files] for name, files in held.files.items()},
             "commit": "c0ffee",
             "upstream": {},
             **payload,
@@ -264,7 +267,7 @@ def test_equal_inputs_give_equal_rows_whatever_the_file_order(tmp_path: Path) ->
 
 def test_a_missing_source_has_a_name() -> None:
     with pytest.raises(TerminalError, match=r"data/none\.csv"):
-        CATALOG.source_digest({"flights": {"format": "csv", "path": "data/none.csv"}}, "somewhere")
+        digest({"flights": {"format": "csv", "path": "data/none.csv"}}, "somewhere")
 
 
 def test_the_digest_does_not_depend_on_where_the_project_lies(tmp_path: Path) -> None:
@@ -273,7 +276,7 @@ def test_the_digest_does_not_depend_on_where_the_project_lies(tmp_path: Path) ->
         folder = tmp_path / name
         folder.mkdir()
         (folder / "a.csv").write_text("x\n1\n")
-        digests.add(CATALOG.source_digest({"a": {"format": "csv", "path": "*.csv"}}, str(folder)))
+        digests.add(digest({"a": {"format": "csv", "path": "*.csv"}}, folder))
     assert len(digests) == 1
 
 
@@ -298,7 +301,7 @@ def test_rows_that_are_not_those_that_were_asked_for_are_not_published(tmp_path:
     flights(tmp_path, [1, 2, 3])
     asked = context(tmp_path, build="b1")
     flights(tmp_path, [1, 2, 4])
-    with pytest.raises(WorkloadError, match="changed since") as raised:
+    with pytest.raises(WorkloadError, match=r"^flights\.parquet changed or vanished since") as raised:
         materialize.run(asked)
     assert (raised.value.reason, raised.value.kind) == ("SourceChanged", FailureKind.INFRASTRUCTURE)
     assert CATALOG.describe(asked.payload["table"]) is None

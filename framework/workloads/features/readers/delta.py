@@ -16,7 +16,7 @@ class DeltaReader(Reader):
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError, TableNotFoundError
 
-        options = options_of(source)
+        options = {**options_of(source), **({} if source.version is None else {"version": source.version})}
         try:
             return pl.scan_delta(DeltaTable(source.uri, **options))
         except TableNotFoundError as error:

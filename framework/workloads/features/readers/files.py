@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from framework import storage
+from framework.ports import SourceFile
 from framework.workloads.context import WorkloadError
 
 HEAD = 512
@@ -56,6 +58,11 @@ class File:
                 f"{self.label} is a git-lfs pointer and not the data: run git lfs pull where the project is checked out"
             )
             raise WorkloadError("SourceUnreadable", f"source {source}: {told}")
+
+
+Files = Mapping[str, Sequence[SourceFile]]
+"""By source those that are to be read, and no others."""
+NO_FILES: Files = {}
 
 
 def find(source: str, path: str, root: str) -> tuple[str, list[File]]:

@@ -24,7 +24,8 @@ _SHOWN = 3
 class AskedSource:
     """A source of a spec. ``asked`` is what the spec says of it (JSON by alias); ``root`` is the project's folder;
     ``uri`` and ``files`` are what its ``path`` stands for, where it has one; ``declared`` the dtypes of the view's own
-    columns, in a spec's words; ``upstream`` the published version {uri, version} of each FeatureView that is read."""
+    columns, in a spec's words; ``upstream`` the published version {uri, version} of each FeatureView that is read;
+    ``version`` the one of a Delta table, None for the newest."""
 
     name: str
     asked: Mapping[str, Any]
@@ -33,6 +34,7 @@ class AskedSource:
     files: Sequence[File] = ()
     declared: Mapping[str, str] = field(default_factory=dict)
     upstream: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    version: int | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:
