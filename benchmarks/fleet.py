@@ -32,7 +32,14 @@ from controllers.commands.project import Project
 from controllers.host import passes
 from controllers.host.wiring import open_project
 from controllers.settings import Settings
-from framework.backends.memory import MemoryProfiles, MemoryRuns, MemoryServing, MemorySources, MemoryTables
+from framework.backends.memory import (
+    MemoryOnline,
+    MemoryProfiles,
+    MemoryRuns,
+    MemoryServing,
+    MemorySources,
+    MemoryTables,
+)
 from framework.backends.memory.plane import DataPlane
 from framework.ports import ReferenceProfile, RunSpec, SourceData, Sources
 
@@ -130,7 +137,8 @@ class Fleet:
     def __init__(self, root: Path, commit: str, edits: Sequence[tuple[str, str]] = ()) -> None:
         self._root, self._edits = root, edits
         self.runs, self._serving, self._tables = PromptRuns(), MemoryServing(), MemoryTables()
-        self.runs.end = DataPlane(self.runs, self._serving, self._tables, lambda: datetime.now(UTC)).end
+        online = MemoryOnline(place=None)
+        self.runs.end = DataPlane(self.runs, self._serving, self._tables, online, lambda: datetime.now(UTC)).end
         self._move(commit)
 
     def _move(self, commit: str) -> None:

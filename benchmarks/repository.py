@@ -280,7 +280,7 @@ spec:
 _CODE: Mapping[str, str] = {
     "__init__.py": "",
     "features.py": '"""Features."""\n\nimport math\n\n\ndef orders(raw):\n    return raw, math.pi\n',
-    "train.py": '"""Training."""\n\nfrom shop.part{package} import features\n\n\ndef train(data, params):\n'
+    "train.py": '"""Training."""\n\nfrom shop.part{package} import features\n\n\ndef train(data, params, seed):\n'
     "    return features.orders(data), params\n",
     "serving.py": '"""Serving."""\n\n\ndef tidy(rows):\n    return rows\n',
 }

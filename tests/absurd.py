@@ -234,6 +234,7 @@ LATER: Mapping[str, dict[str, Any]] = {
             "dataset": {
                 "spine": "departures",
                 "columns": ["distance"],
+                "features": [{"view": "orders", "columns": ["distance"], "prefix": "ordered_"}],
                 "label": "delayed",
                 "window": {"last": "90d"},
                 "split": {"by": "time", "at": {"validation": "2013-02-01", "test": "2013-03-01"}},

@@ -80,7 +80,9 @@ class SpecSource(Protocol):
 class Sink(Protocol):
     """What bytes are written to."""
 
-    def write(self, data: bytes, /) -> object: ...
+    def write(self, data: bytes, /) -> object:
+        """Take the next bytes. Raises OSError where they find no room."""
+        ...
 
 
 class DataSource(Protocol):

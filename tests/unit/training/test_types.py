@@ -132,7 +132,7 @@ async def asked(arguments: dict[str, Any], sent: list[dict[str, Any]]) -> list[d
 @pytest.mark.parametrize("dtype", [pl.Categorical(), pl.Enum(["a", "b"])])
 def test_categories_of_a_source_are_strings_of_a_view_and_categories_of_a_model(dtype: pl.DataType) -> None:
     source = pl.DataFrame({"x": pl.Series(["b", None, "a"], dtype=dtype)})
-    frame = select_declared(source, [("x", "String")])
+    frame = select_declared(source.lazy(), [("x", "String")]).collect()
     signature = models.signature_of(frame, ["x"], [], ModelOutput("y"))
     assert signature["inputs"][0]["categories"] == ["a", "b"]
     assert models.Encoder(signature).matrix(frame)[[0, 2], 0].tolist() == [1.0, 0.0]
