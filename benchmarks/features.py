@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.gitops import Line, exit_status, table
-from benchmarks.measure import FailedError, Timing
-from benchmarks.training import joins, measured
+from benchmarks import training
+from benchmarks.gitops import Line, reported
+from benchmarks.measure import Timing
+from benchmarks.training import joins
 
 _BARE, _PART, _LINEAR, _MEMORY = 2.0, 0.1, 12.0, 1.5
 _STOCK, _DESCRIBE = 18.0, 1.0
@@ -23,7 +21,7 @@ Found = dict[str, float]
 
 
 def _one(kind: str, rows: int, work: Path) -> Found:
-    return measured("benchmarks.views", kind, work, str(rows))
+    return training.measured("benchmarks.views", kind, work, str(rows))
 
 
 def _best(kinds: Sequence[str], rows: int, runs: int, work: Path, say: Say) -> dict[str, list[Found]]:
@@ -100,28 +98,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.runs < 1:
         parser.error("--runs is at least 1")
-    started = time.monotonic()
 
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - started:5.0f} s] {text}", file=sys.stderr, flush=True)
-
-    load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory(prefix="features-") as folder:
-        work = Path(folder)
-        parts = {
+    def measured(work: Path, say: Say) -> Iterator[Line]:
+        parts: dict[str, Callable[[], Iterator[Line]]] = {
             "joins": lambda: joins(work, chosen.runs, say),
             "views": lambda: views(work, chosen.runs, say),
             "growth": lambda: growth(work, say),
             "profiles": lambda: profiles(work, chosen.runs, say),
         }
-        try:
-            lines = [line for name, part in parts.items() if chosen.only in (None, name) for line in part()]
-        except FailedError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-    print(table(lines))
-    print(f"Load of the machine at the start and at the end: {load:.1f}, {os.getloadavg()[0]:.1f}.")
-    return exit_status(lines)
+        for name, part in parts.items():
+            if chosen.only in (None, name):
+                yield from part()
+
+    return reported("features", measured)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -229,6 +229,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.json is not None:
         document = {"size": chosen.size, "load": loads, "lines": [{**asdict(line), "met": line.met} for line in lines]}
         chosen.json.write_text(json.dumps(document, indent=2) + "\n")
+    return exit_status(lines)
+
+
+def reported(name: str, measured: Callable[[Path, Callable[[str], None]], Iterable[Line]]) -> int:
+    """Print what was ``measured`` in a temporary folder, and how busy the machine was; the exit status."""
+    started, load = time.monotonic(), os.getloadavg()[0]
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - started:5.0f} s] {text}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix=f"{name}-") as work:
+        try:
+            lines = list(measured(Path(work), say))
+        except FailedError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    print(table(lines))
+    print(f"Load of the machine at the start and at the end: {load:.1f}, {os.getloadavg()[0]:.1f}.")
     return exit_status(lines)
 
 

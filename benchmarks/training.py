@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.bare import PARAMS, ROUNDS, TRIAL_ROUNDS, TRIALS, WORKER_ROUNDS
-from benchmarks.gitops import Line, exit_status, table
+from benchmarks.gitops import Line, reported
 from benchmarks.measure import FailedError, Timing
 from benchmarks.project import ROOT, Project, running
 from benchmarks.rows import BOUND, ROWS
@@ -202,31 +200,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.rows < 1_000 or chosen.runs < 1:
         parser.error("--rows is at least 1000, --runs at least 1")
-    started = time.monotonic()
 
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - started:5.0f} s] {text}", file=sys.stderr, flush=True)
+    def lines(work: Path, say: Callable[[str], None]) -> Iterator[Line]:
+        yield from fits(work, chosen.rows, chosen.runs, say)
+        two = ("two workers: commit to ModelReady", "a bare script of Ray Train with two workers")
+        yield from beside(work, "workers", _TWO, two, _SEVERAL, chosen.rows, chosen.runs, say)
+        trials = (
+            f"{TRIALS} trials and a fit: commit to ModelReady",
+            f"a bare script of Ray Tune, {TRIALS} trials and a fit",
+        )
+        yield from beside(work, "trials", _TRIALS, trials, _SEARCH, chosen.rows, chosen.runs, say)
+        yield unchanged(chosen.runs, say)
+        yield from () if chosen.no_joins else joins(work, chosen.runs, say)
+        yield from large(work, say) if chosen.large else ()
 
-    load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory(prefix="training-") as work:
-        try:
-            lines = list(fits(Path(work), chosen.rows, chosen.runs, say))
-            two = ("two workers: commit to ModelReady", "a bare script of Ray Train with two workers")
-            lines += beside(Path(work), "workers", _TWO, two, _SEVERAL, chosen.rows, chosen.runs, say)
-            trials = (
-                f"{TRIALS} trials and a fit: commit to ModelReady",
-                f"a bare script of Ray Tune, {TRIALS} trials and a fit",
-            )
-            lines += beside(Path(work), "trials", _TRIALS, trials, _SEARCH, chosen.rows, chosen.runs, say)
-            lines.append(unchanged(chosen.runs, say))
-            lines += [] if chosen.no_joins else joins(Path(work), chosen.runs, say)
-            lines += large(Path(work), say) if chosen.large else []
-        except FailedError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-    print(table(lines))
-    print(f"Load of the machine at the start and at the end: {load:.1f}, {os.getloadavg()[0]:.1f}.")
-    return exit_status(lines)
+    return reported("training", lines)
 
 
 if __name__ == "__main__":

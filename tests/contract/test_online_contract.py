@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,7 +13,6 @@ from framework.api.errors import TerminalError, TransientError
 from framework.backends.memory.online import MemoryOnline
 from framework.online import open_store
 from framework.online.store import Batch, OnlineStore
-from framework.ports import OnlineVersion
 from tests.contract.suites.online import FIRST, SECOND, VIEW, A, B, OnlineStoreContract, at, place_at
 from tests.services.redis import RedisServer, redis_server
 
@@ -77,19 +75,6 @@ class TestSqlite(OnlineStoreContract):
         store.write(VIEW, SECOND, [[(B, at(1))]])
         with closing(sqlite3.connect(file)) as connection:
             assert connection.execute("SELECT count(*) FROM rows").fetchone() == (1,)
-
-    def test_a_write_that_another_one_overtook_is_not_switched_to(self, store: OnlineStore) -> None:
-        def overtaken() -> Iterator[Batch]:
-            yield [(A, at(1, b"slow"))]
-            store.write(VIEW, SECOND, [[(A, at(1, b"quick"))]])
-
-        with pytest.raises(TransientError, match="came between"):
-            store.write(VIEW, FIRST, overtaken())
-        assert (held := store.describe(VIEW)) is not None
-        assert held.same(SECOND)
-
-    def test_readers_of_many_threads_see_whole_versions(self, store: OnlineStore) -> None:
-        see_whole_versions(store)
 
 
 class TestRedis(OnlineStoreContract):
@@ -159,19 +144,6 @@ class TestRedis(OnlineStoreContract):
         store.drop(VIEW)
         assert self.keys(server, request.node.name) == {}
 
-    def test_a_write_that_another_one_overtook_is_not_switched_to(self, store: OnlineStore) -> None:
-        def overtaken() -> Iterator[Batch]:
-            yield [(A, at(1, b"slow"))]
-            store.write(VIEW, SECOND, [[(A, at(1, b"quick"))]])
-
-        with pytest.raises(TransientError, match="came between"):
-            store.write(VIEW, FIRST, overtaken())
-        assert (held := store.describe(VIEW)) is not None
-        assert held.same(SECOND)
-
-    def test_readers_of_many_threads_see_whole_versions(self, store: OnlineStore) -> None:
-        see_whole_versions(store)
-
     def test_one_that_is_down_is_transient_and_found_again(self, tmp_path: Path) -> None:
         with redis_server(tmp_path) as server:
             store = open_store(place_at(server.url), timeout=2.0)
@@ -198,40 +170,6 @@ class TestRedis(OnlineStoreContract):
             with pytest.raises(TransientError):
                 store.read({VIEW: [A]})
             assert time.monotonic() - started < 2.0
-
-
-def see_whole_versions(store: OnlineStore) -> None:
-    """Readers that go on while versions follow each other."""
-    keys = [bytes([number]) for number in range(50)]
-    mixed: list[object] = []
-    done = threading.Event()
-
-    def rows(version: int) -> list[Batch]:
-        return [[(key, at(version, bytes([version])))] for key in keys]
-
-    def read() -> None:
-        while not done.is_set():
-            found = store.read({VIEW: keys})[VIEW]
-            assert found is not None
-            if list(found.values) != [at(found.version.version, bytes([found.version.version]))] * len(keys):
-                mixed.append(found)
-
-    def numbered(version: int) -> OnlineVersion:
-        return FIRST.model_copy(update={"version": version})
-
-    store.write(VIEW, numbered(1), rows(1))
-    readers = [threading.Thread(target=read) for _ in range(3)]
-    for reader in readers:
-        reader.start()
-    before = None
-    try:
-        for version in range(2, 12):
-            before = store.write(VIEW, numbered(version), rows(version), before if version % 2 else None)
-    finally:
-        done.set()
-        for reader in readers:
-            reader.join(10)
-    assert mixed == []
 
 
 def test_an_address_that_no_store_has_says_which_there_are() -> None:

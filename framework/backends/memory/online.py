@@ -44,12 +44,13 @@ class MemoryOnline:
     def write(
         self, view: str, version: OnlineVersion, batches: Iterable[Batch], onto: OnlineVersion | None = None
     ) -> OnlineVersion:
+        before = self.describe(view)
         staged = dict(pair for batch in batches for pair in batch)
         with self._lock:
+            there, rows = self._views.get(view, (None, {}))
+            if there != (before if onto is None else onto):
+                raise TransientError(f"another write of {view} came between: it is not what was to be added to")
             if onto is not None:
-                there, rows = self._views.get(view, (None, {}))
-                if there != onto:
-                    raise TransientError(f"another write of {view} came between: it is not what was to be added to")
                 newer = {key: old for key, old in rows.items() if old[:STAMP] > staged.get(key, old)[:STAMP]}
                 staged = {**rows, **staged, **newer}
             written = version.model_copy(update={"rows": len(staged), "written": self._clock()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -65,42 +66,40 @@ def _anywhere(value: str) -> str:
     return value
 
 
-_ABOUT_ONLINE = f"sqlite:///{OWN_FOLDER}/online.db or redis://host:6379/0"
+def _sqlite_or(
+    value: str, schemes: tuple[str, ...], wrong: Callable[[str], str | None], server: str, example: str, known: str
+) -> str:
+    """A SQLite database, or the address of a ``server`` under one of ``schemes``, of which ``wrong`` says what is."""
+    scheme, separator, _ = value.partition("://")
+    if separator and scheme == "sqlite":
+        return _database(value)
+    if separator and scheme in schemes:
+        why = wrong(value)
+        if why is not None:
+            raise FieldError(f"is no address of {server}, such as {example}: {why}")
+        return value
+    if not separator:
+        raise FieldError(f"{value!r} is no address; {known}")
+    near = nearest(scheme.casefold().partition("+")[0], (*schemes, "sqlite"))
+    raise FieldError(f"{scheme}:// is not supported; {known}", f"{near}://" if near else None)
+
+
+_REDIS = "redis://host:6379/0"
+_ABOUT_ONLINE = f"sqlite:///{OWN_FOLDER}/online.db or {_REDIS}"
 
 
 def _online(value: str) -> str:
-    scheme, separator, _ = value.partition("://")
-    if separator and scheme == "sqlite":
-        return _database(value)
-    if separator and scheme in {"redis", "rediss"}:
-        why = mistake(value)
-        if why is not None:
-            raise FieldError(f"is no address of a Redis server, such as redis://host:6379/0: {why}")
-        return value
     known = f"an online store is a SQLite database or a Redis server, such as {_ABOUT_ONLINE}"
-    if not separator:
-        raise FieldError(f"{value!r} is no address; {known}")
-    near = nearest(scheme.casefold(), ("sqlite", "redis", "rediss"))
-    raise FieldError(f"{scheme}:// is not supported; {known}", f"{near}://" if near else None)
+    return _sqlite_or(value, ("redis", "rediss"), mistake, "a Redis server", _REDIS, known)
 
 
-_ABOUT_TRACKING = f"http://mlflow:5000 or sqlite:///{OWN_FOLDER}/mlflow.db"
+_MLFLOW = "http://mlflow:5000"
+_ABOUT_TRACKING = f"{_MLFLOW} or sqlite:///{OWN_FOLDER}/mlflow.db"
 
 
 def _tracking(value: str) -> str:
-    scheme, separator, _ = value.partition("://")
-    if separator and scheme == "sqlite":
-        return _database(value)
-    if separator and scheme in {"http", "https"}:
-        why = mistake_of_base(value)
-        if why is not None:
-            raise FieldError(f"is no address of an MLflow server, such as http://mlflow:5000: {why}")
-        return value
     known = f"MLflow is a server or a SQLite database, such as {_ABOUT_TRACKING}"
-    if not separator:
-        raise FieldError(f"{value!r} is no address; {known}")
-    near = nearest(scheme.casefold().partition("+")[0], ("http", "https", "sqlite"))
-    raise FieldError(f"{scheme}:// is not supported; {known}", f"{near}://" if near else None)
+    return _sqlite_or(value, ("http", "https"), mistake_of_base, "an MLflow server", _MLFLOW, known)
 
 
 def _storage(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -171,6 +172,49 @@ class OnlineStoreContract:
             found = store.read({view: [A]})[view]
             assert found is not None
             assert list(found.values) == [at(1, view.encode())]
+
+    def test_a_write_that_another_one_overtook_is_not_switched_to(self, store: OnlineStore) -> None:
+        def overtaken() -> Iterator[Batch]:
+            yield [(A, at(1, b"slow"))]
+            store.write(VIEW, SECOND, [[(A, at(1, b"quick"))]])
+
+        with pytest.raises(TransientError, match="came between"):
+            store.write(VIEW, FIRST, overtaken())
+        assert (held := store.describe(VIEW)) is not None
+        assert held.same(SECOND)
+
+    def test_readers_of_many_threads_see_whole_versions(self, store: OnlineStore) -> None:
+        """They go on while versions follow each other."""
+        keys = [bytes([number]) for number in range(50)]
+        mixed: list[object] = []
+        done = threading.Event()
+
+        def rows(version: int) -> list[Batch]:
+            return [[(key, at(version, bytes([version])))] for key in keys]
+
+        def read() -> None:
+            while not done.is_set():
+                found = store.read({VIEW: keys})[VIEW]
+                assert found is not None
+                if list(found.values) != [at(found.version.version, bytes([found.version.version]))] * len(keys):
+                    mixed.append(found)
+
+        def numbered(version: int) -> OnlineVersion:
+            return FIRST.model_copy(update={"version": version})
+
+        store.write(VIEW, numbered(1), rows(1))
+        readers = [threading.Thread(target=read) for _ in range(3)]
+        for reader in readers:
+            reader.start()
+        before = None
+        try:
+            for version in range(2, 12):
+                before = store.write(VIEW, numbered(version), rows(version), before if version % 2 else None)
+        finally:
+            done.set()
+            for reader in readers:
+                reader.join(10)
+        assert mixed == []
 
 
 def place_at(store: str, space: str = "local") -> OnlinePlace:
