@@ -71,6 +71,8 @@ def newest(table: str) -> CheckedRun | None:
     if not files:
         return None
     rows = read(files[-1:]).to_dicts()
+    if not rows:  # removed since it was listed
+        return None
     results = tuple(
         ExpectationResult.model_validate({**row, "offending": json.loads(row["offending"])}) for row in rows
     )

@@ -84,12 +84,12 @@ def _tell_waiting(project: Any, planned: Any) -> None:
 
 
 def _tell_uncommitted(found: Any) -> None:
-    from framework.render.uncommitted import lying, not_looked_at
+    from framework.render.uncommitted import not_looked_at, untracked
 
     if found is not None and found.files:
         aside(f"note: {not_looked_at(found)}")
-    if found is not None and found.lying:
-        aside(f"note: {lying(found)}")
+    if found is not None and found.untracked:
+        aside(f"note: {untracked(found)}")
 
 
 def _shown(result: Any, output: str, width: int, colour: bool, unchanged: bool) -> str:

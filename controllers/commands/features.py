@@ -78,10 +78,10 @@ class FeatureViews:
 
     def _newest(self, now: Published) -> ViewVersion | None:
         """What readers have, without looking through what was there before."""
-        for state in (self.ports.tables.describe(now.uri), *self.ports.tables.versions(now.uri)):
-            if state is not None and state.version == now.version:
-                return ViewVersion(state, current=True, same_table=True)
-        return None
+        newest = self.ports.tables.describe(now.uri)
+        known = [newest] if newest is None or newest.version == now.version else self.ports.tables.versions(now.uri)
+        found = next((state for state in known if state is not None and state.version == now.version), None)
+        return None if found is None else ViewVersion(found, current=True, same_table=True)
 
     def _described(self, name: str) -> ViewRow:
         """What git says of it; where it does not ask for it any more, what was published last."""

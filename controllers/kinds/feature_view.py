@@ -45,7 +45,8 @@ def observe(
 def _online(desired: Desired[Any], state: FeatureViewState, table: TableState | None, ports: Ports) -> OnlineObserved:
     """The store is asked where the view is to be online, or was when it was last looked at."""
     place, name = ports.online.place(), desired.ref.name
-    if place is None or table is None or (not desired.spec.online.enabled and state.online is None):
+    ever = state.online is not None or state.online_run is not None or state.run is not None
+    if place is None or table is None or not (desired.spec.online.enabled or ever):
         return OnlineObserved(place)
     try:
         held = ports.online.describe(name)

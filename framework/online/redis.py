@@ -25,6 +25,8 @@ PASSWORD = "MLOPS_ONLINE_PASSWORD"  # noqa: S105 - the name of a variable
 _SWITCH = """
 local now, staged, generations, current = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 if redis.call('SISMEMBER', generations, ARGV[1]) == 0 or redis.call('HLEN', staged) ~= tonumber(ARGV[2]) then
+  redis.call('UNLINK', staged)
+  redis.call('SREM', generations, ARGV[1])
   return -1
 end
 local rows = staged

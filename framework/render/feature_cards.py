@@ -8,7 +8,7 @@ from datetime import datetime
 from framework.cards import plots
 from framework.cards.content import Card, CardLink, CardSection, table
 from framework.figures import ColumnFigures
-from framework.planning.reports.features import ProfiledVersion, ViewReport, ViewVersion, check_name, verdict
+from framework.planning.reports.features import ProfiledVersion, ViewReport, ViewVersion, by_check, verdict
 from framework.render.catalogue import page_of
 from framework.render.features import change, sentences, source_told
 from framework.render.figures import HEADS, figure, figure_cells, share
@@ -121,8 +121,8 @@ def _expectations(versions: Sequence[ViewVersion]) -> Iterator[CardSection]:
     shown = [one for one in versions[:_COMPARED] if one.findings]
     if not shown:
         return
-    names = list(dict.fromkeys(check_name(item) for one in shown for item in one.findings))
-    told = [{check_name(item): item for item in one.findings} for one in shown]
+    told = [by_check(one.findings) for one in shown]
+    names = list(dict.fromkeys(name for one in told for name in one))
     rows = [(name, *(verdict(found[name]) if name in found else "-" for found in told)) for name in names]
     observed = [(name, told[0][name].get("observed", "")) for name in names if name in told[0]]
     history = table(("check", *(f"version {one.label}" for one in shown)), rows)

@@ -76,7 +76,7 @@ def lost(step: TransformStep, before: TransformStep | None) -> Iterator[str]:
     """Where rows or values went, beside the step before; and which columns hold no value at all."""
     if before is not None and step.rows != before.rows:
         more = step.rows - before.rows
-        yield f"{abs(more):,} rows {'more' if more > 0 else 'fewer'} than after {before.name}"
+        yield f"{count(abs(more), 'row')} {'more' if more > 0 else 'fewer'} than after {before.name}"
     known = {one.name: one for one in before.columns} if before is not None else {}
     for one in step.columns:
         old = known.get(one.name)

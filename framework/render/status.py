@@ -28,7 +28,7 @@ from framework.render.terminal import (
     table,
     text_of,
 )
-from framework.render.uncommitted import lying, not_looked_at
+from framework.render.uncommitted import not_looked_at, untracked
 from framework.render.watch import controller_document, ray_document, watch_lines
 from framework.render.wording import ago, commit_title, count, short, span
 
@@ -104,8 +104,8 @@ def _header(report: StatusReport, width: int) -> list[Line]:
     lines += _asked(report, width)
     if report.uncommitted and report.uncommitted.files:
         lines += paragraph(not_looked_at(report.uncommitted), width=width, style="yellow")
-    if report.uncommitted and report.uncommitted.lying:
-        lines += paragraph(lying(report.uncommitted), width=width, style="yellow")
+    if report.uncommitted and report.uncommitted.untracked:
+        lines += paragraph(untracked(report.uncommitted), width=width, style="yellow")
     return lines
 
 

@@ -17,11 +17,11 @@ def not_looked_at(found: Uncommitted) -> str:
     )
 
 
-def lying(found: Uncommitted) -> str:
+def untracked(found: Uncommitted) -> str:
     """For files of data of which no commit says anything."""
-    names, one = some([one_line(name) for name in found.lying]), len(found.lying) == 1
+    names, one = some([one_line(name) for name in found.untracked]), len(found.untracked) == 1
     are, they = ("is", "it lies") if one else ("are", "they lie")
-    return f"{count(len(found.lying), 'file')} of data {are} in no commit and {are} read as {they}: {names}"
+    return f"{count(len(found.untracked), 'file')} of data {are} in no commit and {are} read as {they}: {names}"
 
 
 def not_committed(found: Uncommitted) -> str:

@@ -15,7 +15,7 @@ from framework.sources.contents import Contents
 from framework.sources.exports import Exports
 from framework.sources.listing import CommitListing, fits, parts_of
 from framework.sources.locating import SourcePlace
-from framework.sources.trees import CommittedData, DataOnDisk, DataTree, Tracked, lying, named
+from framework.sources.trees import CommittedData, DataOnDisk, DataTree, Tracked, named, untracked
 
 
 class GitSources:
@@ -78,11 +78,11 @@ class GitSources:
             return self._elsewhere(path, uri)
         tree = self.tree(root, commit)
         listing = tree.listing(commit)
-        chosen = choose(path, listing, self._lying(path, uri, root, listing))
+        chosen = choose(path, listing, self._untracked(path, uri, root, listing))
         if not chosen:
             raise TerminalError("SourceMissing", self._nothing(path, root, commit))
         free = [item.label for item in chosen if item.held is None and item.pointer is None]
-        found = lying(self._contents, root, path, free) if free else []
+        found = untracked(self._contents, root, path, free) if free else []
         return named(tree, chosen, {file.label: file for file in found})
 
     def _elsewhere(self, path: str, uri: str) -> list[SourceFile]:
@@ -98,7 +98,7 @@ class GitSources:
             for item, digest in zip(found, digests, strict=True)
         ]
 
-    def _lying(self, path: str, uri: str, root: str, listing: CommitListing) -> list[str]:
+    def _untracked(self, path: str, uri: str, root: str, listing: CommitListing) -> list[str]:
         """What the folder has at ``path`` of which the commit says nothing, and which git does not track there either:
         that would be a file of another commit."""
         if not glob.has_magic(path) and listing.covers("/".join(parts_of(path))):

@@ -20,7 +20,7 @@ class Chosen(NamedTuple):
     pointer: Pointer | None = None
 
 
-def choose(path: str, listing: CommitListing, lying: Iterable[str] = ()) -> list[Chosen]:
+def choose(path: str, listing: CommitListing, untracked: Iterable[str] = ()) -> list[Chosen]:
     """The files that ``path`` names, sorted by label: those of the commit, those that it points to, and of those that
     ``lie`` at that path all of which it says nothing. What has exactly that name goes before what matches it as a
     pattern, and a folder means the files directly in it.
@@ -31,7 +31,7 @@ def choose(path: str, listing: CommitListing, lying: Iterable[str] = ()) -> list
     exact = listing.followed(path)
     found = {label: Chosen(label, held=held) for label, held in listing.named(exact)}
     found |= {pointer.path: Chosen(pointer.path, pointer=pointer) for pointer in listing.pointed(exact)}
-    for label in lying:
+    for label in untracked:
         if not listing.covers(label):
             listing.followed(label)  # not in a submodule
             found.setdefault(label, Chosen(label))

@@ -40,12 +40,12 @@ class SourcePlace:
             TransientError: a file changed since it was named, or cannot be read.
         """
         try:
-            lying = self._lying(files)
-            return [found for file in files for found in self._located(file, lying, export)]
+            untracked = self._untracked(files)
+            return [found for file in files for found in self._located(file, untracked, export)]
         except OSError as error:
             raise TransientError(f"cannot read {self.path}: {error}") from error
 
-    def _lying(self, files: Sequence[SourceFile]) -> Mapping[str, str]:
+    def _untracked(self, files: Sequence[SourceFile]) -> Mapping[str, str]:
         """Of what lies in the project's folder where such a file is meant, by label, what it holds. What is larger or
         smaller is not read."""
         states: dict[str, dict[str, FileState]] = {}
@@ -61,10 +61,12 @@ class SourcePlace:
                 found |= dict(zip(asked, digests, strict=True))
         return found
 
-    def _located(self, file: SourceFile, lying: Mapping[str, str], export: ExportUri | None) -> Iterator[SourceFile]:
+    def _located(
+        self, file: SourceFile, untracked: Mapping[str, str], export: ExportUri | None
+    ) -> Iterator[SourceFile]:
         algorithm, _, name = file.digest.partition(":")
         pointer = self.listing.pointers.get(file.label)
-        here = lying.get(file.label, "")
+        here = untracked.get(file.label, "")
         if algorithm == "delta" or "://" in file.label:
             yield _at(file, file.uri or file.label)
         elif pointer is not None and pointer.folder:
@@ -104,8 +106,9 @@ class SourcePlace:
 
     def _folder(self, pointer: Pointer) -> Iterator[SourceFile]:
         """The files below a folder that the source names, where all of the folder is what is meant."""
-        labels = sorted(self._below(pointer.path))
-        states = [state for label in labels if (state := self._state(label)) is not None]
+        looked = {label: self._state(label) for label in sorted(self._below(pointer.path))}
+        there = {label: state for label, state in looked.items() if state is not None}
+        labels, states = list(there), list(there.values())
         algorithm = "lines" if pointer.lines else "md5"
         found = self.contents.of(f"{self.root}/{pointer.path} by {algorithm}", states, algorithm)
         hashes = [digest.partition(":")[2] for digest in found]

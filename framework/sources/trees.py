@@ -147,10 +147,10 @@ class DataOnDisk:
         """Each of them is looked at by itself."""
 
     def named(self, files: Sequence[tuple[str, Held]]) -> list[SourceFile]:
-        return lying(self._contents, str(self._root), "work tree", [label for label, _ in files])
+        return untracked(self._contents, str(self._root), "work tree", [label for label, _ in files])
 
 
-def lying(contents: Contents, root: str, source: str, labels: Sequence[str]) -> list[SourceFile]:
+def untracked(contents: Contents, root: str, source: str, labels: Sequence[str]) -> list[SourceFile]:
     """Files of the project's folder by what they hold now.
 
     Raises:

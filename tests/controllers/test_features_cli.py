@@ -168,13 +168,13 @@ def test_a_profile_is_told_and_taken_along(lived: Project, tmp_path: Path) -> No
     assert file.read_text() == "mine"
 
 
-def test_a_computation_is_gone_through_and_nothing_published(lived: Project, tmp_path: Path) -> None:
+def test_a_computation_is_gone_through_and_nothing_published(lived: Project) -> None:
     before = everything(lived.root)
     found = asked(lived, "debug", "delays")
     assert [(one["name"], one["rows"]) for one in found["steps"]] == [
         ("flights", 4), ("carriers", 2), ("known", 3), ("the SQL", 3), ("the columns of the view", 3),
     ]  # fmt: skip
-    assert found["steps"][2]["told"] == ["1 rows fewer than after flights"]
+    assert found["steps"][2]["told"] == ["1 row fewer than after flights"]
     assert everything(lived.root) == before
 
 

@@ -87,6 +87,32 @@ def test_new_rows_follow() -> None:
     assert world.reasons(VIEW).count(ONLINE_WRITTEN) == 2
 
 
+def test_what_was_bringing_an_earlier_version_is_ended() -> None:
+    """Or it would put that version back in the place of the newer one."""
+    world = World({"mlops_specs/departures.yaml": ONLINE + "  materialization: {every: 10s}\n"})
+    world.run()
+    world.ports.online.lose("departures")
+    world.pass_()
+    slow, end = world.state(VIEW)["online_run"], world.plane.end
+    world.plane.end = lambda run: end(run) if run.name != slow else None  # type: ignore[method-assign]
+    world.ports.sources.files["data/flights.csv"] = "v2"
+    world.steps(30)
+    assert slow in [call.subject for call in world.ports.calls.made if call.verb == "runs.stop"]
+    assert (list(world.ports.runs.active()), held(world).version) == ([], 1)
+
+
+@pytest.mark.parametrize("then", [None, DEPARTURES])
+def test_rows_that_were_written_before_anybody_looked_go_too(then: str | None) -> None:
+    world = World(VIEW_ALONE)
+    world.pass_()
+    (run,) = world.ports.runs.active()
+    world.plane.end(run)
+    assert held(world).version == 0
+    world.commit(departures=then, other=DEPARTURES.replace("departures", "other"))
+    world.run()
+    assert world.ports.online.describe("departures") is None
+
+
 def test_what_is_lost_is_written_again() -> None:
     world = online_world()
     world.ports.online.lose("departures")

@@ -218,7 +218,7 @@ def test_files_that_differ_from_the_commit_are_named(mine: Project) -> None:
         "commit": head(mine),
         "files": ["mlops_specs/classifier.yaml", "mlops_specs/new.yaml"],
         "how": {"mlops_specs/classifier.yaml": "modified", "mlops_specs/new.yaml": "untracked"},
-        "lying": [],
+        "untracked": [],
     }
     plan = call(mine, "plan")
     assert told in plan.stderr

@@ -25,8 +25,8 @@ def test_a_source_is_what_the_commit_has_and_what_is_in_none(
     commit: dict[str, str], folder: dict[str, str], tracked: frozenset[str], path: str
 ) -> None:
     """``tracked``: what git tracks in the folder, at whichever commit that is."""
-    lying = {label: text for label, text in folder.items() if label not in commit and label not in tracked}
-    wanted = {label: text for label, text in sorted({**lying, **commit}.items()) if label in NAMED[path]}
+    untracked = {label: text for label, text in folder.items() if label not in commit and label not in tracked}
+    wanted = {label: text for label, text in sorted({**untracked, **commit}.items()) if label in NAMED[path]}
     with tempfile.TemporaryDirectory() as place:
         root, source = Path(place, "project"), MemorySource()
         for label, text in folder.items():

@@ -230,6 +230,8 @@ def test_a_folder_that_dvc_keeps_is_held_to_the_hash_of_all_of_it(ignored: Check
     commit = ignored.commit()
     assert ignored.texts(commit) == {"data/a.csv": ONE, "data/b.csv": TWO}
     assert ignored.texts(commit, "data/b.csv") == {"data/b.csv": TWO}
+    (ignored.root / "data" / "gone.csv").symlink_to("nowhere.csv")
+    assert ignored.texts(commit) == {"data/a.csv": ONE, "data/b.csv": TWO}, "a link to nothing is no file"
     ignored.write(c=ONE)
     with pytest.raises(TerminalError, match=r"data is not what data\.dvc names"):
         ignored.located(commit)

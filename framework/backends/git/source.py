@@ -164,9 +164,15 @@ class GitSource:
             raise damaged(self.git, self._root, "an object", str(error)) from error
 
     def large_file(self, oid: str) -> str | None:
-        folder = self.git.run("rev-parse", "--git-common-dir")
-        file = self.git.folder / folder.text / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
-        return str(file) if folder.status == 0 and file.is_file() else None
+        folder = self._large_files
+        file = folder / oid[:2] / oid[2:4] / oid if folder is not None else None
+        return str(file) if file is not None and file.is_file() else None
+
+    @cached_property
+    def _large_files(self) -> Path | None:
+        """Where git-lfs keeps what pointers name."""
+        found = self.git.run("rev-parse", "--git-common-dir")
+        return self.git.folder / found.text / "lfs" / "objects" if found.status == 0 else None
 
     # -- Repository --------------------------------------------------------------------------------------------------
 

@@ -100,14 +100,14 @@ class MemorySources:
         return self.committed.listing(commit) if self._source.knows(commit) else CommitListing()
 
     def _files(self, name: str, path: str, listing: CommitListing) -> Sequence[SourceFile]:
-        lying = [label for label in self.files if label == path or fits(label, parts_of(path))]
-        chosen = choose(path, listing, lying)
+        untracked = [label for label in self.files if label == path or fits(label, parts_of(path))]
+        chosen = choose(path, listing, untracked)
         if not chosen:
             raise TerminalError("SourceMissing", f"source {name}: no file at {path}")
         free = [item.label for item in chosen if item.held is None and item.pointer is None]
-        return named(self.committed, chosen, {label: self._lying(label) for label in free})
+        return named(self.committed, chosen, {label: self._untracked(label) for label in free})
 
-    def _lying(self, label: str) -> SourceFile:
+    def _untracked(self, label: str) -> SourceFile:
         data = self.files[label].encode()
         return SourceFile(label=label, digest=blob_name(blob_sha(data)), size=len(data))
 

@@ -7,14 +7,14 @@ how they came apart: a run that was killed between the two, a store that was dow
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from framework.api.meta import Stored
 from framework.kinds.feature_view.materialization import Online
 from framework.planning.grammar import reasons
-from framework.planning.grammar.actions import Action, DropOnline, SubmitRun
+from framework.planning.grammar.actions import Action, DropOnline, StopRun, SubmitRun
 from framework.planning.grammar.changes import Desired, NewEvent
 from framework.planning.grammar.fingerprint import short_hash
 from framework.planning.grammar.instants import DatedElsewhere
@@ -114,7 +114,7 @@ def run_name(view: str, table: ReadView, asked: OnlineTarget) -> str:
 @dataclass(frozen=True)
 class Bringing:
     """A published version of a view on its way online. ``publishing`` is the run that published it, which writes it
-    online at its end; ``known`` what was online at the look before."""
+    online at its end; ``known`` what was online at the look before, and ``running`` the run that was at it then."""
 
     desired: Desired[Any]
     table: ReadView
@@ -123,9 +123,21 @@ class Bringing:
     observed: OnlineObserved
     publishing: RunState
     known: OnlineState | None
+    running: str | None
     now: datetime
 
     def step(self) -> OnlineStep:
+        """A run for another version or other rules is ended: it would put back what it was begun for."""
+        step = self._step()
+        if self.running is None or (self.asked is not None and self.running == self._run):
+            return step
+        stop = StopRun(self.desired.storage, self.running)
+        return replace(
+            step, message=step.message or "ends what brought another version online", actions=(stop, *step.actions),
+            look=runs.POLL,
+        )  # fmt: skip
+
+    def _step(self) -> OnlineStep:
         view, observed = self.desired.ref.name, self.observed
         if observed.place is None:
             return OnlineStep()
@@ -142,15 +154,15 @@ class Bringing:
         return self._current(observed.held) if version.same(observed.held) and observed.held else self._behind()
 
     def _dropped(self) -> OnlineStep:
-        if self.known is None:
-            return OnlineStep()
-        if self.observed.problem is not None:
-            return OnlineStep(self.known, f"its rows are still online: {self.observed.problem[1]}", look=RETRY)
-        if self.observed.held is None:
+        held, problem = self.observed.held, self.observed.problem
+        if problem is not None and self.known is not None:
+            return OnlineStep(self.known, f"its rows are still online: {problem[1]}", look=RETRY)
+        if held is None:
             told = NewEvent(reasons.ONLINE_DROPPED, "its rows are not online any more")
-            return OnlineStep(events=(told,))
+            return OnlineStep(events=(told,) if self.known is not None else ())
         message = "is not to be online any more"
-        return OnlineStep(self.known, message, actions=(DropOnline(self.desired.ref.name),), look=timedelta(0))
+        drop = DropOnline(self.desired.ref.name)
+        return OnlineStep(self.known or self._state(held), message, actions=(drop,), look=timedelta(0))
 
     def _current(self, held: OnlineVersion) -> OnlineStep:
         """It is there. What the run found that compared it last is taken down; where that is long ago it is compared

@@ -110,6 +110,8 @@ class _View:
         events = (*(self._publication(table) if new else ()), *step.events)
         looks, inventory = _sooner(self._next_look(table), step.look), self._inventory(state.run, step)
         if step.message or step.actions:
+            marks = {mark: getattr(self.previous, mark) and not new for mark in ("stale", "ageing")}
+            state = state.model_copy(update=marks)
             return self._coming_online(step, state, summary, inventory, events, looks)
         for limit, severity in self._fresh_until(table):
             if self.now <= limit:
@@ -158,9 +160,9 @@ class _View:
 
     def _online(self, published: Published) -> online.OnlineStep:
         asked = online.target(self.desired.spec.online, self.observed.online.place)
-        view, known, run = published.as_view(), self.previous.online, self.observed.run
+        view, known, running = published.as_view(), self.previous.online, self.previous.online_run
         return online.Bringing(
-            self.desired, view, published.name, asked, self.observed.online, run, known, self.now
+            self.desired, view, published.name, asked, self.observed.online, self.observed.run, known, running, self.now
         ).step()  # fmt: skip
 
     @property
@@ -323,7 +325,7 @@ def _remove(observed: FeatureViewObserved, status: Status | None) -> Change:
     ref, state = observed.ref, state_of(status, FeatureViewState)
     actions: list[Action] = []
     actions += [StopRun(observed.storage, run) for run in (state.run, state.online_run) if run is not None]
-    if state.online is not None:
+    if state.online is not None or state.online_run is not None or state.run is not None:  # which may have written it
         actions.append(DropOnline(ref.name))
     delete = status is not None and status.spec.get("deletion") == "delete"
     if delete and state.published is not None:

@@ -30,14 +30,20 @@ def problems(
         view = specs.get(Ref("FeatureView", name))
         if not isinstance(view, FeatureViewSpec):
             continue  # told with the references
-        used = {feature.view for feature in job.dataset.features} if job is not None else {name}
-        if name not in used:
+        joins = [feature.view for feature in job.dataset.features] if job is not None else [name]
+        used = set(joins)
+        if joins.count(name) > 1:
+            yield CrossProblem(path, f"TrainingJob/{spec.model.training} joins FeatureView/{name} {_TWICE}")
+        elif name not in used:
             message = f"TrainingJob/{spec.model.training} joins no columns of FeatureView/{name}"
             yield CrossProblem(path, message, allowed=tuple(sorted(used)), wanted=name)
         elif not view.online.enabled:
             yield CrossProblem(path, f"FeatureView/{name} keeps no rows online: say online: {{enabled: true}} there")
         elif job is not None:
             yield from _of_training(path, name, view, spec, job, specs)
+
+
+_TWICE = "more than once, and a look-up finds one row of a view for each request"
 
 
 def _of_training(
@@ -74,6 +80,8 @@ def unfit(model: ModelVersion, serving: Serving) -> str:
     for name in serving.onlineFeatures:
         if joined is None:
             return f"version {model.version} does not say how its features were joined: train it again"
+        if [feature["view"] for feature in model.lineage["features"]].count(name) > 1:
+            return f"version {model.version} joins FeatureView/{name} {_TWICE}"
         if name not in joined or not _columns(model, joined[name]):
             return f"version {model.version} has no inputs of FeatureView/{name}"
     return ""

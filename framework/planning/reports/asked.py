@@ -36,17 +36,17 @@ class Asked:
 @dataclass(frozen=True)
 class Uncommitted:
     """Files in the work tree that differ from ``commit``, the one that is looked at; sorted. ``how`` says of each
-    whether it is modified, deleted, added or untracked. ``lying`` are files of data that are in no commit, so they are
+    whether it is modified, deleted, added or untracked. ``untracked`` are files of data in no commit, so they are
     read as they lie."""
 
     commit: str
     files: tuple[str, ...] = ()
     how: Mapping[str, str] = field(default_factory=dict)
-    lying: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
 
 
 def uncommitted_of(commit: str, how: Mapping[str, str], is_data: Callable[[str], bool]) -> Uncommitted:
     """``how`` files differ, by file; ``is_data`` tells which are read as data."""
-    lying = tuple(file for file, what in how.items() if what == "untracked" and is_data(file))
-    differ = {file: what for file, what in how.items() if file not in lying}
-    return Uncommitted(commit, tuple(differ), differ, lying)
+    untracked = tuple(file for file, what in how.items() if what == "untracked" and is_data(file))
+    differ = {file: what for file, what in how.items() if file not in untracked}
+    return Uncommitted(commit, tuple(differ), differ, untracked)

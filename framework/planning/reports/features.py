@@ -200,14 +200,18 @@ def expectations_moved(
     return tuple((name, old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name))
 
 
-def _checked(findings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What came of each, by what was checked; several checks of one kind on one column are numbered."""
-    told: dict[str, str] = {}
+def by_check(findings: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Each by what was checked; several checks of one kind on one column are numbered."""
+    found: dict[str, Mapping[str, Any]] = {}
     for one in findings:
         name = check_name(one)
-        number = sum(known.partition(" #")[0] == name for known in told)
-        told[f"{name} #{number + 1}" if number else name] = f"{verdict(one)}: {one.get('observed', '')}"
-    return told
+        number = sum(known.partition(" #")[0] == name for known in found)
+        found[f"{name} #{number + 1}" if number else name] = one
+    return found
+
+
+def _checked(findings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {name: f"{verdict(one)}: {one.get('observed', '')}" for name, one in by_check(findings).items()}
 
 
 def check_name(finding: Mapping[str, Any]) -> str:

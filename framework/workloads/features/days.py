@@ -97,6 +97,7 @@ class _Book:
         self._blocks: list[Block] = []
         self._day, self._values, self._rows = "", Digests(), 0
         self._waiting: list[pl.DataFrame] = []
+        self._waits = 0
         self._view: Any = None
         self._first = self._last = when
         self._profiled = 0
@@ -119,21 +120,22 @@ class _Book:
         self._values.update(rows)
         self._rows += rows.height
         self._waiting.append(rows)
-        if sum(part.height for part in self._waiting) >= BLOCK:
+        self._waits += rows.height
+        if self._waits >= BLOCK:
             self._profile()
 
     def _close_day(self) -> None:
         if self._rows:
             self._days[self._day] = (self._rows, self._values.values())
             self._values, self._rows = Digests(), 0
-        if self._profiled + sum(part.height for part in self._waiting) >= BLOCK:
+        if self._profiled + self._waits >= BLOCK:
             self._close_block()
 
     def _profile(self) -> None:
         rows = pl.concat(self._waiting).drop(self._keys)
         view = profiling.profile_frame(rows, self._when)
         self._view = view if self._view is None else self._view.merge(view)
-        self._waiting, self._profiled = [], self._profiled + rows.height
+        self._waiting, self._waits, self._profiled = [], 0, self._profiled + rows.height
 
     def _close_block(self) -> None:
         if self._waiting:

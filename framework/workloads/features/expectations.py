@@ -94,8 +94,12 @@ def _of_keys(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _is(known: Mapping[str, Any], names: Sequence[str]) -> bool:
     """Whether it says that ``names`` are unique, without an exception and not only as a warning."""
-    strict = not known.get("tolerance") and known.get("severity") != "warn"
-    return strict and set(known.get("unique") or ()) == set(names)
+    return is_strict(known) and set(known.get("unique") or ()) == set(names)
+
+
+def is_strict(asked: Mapping[str, Any]) -> bool:
+    """Whether no row that is published breaks it."""
+    return not asked.get("tolerance") and asked.get("severity") != "warn"
 
 
 def emptiness(rows: int, spec: Mapping[str, Any], remarks: Sequence[str] = ()) -> list[ExpectationResult]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -36,23 +35,7 @@ def figures_of(rows: pl.LazyFrame) -> tuple[ColumnFigures, ...]:
     return _taken(schema, found)
 
 
-def figures_by_period(
-    rows: pl.LazyFrame, time: str, period: timedelta
-) -> Sequence[tuple[datetime, tuple[ColumnFigures, ...]]]:
-    """The same of the rows of each period in which there are some, oldest first, by its first moment. Periods are
-    ``period`` long and begin where Polars' ``truncate`` has them begin; rows without ``time`` belong to none.
-
-    Raises:
-        PolarsError: the rows cannot be computed, or ``time`` is no column of times.
-    """
-    schema = rows.collect_schema()
-    begins = pl.col(time).cast(pl.Datetime("us", "UTC")).dt.truncate(period).alias(_PERIOD)
-    timed = nan_as_null(rows).filter(pl.col(time).is_not_null()).group_by(begins)
-    found = timed.agg(_aggregates(schema)).sort(_PERIOD).collect(engine="streaming").to_dicts()
-    return [(row[_PERIOD], _taken(schema, row)) for row in found]
-
-
-_PERIOD = "\0"
+_VALUE = "\0"
 """No column of a table has that name."""
 
 
@@ -95,7 +78,7 @@ def _of(at: int, name: str, dtype: pl.DataType) -> Iterator[pl.Expr]:
         for rank, q in zip(_RANKS, QUANTILES, strict=True):
             yield values.quantile(q, "linear").alias(f"{at} q{rank}")
     if _named(dtype):
-        counted = known.cast(pl.String).value_counts(name=_PERIOD).struct.rename_fields(["value", "count"])
+        counted = known.cast(pl.String).value_counts(name=_VALUE).struct.rename_fields(["value", "count"])
         yield counted.implode().list.eval(_MOST_FREQUENT).alias(f"{at} items")
 
 

@@ -120,8 +120,10 @@ def _checked(asked: MaterializeRequest, computed: Computed, now: datetime) -> ex
 
 
 def _of_rows(asks: Mapping[str, Any], timestamp: str | None) -> bool:
-    """Whether what holds for some rows and for others holds for all of them."""
-    return timestamp in (asks.get("unique") or ()) or any(asks.get(word) is not None for word in _OF_ROWS)
+    """Whether what holds for some rows and for others holds for all of them. A share does not, nor does what was let
+    pass with a warning."""
+    single = timestamp in (asks.get("unique") or ()) or any(asks.get(word) is not None for word in _OF_ROWS)
+    return single and expectations.is_strict(asks)
 
 
 def _keep(published: delta.PublishedVersion) -> None:

@@ -117,7 +117,8 @@ def _moved(view: str, before: Mapping[str, Any] | None, uri: str, version: int) 
         return None
     between = [item for item in delta.published(uri) if before["version"] < item.version <= version]
     told = [item.metadata.get("since") for item in between]
-    if before["version"] > version or not between or not all(told):
+    reaches = bool(between) and between[-1].metadata.get("previous") == before["version"]  # the log is looked through
+    if before["version"] > version or not reaches or not all(told):
         return f"the view {view} was computed anew since"
     return min(datetime.fromisoformat(str(since)) for since in told)
 

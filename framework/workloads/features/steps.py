@@ -14,7 +14,7 @@ from framework.workloads.failures import first_line, raised
 from framework.workloads.features import query
 from framework.workloads.features.figures import figures_of
 from framework.workloads.features.sources import Sources, read_sources
-from framework.workloads.features.transform import compute, declared, transform
+from framework.workloads.features.transform import OF_THE_ENGINE, compute, declared, transform
 
 _WITH = re.compile(r"\s*WITH\b(?!\s+RECURSIVE\b)", re.IGNORECASE)
 _TABLE = re.compile(r"\s*(\w+)\s*AS\s*(?:(?:NOT\s+)?MATERIALIZED\s*)?\(", re.IGNORECASE)
@@ -34,7 +34,7 @@ def steps(spec: Mapping[str, Any], root: str, upstream: Sources) -> TransformSte
         found.append(_looked_at(name, "as published", reads, compute(spec, root, upstream).lazy()))
     except WorkloadError as error:
         return TransformSteps(tuple(found), f"{error.reason}: {error}")
-    except pl.exceptions.PolarsError as error:
+    except OF_THE_ENGINE as error:
         return TransformSteps(tuple(found), f"TransformFailed: {name}: {first_line(error)}")
     except Exception as error:  # what a user's function raised, once the engine came to it
         return TransformSteps(tuple(found), f"TransformFailed: {name}: {raised(error)}")

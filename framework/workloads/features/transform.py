@@ -130,13 +130,13 @@ def _engine() -> Iterator[None]:
         yield
     except WorkloadError:
         raise
-    except _OF_THE_ENGINE as error:
+    except OF_THE_ENGINE as error:
         raise WorkloadError("TransformFailed", f"computing the rows failed: {first_line(error)}") from error
     except Exception as error:
         raise WorkloadError("TransformFailed", f"computing the rows failed: {raised(error)}") from error
 
 
-_OF_THE_ENGINE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+OF_THE_ENGINE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """A panic, as at a date outside the calendar, is no Exception and would pass by."""
 _OF_THE_QUERY = (pl.exceptions.SQLSyntaxError, pl.exceptions.SQLInterfaceError)
 
@@ -144,7 +144,7 @@ _OF_THE_QUERY = (pl.exceptions.SQLSyntaxError, pl.exceptions.SQLInterfaceError)
 def _of_files(error: WorkloadError) -> bool:
     """Whether it may come of what the files hold: neither a mistake in the SQL nor what a user's function did."""
     cause = error.__cause__
-    if isinstance(cause, _OF_THE_ENGINE):
+    if isinstance(cause, OF_THE_ENGINE):
         return not isinstance(cause, _OF_THE_QUERY)
     return cause is None and "found" in error.data
 

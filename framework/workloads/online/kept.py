@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import reduce
-from operator import add
 
 import polars as pl
 
 from framework.workloads.missing import nan_as_null
-from framework.workloads.training.as_of import AT, KNOWN, MOMENT, ROW, SLICE_ROWS, known
+from framework.workloads.training.as_of import AT, KNOWN, MOMENT, ROW, SLICE_ROWS, known, offset, slice_of
 
-_STRICTLY = timedelta(microseconds=1)
 _EVER_SINCE = pl.lit(datetime(1, 1, 1, tzinfo=UTC), dtype=MOMENT)
-
-
-def offset(available: str | None, delay: timedelta | None) -> timedelta:
-    """How long before a moment a row must have been known to count then, as in training."""
-    return timedelta(0) if available is not None else _STRICTLY if delay is None else delay
 
 
 def slices_of(table: pl.LazyFrame, slice_rows: int = SLICE_ROWS) -> int:
@@ -45,7 +37,7 @@ def kept(
     What is available and which of several rows of one instant counts is as for ``as_of.join_as_of``.
     """
     keys, rows = list(by), table.with_row_index(ROW)
-    number = reduce(add, (pl.col(key).hash(place) for place, key in enumerate(keys))) % slices
+    number = slice_of(keys, slices)
     there = pl.col(KNOWN) <= pl.lit(now - offset(available, delay), dtype=MOMENT)
     newest = pl.when(there).then(pl.col(KNOWN)).max().over(keys)
     for chosen in range(slices):

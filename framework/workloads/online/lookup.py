@@ -12,8 +12,8 @@ from framework.api.errors import MlopsError
 from framework.online.store import FoundRows, OnlineStore
 from framework.ports import OnlineVersion
 from framework.workloads.features.dtypes import Columns
-from framework.workloads.online.kept import offset
 from framework.workloads.online.rows import RowCodec, keys_of, row_as_of
+from framework.workloads.training.as_of import offset
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND = timedelta(microseconds=1)

@@ -64,11 +64,11 @@ def join_as_of(
     at a time, then of each column what was found. So memory is that of the result, and of one slice or column.
     """
     # Strictly before t, in microseconds, is at most t - 1us: one rule for all cases.
-    offset = timedelta(0) if available is not None else _MICROSECOND if delay is None else delay
+    lag = offset(available, delay)
     table = features.lazy()
-    asked = _asked(spine, by, keys or by, spine_time, offset)
+    asked = _asked(spine, by, keys or by, spine_time, lag)
     rows = table.select(pl.len()).collect().item()
-    tolerance = None if max_age is None or available is not None else max(max_age - offset, timedelta(0))
+    tolerance = None if max_age is None or available is not None else max(max_age - lag, timedelta(0))
     found = [
         _ordered(left, [_ASKED]).join_asof(
             right,
@@ -93,6 +93,16 @@ def join_as_of(
         for series in _taken(table, columns[start : start + width], which)
     ]
     return spine.hstack([series.alias(f"{prefix}{series.name}") for series in taken])
+
+
+def offset(available: str | None, delay: timedelta | None) -> timedelta:
+    """How long before a moment a row must have been known to count then."""
+    return timedelta(0) if available is not None else _MICROSECOND if delay is None else delay
+
+
+def slice_of(keys: Sequence[str], slices: int) -> pl.Expr:
+    """In which of so many slices a row is, so that whatever belongs together is in one."""
+    return reduce(add, (pl.col(key).hash(place) for place, key in enumerate(keys))) % slices
 
 
 def join_by_key(
@@ -129,7 +139,7 @@ def _slices(
     if slices <= 1:
         yield left, known(right, by, *times)
         return
-    number = reduce(add, (pl.col(key).hash(place) for place, key in enumerate(by))) % slices
+    number = slice_of(by, slices)
     for chosen in range(slices):
         yield left.filter(number == chosen), known(right.filter(number == chosen), by, *times)
 

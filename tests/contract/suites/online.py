@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -186,35 +187,37 @@ class OnlineStoreContract:
     def test_readers_of_many_threads_see_whole_versions(self, store: OnlineStore) -> None:
         """They go on while versions follow each other."""
         keys = [bytes([number]) for number in range(50)]
-        mixed: list[object] = []
         done = threading.Event()
 
         def rows(version: int) -> list[Batch]:
             return [[(key, at(version, bytes([version])))] for key in keys]
 
-        def read() -> None:
-            while not done.is_set():
+        def read() -> tuple[int, list[object]]:
+            """How often it was read, and what was no whole version."""
+            times, mixed = 0, []
+            while not done.is_set() or not times:
                 found = store.read({VIEW: keys})[VIEW]
                 assert found is not None
+                times += 1
                 if list(found.values) != [at(found.version.version, bytes([found.version.version]))] * len(keys):
                     mixed.append(found)
+            return times, mixed
 
         def numbered(version: int) -> OnlineVersion:
             return FIRST.model_copy(update={"version": version})
 
         store.write(VIEW, numbered(1), rows(1))
-        readers = [threading.Thread(target=read) for _ in range(3)]
-        for reader in readers:
-            reader.start()
         before = None
-        try:
-            for version in range(2, 12):
-                before = store.write(VIEW, numbered(version), rows(version), before if version % 2 else None)
-        finally:
-            done.set()
-            for reader in readers:
-                reader.join(10)
-        assert mixed == []
+        with ThreadPoolExecutor(3) as pool:
+            readers = [pool.submit(read) for _ in range(3)]
+            try:
+                for version in range(2, 12):
+                    before = store.write(VIEW, numbered(version), rows(version), before if version % 2 else None)
+            finally:
+                done.set()
+            found = [reader.result(10) for reader in readers]
+        assert all(times for times, _ in found)
+        assert [mixed for _, mixed in found] == [[], [], []]
 
 
 def place_at(store: str, space: str = "local") -> OnlinePlace:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from framework.figures import ColumnFigures
-from framework.workloads.features.figures import figures_by_period, figures_in, figures_of
+from framework.workloads.features.figures import figures_in, figures_of
 from framework.workloads.profiling import profile_bytes
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -85,10 +85,3 @@ def test_a_constant_has_one_bar(value: float) -> None:
 def test_what_is_no_profile_is_told(data: bytes) -> None:
     with pytest.raises(ValueError, match="no whylogs profile"):
         figures_in(data, [("x", "Float64")])
-
-
-def test_periods_are_told_apart_by_the_event_time() -> None:
-    days = figures_by_period(FRAME.lazy(), "at", timedelta(days=1))
-    assert [(start, by_name(found)["rows"].rows) for start, found in days] == [(AT, 2), (AT + timedelta(days=1), 1)]
-    assert by_name(days[0][1])["0 nulls"].items == (("a", 1), ("b", 1))
-    assert by_name(days[0][1])["rows"].missing == 0.5

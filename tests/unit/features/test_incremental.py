@@ -258,6 +258,41 @@ def test_a_view_over_an_incremental_view_computes_what_that_computed(tmp_path: P
     assert read["delay"].to_list() == [18.0, 6.0, 8.0]
 
 
+def test_versions_below_that_nobody_can_look_through_any_more_compute_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delta, "_LOOKED_THROUGH", 2)
+    below, above = tmp_path, tmp_path / "above"
+    above.mkdir()
+    over = spec({"sql": "SELECT carrier, at, delay FROM low"})
+    over["sources"] = {"low": {"featureView": "low"}}
+    write(below, 0, [("AA", 0, 1), ("AA", 10, 2)])
+    low, _ = run(below, 0, spec(lateness="10h"))
+    run(above, 0, over, upstream={"low": read_of(low)})
+    for number, at in enumerate((1, 20, 30), start=1):
+        write(below, number, [("AA", at, 10 * number)])
+        low, _ = run(below, number, spec(lateness="10h"))
+    version, read = run(above, 1, over, upstream={"low": read_of(low)})
+    assert version.metadata["why"] == "the view low was computed anew since"
+    assert read["delay"].to_list() == [1.0, 10.0, 2.0, 20.0, 30.0], "what came late first is not lost"
+
+
+def test_what_was_let_pass_stays_in_sight_and_a_share_is_one_of_the_whole_table(tmp_path: Path) -> None:
+    form = spec()
+    form["expectations"] = [
+        {"column": "delay", "between": [0, 100], "severity": "warn"},
+        {"column": "delay", "between": [0, 1000], "tolerance": 0.4},
+    ]
+    write(tmp_path, 0, [("AA", hour, 500 if hour == 0 else 1) for hour in range(4)])
+    run(tmp_path, 0, form)
+    write(tmp_path, 1, [("AA", 10, 5000)])
+    version, _ = run(tmp_path, 1, form)
+    assert version.metadata["mode"] == "incremental"
+    warned, tolerated = version.metadata["expectations"]
+    assert (warned["passed"], warned["failing"]) == (False, 0.4), "of all five rows two lie outside"
+    assert (tolerated["passed"], tolerated["failing"]) == (True, 0.2)
+
+
 def test_a_version_below_that_is_gone_has_a_name_and_leaves_what_is_published(tmp_path: Path) -> None:
     over = spec({"sql": "SELECT carrier, at, delay FROM low"})
     over["sources"] = {"low": {"featureView": "low"}}

@@ -7,12 +7,13 @@ from framework.api.conditions import violations
 from framework.api.meta import Ref
 from framework.kinds.feature_view import KIND
 from framework.kinds.feature_view.build import wanted
-from framework.kinds.feature_view.materialization import Materialization
+from framework.kinds.feature_view.materialization import Materialization, Online
 from framework.kinds.feature_view.observed import FeatureViewObserved, FeatureViewState, Published
+from framework.kinds.feature_view.online import OnlineObserved
 from framework.kinds.feature_view.plan import run_name
 from framework.planning.grammar.actions import DeleteTable, StopRun, SubmitRun
 from framework.planning.grammar.changes import Change, Status, Verb
-from framework.ports import ExpectationResult, FailureKind, RunPhase, RunState
+from framework.ports import ExpectationResult, FailureKind, OnlinePlace, RunPhase, RunState
 from tests.builders import NOW, STORAGE, at, desired, feature_view_spec, table
 
 REF = Ref("FeatureView", "departures")
@@ -111,6 +112,18 @@ def test_fresh_data_is_looked_at_again_when_it_will_be_old() -> None:
     assert plan(look(table=AGED), change.status, asked=FRESH, now=at(3000)).verb is Verb.NOOP
     watching = replace(FRESH, spec=FRESH.spec.model_copy(update={"materialization": EVERY}))
     assert plan(look(table=AGED), asked=watching).requeue_after == timedelta(minutes=5)
+
+
+def test_that_it_grew_old_is_told_once_whatever_becomes_of_its_rows_online() -> None:
+    online = FRESH.spec.model_copy(update={"online": Online()})
+    asked = replace(FRESH, spec=online)
+    away = OnlineObserved(OnlinePlace(store="sqlite:///o.db", space="local"), problem=(True, "is away"))
+    first = plan(look(table=AGED), asked=asked, now=at(3001))
+    meanwhile = plan(look(table=AGED, online=away), first.status, asked=asked, now=at(3002))
+    again = plan(look(table=AGED), meanwhile.status, asked=asked, now=at(3003))
+    assert [[item.reason for item in one.events] for one in (first, meanwhile, again)] == [
+        ["Published", "DataStale"], [], []
+    ]  # fmt: skip
 
 
 def test_data_that_grew_old_is_told_once_and_stays_in_service() -> None:

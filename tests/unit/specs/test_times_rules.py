@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.specs.conftest import Project
-from tests.unit.specs.rules import JOB, VIEW, WEATHER, Rule, project, told
+from tests.unit.specs.rules import DEPLOYMENT, JOB, VIEW, WEATHER, Rule, project, told
 
 __all__ = ["project"]
 
@@ -74,3 +74,13 @@ def test_a_view_is_joined_twice_with_a_prefix(project: Project) -> None:
     assert "which the training set has already; rename one of them, or give prefix" in str(problems(project))
     project.edit(JOB, (twice % "", twice % ", prefix: before_"))
     assert not problems(project)
+
+
+def test_a_view_that_is_joined_twice_is_not_looked_up_while_serving(project: Project) -> None:
+    """A look-up finds one row of a view: the other inputs would be null without anybody noticing."""
+    project.edit(WEATHER, ("  sources:", "  online: {}\n  sources:"))
+    project.edit(DEPLOYMENT, ("route: /late", "route: /late\n    onlineFeatures: [weather]"))
+    assert not problems(project)
+    both = "{view: weather, columns: [rain]}\n      - {view: weather, columns: [rain], prefix: before_}"
+    project.edit(JOB, ("{view: weather, columns: [rain]}", both))
+    assert "joins FeatureView/weather more than once" in problems(project)["spec.serving.onlineFeatures[0]"]
