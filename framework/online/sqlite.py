@@ -80,9 +80,14 @@ class SqliteStore:
                 with connection:
                     rows = ((staged, key, value) for key, value in batch)
                     connection.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", rows)
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                written = self._switch(connection, view, version, staged or 0, onto)
+            try:
+                with connection:
+                    connection.execute("BEGIN IMMEDIATE")
+                    written = self._switch(connection, view, version, staged or 0, onto)
+            except TransientError:
+                with connection:  # one that swept it away knew nothing of the rows that came after
+                    connection.execute("DELETE FROM rows WHERE generation = ?", (staged,))
+                raise
             self._sweep(connection, view)
         return written
 

@@ -15,7 +15,7 @@ from framework.sources.contents import Contents
 from framework.sources.exports import Exports
 from framework.sources.listing import CommitListing, fits, parts_of
 from framework.sources.locating import SourcePlace
-from framework.sources.trees import CommittedData, DataOnDisk, DataTree, Tracked, named, untracked
+from framework.sources.trees import CommittedData, DataOnDisk, DataTree, Tracked, named, on_disk
 
 
 class GitSources:
@@ -82,7 +82,7 @@ class GitSources:
         if not chosen:
             raise TerminalError("SourceMissing", self._nothing(path, root, commit))
         free = [item.label for item in chosen if item.held is None and item.pointer is None]
-        found = untracked(self._contents, root, path, free) if free else []
+        found = on_disk(self._contents, root, path, free) if free else []
         return named(tree, chosen, {file.label: file for file in found})
 
     def _elsewhere(self, path: str, uri: str) -> list[SourceFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from framework.api.errors import TerminalError, TransientError
+from framework.api.hashes import text_hash
 from framework.ports import SYMLINK, Blob, DataSource, Held, SourceData, SourceFile, SourcePath, source_data
 from framework.sources.choosing import Chosen, choose
 from framework.sources.contents import Contents
@@ -147,10 +149,12 @@ class DataOnDisk:
         """Each of them is looked at by itself."""
 
     def named(self, files: Sequence[tuple[str, Held]]) -> list[SourceFile]:
-        return untracked(self._contents, str(self._root), "work tree", [label for label, _ in files])
+        labels = [label for label, _ in files]
+        kept = f"work tree {text_hash(json.dumps(labels), 16)}"  # one file for those that are asked for together
+        return on_disk(self._contents, str(self._root), kept, labels)
 
 
-def untracked(contents: Contents, root: str, source: str, labels: Sequence[str]) -> list[SourceFile]:
+def on_disk(contents: Contents, root: str, source: str, labels: Sequence[str]) -> list[SourceFile]:
     """Files of the project's folder by what they hold now.
 
     Raises:

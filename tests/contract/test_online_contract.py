@@ -76,6 +76,17 @@ class TestSqlite(OnlineStoreContract):
         with closing(sqlite3.connect(file)) as connection:
             assert connection.execute("SELECT count(*) FROM rows").fetchone() == (1,)
 
+    def test_a_write_that_was_overtaken_leaves_no_row(self, store: OnlineStore, file: Path) -> None:
+        def overtaken() -> Iterator[Batch]:
+            yield [(A, at(1, b"slow"))]
+            store.write(VIEW, SECOND, [[(A, at(1, b"quick"))]])
+            yield [(B, at(1, b"slow"))]
+
+        with pytest.raises(TransientError, match="came between"):
+            store.write(VIEW, FIRST, overtaken())
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("SELECT count(*) FROM rows").fetchone() == (1,)
+
 
 class TestRedis(OnlineStoreContract):
     @pytest.fixture(scope="class")
@@ -140,6 +151,15 @@ class TestRedis(OnlineStoreContract):
             with pytest.raises(ZeroDivisionError):
                 store.write(VIEW, SECOND, broken(), onto)
         store.write(VIEW, SECOND, [[(B, at(1))]], before)
+        assert sum(":rows:" in name for name in self.keys(server, request.node.name)) == 1
+
+        def overtaken() -> Iterator[Batch]:
+            yield [(A, at(1, b"slow"))]
+            store.write(VIEW, SECOND, [[(A, at(1, b"quick"))]])
+            yield [(B, at(1, b"slow"))]
+
+        with pytest.raises(TransientError, match="came between"):
+            store.write(VIEW, FIRST, overtaken())
         assert sum(":rows:" in name for name in self.keys(server, request.node.name)) == 1
         store.drop(VIEW)
         assert self.keys(server, request.node.name) == {}

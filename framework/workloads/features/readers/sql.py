@@ -15,6 +15,7 @@ import polars as pl
 
 from framework.sources import databases
 from framework.workloads.features.readers.reader import AskedSource, Reader
+from framework.workloads.features.staging import enough_room
 
 _WIDEST = 38
 """Digits that a decimal of Arrow has at most."""
@@ -32,7 +33,9 @@ class SqlReader(Reader):
             schema = _schema(source, reader.schema)
             with pyarrow.ipc.new_file(path, schema) as kept:
                 for batch in reader:
-                    kept.write_batch(_converted(source, batch, schema))
+                    converted = _converted(source, batch, schema)
+                    with enough_room():
+                        kept.write_batch(converted)
         return pl.scan_ipc(path)
 
 
